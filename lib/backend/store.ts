@@ -1,0 +1,89 @@
+import type { Log } from "../wire/messages.ts";
+import type { Pipeline, Resource, ResourceDefinition } from "../wire/resource.ts";
+import type { Run } from "../wire/run.ts";
+
+/** A value as it was read, and the revision that a change of it has to name. */
+export interface Versioned<T> {
+  readonly value: T;
+  /** Grows with every change of this key; only its equality means anything. */
+  readonly revision: number;
+}
+
+/** The value was changed by somebody else since it was read (or exists, or does not). Read it again and decide anew. */
+export class ConflictError extends Error {
+  override readonly name = "ConflictError";
+}
+
+/** Values by key. Every change is a compare-and-set; what was written is durable when the promise resolves. */
+export interface Table<T> {
+  get(key: string): Promise<Versioned<T> | undefined>;
+  /** Writes the value if the key is still at `revision` (0: does not exist). Answers the new revision. Throws ConflictError. */
+  put(key: string, value: T, revision: number): Promise<number>;
+  /** Removes the key if it is still at `revision`. Throws ConflictError. */
+  delete(key: string, revision: number): Promise<void>;
+  /** Entries in the order of their keys, after `after`, at most `limit` (default 100). */
+  list(options?: { after?: string; limit?: number }): Promise<{ key: string; value: T }[]>;
+}
+
+/** Runs, with an index of the open ones (those without `outcome`), so that looking after them costs nothing for the ended ones. */
+export interface RunTable extends Omit<Table<Run>, "list"> {
+  /** Ids of runs that have not ended. */
+  open(): Promise<string[]>;
+  /** Newest first; `before` is the id of the last one of the page before. `outcome: "open"` for those that have not ended. */
+  list(options?: { outcome?: Run["outcome"] | "open"; before?: string; limit?: number }): Promise<Run[]>;
+  /** Ids that begin with `prefix`, at most `limit`. */
+  find(prefix: string, limit: number): Promise<string[]>;
+  /** Calls `changed` after every change of that run in this process until disposed; a fleet's store, after every change anywhere. */
+  watch(run: string, changed: () => void): Promise<AsyncDisposable>;
+}
+
+/** Some consecutive lines of one step. `seq` of the first line counts from 1 through the run. */
+export interface LogBatch {
+  /** Opaque; reading goes on after it. */
+  readonly cursor: string;
+  readonly firstSeq: number;
+  readonly step: string;
+  readonly attempt: number;
+  readonly lines: readonly Log[];
+}
+
+/** The log as it was stored by `Transport.publish` on `logs.<run>`: a batch a message, newline-delimited Log objects. */
+export interface LogReader {
+  /**
+   * The run's batches in order, after `after`. With `follow` it does not end: it goes over into what is stored from now
+   * on, with no gap, until `signal` fires (then it returns). A batch that cannot be parsed is one line that says so.
+   */
+  read(
+    run: string,
+    options?: { after?: string; follow?: boolean; signal?: AbortSignal },
+  ): AsyncIterable<LogBatch>;
+  /** The last `count` lines of the run, of one step if given. */
+  tail(run: string, count: number, step?: string): Promise<Log[]>;
+  /** How many lines are stored. */
+  count(run: string): Promise<number>;
+}
+
+/** What `Transport.putBlob` stored. */
+export interface ArtifactReader {
+  list(run: string): Promise<{ name: string; size: number; sha256: string }[]>;
+  /** The bytes, or undefined where there is no such artifact. */
+  open(run: string, name: string): Promise<AsyncIterable<Uint8Array> | undefined>;
+}
+
+/**
+ * The control plane's state. Knows nothing of what it means: the engine decides. Opening it brings an older schema up to
+ * date and refuses a newer one with `UnavailableError`. Nothing here is in one transaction with a Transport.
+ */
+export interface Store extends AsyncDisposable {
+  readonly definitions: Table<ResourceDefinition>;
+  readonly pipelines: Table<Pipeline>;
+  /** By `<type>/<name>`; snapshots by `<type>/<name>/<version>`. */
+  readonly resources: Table<Resource>;
+  readonly runs: RunTable;
+  /** Sealed secrets, by run; deleted when the run ends. */
+  readonly secrets: Table<string>;
+  readonly logs: LogReader;
+  readonly artifacts: ArtifactReader;
+  /** Removes the run, its log and its artifacts. Refuses a run that has not ended. */
+  removeRun(run: string): Promise<void>;
+}

@@ -1,0 +1,175 @@
+/** What we know of a daemon. */
+export interface DaemonInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly cpus: number;
+  /** Bytes. */
+  readonly memory: number;
+}
+
+/** Everything a container is created with, in one call. Sizes are bytes. */
+export interface ContainerSpec {
+  readonly name: string;
+  readonly image: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** The image's user without it. */
+  readonly user?: string;
+  readonly workdir: string;
+  /** An unnamed volume with these labels, made with the container and removed with it. */
+  readonly volume: { readonly target: string; readonly labels: Readonly<Record<string, string>> };
+  readonly network: string;
+  /** The only capabilities the container has. */
+  readonly capabilities: readonly string[];
+  readonly privileged: boolean;
+  readonly pids: number;
+  readonly memory: number;
+  readonly cpus?: number;
+}
+
+export interface ContainerInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly state: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+  /** The user its processes run as; empty means root. */
+  readonly user: string;
+  /** Milliseconds since the epoch, in the daemon's clock. */
+  readonly createdAt: number;
+}
+
+/** A piece of a process's output. A piece may end in the middle of a line or of a character. */
+export interface OutputChunk {
+  readonly stream: "stdout" | "stderr";
+  readonly data: Uint8Array;
+}
+
+export interface ExecSpec {
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly user?: string;
+  readonly workdir?: string;
+  /** Bytes for its standard input, which is closed after them; closed at once without. */
+  readonly stdin?: AsyncIterable<Uint8Array>;
+}
+
+/** A process in a container. Reading `output` slowly slows the process down; nothing is buffered without bound. */
+export interface Exec {
+  readonly id: string;
+  /** Ends when stdout and stderr are closed by all who hold them, or when `detach` was called. Throws `Retryable` when the connection breaks or a frame makes no sense. */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** The exit code once the process itself has ended, although a child of it may still hold its output; undefined while it runs. */
+  exitCode(): Promise<number | undefined>;
+  /** Stops reading: `output` ends. The process goes on. */
+  detach(): void;
+}
+
+/** Who may pull from a registry. */
+export interface RegistryLogin {
+  readonly username?: string;
+  readonly password?: string;
+  readonly identityToken?: string;
+  readonly serverAddress: string;
+}
+
+export interface PullProgress {
+  /** One line of what the daemon says: `4f4fb700ef54: Downloading 12 MB/30 MB`. */
+  readonly text: string;
+}
+
+/**
+ * Moves containers. No type of a client library comes through here.
+ *
+ * Every call may be made at once from many places and throws `Retryable` (reason `docker-unreachable`) when the daemon
+ * cannot be reached, `DockerError` when it answers with a failure, `signal.reason` when the signal fires. "Not there"
+ * is an answer (undefined, false), never an error, and so is "already so".
+ */
+export interface Docker extends AsyncDisposable {
+  /** Where it is, for messages: `unix:///var/run/docker.sock`. */
+  readonly endpoint: string;
+  info(options?: CallOptions): Promise<DaemonInfo>;
+  /** The daemon's clock, milliseconds since the epoch. */
+  now(options?: CallOptions): Promise<number>;
+
+  /** The image as it lies there. `user` is empty for root. */
+  inspectImage(
+    image: string,
+    options?: CallOptions,
+  ): Promise<{ id: string; user: string; architecture: string } | undefined>;
+  /** Throws DockerError (404 for an image that its registry does not have). */
+  pull(
+    image: string,
+    options?: CallOptions & { login?: RegistryLogin; onProgress?: (progress: PullProgress) => void },
+  ): Promise<void>;
+
+  /** Answers the container's id. A taken name is a DockerError with status 409; an unknown image one with 404. */
+  create(spec: ContainerSpec, options?: CallOptions): Promise<string>;
+  start(container: string, options?: CallOptions): Promise<void>;
+  /** By id or name. */
+  inspect(container: string, options?: CallOptions): Promise<ContainerInfo | undefined>;
+  /** All containers, running or not, that carry all these labels; an empty value asks for the key alone. */
+  list(labels: Readonly<Record<string, string>>, options?: CallOptions): Promise<ContainerInfo[]>;
+  /** The commands of all processes in a running container, with their pids on the host; empty when it does not run. */
+  processes(container: string, options?: CallOptions): Promise<{ pid: number; command: string }[]>;
+  /** Kills every process in it. False where it is not running or not there. */
+  kill(container: string, options?: CallOptions): Promise<boolean>;
+  /** Kills and removes it, with its unnamed volumes. False where it is not there. Waits for a removal already under way. */
+  remove(container: string, options?: CallOptions): Promise<boolean>;
+
+  exec(container: string, spec: ExecSpec, options?: CallOptions): Promise<Exec>;
+  /** Unpacks a tar archive below a folder that exists. */
+  copyIn(
+    container: string,
+    folder: string,
+    tar: AsyncIterable<Uint8Array>,
+    options?: CallOptions,
+  ): Promise<void>;
+  /** A file or folder as a tar archive; undefined where there is none. */
+  copyOut(
+    container: string,
+    path: string,
+    options?: CallOptions,
+  ): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** How often the kernel has killed a process of the container for memory since `sinceMs`, from the daemon's `oom` events. */
+  oomEvents(container: string, sinceMs: number, options?: CallOptions): Promise<number>;
+
+  networks(
+    labels: Readonly<Record<string, string>>,
+    options?: CallOptions,
+  ): Promise<{ id: string; name: string }[]>;
+  network(
+    name: string,
+    options?: CallOptions,
+  ): Promise<{ id: string; labels: Readonly<Record<string, string>> } | undefined>;
+  /** A bridge; `isolated` switches traffic between its containers off. A taken name is a DockerError with status 409. */
+  createNetwork(
+    spec: { name: string; labels: Readonly<Record<string, string>>; isolated: boolean },
+    options?: CallOptions,
+  ): Promise<string>;
+  removeNetwork(id: string, options?: CallOptions): Promise<boolean>;
+  volumes(
+    labels: Readonly<Record<string, string>>,
+    options?: CallOptions,
+  ): Promise<{ name: string; labels: Readonly<Record<string, string>> }[]>;
+  removeVolume(name: string, options?: CallOptions): Promise<boolean>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** The daemon understood and refused. */
+export class DockerError extends Error {
+  override readonly name = "DockerError";
+  /** The HTTP status of its answer; 0 where the failure came inside a stream. */
+  readonly status: number;
+
+  constructor(message: string, options: ErrorOptions & { status: number }) {
+    super(message, options);
+    this.status = options.status;
+  }
+}

@@ -1,0 +1,102 @@
+import type { FaultPoint } from "../base/faults.ts";
+import type { Docker } from "../docker/docker.ts";
+import type { DriverResult, Resource } from "../wire/resource.ts";
+import type { LogStream } from "../wire/messages.ts";
+
+/**
+ * One kind of work: a unique name, the resource types it handles, and what it does with one. Returning
+ * `success: false`, or throwing anything, fails the step; neither is tried again.
+ */
+export interface Driver {
+  /** A subject token. */
+  readonly name: string;
+  readonly resources: readonly string[];
+  reconcile(context: Context): Promise<DriverResult>;
+}
+
+/** Everything a step knows and may use. */
+export interface Context {
+  readonly resource: Resource;
+  /** The operation: `create`, `update` or `delete`. Older servers say `process` from the second step on. */
+  readonly event: string;
+  readonly run: string;
+  readonly step: string;
+  /** 1 for the first; more when an earlier attempt's driver was lost. */
+  readonly attempt: number;
+  /** From a Conveyor server there are no claims: nobody but the driver itself cleans up after a failure. */
+  readonly claimed: boolean;
+  /** Milliseconds since the epoch; undefined without limit. */
+  readonly deadline: number | undefined;
+  /** Fires on cancel, timeout, a lost claim and shutdown; its reason is a `StopError`. */
+  readonly signal: AbortSignal;
+  readonly log: StepLog;
+  readonly docker: Docker;
+  /** Results of earlier steps of this run by driver, whatever shape the server stored them in. */
+  readonly results: Readonly<Record<string, DriverResult>>;
+  /** By name; masked in everything that leaves this process. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly settings: DriverSettings;
+  /** Stores a file of the run for ever (see Transport.putBlob). */
+  putArtifact(name: string, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; sha256: string }>;
+  /** Runs `work` under its own short clock, which neither cancel nor timeout stops: for cleaning up. */
+  cleanup<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** A test's fault point; does nothing else. */
+  reach(point: FaultPoint): void;
+}
+
+/** Why a step was told to stop: the reason of its `signal`. */
+export class StopError extends Error {
+  override readonly name = "StopError";
+  /** `cancelled`, `timeout`, `driver-lost` (another attempt has taken over) or `shutdown`. */
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(`Stopped: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+/** The step's part of the run's log. Both calls wait while the buffer is full; that is what slows a fast process down. */
+export interface StepLog {
+  /** Whole lines from the driver itself, marked `system`. Newlines in the text make several lines. */
+  line(text: string): Promise<void>;
+  /** Raw output of a process: cut into lines, secrets masked. Chunks of one stream in their order. */
+  write(stream: Exclude<LogStream, "system">, data: Uint8Array): Promise<void>;
+  /** Ends what is still without its newline (a process has ended, another begins). */
+  endLines(): Promise<void>;
+  /** The last lines of this step, newest last, masked; for a result's message. */
+  recent(count: number): string[];
+}
+
+/** What the operator allows and limits; a spec may ask for less, never for more. */
+export interface DriverSettings {
+  /** The installation: label `conveyor.owner`. */
+  readonly owner: string;
+  /** The name of this Docker host in the fleet. */
+  readonly host: string;
+  /** Containers of this owner at once on this host. */
+  readonly slots: number;
+  /** TERM to KILL, milliseconds. */
+  readonly graceMs: number;
+  readonly maxLogBytes: number;
+  readonly maxArtifactBytes: number;
+  readonly maxCpus: number | undefined;
+  readonly maxMemory: number | undefined;
+  readonly maxTimeoutMs: number | undefined;
+  /** Globs; empty allows every image. */
+  readonly allowImages: readonly string[];
+  /** Networks beside the isolated bridge and `none`. */
+  readonly allowNetworks: readonly string[];
+  /** Variables of `environment` that `valueFrom` may name. */
+  readonly allowEnv: readonly string[];
+  readonly allowPrivileged: boolean;
+  /** A local path as repository: only for `run`. */
+  readonly allowLocalRepository: boolean;
+  /** Token, or private ssh key, by host name. */
+  readonly gitTokens: Readonly<Record<string, string>>;
+  readonly keep: "never" | "failure" | "always";
+  /** The driver process's own environment, for `valueFrom`. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The folder of Docker's own configuration (logins), e.g. `~/.docker`. */
+  readonly dockerConfig: string | undefined;
+}

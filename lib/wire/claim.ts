@@ -1,0 +1,35 @@
+import { z } from "zod";
+
+/** Asked on `runs.<run>.claim` before `reconcile`, and again with every renewal of the lease. */
+export const ClaimRequest = z.object({
+  step: z.string(),
+  /** The event's message id: tells one dispatch of a step from the next. */
+  event: z.string(),
+  /** How often the transport has delivered this event, from 1. */
+  delivery: z.int().min(1),
+  /** The asking process; a new one for every start of a driver. */
+  instance: z.string(),
+  /** The Docker host this instance works on. */
+  host: z.string(),
+  /** On a renewal: the attempt that was granted. */
+  attempt: z.int().min(1).optional(),
+});
+export type ClaimRequest = z.infer<typeof ClaimRequest>;
+
+/**
+ * `go`: work, as this attempt, until `deadline` (milliseconds since the epoch). `done`: a result is recorded, ack and do
+ * nothing. `stop`: the run or the attempt has ended (`reason` is one of the closed set), ack and do nothing. `wait`:
+ * another attempt is alive, ask again later.
+ */
+export const ClaimReply = z.discriminatedUnion("answer", [
+  z.object({
+    answer: z.literal("go"),
+    attempt: z.int().min(1),
+    deadline: z.number().optional(),
+    secrets: z.record(z.string(), z.string()).optional(),
+  }),
+  z.object({ answer: z.literal("done") }),
+  z.object({ answer: z.literal("stop"), reason: z.string() }),
+  z.object({ answer: z.literal("wait"), retryMs: z.number() }),
+]);
+export type ClaimReply = z.infer<typeof ClaimReply>;

@@ -1,0 +1,11 @@
+/** Headers of our own. A message without them comes from a Conveyor server or one of its drivers. */
+export const HEADERS = {
+  /** On an event: `1` when its engine answers claims. */
+  claims: "Conveyor-Claims",
+  /** On an event, a result, a log batch: the step's id. */
+  step: "Conveyor-Step",
+  /** On a result and a log batch: the attempt that made it, a number. */
+  attempt: "Conveyor-Attempt",
+  /** On a log batch: how many lines it has. */
+  lines: "Conveyor-Lines",
+} as const;

@@ -1,0 +1,13 @@
+/** Message ids (dedupe is per stream): the same work always has the same id, so that sending it twice has one effect. */
+export const ids = {
+  event: (run: string, step: string, dispatch: number) => `${run}/${step}/${dispatch}`,
+  forwarded: (event: string, host: string) => `${event}@${host}`,
+  result: (run: string, step: string, attempt: number) => `${run}/${step}/${attempt}`,
+  logBatch: (run: string, step: string, attempt: number, firstLine: number) =>
+    `${run}/${step}/${attempt}/${firstLine}`,
+} as const;
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** True for a UUID, the only form of a run id that a Conveyor server or our engine gives out. */
+export const isRunId = (text: string): boolean => UUID.test(text);

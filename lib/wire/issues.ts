@@ -1,0 +1,47 @@
+import type { z } from "zod";
+
+const SHOWN = 60;
+
+/**
+ * What is wrong with an input, one line for each place: `spec.limits.cpus: expected a number, got "two"`. Values are
+ * quoted, shortened. `root` names the input itself.
+ */
+export function describeIssues(error: z.ZodError, input: unknown, root: string): string {
+  return error.issues.flatMap((issue) => flatten(issue)).map((issue) => {
+    const value = at(input, issue.path);
+    const place = [root, ...issue.path.map(String)].join(".");
+    return `${place}: ${lowerFirst(issue.message)}, got ${quote(value)}`;
+  }).join("\n");
+}
+
+/** Of a union, the branch that came furthest says best what was meant. */
+function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const branches = issue.errors.map((errors) => errors.flatMap(flatten));
+  const depth = (errors: z.core.$ZodIssue[]) => Math.max(0, ...errors.map((e) => e.path.length));
+  const best = branches.toSorted((a, b) => depth(b) - depth(a))[0];
+  if (!best || depth(best) === 0) {
+    const wanted = branches.flat().map((e) => lowerFirst(e.message).replace(/^invalid input: /, ""));
+    return [{ ...issue, message: [...new Set(wanted)].join(" or ") } as z.core.$ZodIssue];
+  }
+  return best.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
+function at(input: unknown, path: PropertyKey[]): unknown {
+  let value = input;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return value;
+}
+
+function quote(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+}
+
+function lowerFirst(text: string): string {
+  return text.replace(/^Invalid input: /, "").replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+}

@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { DriverResult, Resource } from "./resource.ts";
+
+/** An event for a driver (protocol 1.3). `payload` is a Resource as a JSON string; an object is accepted too. */
+export const DriverMessage = z.looseObject({
+  event: z.string(),
+  payload: z.union([z.string(), z.record(z.string(), z.unknown())]),
+  id: z.string().nullish(),
+  run_id: z.string().min(1),
+});
+export type DriverMessage = z.infer<typeof DriverMessage>;
+
+/** On `pipelines.pipeline.init` and `pipelines.driver.result` (protocol 1.3). Here the resource is an object. */
+export const PipelineEvent = z.looseObject({
+  event: z.string(),
+  run_id: z.string().min(1),
+  resource: Resource,
+  driverresult: DriverResult.and(z.object({ driver: z.string() })),
+});
+export type PipelineEvent = z.infer<typeof PipelineEvent>;
+
+export type LogStream = "stdout" | "stderr" | "system";
+
+/**
+ * One line of a run's log: Conveyor's Log object, and two fields of ours that others ignore. `message` has no newline.
+ * `timestamp` is RFC 3339 in UTC with a fixed width, so that text order is time order.
+ */
+export const Log = z.looseObject({
+  runid: z.string(),
+  driver: z.string(),
+  pipeline: z.string().nullish(),
+  timestamp: z.string(),
+  message: z.string(),
+  step: z.string().optional(),
+  stream: z.enum(["stdout", "stderr", "system"]).optional(),
+});
+export type Log = z.infer<typeof Log>;

@@ -1,0 +1,80 @@
+import { z } from "zod";
+import { DriverResult, Pipeline, Resource } from "./resource.ts";
+import { REASONS } from "./reasons.ts";
+
+/** A message that the record says has to be published. Emptied once the transport has taken it. */
+export const OutboxMessage = z.object({
+  id: z.string(),
+  subject: z.string(),
+  headers: z.record(z.string(), z.string()),
+  data: z.string(),
+});
+export type OutboxMessage = z.infer<typeof OutboxMessage>;
+
+export const STEP_STATUSES = ["pending", "dispatched", "running", "succeeded", "failed", "skipped"] as const;
+
+export const StepState = z.object({
+  id: z.string(),
+  driver: z.string(),
+  /** Runs in every outcome. */
+  always: z.boolean(),
+  /** `dispatched`: its event is out. `running`: claimed. */
+  status: z.enum(STEP_STATUSES),
+  /** How often an event was made for this step; the last number of the event's id. 0 before the first. */
+  dispatch: z.int(),
+  /** The attempt that may work, and whose result counts. 0 before the first claim. */
+  attempt: z.int(),
+  instance: z.string().optional(),
+  /** When the current attempt was last heard of, milliseconds since the epoch. */
+  heardAt: z.number().optional(),
+  /** Set when the step was handed out: a step that nobody claims is sent again. */
+  dispatchedAt: z.number().optional(),
+  startedAt: z.number().optional(),
+  endedAt: z.number().optional(),
+  result: DriverResult.optional(),
+});
+export type StepState = z.infer<typeof StepState>;
+
+export const OUTCOMES = ["succeeded", "failed", "cancelled", "timed-out"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/**
+ * Everything the engine knows of a run: written whole, in one compare-and-set, with the messages that follow from it.
+ * `verdict` is how the run will end once its always-run steps are through; `outcome` says that it has ended.
+ */
+export const Run = z.object({
+  schema: z.literal(1),
+  id: z.string(),
+  /** `create`, `update` or `delete`: sent as `event` with every step. */
+  operation: z.string(),
+  resource: Resource,
+  pipeline: Pipeline,
+  steps: z.array(StepState),
+  /** The Docker host on which the run's container lives, once a step has said so. */
+  host: z.string().optional(),
+  createdAt: z.number(),
+  /** When the first step was claimed: from here counts `timeoutMs`. */
+  startedAt: z.number().optional(),
+  endedAt: z.number().optional(),
+  timeoutMs: z.number(),
+  /** How many fresh starts a lost run still has. */
+  restartsLeft: z.int(),
+  verdict: z.object({
+    outcome: z.enum(OUTCOMES),
+    reason: z.enum(REASONS).optional(),
+    message: z.string(),
+  }).optional(),
+  outcome: z.enum(OUTCOMES).optional(),
+  outbox: z.array(OutboxMessage),
+});
+export type Run = z.infer<typeof Run>;
+
+/** An artifact as it is listed: in `data.artifacts` of the builder, at the run's end, in the API. */
+export const Artifact = z.object({
+  name: z.string(),
+  /** Where it lay in the workspace. */
+  path: z.string(),
+  size: z.int(),
+  sha256: z.string(),
+});
+export type Artifact = z.infer<typeof Artifact>;

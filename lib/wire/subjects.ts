@@ -1,0 +1,44 @@
+/** Subjects of protocol 1.2, and those that only our own engine and drivers use. */
+export const subjects = {
+  /** A resource without a pipeline, to every driver that handles its type. */
+  resource: (type: string) => `resources.${type}`,
+  /** A step's event to its driver. */
+  step: (driver: string, type: string) => `drivers.${driver}.resources.${type}`,
+  /** A step's event to its driver on one host, where the run's container lives. */
+  stepOnHost: (driver: string, host: string, type: string) =>
+    `drivers.${driver}.hosts.${host}.resources.${type}`,
+  pipelineInit: "pipelines.pipeline.init",
+  result: "pipelines.driver.result",
+  /** Every message for the engine. */
+  pipelines: "pipelines.>",
+  logs: (run: string) => `logs.${run}`,
+  liveLogs: (run: string, driver: string) => `live.logs.${run}.${driver}`,
+  /** Request and reply: may this instance work on this step? */
+  claim: (run: string) => `runs.${run}.claim`,
+  claims: "runs.*.claim",
+  /** Broadcast to whoever works on a step of the run: ask for your claim now. */
+  nudge: (run: string) => `runs.${run}.nudge`,
+} as const;
+
+/** True where `subject` is covered by `filter`, with NATS's wildcards `*` (one token) and `>` (one or more). */
+export function matches(filter: string, subject: string): boolean {
+  const wanted = filter.split(".");
+  const given = subject.split(".");
+  for (const [i, part] of wanted.entries()) {
+    if (part === ">") return given.length > i;
+    if (given[i] === undefined || (part !== "*" && part !== given[i])) return false;
+  }
+  return wanted.length === given.length;
+}
+
+/** The three streams of protocol 1.1, and what each keeps. */
+export const STREAMS = {
+  /** Kept while a consumer wants it. */
+  messages: { subjects: ["resources.>", "events.>", "drivers.>"], retention: "interest" },
+  /** Kept until the engine has acked it. */
+  "pipeline-engine": { subjects: ["pipelines.>"], retention: "workqueue" },
+  /** Kept by limits: this stream is the log store. */
+  "logs-engine": { subjects: ["logs.>"], retention: "limits" },
+} as const;
+
+export type StreamName = keyof typeof STREAMS;
