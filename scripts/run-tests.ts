@@ -1,0 +1,87 @@
+/**
+ * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [unit | FILE…]`. Files whose name ends in
+ * `_docker_test.ts` or `_nats_test.ts` need a daemon or a broker and run one runtime after the other, since they look
+ * at the lists of all containers; the rest runs on both at once. The last line is `N passed, N failed, N skipped`.
+ */
+import { Glob } from "bun";
+import { join } from "node:path";
+
+interface Tally {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const root = join(import.meta.dir, "..");
+const args = process.argv.slice(2);
+const NEEDS_PARTS = /_(docker|nats)_test\.ts$/;
+const all = args.length > 0 && args[0] !== "unit"
+  ? args
+  : [...new Glob("tests/**/*_test.ts").scanSync(root)].sort();
+const unit = all.filter((file) => !NEEDS_PARTS.test(file));
+const real = args[0] === "unit" ? [] : all.filter((file) => NEEDS_PARTS.test(file));
+
+const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+const began = performance.now();
+await Promise.all([phase("unit on Bun", bun(unit), unit), phase("unit on Deno", deno(unit), unit)]);
+await phase("Docker and broker on Bun", bun(real), real);
+await phase("Docker and broker on Deno", deno(real), real);
+console.log(`took ${seconds(began)} s`);
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+const forbidden = process.env.CI === "true" && total.skipped > 0;
+if (forbidden) console.log("error: nothing may be skipped where CI=true");
+process.exit(total.failed > 0 || total.passed === 0 || forbidden ? 1 : 0);
+
+function bun(files: string[]): string[] {
+  return ["bun", "--no-env-file", "test", "--isolate", "--timeout", "120000", ...files.map((file) => `./${file}`)];
+}
+
+function deno(files: string[]): string[] {
+  return ["deno", "test", "-A", "--no-check", "--cached-only", ...files];
+}
+
+/** Runs one command, shows its output when it is through, and adds its counts. A crash without counts is a failure. */
+async function phase(title: string, command: string[], files: string[]): Promise<void> {
+  if (files.length === 0) return;
+  const start = performance.now();
+  const child = Bun.spawn(command, { cwd: root, stdout: "pipe", stderr: "pipe", env: { ...process.env, NO_COLOR: "1" } });
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  const output = out + err;
+  const tally = command[0] === "bun" ? countBun(output) : countDeno(output);
+  if (code !== 0 && tally.failed === 0) tally.failed = 1;
+  if (tally.failed > 0) console.log(output);
+  else for (const slow of slowest(output)) console.log(`  ${slow}`);
+  console.log(`${title}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped in ${seconds(start)} s`);
+  total.passed += tally.passed;
+  total.failed += tally.failed;
+  total.skipped += tally.skipped;
+}
+
+function countBun(output: string): Tally {
+  const number = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
+  return { passed: number("pass"), failed: number("fail") + number("errors?"), skipped: number("skip") + number("todo") };
+}
+
+function countDeno(output: string): Tally {
+  const last = [...output.matchAll(/(\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored)?/g)].at(-1);
+  return { passed: Number(last?.[1] ?? 0), failed: Number(last?.[2] ?? 0), skipped: Number(last?.[3] ?? 0) };
+}
+
+/** The five tests that took longest, of those over two seconds: where the time goes. */
+function slowest(output: string): string[] {
+  const timed = [...output.matchAll(/^(?:\(pass\) )?(.+?)(?: \.\.\. .*ok)? [[(](?:(\d+)m)?([\d.]+)(ms|s)[\])]$/gm)];
+  return timed
+    .map(([, title = "", minutes = "0", value = "0", unit]) => ({ title, s: Number(minutes) * 60 + Number(value) / (unit === "ms" ? 1000 : 1) }))
+    .filter(({ s }) => s >= 2)
+    .sort((a, b) => b.s - a.s)
+    .slice(0, 5)
+    .map(({ title, s }) => `${s.toFixed(1)} s  ${title}`);
+}
+
+function seconds(since: number): string {
+  return ((performance.now() - since) / 1000).toFixed(1);
+}
