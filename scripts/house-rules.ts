@@ -16,7 +16,16 @@ const ARROWS: Record<string, string[]> = {
   "lib/driver": ["lib/docker", "lib/backend", "lib/wire", "lib/base"],
   "lib/engine": ["lib/backend", "lib/wire", "lib/base"],
   "lib/build": ["lib/driver", "lib/docker", "lib/wire", "lib/base"],
-  "lib/cli": ["drivers", "lib/build", "lib/engine", "lib/driver", "lib/docker", "lib/backend", "lib/wire", "lib/base"],
+  "lib/cli": [
+    "drivers",
+    "lib/build",
+    "lib/engine",
+    "lib/driver",
+    "lib/docker",
+    "lib/backend",
+    "lib/wire",
+    "lib/base",
+  ],
   "lib/runtime.ts": ["lib/cli", "lib/driver", "lib/docker", "lib/wire", "lib/base"],
   "drivers": ["lib/runtime.ts", "lib/cli", "lib/build"],
 };
@@ -26,7 +35,11 @@ const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
   { what: "dockerode", pattern: /from "dockerode"|import\("dockerode"\)/, where: "lib/docker/dockerode.ts" },
   { what: "@nats-io", pattern: /from "@nats-io\//, where: "lib/backend/nats/" },
   { what: "node:sqlite", pattern: /from "node:sqlite"/, where: "lib/backend/embedded/" },
-  { what: "process.env", pattern: /process\.env|import \{[^}]*\benv\b[^}]*\} from "node:process"/, where: "lib/cli/environment.ts" },
+  {
+    what: "process.env",
+    pattern: /process\.env|import \{[^}]*\benv\b[^}]*\} from "node:process"/,
+    where: "lib/cli/environment.ts",
+  },
   { what: "the globals Deno and Bun", pattern: /(?<![\w."'`/-])(?:Deno|Bun)\./, where: "scripts/" },
 ];
 

@@ -33,7 +33,15 @@ if (forbidden) console.log("error: nothing may be skipped where CI=true");
 process.exit(total.failed > 0 || total.passed === 0 || forbidden ? 1 : 0);
 
 function bun(files: string[]): string[] {
-  return ["bun", "--no-env-file", "test", "--isolate", "--timeout", "120000", ...files.map((file) => `./${file}`)];
+  return [
+    "bun",
+    "--no-env-file",
+    "test",
+    "--isolate",
+    "--timeout",
+    "120000",
+    ...files.map((file) => `./${file}`),
+  ];
 }
 
 function deno(files: string[]): string[] {
@@ -44,7 +52,12 @@ function deno(files: string[]): string[] {
 async function phase(title: string, command: string[], files: string[]): Promise<void> {
   if (files.length === 0) return;
   const start = performance.now();
-  const child = Bun.spawn(command, { cwd: root, stdout: "pipe", stderr: "pipe", env: { ...process.env, NO_COLOR: "1" } });
+  const child = Bun.spawn(command, {
+    cwd: root,
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
   const [out, err, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -55,7 +68,11 @@ async function phase(title: string, command: string[], files: string[]): Promise
   if (code !== 0 && tally.failed === 0) tally.failed = 1;
   if (tally.failed > 0) console.log(output);
   else for (const slow of slowest(output)) console.log(`  ${slow}`);
-  console.log(`${title}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped in ${seconds(start)} s`);
+  console.log(
+    `${title}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped in ${
+      seconds(start)
+    } s`,
+  );
   total.passed += tally.passed;
   total.failed += tally.failed;
   total.skipped += tally.skipped;
@@ -63,19 +80,32 @@ async function phase(title: string, command: string[], files: string[]): Promise
 
 function countBun(output: string): Tally {
   const number = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
-  return { passed: number("pass"), failed: number("fail") + number("errors?"), skipped: number("skip") + number("todo") };
+  return {
+    passed: number("pass"),
+    failed: number("fail") + number("errors?"),
+    skipped: number("skip") + number("todo"),
+  };
 }
 
 function countDeno(output: string): Tally {
-  const last = [...output.matchAll(/(\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored)?/g)].at(-1);
+  const last = [
+    ...output.matchAll(
+      /(\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored)?/g,
+    ),
+  ].at(-1);
   return { passed: Number(last?.[1] ?? 0), failed: Number(last?.[2] ?? 0), skipped: Number(last?.[3] ?? 0) };
 }
 
 /** The five tests that took longest, of those over two seconds: where the time goes. */
 function slowest(output: string): string[] {
-  const timed = [...output.matchAll(/^(?:\(pass\) )?(.+?)(?: \.\.\. .*ok)? [[(](?:(\d+)m)?([\d.]+)(ms|s)[\])]$/gm)];
+  const timed = [
+    ...output.matchAll(/^(?:\(pass\) )?(.+?)(?: \.\.\. .*ok)? [[(](?:(\d+)m)?([\d.]+)(ms|s)[\])]$/gm),
+  ];
   return timed
-    .map(([, title = "", minutes = "0", value = "0", unit]) => ({ title, s: Number(minutes) * 60 + Number(value) / (unit === "ms" ? 1000 : 1) }))
+    .map(([, title = "", minutes = "0", value = "0", unit]) => ({
+      title,
+      s: Number(minutes) * 60 + Number(value) / (unit === "ms" ? 1000 : 1),
+    }))
     .filter(({ s }) => s >= 2)
     .sort((a, b) => b.s - a.s)
     .slice(0, 5)

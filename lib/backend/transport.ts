@@ -77,8 +77,9 @@ export interface Transport extends AsyncDisposable {
   ): Promise<AsyncDisposable>;
 
   /**
-   * Makes the consumer if it is missing, so that what is published from now on is kept for it. Filters are brought up to
-   * date; an ack wait is never lowered. Never touches what the consumer already has in store.
+   * Makes the consumer if it is missing, so that what is published from now on is kept for it. Filters are added, never
+   * taken away (engine and drivers each name what they know of); an ack wait is raised, never lowered. Never touches what
+   * the consumer already has in store.
    */
   ensureConsumer(spec: ConsumerSpec): Promise<void>;
 

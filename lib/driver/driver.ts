@@ -12,6 +12,13 @@ export interface Driver {
   readonly name: string;
   readonly resources: readonly string[];
   reconcile(context: Context): Promise<DriverResult>;
+  /**
+   * Resolves when this host has room for one more event of the driver; without it there always is. Asked before each
+   * event is taken, with the number of events in hand; rejects with `signal.reason`.
+   */
+  admit?(
+    host: { docker: Docker; settings: DriverSettings; inHand: number; signal: AbortSignal },
+  ): Promise<void>;
 }
 
 /** Everything a step knows and may use. */
@@ -74,8 +81,8 @@ export interface DriverSettings {
   readonly owner: string;
   /** The name of this Docker host in the fleet. */
   readonly host: string;
-  /** Containers of this owner at once on this host. */
-  readonly slots: number;
+  /** Containers of this owner at once on this host; undefined: no limit (a `run` does what it was told, now). */
+  readonly slots: number | undefined;
   /** TERM to KILL, milliseconds. */
   readonly graceMs: number;
   readonly maxLogBytes: number;

@@ -16,8 +16,18 @@ export const subjects = {
   /** Request and reply: may this instance work on this step? */
   claim: (run: string) => `runs.${run}.claim`,
   claims: "runs.*.claim",
+  /** Request and reply: has this run not ended? `{"alive": boolean}`. Whoever sweeps a host asks. */
+  alive: (run: string) => `runs.${run}.alive`,
+  alives: "runs.*.alive",
   /** Broadcast to whoever works on a step of the run: ask for your claim now. */
   nudge: (run: string) => `runs.${run}.nudge`,
+} as const;
+
+/** Names of the durable consumers: one for all instances of a driver, one more for those on a host. */
+export const consumers = {
+  shared: (driver: string) => driver,
+  onHost: (driver: string, host: string) => `${driver}_at_${host}`,
+  engine: "pipeline-engine",
 } as const;
 
 /** True where `subject` is covered by `filter`, with NATS's wildcards `*` (one token) and `>` (one or more). */
