@@ -6,6 +6,8 @@ export interface DaemonInfo {
   readonly cpus: number;
   /** Bytes. */
   readonly memory: number;
+  /** Whether its kernel can filter traffic inside a bridge (`BridgeNfIptables`), which switching off traffic between containers needs. */
+  readonly filtersBridges: boolean;
 }
 
 /** Everything a container is created with, in one call. Sizes are bytes. */
