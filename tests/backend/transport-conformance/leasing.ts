@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Open, pull, spec, text } from "./opened.ts";
+
+export function leasing(name: string, open: Open): void {
+  test(`${name}: a delivery is repeated, to any instance, when its ack wait passes`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    const consumer = spec("a", ["resources.t"], 400);
+    await transport.ensureConsumer(consumer);
+    await transport.publish("resources.t", "1", { id: "1", headers: { "Conveyor-Step": "s" } });
+    {
+      await using lost = pull(transport, consumer);
+      assert.equal((await lost.next()).deliveries, 1);
+    }
+    await using puller = pull(await opened.another(), consumer);
+    const second = await puller.next();
+    assert.equal(second.deliveries, 2);
+    assert.deepEqual([text(second), second.id, second.headers["Conveyor-Step"]], ["1", "1", "s"]);
+    assert.equal((await puller.take()).deliveries, 3);
+    assert.equal(await transport.holds("messages", "1"), false);
+  });
+
+  test(`${name}: ack ends a delivery for good, and calls after it do nothing`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    const consumer = spec("a", ["resources.t"], 400);
+    await transport.ensureConsumer(consumer);
+    await transport.publish("resources.t", "1", { id: "1" });
+    await transport.publish("resources.t", "2", { id: "2" });
+    await using puller = pull(transport, consumer);
+    const first = await puller.next();
+    await first.ack();
+    assert.equal(await transport.holds("messages", "1"), false);
+    await first.ack();
+    await first.nak();
+    await first.term("too late");
+    await first.working();
+    await puller.next();
+    const again = await puller.take();
+    assert.deepEqual([text(again), again.deliveries], ["2", 2]);
+  });
+
+  test(`${name}: nak brings a message back at once, before what has waited for its ack`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    await transport.ensureConsumer(spec("a", ["resources.t"]));
+    await transport.publish("resources.t", "1");
+    await using puller = pull(transport, spec("a", ["resources.t"]));
+    const first = await puller.next();
+    await first.nak();
+    await first.ack();
+    const second = await puller.take();
+    assert.deepEqual([text(second), second.deliveries], ["1", 2]);
+  });
+
+  test(`${name}: nak with a delay brings a message back after it, not before`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    await transport.ensureConsumer(spec("a", ["resources.t"]));
+    for (const i of ["1", "2", "3"]) await transport.publish("resources.t", i);
+    await using puller = pull(transport, spec("a", ["resources.t"]));
+    const [one, two, three] = [await puller.next(), await puller.next(), await puller.next()];
+    await one.nak(900);
+    await two.nak(300);
+    await three.nak();
+    const seen = [await puller.take(), await puller.take(), await puller.take()];
+    assert.deepEqual(seen.map(text), ["3", "2", "1"]);
+    assert.deepEqual(seen.map((delivery) => delivery.deliveries), [2, 2, 2]);
+  });
+
+  test(`${name}: nak with a delay longer than the ack wait holds`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    const consumer = spec("a", ["resources.t"], 300);
+    await transport.ensureConsumer(consumer);
+    await transport.publish("resources.t", "slow");
+    await transport.publish("resources.t", "quick");
+    await using puller = pull(transport, consumer);
+    await (await puller.next()).nak(2000);
+    for (const deliveries of [1, 2, 3]) {
+      const delivery = await puller.next();
+      assert.deepEqual([text(delivery), delivery.deliveries], ["quick", deliveries]);
+      if (deliveries === 3) await delivery.ack();
+    }
+    assert.equal(text(await puller.take()), "slow");
+  });
+
+  test(`${name}: term ends a delivery for good`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    const consumer = spec("a", ["resources.t"], 400);
+    await transport.ensureConsumer(consumer);
+    await transport.publish("resources.t", "1", { id: "1" });
+    await transport.publish("resources.t", "2", { id: "2" });
+    await using puller = pull(transport, consumer);
+    const first = await puller.next();
+    await first.term("Cannot be understood");
+    assert.equal(await transport.holds("messages", "1"), false);
+    await first.nak();
+    await puller.next();
+    const again = await puller.take();
+    assert.deepEqual([text(again), again.deliveries], ["2", 2]);
+  });
+
+  test(`${name}: working keeps a delivery from being repeated`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    const consumer = spec("a", ["resources.t"], 800);
+    await transport.ensureConsumer(consumer);
+    await transport.publish("resources.t", "kept", { id: "kept" });
+    await transport.publish("resources.t", "left");
+    await using puller = pull(transport, consumer);
+    const kept = await puller.next();
+    await puller.next();
+    const beat = setInterval(() => kept.working(), 100);
+    try {
+      for (const deliveries of [2, 3]) {
+        const repeated = await puller.next();
+        assert.deepEqual([text(repeated), repeated.deliveries], ["left", deliveries]);
+        if (deliveries === 3) await repeated.ack();
+      }
+    } finally {
+      clearInterval(beat);
+    }
+    await kept.ack();
+    assert.equal(await transport.holds("messages", "kept"), false);
+  });
+
+  test(`${name}: working once only starts the ack wait anew`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    const consumer = spec("a", ["resources.t"], 400);
+    await transport.ensureConsumer(consumer);
+    await transport.publish("resources.t", "1");
+    await using puller = pull(transport, consumer);
+    await (await puller.next()).working();
+    assert.equal((await puller.take()).deliveries, 2);
+  });
+
+  test(`${name}: what is in hand may be acked after the signal has fired`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    await transport.ensureConsumer(spec("a", ["resources.t"]));
+    await transport.publish("resources.t", "1", { id: "1" });
+    await using puller = pull(transport, spec("a", ["resources.t"]));
+    const inHand = await puller.next();
+    puller.stop();
+    assert.equal(await puller.ended(), true);
+    assert.equal(await transport.holds("messages", "1"), true);
+    await inHand.working();
+    await inHand.ack();
+    assert.equal(await transport.holds("messages", "1"), false);
+  });
+}

@@ -1,0 +1,82 @@
+import type { ConsumerSpec, Delivery, Transport } from "../../../lib/backend/transport.ts";
+
+/** A transport under test, on a backend that holds nothing yet. */
+export interface Opened extends AsyncDisposable {
+  readonly transport: Transport;
+  /**
+   * An instance on the same backend and scope: a second one, where a process can have two, or the same. Once
+   * `transport` is disposed, a new one on what it left.
+   */
+  another(): Promise<Transport>;
+  /** What `putBlob` stored, or undefined where there is nothing under that name. */
+  readBlob(run: string, name: string): Promise<Uint8Array | undefined>;
+}
+
+export type Open = () => Promise<Opened>;
+
+/** One consumer's deliveries, asked for one by one. */
+export interface Puller extends AsyncDisposable {
+  /** The next one; fails the test where none comes. */
+  next(): Promise<Delivery>;
+  /** The next one, acked. */
+  take(): Promise<Delivery>;
+  /** True once the iteration has returned. */
+  ended(): Promise<boolean>;
+  /** Fires the signal. */
+  stop(): void;
+}
+
+/** An ack wait that never passes during a test. */
+export const LONG = 60_000;
+
+/** A consumer of the `messages` stream. */
+export function spec(name: string, filters: string[], ackWaitMs = LONG): ConsumerSpec {
+  return { stream: "messages", name, filters, ackWaitMs };
+}
+
+export function pull(transport: Transport, consumer: ConsumerSpec): Puller {
+  const controller = new AbortController();
+  const iterator = transport.consume(consumer, { signal: controller.signal })[Symbol.asyncIterator]();
+  const next = async () => {
+    const result = await within(iterator.next(), `a message for ${consumer.name}`);
+    if (result.done) throw new Error(`The messages for ${consumer.name} have ended`);
+    return result.value;
+  };
+  const stop = () => controller.abort(new Error("Stopped by the test"));
+  return {
+    next,
+    take: async () => {
+      const delivery = await next();
+      await delivery.ack();
+      return delivery;
+    },
+    ended: async () =>
+      (await within(iterator.next(), `the end of the messages for ${consumer.name}`)).done === true,
+    stop,
+    [Symbol.asyncDispose]: async () => {
+      stop();
+      await iterator.return?.();
+    },
+  };
+}
+
+/** The promise's outcome, or a failure that names what did not come. Generous: it only keeps a broken test from hanging. */
+export async function within<T>(promise: Promise<T>, what: string, ms = 20_000): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`Waited ${ms} ms for ${what}`)), ms);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export const text = (message: { data: Uint8Array }): string => new TextDecoder().decode(message.data);
+
+/** `pieces` as a source of bytes. */
+export async function* bytes(...pieces: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) {
+    await Promise.resolve();
+    yield typeof piece === "string" ? new TextEncoder().encode(piece) : piece;
+  }
+}
