@@ -47,7 +47,23 @@ export function blobs(name: string, open: Open): void {
 
   test(`${name}: putBlob refuses a name that is no relative path of plain segments`, async () => {
     await using opened = await open();
-    const bad = ["", "/", "/a", "a/", "a//b", ".", "..", "./a", "a/.", "../a", "a/../b", "a/..", "a\0b"];
+    const bad = [
+      "",
+      "/",
+      "/a",
+      "a/",
+      "a//b",
+      ".",
+      "..",
+      "./a",
+      "a/.",
+      "../a",
+      "a/../b",
+      "a/..",
+      "a\0b",
+      "a\nb",
+      "a\\b",
+    ];
     for (const name of bad) {
       await assert.rejects(
         opened.transport.putBlob(RUN, name, bytes("x")),
