@@ -136,6 +136,8 @@ export interface Docker extends AsyncDisposable {
     path: string,
     options?: CallOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Whether there is anything at a path, the container running or not; a link counts as itself, wherever it points. False where the container is not there. */
+  exists(container: string, path: string, options?: CallOptions): Promise<boolean>;
   /** How often the kernel has killed a process of the container for memory since `sinceMs`, from the daemon's `oom` events. */
   oomEvents(container: string, sinceMs: number, options?: CallOptions): Promise<number>;
 
