@@ -63,6 +63,8 @@ export const BuildSpec = z.strictObject({
   }).default({}),
   /** `bridge` is the isolated bridge; any other name than `none` must be allowed by the operator. */
   network: z.string().min(1).default("bridge"),
+  /** Everything the kernel allows; refused unless the operator allowed it. */
+  privileged: z.boolean().default(false),
   /** How often a run whose driver was lost may start again in a fresh container. */
   restart: z.int().min(0).max(10).default(0),
   /** Names of secrets that travel beside the resource; each becomes a variable of the commands. */

@@ -1,0 +1,17 @@
+import { collectArtifacts } from "../lib/build/artifacts.ts";
+import { runCommands } from "../lib/build/commands.ts";
+import { buildStep, checkoutOf, requireContainer } from "../lib/build/step.ts";
+import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
+
+export const builder = defineDriver({
+  name: "builder",
+  resources: [FLUTTER_BUILDER],
+  reconcile: buildStep(async (context, plan) => {
+    const container = await requireContainer(context);
+    const commands = await runCommands(context, container, plan, checkoutOf(context));
+    const artifacts = await collectArtifacts(context, container, plan);
+    return { success: true, message: `Ran ${commands.length} commands`, data: { commands, artifacts } };
+  }),
+});
+
+if (import.meta.main) await main(builder);

@@ -1,0 +1,27 @@
+import { startContainer } from "../lib/build/container.ts";
+import { provideImage } from "../lib/build/image.ts";
+import { waitForRoom } from "../lib/build/room.ts";
+import { buildStep } from "../lib/build/step.ts";
+import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
+
+export const containerStart = defineDriver({
+  name: "container-start",
+  resources: [FLUTTER_BUILDER],
+  admit: waitForRoom,
+  reconcile: buildStep(async (context, { spec }) => {
+    const { docker, run, settings: { host }, signal } = context;
+    const [image, info, now] = await Promise.all([
+      provideImage(context, spec),
+      docker.info({ signal }),
+      docker.now({ signal }),
+    ]);
+    const containerID = await startContainer(context, spec, image, { info, now });
+    return {
+      success: true,
+      message: `Started a container from ${spec.image}`,
+      data: { containerID, host, run },
+    };
+  }),
+});
+
+if (import.meta.main) await main(containerStart);

@@ -1,0 +1,10 @@
+import { stopContainer } from "../lib/build/stop.ts";
+import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
+
+export const containerStop = defineDriver({
+  name: "container-stop",
+  resources: [FLUTTER_BUILDER],
+  reconcile: stopContainer,
+});
+
+if (import.meta.main) await main(containerStop);

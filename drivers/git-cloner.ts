@@ -1,0 +1,15 @@
+import { clone } from "../lib/build/git/clone.ts";
+import { buildStep, requireContainer } from "../lib/build/step.ts";
+import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
+
+export const gitCloner = defineDriver({
+  name: "git-cloner",
+  resources: [FLUTTER_BUILDER],
+  reconcile: buildStep(async (context, plan) => {
+    const { commit, ref } = await clone(context, await requireContainer(context), plan);
+    context.reach("checked-out");
+    return { success: true, message: `Checked out ${commit.slice(0, 12)}`, data: { commit, ref } };
+  }),
+});
+
+if (import.meta.main) await main(gitCloner);

@@ -1,0 +1,150 @@
+import { StepFailure } from "../base/errors.ts";
+import { formatSize } from "../base/units.ts";
+import { type ContainerSpec, type DaemonInfo, DockerError } from "../docker/docker.ts";
+import type { Context } from "../driver/driver.ts";
+import { exec } from "../driver/exec.ts";
+import type { BuildSpec } from "../wire/build.ts";
+import type { Image } from "./image.ts";
+import { containerName, LABELS } from "./labels.ts";
+import { provideNetwork } from "./network.ts";
+import { WORKSPACE } from "./plan.ts";
+import { removeRun } from "./remove.ts";
+
+/** What a build needs to unpack, chown and drop to another user, and nothing that reaches outside of its container. */
+const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL"];
+const DEFAULT_PIDS = 4096;
+/** Of the daemon's memory, what all containers of this host may have together. */
+const MEMORY_SHARE = 0.8;
+/** A container outlives its run's limit by this at most when everybody who knew of it was lost, milliseconds. */
+const SPARE_MS = 3_600_000;
+const KEEP_MS = 24 * 3_600_000;
+
+/** A folder in the container for what is ours, outside of the workspace. Any user may add to it; the sticky bit protects the rest. */
+export const OWN_FOLDER = "/.conveyor";
+/**
+ * The process that keeps the container, under Docker's init. It runs as root and ignores TERM (so does the sleep that it
+ * becomes), so that ending a build's processes leaves it alone.
+ */
+const IDLE = `trap '' TERM INT HUP; mkdir -p -m 1777 ${OWN_FOLDER} && exec sleep 2147483647`;
+
+export interface Surroundings {
+  readonly info: DaemonInfo;
+  /** The daemon's clock, milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** Creates and starts the run's container; what an earlier attempt left is removed. Answers its id. */
+export async function startContainer(
+  context: Context,
+  spec: BuildSpec,
+  image: Image,
+  { info, now }: Surroundings,
+): Promise<string> {
+  const { docker, run, settings: { owner }, signal } = context;
+  const network = await provideNetwork(docker, info, spec.network, { owner, run, signal });
+  const user = spec.user ?? image.user;
+  const container = containerSpec(context, spec, { info, now }, user, network.name);
+  const id = await create(context, container);
+  context.reach("container-created");
+  if (!await docker.exists(id, "/bin/sh", { signal })) {
+    throw new StepFailure(`The image "${spec.image}" has no /bin/sh, which every step needs`, {
+      reason: "image-unusable",
+    });
+  }
+  await start(context, id);
+  context.reach("container-started");
+  if (user !== "") await giveWorkspace(context, id, user);
+  await context.log.line(describe(container, image, network.description));
+  return id;
+}
+
+function containerSpec(
+  { run, resource, settings }: Context,
+  spec: BuildSpec,
+  { info, now }: Surroundings,
+  user: string,
+  network: string,
+): ContainerSpec {
+  const memory = spec.limits.memory ?? Math.floor(info.memory * MEMORY_SHARE / (settings.slots ?? 1));
+  const cpus = spec.limits.cpus ?? settings.maxCpus;
+  const expires = now + spec.timeout + (settings.keep === "never" ? SPARE_MS : KEEP_MS);
+  const labels = {
+    [LABELS.owner]: settings.owner,
+    [LABELS.run]: run,
+    [LABELS.resource]: resource.name,
+    [LABELS.user]: user,
+    [LABELS.expires]: String(expires),
+  };
+  return {
+    name: containerName(run),
+    image: spec.image,
+    labels: settings.keep === "never" ? labels : { ...labels, [LABELS.keep]: settings.keep },
+    entrypoint: ["/bin/sh"],
+    command: ["-c", IDLE],
+    env: {},
+    user: "0",
+    workdir: WORKSPACE,
+    volume: { target: WORKSPACE, labels },
+    network,
+    capabilities: CAPABILITIES,
+    privileged: spec.privileged,
+    pids: spec.limits.pids ?? DEFAULT_PIDS,
+    memory: Math.min(memory, settings.maxMemory ?? memory),
+    ...(cpus !== undefined && { cpus }),
+  };
+}
+
+async function create(context: Context, spec: ContainerSpec): Promise<string> {
+  const { docker, run, settings: { owner }, signal } = context;
+  for (let again = false;; again = true) {
+    try {
+      return await docker.create(spec, { signal });
+    } catch (error) {
+      if (!(error instanceof DockerError)) throw error;
+      // An earlier attempt of this step got this far: its container is ours to clear. Anybody else's is not.
+      const taken = error.status === 409 && !again;
+      if (taken && await removeRun(docker, { owner, run, signal })) continue;
+      throw new StepFailure(`Cannot create the container: ${error.message}`, {
+        reason: error.status === 404 && /no such image/i.test(error.message)
+          ? "image-not-found"
+          : "container-failed",
+        cause: error,
+      });
+    }
+  }
+}
+
+async function start({ docker, signal }: Context, id: string): Promise<void> {
+  try {
+    await docker.start(id, { signal });
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    throw new StepFailure(`Cannot start the container: ${error.message}`, {
+      reason: "container-failed",
+      cause: error,
+    });
+  }
+}
+
+async function giveWorkspace(context: Context, id: string, user: string): Promise<void> {
+  const code = await exec(context, id, { command: ["chown", user, WORKSPACE], user: "0" });
+  if (code === 0) return;
+  throw new StepFailure(`Cannot give ${WORKSPACE} to the user "${user}": chown exited with ${code}`, {
+    reason: "image-unusable",
+  });
+}
+
+/** Nothing is guessed silently: what the container was made with, as one line. */
+function describe(spec: ContainerSpec, image: Image, network: string): string {
+  return [
+    `Container ${spec.name}: image ${spec.image} (${image.id.replace("sha256:", "").slice(0, 12)})`,
+    `user ${spec.labels[LABELS.user] || "root"}`,
+    `memory ${formatSize(spec.memory)} and no swap`,
+    `cpus ${spec.cpus ?? "all"}`,
+    `pids ${spec.pids}`,
+    `network ${network}`,
+    spec.privileged
+      ? "PRIVILEGED"
+      : `no new privileges, capabilities ${spec.capabilities.join(" ").toLowerCase()}`,
+  ].join(", ");
+}

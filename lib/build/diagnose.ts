@@ -1,0 +1,60 @@
+import type { ContainerInfo } from "../docker/docker.ts";
+import type { Context } from "../driver/driver.ts";
+import { capture } from "../driver/exec.ts";
+import type { Reason } from "../wire/reasons.ts";
+
+/** How far back in the output a command's reason is looked for. */
+const LINES = 50;
+/** Where the kernel counts the forks that it refused, for cgroup v2 and v1. */
+const PIDS_EVENTS = "cat /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events 2>/dev/null; true";
+const DIAGNOSIS_MS = 10_000;
+const SLACK_MS = 500;
+
+/**
+ * Why a command failed, as far as the daemon, the kernel and its last lines tell: out of memory, of processes or of disk,
+ * else simply `command-failed`.
+ */
+export async function diagnose(
+  context: Context,
+  container: ContainerInfo,
+  { exitCode, tookMs }: { exitCode: number; tookMs: number },
+): Promise<{ reason: Reason; because?: string }> {
+  const { docker, log } = context;
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(DIAGNOSIS_MS)]);
+  const lines = log.recent(LINES).join("\n");
+  // In the daemon's clock, which need not be ours.
+  const sinceMs = await docker.now({ signal }) - tookMs - SLACK_MS;
+  // A killed process need not be the one whose exit code we see: make and the like report their own.
+  if (await docker.oomEvents(container.id, sinceMs, { signal }) > 0) {
+    return {
+      reason: "out-of-memory",
+      because: "the container's memory limit was reached and the kernel killed a process",
+    };
+  }
+  if (/No space left on device|ENOSPC|Disk quota exceeded/i.test(lines)) {
+    return { reason: "disk-full", because: "no space is left on the device" };
+  }
+  if (/Resource temporarily unavailable|Cannot fork|can't fork|EAGAIN|pthread_create/i.test(lines)) {
+    const refused = await refusedForks(context, container);
+    if (refused) {
+      return { reason: "pids-exhausted", because: "the container's limit of processes was reached" };
+    }
+  }
+  if (exitCode === 127) return { reason: "command-failed", because: "no such command in the image" };
+  if (exitCode === 126) return { reason: "command-failed", because: "the file cannot be executed" };
+  return { reason: "command-failed" };
+}
+
+/** An exec that the daemon cannot start is an answer too. */
+async function refusedForks(context: Context, container: ContainerInfo): Promise<boolean> {
+  try {
+    const { stdout } = await capture(context, container.id, {
+      command: ["/bin/sh", "-c", PIDS_EVENTS],
+      user: "0",
+    });
+    return /^max [1-9]/m.test(stdout);
+  } catch {
+    context.signal.throwIfAborted();
+    return true;
+  }
+}

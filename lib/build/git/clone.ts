@@ -1,0 +1,104 @@
+import { StepFailure } from "../../base/errors.ts";
+import type { ContainerInfo } from "../../docker/docker.ts";
+import type { Context } from "../../driver/driver.ts";
+import { exec } from "../../driver/exec.ts";
+import type { Reason } from "../../wire/reasons.ts";
+import { OWN_FOLDER } from "../container.ts";
+import { buildUser } from "../labels.ts";
+import { type Plan, WORKSPACE } from "../plan.ts";
+import type { Checkout } from "../step.ts";
+import { CLONE_EXIT, CLONE_SCRIPT, cloneConfig } from "./clone-script.ts";
+import { openLocalSource } from "./local-source.ts";
+import { sourceArchive } from "./source-archive.ts";
+
+const SOURCE = `${OWN_FOLDER}/source.git`;
+/** Of git's last lines, those that say why it failed. */
+const TELLING_LINES = 20;
+
+/**
+ * Clones a plan's repository into the container's empty workspace, as the build's user. git runs in the container only.
+ * Throws StepFailure `image-unusable`, `repository-not-found`, `ref-not-found`, `clone-failed`, `disk-full`.
+ */
+export async function clone(context: Context, container: ContainerInfo, plan: Plan): Promise<Checkout> {
+  const { spec, repository } = plan;
+  const isLocal = repository.kind === "local";
+  if (isLocal) await sendSource(context, container, repository.path);
+  await context.log.line(`Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}`);
+  const said: string[] = [];
+  const code = await exec(context, container.id, {
+    command: ["/bin/sh", "-c", CLONE_SCRIPT],
+    workdir: WORKSPACE,
+    ...buildUser(container),
+    env: {
+      URL: isLocal ? `file://${SOURCE}` : repository.url,
+      REF: spec.ref ?? "",
+      DEPTH: String(spec.depth),
+      SUBMODULES: spec.submodules ? "1" : "",
+      ...credentials(context, plan),
+    },
+    intercept: ({ stream, data }) => {
+      if (stream === "stderr") return false;
+      said.push(Buffer.from(data).toString("utf8"));
+      return true;
+    },
+  });
+  if (code !== 0) throw failure(code, context, plan);
+  const facts = Object.fromEntries(said.join("").split("\n").map((line) => line.split("=", 2)));
+  return { commit: String(facts.commit), ref: String(facts.ref ?? "") };
+}
+
+async function sendSource(context: Context, container: ContainerInfo, path: string): Promise<void> {
+  const { docker, signal } = context;
+  const source = await openLocalSource(path);
+  const archive = sourceArchive(source, SOURCE.slice(1), signal);
+  await docker.copyIn(container.id, "/", archive, { signal });
+}
+
+function credentials({ settings }: Context, { repository }: Plan): Record<string, string> {
+  if (repository.kind === "local") return { CONVEYOR_GIT_CONFIG: cloneConfig("file", undefined) };
+  const { protocol, host } = repository;
+  const token = settings.gitTokens[host];
+  if (token === undefined) return { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, undefined) };
+  return protocol === "ssh"
+    ? { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, undefined), CONVEYOR_SSH_KEY: token }
+    : { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, host), CONVEYOR_GIT_TOKEN: token };
+}
+
+function failure(code: number, { log }: Context, { spec }: Plan): StepFailure {
+  const said = log.recent(TELLING_LINES).join("\n");
+  const lastLine = log.recent(TELLING_LINES).findLast((line) => /^(?:fatal|error): /.test(line));
+  const fail = (reason: Reason, message: string) =>
+    new StepFailure(lastLine === undefined ? message : `${message}: ${lastLine}`, {
+      reason,
+      data: { exitCode: code },
+    });
+  if (/No space left on device/i.test(said)) return fail("disk-full", "The disk is full");
+  switch (code) {
+    case CLONE_EXIT.noGit:
+      return new StepFailure(
+        `The image "${spec.image}" has no git: use one that has, or install it in the image (for example: apt-get install git)`,
+        { reason: "image-unusable" },
+      );
+    case CLONE_EXIT.noSsh:
+      return new StepFailure(`The image "${spec.image}" has no ssh, which this repository's URL needs`, {
+        reason: "image-unusable",
+      });
+    case CLONE_EXIT.ref:
+      return fail("ref-not-found", `The repository has no branch, tag or commit "${spec.ref}"`);
+    case CLONE_EXIT.empty:
+      return fail("ref-not-found", "The repository has no commit at its HEAD");
+    case CLONE_EXIT.submodules:
+      return fail("clone-failed", "Cannot get the submodules");
+    case CLONE_EXIT.checkout:
+      return fail("clone-failed", "Cannot check out");
+    default:
+      return isUnknownRepository(said)
+        ? fail("repository-not-found", `Cannot read the repository "${spec.repository}"`)
+        : fail("clone-failed", `Cannot clone "${spec.repository}"`);
+  }
+}
+
+function isUnknownRepository(said: string): boolean {
+  return /authentication failed|could not read (?:username|password|from remote)|repository .*not found|does not (?:exist|appear to be a git repository)|permission denied \(publickey/i
+    .test(said);
+}

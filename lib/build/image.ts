@@ -1,0 +1,84 @@
+import { StepFailure } from "../base/errors.ts";
+import { DockerError } from "../docker/docker.ts";
+import { registryLogin } from "../docker/login.ts";
+import type { Context } from "../driver/driver.ts";
+import type { BuildSpec } from "../wire/build.ts";
+
+/** Progress of a pull in the log: at most one line in this time, milliseconds. */
+const PROGRESS_MS = 1000;
+
+export interface Image {
+  readonly id: string;
+  /** Empty for root. */
+  readonly user: string;
+}
+
+/** The image of a spec, pulled as it asks. Throws StepFailure `image-not-found`, `image-pull-failed`. */
+export async function provideImage(context: Context, { image, pull }: BuildSpec): Promise<Image> {
+  const { docker, signal } = context;
+  if (pull !== "always") {
+    const found = await docker.inspectImage(image, { signal });
+    if (found) return found;
+    if (pull === "never") {
+      throw new StepFailure(`The image "${image}" is not on this host, and the build says never to pull`, {
+        reason: "image-not-found",
+      });
+    }
+  }
+  await pullImage(context, image);
+  const pulled = await docker.inspectImage(image, { signal });
+  if (pulled) return pulled;
+  throw new StepFailure(`The image "${image}" was pulled but is not there`, { reason: "image-pull-failed" });
+}
+
+async function pullImage({ docker, log, settings, signal }: Context, image: string): Promise<void> {
+  await log.line(`Pulling ${image}`);
+  const login = await loginFor(image, settings.dockerConfig, signal);
+  // Lines are shown one after the other; what comes faster than one a second is left out.
+  let lastShown = 0;
+  let shown = Promise.resolve();
+  const onProgress = ({ text }: { text: string }) => {
+    if (Date.now() - lastShown < PROGRESS_MS) return;
+    lastShown = Date.now();
+    shown = shown.then(() => log.line(text));
+  };
+  try {
+    await docker.pull(image, { signal, onProgress, ...(login && { login }) });
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    throw pullFailure(image, error);
+  } finally {
+    await shown;
+  }
+  await log.line(`Pulled ${image}`);
+}
+
+async function loginFor(image: string, configFolder: string | undefined, signal: AbortSignal) {
+  if (configFolder === undefined) return undefined;
+  try {
+    return await registryLogin(image, { configFolder, signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new StepFailure(`Cannot log in to the registry of "${image}"`, {
+      reason: "image-pull-failed",
+      cause: error,
+    });
+  }
+}
+
+/** A registry that hides what it has says "denied" for what is not there: that is no statement about the image. */
+function pullFailure(image: string, error: DockerError): StepFailure {
+  const missing = error.status === 404 ||
+    /manifest unknown|not found|no such image|does not exist/i.test(error.message);
+  const denied = /denied|unauthorized|authentication required/i.test(error.message);
+  if (missing && !denied) {
+    return new StepFailure(`The image "${image}" does not exist: ${error.message}`, {
+      reason: "image-not-found",
+      cause: error,
+    });
+  }
+  return new StepFailure(`The image "${image}" cannot be pulled: ${error.message}`, {
+    reason: "image-pull-failed",
+    cause: error,
+  });
+}

@@ -1,0 +1,37 @@
+import type { ContainerInfo, Docker } from "../docker/docker.ts";
+
+/** What our containers, volumes and networks are found by again. Values are texts. */
+export const LABELS = {
+  owner: "conveyor.owner",
+  run: "conveyor.run",
+  resource: "conveyor.resource",
+  /** Who the build's processes run as; empty for root. The container's own process is root's. */
+  user: "conveyor.user",
+  /** Milliseconds since the epoch in the daemon's clock: nobody who knows the run is expected to be alive after it. */
+  expires: "conveyor.expires",
+  /** On a container that its user wants to look at afterwards: no sweep removes it before it expires. */
+  keep: "conveyor.keep",
+} as const;
+
+/** The one name that a run's container can have, so that a second one cannot be made. */
+export const containerName = (run: string): string => `conveyor-${run}`;
+
+/** Ours is what carries our owner and the name that belongs to its run. An image can carry labels too; it cannot choose a name. */
+export function isOurs(container: ContainerInfo, owner: string, run: string): boolean {
+  return container.name === containerName(run) && container.labels[LABELS.owner] === owner &&
+    container.labels[LABELS.run] === run;
+}
+
+/** The run's container, if there is one and it is ours. */
+export async function findContainer(
+  docker: Docker,
+  { owner, run, signal }: { owner: string; run: string; signal: AbortSignal },
+): Promise<ContainerInfo | undefined> {
+  const found = await docker.inspect(containerName(run), { signal });
+  return found && isOurs(found, owner, run) ? found : undefined;
+}
+
+/** The user of the build's processes, as an exec wants it. */
+export function buildUser(container: ContainerInfo): { user: string } {
+  return { user: container.labels[LABELS.user] || "0" };
+}

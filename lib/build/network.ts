@@ -1,0 +1,55 @@
+import { StepFailure } from "../base/errors.ts";
+import { type DaemonInfo, type Docker, DockerError } from "../docker/docker.ts";
+import { containerName, LABELS } from "./labels.ts";
+
+/** The one bridge that all runs on a daemon share; no container on it can reach another. */
+const SHARED = "conveyor";
+const SHARED_LABELS = { "conveyor.network": "isolated" };
+
+/**
+ * The network of a run's container. `bridge` means: the outside, but no other run. That is one shared bridge without
+ * traffic between its containers; where the daemon's kernel cannot filter inside a bridge, or somebody else's network has
+ * that name, a bridge for this run alone, labelled so that it is found and removed with the run.
+ */
+export async function provideNetwork(
+  docker: Docker,
+  info: DaemonInfo,
+  wanted: string,
+  run: { owner: string; run: string; signal: AbortSignal },
+): Promise<{ name: string; description: string }> {
+  if (wanted !== "bridge") return { name: wanted, description: wanted };
+  if (info.filtersBridges && await provideShared(docker, run.signal)) {
+    return { name: SHARED, description: "isolated bridge" };
+  }
+  const name = containerName(run.run);
+  try {
+    const labels = { [LABELS.owner]: run.owner, [LABELS.run]: run.run };
+    await docker.createNetwork({ name, labels, isolated: false }, { signal: run.signal });
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    if (error.status !== 409) {
+      throw new StepFailure(`Cannot create a network for the run: ${error.message}`, {
+        reason: "container-failed",
+        cause: error,
+      });
+    }
+  }
+  return { name, description: "a bridge of its own" };
+}
+
+async function provideShared(docker: Docker, signal: AbortSignal): Promise<boolean> {
+  const isShared = async () => {
+    const found = await docker.network(SHARED, { signal });
+    return found && Object.entries(SHARED_LABELS).every(([key, value]) => found.labels[key] === value);
+  };
+  const found = await isShared();
+  if (found !== undefined) return found;
+  try {
+    await docker.createNetwork({ name: SHARED, labels: SHARED_LABELS, isolated: true }, { signal });
+    return true;
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    // Another run was quicker, or the daemon cannot.
+    return error.status === 409 && (await isShared()) === true;
+  }
+}

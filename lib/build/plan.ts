@@ -1,0 +1,142 @@
+import picomatch from "picomatch";
+import { InputError, StepFailure } from "../base/errors.ts";
+import { formatDuration, formatSize } from "../base/units.ts";
+import type { DriverSettings } from "../driver/driver.ts";
+import { type BuildSpec, parseBuildSpec } from "../wire/build.ts";
+import { describeIssues } from "../wire/issues.ts";
+import { checkRef, parseRepository, type Repository } from "./repository.ts";
+
+/** A build as it will be done: a valid spec, within what the operator allows. */
+export interface Plan {
+  readonly spec: BuildSpec;
+  readonly repository: Repository;
+  /** The variables of the commands, values of `valueFrom` looked up. Secrets are not among them. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute, in the container. */
+  readonly workdir: string;
+}
+
+/** What of an operator's settings decides what a spec may ask for. */
+export type Policy = Pick<
+  DriverSettings,
+  | "allowImages"
+  | "allowNetworks"
+  | "allowEnv"
+  | "allowPrivileged"
+  | "allowLocalRepository"
+  | "environment"
+  | "maxCpus"
+  | "maxMemory"
+  | "maxTimeoutMs"
+>;
+
+export const WORKSPACE = "/workspace";
+
+/** The plan for a resource's spec. Throws InputError that names every breach, one a line. */
+export function planBuild(spec: unknown, policy: Policy): Plan {
+  const parsed = parseBuildSpec(spec);
+  if (!parsed.success) throw new InputError(describeIssues(parsed.error, spec, "spec"));
+  const breaches: string[] = [];
+  const attempt = <T>(place: string, work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      breaches.push(`${place}: ${error.message}`);
+      return undefined;
+    }
+  };
+  const { repository: text, ref, image, network, limits, timeout } = parsed.data;
+  const repository = attempt("spec.repository", () => allowedRepository(text, policy));
+  if (ref !== undefined) attempt("spec.ref", () => checkRef(ref));
+  const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? "", "a folder"));
+  for (const pattern of parsed.data.artifacts) {
+    attempt("spec.artifacts", () => insideWorkspace(pattern, "a glob"));
+  }
+  const env = attempt("spec.env", () => variables(parsed.data, policy));
+  attempt("spec.image", () => checkImage(image, policy.allowImages));
+  attempt("spec.network", () => checkNetwork(network, policy.allowNetworks));
+  if (parsed.data.privileged && !policy.allowPrivileged) {
+    breaches.push("spec.privileged: A privileged container is not allowed here: expected false");
+  }
+  attempt("spec.limits.cpus", () => atMost(limits.cpus, policy.maxCpus, String));
+  attempt("spec.limits.memory", () => atMost(limits.memory, policy.maxMemory, formatSize));
+  attempt("spec.timeout", () => atMost(timeout, policy.maxTimeoutMs, formatDuration));
+  if (breaches.length > 0 || !repository || workdir === undefined || !env) {
+    throw new InputError(breaches.join("\n"));
+  }
+  return { spec: parsed.data, repository, env, workdir };
+}
+
+/** As `planBuild`, for a step: a breach is the step's failure `invalid-spec`. */
+export function planStep(spec: unknown, policy: Policy): Plan {
+  try {
+    return planBuild(spec, policy);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new StepFailure(error.message, { reason: "invalid-spec", cause: error });
+  }
+}
+
+function allowedRepository(text: string, policy: Policy): Repository {
+  const repository = parseRepository(text);
+  if (repository.kind === "local" && !policy.allowLocalRepository) {
+    throw new InputError(
+      `Local repository ${JSON.stringify(text)} is not allowed here: expected an https or ssh URL`,
+    );
+  }
+  return repository;
+}
+
+/** The absolute path of something below the workspace. */
+function insideWorkspace(path: string, what: string): string {
+  if (path.startsWith("/") || path.split("/").includes("..") || path.includes("\\..")) {
+    throw new InputError(
+      `Invalid path ${JSON.stringify(path)}: expected ${what} below ${WORKSPACE}, relative and without ".."`,
+    );
+  }
+  const plain = path.split("/").filter((segment) => segment !== "" && segment !== ".").join("/");
+  return plain === "" ? WORKSPACE : `${WORKSPACE}/${plain}`;
+}
+
+function variables(spec: BuildSpec, policy: Policy): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const entry of spec.env) {
+    if ("value" in entry) {
+      env[entry.name] = entry.value;
+      continue;
+    }
+    if (!policy.allowEnv.includes(entry.valueFrom)) {
+      throw new InputError(
+        `The variable "${entry.valueFrom}" is not one that a spec may read: its operator allows it with --allow-env`,
+      );
+    }
+    const value = policy.environment[entry.valueFrom];
+    if (value === undefined) {
+      throw new InputError(`The variable "${entry.valueFrom}" is not set where the driver runs`);
+    }
+    env[entry.name] = value;
+  }
+  return env;
+}
+
+/** An image without a registry's host is also known by its full name; a glob may be written for either. */
+function checkImage(image: string, allowed: readonly string[]): void {
+  if (image.startsWith("-") || /\s/.test(image)) {
+    throw new InputError(`Invalid image ${JSON.stringify(image)}: expected a name like debian:12`);
+  }
+  if (allowed.length === 0 || allowed.some((pattern) => picomatch.isMatch(image, pattern))) return;
+  throw new InputError(`The image "${image}" is not allowed here: expected one of ${allowed.join(", ")}`);
+}
+
+function checkNetwork(network: string, allowed: readonly string[]): void {
+  if (["bridge", "none", ...allowed].includes(network)) return;
+  throw new InputError(
+    `The network "${network}" is not allowed here: expected ${["bridge", "none", ...allowed].join(", ")}`,
+  );
+}
+
+function atMost(value: number | undefined, most: number | undefined, format: (n: number) => string): void {
+  if (value === undefined || most === undefined || value <= most) return;
+  throw new InputError(`${format(value)} is more than the ${format(most)} that are allowed here`);
+}

@@ -1,0 +1,74 @@
+import { InputError } from "../base/errors.ts";
+
+/** Where a build's files come from. */
+export type Repository =
+  | {
+    readonly kind: "remote";
+    readonly url: string;
+    readonly protocol: "https" | "ssh";
+    readonly host: string;
+  }
+  | { readonly kind: "local"; readonly path: string };
+
+const EXPECTED = "expected an https or ssh URL of a git repository";
+const SCP_LIKE = /^(?:([A-Za-z0-9._~-]+)@)?([A-Za-z0-9.-]+):(?!\/\/)(.+)$/;
+
+/**
+ * What a repository's text means. Only https and ssh reach a network; anything else that has a scheme is refused, since
+ * git would run a helper for it. What looks like neither is a local path. Throws InputError.
+ */
+export function parseRepository(text: string): Repository {
+  if (text === "" || hasControl(text)) throw refused(text, EXPECTED);
+  if (text.startsWith("-")) {
+    throw refused(text, `${EXPECTED}; it begins with "-", which git would take for an option`);
+  }
+  if (/^[A-Za-z][A-Za-z0-9+.-]*::/.test(text)) {
+    throw refused(text, `${EXPECTED}; "::" names a git remote helper, which is never run`);
+  }
+  if (/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(text)) return parseUrl(text);
+  const scp = text.startsWith("/") || text.startsWith(".") ? null : SCP_LIKE.exec(text);
+  if (scp) {
+    const [, user = "git", host = "", path = ""] = scp;
+    return parseUrl(`ssh://${user}@${host}/${path}`);
+  }
+  return { kind: "local", path: text };
+}
+
+/** Throws InputError for what git itself would refuse as a name, or take for an option. */
+export function checkRef(ref: string): void {
+  const bad = ref.startsWith("-") || ref.startsWith("/") || ref.endsWith("/") || ref.endsWith(".") ||
+    ref.endsWith(".lock") || /\.\.|@\{|\/\/|\/\.|\.lock\/|[\s~^:?*[\\]/.test(ref) || ref === "@" ||
+    ref.startsWith(".") || hasControl(ref) || ref === "";
+  if (bad) {
+    throw new InputError(
+      `Invalid ref ${JSON.stringify(ref)}: expected the name of a branch or tag, or a commit`,
+    );
+  }
+}
+
+function parseUrl(text: string): Repository {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const protocol = url?.protocol.slice(0, -1);
+  if (!url || url.hostname === "") throw refused(text, EXPECTED);
+  if (protocol !== "https" && protocol !== "ssh") {
+    throw refused(text, `${EXPECTED}; the protocol "${protocol}" is not allowed`);
+  }
+  if (url.password !== "" || (protocol === "https" && url.username !== "")) {
+    throw refused(
+      text.replace(/\/\/[^@/]*@/, "//…@"),
+      "expected a URL without credentials; give them with --git-token HOST=FILE",
+    );
+  }
+  // A host or user that begins with "-" becomes an option of ssh.
+  if (/^-/.test(url.hostname) || /^-/.test(decodeURIComponent(url.username))) throw refused(text, EXPECTED);
+  return { kind: "remote", url: text, protocol, host: url.hostname };
+}
+
+function hasControl(text: string): boolean {
+  // deno-lint-ignore no-control-regex
+  return /[\x00-\x1f\x7f]/.test(text);
+}
+
+function refused(text: string, expected: string): InputError {
+  return new InputError(`Invalid repository ${JSON.stringify(text)}: ${expected}`);
+}

@@ -1,0 +1,74 @@
+import { Retryable, StepFailure } from "../base/errors.ts";
+import type { Context } from "../driver/driver.ts";
+import type { ContainerInfo } from "../docker/docker.ts";
+import { z } from "zod";
+import type { DriverResult } from "../wire/resource.ts";
+import { findContainer } from "./labels.ts";
+import { type Plan, planStep } from "./plan.ts";
+import { removeRun } from "./remove.ts";
+
+/** `data` of git-cloner. `ref` is the full name of a branch or tag, `HEAD` where it is no branch, empty for a commit. */
+export const Checkout = z.object({ commit: z.string(), ref: z.string() });
+export type Checkout = z.infer<typeof Checkout>;
+
+/**
+ * What the three working steps of a build have in common: on `delete` there is nothing for them to do; without a
+ * pipeline all drivers would fire at once, so they refuse; the spec is checked before anything is done; and where no
+ * engine cleans up after a failure, they do it themselves, at once.
+ */
+export function buildStep(
+  work: (context: Context, plan: Plan) => Promise<DriverResult>,
+): (context: Context) => Promise<DriverResult> {
+  return async (context) => {
+    if (context.event === "delete") {
+      return { success: true, message: "Nothing to do: the resource is deleted", data: { skipped: true } };
+    }
+    refuseWithoutPipeline(context);
+    try {
+      const result = await work(context, planStep(context.resource.spec, context.settings));
+      if (!result.success) await clearAlone(context);
+      return result;
+    } catch (error) {
+      // The machinery's failure is tried again, and needs what is there.
+      if (!(error instanceof Retryable)) await clearAlone(context);
+      throw error;
+    }
+  };
+}
+
+/** From a Conveyor server, a resource without a pipeline reaches all drivers at once. Throws StepFailure `no-pipeline`. */
+export function refuseWithoutPipeline({ claimed, resource }: Context): void {
+  if (claimed || resource.pipeline) return;
+  throw new StepFailure(
+    `The resource "${resource.name}" has no pipeline, so all drivers are called at once: create it with one`,
+    { reason: "no-pipeline" },
+  );
+}
+
+/** What git-cloner checked out, as far as its result says. */
+export function checkoutOf({ results }: Context): Checkout {
+  const { data } = results["git-cloner"] ?? {};
+  const parsed = Checkout.safeParse(data);
+  return parsed.success ? parsed.data : { commit: "", ref: "" };
+}
+
+/** The container that container-start made for this run. Throws StepFailure where it is gone, ended, or not ours. */
+export async function requireContainer(context: Context): Promise<ContainerInfo> {
+  const { docker, run, settings: { owner }, signal } = context;
+  const container = await findContainer(docker, { owner, run, signal });
+  if (!container) {
+    throw new StepFailure("The run's container is not here", { reason: "container-lost" });
+  }
+  if (container.state !== "running") {
+    throw new StepFailure(`The run's container does not run: it is ${container.state}`, {
+      reason: "container-lost",
+    });
+  }
+  return container;
+}
+
+async function clearAlone(context: Context): Promise<void> {
+  if (context.claimed) return;
+  const { docker, run, settings: { owner } } = context;
+  await context.cleanup((signal) => removeRun(docker, { owner, run, signal }));
+}

@@ -1,0 +1,50 @@
+import { delay } from "../base/signals.ts";
+import { type Docker, DockerError } from "../docker/docker.ts";
+
+/** How often the daemon is asked whether the processes have gone, milliseconds. */
+const LOOK_MS = 100;
+/** How long the exec that carries the TERM may take to start, beside the grace period. */
+const TERM_EXEC_MS = 2000;
+
+/**
+ * Ends every process in a container but its init and the idle one: TERM to all, and when some are left after `graceMs`,
+ * the container is killed, since the API has no way to kill an exec. Answers which of the two it took.
+ *
+ * The idle process ignores TERM, `kill -1` spares process 1 and the process that sends it, so what is left is the build's.
+ */
+export async function endProcesses(
+  docker: Docker,
+  container: string,
+  { graceMs, signal }: { graceMs: number; signal: AbortSignal },
+): Promise<"ended" | "killed"> {
+  if (await onlyIdleLeft(docker, container, signal)) return "ended";
+  const deadline = Date.now() + graceMs;
+  const term = sendTerm(docker, container, signal);
+  // A container at its limit of processes may not let the exec start at all: never wait for it longer than this.
+  await Promise.race([term, delay(Math.min(graceMs, TERM_EXEC_MS), { signal })]);
+  while (Date.now() < deadline) {
+    if (await onlyIdleLeft(docker, container, signal)) return "ended";
+    await delay(LOOK_MS, { signal });
+  }
+  if (await onlyIdleLeft(docker, container, signal)) return "ended";
+  await docker.kill(container, { signal });
+  return "killed";
+}
+
+async function sendTerm(docker: Docker, container: string, signal: AbortSignal): Promise<void> {
+  try {
+    const exec = await docker.exec(container, {
+      command: ["/bin/sh", "-c", "kill -TERM -1"],
+      user: "0",
+    }, { signal });
+    for await (const _ of exec.output);
+  } catch (error) {
+    // Not running any more, or no room for one more process: what follows looks at the processes themselves.
+    if (!(error instanceof DockerError)) throw error;
+  }
+}
+
+/** Init and the idle process are two; a container that does not run has none. */
+async function onlyIdleLeft(docker: Docker, container: string, signal: AbortSignal): Promise<boolean> {
+  return (await docker.processes(container, { signal })).length <= 2;
+}

@@ -1,0 +1,143 @@
+import { delay } from "../base/signals.ts";
+import type { Exec, ExecSpec, OutputChunk } from "../docker/docker.ts";
+import { DockerError } from "../docker/docker.ts";
+import type { Context } from "./driver.ts";
+import { endProcesses } from "./end-processes.ts";
+
+/** Silence after the end of a process, milliseconds, after which output that something else still holds open is let go. */
+const HELD_OPEN_MS = 500;
+/** Between looks at whether a process whose output is still open has ended, milliseconds: at first, and at most. */
+const FIRST_LOOK_MS = 200;
+const LAST_LOOK_MS = 1000;
+const CAPTURED_BYTES = 256 * 1024;
+
+export type ExecContext = Pick<Context, "docker" | "log" | "signal" | "settings" | "cleanup">;
+
+export interface ExecOptions extends ExecSpec {
+  /** Takes a chunk instead of the log where it answers true. */
+  readonly intercept?: (chunk: OutputChunk) => boolean;
+}
+
+/**
+ * Runs a command in a container, its output in the step's log, and answers its exit code. A process that it leaves
+ * behind goes on; if that one holds the output open, a line says so and it is no longer read.
+ *
+ * When the step is told to stop, every process in the container is ended (TERM, grace period, KILL) before this throws
+ * `signal.reason`. Throws `Retryable` when the daemon goes away, `DockerError` when it cannot start the command.
+ */
+export async function exec(context: ExecContext, container: string, options: ExecOptions): Promise<number> {
+  const { docker, log, signal } = context;
+  signal.throwIfAborted();
+  const { intercept, ...spec } = options;
+  const end = () =>
+    context.cleanup((signal) =>
+      endProcesses(docker, container, { graceMs: context.settings.graceMs, signal })
+    );
+  const process = await docker.exec(container, spec, { signal }).catch(async (error) => {
+    // Told to stop while it was being started: nobody knows whether it was.
+    if (signal.aborted) await end();
+    throw error;
+  });
+  const watch = new AbortController();
+  const state = { readAt: Date.now(), waiting: true };
+  const reading = read(process, state, async (chunk) => {
+    if (!intercept?.(chunk)) await log.write(chunk.stream, chunk.data);
+  });
+  reading.catch(() => {});
+  const letGo = letGoOfHeldOutput(process, state, watch.signal);
+  let ending: Promise<unknown> | undefined;
+  const stop = () => {
+    ending = end().finally(() => process.detach());
+    ending.catch(() => {});
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    await reading;
+    await ending;
+    await log.endLines();
+    if (letGo.held()) {
+      await log.line("A process that was left behind keeps the output open; it is not read any more");
+    }
+    signal.throwIfAborted();
+    return await exitCode(process, signal);
+  } finally {
+    watch.abort();
+    signal.removeEventListener("abort", stop);
+    process.detach();
+  }
+}
+
+/** Runs a short command and answers its output, which is not logged. Output past 256 KiB is dropped. */
+export async function capture(
+  context: ExecContext,
+  container: string,
+  spec: ExecSpec,
+): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  const parts = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+  let size = 0;
+  const code = await exec(context, container, {
+    ...spec,
+    intercept: ({ stream, data }) => {
+      if (size < CAPTURED_BYTES) parts[stream].push(data.slice(0, CAPTURED_BYTES - size));
+      size += data.length;
+      return true;
+    },
+  });
+  const text = (chunks: Uint8Array[]) => Buffer.concat(chunks).toString("utf8");
+  return { exitCode: code, stdout: text(parts.stdout), stderr: text(parts.stderr) };
+}
+
+/** True where the daemon's refusal to start a command means that the container can hold no more processes. */
+export function isOutOfProcesses(error: unknown): boolean {
+  return error instanceof DockerError && /resource temporarily unavailable|cannot fork/i.test(error.message);
+}
+
+async function read(
+  process: Exec,
+  state: { readAt: number; waiting: boolean },
+  take: (chunk: OutputChunk) => Promise<void>,
+): Promise<void> {
+  for await (const chunk of process.output) {
+    state.waiting = false;
+    await take(chunk);
+    state.waiting = true;
+    state.readAt = Date.now();
+  }
+}
+
+/**
+ * Looks, more and more seldom, whether the process has ended although its output has not: a daemon that it started holds
+ * it. Then, after a silence in which we were the ones who waited, the output is let go.
+ */
+function letGoOfHeldOutput(
+  process: Exec,
+  state: { readAt: number; waiting: boolean },
+  signal: AbortSignal,
+): { held(): boolean } {
+  let held = false;
+  const watching = (async () => {
+    for (let pause = FIRST_LOOK_MS;; pause = Math.min(pause * 1.5, LAST_LOOK_MS)) {
+      await delay(pause, { signal });
+      const silent = state.waiting && Date.now() - state.readAt >= HELD_OPEN_MS;
+      if (!silent || (await process.exitCode()) === undefined) continue;
+      // Its last words may have come while we asked.
+      await delay(HELD_OPEN_MS, { signal });
+      if (!state.waiting || Date.now() - state.readAt < HELD_OPEN_MS) continue;
+      held = true;
+      process.detach();
+      return;
+    }
+  })();
+  watching.catch(() => {});
+  return { held: () => held };
+}
+
+/** The daemon closes the output a moment before it knows the exit code. */
+async function exitCode(process: Exec, signal: AbortSignal): Promise<number> {
+  for (let pause = 1;; pause = Math.min(pause * 2, 100)) {
+    const code = await process.exitCode();
+    if (code !== undefined) return code;
+    await delay(pause, { signal });
+  }
+}

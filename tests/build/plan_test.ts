@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InputError } from "../../lib/base/errors.ts";
+import { planBuild, type Policy } from "../../lib/build/plan.ts";
+
+const STRICT: Policy = {
+  allowImages: [],
+  allowNetworks: [],
+  allowEnv: [],
+  allowPrivileged: false,
+  allowLocalRepository: false,
+  environment: { TOKEN: "t", SHOWN: "s" },
+  maxCpus: undefined,
+  maxMemory: undefined,
+  maxTimeoutMs: undefined,
+};
+const REPOSITORY = "https://example.org/app.git";
+
+function breaches(spec: object, policy: Partial<Policy> = {}): string {
+  try {
+    planBuild({ repository: REPOSITORY, ...spec }, { ...STRICT, ...policy });
+  } catch (error) {
+    if (error instanceof InputError) return error.message;
+    throw error;
+  }
+  return "";
+}
+
+test("planBuild takes the tutorial's spec as it is and fills in Flutter's defaults", () => {
+  const { spec, workdir, env } = planBuild(
+    { repository: REPOSITORY, env: [{ name: "A", value: "1" }] },
+    STRICT,
+  );
+  assert.equal(spec.image, "ghcr.io/cirruslabs/flutter:3.38.5");
+  assert.deepEqual(spec.commands, ["flutter pub get", "flutter build apk --release"]);
+  assert.deepEqual(env, { A: "1" });
+  assert.equal(workdir, "/workspace");
+});
+
+test("planBuild names every breach in one go, each with its place and value", () => {
+  const text = breaches({ repository: "ext::id", ref: "-x", workdir: "../..", artifacts: ["/etc/*"] });
+  for (const place of ["spec.repository", "spec.ref", "spec.workdir", "spec.artifacts"]) {
+    assert.match(text, new RegExp(`^${place}: `, "m"));
+  }
+  assert.match(text, /"ext::id"/);
+  assert.match(breaches({ timeout: "soon" }), /spec\.timeout: .*"soon"/);
+  assert.match(breaches({ comands: ["make"] }), /comands/);
+});
+
+test("planBuild denies what only an operator can allow, until he does", () => {
+  const privileged = { privileged: true };
+  assert.match(breaches(privileged), /privileged/);
+  assert.equal(breaches(privileged, { allowPrivileged: true }), "");
+  assert.match(breaches({ network: "host" }), /"host"/);
+  assert.equal(breaches({ network: "host" }, { allowNetworks: ["host"] }), "");
+  const read = { env: [{ name: "A", valueFrom: "TOKEN" }] };
+  assert.match(breaches(read), /--allow-env/);
+  assert.match(breaches(read, { allowEnv: ["SHOWN"] }), /--allow-env/);
+  assert.equal(breaches(read, { allowEnv: ["TOKEN"] }), "");
+  assert.match(breaches({ repository: "/srv/app" }), /not allowed/);
+  assert.equal(breaches({ repository: "/srv/app" }, { allowLocalRepository: true }), "");
+  assert.match(breaches({ image: "evil" }, { allowImages: ["debian:*"] }), /debian:\*/);
+  assert.equal(breaches({ image: "debian:12" }, { allowImages: ["debian:*"] }), "");
+  assert.match(breaches({ limits: { memory: "2g" } }, { maxMemory: 1024 ** 3 }), /1\.0 GiB/);
+  assert.match(breaches({ limits: { cpus: 4 } }, { maxCpus: 2 }), /more than the 2/);
+  assert.match(breaches({ timeout: "2h" }, { maxTimeoutMs: 60_000 }), /more than/);
+});
+
+test("planBuild is not led astray by a __proto__ key", () => {
+  const spec = JSON.parse(`{"repository":"${REPOSITORY}","__proto__":{"privileged":true}}`);
+  let privileged = false;
+  try {
+    privileged = planBuild(spec, { ...STRICT, allowPrivileged: true }).spec.privileged;
+  } catch (error) {
+    assert.ok(error instanceof InputError);
+  }
+  assert.equal(privileged, false);
+  assert.equal(Object.hasOwn(Object.prototype, "privileged"), false);
+});
