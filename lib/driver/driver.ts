@@ -24,6 +24,8 @@ export interface Driver {
 /** Everything a step knows and may use. */
 export interface Context {
   readonly resource: Resource;
+  /** The resource as it came, JSON text: what a parser loses (big numbers, the order of keys) still stands there. */
+  readonly payload: string;
   /** The operation: `create`, `update` or `delete`. Older servers say `process` from the second step on. */
   readonly event: string;
   readonly run: string;

@@ -1,0 +1,175 @@
+import { encodeText, MOST_PER_BYTE } from "./encode.ts";
+
+/** Some consecutive lines of one step, as they are stored: newline-delimited Log objects. */
+export interface Batch {
+  /** Ordinal of the first line in this step's attempt, from 1. */
+  readonly first: number;
+  readonly lines: number;
+  readonly data: Uint8Array;
+}
+
+export interface BatchesOptions {
+  /** Stores one batch; called for one at a time. What it throws is final. */
+  readonly store: (batch: Batch) => Promise<void>;
+  /** How long a line waits for others before it is stored, milliseconds. */
+  readonly waitMs?: number;
+}
+
+/** A batch is closed before it grows larger; a single line that is larger is a batch of its own. */
+const BATCH_BYTES = 64 * 1024;
+/** What may be waiting to be stored before writers have to wait. */
+const BUFFER_BYTES = 1024 * 1024;
+/** How much of what has passed is still at hand for `recent`. */
+const RECENT_BYTES = 256 * 1024;
+const WAIT_MS = 50;
+
+const SUFFIX = new TextEncoder().encode('"}\n');
+const decoder = new TextDecoder();
+
+/**
+ * Lines on their way to the store: gathered into batches, one of which is being stored at a time, so that their order is
+ * certain. After `discard` they are only remembered for `recent`.
+ */
+export class Batches {
+  readonly #store: BatchesOptions["store"];
+  readonly #waitMs: number;
+  #buffer = new Uint8Array(0);
+  #length = 0;
+  #lines = 0;
+  #first = 1;
+  #discards = false;
+  #waiting: Batch[] = [];
+  #waitingBytes = 0;
+  #recent: Uint8Array[] = [];
+  #recentBytes = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isDue = false;
+  #pump: Promise<void> | undefined;
+  #wake: PromiseWithResolvers<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor({ store, waitMs = WAIT_MS }: BatchesOptions) {
+    this.#store = store;
+    this.#waitMs = waitMs;
+  }
+
+  /** Adds a line: its Log object as JSON up to the text of `message`, then that text. Never waits: see `isFull`. */
+  add(prefix: Uint8Array, bytes: Uint8Array, start: number, end: number): void {
+    const most = prefix.length + (end - start) * MOST_PER_BYTE + SUFFIX.length;
+    if (this.#length + most > BATCH_BYTES) this.#close();
+    if (this.#buffer.length < most) this.#buffer = new Uint8Array(Math.max(BATCH_BYTES, most));
+    const buffer = this.#buffer;
+    buffer.set(prefix, this.#length);
+    let at = encodeText(buffer, this.#length + prefix.length, bytes, start, end);
+    for (let i = 0; i < SUFFIX.length; i++) buffer[at++] = SUFFIX[i] as number;
+    this.#length = at;
+    this.#lines++;
+    this.#timer ??= setTimeout(() => this.#due(), this.#waitMs);
+  }
+
+  /** True while writers should wait for `room`. */
+  get isFull(): boolean {
+    return this.#waitingBytes >= BUFFER_BYTES || this.#failure !== undefined;
+  }
+
+  /** Resolves when there is room. Throws what `store` threw. */
+  async room(): Promise<void> {
+    while (this.isFull) {
+      if (this.#failure) throw this.#failure.error;
+      this.#wake ??= Promise.withResolvers();
+      await this.#wake.promise;
+    }
+  }
+
+  /** Resolves when all that was added is stored. Throws what `store` threw. */
+  async flush(): Promise<void> {
+    this.#close();
+    await this.#pump;
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  /** Switches between storing the lines that are added from now on and only remembering them. */
+  discard(discards: boolean): void {
+    if (discards !== this.#discards) this.#close();
+    this.#discards = discards;
+  }
+
+  /** The messages of the last lines, the newest last: `count` of them, or what 256 KiB hold. */
+  recent(count: number): string[] {
+    const messages: string[] = [];
+    for (const data of [...this.#recent, this.#buffer.subarray(0, this.#length)].reverse()) {
+      const lines = decoder.decode(data).split("\n").filter((line) => line !== "");
+      for (const line of lines.reverse()) {
+        if (messages.length >= count) return messages.reverse();
+        messages.push(JSON.parse(line).message);
+      }
+    }
+    return messages.reverse();
+  }
+
+  /** What has been gathered is a batch now. */
+  #close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isDue = false;
+    if (this.#lines === 0) return;
+    const data = this.#takeData();
+    this.#remember(data);
+    if (!this.#discards) {
+      this.#waiting.push({ first: this.#first, lines: this.#lines, data });
+      this.#waitingBytes += data.length;
+      this.#first += this.#lines;
+    }
+    this.#lines = 0;
+    if (this.#waiting.length > 0 && !this.#failure) this.#pump ??= this.#storeAll();
+  }
+
+  #takeData(): Uint8Array {
+    const length = this.#length;
+    this.#length = 0;
+    // A few bytes must not keep a whole buffer alive.
+    if (length < this.#buffer.length / 2) return this.#buffer.slice(0, length - 1);
+    const data = this.#buffer.subarray(0, length - 1);
+    this.#buffer = new Uint8Array(0);
+    return data;
+  }
+
+  #remember(data: Uint8Array): void {
+    this.#recent.push(data);
+    this.#recentBytes += data.length;
+    while (this.#recent.length > 1 && this.#recentBytes > RECENT_BYTES) {
+      this.#recentBytes -= this.#recent.shift()?.length ?? 0;
+    }
+  }
+
+  /** While the store is busy, lines go on gathering: the slower it is, the fuller the batches. */
+  #due(): void {
+    this.#timer = undefined;
+    if (this.#pump) this.#isDue = true;
+    else this.#close();
+  }
+
+  async #storeAll(): Promise<void> {
+    try {
+      for (;;) {
+        const batch = this.#waiting.shift();
+        if (!batch) break;
+        await this.#store(batch);
+        this.#waitingBytes -= batch.data.length;
+        this.#awaken();
+        if (this.#isDue && this.#waiting.length === 0) this.#close();
+      }
+    } catch (error) {
+      this.#failure = { error };
+      this.#waiting = [];
+      this.#awaken();
+    } finally {
+      this.#pump = undefined;
+    }
+  }
+
+  #awaken(): void {
+    this.#wake?.resolve();
+    this.#wake = undefined;
+  }
+}

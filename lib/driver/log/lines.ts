@@ -1,0 +1,163 @@
+import type { Clock } from "../../base/clock.ts";
+import { type Mask, redact, type Spans } from "./mask.ts";
+
+/** The longest line that is kept as one, in bytes. */
+export const MAX_LINE_BYTES = 64 * 1024;
+
+/** How often a line that a process keeps overwriting (a progress bar) is shown, milliseconds. */
+const PROGRESS_MS = 1000;
+
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+
+/**
+ * Takes one line, masked: `bytes[start, end)`, valid during the call only. `goesOn`: it is a piece of a line that is longer
+ * than MAX_LINE_BYTES, and the next piece follows.
+ */
+export type TakeLine = (bytes: Uint8Array, start: number, end: number, goesOn: boolean) => void;
+
+/**
+ * Cuts one stream of output into lines, whatever the pieces in which it comes, and masks them. `\r\n` ends a line as `\n`
+ * does. Text that is overwritten after a bare `\r` is shown once a second at most; what stands there last always is. A
+ * line that is too long comes in pieces; none ends inside of a character, and a secret across two is masked in both.
+ */
+export class LineCutter {
+  readonly #take: TakeLine;
+  readonly #mask: Mask;
+  readonly #clock: Clock;
+  /** What has come of the current line so far, unless its pieces were already taken. */
+  #held = new Uint8Array(1024);
+  #length = 0;
+  /** How many of the held bytes belong to a secret whose beginning was in the piece before. */
+  #covered = 0;
+  /** A `\r` has come, and it is not known yet what follows it. */
+  #returned = false;
+  #shownAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: { take: TakeLine; mask: Mask; clock: Clock }) {
+    this.#take = options.take;
+    this.#mask = options.mask;
+    this.#clock = options.clock;
+  }
+
+  /** Takes `chunk` from `from` on until it is used up or `isFull` answers true; answers up to where it came. */
+  feed(chunk: Uint8Array, from: number, isFull: () => boolean): number {
+    let at = from;
+    let newline = chunk.indexOf(NEWLINE, at);
+    let carriage = chunk.indexOf(RETURN, at);
+    while (at < chunk.length) {
+      const end = newline < 0 ? chunk.length : newline;
+      if (carriage >= 0 && carriage < at) carriage = chunk.indexOf(RETURN, at);
+      const hasReturn = carriage >= 0 && carriage < end;
+      if (newline >= 0 && this.#length === 0 && !this.#returned && !hasReturn && end - at <= MAX_LINE_BYTES) {
+        this.#emit(chunk, at, end, this.#mask.find(chunk, at, end));
+        at = end + 1;
+      } else {
+        // No more at a time than one long line, so that a huge chunk asks `isFull` in between.
+        const part = Math.min(end, at + MAX_LINE_BYTES);
+        this.#hold(chunk, at, part, hasReturn);
+        at = part;
+        if (part === newline) {
+          this.#end();
+          at++;
+        }
+      }
+      if (newline >= 0 && newline < at) newline = chunk.indexOf(NEWLINE, at);
+      if (isFull()) break;
+    }
+    return at;
+  }
+
+  /** Ends the line in hand as a newline does, if there is anything of one. */
+  flush(): void {
+    if (this.#length > 0) this.#end();
+    this.#returned = false;
+  }
+
+  #end(): void {
+    while (this.#length > MAX_LINE_BYTES) this.#cut();
+    this.#emit(this.#held, 0, this.#length, this.#spans());
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#length = 0;
+    this.#covered = 0;
+    this.#returned = false;
+  }
+
+  #hold(bytes: Uint8Array, start: number, end: number, hasReturn: boolean): void {
+    let at = start;
+    while (at < end) {
+      if (this.#returned) {
+        if (bytes[at] === RETURN) {
+          at++;
+          continue;
+        }
+        this.#overwrite();
+      }
+      const found = hasReturn ? bytes.indexOf(RETURN, at) : -1;
+      const stop = found < 0 || found > end ? end : found;
+      this.#append(bytes, at, stop);
+      at = stop;
+      if (at < end) {
+        this.#returned = true;
+        at++;
+      }
+    }
+  }
+
+  /** The text before a `\r` is about to be overwritten: shown, if nothing of the kind was within the last second. */
+  #overwrite(): void {
+    const now = this.#clock();
+    if (this.#length > 0 && now - this.#shownAt >= PROGRESS_MS) {
+      this.#shownAt = now;
+      this.#end();
+    }
+    this.#forget();
+  }
+
+  #append(bytes: Uint8Array, start: number, end: number): void {
+    // As much more than a line as is needed to see whether a hidden text lies across its end.
+    const most = MAX_LINE_BYTES + Math.max(this.#mask.longest, 4);
+    let at = start;
+    while (at < end) {
+      const count = Math.min(end - at, most - this.#length);
+      this.#reserve(this.#length + count);
+      this.#held.set(bytes.subarray(at, at + count), this.#length);
+      this.#length += count;
+      at += count;
+      if (this.#length === most) this.#cut();
+    }
+  }
+
+  #cut(): void {
+    let at = MAX_LINE_BYTES;
+    for (let back = 0; back < 3 && ((this.#held[at] as number) & 0xc0) === 0x80; back++) at--;
+    const spans = this.#spans();
+    this.#emit(this.#held, 0, at, spans, true);
+    this.#covered = 0;
+    for (let i = 0; i < spans.length; i += 2) {
+      if ((spans[i] as number) < at) this.#covered = Math.max(0, (spans[i + 1] as number) - at);
+    }
+    this.#held.copyWithin(0, at, this.#length);
+    this.#length -= at;
+  }
+
+  #spans(): Spans {
+    return this.#mask.find(this.#held, 0, this.#length, this.#covered);
+  }
+
+  #emit(bytes: Uint8Array, start: number, end: number, spans: Spans, goesOn = false): void {
+    if (spans.length === 0) return this.#take(bytes, start, end, goesOn);
+    const masked = redact(bytes, start, end, spans);
+    this.#take(masked, 0, masked.length, goesOn);
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.#held.length) return;
+    const larger = new Uint8Array(Math.max(size, this.#held.length * 4));
+    larger.set(this.#held.subarray(0, this.#length));
+    this.#held = larger;
+  }
+}

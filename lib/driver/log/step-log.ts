@@ -1,0 +1,141 @@
+import { Buffer } from "node:buffer";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { formatSize } from "../../base/units.ts";
+import type { LogStream } from "../../wire/messages.ts";
+import type { StepLog } from "../driver.ts";
+import { Batches, type BatchesOptions } from "./batches.ts";
+import { LineCutter } from "./lines.ts";
+import type { Mask } from "./mask.ts";
+import { type LogFields, Prefixes } from "./prefixes.ts";
+
+export interface StepLogOptions extends BatchesOptions {
+  readonly fields: LogFields;
+  readonly mask: Mask;
+  /** Output beyond this is counted and not kept. The driver's own lines always are. */
+  readonly maxBytes: number;
+  readonly clock?: Clock;
+}
+
+/** A step's log, and its end. */
+export interface OpenStepLog extends StepLog {
+  /** Resolves when every line is stored, also the last one without its newline. Throws what `store` threw. */
+  finish(): Promise<void>;
+}
+
+const CUT_MARK = Buffer.from(" … [cut at 64 KiB, goes on in the next line]");
+const DONE = Promise.resolve();
+
+/** Opens the log of one attempt of a step. */
+export function openStepLog(options: StepLogOptions): OpenStepLog {
+  return new BatchedStepLog(options);
+}
+
+class BatchedStepLog implements OpenStepLog {
+  readonly #batches: Batches;
+  readonly #prefixes: Prefixes;
+  readonly #clock: Clock;
+  readonly #maxBytes: number;
+  readonly #cutters: Readonly<Record<LogStream, LineCutter>>;
+  /** Writers that wait for room, by stream: the next of the same stream waits for them. */
+  readonly #busy: Partial<Record<LogStream, Promise<void>>> = {};
+  readonly #isFull = () => this.#batches.isFull;
+  #kept = 0;
+  #lost = { lines: 0, bytes: 0 };
+
+  constructor(options: StepLogOptions) {
+    const { mask, clock = systemClock } = options;
+    this.#batches = new Batches(options);
+    this.#prefixes = new Prefixes(options.fields);
+    this.#clock = clock;
+    this.#maxBytes = options.maxBytes;
+    const cutter = (stream: LogStream) =>
+      new LineCutter({
+        mask,
+        clock,
+        take: (bytes, start, end, goesOn) => this.#take(stream, bytes, start, end, goesOn),
+      });
+    this.#cutters = { stdout: cutter("stdout"), stderr: cutter("stderr"), system: cutter("system") };
+  }
+
+  line(text: string): Promise<void> {
+    return this.#write("system", Buffer.from(text.endsWith("\n") ? text : `${text}\n`));
+  }
+
+  write(stream: Exclude<LogStream, "system">, data: Uint8Array): Promise<void> {
+    return this.#write(stream, data);
+  }
+
+  async endLines(): Promise<void> {
+    await Promise.all(Object.values(this.#busy));
+    this.#prefixes.at(this.#clock());
+    for (const cutter of Object.values(this.#cutters)) cutter.flush();
+    await this.#batches.room();
+  }
+
+  recent(count: number): string[] {
+    return this.#batches.recent(count);
+  }
+
+  async finish(): Promise<void> {
+    await this.endLines();
+    const { lines, bytes } = this.#lost;
+    if (lines > 0) {
+      await this.line(`${lines} lines (${formatSize(bytes)}) were not kept: the log had reached its limit`);
+    }
+    await this.#batches.flush();
+  }
+
+  #write(stream: LogStream, data: Uint8Array): Promise<void> {
+    const before = this.#busy[stream];
+    if (before) return this.#wait(stream, before.then(() => this.#feed(stream, data, 0)));
+    this.#prefixes.at(this.#clock());
+    const at = this.#cutters[stream].feed(data, 0, this.#isFull);
+    if (!this.#batches.isFull) return DONE;
+    return this.#wait(stream, this.#feed(stream, data, at));
+  }
+
+  async #feed(stream: LogStream, data: Uint8Array, from: number): Promise<void> {
+    for (let at = from;;) {
+      await this.#batches.room();
+      if (at >= data.length) return;
+      this.#prefixes.at(this.#clock());
+      at = this.#cutters[stream].feed(data, at, this.#isFull);
+    }
+  }
+
+  async #wait(stream: LogStream, writing: Promise<void>): Promise<void> {
+    this.#busy[stream] = writing;
+    try {
+      await writing;
+    } finally {
+      if (this.#busy[stream] === writing) delete this.#busy[stream];
+    }
+  }
+
+  #take(stream: LogStream, bytes: Uint8Array, start: number, end: number, goesOn: boolean): void {
+    const isKept = stream === "system" || this.#fits(end - start + 1);
+    this.#batches.discard(!isKept);
+    if (!goesOn) return this.#batches.add(this.#prefixes.of(stream), bytes, start, end);
+    const marked = Buffer.concat([bytes.subarray(start, end), CUT_MARK]);
+    this.#batches.add(this.#prefixes.of(stream), marked, 0, marked.length);
+  }
+
+  /** Counts a line of output, among the kept or the lost ones. Once a line did not fit, no later one does. */
+  #fits(size: number): boolean {
+    if (this.#lost.lines === 0 && this.#kept + size <= this.#maxBytes) {
+      this.#kept += size;
+      return true;
+    }
+    if (this.#lost.lines === 0) {
+      const note = Buffer.from(
+        `The log has reached its limit of ${
+          formatSize(this.#maxBytes)
+        }: what follows is counted and not kept`,
+      );
+      this.#batches.add(this.#prefixes.of("system"), note, 0, note.length);
+    }
+    this.#lost.lines++;
+    this.#lost.bytes += size;
+    return false;
+  }
+}

@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import type { Batch } from "../../lib/driver/log/batches.ts";
+import { maskOf } from "../../lib/driver/log/mask.ts";
+import { openStepLog } from "../../lib/driver/log/step-log.ts";
+import { Log } from "../../lib/wire/messages.ts";
+
+const NEVER = 3_600_000;
+const RUN = "fbab31f6-a278-4a8f-96be-ac49b007ca65";
+
+interface Options {
+  secrets?: Record<string, string>;
+  maxBytes?: number;
+  waitMs?: number;
+  clock?: () => number;
+  store?: (batch: Batch) => Promise<void>;
+}
+
+function open(options: Options = {}) {
+  const batches: Batch[] = [];
+  const log = openStepLog({
+    fields: { run: RUN, driver: "builder", step: "build", pipeline: "flutter" },
+    mask: maskOf(options.secrets ?? {}),
+    maxBytes: options.maxBytes ?? Number.POSITIVE_INFINITY,
+    waitMs: options.waitMs ?? NEVER,
+    ...options.clock && { clock: options.clock },
+    store: async (batch) => {
+      await options.store?.(batch);
+      batches.push(batch);
+    },
+  });
+  return {
+    log,
+    batches,
+    lines: () => batches.flatMap(linesOf),
+    messages: () => batches.flatMap(linesOf).map((line) => line.message),
+  };
+}
+
+function linesOf(batch: Batch): Log[] {
+  const lines = Buffer.from(batch.data).toString().split("\n").map((line) => Log.parse(JSON.parse(line)));
+  assert.equal(lines.length, batch.lines);
+  return lines;
+}
+
+test("StepLog stores whole Log objects with the step's facts, the stream and a time of fixed width", async () => {
+  const { log, lines } = open({ clock: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6) });
+  await log.line("one\ntwo");
+  await log.write("stdout", Buffer.from("out"));
+  await log.write("stderr", Buffer.from("err\n"));
+  await log.finish();
+  const all = {
+    runid: RUN,
+    driver: "builder",
+    pipeline: "flutter",
+    step: "build",
+    timestamp: "2026-01-02T03:04:05.006Z",
+  };
+  assert.deepEqual(lines(), [
+    { ...all, stream: "system", message: "one" },
+    { ...all, stream: "system", message: "two" },
+    { ...all, stream: "stderr", message: "err" },
+    { ...all, stream: "stdout", message: "out" },
+  ]);
+});
+
+test("StepLog leaves the pipeline out where there is none", async () => {
+  const batches: Batch[] = [];
+  const log = openStepLog({
+    fields: { run: RUN, driver: "d", step: "s" },
+    mask: maskOf({}),
+    maxBytes: 1,
+    store: (batch) => Promise.resolve(void batches.push(batch)),
+  });
+  await log.line("x");
+  await log.finish();
+  assert.equal("pipeline" in (batches.flatMap(linesOf)[0] ?? {}), false);
+});
+
+test("StepLog's times never go back when the clock does", async () => {
+  const times = [2000, 1000, 3000];
+  const { log, lines } = open({ clock: () => times.shift() ?? 3000 });
+  for (const text of ["a", "b", "c"]) await log.line(text);
+  await log.finish();
+  assert.deepEqual(lines().map((line) => Date.parse(line.timestamp)), [2000, 2000, 3000]);
+});
+
+test("StepLog gathers lines into batches of at most 64 KiB, numbered by their first line", async () => {
+  const { log, batches, messages } = open();
+  const lines = Array.from({ length: 5000 }, (_, i) => `line ${i} ${"x".repeat(i % 90)}`);
+  await log.write("stdout", Buffer.from(lines.join("\n")));
+  await log.finish();
+  assert.deepEqual(messages(), lines);
+  let first = 1;
+  for (const batch of batches) {
+    assert.equal(batch.first, first);
+    assert.ok(batch.data.length <= 65_536, `${batch.data.length}`);
+    first += batch.lines;
+  }
+  assert.ok(batches.length < 25, `${batches.length} batches`);
+});
+
+test("StepLog stores a line without waiting for others that do not come", async () => {
+  const stored = Promise.withResolvers<Batch>();
+  const { log } = open({ waitMs: 5, store: (batch) => Promise.resolve(stored.resolve(batch)) });
+  await log.line("alone");
+  assert.deepEqual(linesOf(await stored.promise).map((line) => line.message), ["alone"]);
+  await log.finish();
+});
+
+test("StepLog has one batch being stored at a time, in order, and gathers the rest meanwhile", async () => {
+  let storing = 0;
+  const { log, messages, batches } = open({
+    waitMs: 0,
+    store: async () => {
+      assert.equal(++storing, 1);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      storing--;
+    },
+  });
+  const lines = Array.from({ length: 200 }, (_, i) => `line ${i}`);
+  for (const line of lines) {
+    await log.line(line);
+    if (Number(line.slice(5)) % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await log.finish();
+  assert.deepEqual(messages(), lines);
+  assert.ok(batches.length > 1);
+});
+
+test("StepLog makes a writer wait while the store does not keep up, and loses nothing", async () => {
+  const gate = Promise.withResolvers<void>();
+  const { log, messages } = open({ store: () => gate.promise });
+  const block = Buffer.from(`${"x".repeat(99)}\n`.repeat(10_000));
+  let isWritten = false;
+  const writing = log.write("stdout", block).then(() => isWritten = true);
+  const other = log.write("stdout", Buffer.from("second\n"));
+  const line = log.line("from the driver");
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(isWritten, false);
+  gate.resolve();
+  await Promise.all([writing, other, line]);
+  await log.finish();
+  const stored = messages();
+  assert.equal(stored.length, 10_002);
+  assert.equal(stored.at(-1), "second");
+});
+
+test("StepLog throws at writers and at its end what the store threw", async () => {
+  const failure = new Error("The disk is gone");
+  const { log } = open({ store: () => Promise.reject(failure) });
+  const block = Buffer.from(`${"x".repeat(99)}\n`.repeat(20_000));
+  await assert.rejects(log.write("stdout", block), failure);
+  await assert.rejects(log.write("stdout", block), failure);
+  await assert.rejects(log.line("x"), failure);
+  await assert.rejects(log.finish(), failure);
+});
+
+test("StepLog masks output that comes in pieces and the driver's own lines", async () => {
+  const { log, messages } = open({ secrets: { TOKEN: "swordfish" } });
+  await log.write("stdout", Buffer.from("a sword"));
+  await log.write("stderr", Buffer.from("fish"));
+  await log.write("stdout", Buffer.from("fish!\n"));
+  await log.line("url https://x:swordfish@host");
+  await log.endLines();
+  assert.deepEqual(log.recent(10), ["a ***!", "url https://x:***@host", "fish"]);
+  await log.finish();
+  assert.deepEqual(messages(), ["a ***!", "url https://x:***@host", "fish"]);
+});
+
+test("StepLog says once that its limit is reached, counts the rest, and keeps the driver's own lines", async () => {
+  const { log, messages } = open({ maxBytes: 10 });
+  await log.write("stdout", Buffer.from("12345678\nabc\n"));
+  await log.line("from the driver");
+  await log.write("stderr", Buffer.from("x\ny\n"));
+  assert.deepEqual(log.recent(4), ["abc", "from the driver", "x", "y"]);
+  await log.finish();
+  assert.deepEqual(messages(), [
+    "12345678",
+    "The log has reached its limit of 10 B: what follows is counted and not kept",
+    "from the driver",
+    "3 lines (8 B) were not kept: the log had reached its limit",
+  ]);
+});
+
+test("StepLog marks the pieces of a line that is longer than 64 KiB", async () => {
+  const { log, messages, batches } = open();
+  await log.write("stdout", Buffer.from(`${"\u0001".repeat(70_000)}\n`));
+  await log.finish();
+  const [first, second] = messages();
+  assert.equal(first, `${"\u0001".repeat(65_536)} … [cut at 64 KiB, goes on in the next line]`);
+  assert.equal(second, "\u0001".repeat(70_000 - 65_536));
+  for (const batch of batches) assert.ok(batch.data.length < 512 * 1024);
+});
+
+test("StepLog keeps its most recent lines at hand, stored or not", async () => {
+  const { log } = open();
+  await log.write("stdout", Buffer.from(Array.from({ length: 3000 }, (_, i) => `line ${i}\n`).join("")));
+  assert.deepEqual(log.recent(3), ["line 2997", "line 2998", "line 2999"]);
+  assert.equal(log.recent(500).length, 500);
+  assert.deepEqual(log.recent(0), []);
+  await log.finish();
+  assert.deepEqual(log.recent(1), ["line 2999"]);
+});
