@@ -1,0 +1,42 @@
+import type { ContainerSpec } from "./docker.ts";
+
+/** The body of the one call that creates a container. */
+export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
+  return {
+    Image: spec.image,
+    Labels: spec.labels,
+    Entrypoint: spec.entrypoint,
+    Cmd: spec.command,
+    Env: environmentList(spec.env),
+    ...(spec.user === undefined ? {} : { User: spec.user }),
+    WorkingDir: spec.workdir,
+    Tty: false,
+    // The image's own check would start a process every few seconds inside the build.
+    Healthcheck: { Test: ["NONE"] },
+    HostConfig: {
+      Init: true,
+      Privileged: spec.privileged,
+      SecurityOpt: ["no-new-privileges"],
+      CapDrop: ["ALL"],
+      CapAdd: spec.capabilities,
+      PidsLimit: spec.pids,
+      Memory: spec.memory,
+      // The same number means that there is no swap on top.
+      MemorySwap: spec.memory,
+      ...(spec.cpus === undefined ? {} : { NanoCpus: Math.round(spec.cpus * 1e9) }),
+      LogConfig: { Type: "none" },
+      RestartPolicy: { Name: "no" },
+      NetworkMode: spec.network,
+      Mounts: [{
+        Type: "volume",
+        Target: spec.volume.target,
+        VolumeOptions: { Labels: spec.volume.labels },
+      }],
+    },
+  };
+}
+
+/** `NAME=value` strings. */
+export function environmentList(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`);
+}

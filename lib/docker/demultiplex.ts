@@ -1,0 +1,97 @@
+import { Retryable } from "../base/errors.ts";
+import type { OutputChunk } from "./docker.ts";
+
+/** A frame is never longer than what the daemon reads at once (32 KiB); past this the stream is not what we take it for. */
+export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+const HEADER_BYTES = 8;
+/** From this size on a payload is handed on where it lies; smaller ones are moved together, which costs less than a chunk. */
+const LARGE_PAYLOAD_BYTES = 8 * 1024;
+
+/**
+ * Takes the output of a process apart: the daemon frames it as `[stream, 0, 0, 0, length as 4 bytes, big-endian]` and a
+ * payload. Frames may be cut anywhere. Consecutive payloads of one stream become one chunk; the order of everything stays.
+ *
+ * The pieces of `source` are used up: small payloads are moved within them over the headers, and the chunks lie in them.
+ * Throws `Retryable` on a header that makes no sense and on a stream that ends inside a frame.
+ */
+export async function* demultiplex(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<OutputChunk, void, undefined> {
+  const frames = new FrameReader();
+  for await (const bytes of source) {
+    for (const chunk of frames.read(bytes)) yield chunk;
+  }
+  frames.end();
+}
+
+class FrameReader {
+  #header = new Uint8Array(HEADER_BYTES);
+  #headerBytes = 0;
+  #stream: OutputChunk["stream"] = "stdout";
+  /** Bytes of the current frame's payload that are still to come. */
+  #left = 0;
+
+  read(bytes: Uint8Array): OutputChunk[] {
+    const chunks: OutputChunk[] = [];
+    // The chunk that is being put together: bytes[start, end) of one stream.
+    let stream = this.#stream;
+    let start = 0;
+    let end = 0;
+    const flush = () => {
+      if (end > start) chunks.push({ stream, data: bytes.subarray(start, end) });
+    };
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#left === 0) {
+        at = this.#readHeader(bytes, at);
+        continue;
+      }
+      const length = Math.min(this.#left, bytes.length - at);
+      if (end > start && this.#stream === stream && length < LARGE_PAYLOAD_BYTES) {
+        bytes.copyWithin(end, at, at + length);
+        end += length;
+      } else {
+        flush();
+        stream = this.#stream;
+        start = at;
+        end = at + length;
+      }
+      at += length;
+      this.#left -= length;
+    }
+    flush();
+    return chunks;
+  }
+
+  end(): void {
+    if (this.#left > 0 || this.#headerBytes > 0) {
+      throw nonsense("Docker's output stream ended inside a frame");
+    }
+  }
+
+  /** Takes what there is of a header and answers where it stopped. */
+  #readHeader(bytes: Uint8Array, from: number): number {
+    const header = this.#header;
+    let at = from;
+    while (this.#headerBytes < HEADER_BYTES && at < bytes.length) {
+      header[this.#headerBytes++] = bytes[at++] as number;
+    }
+    if (this.#headerBytes < HEADER_BYTES) return at;
+    this.#headerBytes = 0;
+    const [type, zero1, zero2, zero3] = header;
+    const length = new DataView(header.buffer).getUint32(4);
+    if ((type !== 1 && type !== 2) || zero1 !== 0 || zero2 !== 0 || zero3 !== 0 || length > MAX_FRAME_BYTES) {
+      throw nonsense(
+        `Docker's output stream has a frame header "${Buffer.from(header).toString("hex")}": ` +
+          `expected stdout (01) or stderr (02) and a length of at most ${MAX_FRAME_BYTES}`,
+      );
+    }
+    this.#stream = type === 1 ? "stdout" : "stderr";
+    this.#left = length;
+    return at;
+  }
+}
+
+function nonsense(message: string): Retryable {
+  return new Retryable(message, { reason: "docker-unreachable" });
+}

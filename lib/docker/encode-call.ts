@@ -1,0 +1,28 @@
+import type { Call } from "./modem.ts";
+
+/** Path and query. What is an object in the query travels as JSON. */
+export function encodePath(call: Call): string {
+  if (!call.path.endsWith("?")) return call.path;
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(call.options?._query ?? call.options ?? {})) {
+    if (value === undefined || name === "abortSignal" || name === "authconfig") continue;
+    query.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+  }
+  return query.size === 0 ? call.path.slice(0, -1) : call.path + query;
+}
+
+/** The body of a POST and the headers of any request. A registry login is a header, so that it stands in no log of URLs. */
+export function encodeBody(call: Call): { body?: string; headers: Record<string, string | number> } {
+  const login = call.authconfig
+    ? { "X-Registry-Auth": Buffer.from(JSON.stringify(call.authconfig)).toString("base64url") }
+    : {};
+  if (call.file) return { headers: { "Content-Type": "application/x-tar" } };
+  const { abortSignal: _, _query: query, _body: explicit, ...rest } = call.options ?? {};
+  const body = explicit ?? (query || call.path.endsWith("?") ? undefined : rest);
+  if (call.method !== "POST" || body === undefined) return { headers: login };
+  const text = JSON.stringify(body);
+  return {
+    body: text,
+    headers: { ...login, "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) },
+  };
+}

@@ -1,0 +1,26 @@
+import { DockerError } from "./docker.ts";
+
+/** The objects of a body that has one JSON object a line. */
+export async function* jsonLines(
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Record<string, unknown>, void, undefined> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const piece of bytes) {
+    const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line.trim() !== "") yield parseLine(line);
+  }
+  if (rest.trim() !== "") yield parseLine(rest);
+}
+
+function parseLine(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    throw new DockerError(`Docker answered "${line.slice(0, 200)}": expected a line of JSON`, {
+      status: 0,
+      cause,
+    });
+  }
+}

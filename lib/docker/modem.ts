@@ -1,0 +1,161 @@
+import http, { type ClientRequest, type IncomingMessage } from "node:http";
+import https from "node:https";
+import type { Socket } from "node:net";
+import { DockerError } from "./docker.ts";
+import { encodeBody, encodePath } from "./encode-call.ts";
+import type { DockerEndpoint } from "./endpoint.ts";
+import { readBytes } from "./read-bytes.ts";
+import { unreachable } from "./unreachable.ts";
+
+/** What dockerode asks of whoever carries its requests. */
+export interface Call {
+  /** With a `?` at its end it takes the options as its query. */
+  readonly path: string;
+  readonly method: string;
+  /** The query, or else the body of a POST; `_query` and `_body` where there are both. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly authconfig?: object;
+  readonly abortSignal?: AbortSignal;
+  /** `true` for every status that is a success. */
+  readonly statusCodes: Readonly<Record<number, unknown>>;
+  /** The answer is handed on as it comes. */
+  readonly isStream?: boolean;
+  /** The connection itself is the answer. */
+  readonly hijack?: boolean;
+  /** The body of a PUT. */
+  readonly file?: AsyncIterable<Uint8Array>;
+}
+
+/** A connection that the daemon has handed over, and what had already come on it. */
+export interface Hijacked {
+  readonly socket: Socket;
+  readonly head: Uint8Array;
+}
+
+/**
+ * Carries dockerode's requests in the place of its own modem, which reads the environment, writes bodies into query
+ * strings, and waits for ever when an answer is cut short. Answers with `Hijacked` for `hijack`, an `AsyncIterable` of
+ * bytes for `isStream`, else with parsed JSON (undefined without a body). Fails with `Retryable`, `DockerError` or the
+ * signal's reason.
+ */
+export interface Modem {
+  dial(call: Call, done: (error: unknown, answer?: unknown) => void): void;
+  /** Closes the connections that are kept open between calls. */
+  close(): void;
+}
+
+export function openModem(endpoint: DockerEndpoint): Modem {
+  const library = endpoint.tls ? https : http;
+  const agent = new library.Agent({ keepAlive: true });
+  const place = endpoint.socketPath === undefined
+    ? { host: endpoint.host, port: endpoint.port, ...endpoint.tls }
+    : { socketPath: endpoint.socketPath };
+
+  async function send(call: Call): Promise<unknown> {
+    const signal = call.abortSignal ?? call.options?.abortSignal as AbortSignal | undefined;
+    signal?.throwIfAborted();
+    const { body, headers } = encodeBody(call);
+    const request = library.request({
+      ...place,
+      agent: call.hijack ? false : agent,
+      method: call.method,
+      path: encodePath(call),
+      headers: call.hijack ? { ...headers, Connection: "Upgrade", Upgrade: "tcp" } : headers,
+    });
+    const onAbort = () => request.destroy();
+    const release = () => signal?.removeEventListener("abort", onAbort);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      const answered = answerTo(request, endpoint.name);
+      if (call.file) await sendBody(request, call.file, answered);
+      else request.end(body);
+      const answer = await answered;
+      if ("head" in answer) return answer;
+      const bytes = readBytes(answer, { endpoint: endpoint.name, signal });
+      const status = answer.statusCode ?? 0;
+      if (call.statusCodes[status] !== true) {
+        throw new DockerError(failureText(await collect(bytes)) || `Status ${status}`, { status });
+      }
+      if (!call.isStream) return parse(await collect(bytes), endpoint.name);
+      // The signal reaches a streamed answer until that is through.
+      answer.once("close", release);
+      return bytes;
+    } catch (error) {
+      request.destroy();
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      if (!call.isStream || call.hijack) release();
+    }
+  }
+
+  return {
+    dial(call, done) {
+      send(call).then((answer) => done(undefined, answer), done);
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** The daemon's answer, or the connection where it was hijacked. Rejects with `Retryable`. */
+function answerTo(request: ClientRequest, endpoint: string): Promise<IncomingMessage | Hijacked> {
+  return new Promise((resolve, reject) => {
+    request.on("response", resolve);
+    request.on("upgrade", (_, socket, head) => resolve({ socket, head }));
+    request.on("error", (cause) => reject(unreachable(endpoint, cause)));
+    request.on("close", () => reject(unreachable(endpoint, new Error("The connection was closed"))));
+  });
+}
+
+/** Resolves when all of the body is sent or the daemon has answered without wanting more. Rejects as either fails. */
+async function sendBody(
+  request: ClientRequest,
+  body: AsyncIterable<Uint8Array>,
+  answered: Promise<unknown>,
+): Promise<void> {
+  let done = false;
+  const enough = answered.finally(() => done = true);
+  const sending = (async () => {
+    for await (const bytes of body) {
+      if (done) return;
+      if (!request.write(bytes)) await drained(request);
+    }
+    request.end();
+  })();
+  sending.catch(() => {});
+  await Promise.race([sending, enough]);
+}
+
+function drained(request: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const events = ["drain", "close", "response"] as const;
+    const onEvent = () => {
+      for (const event of events) request.off(event, onEvent);
+      resolve();
+    };
+    for (const event of events) request.on(event, onEvent);
+  });
+}
+
+async function collect(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(bytes)).toString("utf8");
+}
+
+function parse(text: string, endpoint: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw unreachable(endpoint, new Error("It answers with something that is not JSON", { cause }));
+  }
+}
+
+/** What the daemon says went wrong: `{"message":"No such container: x"}`, or plain text from a proxy before it. */
+function failureText(text: string): string {
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown };
+    if (typeof message === "string") return message.trim();
+  } catch {
+    // Not the daemon's own words.
+  }
+  return text.trim();
+}

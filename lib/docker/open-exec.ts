@@ -1,0 +1,101 @@
+import type { Socket } from "node:net";
+import { demultiplex } from "./demultiplex.ts";
+import { DockerError, type Exec, type OutputChunk } from "./docker.ts";
+import type { Hijacked } from "./modem.ts";
+import { unreachable } from "./unreachable.ts";
+
+/** What the daemon knows of an exec; the exit code is null until it has ended. */
+export interface ExecState {
+  readonly Running: boolean;
+  readonly ExitCode: number | null;
+}
+
+/** An exec on the connection that its start has handed over. */
+export function openExec(
+  { id, endpoint, connection, stdin, inspect }: {
+    id: string;
+    endpoint: string;
+    connection: Hijacked;
+    stdin: AsyncIterable<Uint8Array> | undefined;
+    inspect: () => Promise<ExecState>;
+  },
+): Exec {
+  const { socket } = connection;
+  let detached = false;
+  let ended: number | undefined;
+  let stdinError: { error: unknown } | undefined;
+  // What goes wrong is thrown where the output is read; until somebody reads, it must not end this process.
+  socket.on("error", () => {});
+
+  async function exitCode(): Promise<number | undefined> {
+    if (ended !== undefined) return ended;
+    const state = await inspect();
+    if (!state.Running && state.ExitCode !== null) ended = state.ExitCode;
+    return ended;
+  }
+
+  async function* output(): AsyncGenerator<OutputChunk, void, undefined> {
+    try {
+      yield* demultiplex(received(connection));
+    } catch (cause) {
+      if (detached) return;
+      if (stdinError) throw stdinError.error;
+      throw cause instanceof Error && cause.name === "Retryable" ? cause : unreachable(endpoint, cause);
+    } finally {
+      socket.destroy();
+    }
+    if (!detached) await confirmEnd(exitCode);
+  }
+
+  if (stdin) {
+    feed(socket, stdin).catch((error) => {
+      stdinError = { error };
+      socket.destroy();
+    });
+  }
+  return {
+    id,
+    output: output(),
+    exitCode,
+    detach() {
+      detached = true;
+      socket.destroy();
+    },
+  };
+}
+
+async function* received({ socket, head }: Hijacked): AsyncGenerator<Uint8Array, void, undefined> {
+  if (head.length > 0) yield head;
+  yield* socket;
+}
+
+/** A daemon that dies between two frames closes the connection like one whose process has ended: ask. */
+async function confirmEnd(exitCode: () => Promise<unknown>): Promise<void> {
+  try {
+    await exitCode();
+  } catch (error) {
+    // It is there; that it knows no exit code is for who asks for that.
+    if (!(error instanceof DockerError)) throw error;
+  }
+}
+
+/** Writes all of `stdin` and closes it, as fast as the process reads. A process that reads no further is no error. */
+async function feed(socket: Socket, stdin: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const bytes of stdin) {
+    if (socket.destroyed) return;
+    if (!socket.write(bytes)) await drained(socket);
+  }
+  socket.end();
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const onEvent = () => {
+      socket.off("drain", onEvent);
+      socket.off("close", onEvent);
+      resolve();
+    };
+    socket.on("drain", onEvent);
+    socket.on("close", onEvent);
+  });
+}
