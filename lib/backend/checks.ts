@@ -107,5 +107,5 @@ function isPlain(segment: string): boolean {
   // deno-lint-ignore no-control-regex
   const odd = /[/\\\u0000-\u001f\u007f]/;
   return segment !== "" && segment !== "." && segment !== ".." && !odd.test(segment) &&
-    Buffer.byteLength(segment) <= 255;
+    segment.isWellFormed() && Buffer.byteLength(segment) <= 255;
 }

@@ -63,6 +63,7 @@ export function blobs(name: string, open: Open): void {
       "a\0b",
       "a\nb",
       "a\\b",
+      "a\ud800",
     ];
     for (const name of bad) {
       await assert.rejects(

@@ -1,0 +1,87 @@
+import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
+import { type ObjectStore, Objm } from "@nats-io/obj";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { abortable } from "../../base/signals.ts";
+import { checkBlobName } from "../checks.ts";
+import { inOurWords } from "./calls.ts";
+import { replicasLike } from "./dead.ts";
+
+/** The object store bucket of all runs' artifacts. */
+export const ARTIFACTS_BUCKET = "artifacts";
+
+/** What an artifact is called in its bucket: `<run>/<name>`, percent-encoded where it is not ASCII, since the client takes nothing else. */
+export const objectName = (run: string, name: string): string => encodeURI(`${run}/${name}`);
+
+/** `Transport.putBlob` over the bucket, which is made where it is missing. */
+export function blobStore(connection: NatsConnection, manager: JetStreamManager) {
+  let opened: Promise<ObjectStore> | undefined;
+  const bucket = () => {
+    opened ??= openBucket(connection, manager).catch((error) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
+
+  return async function putBlob(
+    run: string,
+    name: string,
+    bytes: AsyncIterable<Uint8Array>,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<{ size: number; sha256: string }> {
+    checkBlobName(run, name);
+    signal?.throwIfAborted();
+    const source = sourceOf(bytes, signal);
+    try {
+      const store = await bucket();
+      const info = await store.put({ name: objectName(run, name) }, source.stream);
+      const [, digest = ""] = info.digest.split("=", 2);
+      return { size: info.size, sha256: Buffer.from(digest, "base64url").toString("hex") };
+    } catch (cause) {
+      opened = undefined;
+      if (source.failure) throw source.failure.error;
+      throw inOurWords(`store artifact "${name}"`, cause);
+    } finally {
+      await source.close();
+    }
+  };
+}
+
+async function openBucket(connection: NatsConnection, manager: JetStreamManager): Promise<ObjectStore> {
+  const client = jetstream(connection);
+  const buckets = new Objm(client);
+  try {
+    return await buckets.open(ARTIFACTS_BUCKET);
+  } catch (error) {
+    if (!(error instanceof Error) || !/not found/.test(error.message)) throw error;
+    return await buckets.create(ARTIFACTS_BUCKET, { replicas: await replicasLike(manager, "messages") });
+  }
+}
+
+/** The bytes as a stream that remembers why it broke: a failure of the source is the caller's, one of the broker is ours. */
+function sourceOf(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) {
+  const iterator = bytes[Symbol.asyncIterator]();
+  let failure: { error: unknown } | undefined;
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const next = iterator.next();
+        const { done, value } = await (signal ? abortable(next, signal) : next);
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        failure = { error };
+        controller.error(error);
+      }
+    },
+  }, { highWaterMark: 0 });
+  return {
+    stream,
+    get failure() {
+      return failure;
+    },
+    close: async () => {
+      await iterator.return?.();
+    },
+  };
+}

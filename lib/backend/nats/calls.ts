@@ -1,0 +1,101 @@
+import {
+  ClosedConnectionError,
+  DrainingConnectionError,
+  InvalidArgumentError,
+  InvalidSubjectError,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  NoRespondersError,
+} from "@nats-io/transport-node";
+import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
+import { InputError, Retryable, UnavailableError } from "../../base/errors.ts";
+import { delay } from "../../base/signals.ts";
+
+/** How long the broker may take to answer one of our own calls, milliseconds. */
+export const CALL_TIMEOUT_MS = 5000;
+
+/** What a broker answers when it has no room: limits of the server, the account or the stream, or a failing disk. */
+const NO_ROOM = new Set([10002, 10023, 10028, 10047, 10077]);
+const FILTERS_OVERLAP = new Set([10136, 10138]);
+
+/** Sends and waits for the answer. Throws what the client throws: `inOurWords` says it for callers. */
+export function ask(
+  connection: NatsConnection,
+  subject: string,
+  data: Uint8Array | string,
+  options: { timeoutMs?: number; headers?: MsgHdrs | undefined } = {},
+): Promise<Msg> {
+  const { timeoutMs = CALL_TIMEOUT_MS, headers } = options;
+  return connection.request(
+    subject,
+    data,
+    headers ? { timeout: timeoutMs, headers } : { timeout: timeoutMs },
+  );
+}
+
+/** Asks again while nobody hears: a consumer that changes its leader, or a broker that just started, is deaf for a moment. */
+export async function confirmed(connection: NatsConnection, subject: string, payload: string): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      await ask(connection, subject, payload);
+      return;
+    } catch (error) {
+      if (!isUnanswered(error) || tries === 5) throw error;
+      await delay(100 * tries);
+    }
+  }
+}
+
+/** What JetStream answers to a message that it was to store. Throws JetStreamApiError where it says no. */
+export function storedAt(answer: Msg): { seq: number; duplicate: boolean } {
+  const { error, seq, duplicate = false } = answer.json<
+    { seq: number; duplicate?: boolean; error?: ConstructorParameters<typeof JetStreamApiError>[0] }
+  >();
+  if (error) throw new JetStreamApiError(error);
+  return { seq, duplicate };
+}
+
+/** The error as the Transport contract wants it: `InputError` for what can never work, else `Retryable`. `what` goes on after "Cannot". */
+export function inOurWords(what: string, cause: unknown): Error {
+  if (cause instanceof ClosedConnectionError || cause instanceof DrainingConnectionError) {
+    return new DisposedError();
+  }
+  for (const kind of OURS) if (cause instanceof kind) return cause;
+  const message = `Cannot ${what}`;
+  const refused = cause instanceof InvalidArgumentError || cause instanceof InvalidSubjectError;
+  if (refused || FILTERS_OVERLAP.has(apiCode(cause))) return new InputError(message, { cause });
+  const reason = NO_ROOM.has(apiCode(cause)) ? "disk-full" : "transport-unreachable";
+  return new Retryable(message, { cause, reason });
+}
+
+/** A call on a transport that is not there any more: a defect of the caller. */
+export class DisposedError extends Error {
+  override readonly name = "DisposedError";
+
+  constructor() {
+    super("The transport is disposed");
+  }
+}
+
+/** Errors that are in our words already. */
+const OURS = [InputError, Retryable, UnavailableError, DisposedError];
+
+/** The code of an answer of JetStream that says no; 0 for any other error. */
+export function apiCode(error: unknown): number {
+  return error instanceof JetStreamApiError ? error.code : 0;
+}
+
+export const isStreamMissing = (error: unknown): boolean =>
+  apiCode(error) === JetStreamApiCodes.StreamNotFound;
+
+export const isConsumerMissing = (error: unknown): boolean =>
+  apiCode(error) === JetStreamApiCodes.ConsumerNotFound;
+
+/** True where nobody listened on the subject: the broker says so at once. */
+export function isUnanswered(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof NoRespondersError) return true;
+  }
+  return false;
+}

@@ -1,0 +1,180 @@
+import { readFileSync } from "node:fs";
+import { type Authenticator, credsAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { InputError, UnavailableError } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { dial } from "./dial.ts";
+import { explain } from "./explain.ts";
+import { checkTlsFiles, type TlsFiles } from "./tls.ts";
+
+export interface NatsOptions {
+  /** `nats://host:port` or `tls://host:port`, with `user:password@` if need be. Of a cluster one is enough. */
+  readonly servers: readonly string[];
+  /** Path of a `.creds` file, read anew at every connection. */
+  readonly credsFile?: string;
+  readonly user?: string;
+  /** Path of a file with the password of `user`, read anew at every connection. */
+  readonly passwordFile?: string;
+  readonly tls?: TlsFiles;
+  /** How the broker's own lists call this connection. */
+  readonly name?: string;
+  /** Milliseconds for the first connection to each server. Default: 5,000. */
+  readonly timeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+/** The first version whose consumers can have several filters; older ones drop them without a word. */
+const LEAST_VERSION = [2, 10];
+
+/**
+ * Connects, and from then on connects again for as long as it takes; the process log has a line for each loss and each
+ * return. Throws `UnavailableError` (what was tried, and why it failed) where the first connection fails or the broker
+ * cannot serve us, `InputError` that names a file which is of no use.
+ */
+export async function connectNats(options: NatsOptions): Promise<NatsConnection> {
+  const { clock = systemClock, timeoutMs = 5000 } = options;
+  const servers = options.servers.map(parseServer);
+  const wantsTls = options.tls !== undefined || servers.some((server) => server.tls);
+  if (options.tls) await checkTlsFiles(options.tls, clock());
+  const auth = authenticator(options, servers);
+  const lost = { since: clock() };
+  let connection: NatsConnection;
+  try {
+    connection = await dial({
+      servers: servers.map(({ address }) => address),
+      name: options.name ?? "conveyor",
+      timeout: timeoutMs,
+      maxReconnectAttempts: -1,
+      reconnectDelayHandler: () => reconnectDelay(clock() - lost.since),
+      ignoreAuthErrorAbort: true,
+      noAsyncTraces: true,
+      pingInterval: 20_000,
+      ...(auth ? { authenticator: auth } : {}),
+      ...(wantsTls ? { tls: tlsOptions(options.tls) } : {}),
+    });
+  } catch (cause) {
+    const addresses = servers.map(({ address }) => address);
+    throw new UnavailableError(
+      `Cannot connect to NATS at ${servers.map(({ shown }) => `"${shown}"`).join(", ")}: ${await explain(
+        cause,
+        addresses,
+        options.tls,
+      )}`,
+      { cause, hint: "Start a nats-server with JetStream, or name its address" },
+    );
+  }
+  try {
+    checkVersion(connection);
+    void logStatus(connection, () => lost.since = clock());
+    return connection;
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+interface Server {
+  /** What is dialled. */
+  readonly address: string;
+  /** What is said: without a password. */
+  readonly shown: string;
+  readonly user: string;
+  readonly password: string;
+  readonly tls: boolean;
+}
+
+function parseServer(text: string): Server {
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `nats://${text}`;
+  const parsed = URL.parse(url);
+  if (!parsed || !["nats:", "tls:"].includes(parsed.protocol) || parsed.hostname === "") {
+    throw new UnavailableError(
+      `Invalid NATS address "${
+        text.replace(/\/\/[^@/]*@/, "//")
+      }": expected nats://host:port or tls://host:port`,
+    );
+  }
+  const host = `${parsed.hostname}:${parsed.port || "4222"}`;
+  return {
+    address: host,
+    shown: `${parsed.protocol}//${host}`,
+    user: decodeURIComponent(parsed.username),
+    password: decodeURIComponent(parsed.password),
+    tls: parsed.protocol === "tls:",
+  };
+}
+
+/** Who we say we are. Files are read at once, so that a bad one is named now, and again at every connection. */
+function authenticator(
+  options: NatsOptions,
+  servers: readonly Server[],
+): Authenticator | undefined {
+  const { credsFile, user, passwordFile } = options;
+  if (credsFile !== undefined) {
+    const creds = () => new TextEncoder().encode(readSecret("credentials", credsFile));
+    if (
+      !/-----BEGIN NATS USER JWT-----[\s\S]+-----BEGIN USER NKEY SEED-----/.test(
+        readSecret("credentials", credsFile),
+      )
+    ) {
+      throw new InputError(`Credentials "${credsFile}" have no user JWT and seed: expected a .creds file`);
+    }
+    return credsAuthenticator(creds);
+  }
+  if (user !== undefined) {
+    const password = () => passwordFile === undefined ? "" : readSecret("password", passwordFile).trimEnd();
+    password();
+    return () => ({ user, pass: password() });
+  }
+  const named = servers.find((server) => server.user !== "");
+  if (named?.password) return () => ({ user: named.user, pass: named.password });
+  if (named) return () => ({ auth_token: named.user });
+  return undefined;
+}
+
+function readSecret(what: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new InputError(`Cannot read NATS ${what} "${file}"`, { cause });
+  }
+}
+
+function tlsOptions({ ca, cert, key }: TlsFiles = {}) {
+  return {
+    ...(ca === undefined ? {} : { caFile: ca }),
+    ...(cert === undefined ? {} : { certFile: cert }),
+    ...(key === undefined ? {} : { keyFile: key }),
+  };
+}
+
+/** Quick at first, for a broker that restarts; then slower, so that a fleet does not storm one that is down. */
+function reconnectDelay(lostForMs: number): number {
+  const base = lostForMs < 5000 ? 200 : lostForMs < 60_000 ? 1000 : 5000;
+  return base / 2 + Math.random() * base;
+}
+
+function checkVersion(connection: NatsConnection): void {
+  const version = connection.info?.version ?? "";
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [leastMajor = 0, leastMinor = 0] = LEAST_VERSION;
+  if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return;
+  throw new UnavailableError(
+    `NATS at "${connection.getServer()}" is version ${version}: expected ${LEAST_VERSION.join(".")} or newer`,
+    { hint: "Older ones ignore consumers with several filters; update the nats-server" },
+  );
+}
+
+/** One line in the process log for every change of the connection. */
+async function logStatus(connection: NatsConnection, onLost: () => void): Promise<void> {
+  const log = processLog("nats");
+  for await (const status of connection.status()) {
+    if (status.type === "disconnect") {
+      onLost();
+      log.warn("Lost NATS at {server}; trying again", { server: status.server });
+    } else if (status.type === "reconnect") {
+      log.info("Connected to NATS at {server} again", { server: status.server });
+    } else if (status.type === "error") {
+      log.warn("NATS says: {error}", { error: status.error.message });
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  type ConsumerInfo,
+  DeliverPolicy,
+  type JetStreamManager,
+} from "@nats-io/jetstream";
+import { UnavailableError } from "../../base/errors.ts";
+import { withoutCovered } from "../checks.ts";
+import type { ConsumerSpec } from "../transport.ts";
+import { apiCode, isConsumerMissing } from "./calls.ts";
+
+/** Work in hand over all instances together; each holds no more than it has hands. */
+const MAX_ACK_PENDING = 10_000;
+const NANOS = 1_000_000;
+/** Answers to a creation of what exists by now, and to a change of what does not exist any more. */
+const LOST_RACE = new Set([10148, 10149, 10013]);
+const TRIES = 8;
+
+/**
+ * Makes the durable pull consumer, or adds to the one that is there what it lacks. What was written is read back and
+ * written again until it stays: a consumer that was first made without being durable keeps its few seconds of life until
+ * the same change has been sent twice, and another instance may have written at the same time. Throws what the client
+ * throws; `UnavailableError` for a consumer of that name that cannot be ours.
+ */
+export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSpec): Promise<void> {
+  for (let tries = 1; tries <= TRIES; tries++) {
+    const found = await find(manager, spec);
+    const config = found ? changed(found.config, spec) : created(spec);
+    if (!config) return;
+    // Not one that creates or updates, whichever: what was read must still be so.
+    const intent = { action: found ? "update" : "create", pedantic: false };
+    try {
+      await manager.consumers.add(spec.stream, config, intent);
+    } catch (error) {
+      if (!LOST_RACE.has(apiCode(error))) throw error;
+    }
+  }
+  throw new Error(`Consumer "${spec.name}" was changed by others ${TRIES} times in a row`);
+}
+
+async function find(manager: JetStreamManager, spec: ConsumerSpec): Promise<ConsumerInfo | undefined> {
+  try {
+    return await manager.consumers.info(spec.stream, spec.name);
+  } catch (error) {
+    if (isConsumerMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+function created(spec: ConsumerSpec): Partial<ConsumerConfig> {
+  return {
+    name: spec.name,
+    durable_name: spec.name,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: spec.ackWaitMs * NANOS,
+    deliver_policy: DeliverPolicy.All,
+    filter_subjects: withoutCovered(spec.filters),
+    max_ack_pending: MAX_ACK_PENDING,
+    max_deliver: -1,
+  };
+}
+
+/** The configuration with what it lacks, or undefined where it lacks nothing. */
+function changed(config: ConsumerConfig, spec: ConsumerSpec): Partial<ConsumerConfig> | undefined {
+  if (config.deliver_subject || config.ack_policy !== AckPolicy.Explicit) {
+    throw new UnavailableError(
+      `Consumer "${spec.name}" of stream "${spec.stream}" exists and is none that can be pulled from and acked`,
+      { hint: "It was made by another kind of client; delete it" },
+    );
+  }
+  const { filter_subject, filter_subjects, inactive_threshold, backoff, metadata, ...rest } = config;
+  const has = filter_subjects ?? (filter_subject ? [filter_subject] : []);
+  // No filter at all means everything, and so stays.
+  const filters = has.length === 0 ? [] : withoutCovered([...has, ...spec.filters]);
+  const ackWait = Math.max(config.ack_wait ?? 0, spec.ackWaitMs * NANOS);
+  const pending = config.max_ack_pending ?? 0;
+  const fine = config.durable_name === spec.name && !inactive_threshold && !backoff?.length &&
+    filters.length === has.length && filters.every((filter) => has.includes(filter)) &&
+    ackWait === config.ack_wait && config.max_deliver === -1 &&
+    (pending === -1 || pending >= MAX_ACK_PENDING);
+  if (fine) return undefined;
+  return {
+    ...rest,
+    name: spec.name,
+    durable_name: spec.name,
+    ack_wait: ackWait,
+    max_deliver: -1,
+    max_ack_pending: pending === -1 ? -1 : Math.max(pending, MAX_ACK_PENDING),
+    ...(filters.length > 0 ? { filter_subjects: filters } : {}),
+    metadata: Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => !key.startsWith("_nats."))),
+  };
+}

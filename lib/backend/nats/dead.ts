@@ -1,0 +1,80 @@
+import { type JetStreamManager, RetentionPolicy } from "@nats-io/jetstream";
+import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { messageOf } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { apiCode, ask, isStreamMissing, isUnanswered, storedAt } from "./calls.ts";
+import type { Place } from "./delivery.ts";
+import { MAX_MESSAGE_BYTES } from "../transport.ts";
+
+/** Keeps what could never be handled, for people to look at: 30 days, 1 GiB at most. */
+export const DEAD_STREAM = "dead";
+const MAX_AGE_NS = 30 * 86_400 * 1e9;
+const MAX_BYTES = 1024 ** 3;
+/** Room for the headers that a copy has in addition. */
+const HEADER_ROOM = 4096;
+
+/**
+ * Copies messages to `dead.<stream>.<subject>`, with the reason and their origin as headers, before they are termed; makes
+ * the stream where it is missing. A message is copied once for each consumer. A copy that the broker refuses (no room, no
+ * permission) is a line in the process log: such a message must not come again for ever.
+ */
+export function deadLetters(connection: NatsConnection, manager: JetStreamManager) {
+  const made = { stream: false };
+
+  return async function bury(message: Msg, place: Place, reason: string): Promise<void> {
+    try {
+      if (!made.stream) await ensureDeadStream(manager);
+      made.stream = true;
+      await copy(connection, message, place, reason);
+    } catch (error) {
+      made.stream = false;
+      if (apiCode(error) === 0) throw error;
+      processLog("nats").error("Cannot keep a copy of message {seq} of stream {stream} ({reason}): {error}", {
+        seq: place.streamSeq,
+        stream: place.stream,
+        reason,
+        error: messageOf(error),
+      });
+    }
+  };
+}
+
+async function copy(connection: NatsConnection, message: Msg, place: Place, reason: string): Promise<void> {
+  const subject = `${DEAD_STREAM}.${place.stream}.${message.subject}`;
+  const made = headers();
+  for (const [name, values] of message.headers ?? []) {
+    if (!name.startsWith("Nats-")) { for (const value of values) made.append(name, value); }
+  }
+  made.set("Nats-Msg-Id", `${place.stream}/${place.consumer}/${place.streamSeq}`);
+  made.set("Conveyor-Dead-Reason", reason);
+  made.set("Conveyor-Dead-Consumer", place.consumer);
+  made.set("Conveyor-Dead-Id", message.headers?.get("Nats-Msg-Id") ?? "");
+  const data = message.data.subarray(0, MAX_MESSAGE_BYTES - HEADER_ROOM);
+  storedAt(await ask(connection, subject, data, { headers: made }));
+}
+
+async function ensureDeadStream(manager: JetStreamManager): Promise<void> {
+  try {
+    await manager.streams.info(DEAD_STREAM);
+  } catch (error) {
+    if (!isStreamMissing(error)) throw error;
+    await manager.streams.add({
+      name: DEAD_STREAM,
+      subjects: [`${DEAD_STREAM}.>`],
+      retention: RetentionPolicy.Limits,
+      max_age: MAX_AGE_NS,
+      max_bytes: MAX_BYTES,
+      num_replicas: await replicasLike(manager, "messages"),
+    });
+  }
+}
+
+/** How many replicas the stream has: what drivers make beside it is as safe as it is. */
+export async function replicasLike(manager: JetStreamManager, stream: string): Promise<number> {
+  try {
+    return (await manager.streams.info(stream)).config.num_replicas;
+  } catch (error) {
+    if (isStreamMissing(error) || isUnanswered(error)) return 1;
+    throw error;
+  }
+}

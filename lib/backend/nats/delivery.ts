@@ -1,0 +1,106 @@
+import type { Msg, MsgHdrs } from "@nats-io/transport-node";
+import { InputError } from "../../base/errors.ts";
+import type { Delivery } from "../transport.ts";
+import { inOurWords } from "./calls.ts";
+
+const ID_HEADER = "Nats-Msg-Id";
+/** Headers that belong to the broker. */
+const OWN_PREFIX = "Nats-";
+
+/** Where a delivery stands, from the subject on which it is acked (`$JS.ACK…`). */
+export interface Place {
+  readonly stream: string;
+  readonly consumer: string;
+  readonly deliveries: number;
+  readonly streamSeq: number;
+}
+
+export interface DeliveryPorts {
+  /** Sends an answer to the subject on which a message is acked, and waits until the broker has it. */
+  answer(subject: string, payload: string): Promise<void>;
+  /** Keeps a copy of a message that is termed. */
+  bury(message: Msg, place: Place, reason: string): Promise<void>;
+}
+
+export function deliveryOf(message: Msg, { answer, bury }: DeliveryPorts): Delivery {
+  const place = placeOf(message.reply ?? "");
+  const what = `${place.consumer}'s message ${place.streamSeq}`;
+  let ended = false;
+
+  const end = async (verb: string, tell: () => Promise<void>): Promise<void> => {
+    if (ended) return;
+    ended = true;
+    try {
+      await tell();
+    } catch (cause) {
+      ended = false;
+      throw inOurWords(`${verb} ${what}`, cause);
+    }
+  };
+  const say = (payload: string) => answer(message.reply ?? "", payload);
+
+  return {
+    subject: message.subject,
+    data: message.data,
+    id: message.headers?.get(ID_HEADER) || undefined,
+    headers: headersOf(message.headers),
+    deliveries: place.deliveries,
+    ack: () => end("ack", () => say("+ACK")),
+    nak: (delayMs = 0) =>
+      end("nak", () => say(delayMs > 0 ? `-NAK {"delay": ${Math.round(delayMs * 1e6)}}` : "-NAK")),
+    term: (reason) =>
+      end("term", async () => {
+        const line = oneLine(reason);
+        await bury(message, place, line);
+        await say(`+TERM ${line}`);
+      }),
+    working: async () => {
+      if (ended) return;
+      try {
+        await say("+WPI");
+      } catch (cause) {
+        throw inOurWords(`renew the lease of ${what}`, cause);
+      }
+    },
+  };
+}
+
+/** Headers for a message with that id, or undefined for none. Throws InputError on names and values that are no headers. */
+export function toHeaders(
+  make: () => MsgHdrs,
+  id: string | undefined,
+  headers: Readonly<Record<string, string>>,
+): MsgHdrs | undefined {
+  const entries = Object.entries(headers);
+  if (id === undefined && entries.length === 0) return undefined;
+  const made = make();
+  try {
+    for (const [name, value] of entries) made.set(name, value);
+    if (id !== undefined) made.set(ID_HEADER, id);
+  } catch (cause) {
+    throw new InputError("Cannot send headers: expected names of ASCII letters and values of one line", {
+      cause,
+    });
+  }
+  return made;
+}
+
+function headersOf(headers: MsgHdrs | undefined): Record<string, string> {
+  const record: Record<string, string> = {};
+  if (!headers) return record;
+  for (const [name, [value = ""]] of headers) if (!name.startsWith(OWN_PREFIX)) record[name] = value;
+  return record;
+}
+
+/** `$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>[.<random>]` */
+function placeOf(reply: string): Place {
+  const tokens = reply.split(".");
+  const [stream = "", consumer = "", deliveries, streamSeq] = tokens.slice(tokens.length === 9 ? 2 : 4);
+  return { stream, consumer, deliveries: Number(deliveries), streamSeq: Number(streamSeq) };
+}
+
+/** What fits into a header and into the broker's advisory. */
+function oneLine(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\s\u0000-\u001f\u007f]+/g, " ").trim().slice(0, 1000);
+}

@@ -1,0 +1,65 @@
+import { messageOf } from "../../base/errors.ts";
+import { probe } from "./probe.ts";
+import type { TlsFiles } from "./tls.ts";
+
+/** Why no connection came about, in words of ours where the client's are of no help. */
+export async function explain(
+  cause: unknown,
+  addresses: readonly string[],
+  tls: TlsFiles | undefined,
+): Promise<string> {
+  const text = messageOf(cause);
+  const facts = `${text} ${errorCode(cause)}`;
+  if (/ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup/i.test(facts)) {
+    return "the host's name cannot be resolved";
+  }
+  if (/connection refused|ECONNREFUSED/i.test(facts)) return "connection refused";
+  if (/authorization violation|authentication/i.test(text)) {
+    return `the broker does not accept the credentials (${text})`;
+  }
+  if (/does not support 'tls'/.test(text)) return "the broker does not offer TLS";
+  return tlsTrouble(text, facts, tls) ?? await greetings(text, addresses, tls);
+}
+
+function tlsTrouble(text: string, facts: string, tls: TlsFiles | undefined): string | undefined {
+  if (/self.signed|unable.to.(verify|get)|UnknownIssuer|issuer/i.test(facts)) {
+    const authorities = tls?.ca === undefined ? "the system's authorities" : `"${tls.ca}"`;
+    return `its certificate is signed by an unknown authority, by none of ${authorities} (${text})`;
+  }
+  if (/expired/i.test(facts)) return `its certificate has expired (${text})`;
+  if (/altname|NotValidForName|hostname/i.test(facts)) {
+    return `its certificate is for another name (${text})`;
+  }
+  return undefined;
+}
+
+/** A connection that hung or was cut: says so by what greets at the first address that greets. */
+async function greetings(
+  text: string,
+  addresses: readonly string[],
+  tls: TlsFiles | undefined,
+): Promise<string> {
+  for (const address of addresses) {
+    const greeting = await probe(address, 1000);
+    switch (greeting.kind) {
+      case "http":
+        return "the port speaks HTTP, not NATS";
+      case "other":
+        return "something answers there that is no NATS server";
+      case "nats":
+        if (!greeting.wantsCertificate) return `the broker cut the connection (${text})`;
+        return tls?.cert === undefined
+          ? "the broker wants a TLS certificate of us"
+          : `the broker does not accept the certificate "${tls.cert}": expired, or of an unknown authority`;
+      case "silent":
+    }
+  }
+  return "the port is open, but nothing there greets as a NATS server does";
+}
+
+function errorCode(cause: unknown): string {
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    if ("code" in error && typeof error.code === "string") return error.code;
+  }
+  return "";
+}

@@ -1,0 +1,240 @@
+import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import { InputError, messageOf } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { delay } from "../../base/signals.ts";
+import type { ConsumerSpec, Delivery } from "../transport.ts";
+import { isStreamMissing, isUnanswered } from "./calls.ts";
+
+/** A request for messages ends after this, and is made anew. */
+const EXPIRES_MS = 30_000;
+/** While a request is open the broker says that often that it is there. */
+const HEARTBEAT_MS = 3000;
+/** Nothing heard for so long: the request is lost. */
+const SILENCE_MS = 2.5 * HEARTBEAT_MS;
+/** How often the consumer is compared with what we want of it: others may have changed it. */
+const VERIFY_MS = 30_000;
+const NANOS = 1_000_000;
+
+export interface PullPorts {
+  readonly connection: NatsConnection;
+  /** False between the loss of a connection and the next one, of which `renew` tells. */
+  isConnected(): boolean;
+  /** Makes or mends the consumer; throws what the client throws. */
+  ensure(): Promise<void>;
+  deliver(message: Msg): Delivery;
+  /** Called once, when the iteration has ended. */
+  onEnd(): void;
+}
+
+/**
+ * One instance's messages of one consumer. The broker is asked for exactly as many as `next` is waiting for, so what this
+ * instance has no hand for goes to another one at once. Whatever happens to the consumer, the stream, the broker or the
+ * way to it is one line in the process log, and is mended; only a wrong spec is thrown.
+ *
+ * All requests are answered on one inbox. When something is wrong the inbox is given up, which withdraws the requests, and
+ * what still comes there goes back.
+ */
+export class Pull implements AsyncIterableIterator<Delivery> {
+  readonly #ports: PullPorts;
+  readonly #spec: ConsumerSpec;
+  readonly #log = processLog("nats");
+  readonly #end = new AbortController();
+  readonly #waiting: PromiseWithResolvers<IteratorResult<Delivery>>[] = [];
+  readonly #leaving = new Set<Promise<void>>();
+  #inbox: { subject: string; subscription: Subscription } | undefined;
+  /** How many messages the broker was asked for and has not sent. */
+  #open = 0;
+  #mending = false;
+  #asking = false;
+  #heardAt = 0;
+  #checkedAt = 0;
+  #mendedAt = -Infinity;
+  #verifiedAt = 0;
+  #monitor: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(spec: ConsumerSpec, ports: PullPorts) {
+    this.#spec = spec;
+    this.#ports = ports;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Delivery>> {
+    if (this.#end.signal.aborted) return Promise.resolve({ done: true, value: undefined });
+    const hand = Promise.withResolvers<IteratorResult<Delivery>>();
+    this.#waiting.push(hand);
+    if (this.#inbox) this.#askSoon();
+    else void this.#mend();
+    return hand.promise;
+  }
+
+  async return(): Promise<IteratorResult<Delivery>> {
+    this.stop();
+    await Promise.all(this.#leaving);
+    return { done: true, value: undefined };
+  }
+
+  /** Ends the iteration. `return` waits until what was on its way here has been sent back. */
+  stop(): void {
+    if (this.#end.signal.aborted) return;
+    this.#end.abort();
+    this.#ports.onEnd();
+    clearTimeout(this.#monitor);
+    for (const hand of this.#waiting.splice(0)) hand.resolve({ done: true, value: undefined });
+    this.#giveUpInbox();
+  }
+
+  /** The connection is another one: the broker knows nothing of the requests made before. */
+  renew(): void {
+    if (this.#inbox) void this.#mend();
+  }
+
+  /** Requests of one moment are one request. */
+  #askSoon(): void {
+    if (this.#asking) return;
+    this.#asking = true;
+    queueMicrotask(() => {
+      this.#asking = false;
+      this.#ask();
+    });
+  }
+
+  #ask(): void {
+    const batch = this.#waiting.length - this.#open;
+    if (batch <= 0 || !this.#inbox || this.#ports.connection.isClosed()) return;
+    const request = { batch, expires: EXPIRES_MS * NANOS, idle_heartbeat: HEARTBEAT_MS * NANOS };
+    const { stream, name } = this.#spec;
+    this.#ports.connection.publish(
+      `$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`,
+      JSON.stringify(request),
+      { reply: this.#inbox.subject },
+    );
+    if (this.#open === 0) this.#heardAt = performance.now();
+    this.#open += batch;
+    this.#watch();
+    void this.#verify();
+  }
+
+  #hear(message: Msg): void {
+    this.#heardAt = performance.now();
+    const code = message.data.length === 0 ? message.headers?.code ?? 0 : 0;
+    if (code !== 0) return this.#hearStatus(code, message);
+    this.#open--;
+    const hand = this.#waiting.shift();
+    if (hand) hand.resolve({ done: false, value: this.#ports.deliver(message) });
+    else giveBack(message);
+  }
+
+  #hearStatus(code: number, message: Msg): void {
+    const said = message.headers?.description ?? "";
+    if (code === 100) return;
+    const unsent = Number(message.headers?.get("Nats-Pending-Messages"));
+    // A request that ran its time. (404 and 408; with 409 only what speaks of one request.)
+    if (code === 404 || code === 408 || /batch completed|exceeds maxbytes/i.test(said)) {
+      this.#open = Math.max(0, this.#open - (unsent || 0));
+      return this.#askSoon();
+    }
+    void this.#mend(code === 503 ? "nobody answers for it" : said.toLowerCase() || `status ${code}`);
+  }
+
+  /** Gives the inbox up, makes sure of the consumer for as long as it takes, and asks again. `why` is missing where it is known already. */
+  async #mend(why?: string): Promise<void> {
+    if (this.#mending || this.#end.signal.aborted) return;
+    this.#mending = true;
+    this.#giveUpInbox();
+    const about = { consumer: this.#spec.name, stream: this.#spec.stream };
+    if (why) this.#log.warn("Consumer {consumer} of stream {stream}: {why}; mending it", { ...about, why });
+    let said = "";
+    if (performance.now() - this.#mendedAt < 1000) await this.#pause(250);
+    for (let tries = 1; !this.#end.signal.aborted; tries++) {
+      while (!this.#ports.isConnected() && !this.#end.signal.aborted) await this.#pause(50);
+      try {
+        await this.#ports.ensure();
+        break;
+      } catch (error) {
+        if (error instanceof InputError) return this.#fail(error);
+        const trouble = troubleOf(error, this.#spec.stream);
+        if (trouble !== said) {
+          this.#log.warn("Consumer {consumer} waits: {trouble}", { ...about, trouble });
+        }
+        said = trouble;
+        await this.#pause(Math.min(2000, 100 * 2 ** tries));
+      }
+    }
+    this.#mending = false;
+    if (this.#end.signal.aborted || this.#ports.connection.isClosed()) return this.stop();
+    if (said) this.#log.info("Consumer {consumer} of stream {stream} takes messages again", about);
+    this.#mendedAt = this.#verifiedAt = performance.now();
+    this.#openInbox();
+    this.#ask();
+  }
+
+  #fail(error: Error): void {
+    this.#waiting.shift()?.reject(error);
+    this.stop();
+  }
+
+  #openInbox(): void {
+    const subject = createInbox();
+    const subscription = this.#ports.connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error) {
+          if (this.#inbox?.subject === subject) void this.#mend(messageOf(error));
+        } else if (this.#inbox?.subject === subject) this.#hear(message);
+        else if (message.reply) giveBack(message);
+      },
+    });
+    this.#inbox = { subject, subscription };
+    this.#open = 0;
+  }
+
+  /** What the broker sent before it heard that we are gone goes back, instead of waiting for its ack. */
+  #giveUpInbox(): void {
+    const inbox = this.#inbox;
+    this.#inbox = undefined;
+    this.#open = 0;
+    if (!inbox || this.#ports.connection.isClosed()) return;
+    const left = Promise.race([inbox.subscription.drain(), delay(2000)]).catch(() => {});
+    this.#leaving.add(left);
+    void left.then(() => this.#leaving.delete(left));
+  }
+
+  /** While messages are awaited: has anything been heard lately? */
+  #watch(): void {
+    if (this.#monitor !== undefined) return;
+    this.#checkedAt = performance.now();
+    this.#monitor = setTimeout(() => {
+      this.#monitor = undefined;
+      if (this.#open === 0) return;
+      const now = performance.now();
+      // A process that was stopped or busy itself has not listened.
+      if (now - this.#checkedAt > 2 * HEARTBEAT_MS) this.#heardAt = now;
+      if (now - this.#heardAt > SILENCE_MS && this.#ports.isConnected()) {
+        void this.#mend("missed its heartbeats");
+      } else this.#watch();
+    }, HEARTBEAT_MS);
+  }
+
+  async #verify(): Promise<void> {
+    if (performance.now() - this.#verifiedAt < VERIFY_MS) return;
+    this.#verifiedAt = performance.now();
+    // What stands in the way of a look shows in the requests themselves.
+    await this.#ports.ensure().catch(() => {});
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, { signal: this.#end.signal }).catch(() => {});
+  }
+}
+
+function giveBack(message: Msg): void {
+  message.respond("-NAK");
+}
+
+function troubleOf(error: unknown, stream: string): string {
+  if (isStreamMissing(error)) return `stream "${stream}" does not exist yet`;
+  if (isUnanswered(error)) return "JetStream does not answer yet";
+  return messageOf(error);
+}

@@ -1,0 +1,241 @@
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { headers as newHeaders, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { messageOf, UnavailableError } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { abortable, withDeadline } from "../../base/signals.ts";
+import { type StreamName, STREAMS } from "../../wire/subjects.ts";
+import { checkConsumer, checkFilter, checkSize, checkSubject, streamOf } from "../checks.ts";
+import type { ConsumerSpec, Delivery, Transport } from "../transport.ts";
+import { blobStore } from "./blobs.ts";
+import { ask, CALL_TIMEOUT_MS, confirmed, DisposedError, inOurWords, storedAt } from "./calls.ts";
+import { connectNats, type NatsOptions } from "./connection.ts";
+import { ensureConsumer } from "./consumers.ts";
+import { deadLetters } from "./dead.ts";
+import { deliveryOf, toHeaders } from "./delivery.ts";
+import { Held } from "./held.ts";
+import { Pull } from "./pull.ts";
+
+/** Those who serve a subject share its requests: each is answered once, however many replicas there are. */
+const SERVERS_GROUP = "conveyor";
+/** How long dispose waits for calls under way, and for the broker to hear that we are gone. */
+const DISPOSE_MS = 5000;
+
+/** Opens a connection, which is closed with the transport. Throws as `connectNats` does. */
+export async function openNats(options: NatsOptions): Promise<Transport> {
+  const connection = await connectNats(options);
+  try {
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    await checkJetStream(connection, manager);
+    return new NatsTransport(connection, manager);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+/** A broker that is only not ready yet passes; one without JetStream does not. */
+async function checkJetStream(connection: NatsConnection, manager: JetStreamManager): Promise<void> {
+  try {
+    await manager.getAccountInfo();
+  } catch (cause) {
+    const disabled = cause instanceof Error && cause.name === "JetStreamNotEnabled";
+    if (!disabled || (connection.info?.jetstream && !cause.cause)) return;
+    throw new UnavailableError(`NATS at "${connection.getServer()}" has no JetStream for us`, {
+      cause,
+      hint: "Start the nats-server with JetStream (-js)",
+    });
+  }
+}
+
+class NatsTransport implements Transport {
+  readonly #connection: NatsConnection;
+  readonly #manager: JetStreamManager;
+  readonly #held = new Map<StreamName, Held>();
+  readonly #pulls = new Set<Pull>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #blobs: ReturnType<typeof blobStore>;
+  readonly #bury: ReturnType<typeof deadLetters>;
+  #connected = true;
+  #disposing: Promise<void> | undefined;
+
+  constructor(connection: NatsConnection, manager: JetStreamManager) {
+    this.#connection = connection;
+    this.#manager = manager;
+    this.#blobs = blobStore(connection, manager);
+    this.#bury = deadLetters(connection, manager);
+    for (const name of Object.keys(STREAMS) as StreamName[]) this.#held.set(name, new Held(manager, name));
+    void this.#followConnection();
+  }
+
+  publish: Transport["publish"] = (subject, data, { id, headers = {} } = {}) =>
+    this.#call(`publish on "${subject}"`, async () => {
+      const stream = streamOf(subject);
+      const bytes = bytesOf(data);
+      checkSize(subject, bytes.length, headers);
+      const made = toHeaders(newHeaders, id, headers);
+      const stored = storedAt(await ask(this.#connection, subject, bytes, { headers: made }));
+      if (id !== undefined) this.#held.get(stream)?.learn(id, stored.seq);
+      return { duplicate: stored.duplicate };
+    });
+
+  broadcast: Transport["broadcast"] = (subject, data) =>
+    this.#call(`broadcast on "${subject}"`, () => {
+      checkSubject(subject);
+      const bytes = bytesOf(data);
+      checkSize(subject, bytes.length, {});
+      this.#connection.publish(subject, bytes);
+      return Promise.resolve();
+    });
+
+  listen: Transport["listen"] = (subject, handler) =>
+    this.#call(
+      `listen on "${subject}"`,
+      () => this.#subscribe(subject, {}, ({ subject, data }) => handler({ subject, data })),
+    );
+
+  request: Transport["request"] = async (subject, data, { timeoutMs, signal }) => {
+    if (this.#disposing) throw new DisposedError();
+    signal?.throwIfAborted();
+    try {
+      checkSubject(subject);
+      const bytes = bytesOf(data);
+      checkSize(subject, bytes.length, {});
+      const answer = ask(this.#connection, subject, bytes, { timeoutMs });
+      return (await (signal ? abortable(answer, signal) : answer)).data;
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw inOurWords(`get an answer on "${subject}"`, cause);
+    }
+  };
+
+  serve: Transport["serve"] = (subject, handler) =>
+    this.#call(
+      `serve "${subject}"`,
+      () =>
+        this.#subscribe(subject, { queue: SERVERS_GROUP }, async (message) => {
+          message.respond(await handler({ subject: message.subject, data: message.data }));
+        }),
+    );
+
+  ensureConsumer: Transport["ensureConsumer"] = (spec) =>
+    this.#call(`make consumer "${spec.name}" of stream "${spec.stream}"`, () => this.#ensure(spec));
+
+  consume: Transport["consume"] = (spec, { signal }) => {
+    if (this.#disposing) return refusing(new DisposedError());
+    const pull = new Pull(spec, {
+      connection: this.#connection,
+      isConnected: () => this.#connected,
+      ensure: () => this.#ensure(spec),
+      deliver: (message) => this.#deliver(message),
+      onEnd: () => {
+        this.#pulls.delete(pull);
+        signal.removeEventListener("abort", stop);
+      },
+    });
+    const stop = () => pull.stop();
+    this.#pulls.add(pull);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+    return pull;
+  };
+
+  holds: Transport["holds"] = (stream, id) =>
+    this.#call(
+      `look for message "${id}" in stream "${stream}"`,
+      () => this.#held.get(stream)?.has(id) ?? Promise.resolve(false),
+    );
+
+  putBlob: Transport["putBlob"] = (run, name, bytes, options) =>
+    this.#follow(() => this.#blobs(run, name, bytes, options));
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#dispose();
+    return this.#disposing;
+  }
+
+  async #dispose(): Promise<void> {
+    const orderly = async () => {
+      await Promise.all([...this.#pulls].map((pull) => pull.return()));
+      while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+      await this.#connection.drain();
+    };
+    await withDeadline(DISPOSE_MS, (signal) => abortable(orderly(), signal)).catch(() => {});
+    await this.#connection.close();
+  }
+
+  async #call<T>(what: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#follow(run);
+    } catch (cause) {
+      throw inOurWords(what, cause);
+    }
+  }
+
+  /** Runs it, and lets dispose wait for it. */
+  async #follow<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#disposing) throw new DisposedError();
+    return await this.#untilDone(run());
+  }
+
+  async #untilDone<T>(call: Promise<T>): Promise<T> {
+    this.#underWay.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#underWay.delete(call);
+    }
+  }
+
+  async #ensure(spec: ConsumerSpec): Promise<void> {
+    checkConsumer(spec);
+    await ensureConsumer(this.#manager, spec);
+  }
+
+  #deliver(message: Msg): Delivery {
+    return deliveryOf(message, {
+      bury: this.#bury,
+      answer: (subject, payload) => this.#untilDone(confirmed(this.#connection, subject, payload)),
+    });
+  }
+
+  async #subscribe(
+    subject: string,
+    options: { queue?: string },
+    handle: (message: Msg) => unknown,
+  ): Promise<AsyncDisposable> {
+    checkFilter(subject);
+    const log = processLog("nats");
+    const report = (error: unknown) =>
+      log.warn("Handling a message on {subject} failed: {error}", { subject, error: messageOf(error) });
+    const subscription = this.#connection.subscribe(subject, {
+      ...options,
+      callback: (error, message) => {
+        if (error) report(error);
+        else Promise.try(handle, message).catch(report);
+      },
+    });
+    try {
+      await withDeadline(CALL_TIMEOUT_MS, (signal) => abortable(this.#connection.flush(), signal));
+    } catch (error) {
+      subscription.unsubscribe();
+      throw error;
+    }
+    return { [Symbol.asyncDispose]: () => subscription[Symbol.asyncDispose]() };
+  }
+
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#connection.status()) {
+      if (type === "disconnect") this.#connected = false;
+      if (type !== "reconnect") continue;
+      this.#connected = true;
+      for (const pull of this.#pulls) pull.renew();
+    }
+  }
+}
+
+function refusing(error: Error): AsyncIterable<never> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+}
+
+const bytesOf = (data: Uint8Array | string): Uint8Array =>
+  typeof data === "string" ? new TextEncoder().encode(data) : data;
