@@ -2,7 +2,7 @@ import { Retryable } from "../base/errors.ts";
 import type { OutputChunk } from "./docker.ts";
 
 /** A frame is never longer than what the daemon reads at once (32 KiB); past this the stream is not what we take it for. */
-export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const HEADER_BYTES = 8;
 /** From this size on a payload is handed on where it lies; smaller ones are moved together, which costs less than a chunk. */
 const LARGE_PAYLOAD_BYTES = 8 * 1024;
@@ -43,7 +43,7 @@ class FrameReader {
     let at = 0;
     while (at < bytes.length) {
       if (this.#left === 0) {
-        at = this.#readHeader(bytes, at);
+        at = this.#takeHeader(bytes, at);
         continue;
       }
       const length = Math.min(this.#left, bytes.length - at);
@@ -65,30 +65,40 @@ class FrameReader {
 
   end(): void {
     if (this.#left > 0 || this.#headerBytes > 0) {
-      throw nonsense("Docker's output stream ended inside a frame");
+      throw nonsense("Docker's output ends inside a frame");
     }
   }
 
   /** Takes what there is of a header and answers where it stopped. */
-  #readHeader(bytes: Uint8Array, from: number): number {
-    const header = this.#header;
-    let at = from;
-    while (this.#headerBytes < HEADER_BYTES && at < bytes.length) {
-      header[this.#headerBytes++] = bytes[at++] as number;
+  #takeHeader(bytes: Uint8Array, from: number): number {
+    if (this.#headerBytes === 0 && from + HEADER_BYTES <= bytes.length) {
+      this.#parseHeader(bytes, from);
+      return from + HEADER_BYTES;
     }
-    if (this.#headerBytes < HEADER_BYTES) return at;
-    this.#headerBytes = 0;
-    const [type, zero1, zero2, zero3] = header;
-    const length = new DataView(header.buffer).getUint32(4);
-    if ((type !== 1 && type !== 2) || zero1 !== 0 || zero2 !== 0 || zero3 !== 0 || length > MAX_FRAME_BYTES) {
+    const part = bytes.subarray(from, from + HEADER_BYTES - this.#headerBytes);
+    this.#header.set(part, this.#headerBytes);
+    this.#headerBytes += part.length;
+    if (this.#headerBytes === HEADER_BYTES) {
+      this.#headerBytes = 0;
+      this.#parseHeader(this.#header, 0);
+    }
+    return from + part.length;
+  }
+
+  #parseHeader(bytes: Uint8Array, at: number): void {
+    const byte = (index: number) => bytes[at + index] as number;
+    const length = byte(4) * 2 ** 24 + (byte(5) << 16 | byte(6) << 8 | byte(7));
+    const type = byte(0);
+    if ((type !== 1 && type !== 2) || (byte(1) | byte(2) | byte(3)) !== 0 || length > MAX_FRAME_BYTES) {
       throw nonsense(
-        `Docker's output stream has a frame header "${Buffer.from(header).toString("hex")}": ` +
+        `Docker's output has the frame header "${
+          Buffer.from(bytes.subarray(at, at + HEADER_BYTES)).toString("hex")
+        }": ` +
           `expected stdout (01) or stderr (02) and a length of at most ${MAX_FRAME_BYTES}`,
       );
     }
     this.#stream = type === 1 ? "stdout" : "stderr";
     this.#left = length;
-    return at;
   }
 }
 

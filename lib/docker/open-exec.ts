@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { Retryable } from "../base/errors.ts";
 import { demultiplex } from "./demultiplex.ts";
 import { DockerError, type Exec, type OutputChunk } from "./docker.ts";
 import type { Hijacked } from "./modem.ts";
@@ -38,12 +39,12 @@ export function openExec(
     try {
       yield* demultiplex(received(connection));
     } catch (cause) {
-      if (detached) return;
-      if (stdinError) throw stdinError.error;
-      throw cause instanceof Error && cause.name === "Retryable" ? cause : unreachable(endpoint, cause);
+      if (!detached && !stdinError) throw cause instanceof Retryable ? cause : unreachable(endpoint, cause);
     } finally {
       socket.destroy();
     }
+    // A connection that we have broken ourselves ends like any other on one runtime and throws on the other.
+    if (stdinError) throw stdinError.error;
     if (!detached) await confirmEnd(exitCode);
   }
 

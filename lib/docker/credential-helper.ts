@@ -1,0 +1,98 @@
+import { spawn } from "node:child_process";
+import { UnavailableError } from "../base/errors.ts";
+import { withDeadline } from "../base/signals.ts";
+import type { RegistryLogin } from "./docker.ts";
+
+/** A helper may have to ask a keychain; one that waits for a person at a terminal would wait for ever. */
+const HELPER_MS = 30_000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+/** What helpers answer, with an exit code, where they have nothing. */
+const NOT_FOUND = /^credentials not found in native keychain/;
+/** The user name that says that the secret is an identity token. */
+const TOKEN_USER = "<token>";
+
+/**
+ * Asks `docker-credential-<helper>` for a login; undefined where it has none. Throws UnavailableError that names the helper
+ * when it fails or takes longer than half a minute.
+ */
+export async function askHelper(
+  helper: string,
+  { serverAddress, signal, timeoutMs = HELPER_MS }: {
+    serverAddress: string;
+    signal: AbortSignal;
+    timeoutMs?: number;
+  },
+): Promise<RegistryLogin | undefined> {
+  const program = `docker-credential-${helper}`;
+  const failed = (what: string, cause?: unknown) =>
+    new UnavailableError(`Cannot get the login for "${serverAddress}" from ${program}: ${what}`, {
+      cause,
+      hint: "Log in again with docker login, or take the helper out of Docker's config.json.",
+    });
+  // A name with a slash would be a path, and run whatever lies there.
+  if (!/^[\w.-]+$/.test(helper)) throw failed("expected the helper's name to be one word");
+  let result: { code: number | null; output: string };
+  try {
+    result = await withDeadline(
+      timeoutMs,
+      (deadline) => run(program, serverAddress, AbortSignal.any([signal, deadline])),
+    );
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw failed(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  const { code, output } = result;
+  if (code !== 0) {
+    if (NOT_FOUND.test(output.trim())) return undefined;
+    throw failed(`exit code ${code}${output.trim() === "" ? "" : `, ${output.trim().slice(0, 300)}`}`);
+  }
+  const { Username, Secret } = parseAnswer(output) ?? {};
+  // The answer is not quoted: it may hold the secret.
+  if (!Username || !Secret) throw failed("it answered without Username and Secret");
+  return Username === TOKEN_USER
+    ? { identityToken: Secret, serverAddress }
+    : { username: Username, password: Secret, serverAddress };
+}
+
+/**
+ * Runs the program with `get`. It is looked for from the root folder, so that a relative entry in PATH never finds a program
+ * in the folder that we were started in.
+ */
+function run(
+  program: string,
+  input: string,
+  signal: AbortSignal,
+): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, ["get"], { cwd: "/", stdio: ["pipe", "pipe", "ignore"] });
+    const onAbort = () => {
+      child.kill("SIGKILL");
+      // Something that it started may still hold its output open.
+      child.stdout.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    const pieces: Buffer[] = [];
+    let size = 0;
+    child.stdout.on("data", (piece: Buffer) => {
+      size += piece.length;
+      if (size <= MAX_ANSWER_BYTES) pieces.push(piece);
+    });
+    // It may end without having read what it was asked.
+    child.stdin.on("error", () => {});
+    child.on("error", reject);
+    child.on("close", (code) => {
+      signal.removeEventListener("abort", onAbort);
+      resolve({ code, output: Buffer.concat(pieces).toString("utf8") });
+    });
+    child.stdin.end(input);
+  });
+}
+
+function parseAnswer(text: string): { Username?: string; Secret?: string } | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import { connect } from "node:net";
+import { join } from "node:path";
+import { UnavailableError } from "../base/errors.ts";
+import type { DockerEndpoint, DockerUser } from "./endpoint.ts";
+import { DEFAULT_SOCKET } from "./parse-endpoint.ts";
+
+/** What a failed connection means to a person, and what can be done about it; the first that occurs gives the advice. */
+const FAULTS: Record<string, { meaning: string; hint: string }> = {
+  EACCES: {
+    meaning: "permission denied",
+    hint: "Add yourself to the group docker, or name a daemon that you may use with --docker or DOCKER_HOST.",
+  },
+  ECONNREFUSED: {
+    meaning: "nobody listens",
+    hint: "Start Docker, or name another daemon with --docker or DOCKER_HOST.",
+  },
+  ENOENT: {
+    meaning: "not there",
+    hint: "Install and start Docker Engine, or name a daemon with --docker or DOCKER_HOST.",
+  },
+};
+
+/** Where daemons usually listen: the system's, a rootless one, Docker Desktop's two. */
+export function usualSockets({ environment, home }: DockerUser): string[] {
+  const runtime = environment.XDG_RUNTIME_DIR;
+  return [
+    DEFAULT_SOCKET,
+    ...(runtime ? [join(runtime, "docker.sock")] : []),
+    join(home, ".docker", "run", "docker.sock"),
+    join(home, ".docker", "desktop", "docker.sock"),
+  ];
+}
+
+/** The first socket that accepts a connection. Throws UnavailableError that names every one. */
+export async function firstSocket(paths: readonly string[]): Promise<DockerEndpoint> {
+  const faults: string[] = [];
+  for (const path of paths) {
+    const fault = await connectionFault(path);
+    if (fault === undefined) return { name: `unix://${path}`, socketPath: path };
+    faults.push(fault);
+  }
+  const tried = paths.map((path, i) => `unix://${path} (${FAULTS[faults[i] ?? ""]?.meaning ?? faults[i]})`);
+  const worst = Object.keys(FAULTS).find((code) => faults.includes(code)) ?? "ENOENT";
+  throw new UnavailableError(`Cannot find Docker; tried ${tried.join(", ")}`, {
+    hint: FAULTS[worst]?.hint ?? "",
+  });
+}
+
+/** Why a socket takes no connection, as the system's error code; undefined where it does. */
+function connectionFault(path: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+}
