@@ -15,6 +15,11 @@ export interface EngineOptions {
   readonly clock?: Clock;
   /** Consumers' ack wait, milliseconds (default 30,000): an attempt silent for this long may be succeeded by the next. */
   readonly ackWaitMs?: number;
+  /**
+   * Also look after open runs that others submitted to the store (default: only those submitted here, or heard of over
+   * this transport). For replicas and restarts of one control plane; not for those who share only a history.
+   */
+  readonly adopt?: boolean;
   readonly reach?: (point: FaultPoint, step?: string) => void;
 }
 

@@ -25,6 +25,8 @@ export const StepState = z.object({
   /** The attempt that may work, and whose result counts. 0 before the first claim. */
   attempt: z.int(),
   instance: z.string().optional(),
+  /** Which delivery of its event the current attempt works on. */
+  delivery: z.int().optional(),
   /** When the current attempt was last heard of, milliseconds since the epoch. */
   heardAt: z.number().optional(),
   /** Set when the step was handed out: a step that nobody claims is sent again. */
@@ -50,6 +52,8 @@ export const Run = z.object({
   resource: Resource,
   pipeline: Pipeline,
   steps: z.array(StepState),
+  /** The steps as they stood each time the run's driver was lost and it started again, oldest first. */
+  earlier: z.array(z.array(StepState)).optional(),
   /** The Docker host on which the run's container lives, once a step has said so. */
   host: z.string().optional(),
   createdAt: z.number(),

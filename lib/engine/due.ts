@@ -1,0 +1,23 @@
+import type { Run } from "../wire/run.ts";
+import { LOST_HOST_MS } from "./decide.ts";
+import { openStep, stepLimit } from "./steps.ts";
+
+/** When `decide` with `time` will next change the run, if nothing else does before; Infinity for never. */
+export function nextChange(
+  run: Run,
+  { ackWaitMs, hearingSince }: { ackWaitMs: number; hearingSince: number },
+): number {
+  const step = openStep(run);
+  const limit = step && stepLimit(run, step);
+  const over = step?.startedAt === undefined || limit === undefined ? Infinity : step.startedAt + limit;
+  const times = [run.verdict || run.startedAt === undefined ? Infinity : run.startedAt + run.timeoutMs];
+  if (step?.always) {
+    times.push(over + ackWaitMs);
+    if (run.host !== undefined && step.status === "dispatched") {
+      times.push((step.dispatchedAt ?? Infinity) + LOST_HOST_MS);
+    }
+  } else if (step) {
+    times.push(run.verdict ? Math.max(step.heardAt ?? 0, hearingSince) + ackWaitMs : over);
+  }
+  return Math.min(...times);
+}

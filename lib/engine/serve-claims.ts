@@ -1,0 +1,118 @@
+import type { Clock } from "../base/clock.ts";
+import { processLog } from "../base/log.ts";
+import type { Message, Transport } from "../backend/transport.ts";
+import { ClaimReply, ClaimRequest } from "../wire/claim.ts";
+import type { Run } from "../wire/run.ts";
+import { subjects } from "../wire/subjects.ts";
+import { type Answer, claim } from "./claim.ts";
+import { decide, type Input } from "./decide.ts";
+import { persist } from "./persist.ts";
+import type { Records } from "./records.ts";
+import type { Vault } from "./secrets.ts";
+import { openStep } from "./steps.ts";
+
+export interface ClaimsOptions {
+  readonly transport: Transport;
+  readonly records: Records;
+  readonly vault: Vault;
+  readonly clock: Clock;
+  readonly ackWaitMs: number;
+  /** What time has done to a run, to be decided before its claim is. */
+  readonly time: () => Input;
+}
+
+/** An attempt that is alive and connected answers a nudge at once; one that has just lost its broker needs a moment. */
+const LONGEST_GRACE_MS = 3000;
+
+/** Answers claims until disposed. */
+export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposable> {
+  const { transport, records, vault, clock, ackWaitMs, time } = options;
+  /** When attempts that were silent too long were asked, by run. */
+  const asked = new Map<string, { attempt: string; at: number }>();
+  const graceMs = Math.min(ackWaitMs / 3, LONGEST_GRACE_MS);
+
+  return await persist(() => transport.serve(subjects.claims, answerMessage));
+
+  async function answerMessage({ subject, data }: Message): Promise<string> {
+    const id = subject.split(".")[1] ?? "";
+    const request = parse(data);
+    const reply = request ? await answerRequest(id, request) : stop("invalid-event");
+    return JSON.stringify(reply);
+  }
+
+  async function answerRequest(id: string, request: ClaimRequest): Promise<ClaimReply> {
+    // Read first: should they not open, then no attempt has been granted for nothing.
+    const secrets = request.attempt === undefined ? await secretsOf(id) : undefined;
+    const { run, answer } = await decideClaim(id, request);
+    if (!run) return stop("cancelled");
+    switch (answer.answer) {
+      case "go": {
+        asked.delete(id);
+        const { attempt, isNew, remainingMs } = answer;
+        return {
+          answer: "go",
+          attempt,
+          ...(remainingMs === undefined ? {} : { remainingMs }),
+          ...(isNew && secrets ? { secrets } : {}),
+        };
+      }
+      case "wait":
+        if (answer.ask) {
+          asked.set(id, { attempt: attemptOf(run), at: clock() });
+          await transport.broadcast(subjects.nudge(id), "").catch(() => {});
+        }
+        return { answer: "wait", retryMs: answer.retryMs };
+      default:
+        return answer;
+    }
+  }
+
+  async function decideClaim(id: string, request: ClaimRequest): Promise<{ run?: Run; answer: Answer }> {
+    let answer: Answer = stop("cancelled");
+    const decideOne = (stored: Run) => {
+      const now = clock();
+      const current = decide(stored, time(), now);
+      const before = asked.get(id);
+      const askedAt = before?.attempt === attemptOf(current) ? before.at : undefined;
+      const decided = claim(current, request, { now, ackWaitMs, graceMs, askedAt });
+      answer = decided.answer;
+      return decided.run;
+    };
+    const run = await records.note(id, decideOne);
+    if (!run) return { answer };
+    // Time has closed the step that was asked about; the driver need not wait until the next one is on its way.
+    if (run.outbox.length > 0) records.publish(id);
+    return { run, answer };
+  }
+
+  async function secretsOf(id: string): Promise<Readonly<Record<string, string>> | undefined> {
+    try {
+      return await vault.open(id);
+    } catch (error) {
+      // To go on without them would be a guess, to leave it unanswered a hang.
+      processLog("engine").error("{error}", { error });
+      const message = error instanceof Error ? error.message : String(error);
+      const input: Input = { kind: "stop", outcome: "failed", reason: "step-failed", message };
+      await records.change(id, (run) => decide(run, input, clock()));
+      return undefined;
+    }
+  }
+}
+
+/** The attempt that is current, among all of the run. */
+function attemptOf(run: Run): string {
+  const step = openStep(run);
+  return `${step?.id}/${step?.attempt}`;
+}
+
+function parse(data: Uint8Array): ClaimRequest | undefined {
+  try {
+    return ClaimRequest.safeParse(JSON.parse(new TextDecoder().decode(data))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function stop(reason: string): { answer: "stop"; reason: string } {
+  return { answer: "stop", reason };
+}

@@ -1,0 +1,120 @@
+import { randomUUID } from "node:crypto";
+import { systemClock } from "../base/clock.ts";
+import { InputError } from "../base/errors.ts";
+import { noFaults } from "../base/faults.ts";
+import { processLog } from "../base/log.ts";
+import { ConflictError } from "../backend/store.ts";
+import { HEADERS } from "../wire/headers.ts";
+import { Log } from "../wire/messages.ts";
+import type { Run } from "../wire/run.ts";
+import { subjects } from "../wire/subjects.ts";
+import { Clockwork } from "./clockwork.ts";
+import { consumeResults } from "./consume-results.ts";
+import { decide } from "./decide.ts";
+import type { Engine, EngineOptions, Submission } from "./engine.ts";
+import { follow } from "./follow.ts";
+import { newRun } from "./new-run.ts";
+import { persist } from "./persist.ts";
+import { Records } from "./records.ts";
+import { Vault } from "./secrets.ts";
+import { serveClaims } from "./serve-claims.ts";
+import { openStep } from "./steps.ts";
+import { checkSubmission } from "./validate.ts";
+
+const ACK_WAIT_MS = 30_000;
+
+/** Takes part in running a control plane. Resolves when it answers claims. Throws Retryable where the transport cannot be reached. */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { transport, store, sealKey, clock = systemClock, ackWaitMs = ACK_WAIT_MS, reach = noFaults } =
+    options;
+  const { adopt = false } = options;
+  const closing = new AbortController();
+  const vault = new Vault(store, sealKey);
+  const records = new Records({
+    transport,
+    store,
+    clock,
+    ackWaitMs,
+    reach,
+    seen: (run) => clockwork.seen(run),
+    ended: (run) => vault.forget(run),
+  });
+  const parts = { transport, store, records, vault, clock, ackWaitMs, reach };
+  const clockwork = new Clockwork({ ...parts, hearingSince: clock(), adopt });
+  await using opening = new AsyncDisposableStack();
+  opening.use(clockwork);
+  opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }));
+  opening.use(await serveAlive(transport, store));
+  const consuming = consumeResults(parts, { signal: closing.signal }).catch((error) => {
+    processLog("engine").error("Results are not taken any more: {error}", { error });
+  });
+  opening.defer(() => consuming);
+  opening.defer(() => closing.abort());
+  const open = opening.move();
+
+  async function change(id: string, next: (run: Run) => Run): Promise<void> {
+    if (!await records.change(id, next)) throw new InputError(`Unknown run "${id}"`);
+  }
+
+  return {
+    async submit(submission: Submission) {
+      checkSubmission(submission);
+      const { run = randomUUID(), secrets } = submission;
+      if (await store.runs.get(run)) throw new ConflictError(`A run "${run}" exists already`);
+      await vault.keep(run, secrets);
+      await records.create(newRun(run, submission, clock()));
+      return run;
+    },
+
+    stop: (id, why) => change(id, (run) => decide(run, { kind: "stop", ...why }, clock())),
+
+    async abandon(id, message) {
+      const found = await store.runs.get(id);
+      if (!found) throw new InputError(`Unknown run "${id}"`);
+      if (found.value.outcome !== undefined) return;
+      // Before the record, since what follows the run ends with it.
+      await persist(() => addLine(found.value, message));
+      await change(id, (run) => decide(run, { kind: "abandoned", message }, clock()));
+    },
+
+    follow: (id, { logs = true, signal } = {}) =>
+      follow(store, id, { logs, signal: AbortSignal.any([closing.signal, ...(signal ? [signal] : [])]) }),
+
+    async [Symbol.asyncDispose]() {
+      await open.disposeAsync();
+      await records.idle();
+    },
+  };
+
+  async function addLine(run: Run, message: string): Promise<void> {
+    const step = openStep(run) ?? run.steps[0];
+    const line: Log = {
+      runid: run.id,
+      driver: step?.driver ?? "",
+      pipeline: run.pipeline.name,
+      timestamp: new Date(clock()).toISOString(),
+      message,
+      step: step?.id ?? "",
+      stream: "system",
+    };
+    const headers = {
+      [HEADERS.step]: step?.id ?? "",
+      [HEADERS.attempt]: String(step?.attempt ?? 0),
+      [HEADERS.lines]: "1",
+    };
+    await transport.publish(subjects.logs(run.id), `${JSON.stringify(line)}\n`, {
+      id: `${run.id}/abandoned`,
+      headers,
+    });
+  }
+}
+
+/** Whoever sweeps a host asks whether a run has still somebody who cares for it. */
+function serveAlive(transport: EngineOptions["transport"], store: EngineOptions["store"]) {
+  return persist(() =>
+    transport.serve(subjects.alives, async ({ subject }) => {
+      const found = await store.runs.get(subject.split(".")[1] ?? "");
+      return JSON.stringify({ alive: found !== undefined && found.value.outcome === undefined });
+    })
+  );
+}
