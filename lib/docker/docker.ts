@@ -122,6 +122,10 @@ export interface Docker extends AsyncDisposable {
   /** Kills and removes it, with its unnamed volumes. False where it is not there. Waits for a removal already under way. */
   remove(container: string, options?: CallOptions): Promise<boolean>;
 
+  /**
+   * Starts a process. The signal ends the call, not the process: one that was started is let go of with `detach`. What cannot
+   * be started (no such program, folder or user) ends with exit code 126 or 127 and says why in its output.
+   */
   exec(container: string, spec: ExecSpec, options?: CallOptions): Promise<Exec>;
   /** Unpacks a tar archive below a folder that exists. */
   copyIn(
@@ -130,7 +134,7 @@ export interface Docker extends AsyncDisposable {
     tar: AsyncIterable<Uint8Array>,
     options?: CallOptions,
   ): Promise<void>;
-  /** A file or folder as a tar archive; undefined where there is none. */
+  /** A file or folder as a tar archive; undefined where there is none. Holds a connection until it is read, left or aborted. */
   copyOut(
     container: string,
     path: string,
@@ -138,7 +142,10 @@ export interface Docker extends AsyncDisposable {
   ): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** Whether there is anything at a path, the container running or not; a link counts as itself, wherever it points. False where the container is not there. */
   exists(container: string, path: string, options?: CallOptions): Promise<boolean>;
-  /** How often the kernel has killed a process of the container for memory since `sinceMs`, from the daemon's `oom` events. */
+  /**
+   * How often the daemon has said since `sinceMs` (its clock) that the container ran out of memory; some kernels count one kill
+   * twice. It remembers the last 256 events of all its containers, so ask soon.
+   */
   oomEvents(container: string, sinceMs: number, options?: CallOptions): Promise<number>;
 
   networks(

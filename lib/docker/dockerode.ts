@@ -183,8 +183,7 @@ export function connectDocker(endpoint: DockerEndpoint): Docker {
     },
 
     async exists(reference, path, options = {}) {
-      const found = await answered([404], () => container(reference).infoArchive({ path, ...call(options) }));
-      return found !== undefined;
+      return await done([404], () => container(reference).infoArchive({ path, ...call(options) }));
     },
 
     async oomEvents(reference, sinceMs, options = {}) {

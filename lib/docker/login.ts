@@ -57,7 +57,7 @@ function hostOf(address: string): string {
 
 function loginOf(entry: AuthEntry, serverAddress: string): RegistryLogin | undefined {
   if (entry.identitytoken) return { identityToken: entry.identitytoken, serverAddress };
-  const text = entry.auth ? Buffer.from(entry.auth, "base64").toString("utf8") : "";
+  const text = Buffer.from(String(entry.auth ?? ""), "base64").toString("utf8");
   const colon = text.indexOf(":");
   const username = colon > 0 ? text.slice(0, colon) : entry.username;
   const password = colon > 0 ? text.slice(colon + 1).replace(/\0+$/, "") : entry.password;

@@ -4,8 +4,13 @@ import type { Socket } from "node:net";
 import { DockerError } from "./docker.ts";
 import { encodeBody, encodePath } from "./encode-call.ts";
 import type { DockerEndpoint } from "./endpoint.ts";
+import { limitConnecting } from "./limit-connecting.ts";
 import { readBytes } from "./read-bytes.ts";
 import { unreachable } from "./unreachable.ts";
+
+/** How long making a connection may take, milliseconds. What comes then takes as long as the daemon needs. */
+const CONNECT_MS = 10_000;
+const KEEP_ALIVE_MS = 15_000;
 
 /** What dockerode asks of whoever carries its requests. */
 export interface Call {
@@ -62,9 +67,12 @@ export function openModem(endpoint: DockerEndpoint): Modem {
       path: encodePath(call),
       headers: call.hijack ? { ...headers, Connection: "Upgrade", Upgrade: "tcp" } : headers,
     });
+    limitConnecting(request, CONNECT_MS);
     const onAbort = () => request.destroy();
     const release = () => signal?.removeEventListener("abort", onAbort);
     signal?.addEventListener("abort", onAbort, { once: true });
+    // The signal reaches a streamed answer until that is through.
+    let unread = false;
     try {
       const answered = answerTo(request, endpoint.name);
       if (call.file) await sendBody(request, call.file, answered);
@@ -73,18 +81,21 @@ export function openModem(endpoint: DockerEndpoint): Modem {
       if ("head" in answer) return answer;
       const bytes = readBytes(answer, { endpoint: endpoint.name, signal });
       const status = answer.statusCode ?? 0;
-      if (call.statusCodes[status] !== true) {
-        throw new DockerError(failureText(await collect(bytes)) || `Status ${status}`, { status });
+      if (call.hijack || call.statusCodes[status] !== true) {
+        throw new DockerError(failureText(await collect(bytes)) || `Unexpected status ${status}`, { status });
       }
-      if (!call.isStream) return parse(await collect(bytes), endpoint.name);
-      // The signal reaches a streamed answer until that is through.
-      answer.once("close", release);
-      return bytes;
+      if (call.isStream && call.method !== "HEAD") {
+        answer.once("close", release);
+        unread = true;
+        return bytes;
+      }
+      return parse(await collect(bytes), { endpoint: endpoint.name, status });
     } catch (error) {
-      request.destroy();
       throw signal?.aborted ? signal.reason : error;
     } finally {
-      if (!call.isStream || call.hijack) release();
+      if (!unread) release();
+      // The daemon has answered without wanting all of the body, or not at all.
+      if (!request.writableEnded) request.destroy();
     }
   }
 
@@ -100,7 +111,11 @@ export function openModem(endpoint: DockerEndpoint): Modem {
 function answerTo(request: ClientRequest, endpoint: string): Promise<IncomingMessage | Hijacked> {
   return new Promise((resolve, reject) => {
     request.on("response", resolve);
-    request.on("upgrade", (_, socket, head) => resolve({ socket, head }));
+    request.on("upgrade", (_, socket: Socket, head) => {
+      // A silent process sends nothing for hours; without this, a host that has lost its power looks just the same.
+      socket.setKeepAlive(true, KEEP_ALIVE_MS);
+      resolve({ socket, head });
+    });
     request.on("error", (cause) => reject(unreachable(endpoint, cause)));
     request.on("close", () => reject(unreachable(endpoint, new Error("The connection was closed"))));
   });
@@ -140,12 +155,15 @@ async function collect(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(await Array.fromAsync(bytes)).toString("utf8");
 }
 
-function parse(text: string, endpoint: string): unknown {
+function parse(text: string, { endpoint, status }: { endpoint: string; status: number }): unknown {
   if (text === "") return undefined;
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw unreachable(endpoint, new Error("It answers with something that is not JSON", { cause }));
+    throw new DockerError(`Docker at ${endpoint} answered "${text.slice(0, 200)}": expected JSON`, {
+      status,
+      cause,
+    });
   }
 }
 

@@ -1,0 +1,14 @@
+import type { ClientRequest } from "node:http";
+import type { Socket } from "node:net";
+
+/** Breaks a request whose connection is not made in time: a host that is down answers nothing, for minutes. */
+export function limitConnecting(request: ClientRequest, ms: number): void {
+  request.once("socket", (socket: Socket) => {
+    if (!socket.connecting) return;
+    const timer = setTimeout(() => request.destroy(new Error(`No connection after ${ms} ms`)), ms);
+    const stop = () => clearTimeout(timer);
+    socket.once("connect", stop);
+    socket.once("close", stop);
+    request.once("close", stop);
+  });
+}
