@@ -4,48 +4,14 @@ import {
   InvalidArgumentError,
   InvalidSubjectError,
   type Msg,
-  type MsgHdrs,
-  type NatsConnection,
   NoRespondersError,
 } from "@nats-io/transport-node";
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { InputError, Retryable, UnavailableError } from "../../base/errors.ts";
-import { delay } from "../../base/signals.ts";
-
-/** How long the broker may take to answer one of our own calls, milliseconds. */
-export const CALL_TIMEOUT_MS = 5000;
 
 /** What a broker answers when it has no room: limits of the server, the account or the stream, or a failing disk. */
 const NO_ROOM = new Set([10002, 10023, 10028, 10047, 10077]);
 const FILTERS_OVERLAP = new Set([10136, 10138]);
-
-/** Sends and waits for the answer. Throws what the client throws: `inOurWords` says it for callers. */
-export function ask(
-  connection: NatsConnection,
-  subject: string,
-  data: Uint8Array | string,
-  options: { timeoutMs?: number; headers?: MsgHdrs | undefined } = {},
-): Promise<Msg> {
-  const { timeoutMs = CALL_TIMEOUT_MS, headers } = options;
-  return connection.request(
-    subject,
-    data,
-    headers ? { timeout: timeoutMs, headers } : { timeout: timeoutMs },
-  );
-}
-
-/** Asks again while nobody hears: a consumer that changes its leader, or a broker that just started, is deaf for a moment. */
-export async function confirmed(connection: NatsConnection, subject: string, payload: string): Promise<void> {
-  for (let tries = 1;; tries++) {
-    try {
-      await ask(connection, subject, payload);
-      return;
-    } catch (error) {
-      if (!isUnanswered(error) || tries === 5) throw error;
-      await delay(100 * tries);
-    }
-  }
-}
 
 /** What JetStream answers to a message that it was to store. Throws JetStreamApiError where it says no. */
 export function storedAt(answer: Msg): { seq: number; duplicate: boolean } {
@@ -78,8 +44,8 @@ export class DisposedError extends Error {
   }
 }
 
-/** Errors that are in our words already. */
-const OURS = [InputError, Retryable, UnavailableError, DisposedError];
+/** Errors that are in our words already, and defects, which trying again does not mend. */
+const OURS = [InputError, Retryable, UnavailableError, DisposedError, TypeError, ReferenceError, RangeError];
 
 /** The code of an answer of JetStream that says no; 0 for any other error. */
 export function apiCode(error: unknown): number {

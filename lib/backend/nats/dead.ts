@@ -1,9 +1,10 @@
 import { type JetStreamManager, RetentionPolicy } from "@nats-io/jetstream";
-import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { headers, type Msg } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { apiCode, ask, isStreamMissing, isUnanswered, storedAt } from "./calls.ts";
+import { apiCode, isStreamMissing, isUnanswered, storedAt } from "./calls.ts";
 import type { Place } from "./delivery.ts";
+import type { Link } from "./link.ts";
 import { MAX_MESSAGE_BYTES } from "../transport.ts";
 
 /** Keeps what could never be handled, for people to look at: 30 days, 1 GiB at most. */
@@ -18,14 +19,14 @@ const HEADER_ROOM = 4096;
  * the stream where it is missing. A message is copied once for each consumer. A copy that the broker refuses (no room, no
  * permission) is a line in the process log: such a message must not come again for ever.
  */
-export function deadLetters(connection: NatsConnection, manager: JetStreamManager) {
+export function deadLetters(link: Link, manager: JetStreamManager) {
   const made = { stream: false };
 
   return async function bury(message: Msg, place: Place, reason: string): Promise<void> {
     try {
       if (!made.stream) await ensureDeadStream(manager);
       made.stream = true;
-      await copy(connection, message, place, reason);
+      await copy(link, message, place, reason);
     } catch (error) {
       made.stream = false;
       if (apiCode(error) === 0) throw error;
@@ -39,7 +40,7 @@ export function deadLetters(connection: NatsConnection, manager: JetStreamManage
   };
 }
 
-async function copy(connection: NatsConnection, message: Msg, place: Place, reason: string): Promise<void> {
+async function copy(link: Link, message: Msg, place: Place, reason: string): Promise<void> {
   const subject = `${DEAD_STREAM}.${place.stream}.${message.subject}`;
   const made = headers();
   for (const [name, values] of message.headers ?? []) {
@@ -50,7 +51,7 @@ async function copy(connection: NatsConnection, message: Msg, place: Place, reas
   made.set("Conveyor-Dead-Consumer", place.consumer);
   made.set("Conveyor-Dead-Id", message.headers?.get("Nats-Msg-Id") ?? "");
   const data = message.data.subarray(0, MAX_MESSAGE_BYTES - HEADER_ROOM);
-  storedAt(await ask(connection, subject, data, { headers: made }));
+  storedAt(await link.ask(subject, data, { headers: made }));
 }
 
 async function ensureDeadStream(manager: JetStreamManager): Promise<void> {

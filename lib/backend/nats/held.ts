@@ -23,10 +23,14 @@ export class Held {
 
   learn(id: string, seq: number): void {
     if (this.#known.size >= MAX_KNOWN) {
-      this.#known.clear();
-      this.#readTo = 0;
+      this.#forget();
     }
     this.#known.set(id, seq);
+  }
+
+  #forget(): void {
+    this.#known.clear();
+    this.#readTo = 0;
   }
 
   async has(id: string): Promise<boolean> {
@@ -42,9 +46,15 @@ export class Held {
   }
 
   async #read(): Promise<void> {
-    for (;;) {
+    const { state } = await this.#manager.streams.info(this.#stream);
+    // Another stream of that name: what is known is of the one before.
+    if (state.last_seq < this.#readTo) this.#forget();
+    while (this.#readTo < state.last_seq) {
       const message = await this.#get({ seq: this.#readTo + 1, next_by_subj: ">" });
-      if (!message) return;
+      if (!message) {
+        this.#readTo = state.last_seq;
+        return;
+      }
       const id = message.header?.get("Nats-Msg-Id");
       if (id) this.learn(id, message.seq);
       this.#readTo = Math.max(this.#readTo, message.seq);

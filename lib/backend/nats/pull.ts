@@ -1,24 +1,30 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { delay } from "../../base/signals.ts";
+import { abortable, delay, withDeadline } from "../../base/signals.ts";
 import type { ConsumerSpec, Delivery } from "../transport.ts";
 import { isStreamMissing, isUnanswered } from "./calls.ts";
+import type { Link } from "./link.ts";
 
-/** A request for messages ends after this, and is made anew. */
-const EXPIRES_MS = 30_000;
-/** While a request is open the broker says that often that it is there. */
-const HEARTBEAT_MS = 3000;
-/** Nothing heard for so long: the request is lost. */
-const SILENCE_MS = 2.5 * HEARTBEAT_MS;
-/** How often the consumer is compared with what we want of it: others may have changed it. */
-const VERIFY_MS = 30_000;
+/** Milliseconds. */
+export interface PullTimes {
+  /** A request for messages ends after this, and is made anew. */
+  readonly expires: number;
+  /** While a request is open the broker says that often that it is there; half of `expires` at most. */
+  readonly heartbeat: number;
+  /** How often the consumer is compared with what we want of it: others may have changed it. */
+  readonly verify: number;
+}
+
+export const PULL_TIMES: PullTimes = { expires: 30_000, heartbeat: 3000, verify: 30_000 };
+
+/** So many heartbeats missed: the request is lost. */
+const MISSED = 2.5;
 const NANOS = 1_000_000;
 
 export interface PullPorts {
-  readonly connection: NatsConnection;
-  /** False between the loss of a connection and the next one, of which `renew` tells. */
-  isConnected(): boolean;
+  readonly link: Link;
+  readonly times: PullTimes;
   /** Makes or mends the consumer; throws what the client throws. */
   ensure(): Promise<void>;
   deliver(message: Msg): Delivery;
@@ -36,6 +42,7 @@ export interface PullPorts {
  */
 export class Pull implements AsyncIterableIterator<Delivery> {
   readonly #ports: PullPorts;
+  readonly #connection: NatsConnection;
   readonly #spec: ConsumerSpec;
   readonly #log = processLog("nats");
   readonly #end = new AbortController();
@@ -49,12 +56,16 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   #heardAt = 0;
   #checkedAt = 0;
   #mendedAt = -Infinity;
+  /** How often in a row it was mended in vain. */
+  #streak = 0;
+  #reported = "";
   #verifiedAt = 0;
   #monitor: ReturnType<typeof setTimeout> | undefined;
 
   constructor(spec: ConsumerSpec, ports: PullPorts) {
     this.#spec = spec;
     this.#ports = ports;
+    this.#connection = ports.link.connection;
   }
 
   [Symbol.asyncIterator](): this {
@@ -103,10 +114,11 @@ export class Pull implements AsyncIterableIterator<Delivery> {
 
   #ask(): void {
     const batch = this.#waiting.length - this.#open;
-    if (batch <= 0 || !this.#inbox || this.#ports.connection.isClosed()) return;
-    const request = { batch, expires: EXPIRES_MS * NANOS, idle_heartbeat: HEARTBEAT_MS * NANOS };
+    if (batch <= 0 || !this.#inbox || this.#connection.isClosed()) return;
+    const { expires, heartbeat } = this.#ports.times;
+    const request = { batch, expires: expires * NANOS, idle_heartbeat: heartbeat * NANOS };
     const { stream, name } = this.#spec;
-    this.#ports.connection.publish(
+    this.#connection.publish(
       `$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`,
       JSON.stringify(request),
       { reply: this.#inbox.subject },
@@ -145,11 +157,12 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     this.#mending = true;
     this.#giveUpInbox();
     const about = { consumer: this.#spec.name, stream: this.#spec.stream };
-    if (why) this.#log.warn("Consumer {consumer} of stream {stream}: {why}; mending it", { ...about, why });
+    this.#streak = performance.now() - this.#mendedAt < 10_000 ? this.#streak + 1 : 0;
+    if (why) void this.#report(why);
+    if (this.#streak > 0) await this.#pause(Math.min(5000, 50 * 2 ** this.#streak));
     let said = "";
-    if (performance.now() - this.#mendedAt < 1000) await this.#pause(250);
     for (let tries = 1; !this.#end.signal.aborted; tries++) {
-      while (!this.#ports.isConnected() && !this.#end.signal.aborted) await this.#pause(50);
+      while (!this.#ports.link.isConnected && !this.#end.signal.aborted) await this.#pause(50);
       try {
         await this.#ports.ensure();
         break;
@@ -164,11 +177,25 @@ export class Pull implements AsyncIterableIterator<Delivery> {
       }
     }
     this.#mending = false;
-    if (this.#end.signal.aborted || this.#ports.connection.isClosed()) return this.stop();
+    if (this.#end.signal.aborted || this.#connection.isClosed()) return this.stop();
     if (said) this.#log.info("Consumer {consumer} of stream {stream} takes messages again", about);
     this.#mendedAt = this.#verifiedAt = performance.now();
     this.#openInbox();
     this.#ask();
+  }
+
+  /** One line, unless it was the last one too, or the connection broke, which has a line of its own. */
+  async #report(why: string): Promise<void> {
+    if (this.#streak > 0 && why === this.#reported) return;
+    this.#reported = why;
+    await this.#pause(50);
+    if (!this.#ports.link.isConnected || this.#end.signal.aborted) return;
+    const { name, stream } = this.#spec;
+    this.#log.warn("Consumer {consumer} of stream {stream}: {why}; mending it", {
+      consumer: name,
+      stream,
+      why,
+    });
   }
 
   #fail(error: Error): void {
@@ -178,7 +205,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
 
   #openInbox(): void {
     const subject = createInbox();
-    const subscription = this.#ports.connection.subscribe(subject, {
+    const subscription = this.#connection.subscribe(subject, {
       callback: (error, message) => {
         if (error) {
           if (this.#inbox?.subject === subject) void this.#mend(messageOf(error));
@@ -195,8 +222,9 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     const inbox = this.#inbox;
     this.#inbox = undefined;
     this.#open = 0;
-    if (!inbox || this.#ports.connection.isClosed()) return;
-    const left = Promise.race([inbox.subscription.drain(), delay(2000)]).catch(() => {});
+    if (!inbox || this.#connection.isClosed()) return;
+    const drained = inbox.subscription.drain();
+    const left = withDeadline(2000, (signal) => abortable(drained, signal)).catch(() => {});
     this.#leaving.add(left);
     void left.then(() => this.#leaving.delete(left));
   }
@@ -204,21 +232,22 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   /** While messages are awaited: has anything been heard lately? */
   #watch(): void {
     if (this.#monitor !== undefined) return;
+    const { heartbeat } = this.#ports.times;
     this.#checkedAt = performance.now();
     this.#monitor = setTimeout(() => {
       this.#monitor = undefined;
       if (this.#open === 0) return;
       const now = performance.now();
       // A process that was stopped or busy itself has not listened.
-      if (now - this.#checkedAt > 2 * HEARTBEAT_MS) this.#heardAt = now;
-      if (now - this.#heardAt > SILENCE_MS && this.#ports.isConnected()) {
+      if (now - this.#checkedAt > 2 * heartbeat) this.#heardAt = now;
+      if (now - this.#heardAt > MISSED * heartbeat && this.#ports.link.isConnected) {
         void this.#mend("missed its heartbeats");
       } else this.#watch();
-    }, HEARTBEAT_MS);
+    }, heartbeat);
   }
 
   async #verify(): Promise<void> {
-    if (performance.now() - this.#verifiedAt < VERIFY_MS) return;
+    if (performance.now() - this.#verifiedAt < this.#ports.times.verify) return;
     this.#verifiedAt = performance.now();
     // What stands in the way of a look shows in the requests themselves.
     await this.#ports.ensure().catch(() => {});

@@ -7,13 +7,14 @@ import { type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { checkConsumer, checkFilter, checkSize, checkSubject, streamOf } from "../checks.ts";
 import type { ConsumerSpec, Delivery, Transport } from "../transport.ts";
 import { blobStore } from "./blobs.ts";
-import { ask, CALL_TIMEOUT_MS, confirmed, DisposedError, inOurWords, storedAt } from "./calls.ts";
+import { DisposedError, inOurWords, storedAt } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { ensureConsumer } from "./consumers.ts";
 import { deadLetters } from "./dead.ts";
 import { deliveryOf, toHeaders } from "./delivery.ts";
 import { Held } from "./held.ts";
-import { Pull } from "./pull.ts";
+import { CALL_TIMEOUT_MS, Link } from "./link.ts";
+import { Pull, PULL_TIMES, type PullTimes } from "./pull.ts";
 
 /** Those who serve a subject share its requests: each is answered once, however many replicas there are. */
 const SERVERS_GROUP = "conveyor";
@@ -21,12 +22,14 @@ const SERVERS_GROUP = "conveyor";
 const DISPOSE_MS = 5000;
 
 /** Opens a connection, which is closed with the transport. Throws as `connectNats` does. */
-export async function openNats(options: NatsOptions): Promise<Transport> {
+export async function openNats(
+  options: NatsOptions & { pullTimes?: Partial<PullTimes> },
+): Promise<Transport> {
   const connection = await connectNats(options);
   try {
     const manager = await jetstreamManager(connection, { checkAPI: false });
     await checkJetStream(connection, manager);
-    return new NatsTransport(connection, manager);
+    return new NatsTransport(connection, manager, { ...PULL_TIMES, ...options.pullTimes });
   } catch (error) {
     await connection.close();
     throw error;
@@ -49,22 +52,26 @@ async function checkJetStream(connection: NatsConnection, manager: JetStreamMana
 
 class NatsTransport implements Transport {
   readonly #connection: NatsConnection;
+  readonly #link: Link;
   readonly #manager: JetStreamManager;
+  readonly #pullTimes: PullTimes;
   readonly #held = new Map<StreamName, Held>();
   readonly #pulls = new Set<Pull>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #blobs: ReturnType<typeof blobStore>;
   readonly #bury: ReturnType<typeof deadLetters>;
-  #connected = true;
   #disposing: Promise<void> | undefined;
 
-  constructor(connection: NatsConnection, manager: JetStreamManager) {
+  constructor(connection: NatsConnection, manager: JetStreamManager, pullTimes: PullTimes) {
     this.#connection = connection;
     this.#manager = manager;
+    this.#pullTimes = pullTimes;
+    this.#link = new Link(connection, () => {
+      for (const pull of this.#pulls) pull.renew();
+    });
     this.#blobs = blobStore(connection, manager);
-    this.#bury = deadLetters(connection, manager);
+    this.#bury = deadLetters(this.#link, manager);
     for (const name of Object.keys(STREAMS) as StreamName[]) this.#held.set(name, new Held(manager, name));
-    void this.#followConnection();
   }
 
   publish: Transport["publish"] = (subject, data, { id, headers = {} } = {}) =>
@@ -73,7 +80,7 @@ class NatsTransport implements Transport {
       const bytes = bytesOf(data);
       checkSize(subject, bytes.length, headers);
       const made = toHeaders(newHeaders, id, headers);
-      const stored = storedAt(await ask(this.#connection, subject, bytes, { headers: made }));
+      const stored = storedAt(await this.#link.ask(subject, bytes, { headers: made }));
       if (id !== undefined) this.#held.get(stream)?.learn(id, stored.seq);
       return { duplicate: stored.duplicate };
     });
@@ -100,7 +107,7 @@ class NatsTransport implements Transport {
       checkSubject(subject);
       const bytes = bytesOf(data);
       checkSize(subject, bytes.length, {});
-      const answer = ask(this.#connection, subject, bytes, { timeoutMs });
+      const answer = this.#link.ask(subject, bytes, { timeoutMs });
       return (await (signal ? abortable(answer, signal) : answer)).data;
     } catch (cause) {
       signal?.throwIfAborted();
@@ -123,8 +130,8 @@ class NatsTransport implements Transport {
   consume: Transport["consume"] = (spec, { signal }) => {
     if (this.#disposing) return refusing(new DisposedError());
     const pull = new Pull(spec, {
-      connection: this.#connection,
-      isConnected: () => this.#connected,
+      link: this.#link,
+      times: this.#pullTimes,
       ensure: () => this.#ensure(spec),
       deliver: (message) => this.#deliver(message),
       onEnd: () => {
@@ -194,7 +201,7 @@ class NatsTransport implements Transport {
   #deliver(message: Msg): Delivery {
     return deliveryOf(message, {
       bury: this.#bury,
-      answer: (subject, payload) => this.#untilDone(confirmed(this.#connection, subject, payload)),
+      answer: (subject, payload) => this.#untilDone(this.#link.confirm(subject, payload)),
     });
   }
 
@@ -221,15 +228,6 @@ class NatsTransport implements Transport {
       throw error;
     }
     return { [Symbol.asyncDispose]: () => subscription[Symbol.asyncDispose]() };
-  }
-
-  async #followConnection(): Promise<void> {
-    for await (const { type } of this.#connection.status()) {
-      if (type === "disconnect") this.#connected = false;
-      if (type !== "reconnect") continue;
-      this.#connected = true;
-      for (const pull of this.#pulls) pull.renew();
-    }
   }
 }
 

@@ -1,0 +1,86 @@
+import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/transport-node";
+import { delay } from "../../base/signals.ts";
+import { isUnanswered } from "./calls.ts";
+
+/** How long the broker may take to answer one of our own calls, milliseconds. */
+export const CALL_TIMEOUT_MS = 5000;
+
+/**
+ * A connection that knows whether it is one: what was asked when it broke fails at once instead of waiting for an answer
+ * that cannot come, and what is asked meanwhile is sent when it is back.
+ */
+export class Link {
+  readonly connection: NatsConnection;
+  readonly #asked = new Set<(reason: Error) => void>();
+  #connected = true;
+  #back = Promise.withResolvers<void>();
+
+  /** `onBack` is called after each return of the connection. */
+  constructor(connection: NatsConnection, onBack: () => void) {
+    this.connection = connection;
+    void this.#follow(onBack);
+  }
+
+  get isConnected(): boolean {
+    return this.#connected;
+  }
+
+  /** Sends and waits for the answer. Throws what the client throws: `inOurWords` says it for callers. */
+  async ask(
+    subject: string,
+    data: Uint8Array | string,
+    options: { timeoutMs?: number; headers?: MsgHdrs | undefined } = {},
+  ): Promise<Msg> {
+    const { timeoutMs = CALL_TIMEOUT_MS, headers } = options;
+    if (!this.#connected) await this.#return(timeoutMs);
+    const { promise, resolve, reject } = Promise.withResolvers<Msg>();
+    this.#asked.add(reject);
+    this.connection.request(subject, data, headers ? { timeout: timeoutMs, headers } : { timeout: timeoutMs })
+      .then(resolve, reject);
+    try {
+      return await promise;
+    } finally {
+      this.#asked.delete(reject);
+    }
+  }
+
+  /** As `ask`, and again while nobody hears: a consumer that changes its leader, or a broker that just started, is deaf for a moment. */
+  async confirm(subject: string, payload: string): Promise<void> {
+    for (let tries = 1;; tries++) {
+      try {
+        await this.ask(subject, payload);
+        return;
+      } catch (error) {
+        if (!isUnanswered(error) || tries === 5) throw error;
+        await delay(100 * tries);
+      }
+    }
+  }
+
+  async #return(timeoutMs: number): Promise<void> {
+    const patience = new AbortController();
+    const timer = delay(timeoutMs, patience).then(() => {
+      throw new Error(`The connection to NATS is lost, and did not return within ${timeoutMs} ms`);
+    });
+    try {
+      await Promise.race([this.#back.promise, timer]);
+    } finally {
+      patience.abort();
+      timer.catch(() => {});
+    }
+  }
+
+  async #follow(onBack: () => void): Promise<void> {
+    for await (const { type } of this.connection.status()) {
+      if (type === "disconnect" && this.#connected) {
+        this.#connected = false;
+        this.#back = Promise.withResolvers<void>();
+        for (const reject of this.#asked) reject(new Error("The connection to NATS was lost"));
+      } else if (type === "reconnect") {
+        this.#connected = true;
+        this.#back.resolve();
+        onBack();
+      }
+    }
+  }
+}
