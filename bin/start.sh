@@ -1,0 +1,46 @@
+# Sourced by the programs in this folder, which have found out in $self where they really are: starts drivers/<name>.ts
+# from source, on Bun, else on Deno. CONVEYOR_RUNTIME=bun or deno insists on one.
+#
+# These programs are typed inside folders that are not trusted, and both runtimes read settings, some of which run code,
+# from the folder they are started in. So they are started in ours, are told to read none, and the program goes back to
+# where it was called before it does anything.
+
+name=${self##*/}
+CONVEYOR_STARTED_IN=$PWD
+export CONVEYOR_STARTED_IN
+cd -P -- "${self%/*}/.." || exit 3
+
+# The runtime of the checkout's own tools, else the first on PATH. Folders that are not absolute are left out: what lies
+# in the folder we were called from is not ours to run.
+find_runtime() {
+  set -f
+  IFS=:
+  for folder in "$PWD/.tools/bin" $PATH; do
+    case $folder in
+      /*) [ -f "$folder/$1" ] && [ -x "$folder/$1" ] && runtime=$folder/$1 && break ;;
+    esac
+  done
+  unset IFS
+  set +f
+  [ -n "$runtime" ]
+}
+
+runtime=
+wanted=${CONVEYOR_RUNTIME:-bun}
+case $wanted in
+  bun | deno) ;;
+  *)
+    printf 'error: Invalid CONVEYOR_RUNTIME "%s": expected bun or deno\n' "$wanted" >&2
+    exit 2
+    ;;
+esac
+if [ "$wanted" = bun ] && find_runtime bun; then
+  exec "$runtime" --config=/dev/null --no-env-file --no-install "$PWD/drivers/$name.ts" "$@"
+fi
+if [ "${CONVEYOR_RUNTIME:-deno}" = deno ] && find_runtime deno; then
+  exec "$runtime" run -A --no-check --config "$PWD/deno.json" --no-lock --cached-only --node-modules-dir=manual \
+    "$PWD/drivers/$name.ts" "$@"
+fi
+printf 'error: Cannot start %s: expected %s on PATH; get Bun from bun.com or Deno from deno.com\n' \
+  "$name" "${CONVEYOR_RUNTIME:-Bun 1.4 or Deno 2.9, or newer,}" >&2
+exit 3

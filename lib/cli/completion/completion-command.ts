@@ -1,0 +1,35 @@
+import { Argument, Command } from "@commander-js/extra-typings";
+import { newCommand } from "../command.ts";
+
+const SHELLS = ["bash", "zsh", "fish"] as const;
+
+/** Prints the script with which a shell completes our words. */
+export function completionCommand() {
+  return newCommand({
+    path: "flutter-ci completion",
+    summary: "Print the completion script of a shell",
+    usage: "<shell>",
+    examples: [
+      ["bash, for this session", "source <(flutter-ci completion bash)"],
+      ["zsh, for good", 'flutter-ci completion zsh > "${fpath[1]}/_flutter-ci"'],
+      ["fish, for good", "flutter-ci completion fish > ~/.config/fish/completions/flutter-ci.fish"],
+    ],
+  })
+    .addArgument(new Argument("<shell>", "bash, zsh or fish").choices(SHELLS))
+    .action(async (shell) => {
+      const { printCompletionScript } = await import("./completion-script.ts");
+      printCompletionScript(shell, "flutter-ci");
+    });
+}
+
+/** What the scripts ask at each press of the key: `complete -- <words so far>`. Not for people. */
+export function suggestionsCommand() {
+  return new Command("complete")
+    .exitOverride()
+    .argument("[words...]")
+    .action(async (words, _, command) => {
+      const { suggest } = await import("./suggest.ts");
+      const program = command.parent;
+      if (program) suggest(program, words);
+    });
+}

@@ -1,0 +1,38 @@
+import type { WriteStream } from "node:tty";
+import { systemClock } from "../../base/clock.ts";
+import type { Environment } from "../environment.ts";
+import { jsonRenderer } from "./json.ts";
+import { neutralText } from "./neutral.ts";
+import { openOutput } from "./output.ts";
+import { plainRenderer } from "./plain.ts";
+import { quietRenderer } from "./quiet.ts";
+import type { Renderer } from "./renderer.ts";
+import { colourStyle, plainStyle } from "./style.ts";
+import { terminalRenderer } from "./terminal.ts";
+
+export interface Surroundings {
+  readonly stdout: WriteStream;
+  readonly stderr: WriteStream;
+  readonly environment: Environment;
+  /** Called once, when nobody reads stdout any more. */
+  readonly onClosed: () => void;
+}
+
+/** The form in which a run is shown: as asked for, else by what stdout is. `NO_COLOR` is obeyed. */
+export function chooseRenderer(
+  { json, quiet }: { json: boolean; quiet: boolean },
+  { stdout, stderr, environment, onClosed }: Surroundings,
+): Renderer {
+  const out = openOutput(stdout, { onClosed });
+  const note = (text: string) => {
+    stderr.write(`${neutralText(text)}\n`);
+  };
+  if (json) return jsonRenderer(out, note);
+  const isTerminal = stdout.isTTY && environment.TERM !== "dumb";
+  const style = isTerminal && !environment.NO_COLOR ? colourStyle : plainStyle;
+  if (quiet) return quietRenderer(out, style, note);
+  if (!isTerminal) return plainRenderer(out, note);
+  const terminal = terminalRenderer({ out, style, columns: () => stdout.columns ?? 80, clock: systemClock });
+  // On the same screen, they must not run into the line that is painted over.
+  return stderr.isTTY ? terminal : { ...terminal, note };
+}

@@ -1,0 +1,54 @@
+import type { Writable } from "node:stream";
+
+/** Text for one reader, in chunks: a write per line would be too slow for a million of them. */
+export interface Output {
+  /** Queues text. Answers a promise where enough is queued: until it resolves, the reader has to catch up. */
+  write(text: string): Promise<void> | undefined;
+  /** Resolves when everything queued so far has been taken, or the reader is gone. */
+  flush(): Promise<void>;
+}
+
+const CHUNK_CHARS = 64 * 1024;
+/** How long a line waits for company, milliseconds. */
+const LINGER_MS = 20;
+
+/** `onClosed` is called once, when the reader has gone away; what is written after that goes nowhere. */
+export function openOutput(stream: Writable, { onClosed }: { onClosed?: () => void } = {}): Output {
+  let pending = "";
+  let writing: Promise<void> | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let closed = false;
+
+  stream.on("error", () => {
+    if (closed) return;
+    closed = true;
+    pending = "";
+    onClosed?.();
+  });
+
+  async function drain(): Promise<void> {
+    while (pending !== "" && !closed) {
+      const chunk = pending;
+      pending = "";
+      await new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
+    }
+  }
+
+  function flush(): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    writing ??= drain().finally(() => writing = undefined);
+    return writing;
+  }
+
+  return {
+    write(text) {
+      if (closed) return undefined;
+      pending += text;
+      if (pending.length >= CHUNK_CHARS) return flush();
+      timer ??= setTimeout(flush, LINGER_MS);
+      return undefined;
+    },
+    flush,
+  };
+}

@@ -1,0 +1,127 @@
+import { randomUUID } from "node:crypto";
+import { basename, dirname, resolve } from "node:path";
+import { InputError } from "../../base/errors.ts";
+import { openLocalSource } from "../../build/git/local-source.ts";
+import { BUILD_PIPELINE } from "../../build/pipeline.ts";
+import { type Plan, planBuild } from "../../build/plan.ts";
+import { parseRepository } from "../../build/repository.ts";
+import { FLUTTER_BUILDER } from "../../wire/build.ts";
+import type { Resource } from "../../wire/resource.ts";
+import type { Environment } from "../environment.ts";
+import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
+import { readResourceFile, type ResourceFile } from "./resource-file.ts";
+import type { Operands } from "./run-command.ts";
+
+/** A build as it was asked for: valid, and within what the command line allows. */
+export interface BuildRequest {
+  readonly resource: Resource;
+  readonly plan: Plan;
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Variables of the caller that the spec may read: those named with -e. */
+  readonly allowEnv: readonly string[];
+  /** The network that was named with --network. */
+  readonly allowNetworks: readonly string[];
+}
+
+/**
+ * Reads the flags, and the file they name, into a resource. A repository that is a path becomes absolute. Throws
+ * InputError that names every problem, one a line.
+ */
+export async function buildRequest(
+  options: SpecFlags & { file?: string | undefined },
+  operands: Operands,
+  environment: Environment,
+): Promise<BuildRequest> {
+  const file = options.file === undefined ? undefined : await readResourceFile(options.file);
+  const spec = {
+    ...specOfFlags(file?.spec ?? {}, options, operands.command, environment),
+    repository: repositoryOf(operands, file?.spec.repository, options.file),
+  };
+  const allowEnv = (options.env ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);
+  const allowNetworks = options.network === undefined ? [] : [options.network];
+  checkAllowed(spec, allowEnv, allowNetworks);
+  const plan = planBuild(spec, {
+    allowImages: [],
+    allowNetworks,
+    allowEnv,
+    allowPrivileged: false,
+    allowLocalRepository: true,
+    environment,
+    maxCpus: undefined,
+    maxMemory: undefined,
+    maxTimeoutMs: undefined,
+  });
+  if (plan.repository.kind === "local") await openLocalSource(plan.repository.path);
+  const secrets = secretsOf(plan.spec.secrets, environment);
+  return { resource: resourceOf(file, plan, spec), plan, secrets, allowEnv, allowNetworks };
+}
+
+function resourceOf(file: ResourceFile | undefined, plan: Plan, spec: Record<string, unknown>): Resource {
+  return {
+    id: file?.id ?? randomUUID(),
+    name: file?.name ?? nameOf(plan),
+    pipeline: BUILD_PIPELINE.name,
+    resource: FLUTTER_BUILDER,
+    metadata: file?.metadata ?? {},
+    spec,
+  };
+}
+
+/** As typed, else as the file says, where a path counts from the file's own folder; else the folder we are in. */
+function repositoryOf({ repository }: Operands, inFile: unknown, file: string | undefined): unknown {
+  if (repository !== undefined) return absolute(repository, ".");
+  if (inFile === undefined) return resolve(".");
+  return typeof inFile === "string" ? absolute(inFile, dirname(file ?? ".")) : inFile;
+}
+
+function absolute(repository: string, base: string): string {
+  // Refused as itself, before it is taken for a path.
+  const parsed = parseRepository(repository);
+  return parsed.kind === "local" ? resolve(base, parsed.path) : repository;
+}
+
+/** A file must not reach for what only the person who typed the command may give away. */
+function checkAllowed(
+  { env, network }: Record<string, unknown>,
+  allowEnv: readonly string[],
+  allowNetworks: readonly string[],
+): void {
+  const problems: string[] = [];
+  for (const [i, entry] of (Array.isArray(env) ? env : []).entries()) {
+    const wanted: unknown = entry?.valueFrom;
+    if (typeof wanted !== "string" || allowEnv.includes(wanted)) continue;
+    problems.push(
+      `spec.env.${i}.valueFrom: The variable "${wanted}" is not one that the file may read: allow it with -e ${wanted}`,
+    );
+  }
+  if (typeof network === "string" && !["bridge", "none", ...allowNetworks].includes(network)) {
+    problems.push(
+      `spec.network: The network "${network}" is not one that the file may choose: allow it with --network ${network}`,
+    );
+  }
+  if (problems.length > 0) throw new InputError(problems.join("\n"));
+}
+
+function secretsOf(names: readonly string[], environment: Environment): Record<string, string> {
+  const secrets: Record<string, string> = {};
+  const problems: string[] = [];
+  for (const name of names) {
+    const value = environment[name];
+    if (value) secrets[name] = value;
+    else {problems.push(
+        `Cannot take the secret "${name}": expected a variable of that name with a value here`,
+      );}
+  }
+  if (problems.length > 0) throw new InputError(problems.join("\n"));
+  return secrets;
+}
+
+/** The last part of the repository's address, in letters that stand everywhere. */
+function nameOf({ repository }: Plan): string {
+  const address = repository.kind === "local" ? repository.path : repository.url;
+  const name = basename(address.replace(/[/?#]+$/, "")).replace(/\.git$/, "").replace(
+    /[^A-Za-z0-9._-]+/g,
+    "-",
+  );
+  return name || "build";
+}

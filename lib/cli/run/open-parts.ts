@@ -1,0 +1,125 @@
+import type { Store } from "../../backend/store.ts";
+import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
+import type { Faults } from "../../base/faults.ts";
+import { processLog } from "../../base/log.ts";
+import { sweep } from "../../build/sweep.ts";
+import type { Docker } from "../../docker/docker.ts";
+import { dockerConfigFolder } from "../../docker/endpoint.ts";
+import type { DriverSettings } from "../../driver/driver.ts";
+import { startInstance } from "../../driver/instance.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { startEngine } from "../../engine/start.ts";
+import { isRunId } from "../../wire/ids.ts";
+import { dataFolder, homeFolder } from "../data-folder.ts";
+import type { Drivers } from "../drivers.ts";
+import type { Environment } from "../environment.ts";
+import { hostId } from "../host-id.ts";
+import { reachDocker } from "../reach-docker.ts";
+import type { BuildRequest } from "./build-request.ts";
+import type { RunOptions } from "./run-command.ts";
+
+/** All that one run needs, in this process: its place in the data folder, Docker, an engine and the drivers. */
+export interface Parts extends AsyncDisposable {
+  readonly engine: Engine;
+  readonly store: Store;
+}
+
+export interface PartsOptions {
+  readonly run: string;
+  readonly request: BuildRequest;
+  readonly options: RunOptions;
+  readonly gitTokens: Readonly<Record<string, string>>;
+  readonly drivers: Drivers;
+  readonly environment: Environment;
+  readonly reach: Faults;
+  /** Gives up the opening; means nothing afterwards. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens everything, and cleans up after runs whose process was killed. Disposing ends it in the opposite order. Throws
+ * UnavailableError, `signal.reason`.
+ */
+export async function openParts(parts: PartsOptions): Promise<Parts> {
+  const { run, options, drivers, environment, reach, signal } = parts;
+  await using opening = new AsyncDisposableStack();
+  const reaching = reachDocker({ endpoint: options.docker, environment, signal });
+  reaching.catch(() => {});
+  const embedded = opening.use(
+    await openEmbedded({ folder: dataFolder(options.data, environment), scope: run }),
+  );
+  const { docker, info } = await reaching;
+  opening.use(docker);
+  const { transport, store, owner, sealKey } = embedded;
+  const engine = opening.use(await startEngine({ transport, store, sealKey, reach }));
+  opening.use(cleanUp({ embedded, engine, docker }));
+  const settings = settingsOf(parts, { owner, host: hostId(info) });
+  for (const load of Object.values(drivers)) {
+    opening.use(startInstance({ driver: await load(), transport, docker, settings, reach }));
+  }
+  signal.throwIfAborted();
+  const open = opening.move();
+  return { engine, store, [Symbol.asyncDispose]: () => open.disposeAsync() };
+}
+
+function settingsOf(
+  { request, options, gitTokens, environment }: PartsOptions,
+  { owner, host }: { owner: string; host: string },
+): DriverSettings {
+  return {
+    owner,
+    host,
+    slots: undefined,
+    graceMs: options.grace,
+    maxLogBytes: options.maxLog,
+    maxArtifactBytes: options.maxArtifacts,
+    maxCpus: undefined,
+    maxMemory: undefined,
+    maxTimeoutMs: undefined,
+    allowImages: [],
+    allowNetworks: request.allowNetworks,
+    allowEnv: request.allowEnv,
+    allowPrivileged: false,
+    allowLocalRepository: true,
+    gitTokens,
+    keep: options.keep,
+    environment,
+    dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
+  };
+}
+
+/**
+ * Ends the runs of this data folder whose process is gone, and removes what is left of them on this Docker. In the
+ * background: a build does not wait for it, its own end does. A failure is told in the process's log, and the next run
+ * tries again.
+ */
+function cleanUp(
+  { embedded, engine, docker }: { embedded: Embedded; engine: Engine; docker: Docker },
+): AsyncDisposable {
+  const closing = new AbortController();
+  const log = processLog("cleanup");
+  const cleaning = clean().catch((error) => {
+    if (!closing.signal.aborted) log.warn("Cannot clean up after earlier runs: {error}", { error });
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      await cleaning;
+      closing.abort();
+    },
+  };
+
+  async function clean(): Promise<void> {
+    for (const scope of embedded.deadScopes().filter(isRunId)) {
+      if (await embedded.store.runs.get(scope)) {
+        await engine.abandon(scope, "The process of this run was ended in the middle of it");
+      }
+      embedded.forgetScope(scope);
+    }
+    const removed = await sweep(docker, {
+      owner: embedded.owner,
+      isAlive: (run) => embedded.isAlive(run),
+      signal: closing.signal,
+    });
+    for (const name of removed) log.info("Removed {name}, which an earlier run had left", { name });
+  }
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from "node:crypto";
+import { InputError, messageOf } from "../../base/errors.ts";
+import { type Faults, parseFaults } from "../../base/faults.ts";
+import { containerName } from "../../build/labels.ts";
+import { BUILD_PIPELINE } from "../../build/pipeline.ts";
+import type { RunEnded } from "../../engine/events.ts";
+import type { Drivers } from "../drivers.ts";
+import { environment } from "../environment.ts";
+import { exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
+import { readGitTokens } from "../git-tokens.ts";
+import { startProcessLog } from "../process-log.ts";
+import { chooseRenderer } from "../render/choose-renderer.ts";
+import type { Renderer } from "../render/renderer.ts";
+import { type BuildRequest, buildRequest } from "./build-request.ts";
+import type { Parts } from "./open-parts.ts";
+import type { Operands, RunOptions } from "./run-command.ts";
+import { saveArtifacts } from "./save-artifacts.ts";
+import { listenForStop } from "./stop-requests.ts";
+import { warnOfUncommitted } from "./warn-of-uncommitted.ts";
+
+export interface RunInput {
+  readonly operands: Operands;
+  readonly options: RunOptions;
+  readonly drivers: Drivers;
+}
+
+/**
+ * Builds a repository on this machine and answers the exit code. Throws InputError for what is refused before anything is
+ * started, UnavailableError where this machine cannot do it.
+ */
+export async function run({ operands, options, drivers }: RunInput): Promise<number> {
+  if (options.json && options.quiet) {
+    throw new InputError("Both --json and --quiet were given: expected one of them");
+  }
+  const request = await buildRequest(options, operands, environment);
+  const gitTokens = await readGitTokens(options.gitToken ?? []);
+  const reach = faultsOf(environment.CONVEYOR_FAULT);
+  const run = randomUUID();
+
+  const starting = new AbortController();
+  const asked = Promise.withResolvers<StopSignal>();
+  using stop = listenForStop({
+    onFirst(signal) {
+      starting.abort(new DOMException(`Stopped by ${signal}`, "AbortError"));
+      asked.resolve(signal);
+    },
+    onSecond: (signal) => leaveAtOnce(signal, run),
+  });
+  const renderer = chooseRenderer({ json: options.json === true, quiet: options.quiet === true }, {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment,
+    onClosed: () => stop.outputClosed(),
+  });
+  startProcessLog({
+    level: options.logLevel,
+    format: options.logFormat,
+    write: (line) => renderer.note(line.trimEnd()),
+  });
+  await using _warning = warnOfUncommitted(request.plan.repository, environment, renderer.note);
+  try {
+    const { openParts } = await import("./open-parts.ts");
+    await using parts = await openParts({
+      run,
+      request,
+      options,
+      gitTokens,
+      drivers,
+      environment,
+      reach,
+      signal: starting.signal,
+    });
+    await submit(parts, run, request);
+    void asked.promise.then((signal) => cancel(parts, run, signal, renderer.note));
+    const end = await show(parts, run, renderer, options.output);
+    return exitOfRun(end, stop.first);
+  } catch (error) {
+    if (stop.first === undefined || error !== starting.signal.reason) throw error;
+    renderer.note("Cancelled before anything was started");
+    return exitOfSignal(stop.first);
+  } finally {
+    await renderer.close();
+  }
+}
+
+async function submit(
+  { engine }: Parts,
+  run: string,
+  { resource, plan, secrets }: BuildRequest,
+): Promise<void> {
+  const { timeout, restart } = plan.spec;
+  await engine.submit({
+    run,
+    resource,
+    pipeline: BUILD_PIPELINE,
+    operation: "create",
+    timeoutMs: timeout,
+    restarts: restart,
+    secrets,
+  });
+}
+
+/** Shows the run until it has ended; its artifacts are saved before its end is told. */
+async function show(
+  { engine, store }: Parts,
+  run: string,
+  renderer: Renderer,
+  output: string,
+): Promise<RunEnded> {
+  for await (const event of engine.follow(run)) {
+    if (event.type !== "end") {
+      const slow = renderer.show(event);
+      if (slow) await slow;
+      continue;
+    }
+    const count = await saveArtifacts(store.artifacts, run, output);
+    renderer.end(event, { savedIn: count > 0 ? output : undefined });
+    return event;
+  }
+  throw new Error(`The events of run ${run} ended without its end`);
+}
+
+async function cancel(
+  { engine }: Parts,
+  run: string,
+  signal: StopSignal,
+  note: Renderer["note"],
+): Promise<void> {
+  note("Stopping the build and cleaning up; once more to leave at once");
+  try {
+    await engine.stop(run, { outcome: "cancelled", reason: "cancelled", message: `Cancelled by ${signal}` });
+  } catch (error) {
+    note(`Cannot stop the build: ${messageOf(error)}`);
+  }
+}
+
+function leaveAtOnce(signal: StopSignal, run: string): never {
+  const name = containerName(run);
+  process.stderr.write(
+    `Left at once. What may be left behind: the container ${name}, which the next "flutter-ci run" removes, or: docker rm -fv ${name}\n`,
+  );
+  process.exit(exitOfSignal(signal));
+}
+
+function faultsOf(text: string | undefined): Faults {
+  try {
+    return parseFaults(text);
+  } catch (error) {
+    throw new InputError(`CONVEYOR_FAULT: ${messageOf(error)}`, { cause: error });
+  }
+}

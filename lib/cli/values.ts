@@ -1,0 +1,112 @@
+import { InputError } from "../base/errors.ts";
+import { parseDuration, parseSize } from "../base/units.ts";
+
+/**
+ * Values of flags: each takes the text as typed and answers what it means, or throws InputError that quotes it and says
+ * what was expected.
+ */
+export const text = (value: string): string => value;
+
+export const duration = parseDuration;
+
+export const size = parseSize;
+
+/** A whole number, `least` or more. */
+export const wholeNumber = (least: number) => (value: string): number => {
+  const number = Number(value);
+  if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= least) return number;
+  throw new InputError(`Invalid number "${value}": expected a whole number, ${least} or more`);
+};
+
+/** A number above zero, like `1.5`. */
+export function positiveNumber(value: string): number {
+  const number = Number(value);
+  if (/^\d+(\.\d+)?$/.test(value) && number > 0) return number;
+  throw new InputError(`Invalid number "${value}": expected a number above 0, like 1.5`);
+}
+
+/** One of a few words, which help and completion show. */
+export function oneOf<const Words extends readonly string[]>(words: Words) {
+  const parse = (value: string): Words[number] => {
+    const word = words.find((known) => known === value);
+    if (word !== undefined) return word;
+    throw new InputError(`Invalid value "${value}": expected ${listed(words)}`);
+  };
+  return Object.assign(parse, { words });
+}
+
+/** The name of an environment variable. */
+export function variableName(value: string): string {
+  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(value)) return value;
+  throw new InputError(`Invalid name "${value}": expected a variable's name: letters, digits and _`);
+}
+
+/** `NAME=VALUE`, or `NAME` for the caller's own value. */
+export function variable(value: string): { name: string; value: string | undefined } {
+  const at = value.indexOf("=");
+  if (at === -1) return { name: variableName(value), value: undefined };
+  return { name: variableName(value.slice(0, at)), value: value.slice(at + 1) };
+}
+
+/** `HOST=FILE`: which host a token is for, and the file that holds it. */
+export function hostFile(value: string): { host: string; file: string } {
+  const [, host, file] = /^([A-Za-z0-9.-]+)=(.+)$/.exec(value) ?? [];
+  if (host === undefined || file === undefined || host.startsWith("-")) {
+    throw new InputError(`Invalid token "${value}": expected HOST=FILE, like git.example.com=token.txt`);
+  }
+  return { host: host.toLowerCase(), file };
+}
+
+/** `HOST:PORT`; brackets around an IPv6 address. */
+export function hostPort(value: string): { host: string; port: number } {
+  const [, bracketed, plain, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(value) ??
+    [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (host === undefined || port > 65_535) {
+    throw new InputError(`Invalid address "${value}": expected HOST:PORT, like 127.0.0.1:9090`);
+  }
+  return { host, port };
+}
+
+/** One or more addresses of a broker, separated by commas. */
+export function brokerUrls(value: string): string[] {
+  return value.split(",").map((part) => {
+    const text = part.trim();
+    const full = text.includes("://") ? text : `nats://${text}`;
+    const url = URL.canParse(full) ? new URL(full) : undefined;
+    if (!url || url.hostname === "" || !["nats:", "tls:"].includes(url.protocol)) {
+      throw new InputError(`Invalid URL "${text}": expected one like nats://127.0.0.1:4222`);
+    }
+    if (url.username !== "" || url.password !== "") {
+      throw new InputError(
+        `Invalid URL "${url.protocol}//…@${url.host}": expected none with credentials in it; give them as --nats-creds, or --nats-user and --nats-password-file`,
+      );
+    }
+    return full;
+  });
+}
+
+/** The address of an HTTP API. */
+export function httpUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (!url || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.password !== "") {
+    throw new InputError(
+      `Invalid URL "${
+        url?.password ? url.origin : value
+      }": expected one like http://127.0.0.1:8080, without credentials`,
+    );
+  }
+  return value.replace(/\/+$/, "");
+}
+
+/** What may stand as one token in a subject. */
+export function subjectToken(value: string): string {
+  if (/^[A-Za-z0-9_-]{1,128}$/.test(value)) return value;
+  throw new InputError(`Invalid name "${value}": expected letters, digits, - and _ only`);
+}
+
+function listed(words: readonly string[]): string {
+  const last = words.at(-1) ?? "";
+  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} or ${last}`;
+}
