@@ -18,7 +18,10 @@ export interface StepLogOptions extends BatchesOptions {
 
 /** A step's log, and its end. */
 export interface OpenStepLog extends StepLog {
-  /** Resolves when every line is stored, also the last one without its newline. Throws what `store` threw. */
+  /**
+   * Resolves when every line is stored, also the last one without its newline. What comes later is dropped. Throws what
+   * `store` threw.
+   */
   finish(): Promise<void>;
 }
 
@@ -40,6 +43,7 @@ class BatchedStepLog implements OpenStepLog {
   readonly #busy: Partial<Record<LogStream, Promise<void>>> = {};
   readonly #isFull = () => this.#batches.isFull;
   #kept = 0;
+  #isOver = false;
   #lost = { lines: 0, bytes: 0 };
 
   constructor(options: StepLogOptions) {
@@ -82,10 +86,12 @@ class BatchedStepLog implements OpenStepLog {
     if (lines > 0) {
       await this.line(`${lines} lines (${formatSize(bytes)}) were not kept: the log had reached its limit`);
     }
+    this.#isOver = true;
     await this.#batches.flush();
   }
 
   #write(stream: LogStream, data: Uint8Array): Promise<void> {
+    if (this.#isOver) return DONE;
     const before = this.#busy[stream];
     if (before) return this.#wait(stream, before.then(() => this.#feed(stream, data, 0)));
     this.#prefixes.at(this.#clock());

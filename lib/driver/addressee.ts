@@ -1,0 +1,64 @@
+import type { Delivery } from "../backend/transport.ts";
+import { HEADERS } from "../wire/headers.ts";
+import { ids } from "../wire/ids.ts";
+import type { Resource } from "../wire/resource.ts";
+import type { BrokenEvent, DriverEvent } from "./decode.ts";
+import type { EventFacts } from "./event-facts.ts";
+import type { Grant } from "./grant.ts";
+import { type Mask, maskOf } from "./log/mask.ts";
+import type { EchoedResource } from "./result.ts";
+
+/** Whose event it is, and what a result of it is made of. */
+export interface Addressee {
+  readonly facts: EventFacts;
+  readonly type: string;
+  readonly resource: EchoedResource;
+  readonly mask: Mask;
+  /** The message id and the headers of a result. */
+  readonly result: { readonly id: string; readonly headers: Record<string, string> };
+  /** Until when a result may be tried to be sent; without, a few times. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Whom a result of this event goes to. An event without claims has one result, whichever of its deliveries it comes from;
+ * one with claims, one for each attempt.
+ */
+export function addresseeOf(
+  delivery: Delivery,
+  event: DriverEvent | BrokenEvent,
+  facts: EventFacts,
+  granted?: Grant & { mask: Mask; signal: AbortSignal },
+): Addressee {
+  const resource = "resource" in event ? event.resource : undefined;
+  const type = resource?.resource ?? delivery.subject.split(".").at(-1) ?? "";
+  const standIn = () => JSON.stringify(standInFor(resource, type, facts.step));
+  const attempt = granted?.renew ? granted.attempt : undefined;
+  return {
+    facts,
+    type,
+    resource: { payload: "payload" in event ? event.payload : standIn(), standIn },
+    mask: granted?.mask ?? maskOf({}),
+    result: {
+      id: ids.result(facts.run, facts.scope, attempt ?? 1),
+      headers: {
+        [HEADERS.step]: facts.step,
+        ...attempt !== undefined && { [HEADERS.attempt]: String(attempt) },
+      },
+    },
+    ...granted && { signal: granted.signal },
+  };
+}
+
+/** As much of a resource as tells which one it is. */
+function standInFor(resource: Resource | undefined, type: string, step: string): Resource {
+  const { id = "", name = "", pipeline } = resource ?? {};
+  return {
+    id: id.slice(0, 256),
+    name: name.slice(0, 256),
+    ...typeof pipeline === "string" && { pipeline: pipeline.slice(0, 256) },
+    resource: type,
+    metadata: { current_pipeline_step: step },
+    spec: null,
+  };
+}

@@ -1,0 +1,64 @@
+import type { Delivery } from "../backend/transport.ts";
+import { HEADERS } from "../wire/headers.ts";
+import { addresseeOf } from "./addressee.ts";
+import { decodeEvent } from "./decode.ts";
+import { elsewhere } from "./elsewhere.ts";
+import { eventFacts } from "./event-facts.ts";
+import { askForGrant, type Grant } from "./grant.ts";
+import { Lease } from "./lease.ts";
+import { maskOf } from "./log/mask.ts";
+import { MOST_ATTEMPTS, MOST_DELIVERIES, type Outcome } from "./outcome.ts";
+import type { HandleParts } from "./parts.ts";
+import { failed } from "./result.ts";
+import { refuse, settle } from "./settle.ts";
+import { work } from "./work.ts";
+
+/** Handles one delivery, from its bytes to its ack. */
+export async function handle(delivery: Delivery, parts: HandleParts): Promise<void> {
+  const { driver, resources, settings, reach } = parts;
+  reach("pulled", delivery.headers[HEADERS.step]);
+  const event = decodeEvent(delivery.data, resources);
+  if (event.run === undefined) return await refuse(delivery, event.problem);
+  const facts = eventFacts(delivery, event, driver.name);
+  reach("decoded", facts.step);
+
+  const end = async (outcome: Outcome, to = addresseeOf(delivery, event, facts)) => {
+    const isOver = await settle(delivery, outcome, to, parts);
+    if (isOver && !facts.hasClaims) parts.settled.add(facts.id);
+  };
+  const host = "resource" in event && elsewhere(delivery, event, driver.name, settings.host);
+  if (host) return await end({ kind: "forward", host });
+
+  const grant = await askForGrant(delivery, facts, parts);
+  if ("kind" in grant) return await end(grant);
+  reach("claimed", facts.step);
+
+  using lease = leaseOf(delivery, grant, parts);
+  using _held = parts.leases.add(facts.run, lease);
+  const mask = maskOf(grant.secrets);
+  const outcome = "problem" in event
+    ? refusal(event.problem)
+    : givenUp(grant) ?? await work({ event, facts, grant, lease, mask }, parts);
+  await end(outcome, addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal }));
+}
+
+function leaseOf(delivery: Delivery, grant: Grant, parts: HandleParts): Lease {
+  return new Lease({
+    ...grant,
+    working: () => delivery.working(),
+    everyMs: parts.ackWaitMs / 3,
+    reportMs: parts.reportMs,
+    clock: parts.clock,
+  });
+}
+
+function refusal(problem: string): Outcome {
+  return { kind: "refuse", why: problem, result: failed("invalid-event", problem) };
+}
+
+/** An event that every driver so far has died of is not tried for ever. */
+function givenUp({ attempt, renew }: Grant): Outcome | undefined {
+  if (attempt <= (renew ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
+  const message = `Given up: ${attempt - 1} attempts came to no end`;
+  return { kind: "report", result: failed("driver-lost", message) };
+}

@@ -1,0 +1,174 @@
+import type { ConsumerSpec, Delivery, Transport } from "../backend/transport.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { type Faults, noFaults } from "../base/faults.ts";
+import { processLog } from "../base/log.ts";
+import type { Docker } from "../docker/docker.ts";
+import { consumers, subjects } from "../wire/subjects.ts";
+import { defineDriver } from "./define.ts";
+import type { Driver, DriverSettings } from "./driver.ts";
+import { handle } from "./handle.ts";
+import { Hands } from "./hands.ts";
+import { Leases } from "./leases.ts";
+import { MOST_DELIVERIES } from "./outcome.ts";
+import type { HandleParts } from "./parts.ts";
+import { RecentSet } from "./recent-set.ts";
+import { backOff, persist } from "./retry.ts";
+import { takeEvents } from "./take-events.ts";
+
+/** Times are milliseconds. */
+export interface InstanceOptions {
+  readonly driver: Driver;
+  readonly transport: Transport;
+  readonly docker: Docker;
+  readonly settings: DriverSettings;
+  /** Resource types to handle instead of the driver's own. */
+  readonly resources?: readonly string[];
+  /** Events at once (default 1). */
+  readonly concurrency?: number;
+  /** Without a sign of life for this long, an event goes to somebody else (default 30,000). */
+  readonly ackWaitMs?: number;
+  /** How long a driver may clean up, beside the grace period (default 30,000). */
+  readonly cleanupMs?: number;
+  /** How long logs and results may still be tried to be sent once a step was told to stop (default 60,000). */
+  readonly reportMs?: number;
+  /** Names this process (default: a random UUID). */
+  readonly instance?: string;
+  /** Takes events that are addressed to no host as well (default true). */
+  readonly shared?: boolean;
+  readonly clock?: Clock;
+  readonly reach?: Faults;
+}
+
+/** A driver at work. Dispose is `drain(0)`. */
+export interface Instance extends AsyncDisposable {
+  /** Events in hand. */
+  readonly inHand: number;
+  /** Resolves when events that are published from now on are kept for this driver, and cancels are heard at once. */
+  readonly ready: Promise<void>;
+  /**
+   * Takes no more events, and resolves when those in hand are settled. After `ms` they are told to stop; what they have
+   * not done goes to another instance. May be called again with less time.
+   */
+  drain(ms: number): Promise<void>;
+}
+
+const ACK_WAIT_MS = 30_000;
+const CLEANUP_MS = 30_000;
+const REPORT_MS = 60_000;
+/** For those in hand to let go when nothing is waited for any more. */
+const LEAVE_MS = 1000;
+/** Events without claims that are known to be settled, in case their acks get lost. */
+const REMEMBERED = 1000;
+
+/** Starts a driver: takes its events and handles each, until drained. Throws InputError on names that are no tokens. */
+export function startInstance(options: InstanceOptions): Instance {
+  const { concurrency = 1, shared = true } = options;
+  const parts = partsOf(options);
+  const { driver, transport, settings, leases } = parts;
+  const hands = new Hands(concurrency);
+  const ending = new AbortController();
+  const { signal } = ending;
+
+  const admit = driver.admit &&
+    ((signal: AbortSignal) =>
+      driver.admit?.({ docker: parts.docker, settings, inHand: hands.taken, signal }) ?? Promise.resolve());
+  const take = (spec: ConsumerSpec, admit?: (signal: AbortSignal) => Promise<void>) =>
+    takeEvents({ transport, spec, hands, admit, handle: (delivery) => handled(delivery, parts), signal });
+  const own = ownSpec(parts);
+  const common = shared ? [commonSpec(parts)] : [];
+  const loops = [take(own), ...common.map((spec) => take(spec, admit))];
+  const hearing = hearNudges(parts, signal);
+  const ready = Promise.all([
+    hearing,
+    ...[own, ...common].map((spec) => persist(() => transport.ensureConsumer(spec), { signal })),
+  ]).then(() => {});
+  ready.catch(() => {});
+
+  async function drain(ms: number): Promise<void> {
+    ending.abort(new Error("Draining"));
+    const settled = Promise.all(loops).then(() => hands.idle());
+    if (!await isWithin(settled, ms)) leases.stop("shutdown");
+    if (!await isWithin(settled, settings.graceMs + parts.cleanupMs)) leases.abandon();
+    await isWithin(settled, LEAVE_MS);
+    await (await hearing.catch(() => undefined))?.[Symbol.asyncDispose]();
+  }
+
+  return {
+    get inHand() {
+      return hands.taken;
+    },
+    ready,
+    drain,
+    [Symbol.asyncDispose]: () => drain(0),
+  };
+}
+
+function partsOf(options: InstanceOptions): HandleParts {
+  const { driver, resources = driver.resources, transport, docker, settings } = options;
+  defineDriver({ name: driver.name, resources, reconcile: driver.reconcile });
+  return {
+    driver,
+    resources,
+    transport,
+    docker,
+    settings,
+    instance: options.instance ?? crypto.randomUUID(),
+    ackWaitMs: options.ackWaitMs ?? ACK_WAIT_MS,
+    cleanupMs: options.cleanupMs ?? CLEANUP_MS,
+    reportMs: options.reportMs ?? REPORT_MS,
+    clock: options.clock ?? systemClock,
+    reach: options.reach ?? noFaults,
+    leases: new Leases(),
+    settled: new RecentSet(REMEMBERED),
+  };
+}
+
+/** The events that are addressed to this host. */
+function ownSpec({ driver, resources, settings, ackWaitMs }: HandleParts): ConsumerSpec {
+  return {
+    stream: "messages",
+    name: consumers.onHost(driver.name, settings.host),
+    filters: resources.map((type) => subjects.stepOnHost(driver.name, settings.host, type)),
+    ackWaitMs,
+  };
+}
+
+/** The events that any instance may take. */
+function commonSpec({ driver, resources, ackWaitMs }: HandleParts): ConsumerSpec {
+  return {
+    stream: "messages",
+    name: consumers.shared(driver.name),
+    filters: resources.flatMap((type) => [subjects.resource(type), subjects.step(driver.name, type)]),
+    ackWaitMs,
+  };
+}
+
+/** Handles a delivery. What that throws is a defect of ours: it must neither end this process nor come back for ever. */
+async function handled(delivery: Delivery, parts: HandleParts): Promise<void> {
+  try {
+    await handle(delivery, parts);
+  } catch (error) {
+    const { subject, deliveries } = delivery;
+    processLog("driver").error("Cannot handle an event on {subject}: {error}", { subject, error });
+    const end = () =>
+      deliveries < MOST_DELIVERIES ? delivery.nak(backOff(deliveries)) : delivery.term(messageOf(error));
+    await persist(end, { tries: 3 }).catch(() => {});
+  }
+}
+
+function hearNudges({ transport, leases }: HandleParts, signal: AbortSignal): Promise<AsyncDisposable> {
+  const hear = () =>
+    transport.listen(subjects.nudge("*"), ({ subject }) => leases.nudge(subject.split(".")[1] ?? ""));
+  return persist(hear, { signal });
+}
+
+async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const isIn = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return isIn;
+}

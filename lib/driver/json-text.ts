@@ -1,0 +1,64 @@
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPENING = new Set([0x5b, 0x7b]);
+const CLOSING = new Set([0x5d, 0x7d]);
+
+/** How deeply arrays and objects are nested in a JSON text. Looks at nothing but brackets, so any text has an answer. */
+export function nestingOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) i = endOfString(text, i);
+    else if (OPENING.has(code)) deepest = Math.max(deepest, ++depth);
+    else if (CLOSING.has(code)) depth--;
+  }
+  return deepest;
+}
+
+/**
+ * The text of a member's value in the text of a JSON object, which must be valid: what parsing and writing it again would
+ * lose (big numbers, the order of keys) is still in it. Of members with the same key the last counts, as for `JSON.parse`.
+ */
+export function memberText(text: string, key: string): string | undefined {
+  let depth = 0;
+  let start = -1;
+  let isKey = true;
+  let isWanted = false;
+  let found: string | undefined;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) {
+      const end = endOfString(text, i);
+      if (depth === 1 && isKey) isWanted = JSON.parse(text.slice(i, end + 1)) === key;
+      i = end;
+    } else if (depth === 1 && code === COLON) {
+      start = i + 1;
+      isKey = false;
+    } else if (depth === 1 && (code === COMMA || CLOSING.has(code))) {
+      if (isWanted) found = text.slice(start, i).trim();
+      isWanted = false;
+      isKey = true;
+      if (code !== COMMA) depth--;
+    } else if (OPENING.has(code)) {
+      depth++;
+    } else if (CLOSING.has(code)) {
+      depth--;
+    }
+  }
+  return found;
+}
+
+/** The index of the quote that ends the string which begins at `at`; the end of the text where none does. */
+function endOfString(text: string, at: number): number {
+  let end = text.indexOf('"', at + 1);
+  while (end >= 0) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return end;
+    end = text.indexOf('"', end + 1);
+  }
+  return text.length;
+}

@@ -1,0 +1,145 @@
+import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { processLog } from "../base/log.ts";
+import type { ClaimReply } from "../wire/claim.ts";
+import { StopError } from "./driver.ts";
+
+export interface LeaseOptions {
+  /** Tells the transport that the event is still being worked on. */
+  readonly working: () => Promise<void>;
+  /** Asks the engine whether to go on; without it nobody tells this step to stop. */
+  readonly renew?: (() => Promise<ClaimReply>) | undefined;
+  readonly attempt: number;
+  /** Milliseconds from now in which the work has to be done. */
+  readonly remainingMs?: number | undefined;
+  /** Milliseconds between renewals. */
+  readonly everyMs: number;
+  /** Milliseconds that logs and results still have once the step was told to stop. */
+  readonly reportMs: number;
+  readonly clock: Clock;
+}
+
+/** The longest timer that the runtimes know; a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * The right to work on one event. Kept alive with the transport and the engine until disposed; what the engine says about
+ * it in between becomes `signal`. No answer means go on and ask again.
+ */
+export class Lease implements Disposable {
+  readonly #options: LeaseOptions;
+  readonly #work = new AbortController();
+  readonly #report = new AbortController();
+  readonly #beat: ReturnType<typeof setInterval>;
+  readonly #log = processLog("driver");
+  #deadline: number | undefined;
+  #deadlineTimer: ReturnType<typeof setTimeout> | undefined;
+  #reportTimer: ReturnType<typeof setTimeout> | undefined;
+  #isAsking = false;
+  #isNudged = false;
+  #isLost = false;
+  #isDisposed = false;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.#remain(options.remainingMs);
+    this.#beat = setInterval(() => {
+      this.#working();
+      this.#renew();
+    }, options.everyMs);
+  }
+
+  /** The work's clock: fires, with a `StopError`, on cancel, timeout, loss of the claim and shutdown. */
+  get signal(): AbortSignal {
+    return this.#work.signal;
+  }
+
+  /** The clock of logs and results: goes on for a while after the work was told to stop; fires when the claim is lost. */
+  get reportSignal(): AbortSignal {
+    return this.#report.signal;
+  }
+
+  /** Milliseconds since the epoch. */
+  get deadline(): number | undefined {
+    return this.#deadline;
+  }
+
+  /** Another attempt has taken over, or a result is recorded: nothing of this one counts any more. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** The engine has something to say: asks it now. */
+  nudge(): void {
+    this.#isNudged = true;
+    this.#renew();
+  }
+
+  /** Tells the work to stop; the first reason counts. */
+  stop(reason: string): void {
+    this.#work.abort(new StopError(reason));
+    this.reportWithin(this.#options.reportMs);
+  }
+
+  /** The report's clock ends `ms` from now, unless it ends earlier. */
+  reportWithin(ms: number): void {
+    if (this.#isDisposed || this.#reportTimer !== undefined) return;
+    this.#reportTimer = timer(ms, () => this.#report.abort(new StopError("timeout")));
+  }
+
+  /** Ends both clocks at once: this process leaves. */
+  abandon(): void {
+    this.stop("shutdown");
+    this.#report.abort(new StopError("shutdown"));
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    clearInterval(this.#beat);
+    clearTimeout(this.#deadlineTimer);
+    clearTimeout(this.#reportTimer);
+  }
+
+  #working(): void {
+    this.#options.working().catch((error) => {
+      this.#log.debug("Cannot keep the event: {error}", { error: messageOf(error) });
+    });
+  }
+
+  async #renew(): Promise<void> {
+    const { renew } = this.#options;
+    if (!renew || this.#isAsking || this.#isDisposed) return;
+    this.#isAsking = true;
+    this.#isNudged = false;
+    try {
+      this.#heed(await renew());
+    } catch (error) {
+      this.#log.debug("Cannot renew the claim, going on: {error}", { error: messageOf(error) });
+    } finally {
+      this.#isAsking = false;
+    }
+    if (this.#isNudged) this.#renew();
+  }
+
+  #heed(reply: ClaimReply): void {
+    if (this.#isDisposed) return;
+    if (reply.answer === "go" && reply.attempt === this.#options.attempt) {
+      return this.#remain(reply.remainingMs);
+    }
+    if (reply.answer === "stop" && reply.reason !== "driver-lost") return this.stop(reply.reason);
+    this.#isLost = true;
+    this.stop("driver-lost");
+    this.#report.abort(new StopError("driver-lost"));
+  }
+
+  #remain(ms: number | undefined): void {
+    if (ms === undefined) return;
+    clearTimeout(this.#deadlineTimer);
+    this.#deadline = this.#options.clock() + ms;
+    this.#deadlineTimer = timer(ms, () => this.stop("timeout"));
+  }
+}
+
+function timer(ms: number, fire: () => void): ReturnType<typeof setTimeout> | undefined {
+  return ms > LONGEST_TIMER_MS ? undefined : setTimeout(fire, Math.max(0, ms));
+}

@@ -1,0 +1,28 @@
+import type { Transport } from "../backend/transport.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Faults } from "../base/faults.ts";
+import type { Docker } from "../docker/docker.ts";
+import type { Driver, DriverSettings } from "./driver.ts";
+import type { Leases } from "./leases.ts";
+import type { RecentSet } from "./recent-set.ts";
+
+/** What it takes to handle an event. Times are milliseconds. */
+export interface HandleParts {
+  readonly driver: Driver;
+  readonly resources: readonly string[];
+  readonly transport: Transport;
+  readonly docker: Docker;
+  readonly settings: DriverSettings;
+  /** This process, and no other. */
+  readonly instance: string;
+  readonly ackWaitMs: number;
+  /** How long `Context.cleanup` may take. */
+  readonly cleanupMs: number;
+  /** How long logs and results may still be tried to be sent once the work was told to stop. */
+  readonly reportMs: number;
+  readonly clock: Clock;
+  readonly reach: Faults;
+  readonly leases: Leases;
+  /** Events without claims that have been settled for good. */
+  readonly settled: RecentSet;
+}

@@ -1,0 +1,79 @@
+import { Buffer } from "node:buffer";
+import { MAX_MESSAGE_BYTES } from "../backend/transport.ts";
+import { messageOf, type Retryable, type StepFailure } from "../base/errors.ts";
+import { formatSize } from "../base/units.ts";
+import type { Reason } from "../wire/reasons.ts";
+import type { DriverResult } from "../wire/resource.ts";
+import type { Mask } from "./log/mask.ts";
+
+/** Limits of what a driver answers, as JSON. */
+export const MAX_DATA_BYTES = 64 * 1024;
+export const MAX_TEXT_BYTES = 16 * 1024;
+
+/** What headers and subject may take of a message. */
+const HEADER_BYTES = 4096;
+
+/** A failed result with a reason of the closed set. */
+export function failed(reason: Reason, message: string, data: Record<string, unknown> = {}): DriverResult {
+  return { success: false, message, data: { ...data, reason } };
+}
+
+/** The failed result for a failure that names its own reason. */
+export function failedBy(failure: StepFailure | Retryable, message = messageOf(failure)): DriverResult {
+  const data = "data" in failure ? failure.data : {};
+  return { success: false, message, data: { ...data, reason: failure.reason } };
+}
+
+/** A result as JSON, masked; where it is none, or larger than a result may be, a failed one that says so. */
+export function resultText(result: unknown, driver: string, mask: Mask): string {
+  try {
+    return written(result, driver, mask);
+  } catch (error) {
+    return written(
+      failed("driver-error", `Driver "${driver}" answered what is no result: ${messageOf(error)}`),
+      driver,
+      mask,
+    );
+  }
+}
+
+function written(result: unknown, driver: string, mask: Mask): string {
+  if (typeof result !== "object" || result === null) {
+    throw new TypeError(`expected an object with success, message and data, got ${String(result)}`);
+  }
+  const { success, message = "", data = null } = result as Partial<DriverResult>;
+  if (typeof success !== "boolean") {
+    throw new TypeError(`success: expected true or false, got ${String(success)}`);
+  }
+  if (typeof message !== "string") throw new TypeError(`message: expected a text, got ${typeof message}`);
+  const text = mask.text(message);
+  const json = JSON.stringify(data) ?? "null";
+  const masked = mask.longest === 0 ? json : JSON.stringify(mask.value(JSON.parse(json)));
+  checkSize("message", text, MAX_TEXT_BYTES);
+  checkSize("data", masked, MAX_DATA_BYTES);
+  return `{"success":${success},"message":${JSON.stringify(text)},"data":${masked},"driver":${
+    JSON.stringify(driver)
+  }}`;
+}
+
+function checkSize(what: string, text: string, most: number): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > most) {
+    throw new RangeError(`${what} has ${formatSize(bytes)}, expected ${formatSize(most)} at most`);
+  }
+}
+
+/** The resource of an event: the text it came as, and what says which one it is where there is no room for that. */
+export interface EchoedResource {
+  readonly payload: string;
+  readonly standIn: () => string;
+}
+
+/** The message for `pipelines.driver.result` (protocol 1.3). Of the resource nothing changes on its way through here. */
+export function resultEvent(run: string, resource: EchoedResource, result: string): string {
+  const event = (echoed: string) =>
+    `{"event":"driver.result","run_id":${JSON.stringify(run)},"resource":${echoed},"driverresult":${result}}`;
+  const whole = event(resource.payload);
+  const fits = Buffer.byteLength(whole) <= MAX_MESSAGE_BYTES - HEADER_BYTES;
+  return fits ? whole : event(resource.standIn());
+}

@@ -1,0 +1,101 @@
+import type { Delivery } from "../backend/transport.ts";
+import { messageOf, Retryable } from "../base/errors.ts";
+import { processLog } from "../base/log.ts";
+import { ids } from "../wire/ids.ts";
+import type { DriverResult } from "../wire/resource.ts";
+import { consumers, subjects } from "../wire/subjects.ts";
+import type { Addressee } from "./addressee.ts";
+import type { Outcome } from "./outcome.ts";
+import type { HandleParts } from "./parts.ts";
+import { resultEvent, resultText } from "./result.ts";
+import { backOff, persist } from "./retry.ts";
+
+/** Acks, naks and terms that do not come through are left: the event comes again, and is found to be done. */
+const TRIES = 5;
+
+/** Ends a delivery as its outcome says; false where the event will come again. A result is stored before its event is acked. */
+export async function settle(
+  delivery: Delivery,
+  outcome: Outcome,
+  to: Addressee,
+  parts: HandleParts,
+): Promise<boolean> {
+  const { facts, signal } = to;
+  const log = processLog("driver").with({ driver: parts.driver.name, run: facts.run, step: facts.step });
+  const again = async (why: string, delayMs = backOff(delivery.deliveries)) => {
+    log.warn("Put {run}/{step} off for {delayMs} ms: {why}", { delayMs, why });
+    await tried(() => delivery.nak(delayMs));
+    return false;
+  };
+  const done = async (end = () => delivery.ack()) => {
+    await tried(end);
+    parts.reach("acked", facts.step);
+    return true;
+  };
+  switch (outcome.kind) {
+    case "drop":
+      log.debug("Nothing to do for {run}/{step}: {why}", { why: outcome.why });
+      return await done();
+    case "later":
+      return await again(outcome.why, outcome.delayMs);
+    case "forward": {
+      const isSent = await sent(() => forward(delivery, outcome.host, to, parts), signal);
+      return isSent ? await done() : await again("Cannot forward the event");
+    }
+    case "report": {
+      const isSent = await sent(() => report(outcome.result, to, parts), signal);
+      return isSent ? await done() : await again("Cannot send the result");
+    }
+    case "refuse": {
+      const isSent = await sent(() => report(outcome.result, to, parts), signal);
+      if (!isSent) return await again("Cannot send the result");
+      log.error("Refused an event of {run}/{step}: {why}", { why: outcome.why });
+      return await done(() => delivery.term(outcome.why));
+    }
+  }
+}
+
+/** Ends a delivery that can never be handled; the backend keeps it as a dead letter. */
+export async function refuse(delivery: Delivery, why: string): Promise<void> {
+  processLog("driver").error("Refused an event on {subject}: {why}", { subject: delivery.subject, why });
+  await tried(() => delivery.term(why));
+}
+
+async function report(result: DriverResult, to: Addressee, parts: HandleParts): Promise<void> {
+  const { driver, transport, reach } = parts;
+  const event = resultEvent(to.facts.run, to.resource, resultText(result, driver.name, to.mask));
+  await transport.publish(subjects.result, event, to.result);
+  reach("result-published", to.facts.step);
+}
+
+async function forward(delivery: Delivery, host: string, to: Addressee, parts: HandleParts): Promise<void> {
+  const { driver, transport, ackWaitMs } = parts;
+  const subject = subjects.stepOnHost(driver.name, host, to.type);
+  await transport.ensureConsumer({
+    stream: "messages",
+    name: consumers.onHost(driver.name, host),
+    filters: [subject],
+    ackWaitMs,
+  });
+  const id = ids.forwarded(to.facts.id, host);
+  await transport.publish(subject, delivery.data, { id, headers: { ...delivery.headers } });
+}
+
+/** False when it could not be sent as long as that made sense. */
+async function sent(send: () => Promise<void>, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await persist(send, signal ? { signal } : { tries: TRIES });
+    return true;
+  } catch (error) {
+    if (error instanceof Retryable) return false;
+    throw error;
+  }
+}
+
+async function tried(end: () => Promise<void>): Promise<void> {
+  try {
+    await persist(end, { tries: TRIES });
+  } catch (error) {
+    processLog("driver").warn("Cannot end a delivery: {error}", { error: messageOf(error) });
+  }
+}

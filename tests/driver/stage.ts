@@ -1,0 +1,255 @@
+import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Embedded, openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import type { Delivery, Transport } from "../../lib/backend/transport.ts";
+import { Retryable } from "../../lib/base/errors.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import type { Context, Driver, DriverSettings } from "../../lib/driver/driver.ts";
+import { type Instance, type InstanceOptions, startInstance } from "../../lib/driver/instance.ts";
+import { ClaimReply, ClaimRequest } from "../../lib/wire/claim.ts";
+import { HEADERS } from "../../lib/wire/headers.ts";
+import type { Log } from "../../lib/wire/messages.ts";
+import type { DriverResult } from "../../lib/wire/resource.ts";
+import { subjects } from "../../lib/wire/subjects.ts";
+
+export const TYPE = "flutter-builder";
+
+/** What a driver sent to the engine. */
+export interface Sent {
+  readonly id: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+  readonly run: string;
+  readonly resource: Record<string, unknown>;
+  readonly result: DriverResult & { driver: string; data: Record<string, unknown> };
+}
+
+export interface EventOptions {
+  readonly run?: string;
+  readonly step?: string;
+  readonly driver?: string;
+  /** With claims (default) or, as from a Conveyor server, without. */
+  readonly claims?: boolean;
+  readonly event?: string;
+  readonly id?: string;
+  readonly metadata?: Record<string, unknown>;
+  readonly spec?: unknown;
+  /** The resource's text instead. */
+  readonly payload?: unknown;
+  /** The whole message instead. */
+  readonly data?: string | Uint8Array;
+  readonly subject?: string;
+}
+
+/** Answers a claim; `n` counts the requests of this stage from 1. Undefined: no answer. */
+export type Engine = (request: ClaimRequest, run: string, n: number) => ClaimReply | undefined;
+
+/** A backend with drivers on it, and a test in the place of the engine. */
+export interface Stage extends AsyncDisposable {
+  readonly embedded: Embedded;
+  readonly transport: Transport;
+  /** The claims that were asked so far. */
+  readonly claims: readonly ClaimRequest[];
+  start(reconcile: Driver["reconcile"] | Driver, options?: Partial<InstanceOptions>): Instance;
+  /** Publishes an event; answers the run's id. */
+  send(event?: EventOptions): Promise<string>;
+  /** The next result; fails the test where none comes. */
+  result(): Promise<Sent>;
+  /** How many results came and were not asked for. */
+  left(): number;
+  log(run: string): Promise<Log[]>;
+  messages(run: string): Promise<string[]>;
+}
+
+export const SETTINGS: DriverSettings = {
+  owner: "test",
+  host: "here",
+  slots: undefined,
+  graceMs: 20,
+  maxLogBytes: 1024 ** 3,
+  maxArtifactBytes: 1024 ** 3,
+  maxCpus: undefined,
+  maxMemory: undefined,
+  maxTimeoutMs: undefined,
+  allowImages: [],
+  allowNetworks: [],
+  allowEnv: [],
+  allowPrivileged: false,
+  allowLocalRepository: false,
+  gitTokens: {},
+  keep: "never",
+  environment: {},
+  dockerConfig: undefined,
+};
+
+/** A daemon that no driver here may use. */
+const NO_DOCKER = new Proxy({}, {
+  get: (_, name) => () => {
+    throw new Error(`Docker.${String(name)} was called`);
+  },
+}) as Docker;
+
+/** Grants every delivery an attempt of its own. */
+function attempts(): Engine {
+  const granted = new Map<string, number>();
+  return ({ step, attempt }, run) => {
+    const key = `${run}/${step}`;
+    if (attempt === undefined) granted.set(key, (granted.get(key) ?? 0) + 1);
+    return { answer: "go", attempt: attempt ?? granted.get(key) ?? 1 };
+  };
+}
+
+export interface StageOptions {
+  readonly engine?: Engine;
+  /** What the drivers get to see of the transport. */
+  readonly through?: (transport: Transport) => Transport;
+}
+
+export async function openStage(
+  { engine = attempts(), through = (same) => same }: StageOptions = {},
+): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), "driver-test-"));
+  const embedded = await openEmbedded({ folder, scope: randomUUID() });
+  const { transport, store } = embedded;
+  const claims: ClaimRequest[] = [];
+  const serving = await transport.serve(subjects.claims, ({ subject, data }) => {
+    const request = ClaimRequest.parse(JSON.parse(Buffer.from(data).toString()));
+    claims.push(request);
+    const reply = engine(request, subject.split(".")[1] ?? "", claims.length);
+    return reply ? Promise.resolve(JSON.stringify(reply)) : Promise.reject(new Error("No answer"));
+  });
+  const inbox = inboxOf(transport);
+  const instances: Instance[] = [];
+  const visible = through(transport);
+  const messages = async (run: string) => (await store.logs.tail(run, 100_000)).map((line) => line.message);
+  return {
+    embedded,
+    transport,
+    claims,
+    start(reconcile, options = {}) {
+      const driver = typeof reconcile === "function"
+        ? { name: "builder", resources: [TYPE], reconcile }
+        : reconcile;
+      const instance = startInstance({
+        driver,
+        transport: visible,
+        docker: NO_DOCKER,
+        settings: SETTINGS,
+        cleanupMs: 500,
+        reportMs: 5000,
+        ...options,
+      });
+      instances.push(instance);
+      return instance;
+    },
+    send: (event = {}) => send(transport, event),
+    result: inbox.next,
+    left: inbox.left,
+    log: (run) => store.logs.tail(run, 100_000),
+    messages,
+    async [Symbol.asyncDispose]() {
+      for (const instance of instances) await instance[Symbol.asyncDispose]();
+      await inbox.close();
+      await serving[Symbol.asyncDispose]();
+      await embedded[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function send(transport: Transport, options: EventOptions): Promise<string> {
+  const { run = randomUUID(), step = "build", driver = "builder", claims = true } = options;
+  const subject = options.subject ?? subjects.step(driver, TYPE);
+  const resource = {
+    id: "r-1",
+    name: "app",
+    pipeline: "flutter",
+    resource: TYPE,
+    metadata: options.metadata ?? {},
+    spec: options.spec ?? {},
+  };
+  const data = options.data ?? JSON.stringify({
+    event: options.event ?? "create",
+    payload: options.payload ?? JSON.stringify(resource),
+    id: "0011aabbccddeeff00112233",
+    run_id: run,
+  });
+  await transport.publish(subject, data, {
+    id: options.id ?? `${run}/${step}/1`,
+    headers: claims ? { [HEADERS.claims]: "1", [HEADERS.step]: step } : {},
+  });
+  return run;
+}
+
+function inboxOf(transport: Transport) {
+  const ending = new AbortController();
+  const waiting: Sent[] = [];
+  let wake = Promise.withResolvers<void>();
+  const taking = (async () => {
+    const spec = {
+      stream: "pipeline-engine",
+      name: "test-engine",
+      filters: [subjects.pipelines],
+      ackWaitMs: 30_000,
+    } as const;
+    for await (const delivery of transport.consume(spec, { signal: ending.signal })) {
+      waiting.push(sentBy(delivery));
+      await delivery.ack();
+      wake.resolve();
+      wake = Promise.withResolvers();
+    }
+  })();
+  const next = async (): Promise<Sent> => {
+    for (;;) {
+      const sent = waiting.shift();
+      if (sent) return sent;
+      await within(wake.promise, "a result");
+    }
+  };
+  const close = async () => {
+    ending.abort();
+    await taking;
+  };
+  return { next, left: () => waiting.length, close };
+}
+
+function sentBy({ id, headers, data }: Delivery): Sent {
+  const text = Buffer.from(data).toString();
+  const { run_id: run, resource, driverresult: result } = JSON.parse(text);
+  return { id, headers, text, run, resource, result };
+}
+
+/** The promise's outcome, or a failure that names what did not come. Generous: it only keeps a broken test from hanging. */
+export async function within<T>(promise: Promise<T>, what: string, ms = 20_000): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`Waited ${ms} ms for ${what}`)), ms);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Resolves when `holds` does; asks again every few milliseconds. */
+export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!await holds()) {
+    if (Date.now() > end) throw new Error(`Waited 20 s until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export const succeed = (message = "done", data?: unknown): DriverResult => ({ success: true, message, data });
+
+/** Works until it is told to stop. */
+export async function workUntilStopped({ signal }: Context): Promise<never> {
+  if (!signal.aborted) {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  }
+  throw signal.reason;
+}
+
+export const dockerAway = () => new Retryable("Cannot reach Docker", { reason: "docker-unreachable" });
