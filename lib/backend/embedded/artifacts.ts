@@ -1,0 +1,170 @@
+import { createHash, randomUUID } from "node:crypto";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { StatementSync } from "node:sqlite";
+import { abortable } from "../../base/signals.ts";
+import { checkBlobName } from "../checks.ts";
+import type { ArtifactReader } from "../store.ts";
+import type { Database } from "./database.ts";
+import { explain } from "./explain.ts";
+import type { Lifetime } from "./lifetime.ts";
+
+/** Where artifacts lie in the data folder: `whole/<run>/<random>`, known by name to the database only. */
+export interface ArtifactFolders {
+  readonly whole: string;
+  /** What is still being written, a folder for each scope. */
+  readonly partial: string;
+}
+
+/** The artifacts of all runs. */
+export class ArtifactTable {
+  readonly #database: Database;
+  readonly #folders: ArtifactFolders;
+  readonly #find: StatementSync;
+  readonly #put: StatementSync;
+  readonly #list: StatementSync;
+  readonly #remove: StatementSync;
+
+  constructor(database: Database, folders: ArtifactFolders) {
+    this.#database = database;
+    this.#folders = folders;
+    this.#find = database.prepare("SELECT file FROM artifacts WHERE run = ? AND name = ?");
+    this.#put = database.prepare(
+      `INSERT INTO artifacts (run, name, size, sha256, file) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, file = excluded.file`,
+    );
+    this.#list = database.prepare("SELECT name, size, sha256 FROM artifacts WHERE run = ? ORDER BY name");
+    this.#remove = database.prepare("DELETE FROM artifacts WHERE run = ?");
+  }
+
+  /** As `Transport.putBlob`. */
+  async put(
+    scope: string,
+    run: string,
+    name: string,
+    bytes: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<{ size: number; sha256: string }> {
+    checkBlobName(run, name);
+    signal.throwIfAborted();
+    const file = randomUUID();
+    const partial = join(this.#folders.partial, scope, file);
+    try {
+      const facts = await writeFile(partial, bytes, signal);
+      await mkdir(join(this.#folders.whole, run), { recursive: true, mode: 0o700 });
+      await rename(partial, this.#pathOf(run, file));
+      const replaced = this.#register(run, name, file, facts);
+      if (replaced !== undefined) await rm(this.#pathOf(run, replaced), { force: true });
+      return facts;
+    } catch (error) {
+      await rm(partial, { force: true });
+      if (!this.#isRegistered(run, name, file)) await rm(this.#pathOf(run, file), { force: true });
+      throw explain(error);
+    }
+  }
+
+  /** Removes all artifacts of a run, the files first: where that is cut off, it can be done again. */
+  async remove(run: string): Promise<void> {
+    checkBlobName(run, "any");
+    await rm(join(this.#folders.whole, run), { recursive: true, force: true });
+    this.#database.run(() => this.#remove.run(run));
+  }
+
+  reader(lifetime: Lifetime): ArtifactReader {
+    return {
+      list: (run) =>
+        lifetime.call(() =>
+          this.#database.run(() => this.#list.all(run)).map((row) => ({
+            name: String(row["name"]),
+            size: Number(row["size"]),
+            sha256: String(row["sha256"]),
+          }))
+        ),
+      open: (run, name) =>
+        lifetime.call(() => {
+          const file = this.#fileOf(run, name);
+          return file === undefined ? undefined : readFile(this.#pathOf(run, file));
+        }),
+    };
+  }
+
+  /** Answers the file that had the name before. */
+  #register(
+    run: string,
+    name: string,
+    file: string,
+    { size, sha256 }: { size: number; sha256: string },
+  ): string | undefined {
+    return this.#database.write(() => {
+      const before = this.#find.get(run, name)?.["file"];
+      this.#put.run(run, name, size, sha256, file);
+      return before === undefined ? undefined : String(before);
+    });
+  }
+
+  #isRegistered(run: string, name: string, file: string): boolean {
+    return this.#fileOf(run, name) === file;
+  }
+
+  #fileOf(run: string, name: string): string | undefined {
+    const file = this.#database.run(() => this.#find.get(run, name)?.["file"]);
+    return file === undefined ? undefined : String(file);
+  }
+
+  #pathOf(run: string, file: string): string {
+    return join(this.#folders.whole, run, file);
+  }
+}
+
+async function writeFile(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<{ size: number; sha256: string }> {
+  const hash = createHash("sha256");
+  let size = 0;
+  await using file = await openFile(path, "wx");
+  for await (const chunk of until(signal, bytes)) {
+    hash.update(chunk);
+    size += chunk.length;
+    await writeAll(file.handle, chunk);
+  }
+  return { size, sha256: hash.digest("hex") };
+}
+
+/** The source's chunks; throws the signal's reason when it fires, even while the source keeps us waiting, and lets go of it. */
+async function* until(signal: AbortSignal, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const source = bytes[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await abortable(source.next(), signal);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // Not awaited: a source that waits for something would not hear of it before that has come.
+    source.return?.().catch(() => {});
+  }
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.length;) {
+    written += (await handle.write(chunk, written, chunk.length - written)).bytesWritten;
+  }
+}
+
+async function* readFile(path: string): AsyncGenerator<Uint8Array> {
+  await using file = await openFile(path, "r");
+  for (;;) {
+    const { bytesRead, buffer } = await file.handle.read(new Uint8Array(READ_BYTES), 0, READ_BYTES);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+async function openFile(path: string, flags: string): Promise<AsyncDisposable & { handle: FileHandle }> {
+  const handle = await open(path, flags, 0o600);
+  return { handle, [Symbol.asyncDispose]: () => handle.close() };
+}
+
+const READ_BYTES = 256 * 1024;

@@ -1,0 +1,101 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join, resolve } from "node:path";
+import { getuid } from "node:process";
+import { UnavailableError } from "../../base/errors.ts";
+import type { Database } from "./database.ts";
+import { makeFile } from "./locks.ts";
+
+/** Absolute paths of what lies in a data folder. */
+export interface DataFolder {
+  readonly path: string;
+  readonly database: string;
+  readonly locks: string;
+  readonly artifacts: { readonly whole: string; readonly partial: string };
+  readonly sealKey: string;
+}
+
+export function dataFolder(folder: string): DataFolder {
+  const path = resolve(folder);
+  return {
+    path,
+    database: join(path, "conveyor.db"),
+    locks: join(path, "locks"),
+    artifacts: { whole: join(path, "artifacts"), partial: join(path, "partial") },
+    sealKey: join(path, "seal.key"),
+  };
+}
+
+/**
+ * Makes what is missing, all of it for our user only (folders 0700, files 0600). Throws UnavailableError where the folder
+ * cannot be used, or could be changed by others.
+ */
+export function prepareFolder(folder: DataFolder): void {
+  try {
+    mkdirSync(folder.path, { recursive: true, mode: 0o700 });
+    closeToOthers(folder);
+    for (const path of [folder.locks, folder.artifacts.whole, folder.artifacts.partial]) {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+    }
+    makeFile(folder.database);
+  } catch (error) {
+    if (error instanceof UnavailableError) throw error;
+    throw new UnavailableError(`Cannot use "${folder.path}" as data folder`, {
+      cause: error,
+      hint: "Name another one with --data.",
+    });
+  }
+}
+
+/** The installation's key: made once, whoever else is just doing so. */
+export function sealKeyOf(folder: DataFolder, database: Database): Uint8Array {
+  if (!existsSync(folder.sealKey)) {
+    database.write(() => {
+      if (!existsSync(folder.sealKey)) writeWhole(folder.sealKey, randomBytes(KEY_BYTES));
+    });
+  }
+  const key = readFileSync(folder.sealKey);
+  if (key.length !== KEY_BYTES) {
+    throw new UnavailableError(
+      `Cannot use "${folder.sealKey}": it has ${key.length} bytes, expected ${KEY_BYTES}`,
+      { hint: "Put the right key there, or use another data folder." },
+    );
+  }
+  return key;
+}
+
+const KEY_BYTES = 32;
+
+/** A folder of somebody else's making is closed where it is empty or has been ours before, else left as it is. */
+function closeToOthers({ path, database }: DataFolder): void {
+  const { mode, uid } = statSync(path);
+  if ((mode & 0o077) === 0) return;
+  const isOurs = uid === getuid?.();
+  if (isOurs && (existsSync(database) || readdirSync(path).length === 0)) return chmodSync(path, 0o700);
+  if ((mode & 0o022) === 0) return;
+  throw new UnavailableError(
+    `Cannot use "${path}" as data folder: others may write to it, expected one that only you can change`,
+    { hint: "Name another one with --data." },
+  );
+}
+
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const partial = `${path}.${randomUUID()}`;
+  try {
+    writeFileSync(partial, bytes, { flag: "wx", mode: 0o600 });
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}

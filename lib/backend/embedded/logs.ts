@@ -1,0 +1,197 @@
+import type { SQLOutputValue, StatementSync } from "node:sqlite";
+import type { Clock } from "../../base/clock.ts";
+import { InputError } from "../../base/errors.ts";
+import type { Log } from "../../wire/messages.ts";
+import type { LogBatch, LogReader } from "../store.ts";
+import { DEDUPE_WINDOW_MS } from "../transport.ts";
+import { Bells } from "./bell.ts";
+import type { Database } from "./database.ts";
+import type { Lifetime } from "./lifetime.ts";
+import { factsOf, linesOf, pack, unpack } from "./log-batch.ts";
+import type { MessageSource, StoredMessage } from "./messages.ts";
+
+/** The log batches of all runs, whoever wrote them: the stream `logs-engine`. */
+export class LogTable implements MessageSource {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #bells = new Bells();
+  readonly #known: StatementSync;
+  readonly #next: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #load: StatementSync;
+  readonly #after: StatementSync;
+  readonly #before: StatementSync;
+  readonly #remove: StatementSync;
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#known = database.prepare("SELECT 1 FROM logs WHERE id = ? AND at > ? LIMIT 1");
+    this.#next = database.prepare(
+      "SELECT first + lines AS next FROM logs WHERE run = ? ORDER BY seq DESC LIMIT 1",
+    );
+    this.#insert = database.prepare(
+      `INSERT INTO logs (run, first, lines, step, attempt, id, at, headers, packed, data)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#load = database.prepare("SELECT run, id, headers, packed, data FROM logs WHERE seq = ?");
+    const batch = "SELECT seq, run, first, lines, step, attempt, at, packed, data FROM logs";
+    this.#after = database.prepare(`${batch} WHERE run = ? AND seq > ? ORDER BY seq LIMIT ${PAGE}`);
+    this.#before = database.prepare(`${batch} WHERE run = ? AND seq < ? ORDER BY seq DESC LIMIT ${PAGE}`);
+    this.#remove = database.prepare(
+      `DELETE FROM logs WHERE seq IN (SELECT seq FROM logs WHERE run = ? LIMIT ${PAGE})`,
+    );
+  }
+
+  /** True where a batch had this id within the window. */
+  knows(id: string): boolean {
+    return this.#known.get(id, this.#clock() - DEDUPE_WINDOW_MS) !== undefined;
+  }
+
+  /** Stores a batch and answers its number. Within a transaction. */
+  insert({ subject, id, headers, data }: StoredMessage): number {
+    const run = runOf(subject);
+    const { lines, step, attempt } = factsOf(headers, data);
+    const { packed, data: bytes } = pack(data);
+    const { lastInsertRowid } = this.#insert.run(
+      run,
+      this.#nextLine(run),
+      lines,
+      step,
+      attempt,
+      id ?? null,
+      this.#clock(),
+      JSON.stringify(headers),
+      packed ? 1 : 0,
+      bytes,
+    );
+    return Number(lastInsertRowid);
+  }
+
+  /** Wakes whoever follows this log. */
+  announce(subject: string): void {
+    this.#bells.ring(runOf(subject));
+  }
+
+  load(seq: number): StoredMessage | undefined {
+    const row = this.#database.run(() => this.#load.get(seq));
+    return row && {
+      subject: `logs.${row["run"]}`,
+      id: row["id"] === null ? undefined : String(row["id"]),
+      headers: JSON.parse(String(row["headers"])),
+      data: dataOf(row),
+    };
+  }
+
+  /** A log stays, whoever has read it. */
+  done(): void {}
+
+  /** Removes a run's log, in transactions that keep nobody waiting. */
+  async remove(run: string): Promise<void> {
+    while (this.#database.run(() => this.#remove.run(run).changes) === PAGE) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  reader(lifetime: Lifetime): LogReader {
+    const read = this.#read.bind(this, lifetime);
+    return {
+      read,
+      tail: (run, count, step) => lifetime.call(() => this.#tail(run, count, step)),
+      count: (run) => lifetime.call(() => this.#database.run(() => this.#nextLine(run)) - 1),
+    };
+  }
+
+  async *#read(
+    lifetime: Lifetime,
+    run: string,
+    { after, follow = false, signal }: { after?: string; follow?: boolean; signal?: AbortSignal } = {},
+  ): AsyncGenerator<LogBatch> {
+    lifetime.check();
+    const signals = [lifetime.signal, ...(signal ? [signal] : [])];
+    const isOver = () => signals.some((one) => one.aborted);
+    let cursor = cursorOf(after);
+    while (!isOver()) {
+      const version = this.#database.othersVersion();
+      const rows = this.#database.run(() => this.#after.all(run, cursor));
+      for (const row of rows) {
+        yield batchOf(row);
+        if (isOver()) return;
+        cursor = Number(row["seq"]);
+      }
+      if (rows.length > 0) continue;
+      if (!follow) return;
+      await this.#news(run, version, signals);
+    }
+  }
+
+  /** Resolves when there may be more: at once for what this process stores, with others' within the interval. */
+  async #news(run: string, version: number, signals: AbortSignal[]): Promise<void> {
+    const isQuiet = async () => !(await this.#bells.wait(run, LOOK_EVERY_MS, signals));
+    while (await isQuiet()) {
+      if (this.#database.othersVersion() !== version) return;
+    }
+  }
+
+  #nextLine(run: string): number {
+    return Number(this.#next.get(run)?.["next"] ?? 1);
+  }
+
+  #tail(run: string, count: number, step: string | undefined): Log[] {
+    const tail: Log[][] = [];
+    let missing = count;
+    let before = Number.MAX_SAFE_INTEGER;
+    while (missing > 0) {
+      const rows = this.#database.run(() => this.#before.all(run, before));
+      for (const row of rows) {
+        before = Number(row["seq"]);
+        if (missing === 0) break;
+        if (step !== undefined && row["step"] !== step) continue;
+        const lines = batchOf(row).lines.slice(-missing);
+        tail.push([...lines]);
+        missing -= lines.length;
+      }
+      if (rows.length < PAGE) break;
+    }
+    return tail.reverse().flat();
+  }
+}
+
+/** Batches read or removed at once: a megabyte of text, as a rule. */
+const PAGE = 16;
+/** How often a reader looks whether another process has stored something. */
+const LOOK_EVERY_MS = 100;
+
+type Row = Record<string, SQLOutputValue>;
+
+const runOf = (subject: string) => subject.slice("logs.".length);
+
+function dataOf(row: Row): Uint8Array {
+  return unpack(row["packed"] === 1, row["data"] as Uint8Array);
+}
+
+function batchOf(row: Row): LogBatch {
+  const [step, attempt] = [String(row["step"]), Number(row["attempt"])];
+  return {
+    cursor: String(row["seq"]),
+    firstSeq: Number(row["first"]),
+    step,
+    attempt,
+    lines: linesOf({
+      run: String(row["run"]),
+      step,
+      attempt,
+      lines: Number(row["lines"]),
+      at: Number(row["at"]),
+      data: dataOf(row),
+    }),
+  };
+}
+
+function cursorOf(text: string | undefined): number {
+  if (text === undefined) return 0;
+  if (!/^\d{1,15}$/.test(text)) {
+    throw new InputError(`Invalid cursor ${JSON.stringify(text)}: expected the cursor of a log batch`);
+  }
+  return Number(text);
+}

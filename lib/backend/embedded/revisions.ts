@@ -1,0 +1,26 @@
+import type { StatementSync } from "node:sqlite";
+import { ConflictError } from "../store.ts";
+import type { Database } from "./database.ts";
+
+/** Gives out revisions: one count for the whole store, so that a key which was deleted and made anew never has one twice. */
+export class Revisions {
+  readonly #next: StatementSync;
+
+  constructor(database: Database) {
+    this.#next = database.prepare(
+      "UPDATE meta SET value = value + 1 WHERE key = 'revision' RETURNING value",
+    );
+  }
+
+  /** Within a transaction. */
+  next(): number {
+    return Number(this.#next.get()?.["value"]);
+  }
+}
+
+/** Throws ConflictError unless the key is where its writer believes it to be. `found`: its revision, undefined where it does not exist. */
+export function checkRevision(key: string, found: unknown, expected: number): void {
+  const revision = found === undefined ? 0 : Number(found);
+  if (revision === expected) return;
+  throw new ConflictError(`Cannot change "${key}": it is at revision ${revision}, expected ${expected}`);
+}

@@ -1,0 +1,90 @@
+import type { Run } from "../../wire/run.ts";
+import type { RunTable } from "../store.ts";
+import type { Database } from "./database.ts";
+import type { Lifetime } from "./lifetime.ts";
+import { checkRevision, type Revisions } from "./revisions.ts";
+import { Watchers } from "./watchers.ts";
+
+/** Runs, with an index for each way in which they are looked up. */
+export function runTable(database: Database, lifetime: Lifetime, revisions: Revisions): RunTable {
+  const watchers = new Watchers();
+  const get = database.prepare("SELECT value, revision FROM runs WHERE id = ?");
+  const revisionOf = database.prepare("SELECT revision FROM runs WHERE id = ?");
+  const put = database.prepare(
+    `INSERT INTO runs (id, revision, outcome, created_at, value) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET revision = excluded.revision, outcome = excluded.outcome,
+       created_at = excluded.created_at, value = excluded.value`,
+  );
+  const remove = database.prepare("DELETE FROM runs WHERE id = ?");
+  const open = database.prepare("SELECT id FROM runs WHERE outcome IS NULL ORDER BY created_at, id");
+  const find = database.prepare("SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
+  const createdAt = database.prepare("SELECT created_at FROM runs WHERE id = ?");
+  const page = (condition: string) =>
+    database.prepare(
+      `SELECT value FROM runs WHERE ${condition} (created_at, id) < (?, ?)
+       ORDER BY created_at DESC, id DESC LIMIT ?`,
+    );
+  const lists = { any: page(""), open: page("outcome IS NULL AND"), ended: page("outcome = ? AND") };
+  const check = (id: string, revision: number) =>
+    checkRevision(id, revisionOf.get(id)?.["revision"], revision);
+  /** Where the page after `before` begins; a run that is gone begins nothing. */
+  const place = (before: string | undefined): [number, string] | undefined => {
+    if (before === undefined) return [Number.MAX_SAFE_INTEGER, ""];
+    const row = createdAt.get(before);
+    return row && [Number(row["created_at"]), before];
+  };
+
+  return {
+    get: (id) =>
+      lifetime.call(() => {
+        const row = database.run(() => get.get(id));
+        return row && { value: JSON.parse(String(row["value"])), revision: Number(row["revision"]) };
+      }),
+
+    put: (id, run, revision) =>
+      lifetime.call(() => {
+        const text = JSON.stringify(run);
+        const next = database.write(() => {
+          check(id, revision);
+          const next = revisions.next();
+          put.run(id, next, run.outcome ?? null, Math.trunc(run.createdAt), text);
+          return next;
+        });
+        watchers.tell(id);
+        return next;
+      }),
+
+    delete: (id, revision) =>
+      lifetime.call(() => {
+        database.write(() => {
+          check(id, revision);
+          remove.run(id);
+        });
+        watchers.tell(id);
+      }),
+
+    open: () => lifetime.call(() => database.run(() => open.all()).map((row) => String(row["id"]))),
+
+    list: ({ outcome, before, limit = 100 } = {}) =>
+      lifetime.call(() => {
+        const rows = database.run(() => {
+          const from = place(before);
+          if (!from) return [];
+          if (outcome === undefined) return lists.any.all(...from, limit);
+          return outcome === "open"
+            ? lists.open.all(...from, limit)
+            : lists.ended.all(outcome, ...from, limit);
+        });
+        return rows.map((row): Run => JSON.parse(String(row["value"])));
+      }),
+
+    find: (prefix, limit) =>
+      lifetime.call(() =>
+        database.run(() => find.all(prefix, prefix + LAST_CHARACTER, limit)).map((row) => String(row["id"]))
+      ),
+
+    watch: (id, changed) => lifetime.call(() => watchers.add(id, changed)),
+  };
+}
+
+const LAST_CHARACTER = "\u{10ffff}";

@@ -1,0 +1,42 @@
+import { InputError } from "../../base/errors.ts";
+import type { Pipeline, Resource, ResourceDefinition } from "../../wire/resource.ts";
+import type { Store } from "../store.ts";
+import type { ArtifactTable } from "./artifacts.ts";
+import type { Database } from "./database.ts";
+import { itemTable } from "./items.ts";
+import { Lifetime } from "./lifetime.ts";
+import type { LogTable } from "./logs.ts";
+import { Revisions } from "./revisions.ts";
+import { runTable } from "./runs.ts";
+
+/** The store over one data folder. Dispose ends what is being followed and leaves the database to whoever opened it. */
+export function embeddedStore(database: Database, logs: LogTable, artifacts: ArtifactTable): Store {
+  const lifetime = new Lifetime("The store");
+  const revisions = new Revisions(database);
+  const table = <T>(kind: string) => itemTable<T>(database, lifetime, revisions, kind);
+  const runs = runTable(database, lifetime, revisions);
+  return {
+    definitions: table<ResourceDefinition>("definition"),
+    pipelines: table<Pipeline>("pipeline"),
+    resources: table<Resource>("resource"),
+    secrets: table<string>("secret"),
+    runs,
+    logs: logs.reader(lifetime),
+    artifacts: artifacts.reader(lifetime),
+
+    async removeRun(run) {
+      const found = await runs.get(run);
+      if (found && found.value.outcome === undefined) {
+        throw new InputError(`Cannot remove run "${run}": expected one that has ended`);
+      }
+      await artifacts.remove(run);
+      await logs.remove(run);
+      if (found) await runs.delete(run, found.revision);
+    },
+
+    [Symbol.asyncDispose]() {
+      lifetime.end();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,136 @@
+import type { Clock } from "../../base/clock.ts";
+import { messageOf, Retryable } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { type StreamName, STREAMS } from "../../wire/subjects.ts";
+import { checkSize, streamOf } from "../checks.ts";
+import type { ConsumerSpec, Delivery, Transport } from "../transport.ts";
+import type { ArtifactTable } from "./artifacts.ts";
+import { type Consumer, Consumers } from "./consumers.ts";
+import type { Database } from "./database.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { deliver } from "./delivery.ts";
+import { Lifetime } from "./lifetime.ts";
+import { bytesOf, live } from "./live.ts";
+import type { LogTable } from "./logs.ts";
+import { MessageTable, type StoredMessage } from "./messages.ts";
+import { PendingTable, releaseHeld } from "./pending.ts";
+
+export interface EmbeddedTransportOptions {
+  readonly database: Database;
+  readonly scope: { readonly id: number; readonly name: string };
+  readonly logs: LogTable;
+  readonly artifacts: ArtifactTable;
+  readonly clock: Clock;
+}
+
+/** The transport of one scope. Its one process is the only one that touches the scope's messages. */
+export function embeddedTransport(options: EmbeddedTransportOptions): Transport {
+  const { database, scope, logs, artifacts, clock } = options;
+  const lifetime = new Lifetime("The transport");
+  releaseHeld(database, scope.id, { died: true });
+  const consumers = new Consumers(database, scope.id);
+  const messages = new MessageTable(database, scope.id, clock);
+  const pending = new PendingTable(database);
+  const deadLetters = new DeadLetters(database, scope.name, clock);
+  const blobs = new Set<Promise<unknown>>();
+  const sourceOf = (stream: string) => stream === "logs-engine" ? logs : messages;
+
+  /** The next message for the consumer, noted as delivered. */
+  const take = (consumer: Consumer): Delivery | undefined => {
+    for (;;) {
+      const next = pending.next(consumer, clock());
+      if (!next) return undefined;
+      const source = sourceOf(consumer.stream);
+      const message = source.load(next.seq);
+      const desk = { database, lifetime, clock, pending, deadLetters, source };
+      if (message) return deliver(desk, consumer, next, message);
+      // A log that was removed together with its run.
+      database.run(() => pending.remove(consumer, next.seq));
+    }
+  };
+
+  /** A delivery, or how many milliseconds to wait for the bell. */
+  const takeOrWait = (consumer: Consumer): Delivery | number => {
+    try {
+      // What somebody else takes after this comes back after an ack wait at the earliest.
+      return take(consumer) ?? Math.min(pending.nextDue(consumer) - clock(), consumer.ackWaitMs);
+    } catch (error) {
+      if (!(error instanceof Retryable)) throw error;
+      processLog("backend").error("Cannot take a message for {name}, trying again: {error}", {
+        name: consumer.name,
+        error: messageOf(error),
+      });
+      return TRY_AGAIN_MS;
+    }
+  };
+
+  const consume = async function* (spec: ConsumerSpec, signal: AbortSignal): AsyncGenerator<Delivery> {
+    lifetime.check();
+    const signals = [lifetime.signal, signal];
+    const consumer = consumers.ensure(spec);
+    while (!signals.some((one) => one.aborted)) {
+      const next = takeOrWait(consumer);
+      if (typeof next === "object") yield next;
+      // Nothing may come between having found nothing and waiting: a ring in between would not be heard.
+      else await consumer.bell.wait(next, signals);
+    }
+  };
+
+  /** Stores a message for those who want it, or answers false where its id is known. Within a transaction. */
+  const store = (stream: StreamName, message: StoredMessage, wanting: Consumer[]): boolean => {
+    const { id } = message;
+    if (id !== undefined && (stream === "logs-engine" ? logs.knows(id) : messages.knows(stream, id))) {
+      return false;
+    }
+    // A queue's message waits for a consumer to come.
+    const wanted = STREAMS[stream].retention === "workqueue" ? 1 : wanting.length;
+    const seq = stream === "logs-engine" ? logs.insert(message) : messages.insert(stream, message, wanted);
+    for (const consumer of wanting) pending.add(consumer, seq);
+    return true;
+  };
+
+  return {
+    ...live(lifetime),
+
+    publish: (subject, data, { id, headers = {} } = {}) =>
+      lifetime.call(() => {
+        const stream = streamOf(subject);
+        const message = { subject, id, headers, data: bytesOf(data) };
+        checkSize(subject, message.data.length, headers);
+        const wanting = consumers.wanting(stream, subject);
+        const stored = database.write(() => store(stream, message, wanting));
+        if (stored) {
+          for (const consumer of wanting) consumer.bell.ring();
+          if (stream === "logs-engine") logs.announce(subject);
+        }
+        return { duplicate: !stored };
+      }),
+
+    ensureConsumer: (spec) => lifetime.call(() => void consumers.ensure(spec)),
+
+    consume: (spec, { signal }) => consume(spec, signal),
+
+    holds: (stream, id) => lifetime.call(() => stream !== "logs-engine" && messages.holds(stream, id)),
+
+    async putBlob(run, name, bytes, { signal } = {}) {
+      lifetime.check();
+      const signals = signal ? [lifetime.signal, signal] : [lifetime.signal];
+      const storing = artifacts.put(scope.name, run, name, bytes, AbortSignal.any(signals));
+      blobs.add(storing);
+      try {
+        return await storing;
+      } finally {
+        blobs.delete(storing);
+      }
+    },
+
+    async [Symbol.asyncDispose]() {
+      if (lifetime.signal.aborted) return;
+      lifetime.end();
+      await Promise.allSettled(blobs);
+      releaseHeld(database, scope.id, { died: false });
+    },
+  };
+}
+
+const TRY_AGAIN_MS = 1000;
