@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import process from "node:process";
 import { UnavailableError } from "../base/errors.ts";
 import { withDeadline } from "../base/signals.ts";
 import type { RegistryLogin } from "./docker.ts";
@@ -64,10 +65,10 @@ function run(
   signal: AbortSignal,
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ["get"], { cwd: "/", stdio: ["pipe", "pipe", "ignore"] });
+    // Detached, so that what it starts itself can be ended with it.
+    const child = spawn(program, ["get"], { cwd: "/", stdio: ["pipe", "pipe", "ignore"], detached: true });
     const onAbort = () => {
-      child.kill("SIGKILL");
-      // Something that it started may still hold its output open.
+      endGroup(child.pid);
       child.stdout.destroy();
       reject(signal.reason);
     };
@@ -87,6 +88,14 @@ function run(
     });
     child.stdin.end(input);
   });
+}
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
 }
 
 function parseAnswer(text: string): { Username?: string; Secret?: string } | undefined {

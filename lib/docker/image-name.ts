@@ -28,11 +28,11 @@ export function parseImageName(text: string): ImageName {
   const tag = colon < 0 ? undefined : withTag.slice(colon + 1);
   const { registry, repository } = splitRegistry(name);
   if (repository === "") throw invalid(text, "a name, like debian:12 or ghcr.io/owner/image:tag");
+  if (repository.length + registry.length > 254) throw invalid(text, "a name of at most 255 characters");
   if (!HOST.test(registry)) throw invalid(text, `a host before the first "/", not "${registry}"`);
   if (!repository.split("/").every((part) => PATH_PART.test(part))) {
     throw invalid(text, `lower-case words joined by ".", "_", "-" or "/" as its name, not "${repository}"`);
   }
-  if (repository.length + registry.length > 254) throw invalid(text, "a name of at most 255 characters");
   if (tag !== undefined && !TAG.test(tag)) {
     throw invalid(text, `at most 128 letters, digits, ".", "_" and "-" as its tag, not "${tag}"`);
   }
