@@ -5,8 +5,13 @@ import type { Reason } from "../wire/reasons.ts";
 
 /** How far back in the output a command's reason is looked for. */
 const LINES = 50;
-/** Where the kernel counts the forks that it refused, for cgroup v2 and v1. */
-const PIDS_EVENTS = "cat /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events 2>/dev/null; true";
+/** Where the kernel counts the forks that it refused, for cgroup v2 and v1. Read by the shell itself: it may not fork either. */
+const PIDS_EVENTS = `
+for file in /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events; do
+  [ -r "$file" ] && while read -r name count; do echo "$name $count"; done <"$file"
+done
+true
+`;
 const DIAGNOSIS_MS = 10_000;
 const SLACK_MS = 500;
 

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { test } from "node:test";
 import { extract } from "tar-stream";
 import { InputError } from "../../lib/base/errors.ts";
@@ -118,8 +119,7 @@ test(
         if (entry.header.name.endsWith("config")) texts.push(Buffer.concat(chunks).toString());
       }
     })();
-    for await (const chunk of archive) entries.write(chunk);
-    entries.end();
+    await pipeline(archive, entries as unknown as NodeJS.WritableStream);
     await reading;
     assert.ok(names.includes("copy.git/HEAD"));
     assert.deepEqual(names.filter((name) => /hooks|index|logs|description/.test(name)), []);

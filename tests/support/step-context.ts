@@ -1,0 +1,103 @@
+import { randomUUID } from "node:crypto";
+import { withDeadline } from "../../lib/base/signals.ts";
+import { connectDocker } from "../../lib/docker/dockerode.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import type { Context, DriverSettings } from "../../lib/driver/driver.ts";
+import { maskOf } from "../../lib/driver/log/mask.ts";
+import { openStepLog } from "../../lib/driver/log/step-log.ts";
+
+export const TEST_IMAGE = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
+
+/** The machine's daemon. */
+export function testDocker(): Docker {
+  const socketPath = (process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock").replace("unix://", "");
+  return connectDocker({ name: `unix://${socketPath}`, socketPath });
+}
+
+/** Settings of an operator who allows nothing beside local repositories. */
+export function testSettings(settings: Partial<DriverSettings> = {}): DriverSettings {
+  return {
+    owner: `test-${randomUUID()}`,
+    host: "test-host",
+    slots: undefined,
+    graceMs: 1000,
+    maxLogBytes: 1024 ** 3,
+    maxArtifactBytes: 1024 ** 3,
+    maxCpus: undefined,
+    maxMemory: undefined,
+    maxTimeoutMs: undefined,
+    allowImages: [],
+    allowNetworks: [],
+    allowEnv: [],
+    allowPrivileged: false,
+    allowLocalRepository: true,
+    gitTokens: {},
+    keep: "never",
+    environment: {},
+    dockerConfig: undefined,
+    ...settings,
+  };
+}
+
+export interface StepContext extends Context {
+  /** What is in the step's log so far: `<stream> <line>`. */
+  lines(): Promise<string[]>;
+  readonly artifacts: Map<string, Buffer>;
+}
+
+/** What a driver is given for one step, with a real daemon and a real log that ends in memory. */
+export function stepContext(docker: Docker, spec: unknown, given: Partial<Context> = {}): StepContext {
+  const run = given.run ?? randomUUID();
+  const stored: string[] = [];
+  const log = openStepLog({
+    fields: { run, driver: "test", step: "test" },
+    mask: maskOf(given.secrets ?? {}),
+    maxBytes: 1024 ** 3,
+    store: ({ data }) => {
+      for (const text of Buffer.from(data).toString("utf8").trimEnd().split("\n")) {
+        const { stream, message } = JSON.parse(text);
+        stored.push(`${stream} ${message}`);
+      }
+      return Promise.resolve();
+    },
+  });
+  const artifacts = new Map<string, Buffer>();
+  return {
+    resource: { id: "r", name: "app", pipeline: "p", resource: "flutter-builder", metadata: {}, spec },
+    payload: JSON.stringify({ spec }),
+    event: "create",
+    run,
+    step: "test",
+    attempt: 1,
+    claimed: true,
+    deadline: undefined,
+    signal: new AbortController().signal,
+    log,
+    docker,
+    results: {},
+    secrets: {},
+    settings: testSettings(),
+    putArtifact: async (name, bytes) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of bytes) chunks.push(chunk);
+      artifacts.set(name, Buffer.concat(chunks));
+      return { size: Buffer.concat(chunks).length, sha256: "" };
+    },
+    cleanup: (work) => withDeadline(60_000, work),
+    reach: () => {},
+    ...given,
+    async lines() {
+      await log.finish();
+      return stored;
+    },
+    artifacts,
+  };
+}
+
+/** Names of all containers and volumes, and of the networks, of the daemon: what a run must leave as it was. */
+export async function dockerObjects(docker: Docker): Promise<string[]> {
+  const containers = (await docker.list({})).map(({ name }) => `container ${name}`);
+  const volumes = (await docker.volumes({})).map(({ name }) => `volume ${name}`);
+  const networks = (await docker.networks({})).map(({ name }) => `network ${name}`);
+  return [...containers, ...volumes, ...networks].filter((text) => text !== "network conveyor").sort();
+}
