@@ -10,7 +10,11 @@ export const builder = defineDriver({
     const container = await requireContainer(context);
     const commands = await runCommands(context, container, plan, checkoutOf(context));
     const artifacts = await collectArtifacts(context, container, plan);
-    return { success: true, message: `Ran ${commands.length} commands`, data: { commands, artifacts } };
+    return {
+      success: true,
+      message: commands.length === 1 ? "Ran 1 command" : `Ran ${commands.length} commands`,
+      data: { commands, artifacts },
+    };
   }),
 });
 
