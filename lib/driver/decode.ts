@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { describeIssues } from "../wire/issues.ts";
 import { isRunId } from "../wire/ids.ts";
 import { DriverMessage } from "../wire/messages.ts";
@@ -35,7 +36,6 @@ export const MAX_RESOURCE_BYTES = 768 * 1024;
 const MAX_NESTING = 64;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
-const encoder = new TextEncoder();
 
 /** What the bytes of an event say to a driver of these resource types. Never throws. */
 export function decodeEvent(
@@ -73,7 +73,7 @@ function understood(envelope: unknown, text: string, types: readonly string[]): 
 }
 
 function resourceOf(payload: string, types: readonly string[]): Resource {
-  const size = encoder.encode(payload).length;
+  const size = Buffer.byteLength(payload);
   if (size > MAX_RESOURCE_BYTES) {
     throw new Error(`Invalid resource: it has ${size} bytes, at most ${MAX_RESOURCE_BYTES} can be handled`);
   }

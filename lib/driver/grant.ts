@@ -49,7 +49,7 @@ export async function askForGrant(
     return granted(reply, (attempt) => askClaim(transport, run, { ...request, attempt }, { timeoutMs }));
   } catch (error) {
     if (!(error instanceof Retryable)) throw error;
-    return { kind: "later", delayMs: backOff(delivery.deliveries), why: messageOf(error) };
+    return { kind: "later", delayMs: backOff(delivery.deliveries, parts.retryMs), why: messageOf(error) };
   }
 }
 

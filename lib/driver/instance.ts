@@ -28,6 +28,8 @@ export interface InstanceOptions {
   readonly concurrency?: number;
   /** Without a sign of life for this long, an event goes to somebody else (default 30,000). */
   readonly ackWaitMs?: number;
+  /** Before the first try again of what the machinery has failed to do; doubled each time (default 500). */
+  readonly retryMs?: number;
   /** How long a driver may clean up, beside the grace period (default 30,000). */
   readonly cleanupMs?: number;
   /** How long logs and results may still be tried to be sent once a step was told to stop (default 60,000). */
@@ -54,6 +56,7 @@ export interface Instance extends AsyncDisposable {
 }
 
 const ACK_WAIT_MS = 30_000;
+const RETRY_MS = 500;
 const CLEANUP_MS = 30_000;
 const REPORT_MS = 60_000;
 /** For those in hand to let go when nothing is waited for any more. */
@@ -115,6 +118,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     settings,
     instance: options.instance ?? crypto.randomUUID(),
     ackWaitMs: options.ackWaitMs ?? ACK_WAIT_MS,
+    retryMs: options.retryMs ?? RETRY_MS,
     cleanupMs: options.cleanupMs ?? CLEANUP_MS,
     reportMs: options.reportMs ?? REPORT_MS,
     clock: options.clock ?? systemClock,
@@ -152,7 +156,9 @@ async function handled(delivery: Delivery, parts: HandleParts): Promise<void> {
     const { subject, deliveries } = delivery;
     processLog("driver").error("Cannot handle an event on {subject}: {error}", { subject, error });
     const end = () =>
-      deliveries < MOST_DELIVERIES ? delivery.nak(backOff(deliveries)) : delivery.term(messageOf(error));
+      deliveries < MOST_DELIVERIES
+        ? delivery.nak(backOff(deliveries, parts.retryMs))
+        : delivery.term(messageOf(error));
     await persist(end, { tries: 3 }).catch(() => {});
   }
 }

@@ -28,12 +28,17 @@ export const MOST_DELIVERIES = 10;
  */
 export function outcomeOfThrown(
   thrown: unknown,
-  { signal, attempt, driver }: { signal: AbortSignal; attempt: number; driver: string },
+  { signal, attempt, driver, retryMs }: {
+    signal: AbortSignal;
+    attempt: number;
+    driver: string;
+    retryMs: number;
+  },
 ): Outcome {
   if (thrown instanceof StepFailure) return { kind: "report", result: failedBy(thrown) };
   const stop = signal.aborted ? signal.reason : thrown;
   if (stop instanceof StopError) return outcomeOfStop(stop);
-  if (thrown instanceof Retryable) return outcomeOfRetryable(thrown, attempt);
+  if (thrown instanceof Retryable) return outcomeOfRetryable(thrown, attempt, retryMs);
   const message = `Driver "${driver}" failed unexpectedly: ${messageOf(thrown)}`;
   return { kind: "report", result: failed("driver-error", message) };
 }
@@ -52,10 +57,10 @@ function outcomeOfStop(stop: StopError): Outcome {
   }
 }
 
-function outcomeOfRetryable(failure: Retryable, attempt: number): Outcome {
+function outcomeOfRetryable(failure: Retryable, attempt: number, retryMs: number): Outcome {
   if (isFull(failure)) return { kind: "report", result: failedBy(failure) };
   if (attempt < MOST_ATTEMPTS) {
-    return { kind: "later", delayMs: backOff(attempt, { firstMs: 1000 }), why: messageOf(failure) };
+    return { kind: "later", delayMs: backOff(attempt, retryMs), why: messageOf(failure) };
   }
   const message = `${messageOf(failure)} (given up after ${attempt} attempts)`;
   return { kind: "report", result: failedBy(failure, message) };

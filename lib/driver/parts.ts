@@ -16,6 +16,8 @@ export interface HandleParts {
   /** This process, and no other. */
   readonly instance: string;
   readonly ackWaitMs: number;
+  /** Before the first try again of what the machinery has failed to do; doubled each time. */
+  readonly retryMs: number;
   /** How long `Context.cleanup` may take. */
   readonly cleanupMs: number;
   /** How long logs and results may still be tried to be sent once the work was told to stop. */

@@ -2,13 +2,13 @@ import { Retryable } from "../base/errors.ts";
 import { delay } from "../base/signals.ts";
 
 /** Milliseconds before the try after the n-th one: doubled each time, up to `mostMs`. */
-export function backOff(n: number, { firstMs = 500, mostMs = 15_000 } = {}): number {
+export function backOff(n: number, firstMs: number, mostMs = 15_000): number {
   return Math.min(mostMs, firstMs * 2 ** Math.min(n - 1, 30));
 }
 
 /**
  * The outcome of `work`, tried again while it throws `Retryable`, until `signal` fires or `tries` are used up: then the last
- * failure is thrown. A full disk is not waited for: it does not become empty by itself, and the run has to end while its
+ * failure is thrown, or `signal.reason` where there was none. A full disk is not waited for: it does not become empty by itself, and the run has to end while its
  * report still fits.
  */
 export async function persist<T>(
@@ -16,12 +16,13 @@ export async function persist<T>(
   { signal, tries = Infinity }: { signal?: AbortSignal; tries?: number },
 ): Promise<T> {
   for (let n = 1;; n++) {
+    signal?.throwIfAborted();
     try {
       return await work();
     } catch (error) {
       const most = error instanceof Retryable && isFull(error) ? Math.min(3, tries) : tries;
       if (!(error instanceof Retryable) || n >= most) throw error;
-      await delay(backOff(n, { firstMs: 50, mostMs: 5000 }), signal ? { signal } : {}).catch(() => {});
+      await delay(backOff(n, 50, 5000), signal ? { signal } : {}).catch(() => {});
       if (signal?.aborted) throw error;
     }
   }

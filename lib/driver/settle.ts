@@ -22,7 +22,7 @@ export async function settle(
 ): Promise<boolean> {
   const { facts, signal } = to;
   const log = processLog("driver").with({ driver: parts.driver.name, run: facts.run, step: facts.step });
-  const again = async (why: string, delayMs = backOff(delivery.deliveries)) => {
+  const again = async (why: string, delayMs = backOff(delivery.deliveries, parts.retryMs)) => {
     log.warn("Put {run}/{step} off for {delayMs} ms: {why}", { delayMs, why });
     await tried(() => delivery.nak(delayMs));
     return false;
@@ -87,7 +87,7 @@ async function sent(send: () => Promise<void>, signal: AbortSignal | undefined):
     await persist(send, signal ? { signal } : { tries: TRIES });
     return true;
   } catch (error) {
-    if (error instanceof Retryable) return false;
+    if (error instanceof Retryable || signal?.aborted) return false;
     throw error;
   }
 }

@@ -5,6 +5,9 @@ import { delay } from "../base/signals.ts";
 import type { Hands } from "./hands.ts";
 import { backOff, persist } from "./retry.ts";
 
+/** Before taking is tried again, milliseconds; doubled each time. */
+const RETRY_MS = 500;
+
 export interface TakeOptions {
   readonly transport: Transport;
   readonly spec: ConsumerSpec;
@@ -34,7 +37,7 @@ export async function takeEvents(options: TakeOptions): Promise<void> {
         consumer: spec.name,
         error: messageOf(error),
       });
-      await delay(backOff(n), { signal }).catch(() => {});
+      await delay(backOff(n, RETRY_MS), { signal }).catch(() => {});
     }
   }
 }

@@ -91,7 +91,7 @@ async function finished(
 }
 
 function outcomeOf(thrown: unknown, { facts, grant, lease }: GrantedStep, parts: HandleParts): Outcome {
-  const { name: driver } = parts.driver;
+  const { driver: { name: driver }, retryMs } = parts;
   processLog("driver").debug("Step {run}/{step} threw: {thrown}", { ...facts, thrown });
-  return outcomeOfThrown(thrown, { signal: lease.signal, attempt: grant.attempt, driver });
+  return outcomeOfThrown(thrown, { signal: lease.signal, attempt: grant.attempt, driver, retryMs });
 }

@@ -138,6 +138,7 @@ export async function openStage(
         transport: visible,
         docker: NO_DOCKER,
         settings: SETTINGS,
+        retryMs: 1,
         cleanupMs: 500,
         reportMs: 5000,
         ...options,

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { memberText, nestingOf } from "../../lib/driver/json-text.ts";
+
+test("memberText gives the text of a member, however the object is written", () => {
+  const object = fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1, noNullPrototype: true });
+  fc.assert(fc.property(object, fc.constantFrom(undefined, 1, "\t"), (object, space) => {
+    const text = JSON.stringify(object, null, space);
+    for (const [key, value] of Object.entries(object)) {
+      const found = memberText(text, key);
+      assert.ok(found !== undefined);
+      assert.deepEqual(JSON.parse(found), JSON.parse(JSON.stringify(value)));
+    }
+  }));
+});
+
+test("memberText keeps a value as it is written, and of a key that stands twice takes the last", () => {
+  assert.equal(
+    memberText('{"a":1.0,"b":{"a":7},"\\u0061" : 12345678901234567890 }', "a"),
+    "12345678901234567890",
+  );
+  assert.equal(memberText('{"b":["a",{"a":1}]}', "a"), undefined);
+  assert.equal(memberText('{"x\\\\":"}","a":"\\"{,"}', "a"), '"\\"{,"');
+});
+
+test("nestingOf counts brackets that are no part of a text", () => {
+  assert.equal(nestingOf('"[[[["'), 0);
+  assert.equal(nestingOf('[{"a":"]\\"["},[[]]]'), 3);
+  assert.equal(nestingOf("[".repeat(100_000)), 100_000);
+  fc.assert(fc.property(fc.jsonValue(), (value) => {
+    const depth = (inner: unknown): number =>
+      typeof inner === "object" && inner !== null ? 1 + Math.max(0, ...Object.values(inner).map(depth)) : 0;
+    assert.equal(nestingOf(JSON.stringify(value)), depth(value));
+  }));
+});
