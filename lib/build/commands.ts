@@ -56,7 +56,6 @@ export async function runCommands(
     const exitCode = await run(context, container, { command: wrapped, env, shown, results });
     const seconds = (Date.now() - began) / 1000;
     results.push({ command: shown, exitCode, seconds });
-    if (i === 0) context.reach("marked");
     context.reach("command-ended");
     if (exitCode !== 0) {
       throw await failure(context, container, { shown, exitCode, tookMs: seconds * 1000, results });
@@ -100,8 +99,16 @@ async function run(
     results: readonly CommandResult[];
   },
 ): Promise<number> {
+  // The wrapper has made the marker before the command can say a word.
+  let isMarked = results.length > 0;
+  const intercept = () => {
+    if (!isMarked) context.reach("marked");
+    isMarked = true;
+    return false;
+  };
+  const options = { command, env, intercept, workdir: WORKSPACE, ...buildUser(container) };
   try {
-    return await exec(context, container.id, { command, env, workdir: WORKSPACE, ...buildUser(container) });
+    return await exec(context, container.id, options);
   } catch (error) {
     if (isOutOfProcesses(error)) {
       throw new StepFailure(`Cannot run \`${shown}\`: the container is at its limit of processes`, {

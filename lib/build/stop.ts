@@ -27,6 +27,7 @@ export async function stopContainer(context: Context): Promise<DriverResult> {
   }
   if (container?.state === "running") await endProcesses(docker, container.id, { graceMs, signal });
   const removed = await removeRun(docker, { owner, run, signal });
+  context.reach("container-removed");
   if (await findContainer(docker, { owner, run, signal })) {
     throw new StepFailure(`The container ${container?.name} is still there`, { reason: "container-failed" });
   }
