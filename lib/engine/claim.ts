@@ -39,7 +39,7 @@ const SHORTEST_WAIT_MS = 50;
 export function claim(run: Run, request: ClaimRequest, times: ClaimTimes): { run: Run; answer: Answer } {
   const step = run.steps.find(({ id }) => id === request.step);
   if (!step) return { run, answer: { answer: "stop", reason: "invalid-event" } };
-  if (request.attempt !== undefined) return renewal(run, step, request.attempt, times);
+  if (request.attempt !== undefined) return renewal(run, step, request, times);
   const isCurrent = request.event.split("@")[0] === ids.event(run.id, step.id, step.dispatch);
   if (!isCurrent || step.status === "pending") return { run, answer: SUPERSEDED };
   if (step.id !== openStep(run)?.id) return { run, answer: { answer: "done" } };
@@ -63,14 +63,23 @@ const SUPERSEDED: Answer = { answer: "stop", reason: "driver-lost" };
 function renewal(
   run: Run,
   step: StepState,
-  attempt: number,
+  { attempt, letsGo }: ClaimRequest,
   times: ClaimTimes,
 ): { run: Run; answer: Answer } {
-  if (attempt !== step.attempt) return { run, answer: SUPERSEDED };
-  if (step.id !== openStep(run)?.id) return { run, answer: { answer: "done" } };
+  // Until the next attempt is granted, one of a lost round has the same number.
+  const isNobodys = step.status === "pending" || step.status === "dispatched";
+  if (attempt !== step.attempt || isNobodys) return { run, answer: SUPERSEDED };
+  if (step.status !== "running") return { run, answer: { answer: "done" } };
+  if (letsGo) return { run: released(run, step, times.now), answer: { answer: "done" } };
   // Not heard of: a driver that was told to stop and does not is lost after the ack wait.
   if (isStopped(run, step)) return { run, answer: { answer: "stop", reason: reasonToStop(run) } };
   return go(heard(run, step, times), step, times, false);
+}
+
+function released(run: Run, step: StepState, now: number): Run {
+  if (isStopped(run, step)) return giveUp(run, step, driverLost("The driver let go of the step"), now);
+  const { instance: _instance, delivery: _delivery, heardAt: _heardAt, ...rest } = step;
+  return withStep(run, { ...rest, status: "dispatched" });
 }
 
 function grant(
@@ -101,8 +110,7 @@ function grant(
 
 function attemptsInRound({ earlier }: Run, { id, attempt }: StepState): number {
   const before = earlier?.at(-1)?.find((step) => step.id === id);
-  // A restart fences with one attempt that nobody is granted.
-  return attempt - (before ? before.attempt + 1 : 0);
+  return attempt - (before?.attempt ?? 0);
 }
 
 function go(run: Run, step: StepState, { now }: ClaimTimes, isNew: boolean): { run: Run; answer: Answer } {

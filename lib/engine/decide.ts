@@ -4,7 +4,7 @@ import type { DriverResult } from "../wire/resource.ts";
 import type { Outcome, Run } from "../wire/run.ts";
 import { abandon, advance, giveUp, handOut, restart, sentence } from "./moves.ts";
 import { bounded, hostIn, isSkipped } from "./result.ts";
-import { close, openStep, stepLimit, withStep } from "./steps.ts";
+import { close, openStep, runDeadline, stepLimit, withStep } from "./steps.ts";
 import { driverLost, failureOf, runTimeout, stepTimeout } from "./verdicts.ts";
 
 /** What can happen to a run, claims aside (claim.ts). */
@@ -13,7 +13,7 @@ export type Input =
   | { kind: "submitted" }
   /**
    * A driver has answered. Counts for the open step of that id and driver, without `step` for the open step of that
-   * driver, and only for its current attempt; `attempt` is missing in results of drivers that know no claims.
+   * driver, and only for the attempt that is at work on it; `attempt` is missing in results of drivers that know no claims.
    */
   | { kind: "result"; driver: string; step?: string; attempt?: number; result: DriverResult }
   /** Somebody wants it to end. */
@@ -80,7 +80,9 @@ function onResult(run: Run, input: Extract<Input, { kind: "result" }>, now: numb
   const step = openStep(run);
   if (step?.driver !== input.driver) return run;
   if (input.step !== undefined && input.step !== step.id) return run;
-  if (input.attempt !== undefined && input.attempt !== step.attempt) return run;
+  // An attempt of a lost round has the same number until the next one is granted.
+  const isAtWork = step.status === "running" && step.attempt === input.attempt;
+  if (input.attempt !== undefined && !isAtWork) return run;
 
   const result = bounded(input.result);
   const status = !result.success ? "failed" : isSkipped(result) ? "skipped" : "succeeded";
@@ -98,9 +100,8 @@ function onResult(run: Run, input: Extract<Input, { kind: "result" }>, now: numb
 }
 
 function onTime(run: Run, input: Extract<Input, { kind: "time" }>, now: number): Run {
-  if (!run.verdict && run.startedAt !== undefined && now >= run.startedAt + run.timeoutMs) {
-    return sentence(run, runTimeout(run), now);
-  }
+  const deadline = runDeadline(run);
+  if (!run.verdict && deadline !== undefined && now >= deadline) return sentence(run, runTimeout(run), now);
   const step = openStep(run);
   if (!step) return run;
   const limit = stepLimit(run, step);

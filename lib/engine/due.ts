@@ -1,6 +1,6 @@
 import type { Run } from "../wire/run.ts";
 import { LOST_HOST_MS } from "./decide.ts";
-import { openStep, stepLimit } from "./steps.ts";
+import { openStep, runDeadline, stepLimit } from "./steps.ts";
 
 /** When `decide` with `time` will next change the run, if nothing else does before; Infinity for never. */
 export function nextChange(
@@ -10,7 +10,7 @@ export function nextChange(
   const step = openStep(run);
   const limit = step && stepLimit(run, step);
   const over = step?.startedAt === undefined || limit === undefined ? Infinity : step.startedAt + limit;
-  const times = [run.verdict || run.startedAt === undefined ? Infinity : run.startedAt + run.timeoutMs];
+  const times = [run.verdict ? Infinity : runDeadline(run) ?? Infinity];
   if (step?.always) {
     times.push(over + ackWaitMs);
     if (run.host !== undefined && step.status === "dispatched") {

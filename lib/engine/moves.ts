@@ -41,8 +41,8 @@ export function giveUp(run: Run, step: StepState, verdict: Verdict, now: number)
 /** Everything from the first step on, in a fresh container on the same host, where the old one is cleared. */
 export function restart(run: Run, now: number): Run {
   const steps = run.steps.map(({ id, driver, always, dispatch, attempt }): StepState => (
-    // Fenced: a late result of the lost round must not count in this one.
-    fenced({ id, driver, always, status: "pending", dispatch, attempt })
+    // The numbers go on, since the ids of messages are made of them.
+    { id, driver, always, status: "pending", dispatch, attempt }
   ));
   const earlier = [...(run.earlier ?? []), run.steps];
   return advance({ ...run, steps, earlier, restartsLeft: run.restartsLeft - 1 }, now);

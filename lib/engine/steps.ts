@@ -14,6 +14,14 @@ export function withStep(run: Run, step: StepState): Run {
   return { ...run, steps: run.steps.map((other) => other.id === step.id ? step : other) };
 }
 
+/** When the run's time is over; undefined before it has begun, and once all that is left is what always runs. */
+export function runDeadline({ steps, startedAt, timeoutMs }: Run): number | undefined {
+  const isWorkLeft = steps.some(({ always, endedAt, status }) =>
+    !always && endedAt === undefined && status !== "skipped"
+  );
+  return isWorkLeft && startedAt !== undefined ? startedAt + timeoutMs : undefined;
+}
+
 /** How long the step may take from its first claim, milliseconds; undefined without limit. */
 export function stepLimit(run: Run, { id, always }: StepState): number | undefined {
   const { timeout } = run.pipeline.steps.find((step) => step.id === id) ?? {};

@@ -9,7 +9,7 @@ import type { RunEvent, StepEnded, StepStarted } from "./events.ts";
  */
 export class Story {
   #run: Run;
-  /** What the steps were in earlier rounds, then what they are now. */
+  /** What the steps came to in earlier rounds, then what they are now: it only grows at its end. */
   #slots: readonly StepState[];
   /** The first slot whose end has not been told, and whether its start has. */
   #at = 0;
@@ -115,6 +115,7 @@ function ended(run: Run, slot: StepState): StepEnded {
   };
 }
 
-function slotsOf(run: Run): StepState[] {
-  return [...(run.earlier ?? []).flat(), ...run.steps];
+/** What a lost round did not come to is not told. */
+function slotsOf({ earlier = [], steps }: Run): StepState[] {
+  return [...earlier.flat().filter(({ status }) => status !== "pending"), ...steps];
 }

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { InputError } from "../base/errors.ts";
-import { formatSize } from "../base/units.ts";
 import { isRunId } from "../wire/ids.ts";
 import { describeIssues } from "../wire/issues.ts";
 import { Pipeline, Resource, token } from "../wire/resource.ts";
@@ -64,7 +63,7 @@ export function checkSubmission(submission: Submission): void {
 function checkSize(what: string, value: unknown, most: number): void {
   const bytes = Buffer.byteLength(textOf(what, value));
   if (bytes <= most) return;
-  throw new InputError(`submission.${what}: has ${formatSize(bytes)}, expected ${formatSize(most)} at most`);
+  throw new InputError(`submission.${what}: has ${bytes} bytes as JSON, expected ${most} at most`);
 }
 
 function textOf(what: string, value: unknown): string {

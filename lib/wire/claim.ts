@@ -13,6 +13,11 @@ export const ClaimRequest = z.object({
   host: z.string(),
   /** On a renewal: the attempt that was granted. */
   attempt: z.int().min(1).optional(),
+  /**
+   * With `attempt`: this attempt ends without a result (its event goes back), so the next one may be granted at once. The
+   * answer says nothing. Who does not say so is succeeded after a silence.
+   */
+  letsGo: z.boolean().optional(),
 });
 export type ClaimRequest = z.infer<typeof ClaimRequest>;
 

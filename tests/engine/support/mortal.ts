@@ -1,0 +1,50 @@
+import type { Delivery, Transport } from "../../../lib/backend/transport.ts";
+import type { Store } from "../../../lib/backend/store.ts";
+
+/** Whether the process that uses something has been killed. */
+export interface Life {
+  isOver: boolean;
+}
+
+/** A transport as a process sees it that `kill -9` may end: from then on nothing it does comes through any more. */
+export function mortalTransport(transport: Transport, life: Life): Transport {
+  const guarded = guard(transport, life);
+  return {
+    ...guarded,
+    async *consume(spec, options) {
+      for await (const delivery of transport.consume(spec, options)) {
+        if (life.isOver) return;
+        const { ack, nak, term, working } = guard(delivery, life);
+        yield { ...facts(delivery), ack, nak, term, working };
+      }
+    },
+    listen: transport.listen,
+    serve: (subject, handler) =>
+      transport.serve(subject, (message) => life.isOver ? new Promise(() => {}) : handler(message)),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** A store as such a process sees it. */
+export function mortalStore(store: Store, life: Life): Store {
+  return { ...store, runs: guard(store.runs, life), secrets: guard(store.secrets, life) };
+}
+
+/** The thing with every method failing once life is over, also where the call had begun before. */
+function guard<T extends object>(thing: T, life: Life): T {
+  return new Proxy(thing, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      return async (...args: unknown[]) => {
+        if (life.isOver) throw new Error(`Dead, cannot call ${String(name)}`);
+        return await member.apply(target, args);
+      };
+    },
+    ownKeys: (target) => Reflect.ownKeys(target),
+  });
+}
+
+function facts({ subject, data, id, headers, deliveries }: Delivery) {
+  return { subject, data, id, headers, deliveries };
+}

@@ -1,0 +1,141 @@
+import type { Delivery, Transport } from "../../../lib/backend/transport.ts";
+import { Retryable } from "../../../lib/base/errors.ts";
+import { delay } from "../../../lib/base/signals.ts";
+import { ClaimReply } from "../../../lib/wire/claim.ts";
+import { HEADERS } from "../../../lib/wire/headers.ts";
+import { ids } from "../../../lib/wire/ids.ts";
+import { DriverMessage } from "../../../lib/wire/messages.ts";
+import type { DriverResult, Resource } from "../../../lib/wire/resource.ts";
+import { consumers, subjects } from "../../../lib/wire/subjects.ts";
+import { TYPE } from "./runs.ts";
+
+/** What a scripted driver sees of its step. */
+export interface Job {
+  readonly run: string;
+  readonly step: string;
+  readonly attempt: number;
+  readonly event: string;
+  readonly resource: Resource;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly remainingMs: number | undefined;
+  readonly delivery: Delivery;
+  /** Stores one line of the log. */
+  log(message: string): Promise<void>;
+  /** Asks for the claim again. */
+  renew(): Promise<ClaimReply>;
+}
+
+export interface ScriptOptions {
+  /** Default: the driver's name. */
+  readonly instance?: string;
+  /** Where its consumer listens beside the shared one. */
+  readonly host?: string;
+  readonly ackWaitMs?: number;
+}
+
+/**
+ * A driver that speaks the wire and does what `work` says: claims, works, stores its result, acks. Without a result
+ * (`undefined`) it dies in the middle: neither result nor ack. Started when the promise resolves.
+ */
+export async function scriptedDriver(
+  transport: Transport,
+  driver: string,
+  work: (job: Job) => Promise<DriverResult | undefined> | DriverResult | undefined,
+  { instance = driver, host, ackWaitMs = 30_000 }: ScriptOptions = {},
+): Promise<AsyncDisposable> {
+  const stopping = new AbortController();
+  const specs = [
+    { name: consumers.shared(driver), filters: [subjects.step(driver, TYPE)] },
+    ...(host === undefined
+      ? []
+      : [{ name: consumers.onHost(driver, host), filters: [subjects.stepOnHost(driver, host, TYPE)] }]),
+  ].map((spec) => ({ stream: "messages", ackWaitMs, ...spec }) as const);
+  for (const spec of specs) await tried(() => transport.ensureConsumer(spec));
+  const loops = specs.map(async (spec) => {
+    for await (const delivery of transport.consume(spec, { signal: stopping.signal })) await handle(delivery);
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await Promise.all(loops);
+    },
+  };
+
+  async function handle(delivery: Delivery): Promise<void> {
+    const message = DriverMessage.parse(JSON.parse(new TextDecoder().decode(delivery.data)));
+    const resource: Resource = JSON.parse(String(message.payload));
+    const run = message.run_id;
+    const step = delivery.headers[HEADERS.step] ?? "";
+    const request = {
+      step,
+      event: delivery.id ?? "",
+      delivery: delivery.deliveries,
+      instance,
+      host: host ?? "h",
+    };
+    const ask = (changes = {}) => tried(() => claim(run, { ...request, ...changes }));
+    const reply = await ask();
+    if (reply.answer === "wait") return await tried(() => delivery.nak(reply.retryMs));
+    if (reply.answer !== "go") return await tried(() => delivery.ack());
+    const { attempt, secrets = {}, remainingMs } = reply;
+    let line = 1;
+    const result = await work({
+      run,
+      step,
+      attempt,
+      event: message.event,
+      resource,
+      secrets,
+      remainingMs,
+      delivery,
+      renew: () => ask({ attempt }),
+      log: async (text) => {
+        const first = line++;
+        await tried(() =>
+          transport.publish(subjects.logs(run), logLine(run, driver, step, text), {
+            id: ids.logBatch(run, step, attempt, first),
+            headers: { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt), [HEADERS.lines]: "1" },
+          })
+        );
+      },
+    });
+    if (!result) return;
+    await tried(() =>
+      transport.publish(subjects.result, resultEvent(run, resource, driver, result), {
+        id: ids.result(run, step, attempt),
+        headers: { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt) },
+      })
+    );
+    await tried(() => delivery.ack());
+  }
+
+  async function claim(run: string, request: unknown): Promise<ClaimReply> {
+    const answer = await transport.request(subjects.claim(run), JSON.stringify(request), { timeoutMs: 500 });
+    return ClaimReply.parse(JSON.parse(new TextDecoder().decode(answer)));
+  }
+}
+
+export function resultEvent(run: string, resource: Resource, driver: string, result: DriverResult): string {
+  return JSON.stringify({
+    event: "driver.result",
+    run_id: run,
+    resource,
+    driverresult: { data: null, ...result, driver },
+  });
+}
+
+export function logLine(run: string, driver: string, step: string, message: string): string {
+  const timestamp = new Date().toISOString();
+  return `${JSON.stringify({ runid: run, driver, timestamp, message, step, stream: "stdout" })}\n`;
+}
+
+async function tried<T>(work: () => Promise<T>): Promise<T> {
+  for (let n = 0;; n++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Retryable) || n > 50) throw error;
+      await delay(5);
+    }
+  }
+}

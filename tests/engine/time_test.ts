@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { test } from "node:test";
+import { seal } from "../../lib/engine/seal.ts";
+import type { DriverResult } from "../../lib/wire/resource.ts";
+import type { Run } from "../../lib/wire/run.ts";
+import { consumers, subjects } from "../../lib/wire/subjects.ts";
+import { submission, TYPE } from "./support/runs.ts";
+import { type Job, resultEvent, scriptedDriver } from "./support/scripted-driver.ts";
+import { brief, endOf, eventsOf, openWorld, type World } from "./support/world.ts";
+
+const OK: DriverResult = { success: true, message: "fine" };
+const ACK_WAIT = 30_000;
+const CANCEL = { outcome: "cancelled", reason: "cancelled", message: "no" } as const;
+
+/** Resolves when the run's record is as wanted. */
+async function until(world: World, run: string, wanted: (run: Run) => boolean): Promise<Run> {
+  for (;;) {
+    const changed = Promise.withResolvers<void>();
+    await using _watch = await world.store.runs.watch(run, () => changed.resolve());
+    const found = await world.store.runs.get(run);
+    if (found && wanted(found.value)) return found.value;
+    await changed.promise;
+  }
+}
+
+/** A driver of upstream's kind: acks first, claims nothing. Answers with the events it got. */
+async function ackingFirst(world: World, driver: string, event: (data: string, id: string) => Promise<void>) {
+  const stopping = new AbortController();
+  const spec = {
+    stream: "messages",
+    name: consumers.shared(driver),
+    filters: [subjects.step(driver, TYPE)],
+    ackWaitMs: ACK_WAIT,
+  } as const;
+  await world.transport.ensureConsumer(spec);
+  const loop = (async () => {
+    for await (const delivery of world.transport.consume(spec, { signal: stopping.signal })) {
+      await delivery.ack();
+      await event(new TextDecoder().decode(delivery.data), delivery.id ?? "");
+    }
+  })();
+  world.use({
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await loop;
+    },
+  });
+}
+
+test("a run that takes too long is stopped, cleaned up and timed out", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const engine = await world.engine({ clock: () => now });
+  world.use(
+    await scriptedDriver(world.transport, "a", async (job) => {
+      assert.equal(job.remainingMs, 60_000);
+      const nudged = Promise.withResolvers<void>();
+      await using _ears = await world.transport.listen(subjects.nudge(job.run), () => nudged.resolve());
+      now = 60_000;
+      await nudged.promise;
+      assert.deepEqual(await job.renew(), { answer: "stop", reason: "timeout" });
+      return { success: false, message: "Stopped", data: { reason: "timeout" } };
+    }),
+  );
+  world.use(await scriptedDriver(world.transport, "b", () => OK));
+  const events = await eventsOf(engine, await engine.submit(submission("a b!", { timeoutMs: 60_000 })));
+  assert.deepEqual(events.map(brief), [
+    "run",
+    "a started",
+    "a failed",
+    "b started",
+    "b succeeded",
+    "end timed-out",
+  ]);
+  const end = events.at(-1);
+  assert.equal(end?.type === "end" && end.message, "The run took longer than 1m 00s");
+});
+
+test("a driver that is lost while it is told to stop does not keep the run from its end", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const engine = await world.engine({ clock: () => now });
+  const begun = Promise.withResolvers<Job>();
+  world.use(await scriptedDriver(world.transport, "a", (job) => (begun.resolve(job), undefined)));
+  world.use(await scriptedDriver(world.transport, "b", () => OK));
+  const run = await engine.submit(submission("a b!"));
+  const lost = await begun.promise;
+  await engine.stop(run, CANCEL);
+  now = ACK_WAIT;
+  assert.equal((await endOf(engine, run)).outcome, "cancelled");
+  assert.deepEqual(await lost.renew(), { answer: "stop", reason: "driver-lost" });
+});
+
+test("a step that nobody claimed and that is no longer in the stream is sent again", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const engine = await world.engine({ clock: () => now });
+  const ids: string[] = [];
+  await ackingFirst(world, "a", (data, id) => {
+    ids.push(id);
+    now += 10 * ACK_WAIT;
+    if (ids.length < 3) return Promise.resolve();
+    const { run_id: run, payload } = JSON.parse(data);
+    return world.transport.publish(subjects.result, resultEvent(run, JSON.parse(payload), "a", OK)).then(
+      () => {},
+    );
+  });
+  const run = await engine.submit(submission("a"));
+  assert.equal((await endOf(engine, run)).outcome, "succeeded");
+  assert.deepEqual(ids, [1, 2, 3].map((dispatch) => `${run}/a/${dispatch}`));
+});
+
+test("a step that waits in its queue is not sent again", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const engine = await world.engine({ clock: () => now });
+  const held = new Set<string>();
+  const asked = Promise.withResolvers<void>();
+  const { transport } = world;
+  const watching = {
+    ...transport,
+    holds: async (stream: "messages", id: string) => {
+      held.add(id);
+      if (held.size === 1) asked.resolve();
+      return await transport.holds(stream, id);
+    },
+  };
+  const other = await world.engine({
+    clock: () => now,
+    transport: watching as typeof transport,
+    adopt: true,
+  });
+  const run = await other.submit(submission("a"));
+  now = 100 * ACK_WAIT;
+  await asked.promise;
+  world.use(await scriptedDriver(transport, "a", () => OK));
+  await endOf(engine, run);
+  assert.equal((await world.store.runs.get(run))?.value.steps[0]?.dispatch, 1);
+});
+
+test("a driver that claims nothing but writes a log is seen at work, and its event is not sent again", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const engine = await world.engine({ clock: () => now });
+  const sent: string[] = [];
+  await ackingFirst(world, "a", async (data, id) => {
+    sent.push(id);
+    const { run_id: run, payload } = JSON.parse(data);
+    const line = { runid: run, driver: "a", pipeline: "", timestamp: "1767225600", message: "at it" };
+    await world.transport.publish(subjects.logs(run), JSON.stringify(line));
+    now = ACK_WAIT;
+    await until(world, run, ({ steps }) => steps[0]?.status === "running");
+    await world.transport.publish(subjects.result, resultEvent(run, JSON.parse(payload), "a", OK));
+  });
+  const run = await engine.submit(submission("a"));
+  const end = await endOf(engine, run);
+  assert.equal(end.outcome, "succeeded");
+  assert.deepEqual(sent, [`${run}/a/1`]);
+});
+
+test("another instance takes over from one that died, as the next attempt", async () => {
+  await using world = await openWorld();
+  const engine = await world.engine({ ackWaitMs: 300 });
+  const options = { ackWaitMs: 300 };
+  const begun = Promise.withResolvers<Job>();
+  const dying = await scriptedDriver(world.transport, "a", (job) => (begun.resolve(job), undefined), {
+    ...options,
+    instance: "first",
+  });
+  const run = await engine.submit(submission("a"));
+  const first = await begun.promise;
+  await dying[Symbol.asyncDispose]();
+  const attempts: number[] = [];
+  world.use(
+    await scriptedDriver(world.transport, "a", async ({ attempt }) => {
+      attempts.push(attempt);
+      assert.deepEqual(await first.renew(), { answer: "stop", reason: "driver-lost" });
+      const late = resultEvent(run, first.resource, "a", { success: false, message: "late" });
+      await world.transport.publish(subjects.result, late, {
+        id: "late",
+        headers: { "Conveyor-Step": "a", "Conveyor-Attempt": "1" },
+      });
+      return OK;
+    }, { ...options, instance: "second" }),
+  );
+  assert.equal((await endOf(engine, run)).outcome, "succeeded");
+  assert.deepEqual(attempts, [2]);
+});
+
+test("an attempt that was silent but is alive keeps its step when another one asks", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const engine = await world.engine({ ackWaitMs: 300, clock: () => now });
+  const asked = Promise.withResolvers<void>();
+  const { transport } = world;
+  let worked = 0;
+  world.use(
+    await scriptedDriver(transport, "a", async (job) => {
+      worked++;
+      await using _ears = await transport.listen(subjects.nudge(job.run), async () => {
+        assert.equal((await job.renew()).answer, "go");
+        asked.resolve();
+      });
+      // Neither the broker nor the engine hears of it for longer than the ack wait.
+      now = 100_000;
+      world.use(
+        await scriptedDriver(transport, "a", () => (worked++, OK), { ackWaitMs: 300, instance: "other" }),
+      );
+      await asked.promise;
+      return OK;
+    }, { ackWaitMs: 300, instance: "silent" }),
+  );
+  const run = await engine.submit(submission("a b!", { timeoutMs: 1_000_000 }));
+  world.use(await scriptedDriver(transport, "b", () => OK));
+  assert.equal((await endOf(engine, run)).outcome, "succeeded");
+  assert.equal(worked, 1);
+  assert.equal((await world.store.runs.get(run))?.value.steps[0]?.attempt, 1);
+});
+
+test("secrets that a crash left behind are forgotten", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const { store, sealKey } = world;
+  const engine = await world.engine({ clock: () => now });
+  const [orphan, open] = [randomUUID(), randomUUID()];
+  const ended = await engine.submit(submission("a"));
+  await engine.abandon(ended, "gone");
+  for (const run of [orphan, ended]) await store.secrets.put(run, seal({ TOKEN: "x" }, run, sealKey), 0);
+  await engine.submit(submission("a", { run: open, secrets: { TOKEN: "x" } }));
+  const left = async () => (await store.secrets.list()).map(({ key }) => key);
+  // Looked at every ack wait; one without a run may be a submission under way, so it is met twice.
+  while ((await left()).length > 1) {
+    now += ACK_WAIT;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.deepEqual(await left(), [open]);
+});
