@@ -48,6 +48,7 @@ export function logOf({ event, facts, grant, lease, mask }: GrantedStep, parts: 
     maxBytes: settings.maxLogBytes,
     clock,
     store: async ({ first, lines, data }) => {
+      lease.reportSignal.throwIfAborted();
       const id = ids.logBatch(run, scope, grant.attempt, first);
       const headers = {
         [HEADERS.step]: step,

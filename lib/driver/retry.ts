@@ -8,7 +8,7 @@ export function backOff(n: number, firstMs: number, mostMs = 15_000): number {
 
 /**
  * The outcome of `work`, tried again while it throws `Retryable`, until `signal` fires or `tries` are used up: then the last
- * failure is thrown, or `signal.reason` where there was none. A full disk is not waited for: it does not become empty by itself, and the run has to end while its
+ * failure is thrown. One try there is in any case. A full disk is not waited for: it does not become empty by itself, and the run has to end while its
  * report still fits.
  */
 export async function persist<T>(
@@ -16,7 +16,6 @@ export async function persist<T>(
   { signal, tries = Infinity }: { signal?: AbortSignal; tries?: number },
 ): Promise<T> {
   for (let n = 1;; n++) {
-    signal?.throwIfAborted();
     try {
       return await work();
     } catch (error) {

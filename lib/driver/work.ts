@@ -86,6 +86,10 @@ async function finished(
     await log.finish();
     return outcome;
   } catch (thrown) {
+    if (step.lease.signal.aborted && outcome.kind === "report") {
+      const message = `${outcome.result.message} (the end of its log could not be stored)`;
+      return { kind: "report", result: { ...outcome.result, message } };
+    }
     return outcomeOf(thrown, step, parts);
   }
 }

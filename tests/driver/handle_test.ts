@@ -1,12 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StepFailure } from "../../lib/base/errors.ts";
+import type { Transport } from "../../lib/backend/transport.ts";
+import { Retryable, StepFailure } from "../../lib/base/errors.ts";
 import type { FaultPoint } from "../../lib/base/faults.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { ids } from "../../lib/wire/ids.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
-import { dockerAway, openStage, SETTINGS, succeed, TYPE, until, within, workUntilStopped } from "./stage.ts";
+import {
+  bound,
+  dockerAway,
+  openStage,
+  SETTINGS,
+  succeed,
+  TYPE,
+  until,
+  within,
+  workUntilStopped,
+} from "./stage.ts";
 
 test("a driver's result reaches the engine with the resource unchanged, the step and the attempt", async () => {
   await using stage = await openStage();
@@ -495,4 +506,85 @@ test("the boundaries of an event are passed in their order, each with the step's
     ["pulled", "decoded", "claimed", "command-ended", "reconciled", "logged", "result-published", "acked"]
       .map((point) => [point, "build"]),
   );
+});
+
+/** The transport with a publish that fails for these subjects until the test mends it. */
+function broken(transport: Transport, subject: string, reason: string) {
+  const state = { isBroken: true, tries: 0 };
+  const publish: Transport["publish"] = (to, ...rest) => {
+    if (!to.startsWith(subject) || !state.isBroken) return transport.publish(to, ...rest);
+    state.tries++;
+    return Promise.reject(new Retryable("The store does not answer", { reason }));
+  };
+  return { transport: { ...bound(transport), publish }, state };
+}
+
+test("a result that cannot be sent is tried again while its event is kept, and the work is not done again", async () => {
+  let outage: ReturnType<typeof broken> | undefined;
+  await using stage = await openStage({
+    through: (transport) => (outage = broken(transport, subjects.result, "transport-unreachable")).transport,
+  });
+  let runs = 0;
+  stage.start(() => Promise.resolve(succeed(String(++runs))), { ackWaitMs: 150 });
+  await stage.send();
+  await until(() => (outage?.state.tries ?? 0) >= 4, "some tries");
+  assert.equal(stage.left(), 0);
+  if (outage) outage.state.isBroken = false;
+  assert.equal((await stage.result()).result.message, "1");
+  assert.equal(runs, 1);
+});
+
+test("a log that cannot be stored makes the step wait, and is whole in the end", async () => {
+  let outage: ReturnType<typeof broken> | undefined;
+  await using stage = await openStage({
+    through: (transport) => (outage = broken(transport, "logs.", "transport-unreachable")).transport,
+  });
+  const lines = Array.from({ length: 30_000 }, (_, i) => `line ${i} ${"x".repeat(80)}`);
+  let isWritten = false;
+  stage.start(async ({ log }) => {
+    await log.write("stdout", new TextEncoder().encode(lines.join("\n")));
+    isWritten = true;
+    return succeed();
+  });
+  const run = await stage.send();
+  await until(() => (outage?.state.tries ?? 0) >= 3, "some tries");
+  assert.deepEqual([isWritten, stage.left()], [false, 0]);
+  if (outage) outage.state.isBroken = false;
+  assert.equal((await stage.result()).result.success, true);
+  assert.deepEqual(await stage.messages(run), lines);
+});
+
+test("a full disk fails the step at once, and names itself", async () => {
+  await using stage = await openStage({
+    through: (transport) => broken(transport, "logs.", "disk-full").transport,
+  });
+  let runs = 0;
+  stage.start(async ({ log }) => {
+    runs++;
+    const block = new TextEncoder().encode("x".repeat(99) + "\n");
+    for (;;) await log.write("stdout", block);
+  });
+  await stage.send();
+  const { result } = await stage.result();
+  assert.deepEqual([runs, result.success, result.data.reason, result.message], [
+    1,
+    false,
+    "disk-full",
+    "The store does not answer",
+  ]);
+});
+
+test("a step that was told to stop does not wait for ever for a log that cannot be stored", async () => {
+  await using stage = await openStage({
+    engine: () => ({ answer: "go", attempt: 1, remainingMs: 20 }),
+    through: (transport) => broken(transport, "logs.", "transport-unreachable").transport,
+  });
+  stage.start(async (context) => {
+    await context.log.line("never stored");
+    return await workUntilStopped(context);
+  }, { reportMs: 50 });
+  await stage.send();
+  const { result } = await stage.result();
+  assert.equal(result.message, "Stopped: timeout (the end of its log could not be stored)");
+  assert.equal(result.data.reason, "timeout");
 });

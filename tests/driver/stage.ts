@@ -54,7 +54,7 @@ export interface Stage extends AsyncDisposable {
   /** The claims that were asked so far. */
   readonly claims: readonly ClaimRequest[];
   start(reconcile: Driver["reconcile"] | Driver, options?: Partial<InstanceOptions>): Instance;
-  /** Publishes an event; answers the run's id. */
+  /** Publishes an event once all instances are ready; answers the run's id. */
   send(event?: EventOptions): Promise<string>;
   /** The next result; fails the test where none comes. */
   result(): Promise<Sent>;
@@ -146,7 +146,10 @@ export async function openStage(
       instances.push(instance);
       return instance;
     },
-    send: (event = {}) => send(transport, event),
+    async send(event = {}) {
+      await Promise.allSettled(instances.map((instance) => instance.ready));
+      return await send(transport, event);
+    },
     result: inbox.next,
     left: inbox.left,
     log: (run) => store.logs.tail(run, 100_000),
@@ -254,3 +257,43 @@ export async function workUntilStopped({ signal }: Context): Promise<never> {
 }
 
 export const dockerAway = () => new Retryable("Cannot reach Docker", { reason: "docker-unreachable" });
+
+/** The transport, with some of its deliveries changed. */
+export function changed(transport: Transport, change: (delivery: Delivery) => Partial<Delivery>): Transport {
+  return {
+    ...bound(transport),
+    async *consume(spec, options) {
+      for await (const delivery of transport.consume(spec, options)) {
+        const { subject, data, id, headers, deliveries } = delivery;
+        yield {
+          subject,
+          data,
+          id,
+          headers,
+          deliveries,
+          ack: () => delivery.ack(),
+          nak: (ms) => delivery.nak(ms),
+          term: (why) => delivery.term(why),
+          working: () => delivery.working(),
+          ...change(delivery),
+        };
+      }
+    },
+  };
+}
+
+/** The transport as an object whose calls can be replaced one by one. */
+export function bound(transport: Transport): Transport {
+  return {
+    publish: (...given) => transport.publish(...given),
+    broadcast: (...given) => transport.broadcast(...given),
+    listen: (...given) => transport.listen(...given),
+    request: (...given) => transport.request(...given),
+    serve: (...given) => transport.serve(...given),
+    ensureConsumer: (...given) => transport.ensureConsumer(...given),
+    consume: (...given) => transport.consume(...given),
+    holds: (...given) => transport.holds(...given),
+    putBlob: (...given) => transport.putBlob(...given),
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}

@@ -109,13 +109,13 @@ class BatchedStepLog implements OpenStepLog {
     }
   }
 
-  async #wait(stream: LogStream, writing: Promise<void>): Promise<void> {
-    this.#busy[stream] = writing;
-    try {
-      await writing;
-    } finally {
-      if (this.#busy[stream] === writing) delete this.#busy[stream];
-    }
+  #wait(stream: LogStream, writing: Promise<void>): Promise<void> {
+    const waiting = writing.finally(() => {
+      if (this.#busy[stream] === waiting) delete this.#busy[stream];
+    });
+    // Whoever did not wait for it hears of it at the log's end; it must not end the process.
+    waiting.catch(() => {});
+    return this.#busy[stream] = waiting;
   }
 
   #take(stream: LogStream, bytes: Uint8Array, start: number, end: number, goesOn: boolean): void {

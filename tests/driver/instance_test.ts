@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InputError } from "../../lib/base/errors.ts";
+import type { Context } from "../../lib/driver/driver.ts";
+import { HEADERS } from "../../lib/wire/headers.ts";
+import type { DriverResult } from "../../lib/wire/resource.ts";
+import { subjects } from "../../lib/wire/subjects.ts";
+import {
+  changed,
+  openStage,
+  SETTINGS,
+  type Stage,
+  succeed,
+  TYPE,
+  until,
+  within,
+  workUntilStopped,
+} from "./stage.ts";
+
+/** A driver whose steps wait until the test lets them go on. */
+function gated() {
+  const inside: Context[] = [];
+  const gates = new Map<string, () => void>();
+  let most = 0;
+  const reconcile = async (context: Context): Promise<DriverResult> => {
+    inside.push(context);
+    most = Math.max(most, inside.length);
+    await new Promise<void>((resolve) => {
+      gates.set(context.step, resolve);
+      context.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    inside.splice(inside.indexOf(context), 1);
+    context.signal.throwIfAborted();
+    return succeed(context.step);
+  };
+  const letGo = async (step: string) => {
+    await until(() => gates.has(step), `step ${step} has begun`);
+    gates.get(step)?.();
+    gates.delete(step);
+  };
+  return { reconcile, inside, letGo, most: () => most };
+}
+
+const here = subjects.stepOnHost("builder", "here", TYPE);
+const isHeld = (stage: Stage, run: string, step: string) =>
+  stage.transport.holds("messages", `${run}/${step}/1`);
+
+test("startInstance refuses names that could not stand in a subject", async () => {
+  await using stage = await openStage();
+  const reconcile = () => Promise.resolve(succeed());
+  assert.throws(() => stage.start({ name: "a.b", resources: [TYPE], reconcile }), InputError);
+  assert.throws(() => stage.start(reconcile, { resources: ["x y"] }), InputError);
+});
+
+test("an instance has the events that were published once it was ready, and those before it was stopped and after", async () => {
+  await using stage = await openStage();
+  const first = stage.start(() => Promise.resolve(succeed()));
+  await first.ready;
+  await first.drain(1000);
+  await stage.send({ step: "meanwhile" });
+  stage.start(() => Promise.resolve(succeed()));
+  assert.equal((await stage.result()).headers[HEADERS.step], "meanwhile");
+});
+
+test("an instance takes events of every resource type that it is told to handle, with or without a pipeline", async () => {
+  await using stage = await openStage();
+  const instance = stage.start(({ resource }) => Promise.resolve(succeed(resource.resource)), {
+    resources: ["t1", "t2"],
+  });
+  await instance.ready;
+  for (
+    const [i, subject] of [
+      subjects.step("builder", "t1"),
+      subjects.resource("t2"),
+      subjects.stepOnHost("builder", "here", "t2"),
+    ].entries()
+  ) {
+    const type = subject.endsWith("t1") ? "t1" : "t2";
+    await stage.send({ subject, id: `e-${i}`, payload: { id: "1", name: "n", resource: type, spec: {} } });
+    assert.equal((await stage.result()).result.message, type);
+  }
+});
+
+test("an instance never has more in hand than it has hands, whichever consumer it comes from", async () => {
+  await using stage = await openStage();
+  const driver = gated();
+  const instance = stage.start(driver.reconcile, { concurrency: 2 });
+  await instance.ready;
+  const steps = Array.from({ length: 8 }, (_, i) => `s${i}`);
+  for (const [i, step] of steps.entries()) await stage.send({ step, ...i % 2 === 0 && { subject: here } });
+  const seen: string[] = [];
+  while (seen.length < steps.length) {
+    await until(() => driver.inside.length > 0, "a step has begun");
+    const step = driver.inside[0]?.step ?? "";
+    await driver.letGo(step);
+    seen.push((await stage.result()).result.message);
+  }
+  assert.deepEqual(seen.toSorted(), steps);
+  assert.equal(driver.most(), 2);
+});
+
+test("an event that no hand is free for goes to another instance at once", async () => {
+  await using stage = await openStage();
+  const [busy, idle] = [gated(), gated()];
+  const instance = stage.start(busy.reconcile, { ackWaitMs: 60_000 });
+  await instance.ready;
+  await stage.send({ step: "long" });
+  await until(() => busy.inside.length === 1, "the first is busy");
+  stage.start(idle.reconcile, { ackWaitMs: 60_000 });
+  await stage.send({ step: "short" });
+  await idle.letGo("short");
+  assert.equal((await stage.result()).result.message, "short");
+  await busy.letGo("long");
+  assert.equal((await stage.result()).result.message, "long");
+});
+
+test("an instance that only serves its host leaves the others' events alone", async () => {
+  await using stage = await openStage();
+  const shared = stage.start(() => Promise.resolve(succeed("shared")));
+  const own = stage.start(() => Promise.resolve(succeed("own")), {
+    shared: false,
+    settings: { ...SETTINGS, host: "there" },
+  });
+  await Promise.all([shared.ready, own.ready]);
+  await stage.send({ step: "a" });
+  assert.equal((await stage.result()).result.message, "shared");
+  await stage.send({ step: "b", subject: subjects.stepOnHost("builder", "there", TYPE) });
+  assert.equal((await stage.result()).result.message, "own");
+});
+
+test("an instance takes a common event only when its driver admits one, and asks again after a failure", async () => {
+  await using stage = await openStage();
+  const asked: number[] = [];
+  const room = Promise.withResolvers<void>();
+  const instance = stage.start({
+    name: "builder",
+    resources: [TYPE],
+    reconcile: ({ step }) => Promise.resolve(succeed(step)),
+    admit: async ({ inHand }) => {
+      asked.push(inHand);
+      if (asked.length === 1) throw new Error("Docker is away");
+      await room.promise;
+    },
+  });
+  await instance.ready;
+  const run = await stage.send({ step: "common" });
+  await stage.send({ step: "own", subject: here });
+  assert.equal((await stage.result()).result.message, "own");
+  await until(() => asked.length === 2, "admit is asked again");
+  assert.equal(await isHeld(stage, run, "common"), true);
+  room.resolve();
+  assert.equal((await stage.result()).result.message, "common");
+  assert.deepEqual(asked.slice(0, 2), [0, 0]);
+});
+
+test("drain takes nothing more and waits for what is in hand", async () => {
+  await using stage = await openStage();
+  const driver = gated();
+  const instance = stage.start(driver.reconcile);
+  await stage.send({ step: "a" });
+  await until(() => driver.inside.length === 1, "the step has begun");
+  const run = await stage.send({ step: "b" });
+  const drained = instance.drain(60_000);
+  assert.equal(instance.inHand, 1);
+  await driver.letGo("a");
+  await within(drained, "the drain");
+  assert.equal((await stage.result()).result.message, "a");
+  assert.deepEqual([instance.inHand, await isHeld(stage, run, "b"), stage.left()], [0, true, 0]);
+});
+
+test("drain stops what takes too long, and another instance gets it", async () => {
+  await using stage = await openStage();
+  const stopped = Promise.withResolvers<string>();
+  const instance = stage.start((context) =>
+    workUntilStopped(context).catch((error) => {
+      stopped.resolve(error.reason);
+      throw error;
+    })
+  );
+  await stage.send();
+  await until(() => instance.inHand === 1, "the step has begun");
+  const drained = instance.drain(60_000);
+  await instance.drain(0);
+  await within(drained, "the first drain");
+  assert.equal(await stopped.promise, "shutdown");
+  assert.equal(stage.left(), 0);
+  stage.start(({ attempt }) => Promise.resolve(succeed(`attempt ${attempt}`)));
+  assert.equal((await stage.result()).result.message, "attempt 2");
+});
+
+test("drain leaves a driver behind that does not heed its signal", async () => {
+  await using stage = await openStage();
+  const instance = stage.start(() => new Promise(() => {}), { cleanupMs: 20 });
+  const run = await stage.send();
+  await until(() => instance.inHand === 1, "the step has begun");
+  await within(instance.drain(0), "the drain");
+  assert.equal(stage.left(), 0);
+  assert.equal(await isHeld(stage, run, "build"), true);
+});
+
+test("an instance that was disposed of once may be again", async () => {
+  await using stage = await openStage();
+  const instance = stage.start(() => Promise.resolve(succeed()));
+  await instance[Symbol.asyncDispose]();
+  await instance[Symbol.asyncDispose]();
+  await instance.drain(10);
+});
+
+test("a defect of ours neither ends the process nor makes an event come for ever", async () => {
+  let delivered = 0;
+  await using stage = await openStage({
+    through: (transport) =>
+      changed(transport, (delivery) => {
+        if (delivery.id?.includes("/bad/") !== true) return {};
+        delivered++;
+        // Nothing that a transport does; but whatever it is must not take the driver with it.
+        return { headers: undefined as never };
+      }),
+  });
+  await stage.start(() => Promise.resolve(succeed())).ready;
+  const run = await stage.send({ step: "bad" });
+  await until(async () => !await isHeld(stage, run, "bad"), "the event has ended");
+  assert.equal(delivered, 10);
+  await stage.send({ step: "good" });
+  assert.equal((await stage.result()).headers[HEADERS.step], "good");
+});
+
+test("an event without claims whose ack was lost is not worked on twice", async () => {
+  let acks = 0;
+  await using stage = await openStage({
+    through: (transport) =>
+      changed(transport, (delivery) => ({
+        ack: () => ++acks === 1 ? Promise.resolve() : delivery.ack(),
+      })),
+  });
+  let runs = 0;
+  const instance = stage.start(() => Promise.resolve(succeed(String(++runs))), { ackWaitMs: 200 });
+  const run = await stage.send({ claims: false });
+  await stage.result();
+  await until(async () => !await isHeld(stage, run, "build"), "the event is acked");
+  await instance.drain(1000);
+  assert.deepEqual([runs, stage.left(), acks], [1, 0, 2]);
+});
