@@ -76,11 +76,15 @@ export function brokerUrls(value: string): string[] {
     const full = text.includes("://") ? text : `nats://${text}`;
     const url = URL.canParse(full) ? new URL(full) : undefined;
     if (!url || url.hostname === "" || !["nats:", "tls:"].includes(url.protocol)) {
-      throw new InputError(`Invalid URL "${text}": expected one like nats://127.0.0.1:4222`);
+      throw new InputError(
+        `Invalid URL "${withoutCredentials(text)}": expected one like nats://127.0.0.1:4222`,
+      );
     }
     if (url.username !== "" || url.password !== "") {
       throw new InputError(
-        `Invalid URL "${url.protocol}//…@${url.host}": expected none with credentials in it; give them as --nats-creds, or --nats-user and --nats-password-file`,
+        `Invalid URL "${
+          withoutCredentials(text)
+        }": expected none with credentials in it; give them as --nats-creds, or --nats-user and --nats-password-file`,
       );
     }
     return full;
@@ -93,8 +97,8 @@ export function httpUrl(value: string): string {
   if (!url || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.password !== "") {
     throw new InputError(
       `Invalid URL "${
-        url?.password ? url.origin : value
-      }": expected one like http://127.0.0.1:8080, without credentials`,
+        withoutCredentials(value)
+      }": expected one like http://127.0.0.1:8080, without credentials in it`,
     );
   }
   return value.replace(/\/+$/, "");
@@ -105,6 +109,9 @@ export function subjectToken(value: string): string {
   if (/^[A-Za-z0-9_-]{1,128}$/.test(value)) return value;
   throw new InputError(`Invalid name "${value}": expected letters, digits, - and _ only`);
 }
+
+/** A URL for a message: whatever stands before an "@" may be a secret. */
+const withoutCredentials = (text: string): string => text.replace(/^([^/]*\/\/)?[^/]*@/, "$1…@");
 
 function listed(words: readonly string[]): string {
   const last = words.at(-1) ?? "";

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { root, runtime, startProgram, temporaryFolder } from "./start-program.ts";
+
+const PROGRAMS = ["flutter-ci", "container-start", "git-cloner", "builder", "container-stop"];
+
+/** A folder in which everything that a runtime may read would leave a mark, or break the start. */
+async function hostileFolder(folder: string): Promise<string> {
+  const mark = join(folder, "MARK");
+  const evil = `require("node:fs").writeFileSync(${JSON.stringify(mark)}, "read");`;
+  await mkdir(join(folder, "node_modules/.bin"), { recursive: true });
+  await mkdir(join(folder, "node_modules/commander"), { recursive: true });
+  const files: Record<string, string> = {
+    "bunfig.toml": 'preload = ["./evil.cjs"]',
+    ".env": "CONVEYOR_LOG_LEVEL=nonsense\nCONVEYOR_RUNTIME=nonsense\n",
+    "deno.json": '{ "imports": { "commander": "./evil.cjs" }, "unstable": [ broken',
+    "package.json": '{ "name": broken',
+    "tsconfig.json": '{ "compilerOptions": broken',
+    ".npmrc": "registry=http://127.0.0.1:1/",
+    "evil.cjs": evil,
+    "node_modules/commander/package.json": '{ "main": "../../evil.cjs" }',
+    "node_modules/.bin/docker": `#!/bin/sh\ntouch ${mark}\n`,
+    "bun": `#!/bin/sh\ntouch ${mark}\n`,
+    "deno": `#!/bin/sh\ntouch ${mark}\n`,
+    "readlink": `#!/bin/sh\ntouch ${mark}\n`,
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  for (const name of ["bun", "deno", "readlink", "node_modules/.bin/docker"]) {
+    await chmod(join(folder, name), 0o755);
+  }
+  return mark;
+}
+
+const env = { CONVEYOR_RUNTIME: runtime };
+
+test("bin reads nothing of the folder it is started in", async () => {
+  await using folder = await temporaryFolder();
+  const mark = await hostileFolder(folder.path);
+  const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  for (const program of PROGRAMS) {
+    const ended = await startProgram(join(root, "bin", program), ["--version"], { cwd: folder.path, env })
+      .ended;
+    assert.deepEqual(ended, { code: 0, stdout: `${version}\n`, stderr: "" }, program);
+  }
+  const help = await startProgram(join(root, "bin/flutter-ci"), ["help", "run"], { cwd: folder.path, env })
+    .ended;
+  assert.equal(help.code, 0);
+  assert.equal(help.stderr, "");
+  assert.equal(existsSync(mark), false);
+});
+
+test("bin does its work in the folder it is called from", async () => {
+  await using folder = await temporaryFolder();
+  const here = await startProgram(join(root, "bin/flutter-ci"), ["run"], { cwd: folder.path, env }).ended;
+  assert.equal(here.code, 2);
+  assert.match(here.stderr, new RegExp(`${folder.path}.*is not in a git repository`));
+});
+
+test("bin finds its folder through symbolic links, one after the other", async () => {
+  await using folder = await temporaryFolder();
+  await mkdir(join(folder.path, "links"));
+  await symlink(join(root, "bin/container-stop"), join(folder.path, "absolute"));
+  await symlink("../absolute", join(folder.path, "links/relative"));
+  const ended = await startProgram(join(folder.path, "links/relative"), ["--help"], { env }).ended;
+  assert.equal(ended.code, 0);
+  assert.match(ended.stdout, /^Start the Container Stop Driver/);
+});
+
+test("bin takes a runtime from absolute folders of PATH only", async () => {
+  await using folder = await temporaryFolder();
+  const mark = await hostileFolder(folder.path);
+  await bareCheckout(folder.path);
+  const program = join(folder.path, "bin/flutter-ci");
+  const none = await startProgram(program, ["--version"], { cwd: folder.path, env: { PATH: ":.:bin/.." } })
+    .ended;
+  assert.equal(none.code, 3);
+  assert.match(none.stderr, /^error: Cannot start flutter-ci: expected Bun .* or Deno .* on PATH/);
+  assert.equal(existsSync(mark), false);
+});
+
+test("bin prefers Bun, and takes Deno where there is no Bun", async () => {
+  await using folder = await temporaryFolder();
+  await bareCheckout(folder.path);
+  const program = join(folder.path, "bin/flutter-ci");
+  for (const name of ["bun", "deno"]) {
+    await mkdir(join(folder.path, name));
+    await writeFile(join(folder.path, name, name), `#!/bin/sh\necho "${name} $*"\n`, { mode: 0o755 });
+  }
+  const both = { PATH: `${join(folder.path, "deno")}:${join(folder.path, "bun")}` };
+  const preferred = await startProgram(program, ["run", "a b"], { env: both }).ended;
+  assert.match(
+    preferred.stdout,
+    /^bun --config=\/dev\/null --no-env-file --no-install .*\/drivers\/flutter-ci\.ts run a b\n$/,
+  );
+  const other = await startProgram(program, ["-v"], { env: { PATH: join(folder.path, "deno") } }).ended;
+  assert.match(other.stdout, /^deno run -A --no-check --config .*\/deno\.json --no-lock --cached-only /);
+  const asked = await startProgram(program, ["-v"], { env: { ...both, CONVEYOR_RUNTIME: "deno" } }).ended;
+  assert.match(asked.stdout, /^deno run/);
+});
+
+test("bin refuses a runtime that it does not know", async () => {
+  const ended = await startProgram(join(root, "bin/flutter-ci"), ["-v"], {
+    env: { CONVEYOR_RUNTIME: "node" },
+  }).ended;
+  assert.equal(ended.code, 2);
+  assert.equal(ended.stderr, 'error: Invalid CONVEYOR_RUNTIME "node": expected bun or deno\n');
+});
+
+/** The wrappers alone, where no tools have been put beside them. */
+async function bareCheckout(folder: string): Promise<void> {
+  await mkdir(join(folder, "bin"));
+  for (const name of ["flutter-ci", "start.sh"]) {
+    await copyFile(join(root, "bin", name), join(folder, "bin", name));
+  }
+  await chmod(join(folder, "bin/flutter-ci"), 0o755);
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { flutterCi, root, runtime, temporaryFolder } from "./start-program.ts";
+
+/** What is suggested for the last word, and whether files may stand there as well. */
+async function suggested(...words: string[]): Promise<{ values: string[]; files: boolean }> {
+  const { code, stdout, stderr } = await flutterCi(["complete", "--", ...words]);
+  assert.equal(code, 0, stderr);
+  const lines = stdout.trimEnd().split("\n");
+  return { files: lines.pop() === ":0", values: lines.map((line) => line.split("\t")[0] ?? "") };
+}
+
+test("completion suggests commands, each with what it is for", async () => {
+  assert.deepEqual((await suggested("co")).values, ["container-start", "container-stop", "completion"]);
+  const { stdout } = await flutterCi(["complete", "--", "ru"]);
+  assert.equal(stdout, "run\tBuild a repository on this machine, once\n:4\n");
+});
+
+test("completion suggests flags, the words that a flag takes, and shells", async () => {
+  assert.deepEqual(await suggested("run", "--su"), { values: ["--submodules"], files: false });
+  assert.deepEqual(await suggested("run", "--pull", ""), {
+    values: ["missing", "always", "never"],
+    files: false,
+  });
+  assert.deepEqual((await suggested("builder", "--nats-")).values, [
+    "--nats-creds",
+    "--nats-user",
+    "--nats-password-file",
+  ]);
+  assert.deepEqual((await suggested("completion", "")).values, ["bash", "zsh", "fish"]);
+});
+
+test("completion leaves it to the shell where files may stand", async () => {
+  assert.deepEqual(await suggested("run", ""), { values: [], files: true });
+  assert.deepEqual(await suggested("run", "-f", ""), { values: [], files: true });
+  assert.deepEqual(await suggested("run", "--output", "a"), { values: [], files: true });
+  assert.deepEqual(await suggested("run", "--", "make", ""), { values: [], files: true });
+  assert.deepEqual(await suggested("run", "--ref", ""), { values: [], files: false });
+});
+
+test("completion does not suggest what is not for people", async () => {
+  const { values } = await suggested("");
+  assert.equal(values.includes("complete"), false);
+  assert.deepEqual(values.includes("run"), true);
+});
+
+test("completion bash makes bash complete our words", async () => {
+  await using folder = await temporaryFolder();
+  const { stdout: script } = await flutterCi(["completion", "bash"]);
+  const file = join(folder.path, "script");
+  await writeFile(
+    file,
+    `${script}
+COMP_WORDS=(flutter-ci run --submo); COMP_CWORD=2; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(flutter-ci com); COMP_CWORD=1; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
+complete -p flutter-ci
+`,
+  );
+  const { stdout } = await promisify(execFile)("bash", ["--norc", file], {
+    env: { PATH: `${join(root, "bin")}:${process.env.PATH}`, CONVEYOR_RUNTIME: runtime },
+  });
+  assert.equal(stdout, "--submodules\ncompletion\ncomplete -o default -F __flutter_ci_complete flutter-ci\n");
+});
+
+test("completion has a script for zsh and for fish", async () => {
+  const zsh = await flutterCi(["completion", "zsh"]);
+  assert.match(zsh.stdout, /^#compdef flutter-ci\n/);
+  const fish = await flutterCi(["completion", "fish"]);
+  assert.match(fish.stdout, /complete -c flutter-ci/);
+});

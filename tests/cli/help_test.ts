@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { flutterCi, root, runtime, startProgram } from "./start-program.ts";
+
+const COMMANDS = ["run", "builder", "container-start", "container-stop", "git-cloner", "completion", "help"];
+
+test("flutter-ci says what it is and which commands there are, by what they are for", async () => {
+  const { code, stdout, stderr } = await flutterCi(["--help"]);
+  assert.equal(code, 0);
+  assert.equal(stderr, "");
+  const lines = stdout.split("\n");
+  assert.equal(lines[0], "Flutter CI is a continuous integration tool for Flutter applications.");
+  assert.ok(stdout.includes("Usage:  flutter-ci [flags]\n        flutter-ci [command]\n"));
+  const listed = lines.filter((line) => /^ {2}[a-z]/.test(line)).map((line) => line.trim().split(" ")[0]);
+  assert.deepEqual(listed, COMMANDS);
+  const titles = lines.filter((line) => ["Build", "Drivers", "Maintain"].includes(line));
+  assert.deepEqual(titles, ["Build", "Drivers", "Maintain"]);
+  assert.match(stdout, /-h, --help.*\n/);
+  assert.match(stdout, /-t, --toggle .*does nothing/);
+  assert.match(stdout, /-v, --version/);
+});
+
+test("flutter-ci without a command, -h, -t, help and help for nothing all say the same", async () => {
+  const { stdout } = await flutterCi(["--help"]);
+  for (const words of [[], ["-h"], ["-t"], ["--toggle"], ["help"]]) {
+    const ended = await flutterCi(words);
+    assert.equal(ended.code, 0, words.join(" "));
+    assert.equal(ended.stdout, stdout, words.join(" "));
+  }
+});
+
+test("flutter-ci prints the version of package.json, -t or not", async () => {
+  const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  for (const words of [["-v"], ["--version"], ["-t", "-v"]]) {
+    assert.deepEqual(await flutterCi(words), { code: 0, stdout: `${version}\n`, stderr: "" });
+  }
+});
+
+test("every command has examples in its help, which help NAME prints too", async () => {
+  for (const name of COMMANDS) {
+    const { code, stdout, stderr } = await flutterCi([name, "--help"]);
+    assert.equal(code, 0, name);
+    assert.equal(stderr, "", name);
+    assert.match(stdout, new RegExp(`\\nExamples:\\n  # .+\\n  \\$ .*flutter-ci ${name}`), name);
+    assert.equal((await flutterCi(["help", name])).stdout, stdout, name);
+  }
+});
+
+test("a standalone driver's help is that of the subcommand", async () => {
+  const env = { CONVEYOR_RUNTIME: runtime };
+  const own = await startProgram(join(root, "bin/builder"), ["--help"], { env }).ended;
+  const { stdout } = await flutterCi(["builder", "--help"]);
+  const withoutVersion = own.stdout.replace(/^ {2}-v, --version.*\n/m, "");
+  assert.equal(withoutVersion, stdout.replaceAll("flutter-ci builder", "builder"));
+});
+
+test("every flag of run that is promised is in its help", async () => {
+  const { stdout } = await flutterCi(["run", "--help"]);
+  const promised = [
+    "-f, --file",
+    "--ref",
+    "--depth",
+    "--submodules",
+    "--image",
+    "--pull",
+    "-c, --command",
+    "--workdir",
+    "-e, --env",
+    "--secret",
+    "-a, --artifact",
+    "-o, --output",
+    "--timeout",
+    "--grace",
+    "--cpus",
+    "--memory",
+    "--pids",
+    "--network",
+    "--user",
+    "--max-log",
+    "--max-artifacts",
+    "--git-token",
+    "--docker",
+    "--keep",
+    "--data",
+    "--json",
+    "-q, --quiet",
+    "--log-level",
+    "--log-format",
+  ];
+  const listed = [...stdout.matchAll(/^ {2}((?:-\w, )?--[a-z-]+)/gm)].map(([, name]) => name);
+  assert.deepEqual(listed.toSorted(), ["-h, --help", ...promised].toSorted());
+});
+
+test("a mistyped command or flag is refused with the nearest name", async () => {
+  const cases = [
+    [["rnu"], /unknown command 'rnu'\n\(Did you mean run\?\)/],
+    [["help", "bilder"], /unknown command 'bilder'\n\(Did you mean builder\?\)/],
+    [["run", "--tiemout", "3s"], /unknown option '--tiemout'\n\(Did you mean --timeout\?\)/],
+    [["container-start", "--nast", "x"], /unknown option '--nast'\n\(Did you mean --nats\?\)/],
+    [["--versoin"], /unknown option '--versoin'\n\(Did you mean --version\?\)/],
+    [["completion", "tcsh"], /'tcsh' is invalid.*bash, zsh, fish/],
+    [["run", "--image"], /option '--image <image>' argument missing/],
+  ] as const;
+  for (const [words, expected] of cases) {
+    const { code, stdout, stderr } = await flutterCi(words);
+    assert.equal(code, 2, words.join(" "));
+    assert.equal(stdout, "", words.join(" "));
+    assert.match(stderr, expected, words.join(" "));
+    assert.match(stderr, /See "flutter-ci.* --help"\n$/, words.join(" "));
+  }
+});
+
+test("help has no colours where nobody asked for them", async () => {
+  const { stdout } = await flutterCi(["--help"]);
+  assert.equal(stdout.includes("\x1b"), false);
+});

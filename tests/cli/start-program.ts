@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** This project's folder. */
+export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+
+/** The runtime that this test runs on. */
+export const runtime = "bun" in process.versions ? "bun" : "deno";
+
+export interface Ended {
+  /** A number, or the name of the signal that ended it. */
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Started {
+  readonly pid: number;
+  readonly ended: Promise<Ended>;
+  /** Resolves when its stdout and stderr together contain the text; rejects when it ends before that. */
+  said(text: string): Promise<void>;
+  kill(signal: NodeJS.Signals): void;
+  /** Closes our end of its stdout. */
+  closeStdout(): void;
+}
+
+export interface StartOptions {
+  readonly env?: Record<string, string | undefined>;
+  readonly cwd?: string;
+}
+
+/** Starts a program with an environment of its own: PATH and what is given. */
+export function startProgram(path: string, args: readonly string[], options: StartOptions = {}): Started {
+  const { env = {}, cwd = tmpdir() } = options;
+  const child = spawn(path, [...args], {
+    cwd,
+    env: { PATH: process.env.PATH, HOME: "/nonexistent", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  const waiting = new Set<() => void>();
+  const hear = () => waiting.forEach((check) => check());
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    stdout += text;
+    hear();
+  });
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    stderr += text;
+    hear();
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve({ code: code ?? signal ?? "", stdout, stderr }));
+  });
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    said: (text) =>
+      new Promise((resolve, reject) => {
+        const check = () => {
+          if (!`${stdout}${stderr}`.includes(text)) return;
+          waiting.delete(check);
+          resolve();
+        };
+        waiting.add(check);
+        check();
+        ended.then(() => reject(new Error(`It ended without saying "${text}":\n${stdout}${stderr}`)), reject);
+      }),
+    kill: (signal) => child.kill(signal),
+    closeStdout: () => child.stdout.destroy(),
+  };
+}
+
+/** Runs `bin/flutter-ci` on this test's runtime, to its end. */
+export function flutterCi(args: readonly string[], options: StartOptions = {}): Promise<Ended> {
+  return startFlutterCi(args, options).ended;
+}
+
+export function startFlutterCi(
+  args: readonly string[],
+  { env = {}, ...options }: StartOptions = {},
+): Started {
+  return startProgram(join(root, "bin/flutter-ci"), args, {
+    ...options,
+    env: { CONVEYOR_RUNTIME: runtime, ...env },
+  });
+}
+
+/** An empty folder that is gone afterwards. */
+export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), "conveyor-test-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
