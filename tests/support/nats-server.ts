@@ -11,12 +11,15 @@ export interface NatsServer extends AsyncDisposable {
   /** `nats://127.0.0.1:<port>`; the same after a restart. */
   readonly url: string;
   readonly port: number;
-  /** Starts it again, on the same port and the same store. Resolves when it takes connections. */
-  start(): Promise<void>;
+  /** Starts it again, on the same port and the same store, with other `config` lines if given. Resolves when it takes connections. */
+  start(config?: string): Promise<void>;
   /** Ends it in an orderly way. */
   stop(): Promise<void>;
   /** Ends it as `kill -9` does. */
   kill(): Promise<void>;
+  /** Stops it from doing anything, connections and all, until `thaw`. */
+  freeze(): void;
+  thaw(): void;
 }
 
 export interface NatsServerOptions {
@@ -33,14 +36,14 @@ const PROGRAM = process.env.NATS_SERVER ?? resolve(import.meta.dirname ?? "", ".
 export async function startNats(options: NatsServerOptions = {}): Promise<NatsServer> {
   const folder = await mkdtemp(join(tmpdir(), "conveyor-nats-"));
   const port = await freePort();
-  const config = join(folder, "server.conf");
-  await writeFile(config, configuration(folder, port, options));
+  const file = join(folder, "server.conf");
   let child: ChildProcess | undefined;
   const lastResort = () => child?.kill("SIGKILL");
   process.once("exit", lastResort);
 
-  const start = async () => {
-    child = spawn(PROGRAM, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
+  const start = async (config = options.config) => {
+    await writeFile(file, configuration(folder, port, { ...options, config: config ?? "" }));
+    child = spawn(PROGRAM, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
     await ready(child);
   };
   const end = async (signal: "SIGTERM" | "SIGKILL") => {
@@ -63,10 +66,31 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
     start,
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
+    // Not by the child's own `kill`, which on Deno sends one signal and no second one.
+    freeze: () => void (child?.pid && process.kill(child.pid, "SIGSTOP")),
+    thaw: () => void (child?.pid && process.kill(child.pid, "SIGCONT")),
     [Symbol.asyncDispose]: async () => {
       await end("SIGKILL");
       process.off("exit", lastResort);
       await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Servers that form a cluster, with JetStream on each. Resolves when it has a leader. */
+export async function startNatsCluster(
+  size: number,
+): Promise<AsyncDisposable & { readonly nodes: readonly NatsServer[] }> {
+  const ports = await Promise.all(Array.from({ length: size }, () => freePort()));
+  const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(", ");
+  const config = (port: number) => `cluster { name: test, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
+  const nodes = await Promise.all(
+    ports.map((port, i) => startNats({ name: `node-${i}`, config: config(port) })),
+  );
+  return {
+    nodes,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
     },
   };
 }

@@ -6,6 +6,7 @@ import {
   type JetStreamManager,
 } from "@nats-io/jetstream";
 import { UnavailableError } from "../../base/errors.ts";
+import { delay } from "../../base/signals.ts";
 import { withoutCovered } from "../checks.ts";
 import type { ConsumerSpec } from "../transport.ts";
 import { apiCode, isConsumerMissing } from "./calls.ts";
@@ -32,9 +33,12 @@ export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSp
     const intent = { action: found ? "update" : "create", pedantic: false };
     try {
       await manager.consumers.add(spec.stream, config, intent);
+      if (!found) return;
     } catch (error) {
       if (!LOST_RACE.has(apiCode(error))) throw error;
     }
+    // Whoever looked before us writes about now. Not all at once, so that somebody gets through.
+    await delay(10 + Math.random() * 20 * tries);
   }
   throw new Error(`Consumer "${spec.name}" was changed by others ${TRIES} times in a row`);
 }

@@ -1,10 +1,10 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
-import { InputError, messageOf } from "../../base/errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, delay, withDeadline } from "../../base/signals.ts";
 import type { ConsumerSpec, Delivery } from "../transport.ts";
-import { isStreamMissing, isUnanswered } from "./calls.ts";
 import type { Link } from "./link.ts";
+import { untilThere } from "./until-there.ts";
 
 /** Milliseconds. */
 export interface PullTimes {
@@ -18,6 +18,8 @@ export interface PullTimes {
 
 export const PULL_TIMES: PullTimes = { expires: 30_000, heartbeat: 3000, verify: 30_000 };
 
+/** So long after a new connection a consumer may still be on its way, milliseconds. */
+const AFTERMATH_MS = 5000;
 /** So many heartbeats missed: the request is lost. */
 const MISSED = 2.5;
 const NANOS = 1_000_000;
@@ -51,12 +53,13 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   #inbox: { subject: string; subscription: Subscription } | undefined;
   /** How many messages the broker was asked for and has not sent. */
   #open = 0;
-  #mending = false;
+  #restarting = false;
   #asking = false;
   #heardAt = 0;
   #checkedAt = 0;
-  #mendedAt = -Infinity;
-  /** How often in a row it was mended in vain. */
+  #restartedAt = -Infinity;
+  #renewedAt = -Infinity;
+  /** How often in a row it was restarted, each time shortly after the last. */
   #streak = 0;
   #reported = "";
   #verifiedAt = 0;
@@ -77,7 +80,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     const hand = Promise.withResolvers<IteratorResult<Delivery>>();
     this.#waiting.push(hand);
     if (this.#inbox) this.#askSoon();
-    else void this.#mend();
+    else void this.#restart({ ensure: true, calm: true });
     return hand.promise;
   }
 
@@ -99,7 +102,11 @@ export class Pull implements AsyncIterableIterator<Delivery> {
 
   /** The connection is another one: the broker knows nothing of the requests made before. */
   renew(): void {
-    if (this.#inbox) void this.#mend();
+    if (!this.#inbox) return;
+    this.#renewedAt = performance.now();
+    this.#restartedAt = this.#verifiedAt = -Infinity;
+    void this.#restart({ calm: true });
+    void this.#verify();
   }
 
   /** Requests of one moment are one request. */
@@ -148,38 +155,41 @@ export class Pull implements AsyncIterableIterator<Delivery> {
       this.#open = Math.max(0, this.#open - (unsent || 0));
       return this.#askSoon();
     }
-    void this.#mend(code === 503 ? "nobody answers for it" : said.toLowerCase() || `status ${code}`);
+    const why = code === 503 ? "nobody answers for it" : said.toLowerCase() || `status ${code}`;
+    // What a new connection brings with it has its line already.
+    const known = code === 503 && performance.now() - this.#renewedAt < AFTERMATH_MS;
+    const ensure = !/leadership change|server shutdown/.test(why);
+    void this.#restart(known ? { ensure } : { why, ensure });
   }
 
-  /** Gives the inbox up, makes sure of the consumer for as long as it takes, and asks again. `why` is missing where it is known already. */
-  async #mend(why?: string): Promise<void> {
-    if (this.#mending || this.#end.signal.aborted) return;
-    this.#mending = true;
+  /**
+   * Gives the inbox up, makes sure of the consumer first where `ensure` says so or that was not enough, and asks again. Once
+   * is nothing; again and again is slowed down, except where nothing is wrong (`calm`).
+   */
+  async #restart(
+    { why, ensure = false, calm = false }: { why?: string; ensure?: boolean; calm?: boolean },
+  ): Promise<void> {
+    if (this.#restarting || this.#end.signal.aborted) return;
+    this.#restarting = true;
     this.#giveUpInbox();
-    const about = { consumer: this.#spec.name, stream: this.#spec.stream };
-    this.#streak = performance.now() - this.#mendedAt < 10_000 ? this.#streak + 1 : 0;
+    this.#streak = performance.now() - this.#restartedAt < 10_000 ? this.#streak + 1 : 0;
     if (why) void this.#report(why);
     if (this.#streak > 0) await this.#pause(Math.min(5000, 50 * 2 ** this.#streak));
-    let said = "";
-    for (let tries = 1; !this.#end.signal.aborted; tries++) {
-      while (!this.#ports.link.isConnected && !this.#end.signal.aborted) await this.#pause(50);
-      try {
-        await this.#ports.ensure();
-        break;
-      } catch (error) {
-        if (error instanceof InputError) return this.#fail(error);
-        const trouble = troubleOf(error, this.#spec.stream);
-        if (trouble !== said) {
-          this.#log.warn("Consumer {consumer} waits: {trouble}", { ...about, trouble });
-        }
-        said = trouble;
-        await this.#pause(Math.min(2000, 100 * 2 ** tries));
+    try {
+      if (ensure || this.#streak > 0) {
+        await untilThere(this.#spec, () => this.#ports.ensure(), {
+          link: this.#ports.link,
+          signal: this.#end.signal,
+        });
+        this.#verifiedAt = performance.now();
       }
+    } catch (error) {
+      this.#waiting.shift()?.reject(error);
+      this.stop();
     }
-    this.#mending = false;
+    this.#restarting = false;
+    if (!calm) this.#restartedAt = performance.now();
     if (this.#end.signal.aborted || this.#connection.isClosed()) return this.stop();
-    if (said) this.#log.info("Consumer {consumer} of stream {stream} takes messages again", about);
-    this.#mendedAt = this.#verifiedAt = performance.now();
     this.#openInbox();
     this.#ask();
   }
@@ -191,16 +201,11 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     await this.#pause(50);
     if (!this.#ports.link.isConnected || this.#end.signal.aborted) return;
     const { name, stream } = this.#spec;
-    this.#log.warn("Consumer {consumer} of stream {stream}: {why}; mending it", {
+    this.#log.warn("Consumer {consumer} of stream {stream}: {why}; asking anew", {
       consumer: name,
       stream,
       why,
     });
-  }
-
-  #fail(error: Error): void {
-    this.#waiting.shift()?.reject(error);
-    this.stop();
   }
 
   #openInbox(): void {
@@ -208,7 +213,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     const subscription = this.#connection.subscribe(subject, {
       callback: (error, message) => {
         if (error) {
-          if (this.#inbox?.subject === subject) void this.#mend(messageOf(error));
+          if (this.#inbox?.subject === subject) void this.#restart({ why: messageOf(error), ensure: true });
         } else if (this.#inbox?.subject === subject) this.#hear(message);
         else if (message.reply) giveBack(message);
       },
@@ -241,7 +246,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
       // A process that was stopped or busy itself has not listened.
       if (now - this.#checkedAt > 2 * heartbeat) this.#heardAt = now;
       if (now - this.#heardAt > MISSED * heartbeat && this.#ports.link.isConnected) {
-        void this.#mend("missed its heartbeats");
+        void this.#restart({ why: "missed its heartbeats" });
       } else this.#watch();
     }, heartbeat);
   }
@@ -260,10 +265,4 @@ export class Pull implements AsyncIterableIterator<Delivery> {
 
 function giveBack(message: Msg): void {
   message.respond("-NAK");
-}
-
-function troubleOf(error: unknown, stream: string): string {
-  if (isStreamMissing(error)) return `stream "${stream}" does not exist yet`;
-  if (isUnanswered(error)) return "JetStream does not answer yet";
-  return messageOf(error);
 }

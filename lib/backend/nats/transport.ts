@@ -18,6 +18,8 @@ import { Pull, PULL_TIMES, type PullTimes } from "./pull.ts";
 
 /** Those who serve a subject share its requests: each is answered once, however many replicas there are. */
 const SERVERS_GROUP = "conveyor";
+/** How long a look at streams and consumers may take. Shorter than other calls: an election loses some, and they are made again. */
+const MANAGE_TIMEOUT_MS = 3000;
 /** How long dispose waits for calls under way, and for the broker to hear that we are gone. */
 const DISPOSE_MS = 5000;
 
@@ -27,7 +29,7 @@ export async function openNats(
 ): Promise<Transport> {
   const connection = await connectNats(options);
   try {
-    const manager = await jetstreamManager(connection, { checkAPI: false });
+    const manager = await jetstreamManager(connection, { checkAPI: false, timeout: MANAGE_TIMEOUT_MS });
     await checkJetStream(connection, manager);
     return new NatsTransport(connection, manager, { ...PULL_TIMES, ...options.pullTimes });
   } catch (error) {

@@ -1,0 +1,45 @@
+import { InputError, messageOf } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { delay } from "../../base/signals.ts";
+import type { ConsumerSpec } from "../transport.ts";
+import { isStreamMissing, isUnanswered } from "./calls.ts";
+import type { Link } from "./link.ts";
+
+/**
+ * Calls `ensure` until it succeeds, for as long as that takes. What stands in the way is a line in the process log, once
+ * for each reason, and so is the end of it; the loss of a connection has a line of its own. Returns when `signal` fires.
+ * Throws only `InputError`.
+ */
+export async function untilThere(
+  spec: ConsumerSpec,
+  ensure: () => Promise<void>,
+  { link, signal }: { link: Link; signal: AbortSignal },
+): Promise<void> {
+  const log = processLog("nats");
+  const about = { consumer: spec.name, stream: spec.stream };
+  let said = "";
+  for (let tries = 1; !signal.aborted; tries++) {
+    try {
+      await ensure();
+      break;
+    } catch (error) {
+      if (error instanceof InputError) throw error;
+      const trouble = troubleOf(error, spec.stream);
+      if (trouble !== said && link.isConnected) {
+        log.warn("Consumer {consumer} waits: {trouble}", { ...about, trouble });
+        said = trouble;
+      }
+      const pause = link.isConnected ? Math.min(2000, 100 * 2 ** tries) : 50;
+      await delay(pause, { signal }).catch(() => {});
+    }
+  }
+  if (said !== "" && !signal.aborted) {
+    log.info("Consumer {consumer} of stream {stream} takes messages again", about);
+  }
+}
+
+function troubleOf(error: unknown, stream: string): string {
+  if (isStreamMissing(error)) return `stream "${stream}" does not exist yet`;
+  if (isUnanswered(error)) return "JetStream does not answer yet";
+  return messageOf(error);
+}

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { ensureStreams } from "../../lib/backend/nats/streams.ts";
+import { openNats } from "../../lib/backend/nats/transport.ts";
+import { startNatsCluster } from "../support/nats-server.ts";
+import { captureLog } from "../support/process-log.ts";
+import { again, until } from "./nats-broker.ts";
+import { pull, spec } from "./transport-conformance/opened.ts";
+
+const CONSUMER = spec("a", ["resources.t"], 5000);
+
+test("a cluster of three loses nothing when a leader moves and when it is killed", async () => {
+  await using log = await captureLog();
+  await using cluster = await startNatsCluster(3);
+  const servers = cluster.nodes.map(({ url }) => url);
+  const connection = await connectNats({ servers });
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 500 });
+  await again(() => ensureStreams(connection, { replicas: 3 }));
+  const transport = await openNats({ servers, pullTimes: { heartbeat: 500 } });
+  await using puller = pull(transport, CONSUMER);
+  await again(() => transport.ensureConsumer(CONSUMER));
+
+  const send = (id: string) => again(() => transport.publish("resources.t", id, { id }));
+  const leader = async () => (await manager.consumers.info("messages", "a")).cluster?.leader;
+
+  await send("at rest");
+  await receive("at rest");
+
+  const moved = receive("moved");
+  const before = await leader();
+  await connection.request("$JS.API.CONSUMER.LEADER.STEPDOWN.messages.a", "", { timeout: 5000 });
+  let lastLeader: string | undefined;
+  await until(async () => {
+    lastLeader = await leader().catch(() => undefined);
+    return lastLeader !== undefined && lastLeader !== before;
+  });
+  await send("moved");
+  await moved;
+
+  const leading = cluster.nodes.find((_, i) => `node-${i}` === lastLeader);
+  assert.ok(leading);
+  const received = receive("without its leader");
+  await leading.kill();
+  await send("without its leader");
+  await received;
+  assert.equal((await manager.streams.info("messages")).config.num_replicas, 3);
+  await log.line(/leadership change; asking anew/);
+  await transport[Symbol.asyncDispose]();
+  await connection.close();
+
+  /** At least once: an election may bring back what was acked a moment before. */
+  async function receive(id: string): Promise<void> {
+    for (;;) {
+      const delivery = await puller.next();
+      await again(() => delivery.ack());
+      if (delivery.id === id) return;
+    }
+  }
+});

@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AckPolicy } from "@nats-io/jetstream";
+import { ensureStreams } from "../../lib/backend/nats/streams.ts";
+import { openNats } from "../../lib/backend/nats/transport.ts";
+import { Retryable } from "../../lib/base/errors.ts";
+import { delay } from "../../lib/base/signals.ts";
+import { captureLog } from "../support/process-log.ts";
+import { again, broker, until, waitingPulls } from "./nats-broker.ts";
+import { pull, spec, text, within } from "./transport-conformance/opened.ts";
+
+const A = spec("a", ["resources.t"]);
+
+test("consume makes its consumer again when somebody deletes it, with one line in the log", async () => {
+  await using log = await captureLog();
+  await using nats = await broker();
+  const transport = await nats.open();
+  await using puller = pull(transport, A);
+  const next = puller.take();
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  await nats.manager.consumers.delete("messages", "a");
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  await transport.publish("resources.t", "after");
+  assert.equal(text(await next), "after");
+  await log.line(/consumer deleted/);
+  assert.deepEqual(log.lines, ["warning: Consumer a of stream messages: consumer deleted; asking anew"]);
+});
+
+test("consume makes its consumer again when it was deleted while its hands were full", async () => {
+  await using nats = await broker();
+  const transport = await nats.open();
+  await transport.ensureConsumer(A);
+  await transport.publish("resources.t", "in hand");
+  await using puller = pull(transport, A);
+  const inHand = await puller.next();
+  await nats.manager.consumers.delete("messages", "a");
+  await assert.rejects(inHand.ack(), Retryable);
+  const next = puller.take();
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  await transport.publish("resources.t", "after");
+  assert.equal(text(await next), "after");
+});
+
+test("consume waits for a stream that does not exist yet, and says so once", async () => {
+  await using log = await captureLog();
+  await using nats = await broker({ streams: false });
+  const transport = await nats.open();
+  await using puller = pull(transport, A);
+  const next = puller.take();
+  await log.line(/does not exist yet/);
+  await assert.rejects(transport.ensureConsumer(A), Retryable);
+  await assert.rejects(transport.publish("resources.t", "x"), Retryable);
+  await delay(1000);
+  await ensureStreams(nats.connection);
+  await log.line(/takes messages again/);
+  await transport.publish("resources.t", "after");
+  assert.equal(text(await next), "after");
+  assert.deepEqual(log.lines, [
+    'warning: Consumer a waits: stream "messages" does not exist yet',
+    "info: Consumer a of stream messages takes messages again",
+  ]);
+});
+
+test("consume waits for a stream that is deleted under it and made again", async () => {
+  await using nats = await broker();
+  const transport = await nats.open();
+  await using puller = pull(transport, A);
+  const next = puller.take();
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  await transport.publish("pipelines.x", "before", { id: "before" });
+  assert.equal(await transport.holds("pipeline-engine", "before"), true);
+  for (const stream of ["messages", "pipeline-engine"]) await nats.manager.streams.delete(stream);
+  await ensureStreams(nats.connection);
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  await transport.publish("resources.t", "after", { id: "after" });
+  assert.equal(text(await next), "after");
+  assert.equal(await transport.holds("pipeline-engine", "before"), false);
+});
+
+for (const end of ["stop", "kill"] as const) {
+  test(`a broker that ends by ${end} and comes back on its store loses nothing, with one line for each`, async () => {
+    await using log = await captureLog();
+    await using nats = await broker();
+    const transport = await nats.open();
+    const other = await nats.open();
+    const consumer = spec("a", ["resources.t"], 1000);
+    await using puller = pull(transport, consumer);
+    await using idle = pull(other, spec("b", ["resources.u"]));
+    const toB = idle.take();
+    await until(async () => (await waitingPulls(nats.manager, "b")) === 1);
+    await transport.ensureConsumer(consumer);
+    for (const i of ["1", "2", "3"]) await transport.publish("resources.t", i, { id: i });
+    await puller.take();
+    await puller.next();
+    await nats.server[end]();
+    const whileAway = transport.publish("resources.t", "4", { id: "4" });
+    const carriedOut = whileAway.then(() => true, (error) => error instanceof Retryable);
+    await log.line(/Lost NATS/);
+    await nats.server.start();
+    assert.equal(await carriedOut, true);
+    await again(() => transport.publish("resources.t", "4", { id: "4" }));
+    const missing = new Set(["2", "3", "4"]);
+    while (missing.size > 0) missing.delete((await puller.take()).id ?? "");
+    await again(() => other.publish("resources.u", "5"));
+    assert.equal(text(await toB), "5");
+    const server = `127.0.0.1:${nats.server.port}`;
+    const count = (line: string) => log.lines.filter((said) => said === line).length;
+    await until(() => Promise.resolve(count(`info: Connected to NATS at ${server} again`) === 3));
+    assert.equal(count(`warning: Lost NATS at ${server}; trying again`), 3);
+    // Beside those three pairs, of three connections: that JetStream takes a moment longer, and that it is there.
+    assert.ok(log.lines.length <= 10, log.lines.join("\n"));
+  });
+}
+
+test("calls made while the broker is away are carried out when it is back, or fail with Retryable", async () => {
+  await using log = await captureLog();
+  await using nats = await broker();
+  const transport = await nats.open();
+  const run = "fbab31f6-a278-4a8f-96be-ac49b007ca65";
+  const bytes = async function* () {
+    await Promise.resolve();
+    yield new Uint8Array(10);
+  };
+  await transport.putBlob(run, "before", bytes());
+  await nats.server.stop();
+  await log.line(/Lost NATS/);
+  const soon = transport.publish("pipelines.x", "1", { id: "1" });
+  const claim = transport.request("runs.r.claim", "x", { timeoutMs: 100 });
+  await assert.rejects(claim, Retryable);
+  await nats.server.start();
+  const { duplicate } = await again(() =>
+    soon.catch(() => transport.publish("pipelines.x", "1", { id: "1" }))
+  );
+  assert.equal(typeof duplicate, "boolean");
+  assert.equal(await again(() => transport.holds("pipeline-engine", "1")), true);
+  assert.equal((await again(() => transport.putBlob(run, "after", bytes()))).size, 10);
+});
+
+test("dispose ends while the broker is away", async () => {
+  await using log = await captureLog();
+  await using nats = await broker();
+  const transport = await openNats({ servers: [nats.server.url] });
+  await using puller = pull(transport, A);
+  const end = puller.ended();
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  await nats.server.kill();
+  await log.line(/Lost NATS/);
+  await within(transport[Symbol.asyncDispose](), "dispose");
+  assert.equal(await end, true);
+  await nats.server.start();
+});
+
+test("consume mends its request when the broker falls silent, with one line in the log", async () => {
+  await using log = await captureLog();
+  await using nats = await broker();
+  const transport = await nats.open({ pullTimes: { expires: 60_000, heartbeat: 200 } });
+  await using puller = pull(transport, A);
+  const next = puller.take();
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  nats.server.freeze();
+  await log.line(/missed its heartbeats/);
+  nats.server.thaw();
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  await transport.publish("resources.t", "after");
+  assert.equal(text(await next), "after");
+  assert.deepEqual(log.lines, ["warning: Consumer a of stream messages: missed its heartbeats; asking anew"]);
+});
+
+test("consume asks anew when its requests expire, and never for more than it has hands", async () => {
+  await using nats = await broker();
+  const transport = await nats.open({ pullTimes: { expires: 200, heartbeat: 100 } });
+  const other = await nats.open();
+  await using busy = pull(transport, A);
+  const [one, two] = [busy.take(), busy.next()];
+  const requests: string[] = [];
+  nats.connection.subscribe("$JS.API.CONSUMER.MSG.NEXT.messages.a", {
+    callback: (_error, request) => void requests.push(request.string()),
+  });
+  await until(() => Promise.resolve(requests.length >= 4));
+  await transport.publish("resources.t", "1");
+  await transport.publish("resources.t", "2");
+  assert.deepEqual((await Promise.all([one, two])).map(text).sort(), ["1", "2"]);
+  await transport.publish("resources.t", "3");
+  await using idle = pull(other, A);
+  assert.equal(text(await idle.next()), "3");
+});
+
+test("consume restores a filter and an ack wait that another client took away", async () => {
+  await using nats = await broker();
+  const transport = await nats.open({ pullTimes: { expires: 200, heartbeat: 100, verify: 0 } });
+  await using puller = pull(transport, spec("a", ["resources.t", "resources.u"], 40_000));
+  const next = puller.take();
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  await nats.manager.consumers.update("messages", "a", { filter_subjects: ["resources.t"], ack_wait: 1e9 });
+  await until(async () => {
+    const { config } = await nats.manager.consumers.info("messages", "a");
+    return config.ack_wait === 40e9 && config.filter_subjects?.length === 2;
+  });
+  await transport.publish("resources.u", "restored");
+  assert.equal(text(await next), "restored");
+});
+
+test("consume waits for a consumer that is not ours to be removed, and says what it is", async () => {
+  await using log = await captureLog();
+  await using nats = await broker();
+  await nats.manager.consumers.add("messages", {
+    durable_name: "a",
+    deliver_subject: "push.here",
+    ack_policy: AckPolicy.Explicit,
+    filter_subject: "resources.t",
+  });
+  const transport = await nats.open();
+  await using puller = pull(transport, A);
+  const next = puller.take();
+  await log.line(/none that can be pulled from/);
+  await nats.manager.consumers.delete("messages", "a");
+  await log.line(/takes messages again/);
+  await transport.publish("resources.t", "1");
+  assert.equal(text(await next), "1");
+});

@@ -1,0 +1,40 @@
+import { configure, type LogRecord, reset } from "@logtape/logtape";
+
+/** The process's own log while it is open, a line each: `warning: Lost NATS at 127.0.0.1:4222; trying again`. */
+export interface CapturedLog extends AsyncDisposable {
+  readonly lines: readonly string[];
+  /** Resolves with the first line that matches, past or to come. */
+  line(pattern: RegExp): Promise<string>;
+}
+
+export async function captureLog(): Promise<CapturedLog> {
+  const lines: string[] = [];
+  const waiting = new Set<() => void>();
+  const sink = (record: LogRecord) => {
+    lines.push(`${record.level}: ${record.message.join("")}`);
+    for (const look of waiting) look();
+  };
+  await configure({
+    reset: true,
+    sinks: { capture: sink },
+    loggers: [
+      { category: ["conveyor"], sinks: ["capture"], lowestLevel: "info" },
+      { category: ["logtape", "meta"], sinks: [], lowestLevel: "fatal" },
+    ],
+  });
+  return {
+    lines,
+    line: (pattern) =>
+      new Promise((resolve) => {
+        const look = () => {
+          const found = lines.find((line) => pattern.test(line));
+          if (found === undefined) return;
+          waiting.delete(look);
+          resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+    [Symbol.asyncDispose]: () => reset(),
+  };
+}
