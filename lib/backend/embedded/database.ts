@@ -1,19 +1,24 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { explain, isBusy } from "./explain.ts";
+import { Retryable } from "../../base/errors.ts";
+import { explain, isFull } from "./explain.ts";
 
 /**
  * One connection. Everything is synchronous, so what happens within one call is seen whole by this process; `write` makes
- * it whole for other processes and for a crash. Every statement is prepared once, by whoever uses it.
+ * it whole for other processes and for a crash. Every statement is prepared once, by whoever uses it. Where SQLite cannot
+ * just now, calls throw `Retryable`.
  */
 export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
+  readonly #makeRoom: () => boolean;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
   readonly #version: StatementSync;
 
-  constructor(path: string) {
+  /** `makeRoom` is called when the disk is full; where it answers true, what was to be written is tried once more. */
+  constructor(path: string, makeRoom: () => boolean) {
     this.#sqlite = new DatabaseSync(path);
+    this.#makeRoom = makeRoom;
     this.#sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     this.#begin = this.#sqlite.prepare("BEGIN IMMEDIATE");
     this.#commit = this.#sqlite.prepare("COMMIT");
@@ -27,27 +32,24 @@ export class Database implements Disposable {
 
   /** Statements without parameters, several at once. */
   exec(sql: string): void {
-    this.#sqlite.exec(sql);
+    this.run(() => this.#sqlite.exec(sql));
   }
 
-  /** Runs statements that change nothing, or a single one that does. Throws `Retryable` where SQLite cannot just now. */
+  /** Statements that change nothing, or a single one that does. */
   run<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      throw explain(error);
-    }
+    return this.#explained(work);
   }
 
   /** Runs `work` in one transaction that has the write lock from its beginning; what it throws undoes all of it. */
   write<T>(work: () => T): T {
-    this.run(() => this.#begin.run());
+    return this.#explained(() => this.#transaction(work));
+  }
+
+  /** As `write`, for what may be large: it fails when the disk is full, without asking for room. */
+  writeLarge<T>(work: () => T): T {
     try {
-      const result = work();
-      this.#commit.run();
-      return result;
+      return this.#transaction(work);
     } catch (error) {
-      this.#undo();
       throw explain(error);
     }
   }
@@ -61,6 +63,41 @@ export class Database implements Disposable {
     this.#sqlite.close();
   }
 
+  #explained<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!isFull(error) || !this.#makeRoom()) throw explain(error);
+    }
+    try {
+      this.#emptyLog();
+      return work();
+    } catch (error) {
+      throw explain(error);
+    }
+  }
+
+  /** Brings what the log holds into the database, so that the log's room can be used anew. */
+  #emptyLog(): void {
+    try {
+      this.#sqlite.exec("PRAGMA wal_checkpoint");
+    } catch {
+      // Then the log goes on where it is, for as long as there is room.
+    }
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#begin.run();
+    try {
+      const result = work();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      this.#undo();
+      throw error;
+    }
+  }
+
   #undo(): void {
     try {
       this.#rollback.run();
@@ -70,14 +107,19 @@ export class Database implements Disposable {
   }
 }
 
-/** Opens the file and switches it to write-ahead logging, whoever else does so at the same time. */
-export async function connect(path: string): Promise<Database> {
-  const database = new Database(path);
+/** Opens the file with write-ahead logging, whoever else does so at the same time. `makeRoom`: see Database. */
+export async function connect(path: string, makeRoom: () => boolean): Promise<Database> {
+  const database = new Database(path, makeRoom);
   try {
+    // Before anything is in it: what is removed gives its room back to the disk.
+    database.exec("PRAGMA auto_vacuum = INCREMENTAL");
     await useWriteAheadLog(database);
     // NORMAL: a process that is killed loses nothing, since every commit is in the operating system's hands before it
     // returns. Only a power cut could take the last commits, and it takes the containers they speak of too.
-    database.exec("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864");
+    database.exec(
+      `PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES};
+       PRAGMA journal_size_limit = ${WAL_BYTES}`,
+    );
     return database;
   } catch (error) {
     database[Symbol.dispose]();
@@ -91,7 +133,7 @@ async function useWriteAheadLog(database: Database): Promise<void> {
     try {
       return database.exec("PRAGMA journal_mode = WAL");
     } catch (error) {
-      if (!isBusy(error) || tries === 500) throw error;
+      if (!(error instanceof Retryable) || error.reason === "disk-full" || tries === 500) throw error;
       await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 20));
     }
   }
@@ -99,3 +141,7 @@ async function useWriteAheadLog(database: Database): Promise<void> {
 
 /** Transactions here take fractions of a millisecond; only a machine on its knees comes near to this. */
 const BUSY_TIMEOUT_MS = 10_000;
+/** So much is gathered in the log before it goes into the database: seldom, since that waits for the disk. */
+const WAL_PAGES = 4000;
+/** What the log grows to. Pages have SQLite's default size. */
+export const WAL_BYTES = WAL_PAGES * 4096;

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { type Clock, systemClock } from "../../base/clock.ts";
+import { UnavailableError } from "../../base/errors.ts";
 import type { Store } from "../store.ts";
 import type { Transport } from "../transport.ts";
 import { ArtifactTable } from "./artifacts.ts";
 import { connect, type Database } from "./database.ts";
-import { type DataFolder, dataFolder, prepareFolder, sealKeyOf } from "./folder.ts";
+import { dataFolder, prepareFolder, sealKeyOf } from "./folder.ts";
+import { Reserve } from "./reserve.ts";
 import { LogTable } from "./logs.ts";
 import { migrate } from "./schema.ts";
 import { Scopes } from "./scopes.ts";
@@ -46,15 +48,16 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   const { clock = systemClock } = options;
   const folder = dataFolder(options.folder);
   prepareFolder(folder);
+  const reserve = new Reserve(folder.reserve);
   await using opened = new AsyncDisposableStack();
-  const database = opened.use(await openDatabase(folder));
+  const database = opened.use(await openDatabase(folder.database, reserve));
   const scopes = new Scopes(database, folder);
   const { id, lock } = scopes.claim(options.scope);
   opened.use(lock);
   const logs = new LogTable(database, clock);
   const artifacts = new ArtifactTable(database, folder.artifacts);
   const scope = { id, name: options.scope };
-  const transport = opened.use(embeddedTransport({ database, scope, logs, artifacts, clock }));
+  const transport = opened.use(embeddedTransport({ database, scope, logs, artifacts, reserve, clock }));
   const store = opened.use(embeddedStore(database, logs, artifacts));
   const owner = ownerOf(database);
   const sealKey = sealKeyOf(folder, database);
@@ -75,21 +78,28 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
 export async function openHistory(path: string): Promise<Store> {
   const folder = dataFolder(path);
   await using opened = new AsyncDisposableStack();
-  const database = opened.use(await openDatabase(folder));
+  const file = existsSync(folder.database) ? folder.database : ":memory:";
+  const database = opened.use(await openDatabase(file, new Reserve(folder.reserve)));
   const logs = new LogTable(database, systemClock);
   const store = opened.use(embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts)));
   const kept = opened.move();
   return { ...store, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-async function openDatabase(folder: DataFolder): Promise<Database> {
-  const database = await connect(existsSync(folder.database) ? folder.database : ":memory:");
+/** Throws UnavailableError, whatever it is that is wrong with the file. */
+async function openDatabase(path: string, reserve: Reserve): Promise<Database> {
+  await using opened = new AsyncDisposableStack();
   try {
-    migrate(database, folder.database);
+    const database = opened.use(await connect(path, () => reserve.spend()));
+    migrate(database, path);
+    opened.move();
     return database;
   } catch (error) {
-    database[Symbol.dispose]();
-    throw error;
+    if (error instanceof UnavailableError) throw error;
+    throw new UnavailableError(`Cannot use "${path}"`, {
+      cause: error,
+      hint: "Name another data folder with --data.",
+    });
   }
 }
 

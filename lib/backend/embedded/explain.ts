@@ -1,14 +1,18 @@
-import { messageOf, Retryable } from "../../base/errors.ts";
+import { Retryable } from "../../base/errors.ts";
 
 /** SQLite's result codes that we tell apart (https://sqlite.org/rescode.html). */
 const BUSY = 5;
 const FULL = 13;
-const IO_ERROR = 10;
+/** Writing, syncing, truncating, growing the shared memory: what a quota that is used up, or a size limit, becomes. */
+const CANNOT_GROW = [778, 1034, 1546, 4874];
 /** What the operating system says when there is no room, for us or at all. */
 const NO_ROOM = ["ENOSPC", "EDQUOT", "EFBIG"];
+/** The same as Deno says it, which has no code for the last two (Linux's numbers). */
+const NO_ROOM_IN_DENO = /\(os error (28|122|27)\)$/;
 
 /** `Retryable` where there is no room or somebody else is in the way; anything else as it is. */
 export function explain(error: unknown): unknown {
+  if (error instanceof Retryable) return error;
   if (isFull(error)) {
     return new Retryable("Cannot write to the data folder: no space left", {
       reason: "disk-full",
@@ -26,19 +30,23 @@ export function explain(error: unknown): unknown {
 
 /** Deno's `exec` gives no code, only SQLite's text. */
 export function isBusy(error: unknown): boolean {
-  return codeOf(error) === BUSY || /database (table )?is locked/.test(messageOf(error));
+  return (codeOf(error) & 0xff) === BUSY || /^database (table )?is locked/.test(textOf(error));
 }
 
-/** An input or output error counts: it is what SQLite calls a quota or a file size limit that is reached. */
-function isFull(error: unknown): boolean {
-  if (error instanceof Error && "code" in error && NO_ROOM.includes(String(error.code))) return true;
+/** True where something could not be written for want of room. */
+export function isFull(error: unknown): boolean {
   const code = codeOf(error);
-  return code === FULL || code === IO_ERROR || /database or disk is full/.test(messageOf(error));
+  const text = textOf(error);
+  return code === FULL || CANNOT_GROW.includes(code) || text === "database or disk is full" ||
+    NO_ROOM_IN_DENO.test(text) ||
+    (error instanceof Error && "code" in error && NO_ROOM.includes(String(error.code)));
 }
 
-/** The low byte is the code, the rest says more of it. */
-function codeOf(error: unknown): number | undefined {
+/** SQLite's extended result code, 0 where there is none. */
+function codeOf(error: unknown): number {
   return error instanceof Error && "errcode" in error && typeof error.errcode === "number"
-    ? error.errcode & 0xff
-    : undefined;
+    ? error.errcode
+    : 0;
 }
+
+const textOf = (error: unknown) => error instanceof Error ? error.message : "";

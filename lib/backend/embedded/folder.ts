@@ -23,6 +23,7 @@ export interface DataFolder {
   readonly locks: string;
   readonly artifacts: { readonly whole: string; readonly partial: string };
   readonly sealKey: string;
+  readonly reserve: string;
 }
 
 export function dataFolder(folder: string): DataFolder {
@@ -33,6 +34,7 @@ export function dataFolder(folder: string): DataFolder {
     locks: join(path, "locks"),
     artifacts: { whole: join(path, "artifacts"), partial: join(path, "partial") },
     sealKey: join(path, "seal.key"),
+    reserve: join(path, "reserve"),
   };
 }
 

@@ -19,11 +19,9 @@ export class Lifetime {
   }
 
   /** A call: what it answers or throws, as a promise. */
-  call<T>(work: () => T): Promise<Awaited<T>> {
-    return Promise.try(() => {
-      this.check();
-      return work();
-    });
+  async call<T>(work: () => T): Promise<Awaited<T>> {
+    this.check();
+    return await work();
   }
 
   /** Ends it. Twice is fine. */

@@ -18,8 +18,8 @@ export function takeLock(path: string): Lock | undefined {
   makeFile(path);
   const sqlite = new DatabaseSync(path);
   try {
-    // Long enough for somebody who only looks whether it is locked.
-    sqlite.exec("PRAGMA busy_timeout = 100; BEGIN EXCLUSIVE");
+    // No journal file: nothing is ever written. 100 ms: long enough for somebody who only looks whether it is locked.
+    sqlite.exec("PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 100; BEGIN EXCLUSIVE");
   } catch (error) {
     sqlite.close();
     if (isBusy(error)) return undefined;

@@ -22,6 +22,8 @@ export class LogTable implements MessageSource {
   readonly #after: StatementSync;
   readonly #before: StatementSync;
   readonly #remove: StatementSync;
+  readonly #free: StatementSync;
+  readonly #vacuum: StatementSync;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
@@ -41,6 +43,8 @@ export class LogTable implements MessageSource {
     this.#remove = database.prepare(
       `DELETE FROM logs WHERE seq IN (SELECT seq FROM logs WHERE run = ? LIMIT ${PAGE})`,
     );
+    this.#free = database.prepare("PRAGMA freelist_count");
+    this.#vacuum = database.prepare(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
   }
 
   /** True where a batch had this id within the window. */
@@ -86,11 +90,16 @@ export class LogTable implements MessageSource {
   /** A log stays, whoever has read it. */
   done(): void {}
 
-  /** Removes a run's log, in transactions that keep nobody waiting. */
+  /** Removes a run's log and gives its room back to the disk, in transactions that keep nobody waiting. */
   async remove(run: string): Promise<void> {
-    while (this.#database.run(() => this.#remove.run(run).changes) === PAGE) {
-      await new Promise((resolve) => setImmediate(resolve));
+    const pause = () => new Promise((resolve) => setImmediate(resolve));
+    while (this.#database.run(() => this.#remove.run(run).changes) === PAGE) await pause();
+    const free = () => this.#database.run(() => Number(this.#free.get()?.["freelist_count"]));
+    for (let before = Infinity, now = free(); now > 0 && now < before; before = now, now = free()) {
+      this.#database.run(() => this.#vacuum.all());
+      await pause();
     }
+    this.#database.exec("PRAGMA wal_checkpoint");
   }
 
   reader(lifetime: Lifetime): LogReader {
@@ -159,6 +168,7 @@ export class LogTable implements MessageSource {
 
 /** Batches read or removed at once: a megabyte of text, as a rule. */
 const PAGE = 16;
+const VACUUM_PAGES = 64;
 /** How often a reader looks whether another process has stored something. */
 const LOOK_EVERY_MS = 100;
 

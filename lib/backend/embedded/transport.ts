@@ -13,6 +13,7 @@ import { Lifetime } from "./lifetime.ts";
 import { bytesOf, live } from "./live.ts";
 import type { LogTable } from "./logs.ts";
 import { MessageTable, type StoredMessage } from "./messages.ts";
+import type { Reserve } from "./reserve.ts";
 import { PendingTable, releaseHeld } from "./pending.ts";
 
 export interface EmbeddedTransportOptions {
@@ -20,12 +21,13 @@ export interface EmbeddedTransportOptions {
   readonly scope: { readonly id: number; readonly name: string };
   readonly logs: LogTable;
   readonly artifacts: ArtifactTable;
+  readonly reserve: Reserve;
   readonly clock: Clock;
 }
 
 /** The transport of one scope. Its one process is the only one that touches the scope's messages. */
 export function embeddedTransport(options: EmbeddedTransportOptions): Transport {
-  const { database, scope, logs, artifacts, clock } = options;
+  const { database, scope, logs, artifacts, reserve, clock } = options;
   const lifetime = new Lifetime("The transport");
   releaseHeld(database, scope.id, { died: true });
   const consumers = new Consumers(database, scope.id);
@@ -76,17 +78,34 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     }
   };
 
-  /** Stores a message for those who want it, or answers false where its id is known. Within a transaction. */
-  const store = (stream: StreamName, message: StoredMessage, wanting: Consumer[]): boolean => {
-    const { id } = message;
-    if (id !== undefined && (stream === "logs-engine" ? logs.knows(id) : messages.knows(stream, id))) {
-      return false;
-    }
+  const publishMessage = (stream: StreamName, message: StoredMessage): boolean => {
+    const { id, subject } = message;
+    const wanting = consumers.wanting(stream, subject);
     // A queue's message waits for a consumer to come.
     const wanted = STREAMS[stream].retention === "workqueue" ? 1 : wanting.length;
-    const seq = stream === "logs-engine" ? logs.insert(message) : messages.insert(stream, message, wanted);
-    for (const consumer of wanting) pending.add(consumer, seq);
-    return true;
+    const stored = database.write(() => {
+      if (id !== undefined && messages.knows(stream, id)) return false;
+      const seq = messages.insert(stream, message, wanted);
+      for (const consumer of wanting) pending.add(consumer, seq);
+      return true;
+    });
+    for (const consumer of stored ? wanting : []) consumer.bell.ring();
+    return stored;
+  };
+
+  const publishLog = (message: StoredMessage): boolean => {
+    const { id, subject } = message;
+    const wanting = consumers.wanting("logs-engine", subject);
+    reserve.guard();
+    const stored = database.writeLarge(() => {
+      if (id !== undefined && logs.knows(id)) return false;
+      const seq = logs.insert(message);
+      for (const consumer of wanting) pending.add(consumer, seq);
+      return true;
+    });
+    for (const consumer of stored ? wanting : []) consumer.bell.ring();
+    if (stored) logs.announce(subject);
+    return stored;
   };
 
   return {
@@ -97,12 +116,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
         const stream = streamOf(subject);
         const message = { subject, id, headers, data: bytesOf(data) };
         checkSize(subject, message.data.length, headers);
-        const wanting = consumers.wanting(stream, subject);
-        const stored = database.write(() => store(stream, message, wanting));
-        if (stored) {
-          for (const consumer of wanting) consumer.bell.ring();
-          if (stream === "logs-engine") logs.announce(subject);
-        }
+        const stored = stream === "logs-engine" ? publishLog(message) : publishMessage(stream, message);
         return { duplicate: !stored };
       }),
 
@@ -114,6 +128,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
 
     async putBlob(run, name, bytes, { signal } = {}) {
       lifetime.check();
+      reserve.guard();
       const signals = signal ? [lifetime.signal, signal] : [lifetime.signal];
       const storing = artifacts.put(scope.name, run, name, bytes, AbortSignal.any(signals));
       blobs.add(storing);
