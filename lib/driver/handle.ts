@@ -35,7 +35,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
 
   using lease = leaseOf(delivery, grant, parts);
   using _held = parts.leases.add(facts.run, lease);
-  const mask = maskOf(grant.secrets);
+  const mask = maskOf({ ...settings.gitTokens, ...grant.secrets });
   const outcome = "problem" in event
     ? refusal(event.problem)
     : givenUp(grant) ?? await work({ event, facts, grant, lease, mask }, parts);
