@@ -17,6 +17,8 @@ const SCHEMA_KEY = "conveyor.schema";
 /** Grows when what lies in the streams changes its meaning. */
 const SCHEMA = 1;
 const NAME_IN_USE = 10058;
+const SUBJECTS_OVERLAP = 10065;
+const NAMES = Object.keys(STREAMS) as StreamName[];
 
 const RETENTION = {
   interest: RetentionPolicy.Interest,
@@ -44,19 +46,33 @@ export async function ensureStreams(
   options: StreamsOptions = {},
 ): Promise<{ owner: string }> {
   const { newOwner = randomUUID } = options;
+  const manager = await jetstreamManager(connection, { checkAPI: false });
   try {
-    const manager = await jetstreamManager(connection, { checkAPI: false });
-    let owner: string | undefined;
-    // In this order everywhere: whoever makes the first one names the installation.
-    for (const name of Object.keys(STREAMS) as StreamName[]) {
-      owner = await ensureStream(manager, name, owner ?? newOwner(), options);
+    // Before anything is made: is there anything that is not ours?
+    const owners: string[] = [];
+    for (const name of NAMES) {
+      const found = await find(manager, name);
+      if (found) owners.push(ownerOf(found));
     }
-    return { owner: owner ?? newOwner() };
+    let owner = owners[0] ?? newOwner();
+    // In this order everywhere: whoever makes the first one names the installation.
+    for (const name of NAMES) owner = await ensureStream(manager, name, owner, options);
+    return { owner };
   } catch (cause) {
+    if (apiCode(cause) === SUBJECTS_OVERLAP) {
+      throw new UnavailableError(
+        "Cannot make the streams of the control plane: another stream takes their subjects",
+        {
+          cause,
+          hint: "Give the control plane a broker or an account of its own",
+        },
+      );
+    }
     throw inOurWords("make the streams of the control plane", cause);
   }
 }
 
+/** Answers whose stream it is. */
 async function ensureStream(
   manager: JetStreamManager,
   name: StreamName,
@@ -75,12 +91,11 @@ async function ensureStream(
       return await ensureStream(manager, name, owner, options);
     }
   }
-  const theirs = ownerOf(found);
   const { config } = found;
   const same = config.num_replicas === wanted.num_replicas && config.max_age === wanted.max_age &&
     config.subjects.join() === wanted.subjects.join();
   if (!same) await manager.streams.update(name, { ...wanted, metadata: config.metadata ?? {} });
-  return theirs;
+  return ownerOf(found);
 }
 
 function configuration(name: StreamName, owner: string, options: StreamsOptions) {
