@@ -9,6 +9,7 @@ import type { NatsOptions } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
+import { makeOperator } from "../support/nats-operator.ts";
 import { freePort, startNats } from "../support/nats-server.ts";
 import { captureLog } from "../support/process-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -130,6 +131,17 @@ test("openNats presents a token from the address", async () => {
   await using server = await startNats({ config: 'authorization { token: "sesame" }' });
   await opens({ servers: [server.url.replace("//", "//sesame@")] });
   await refuses({ servers: [server.url.replace("//", "//wrong@")] }, /does not accept the credentials/);
+});
+
+test("openNats presents a user of a credentials file", async () => {
+  await using folder = await temporaryFolder();
+  const operator = makeOperator();
+  const credsFile = join(folder.path, "user.creds");
+  await writeFile(credsFile, operator.creds());
+  await using server = await startNats({ config: operator.config });
+  await opens({ servers: [server.url], credsFile });
+  await writeFile(credsFile, makeOperator().creds());
+  await refuses({ servers: [server.url], credsFile }, /does not accept the credentials/);
 });
 
 test("openNats names a credentials file that cannot be read or holds none", async () => {
