@@ -22,7 +22,7 @@ export async function reachDocker(
   } catch (error) {
     await docker[Symbol.asyncDispose]();
     if (!(error instanceof Retryable)) throw error;
-    throw new UnavailableError(`Cannot reach Docker at ${docker.endpoint}: ${messageOf(error)}`, {
+    throw new UnavailableError(messageOf(error), {
       cause: error,
       hint: "Start Docker, or say where it is with --docker or DOCKER_HOST",
     });
