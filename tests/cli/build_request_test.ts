@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { test } from "node:test";
+import { InputError } from "../../lib/base/errors.ts";
+import { buildRequest } from "../../lib/cli/run/build-request.ts";
+import { makeRepository } from "./git-repository.ts";
+import { temporaryFolder } from "./start-program.ts";
+
+const URL = "https://git.example.com/group/app.git";
+const none = { repository: URL, command: undefined };
+
+type Options = Parameters<typeof buildRequest>[0];
+
+/** The spec that is asked for by flags, over a file if there is one. */
+async function specOf(options: Partial<Options>, operands = {}, environment = {}): Promise<unknown> {
+  const { resource } = await buildRequest(options as Options, { ...none, ...operands }, environment);
+  return resource.spec;
+}
+
+/** Writes a resource file beside a repository `repo`, and gives its path. */
+async function resourceFile(folder: string, text: string): Promise<string> {
+  makeRepository(join(folder, "repo"), { "a.txt": "a" });
+  const path = join(folder, "build.yaml");
+  await writeFile(path, text);
+  return path;
+}
+
+async function refused(work: Promise<unknown>, expected: RegExp): Promise<void> {
+  await assert.rejects(work, (error: unknown) => {
+    assert.ok(error instanceof InputError, String(error));
+    assert.match(error.message, expected);
+    return true;
+  });
+}
+
+test("buildRequest says nothing of what no flag says", async () => {
+  const { resource, plan, secrets } = await buildRequest({} as Options, none, {});
+  assert.deepEqual(resource.spec, { repository: URL });
+  assert.equal(resource.name, "app");
+  assert.equal(resource.resource, "flutter-builder");
+  assert.deepEqual(plan.spec.commands, ["flutter pub get", "flutter build apk --release"]);
+  assert.deepEqual(secrets, {});
+});
+
+test("buildRequest takes every flag into the spec, with its text where that has a unit", async () => {
+  const spec = await specOf(
+    {
+      ref: "v1",
+      depth: 0,
+      submodules: true,
+      image: "gcc:14",
+      pull: "never",
+      command: ["./configure", "make"],
+      workdir: "sub",
+      env: [{ name: "A", value: "1" }, { name: "B", value: undefined }],
+      secret: ["S"],
+      artifact: ["lib*"],
+      timeout: "30m",
+      cpus: 1.5,
+      memory: "4g",
+      pids: 100,
+      network: "none",
+      user: "1000",
+    },
+    {},
+    { B: "2", S: "hidden" },
+  );
+  assert.deepEqual(spec, {
+    repository: URL,
+    ref: "v1",
+    depth: 0,
+    submodules: true,
+    image: "gcc:14",
+    pull: "never",
+    commands: ["./configure", "make"],
+    workdir: "sub",
+    env: [{ name: "A", value: "1" }, { name: "B", value: "2" }],
+    secrets: ["S"],
+    artifacts: ["lib*"],
+    timeout: "30m",
+    limits: { cpus: 1.5, memory: "4g", pids: 100 },
+    network: "none",
+    user: "1000",
+  });
+});
+
+test("buildRequest keeps the values of secrets out of the resource", async () => {
+  const { resource, secrets } = await buildRequest({ secret: ["TOKEN"] } as Options, none, {
+    TOKEN: "hunter2",
+  });
+  assert.deepEqual(secrets, { TOKEN: "hunter2" });
+  assert.equal(JSON.stringify(resource).includes("hunter2"), false);
+});
+
+test("buildRequest takes the words after -- as one command's arguments", async () => {
+  const spec = await specOf({}, { command: ["sh", "-c", "echo  $HOME"] });
+  assert.deepEqual(spec, { repository: URL, commands: [["sh", "-c", "echo  $HOME"]] });
+  await refused(specOf({ command: ["make"] }, { command: ["make"] }), /given twice, with -c and after "--"/);
+});
+
+test("buildRequest lays the flags over a file, and leaves the rest of it", async () => {
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(
+    folder.path,
+    `
+name: app
+resource: flutter-builder
+metadata: { team: core }
+spec:
+  repository: ./repo
+  image: debian:12
+  ref: main
+  env: [{ name: A, value: file }, { name: B, value: file }]
+  secrets: [S1]
+  limits: { cpus: 1, memory: 1g }
+`,
+  );
+  const { resource, secrets } = await buildRequest(
+    {
+      file,
+      image: "gcc:14",
+      env: [{ name: "B", value: "flag" }],
+      secret: ["S2", "S1"],
+      cpus: 2,
+    } as Options,
+    { repository: undefined, command: undefined },
+    { S1: "one", S2: "two" },
+  );
+  assert.equal(resource.name, "app");
+  assert.deepEqual(resource.metadata, { team: "core" });
+  assert.deepEqual(resource.spec, {
+    repository: join(folder.path, "repo"),
+    image: "gcc:14",
+    ref: "main",
+    env: [{ name: "A", value: "file" }, { name: "B", value: "flag" }],
+    secrets: ["S1", "S2"],
+    limits: { cpus: 2, memory: "1g" },
+  });
+  assert.deepEqual(secrets, { S1: "one", S2: "two" });
+});
+
+test("buildRequest takes JSON as well, and a typed repository wins over the file's", async () => {
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(
+    folder.path,
+    '{"name":"app","resource":"flutter-builder","spec":{"repository":"./nowhere"}}',
+  );
+  assert.deepEqual(await specOf({ file }), { repository: URL });
+});
+
+test("buildRequest makes a path absolute, from where we are", async () => {
+  await using folder = await temporaryFolder();
+  const repo = join(folder.path, "my repo");
+  makeRepository(repo, { "a.txt": "a" });
+  const { resource } = await buildRequest({} as Options, { ...none, repository: relative(".", repo) }, {});
+  assert.deepEqual(resource.spec, { repository: repo });
+  assert.equal(resource.name, "my-repo");
+});
+
+test("buildRequest refuses a path that is no repository, and repositories that git would run a helper for", async () => {
+  await using folder = await temporaryFolder();
+  await mkdir(join(folder.path, "plain"));
+  await refused(specOf({}, { repository: join(folder.path, "plain") }), /not in a git repository/);
+  await refused(specOf({}, { repository: join(folder.path, "absent") }), /does not exist/);
+  await refused(specOf({}, { repository: "ext::sh -c id" }), /"ext::sh -c id".*never run/);
+  await refused(specOf({}, { repository: "EXT::sh -c id" }), /never run/);
+  await refused(specOf({}, { repository: "file:///etc" }), /"file:\/\/\/etc": expected an https or ssh URL/);
+  await refused(specOf({}, { repository: "--upload-pack=id" }), /begins with "-"/);
+  await refused(
+    specOf({}, { repository: "https://me:hunter2@host/x" }),
+    /^(?!.*hunter2).*without credentials/,
+  );
+  await refused(specOf({ ref: "--output=x" }), /spec\.ref: Invalid ref/);
+});
+
+test("buildRequest refuses what is not set here, and names all of it", async () => {
+  await refused(
+    specOf({ env: [{ name: "A", value: undefined }, { name: "B", value: undefined }] }),
+    /^--env: The variable "A" is not set here.*\n--env: The variable "B" is not set/,
+  );
+  await refused(
+    specOf({ secret: ["S", "T"] }, {}, { S: "" }),
+    /^Cannot take the secret "S": expected.*\nCannot take the secret "T"/,
+  );
+});
+
+test("buildRequest refuses a bad spec with each problem on a line of its own", async () => {
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(
+    folder.path,
+    `
+resource: flutter-builder
+spec: { imag: x, depth: -1, limits: { cpus: two }, pull: sometimes }
+`,
+  );
+  await assert.rejects(specOf({ file }), (error: unknown) => {
+    assert.ok(error instanceof InputError);
+    const lines = error.message.split("\n");
+    assert.equal(lines.length, 4);
+    for (const place of ["imag", "depth", "limits.cpus", "pull"]) {
+      assert.ok(lines.some((line) => line.startsWith("spec") && line.includes(place)), place);
+    }
+    return true;
+  });
+  await refused(specOf({ workdir: "../..", artifact: ["/etc/*"] }), /spec\.workdir: .*\nspec\.artifacts: /);
+});
+
+test("buildRequest lets a file read and join only what the command line gives away", async () => {
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(
+    folder.path,
+    `
+resource: flutter-builder
+spec:
+  repository: repo
+  network: internal
+  env: [{ name: X, valueFrom: GITHUB_TOKEN }]
+`,
+  );
+  const operands = { repository: undefined };
+  const environment = { GITHUB_TOKEN: "hunter2" };
+  await refused(
+    specOf({ file }, operands, environment),
+    /spec\.env\.0\.valueFrom: .*"GITHUB_TOKEN".*allow it with -e GITHUB_TOKEN\nspec\.network: .*--network internal/,
+  );
+  const allowed = await buildRequest(
+    { file, network: "internal", env: [{ name: "GITHUB_TOKEN", value: undefined }] } as Options,
+    { ...none, ...operands },
+    environment,
+  );
+  assert.deepEqual(allowed.plan.env, { X: "hunter2", GITHUB_TOKEN: "hunter2" });
+  assert.deepEqual(allowed.allowNetworks, ["internal"]);
+  await refused(specOf({ file, network: "internal" }, operands, environment), /GITHUB_TOKEN/);
+});
+
+test("buildRequest refuses privileges that a file asks for", async () => {
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(folder.path, "{resource: flutter-builder, spec: {privileged: true}}");
+  await refused(specOf({ file }), /spec\.privileged/);
+});
+
+test("buildRequest refuses files that are no resource, by what is wrong with them", async () => {
+  await using folder = await temporaryFolder();
+  const cases = [
+    ["{ broken", /is neither JSON nor YAML/],
+    ["- a\n- b", /is not a resource of type flutter-builder/],
+    ["resource: other\nspec: {}", /resource\.resource: .*"flutter-builder"/],
+    ["resource: flutter-builder", /resource\.spec: /],
+    ["resource: flutter-builder\nspec: {}\nkind: Pod", /resource.*"?kind"?/],
+    ["", /is empty/],
+    ["just words", /is not a resource/],
+    [`resource: flutter-builder\nspec: ${"[".repeat(20_000)}`, /is neither JSON nor YAML/],
+    [`resource: flutter-builder\nspec: {a: &a [x], b: ${"[*a,".repeat(3)}*a${"]".repeat(3)}}`, /spec/],
+    ["x".repeat(1024 * 1024 + 1), /larger than 1 MiB/],
+  ] as const;
+  for (const [text, expected] of cases) {
+    const file = join(folder.path, "file");
+    await writeFile(file, text);
+    await refused(specOf({ file }), expected);
+  }
+  await refused(specOf({ file: join(folder.path, "absent") }), /^--file: Cannot read ".*absent": ENOENT/);
+});
+
+test("buildRequest takes nothing from a key called __proto__", async () => {
+  await using folder = await temporaryFolder();
+  const text = '{"resource":"flutter-builder","__proto__":{"name":"x"},"spec":{"__proto__":{"image":"x"}}}';
+  const file = await resourceFile(folder.path, text);
+  const outcome = await buildRequest({ file } as Options, none, {}).catch((error) => error);
+  if (outcome instanceof InputError) assert.match(outcome.message, /__proto__/);
+  else assert.equal(outcome.plan.spec.image.startsWith("ghcr.io/"), true);
+  assert.equal(({} as { image?: string }).image, undefined);
+});

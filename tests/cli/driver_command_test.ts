@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { flutterCi, root, runtime, startProgram, temporaryFolder } from "./start-program.ts";
+
+const DRIVERS = ["builder", "container-start", "container-stop", "git-cloner"];
+
+test("a driver says that it does not work over NATS yet, alone and as a subcommand", async () => {
+  for (const name of DRIVERS) {
+    const env = { CONVEYOR_RUNTIME: runtime };
+    const own = await startProgram(join(root, "bin", name), ["--nats", "nats://broker:1"], { env }).ended;
+    const { code, stdout, stderr } = await flutterCi([name, "--nats", "nats://broker:1"]);
+    assert.deepEqual({ code, stdout }, { code: 3, stdout: "" }, name);
+    assert.match(
+      stderr,
+      new RegExp(`^error: Cannot start the driver "${name}" for "nats://broker:1": .*NATS yet\\n`),
+    );
+    assert.match(stderr, /"flutter-ci run"/);
+    assert.deepEqual(own, { code, stdout, stderr });
+  }
+});
+
+test("a driver refuses bad values before anything else, by flag and by variable", async () => {
+  const cases = [
+    [
+      ["--concurrency", "0"],
+      {},
+      /^error: --concurrency: Invalid number "0": expected a whole number, 1 or more\n$/,
+    ],
+    [[], { CONVEYOR_ACK_WAIT: "soon" }, /^error: CONVEYOR_ACK_WAIT: Invalid duration "soon": expected /],
+    [["--min-free", "lots"], {}, /^error: --min-free: Invalid size "lots"/],
+    [["--nats", "http://x"], {}, /^error: --nats: Invalid URL "http:\/\/x"/],
+    [["--resource", "a.b"], {}, /^error: --resource: Invalid name "a\.b"/],
+    [["--health", "9090"], {}, /^error: --health: Invalid address "9090"/],
+    [
+      ["--log-level", "loud"],
+      {},
+      /^error: --log-level: Invalid value "loud": expected debug, info, warn or error/,
+    ],
+    [
+      ["--nats-user", "me"],
+      {},
+      /^error: The flag --nats-user was given without --nats-password-file: expected both/,
+    ],
+    [[], { CONVEYOR_TLS_KEY: "/x" }, /^error: The flag --tls-key was given without --tls-cert/],
+    [
+      ["--token-file", "/nonexistent/token"],
+      {},
+      /^error: --token-file: Cannot read "\/nonexistent\/token": ENOENT/,
+    ],
+    [["--git-token", "host=/nonexistent/t"], {}, /^error: --git-token: Cannot read "\/nonexistent\/t"/],
+  ] as const;
+  for (const [words, env, expected] of cases) {
+    const { code, stdout, stderr } = await flutterCi(["builder", ...words], { env });
+    assert.equal(code, 2, stderr);
+    assert.equal(stdout, "");
+    assert.match(stderr, expected);
+  }
+});
+
+test("a driver takes the files it is given, one token for a host", async () => {
+  await using folder = await temporaryFolder();
+  const token = join(folder.path, "token");
+  await writeFile(token, "secret\n");
+  const words = ["builder", "--token-file", token, "--git-token", `a.example=${token}`];
+  assert.equal((await flutterCi(words)).code, 3);
+  const twice = await flutterCi([...words, "--git-token", `A.example=${token}`]);
+  assert.equal(twice.code, 2);
+  assert.match(twice.stderr, /Two tokens for "a\.example": expected one/);
+});

@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RunEnded, RunEvent } from "../../lib/engine/events.ts";
+import { HINTS } from "../../lib/cli/render/hints.ts";
+import { jsonRenderer } from "../../lib/cli/render/json.ts";
+import type { Output } from "../../lib/cli/render/output.ts";
+import { plainRenderer } from "../../lib/cli/render/plain.ts";
+import { quietRenderer } from "../../lib/cli/render/quiet.ts";
+import type { Renderer } from "../../lib/cli/render/renderer.ts";
+import { colourStyle, plainStyle } from "../../lib/cli/render/style.ts";
+import { terminalRenderer } from "../../lib/cli/render/terminal.ts";
+import { REASONS } from "../../lib/wire/reasons.ts";
+import { line, RUN, runEnded, runStarted, started, stepEnded } from "./run-events.ts";
+
+/** Keeps what is written. */
+function memory(): Output & { text: string } {
+  const output = {
+    text: "",
+    write(text: string) {
+      output.text += text;
+      return undefined;
+    },
+    flush: () => Promise.resolve(),
+  };
+  return output;
+}
+
+async function show(renderer: Renderer, events: RunEvent[], savedIn?: string): Promise<void> {
+  for (const event of events) {
+    if (event.type === "end") renderer.end(event, { savedIn });
+    else await renderer.show(event);
+  }
+  await renderer.close();
+}
+
+const failed: RunEvent[] = [
+  runStarted,
+  started("container-start"),
+  line(1, "image debian:12", "container-start", "system"),
+  stepEnded("container-start", "succeeded", "Started", { host: "h" }),
+  started("builder"),
+  ...Array.from({ length: 25 }, (_, i) => line(i + 2, `line ${i + 2}`)),
+  stepEnded("builder", "failed", "`make` exited with 2", { reason: "command-failed" }),
+  started("container-stop"),
+  line(27, "bye", "container-stop", "system"),
+  stepEnded("container-stop", "succeeded", "Removed"),
+  runEnded({ outcome: "failed", reason: "command-failed", message: "`make` exited with 2" }),
+];
+
+test("jsonRenderer writes the promised keys in the promised order, and nothing else", async () => {
+  const out = memory();
+  const artifact = { sha256: "0a", size: 3, path: "build/lib.a", name: "lib.a", extra: 1 };
+  await show(jsonRenderer(out, assert.fail), [
+    runStarted,
+    started("git-cloner"),
+    line(1, 'a "quoted" line'),
+    stepEnded("git-cloner", "succeeded", "Checked out", { commit: "abc" }),
+    runEnded({ artifacts: [artifact as RunEnded["artifacts"][number]] }),
+  ]);
+  const time = "2026-01-02T03:04:05.678Z";
+  const resource = '{"id":"1","name":"app","resource":"flutter-builder","spec":{"repository":"https://x/y"}}';
+  assert.equal(
+    out.text,
+    `{"type":"run","run":"${RUN}","resource":${resource},"time":"${time}"}
+{"type":"step","run":"${RUN}","step":"git-cloner","driver":"git-cloner","status":"started","time":"${time}"}
+{"type":"log","run":"${RUN}","step":"builder","seq":1,"stream":"stdout","time":"${time}","message":"a \\"quoted\\" line"}
+{"type":"step","run":"${RUN}","step":"git-cloner","status":"succeeded","seconds":1.234,"result":{"success":true,"message":"Checked out","data":{"commit":"abc"}}}
+{"type":"end","run":"${RUN}","outcome":"succeeded","message":"Built","seconds":61,"lines":3,"artifacts":[{"name":"lib.a","path":"build/lib.a","size":3,"sha256":"0a"}]}
+`,
+  );
+});
+
+test("jsonRenderer gives the reason of what did not succeed", async () => {
+  const out = memory();
+  await show(jsonRenderer(out, assert.fail), failed);
+  const end = JSON.parse(out.text.trimEnd().split("\n").at(-1) ?? "");
+  assert.deepEqual(Object.keys(end), [
+    "type",
+    "run",
+    "outcome",
+    "reason",
+    "message",
+    "seconds",
+    "lines",
+    "artifacts",
+  ]);
+  assert.equal(end.reason, "command-failed");
+});
+
+test("jsonRenderer writes lines that no terminal acts on, and that mean the same", async () => {
+  const out = memory();
+  const nasty = "\x1b[2J \x9b31m \x7f \u2028 \0 \ud800 é";
+  await show(jsonRenderer(out, assert.fail), [line(1, nasty)]);
+  assert.match(out.text, /^[\x20-\x7e\u00a0-\uffff]*\n$/);
+  assert.equal(JSON.parse(out.text).message, nasty);
+});
+
+test("plainRenderer shows steps and their lines as they come", async () => {
+  const out = memory();
+  await show(plainRenderer(out, assert.fail), failed);
+  assert.ok(out.text.startsWith(`run ${RUN}
+==> container-start
+image debian:12
+<== container-start succeeded in 1.23 s: Started
+==> builder
+line 2
+line 3
+`));
+});
+
+test("the summary is a table, the lines before the failure, the reason, and what to do next", async () => {
+  const out = memory();
+  await show(plainRenderer(out, assert.fail), failed);
+  const lastLines = Array.from({ length: 10 }, (_, i) => `  line ${i + 17}`).join("\n");
+  assert.ok(
+    out.text.endsWith(`
+step             outcome     seconds
+container-start  succeeded      1.23
+builder          failed         1.23
+container-stop   succeeded      1.23
+
+The last lines before it failed:
+${lastLines}
+
+Failed after 1m 01s: \`make\` exited with 2 (command-failed)
+Next: ${HINTS["command-failed"]}
+`),
+    out.text,
+  );
+});
+
+test("the summary lists artifacts and where they are, some of very many", async () => {
+  const out = memory();
+  const artifacts = Array.from(
+    { length: 25 },
+    (_, i) => ({ name: `a${i}`, path: `a${i}`, size: 2048, sha256: "" }),
+  );
+  await show(plainRenderer(out, assert.fail), [runStarted, runEnded({ artifacts })], "out");
+  assert.match(out.text, /\nArtifacts in out:\n {2}a0 {3}2\.0 KiB\n/);
+  assert.match(out.text, /\n {2}a19 {2}2\.0 KiB\n {2}and 5 more\n\nSucceeded in 1m 01s\n$/);
+});
+
+test("what a build prints is shown, never obeyed", async () => {
+  const nasty = "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J\r\x9b1A \u202etxt\u2066 \x7f tab\there";
+  const expected = "red ␛]0;title␇ ␛[2J␍�1A �txt� ␡ tab\there";
+  const events = [
+    runStarted,
+    started("builder"),
+    line(1, nasty),
+    line(2, "0123456789ab: \x1b[2J", "builder", "system"),
+    stepEnded("builder", "failed", `one\n${nasty}`),
+    runEnded({
+      outcome: "failed",
+      message: nasty,
+      artifacts: [{ name: nasty, path: "", size: 1, sha256: "" }],
+    }),
+  ];
+  const plain = memory();
+  await show(plainRenderer(plain, assert.fail), events);
+  assert.ok(plain.text.includes(`\n${expected}\n`));
+  assert.ok(plain.text.includes(`: one\n${expected}\n`));
+  const terminal = memory();
+  await show(onTerminal(terminal), events);
+  const quiet = memory();
+  await show(quietRenderer(quiet, plainStyle, assert.fail), events);
+  for (const { text } of [plain, terminal, quiet]) {
+    assert.ok(text.includes(expected));
+    const own = text.replaceAll("\r\x1b[K", "").replaceAll(/\x1b\[\d+m/g, "");
+    assert.doesNotMatch(own, /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066]/);
+    assert.equal(text.includes("\x1b[31mred"), false);
+  }
+});
+
+test("quietRenderer writes the outcome and nothing else", async () => {
+  const out = memory();
+  await show(quietRenderer(out, plainStyle, assert.fail), failed);
+  assert.equal(out.text, "Failed after 1m 01s: `make` exited with 2 (command-failed)\n");
+});
+
+test("outcomes that are no failure of the build are named for what they are", async () => {
+  const out = memory();
+  const renderer = quietRenderer(out, plainStyle, assert.fail);
+  renderer.end(runEnded({ outcome: "cancelled", reason: "cancelled", message: "Cancelled by SIGINT" }), {
+    savedIn: undefined,
+  });
+  renderer.end(runEnded({ outcome: "timed-out", reason: "timeout", message: "Took too long" }), {
+    savedIn: undefined,
+  });
+  await renderer.close();
+  assert.match(out.text, /^Cancelled after 1m 01s: Cancelled by SIGINT/);
+  assert.match(out.text, /\nTimed out after 1m 01s: Took too long/);
+});
+
+test("every reason has something to do next", () => {
+  for (const reason of REASONS) assert.ok(HINTS[reason].length > 10, reason);
+});
+
+/** A screen of 40 columns, on which each tick of the clock is a second. */
+function onTerminal(out: Output): Renderer {
+  let now = 0;
+  return terminalRenderer({ out, style: colourStyle, columns: () => 40, clock: () => now += 1000 });
+}
+
+/** What stands on the screen in the end, when "\r" and "erase line" have done their work. */
+function screen(text: string): string[] {
+  return text.replaceAll(/\x1b\[\d+m/g, "").split("\n").map((line) => line.split("\r\x1b[K").at(-1) ?? "");
+}
+
+test("terminalRenderer leaves whole lines, and no status line, when it is closed", async () => {
+  const out = memory();
+  await show(onTerminal(out), failed);
+  const lines = screen(out.text);
+  assert.deepEqual(lines.slice(0, 6), [
+    `run ${RUN}`,
+    "▸ container-start",
+    "image debian:12",
+    "✓ container-start succeeded in 1.23 s: Started",
+    "▸ builder",
+    "line 2",
+  ]);
+  assert.equal(lines.at(-2), `Next: ${HINTS["command-failed"]}`);
+  assert.equal(lines.at(-1), "");
+});
+
+test("terminalRenderer shows the running step with its time, and the pull's progress in its place", async () => {
+  const out = memory();
+  const renderer = onTerminal(out);
+  await renderer.show(started("container-start") as Exclude<RunEvent, RunEnded>);
+  await renderer.show(
+    line(1, "4f4fb700ef54: Downloading 12 MB/30 MB of a layer", "container-start", "system"),
+  );
+  // Enough to make it paint, as a busy log does.
+  await renderer.show(line(2, "x".repeat(40_000), "container-start", "system"));
+  const status = screen(out.text).at(-1) ?? "";
+  assert.match(status, /^. container-start \d\.00 s · 4f4fb700ef54/);
+  assert.equal([...status].length <= 39, true);
+  assert.equal(out.text.includes("\n4f4fb700ef54"), false);
+  await renderer.close();
+  assert.equal(screen(out.text).at(-1), "");
+});
+
+test("terminalRenderer takes its status line away before a note", async () => {
+  const out = memory();
+  const renderer = onTerminal(out);
+  await renderer.show(started("builder") as Exclude<RunEvent, RunEnded>);
+  await renderer.show(line(1, "x".repeat(40_000)));
+  renderer.note("warning: look here");
+  await renderer.close();
+  assert.deepEqual(screen(out.text).slice(2), ["warning: look here", ""]);
+});

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { makeRepository } from "./git-repository.ts";
+import { flutterCi, temporaryFolder } from "./start-program.ts";
+
+test("run refuses wrong usage before anything is started, and says on stdout nothing", async () => {
+  await using folder = await temporaryFolder();
+  const repo = join(folder.path, "repo");
+  makeRepository(repo, { a: "a" });
+  const cases = [
+    [["a", "b"], /^error: Unexpected word "b": expected one repository; a command goes after "--"/],
+    [[repo, "extra", "--", "make"], /^error: Unexpected word "extra"/],
+    [[repo, "--json", "-q"], /^error: Both --json and --quiet were given: expected one of them/],
+    [[repo, "-c", "make", "--", "make"], /^error: A command was given twice/],
+    [[repo, "--timeout", "soon"], /^error: --timeout: Invalid duration "soon"/],
+    [[repo, "--memory", "lots"], /^error: --memory: Invalid size "lots"/],
+    [[repo, "--keep", "maybe"], /^error: --keep: Invalid value "maybe": expected never, failure or always/],
+    [[repo, "--docker", "ssh://host"], /^error: .*ssh:\/\/host/],
+    [["ext::id"], /^error: .*"ext::id"/],
+    [["--", "make"], /^error: .*not in a git repository/],
+  ] as const;
+  for (const [words, expected] of cases) {
+    const ended = await flutterCi(["run", "--data", join(folder.path, "data"), ...words], {
+      cwd: folder.path,
+    });
+    assert.equal(ended.stdout, "", words.join(" "));
+    assert.match(ended.stderr, expected, words.join(" "));
+    assert.equal(ended.code, words.includes("ssh://host") ? 3 : 2, words.join(" "));
+  }
+});
+
+test("run names every problem of a file on a line of its own", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "build.json");
+  await writeFile(
+    file,
+    JSON.stringify({
+      resource: "flutter-builder",
+      spec: { repository: "https://x/y", depth: "a", pull: 3, other: 1 },
+    }),
+  );
+  const { code, stderr } = await flutterCi(["run", "-f", file]);
+  assert.equal(code, 2);
+  const lines = stderr.trimEnd().split("\n");
+  assert.equal(lines.length, 3);
+  for (const place of ["depth", "pull", "other"]) {
+    assert.ok(lines.some((line) => line.includes(place)), place);
+  }
+});
+
+test("run without Docker says what it tried and what to do", async () => {
+  await using folder = await temporaryFolder();
+  const repo = join(folder.path, "repo");
+  makeRepository(repo, { a: "a" });
+  const words = ["run", repo, "--data", join(folder.path, "data"), "--json", "--", "make"];
+  const socket = `unix://${folder.path}/docker.sock`;
+  const named = await flutterCi([...words.slice(0, -2), "--docker", socket, "--", "make"]);
+  const found = await flutterCi(words, { env: { DOCKER_HOST: socket } });
+  for (const { code, stdout, stderr } of [named, found]) {
+    assert.equal(code, 3, stderr);
+    assert.equal(stdout, "");
+    assert.match(stderr, new RegExp(`^error: .*${socket}`));
+    assert.match(stderr, /--docker or DOCKER_HOST\n$/);
+  }
+});
+
+test("run refuses a data folder that cannot be one", async () => {
+  await using folder = await temporaryFolder();
+  const repo = join(folder.path, "repo");
+  makeRepository(repo, { a: "a" });
+  await writeFile(join(folder.path, "file"), "");
+  const { code, stderr } = await flutterCi(["run", repo, "--data", join(folder.path, "file"), "--", "make"]);
+  assert.equal(code, 3);
+  assert.match(stderr, new RegExp(`^error: .*${folder.path}/file`));
+});
+
+test("run takes its flags from variables, and refuses them by their names", async () => {
+  await using folder = await temporaryFolder();
+  const repo = join(folder.path, "repo");
+  makeRepository(repo, { a: "a" });
+  const bad = await flutterCi(["run", repo], { env: { CONVEYOR_DEPTH: "deep" } });
+  assert.equal(bad.code, 2);
+  assert.match(bad.stderr, /^error: CONVEYOR_DEPTH: Invalid number "deep"/);
+  const both = await flutterCi(["run", repo, "--json"], { env: { CONVEYOR_QUIET: "true" } });
+  assert.match(both.stderr, /Both --json and --quiet/);
+});
