@@ -41,7 +41,11 @@ export async function startContainer(
   { info, now }: Surroundings,
 ): Promise<string> {
   const { docker, run, settings: { owner }, signal } = context;
-  const network = await provideNetwork(docker, info, spec.network, { owner, run, signal });
+  signal.throwIfAborted();
+  // What the daemon has begun to make it makes, whoever has left meanwhile: cut off, it would be there after the cleanup.
+  const network = await context.cleanup((signal) =>
+    provideNetwork(docker, info, spec.network, { owner, run, signal })
+  );
   const user = spec.user ?? image.user;
   const container = containerSpec(context, spec, { info, now }, user, network.name);
   const id = await create(context, container);
@@ -98,7 +102,7 @@ async function create(context: Context, spec: ContainerSpec): Promise<string> {
   const { docker, run, settings: { owner }, signal } = context;
   for (let again = false;; again = true) {
     try {
-      return await docker.create(spec, { signal });
+      return await context.cleanup((signal) => docker.create(spec, { signal }));
     } catch (error) {
       if (!(error instanceof DockerError)) throw error;
       // An earlier attempt of this step got this far: its container is ours to clear. Anybody else's is not.
