@@ -7,7 +7,7 @@ import { Retryable } from "../../lib/base/errors.ts";
 import { delay } from "../../lib/base/signals.ts";
 import { captureLog } from "../support/process-log.ts";
 import { again, broker, until, waitingPulls } from "./nats-broker.ts";
-import { pull, spec, text, within } from "./transport-conformance/opened.ts";
+import { bytes, pull, spec, text, within } from "./transport-conformance/opened.ts";
 
 const A = spec("a", ["resources.t"]);
 
@@ -107,33 +107,53 @@ for (const end of ["stop", "kill"] as const) {
     const count = (line: string) => log.lines.filter((said) => said === line).length;
     await until(() => Promise.resolve(count(`info: Connected to NATS at ${server} again`) === 3));
     assert.equal(count(`warning: Lost NATS at ${server}; trying again`), 3);
+    assert.ok(!log.lines.some((line) => line.includes("heartbeats")), log.lines.join("\n"));
     // Beside those three pairs, of three connections: that JetStream takes a moment longer, and that it is there.
     assert.ok(log.lines.length <= 10, log.lines.join("\n"));
   });
 }
 
-test("calls made while the broker is away are carried out when it is back, or fail with Retryable", async () => {
+test("what is asked while the broker is away is sent when it is back", async () => {
   await using log = await captureLog();
   await using nats = await broker();
   const transport = await nats.open();
-  const run = "fbab31f6-a278-4a8f-96be-ac49b007ca65";
-  const bytes = async function* () {
-    await Promise.resolve();
-    yield new Uint8Array(10);
-  };
-  await transport.putBlob(run, "before", bytes());
+  await using _serving = await transport.serve("runs.*.claim", () => Promise.resolve("go"));
   await nats.server.stop();
   await log.line(/Lost NATS/);
-  const soon = transport.publish("pipelines.x", "1", { id: "1" });
-  const claim = transport.request("runs.r.claim", "x", { timeoutMs: 100 });
-  await assert.rejects(claim, Retryable);
+  await assert.rejects(transport.request("runs.r.claim", "x", { timeoutMs: 50 }), Retryable);
+  const answer = transport.request("runs.r.claim", "x", { timeoutMs: 30_000 });
   await nats.server.start();
-  const { duplicate } = await again(() =>
-    soon.catch(() => transport.publish("pipelines.x", "1", { id: "1" }))
-  );
-  assert.equal(typeof duplicate, "boolean");
+  assert.equal(new TextDecoder().decode(await answer), "go");
+});
+
+test("what was asked when the broker went away fails at once with Retryable", async () => {
+  await using nats = await broker();
+  const transport = await nats.open();
+  const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
+  const { promise: never, resolve } = Promise.withResolvers<string>();
+  await using _silent = await transport.serve("runs.r.claim", () => {
+    onAsked();
+    return never;
+  });
+  const answer = transport.request("runs.r.claim", "x", { timeoutMs: 600_000 });
+  const refused = assert.rejects(within(answer, "the refusal"), Retryable);
+  await asked;
+  await nats.server.kill();
+  await refused;
+  await nats.server.start();
+  resolve("too late");
+});
+
+test("publish, holds and putBlob work again when the broker is back", async () => {
+  await using nats = await broker();
+  const transport = await nats.open();
+  const run = "fbab31f6-a278-4a8f-96be-ac49b007ca65";
+  await transport.putBlob(run, "before", bytes("before"));
+  await nats.server.stop();
+  await nats.server.start();
+  await again(() => transport.publish("pipelines.x", "1", { id: "1" }));
   assert.equal(await again(() => transport.holds("pipeline-engine", "1")), true);
-  assert.equal((await again(() => transport.putBlob(run, "after", bytes()))).size, 10);
+  assert.equal((await again(() => transport.putBlob(run, "after", bytes("after")))).size, 5);
 });
 
 test("dispose ends while the broker is away", async () => {

@@ -169,13 +169,13 @@ export function consuming(name: string, open: Open): void {
   test(`${name}: ensureConsumer raises the ack wait and never lowers it`, async () => {
     await using opened = await open();
     const { transport } = opened;
-    for (const ackWaitMs of [300, 60_000, 300]) {
+    for (const ackWaitMs of [200, 60_000, 200]) {
       await transport.ensureConsumer(spec("raised", ["resources.t"], ackWaitMs));
     }
-    await transport.ensureConsumer(spec("short", ["resources.t"], 900));
+    await transport.ensureConsumer(spec("short", ["resources.t"], 600));
     await transport.publish("resources.t", "1", { id: "1" });
-    await using raised = pull(transport, spec("raised", ["resources.t"], 300));
-    await using short = pull(transport, spec("short", ["resources.t"], 900));
+    await using raised = pull(transport, spec("raised", ["resources.t"], 200));
+    await using short = pull(transport, spec("short", ["resources.t"], 600));
     const inHand = await raised.next();
     await short.next();
     let again = false;

@@ -10,7 +10,7 @@ export function core(name: string, open: Open): void {
   test(`${name}: no message is lost between competing instances, and none is held in the end`, async () => {
     await using opened = await open();
     const transport = patient(opened.transport);
-    const consumer = spec("a", ["resources.t"], 500);
+    const consumer = spec("a", ["resources.t"], 300);
     await transport.ensureConsumer(consumer);
     const sent = Array.from({ length: 40 }, (_, i) => `run/step/${i + 10}`);
     await using workers = work([transport, patient(await opened.another())], consumer, new Set(sent));
@@ -22,7 +22,7 @@ export function core(name: string, open: Open): void {
   test(`${name}: no message is lost to either of two consumers`, async () => {
     await using opened = await open();
     const transport = patient(opened.transport);
-    const [a, b] = [spec("a", ["resources.*"], 500), spec("b", ["resources.t"], 500)];
+    const [a, b] = [spec("a", ["resources.*"], 300), spec("b", ["resources.t"], 300)];
     await transport.ensureConsumer(a);
     await transport.ensureConsumer(b);
     const sent = Array.from({ length: 25 }, (_, i) => `run/step/${i + 10}`);
@@ -36,7 +36,7 @@ export function core(name: string, open: Open): void {
   test(`${name}: a message is held until it has been acked, and stays done`, async () => {
     await using opened = await open();
     const transport = patient(opened.transport);
-    const consumer = spec("a", ["resources.t"], 500);
+    const consumer = spec("a", ["resources.t"], 300);
     await transport.ensureConsumer(consumer);
     await transport.publish("resources.t", "x", { id: "run/step/1" });
     assert.equal(await transport.holds("messages", "run/step/1"), true);

@@ -61,8 +61,8 @@ export function leasing(name: string, open: Open): void {
     for (const i of ["1", "2", "3"]) await transport.publish("resources.t", i);
     await using puller = pull(transport, spec("a", ["resources.t"]));
     const [one, two, three] = [await puller.next(), await puller.next(), await puller.next()];
-    await one.nak(900);
-    await two.nak(300);
+    await one.nak(600);
+    await two.nak(200);
     await three.nak();
     const seen = [await puller.take(), await puller.take(), await puller.take()];
     assert.deepEqual(seen.map(text), ["3", "2", "1"]);
@@ -72,12 +72,12 @@ export function leasing(name: string, open: Open): void {
   test(`${name}: nak with a delay longer than the ack wait holds`, async () => {
     await using opened = await open();
     const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], 300);
+    const consumer = spec("a", ["resources.t"], 200);
     await transport.ensureConsumer(consumer);
     await transport.publish("resources.t", "slow");
     await transport.publish("resources.t", "quick");
     await using puller = pull(transport, consumer);
-    await (await puller.next()).nak(2000);
+    await (await puller.next()).nak(1000);
     for (const deliveries of [1, 2, 3]) {
       const delivery = await puller.next();
       assert.deepEqual([text(delivery), delivery.deliveries], ["quick", deliveries]);
