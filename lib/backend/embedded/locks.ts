@@ -25,8 +25,9 @@ export function takeLock(path: string): Lock | undefined {
     if (isBusy(error)) return undefined;
     throw error;
   }
+  HELD.add(sqlite);
   const release = () => {
-    if (sqlite.isOpen) sqlite.close();
+    if (HELD.delete(sqlite)) sqlite.close();
   };
   return {
     remove: () => {
@@ -36,6 +37,9 @@ export function takeLock(path: string): Lock | undefined {
     [Symbol.dispose]: release,
   };
 }
+
+/** Locks that this process holds, whoever has forgotten about them: a collected connection would let go of its lock. */
+const HELD = new Set<DatabaseSync>();
 
 /** True while somebody, this process included, holds the lock. */
 export function isLocked(path: string): boolean {

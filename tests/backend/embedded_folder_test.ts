@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { openEmbedded, openHistory } from "../../lib/backend/embedded/embedded.ts";
+import { UnavailableError } from "../../lib/base/errors.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+import { publishBatch, RUN, runOf } from "./store-conformance/opened.ts";
+import { bytes } from "./transport-conformance/opened.ts";
+
+test("openEmbedded makes everything for its user only, whatever the umask", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "state", "flutter-ci");
+  const umask = process.umask(0);
+  try {
+    await using embedded = await openEmbedded({ folder: path, scope: "up" });
+    await publishBatch(embedded.transport, ["1"]);
+    await embedded.transport.putBlob(RUN, "lib/a.so", bytes("a"));
+    const names = ["", ...await readdir(path, { recursive: true })];
+    assert.ok(names.includes("conveyor.db-wal") && names.includes("conveyor.db-shm"), names.join());
+    for (const name of names) {
+      const { mode } = await stat(join(path, name));
+      const isFolder = (mode & 0o40000) !== 0;
+      assert.equal((mode & 0o777).toString(8), isFolder ? "700" : "600", name);
+    }
+  } finally {
+    process.umask(umask);
+  }
+});
+
+test("openEmbedded closes an empty folder or one that was its own, and leaves a folder with other things as it is", async () => {
+  await using folder = await temporaryFolder();
+  const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+  const openOnce = async (path: string) => {
+    await using _embedded = await openEmbedded({ folder: path, scope: "up" });
+  };
+  const [empty, used] = [join(folder.path, "empty"), join(folder.path, "used")];
+  await mkdir(empty);
+  await chmod(empty, 0o775);
+  await openOnce(empty);
+  assert.equal(await modeOf(empty), "700");
+  await chmod(empty, 0o755);
+  await openOnce(empty);
+  assert.equal(await modeOf(empty), "700");
+  await mkdir(used);
+  await writeFile(join(used, "other"), "");
+  await chmod(used, 0o755);
+  await openOnce(used);
+  assert.equal(await modeOf(used), "755");
+  assert.equal(await modeOf(join(used, "conveyor.db")), "600");
+});
+
+test("openEmbedded refuses a folder with other things in it that others may change", async () => {
+  await using folder = await temporaryFolder();
+  await writeFile(join(folder.path, "other"), "");
+  await chmod(folder.path, 0o777);
+  await assert.rejects(openEmbedded({ folder: folder.path, scope: "up" }), unavailable(folder.path));
+  assert.deepEqual(await readdir(folder.path), ["other"]);
+});
+
+test("openEmbedded says which path it cannot use", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "file");
+  await writeFile(file, "");
+  for (const path of [file, join(file, "below")]) {
+    await assert.rejects(openEmbedded({ folder: path, scope: "up" }), unavailable(path));
+  }
+  const damaged = join(folder.path, "damaged");
+  await mkdir(damaged, { mode: 0o700 });
+  await writeFile(join(damaged, "conveyor.db"), "This is no database".repeat(1000));
+  await assert.rejects(openEmbedded({ folder: damaged, scope: "up" }), unavailable(damaged));
+  await assert.rejects(openHistory(damaged), unavailable(damaged));
+});
+
+test("openEmbedded and openHistory refuse a newer schema and leave it alone", async () => {
+  await using folder = await temporaryFolder();
+  {
+    await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+    await embedded.store.runs.put(RUN, runOf(RUN), 0);
+  }
+  const database = join(folder.path, "conveyor.db");
+  {
+    using sqlite = new DatabaseSync(database);
+    sqlite.exec("PRAGMA user_version = 1000");
+  }
+  await assert.rejects(openEmbedded({ folder: folder.path, scope: "up" }), unavailable("1000"));
+  await assert.rejects(openHistory(folder.path), unavailable("1000"));
+  using sqlite = new DatabaseSync(database);
+  assert.equal(sqlite.prepare("PRAGMA user_version").get()?.["user_version"], 1000);
+  assert.equal(sqlite.prepare("SELECT count(*) AS runs FROM runs").get()?.["runs"], 1);
+});
+
+test("owner and seal key are made once for a folder, and others for another", async () => {
+  await using folder = await temporaryFolder();
+  const facts = async (name: string) => {
+    await using embedded = await openEmbedded({ folder: join(folder.path, name), scope: "up" });
+    assert.equal(embedded.sealKey.length, 32);
+    assert.match(embedded.owner, /^[0-9a-f]{32}$/);
+    return { owner: embedded.owner, key: Buffer.from(embedded.sealKey).toString("hex") };
+  };
+  const first = await facts("a");
+  assert.deepEqual(await facts("a"), first);
+  const other = await facts("b");
+  assert.notEqual(other.owner, first.owner);
+  assert.notEqual(other.key, first.key);
+  const file = join(folder.path, "a", "seal.key");
+  assert.equal((await readFile(file)).toString("hex"), first.key);
+  await writeFile(file, "short");
+  await assert.rejects(facts("a"), unavailable(file));
+});
+
+test("openHistory reads what others have written and are writing, and takes no scope", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  await using history = await openHistory(folder.path);
+  await using _another = await openHistory(folder.path);
+  await embedded.store.runs.put(RUN, runOf(RUN), 0);
+  await publishBatch(embedded.transport, ["1", "2"]);
+  assert.deepEqual(await history.runs.open(), [RUN]);
+  assert.equal(await history.logs.count(RUN), 2);
+  assert.deepEqual(embedded.deadScopes(), []);
+});
+
+test("openHistory of a folder that does not exist has nothing and makes nothing", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "never");
+  await using history = await openHistory(path);
+  assert.deepEqual(await history.runs.list(), []);
+  assert.deepEqual(await history.logs.tail(RUN, 10), []);
+  assert.deepEqual(await history.artifacts.list(RUN), []);
+  assert.deepEqual(await readdir(folder.path), []);
+});
+
+function unavailable(named: string) {
+  return (error: Error) => {
+    assert.ok(error instanceof UnavailableError, String(error));
+    assert.ok(error.message.includes(named), error.message);
+    return true;
+  };
+}
