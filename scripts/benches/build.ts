@@ -1,0 +1,73 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Bench, Figure } from "./bench.ts";
+import { containerWords, docker, shellWord } from "./docker.ts";
+import { formatMs, median, rounded } from "./numbers.ts";
+import { alternate, runProcess } from "./processes.ts";
+import { makeSmallRepository } from "./small-repository.ts";
+
+const ROUNDS = 15;
+const WARM_UP = 2;
+
+/** A whole build, from the program's start to its end, against a script of the same steps by the docker command line. */
+export const build: Bench = {
+  name: "build",
+  group: "spine",
+  async measure({ folder, program, compiled, image, say }) {
+    const repository = await makeSmallRepository(folder);
+    const words = ["run", "--image", image, "-c", "make", "--data", join(folder, "data"), repository];
+    const ours = (path: string) => async () => (await runProcess([path, ...words])).ms;
+    await runProcess([program, ...words]);
+    const script = await writeScript(folder, image, repository);
+    const byDocker = async () => (await runProcess(["sh", script])).ms;
+    const work = [byDocker, ours(program), ...compiled === undefined ? [] : [ours(compiled)]];
+    try {
+      await alternate(WARM_UP, work);
+      say(`${ROUNDS} builds of each kind, in turns`);
+      const [reference = [], ...times] = await alternate(ROUNDS, work);
+      return times.map((ms, i) => figureOf(KINDS[i] ?? "", ms, reference));
+    } finally {
+      // There is one only where the script was cut off in the middle.
+      const left = await docker("ps", "--all", "--quiet", "--filter", `label=conveyor.bench=${NAME}`);
+      if (left !== "") await docker("rm", "--force", "--volumes", ...left.split("\n"));
+    }
+  },
+};
+
+const NAME = "conveyor-bench-build";
+const KINDS = ["from source on Bun", "single file"];
+
+async function writeScript(folder: string, image: string, repository: string): Promise<string> {
+  const path = join(folder, "steps.sh");
+  const start = (await containerWords(image, NAME)).map(shellWord).join(" ");
+  writeFileSync(
+    path,
+    `set -e
+docker ${start}
+docker cp ${shellWord(repository)} ${NAME}:/source
+docker exec ${NAME} git clone /source .
+docker exec ${NAME} make
+docker rm --force --volumes ${NAME}
+`,
+  );
+  return path;
+}
+
+function figureOf(kind: string, ms: readonly number[], reference: readonly number[]): Figure {
+  const ratio = median(ms) / median(reference);
+  return {
+    what: `build of a small C repository, ${kind}`,
+    ours: formatMs(median(ms)),
+    reference: `${formatMs(median(reference))} by docker's command line`,
+    ratio: rounded(ratio),
+    target: "ratio ≤ 1.0",
+    isMet: ratio <= 1,
+    numbers: {
+      ms: rounded(median(ms)),
+      fastestMs: rounded(Math.min(...ms)),
+      referenceMs: rounded(median(reference)),
+      fastestReferenceMs: rounded(Math.min(...reference)),
+      rounds: ms.length,
+    },
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * Measures and prints: `bun scripts/benches/run-benches.ts [GROUP | NAME…] [--json FILE] [--list]`. Exits with 1 where a
+ * target is missed or a bench fails; the others are measured all the same.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Bench, Figure, Place } from "./bench.ts";
+import { build } from "./build.ts";
+import { help } from "./help.ts";
+import { log } from "./log.ts";
+import { parallel } from "./parallel.ts";
+import { steps } from "./steps.ts";
+import { tableOf } from "./table.ts";
+
+const BENCHES: readonly Bench[] = [build, steps, log, parallel, help];
+
+const { values, positionals } = parseArgs({
+  options: { json: { type: "string" }, list: { type: "boolean" } },
+  allowPositionals: true,
+});
+const chosen = BENCHES.filter(({ name, group }) =>
+  positionals.length === 0 || positionals.includes(name) || positionals.includes(group)
+);
+const unknown = positionals.find((word) =>
+  !BENCHES.some(({ name, group }) => word === name || word === group)
+);
+
+if (unknown !== undefined) {
+  console.error(`error: Unknown bench "${unknown}": expected ${BENCHES.map(({ name }) => name).join(", ")}`);
+  process.exit(2);
+}
+if (values.list) {
+  for (const { group, name } of BENCHES) console.log(`${group}  ${name}`);
+  process.exit(0);
+}
+
+const folder = mkdtempSync(join(tmpdir(), "conveyor-bench-"));
+const figures: (Figure & { bench: string })[] = [];
+let failed = false;
+try {
+  for (const bench of chosen) {
+    try {
+      for (const figure of await bench.measure(placeOf(bench))) {
+        figures.push({ bench: bench.name, ...figure });
+      }
+    } catch (error) {
+      failed = true;
+      console.error(`error: ${bench.name}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+console.log(tableOf(figures));
+if (values.json !== undefined) {
+  const report = { measuredAt: new Date().toISOString(), machine: machine(), figures };
+  writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
+}
+process.exit(failed || figures.some(({ isMet }) => isMet === false) ? 1 : 0);
+
+function placeOf({ name }: Bench): Place {
+  const root = join(import.meta.dir, "../..");
+  const compiled = join(root, "dist/flutter-ci");
+  const own = join(folder, name);
+  mkdirSync(own);
+  return {
+    folder: own,
+    root,
+    program: join(root, "bin/flutter-ci"),
+    compiled: existsSync(compiled) ? compiled : undefined,
+    image: process.env.CONVEYOR_BENCH_IMAGE ?? "conveyor-build:bookworm",
+    say: (text) => console.error(`· ${name}: ${text}`),
+  };
+}
+
+function machine(): Record<string, unknown> {
+  const all = cpus();
+  return { cpus: all.length, model: all[0]?.model ?? "", bun: Bun.version, platform: process.platform };
+}
