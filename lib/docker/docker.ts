@@ -66,7 +66,7 @@ export interface Exec {
   readonly output: AsyncIterable<OutputChunk>;
   /** The exit code once the process itself has ended, although a child of it may still hold its output; undefined while it runs. */
   exitCode(): Promise<number | undefined>;
-  /** Stops reading: `output` ends. The process goes on. */
+  /** Stops reading: `output` ends. The process goes on; the daemon tells its exit code no more, unless `exitCode` has it. */
   detach(): void;
 }
 

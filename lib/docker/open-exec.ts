@@ -23,24 +23,29 @@ export function openExec(
 ): Exec {
   const { socket } = connection;
   let detached = false;
+  // The daemon takes a connection that we break for a start that failed, and says 126 although the process goes on.
+  let misled = false;
   let ended: number | undefined;
   let stdinError: { error: unknown } | undefined;
   // What goes wrong is thrown where the output is read; until somebody reads, it must not end this process.
   socket.on("error", () => {});
 
   async function exitCode(): Promise<number | undefined> {
-    if (ended !== undefined) return ended;
+    if (ended !== undefined || misled) return ended;
     const state = await inspect();
     if (!state.Running && state.ExitCode !== null) ended = state.ExitCode;
     return ended;
   }
 
   async function* output(): AsyncGenerator<OutputChunk, void, undefined> {
+    let through = false;
     try {
       yield* demultiplex(received(connection));
+      through = true;
     } catch (cause) {
       if (!detached && !stdinError) throw cause instanceof Retryable ? cause : unreachable(endpoint, cause);
     } finally {
+      misled ||= !through;
       socket.destroy();
     }
     // A connection that we have broken ourselves ends like any other on one runtime and throws on the other.
@@ -51,6 +56,7 @@ export function openExec(
   if (stdin) {
     feed(socket, stdin).catch((error) => {
       stdinError = { error };
+      misled = true;
       socket.destroy();
     });
   }
@@ -59,7 +65,9 @@ export function openExec(
     output: output(),
     exitCode,
     detach() {
+      if (detached) return;
       detached = true;
+      misled ||= !socket.readableEnded;
       socket.destroy();
     },
   };

@@ -1,0 +1,272 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  askDaemon,
+  idleSpec,
+  inContainer,
+  realDocker,
+  run,
+  TEST_IMAGE,
+  uniqueLabel,
+  until,
+} from "./real-docker.ts";
+
+test("create limits a container in what it may do and use", () =>
+  inContainer(async (docker, container) => {
+    const { stdout } = await run(
+      docker,
+      container,
+      `cat /proc/1/comm
+      grep -E '^(CapBnd|CapEff|NoNewPrivs)' /proc/1/status
+      cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null
+      cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null
+      echo "$GREETING"; pwd; id -un; touch /workspace/file && echo written; ls /var/run/docker.sock 2>&1`,
+    );
+    assert.deepEqual(stdout.toString().trim().split("\n"), [
+      "docker-init",
+      // Bits 0 and 5: CHOWN and KILL.
+      "CapEff:\t0000000000000021",
+      "CapBnd:\t0000000000000021",
+      "NoNewPrivs:\t1",
+      String(256 * 1024 ** 2),
+      "200",
+      "hello",
+      "/workspace",
+      "root",
+      "written",
+      "ls: cannot access '/var/run/docker.sock': No such file or directory",
+    ]);
+    const { HostConfig: host, Config: config } = await askDaemon("GET", `/containers/${container}/json`) as {
+      HostConfig: Record<string, unknown>;
+      Config: Record<string, unknown>;
+    };
+    assert.equal(host.MemorySwap, host.Memory);
+    assert.equal(host.NanoCpus, 1_500_000_000);
+    assert.equal(host.Privileged, false);
+    assert.deepEqual(host.LogConfig, { Type: "none", Config: {} });
+    assert.deepEqual(host.RestartPolicy, { Name: "no", MaximumRetryCount: 0 });
+    assert.equal(host.NetworkMode, "none");
+    assert.equal(host.Binds, null);
+    assert.deepEqual(config.Healthcheck, { Test: ["NONE"] });
+    assert.equal(config.Tty, false);
+  }, { env: { GREETING: "hello" }, cpus: 1.5 }));
+
+test("create gives a container all privileges where it is told to", async () => {
+  // Not started: a daemon that lacks privileges itself cannot.
+  await using docker = realDocker();
+  const container = await docker.create(idleSpec({ privileged: true }));
+  try {
+    const { HostConfig: host } = await askDaemon("GET", `/containers/${container}/json`) as {
+      HostConfig: Record<string, unknown>;
+    };
+    assert.equal(host.Privileged, true);
+  } finally {
+    await docker.remove(container);
+  }
+});
+
+test("create runs a container as the user it is told", () =>
+  inContainer(async (docker, container) => {
+    assert.equal((await docker.inspect(container))?.user, "65534:65534");
+    const status = await run(docker, container, "grep -E '^(Uid|Gid)' /proc/1/status; id -u");
+    assert.equal(
+      status.stdout.toString(),
+      "Uid:\t65534\t65534\t65534\t65534\nGid:\t65534\t65534\t65534\t65534\n65534\n",
+    );
+  }, { user: "65534:65534" }));
+
+test("create refuses a taken name with 409 and an unknown image with 404, and makes nothing", async () => {
+  await using docker = realDocker();
+  const spec = idleSpec();
+  const container = await docker.create(spec);
+  try {
+    await assert.rejects(docker.create(spec), { name: "DockerError", status: 409 });
+    const other = idleSpec({ image: "conveyor-test-there-is-no-such-image" });
+    await assert.rejects(docker.create(other), { name: "DockerError", status: 404 });
+    assert.equal(await docker.inspect(other.name), undefined);
+    assert.deepEqual(await docker.volumes(other.labels), []);
+  } finally {
+    await docker.remove(container);
+  }
+});
+
+test("start leaves a container that runs as it is", () =>
+  inContainer(async (docker, container) => {
+    const before = await docker.processes(container);
+    await docker.start(container);
+    assert.deepEqual(await docker.processes(container), before);
+  }));
+
+test("inspect and list tell what a container is, and by whose labels it is found", async () => {
+  await using docker = realDocker();
+  const labels = { ...uniqueLabel(), "conveyor.test.other": "a=b" };
+  const before = await docker.now();
+  const specs = [idleSpec({ labels }), idleSpec({ labels, user: "7" })];
+  const ids: string[] = [];
+  try {
+    for (const spec of specs) ids.push(await docker.create(spec));
+    await docker.start(ids[1] ?? "");
+    const found = (await docker.list(labels)).sort((a, b) => a.createdAt - b.createdAt);
+    assert.deepEqual(
+      found.map(({ createdAt: _, ...rest }) => rest),
+      specs.map(({ name, user = "" }, i) => ({
+        id: ids[i],
+        name,
+        image: TEST_IMAGE,
+        labels,
+        state: i === 0 ? "created" : "running",
+        user,
+      })),
+    );
+    for (const one of found) {
+      assert.ok(one.createdAt >= before && one.createdAt <= await docker.now());
+      assert.deepEqual(await docker.inspect(one.name), one);
+      assert.deepEqual(await docker.inspect(one.id), one);
+    }
+    const [key = "", value = ""] = Object.entries(labels)[0] ?? [];
+    assert.equal((await docker.list({ [key]: value })).length, 2);
+    assert.ok((await docker.list({ [key]: "" })).length >= 2);
+    assert.deepEqual(await docker.list({ ...labels, [key]: "other" }), []);
+    assert.deepEqual(await docker.list({ ...labels, "conveyor.test.missing": "" }), []);
+  } finally {
+    for (const id of ids) await docker.remove(id);
+  }
+  assert.deepEqual(await docker.list(labels), []);
+  assert.equal(await docker.inspect(ids[0] ?? ""), undefined);
+});
+
+test("list leaves out what is removed while it looks", async () => {
+  await using docker = realDocker();
+  const labels = uniqueLabel();
+  const ids = await Promise.all(Array.from({ length: 4 }, () => docker.create(idleSpec({ labels }))));
+  const removing = Promise.all(ids.map((id) => docker.remove(id)));
+  let left: number;
+  do left = (await docker.list(labels)).length; while (left > 0);
+  await removing;
+});
+
+test("processes lists the whole commands, and nothing where nothing runs", async () => {
+  await using docker = realDocker();
+  const container = await docker.create(idleSpec());
+  try {
+    assert.deepEqual(await docker.processes(container), []);
+    await docker.start(container);
+    const exec = await docker.exec(container, { command: ["sleep", "1234"] });
+    await until(async () =>
+      (await docker.processes(container)).some(({ command }) => command === "sleep 1234")
+    );
+    const processes = await docker.processes(container);
+    assert.equal(processes.length, 3);
+    assert.ok(processes.every(({ pid }) => Number.isInteger(pid) && pid > 0));
+    assert.ok(processes.some(({ command }) => command === "sleep 3600"));
+    exec.detach();
+  } finally {
+    await docker.remove(container);
+  }
+});
+
+test("kill ends every process and answers false where nothing runs", () =>
+  inContainer(async (docker, container) => {
+    const exec = await docker.exec(container, { command: ["sh", "-c", "trap '' TERM; echo up; sleep 3600"] });
+    for await (const _ of exec.output) {
+      assert.equal(await docker.kill(container), true);
+    }
+    await until(async () => (await docker.inspect(container))?.state === "exited");
+    assert.deepEqual(await docker.processes(container), []);
+    assert.equal(await docker.kill(container), false);
+    assert.equal(await docker.kill("conveyor-test-gone"), false);
+  }));
+
+test("remove takes the unnamed volume along and is done only when all is gone", async () => {
+  await using docker = realDocker();
+  const spec = idleSpec();
+  const container = await docker.create(spec);
+  await docker.start(container);
+  const volumes = await docker.volumes(spec.labels);
+  assert.equal(volumes.length, 1);
+  assert.deepEqual(volumes[0]?.labels, spec.labels);
+  await assert.rejects(docker.removeVolume(volumes[0]?.name ?? ""), { name: "DockerError", status: 409 });
+  assert.equal(await docker.remove(container), true);
+  assert.equal(await docker.inspect(container), undefined);
+  assert.deepEqual(await docker.volumes(spec.labels), []);
+  assert.equal(await docker.remove(container), false);
+  assert.equal(await docker.removeVolume(volumes[0]?.name ?? ""), false);
+});
+
+test("remove may be called by many at once", async () => {
+  await using docker = realDocker();
+  const spec = idleSpec();
+  const container = await docker.create(spec);
+  await docker.start(container);
+  const answers = await Promise.all(Array.from({ length: 8 }, async () => {
+    const removed = await docker.remove(container);
+    assert.equal(await docker.inspect(container), undefined);
+    return removed;
+  }));
+  assert.ok(answers.includes(true));
+  assert.deepEqual(await docker.volumes(spec.labels), []);
+});
+
+test("createNetwork makes a bridge that is found by label, and isolated where that is asked for", async () => {
+  await using docker = realDocker();
+  const labels = uniqueLabel();
+  const [open, isolated] = [
+    `conveyor-test-${labels["conveyor.test"]}`,
+    `conveyor-test-${labels["conveyor.test"]}-i`,
+  ];
+  const ids: string[] = [];
+  try {
+    ids.push(await docker.createNetwork({ name: open, labels, isolated: false }));
+    ids.push(await docker.createNetwork({ name: isolated, labels, isolated: true }));
+    assert.deepEqual(
+      (await docker.networks(labels)).map(({ name }) => name).sort(),
+      [open, isolated],
+    );
+    assert.deepEqual(await docker.network(open), { id: ids[0], labels });
+    await assert.rejects(docker.createNetwork({ name: open, labels, isolated: true }), {
+      name: "DockerError",
+      status: 409,
+    });
+    const options = async (id = "") => (await askDaemon("GET", `/networks/${id}`)).Options;
+    assert.deepEqual(await options(ids[0]), {});
+    assert.deepEqual(await options(ids[1]), { "com.docker.network.bridge.enable_icc": "false" });
+  } finally {
+    for (const id of ids) assert.equal(await docker.removeNetwork(id), true);
+  }
+  assert.equal(await docker.removeNetwork(ids[0] ?? ""), false);
+  assert.equal(await docker.network(open), undefined);
+  assert.deepEqual(await docker.networks(labels), []);
+});
+
+test("info and now tell what the daemon is", async () => {
+  await using docker = realDocker();
+  const info = await docker.info();
+  assert.ok(info.id && info.name && /^\d+\./.test(info.version));
+  assert.ok(info.cpus >= 1 && info.memory > 1024 ** 3);
+  // Here the daemon's clock is ours.
+  const before = Date.now();
+  const now = await docker.now();
+  assert.ok(before - 1 <= now && now <= Date.now() + 1, `${before} ${now}`);
+});
+
+test("inspectImage knows an image by its name and its id, and says so where there is none", async () => {
+  await using docker = realDocker();
+  const image = await docker.inspectImage(TEST_IMAGE);
+  assert.match(image?.id ?? "", /^sha256:[0-9a-f]{64}$/);
+  assert.equal(image?.user, "");
+  assert.ok(image?.architecture);
+  assert.deepEqual(await docker.inspectImage(image?.id ?? ""), image);
+  assert.equal(await docker.inspectImage("conveyor-test-there-is-no-such-image"), undefined);
+  await assert.rejects(docker.inspectImage("../info"), { name: "InputError" });
+});
+
+test("oomEvents counts what the kernel has killed for memory, since a time", () =>
+  inContainer(async (docker, container) => {
+    const before = await docker.now();
+    assert.equal(await docker.oomEvents(container, before), 0);
+    const { exitCode } = await run(docker, container, ["tail", "/dev/zero"]);
+    assert.equal(exitCode, 137);
+    await until(async () => await docker.oomEvents(container, before) > 0);
+    assert.equal(await docker.oomEvents(container, await docker.now() + 1), 0);
+    assert.equal(await docker.oomEvents("conveyor-test-other", before), 0);
+  }, { memory: 64 * 1024 ** 2 }));
