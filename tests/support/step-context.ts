@@ -8,9 +8,14 @@ import { openStepLog } from "../../lib/driver/log/step-log.ts";
 
 export const TEST_IMAGE = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
 
-/** The machine's daemon. */
-export function testDocker(): Docker {
-  const socketPath = (process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock").replace("unix://", "");
+/** Where the machine's daemon listens. */
+export const DOCKER_SOCKET = (process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock").replace(
+  "unix://",
+  "",
+);
+
+/** The machine's daemon, or another one. */
+export function testDocker(socketPath = DOCKER_SOCKET): Docker {
   return connectDocker({ name: `unix://${socketPath}`, socketPath });
 }
 

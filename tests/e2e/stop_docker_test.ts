@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openHistory } from "../../lib/backend/embedded/embedded.ts";
+import { containerName } from "../../lib/build/labels.ts";
+import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { type EndedRun, makePlace, startRun } from "../support/start-run.ts";
+import { NEVER_ENDS, stuckInEveryStep } from "../support/stuck-runs.ts";
+
+const SIGNALS: Record<string, [NodeJS.Signals, number]> = {
+  "container-start": ["SIGHUP", 129],
+  "git-cloner": ["SIGTERM", 143],
+  "builder": ["SIGINT", 130],
+  "container-stop": ["SIGINT", 130],
+};
+
+/** `failed: cancelled`, `skipped`, … by step. */
+function outcomes({ events }: EndedRun): Record<string, string> {
+  const ends = events.filter((event) => event.type === "step" && event.status !== "started");
+  return Object.fromEntries(ends.map((event) => {
+    const { reason } = event.result.data as { reason?: string };
+    return [event.step, reason === undefined ? event.status : `${event.status}: ${reason}`];
+  }));
+}
+
+/** What becomes of the steps when the run is told to stop, for that reason, in this one. */
+function outcomesWhenStopped(step: string, reason: string): Record<string, string> {
+  const steps = ["container-start", "git-cloner", "builder"];
+  const at = steps.indexOf(step);
+  const outcome = (i: number) =>
+    at === -1 || i < at ? "succeeded" : i === at ? `failed: ${reason}` : "skipped";
+  return { ...Object.fromEntries(steps.map((name, i) => [name, outcome(i)])), "container-stop": "succeeded" };
+}
+
+test("run ends in an orderly way when it is told to stop in any of its steps, and leaves nothing", async () => {
+  await stuckInEveryStep(() => ["--grace", "1s"], async ({ step, run }) => {
+    const [signal = "SIGINT", exit] = SIGNALS[step] ?? [];
+    run.kill(signal);
+    const ended = await run.ended;
+    assert.equal(ended.exit, exit, `${step}: ${ended.stderr}`);
+    const { outcome, reason, message } = ended.end ?? {};
+    assert.deepEqual([outcome, reason, message], ["cancelled", "cancelled", `Cancelled by ${signal}`]);
+    assert.deepEqual(outcomes(ended), outcomesWhenStopped(step, "cancelled"));
+  });
+});
+
+test("run ends in an orderly way when its time is over in any of its steps, and leaves nothing", async () => {
+  // Ending what the command has left behind outlasts the time: that is no more the build's.
+  const flags = (step: string) => ["--timeout", "6s", "--grace", step === "container-stop" ? "6s" : "1s"];
+  await stuckInEveryStep(flags, async ({ step, run }) => {
+    const ended = await run.ended;
+    assert.deepEqual(outcomes(ended), outcomesWhenStopped(step, "timeout"));
+    if (step === "container-stop") return assert.equal(ended.exit, 0);
+    assert.equal(ended.exit, 124, `${step}: ${ended.stderr}`);
+    const { outcome, reason, message } = ended.end ?? {};
+    assert.deepEqual([outcome, reason, message], [
+      "timed-out",
+      "timeout",
+      "The run took longer than 6.00 s",
+    ]);
+  });
+});
+
+test("run ends the whole process tree within the grace period and a second", async () => {
+  await leftAsItWas(async () => {
+    await using place = await makePlace();
+    // One that heeds TERM is gone long before its grace period is over.
+    for (const [command, grace] of [[NEVER_ENDS, 1], ["echo stubborn; sleep 600", 60]] as const) {
+      const run = startRun(place, ["--grace", `${grace}s`, "-c", command]);
+      const { run: id } = await run.line("stubborn");
+      const toldAt = Date.now();
+      run.kill("SIGTERM");
+      assert.equal((await run.ended).exit, 143);
+      const seconds = (diedAt(id, toldAt) - toldAt) / 1000;
+      assert.ok(
+        seconds <= (grace === 1 ? grace + 1 : grace / 2),
+        `${command} was there for ${seconds} s more`,
+      );
+    }
+  });
+});
+
+/** When the last process of a run's container was gone, milliseconds since the epoch, as the daemon says. */
+function diedAt(run: string, since: number): number {
+  const filters = ["--filter", `container=${containerName(run)}`, "--filter", "event=die"];
+  const span = ["--since", String(since / 1000 - 1), "--until", String(Date.now() / 1000 + 1)];
+  const events = execFileSync("docker", ["events", ...span, ...filters, "--format", "{{.TimeNano}}"], {
+    encoding: "utf8",
+  });
+  return Number(events.trim()) / 1e6;
+}
+
+test("run leaves at once at the second signal, says what is left, and the next one removes it", async () => {
+  await leftAsItWas(async (docker) => {
+    await using place = await makePlace();
+    const run = startRun(place, ["--grace", "60s", "-c", NEVER_ENDS]);
+    const { run: id } = await run.line("stubborn");
+    run.kill("SIGINT");
+    await run.note(/^Stopping the build and cleaning up; once more to leave at once$/);
+    run.kill("SIGINT");
+    const ended = await run.ended;
+    assert.equal(ended.exit, 130);
+    assert.match(ended.stderr, new RegExp(`^Left at once\\. .*: docker rm -fv ${containerName(id)}$`, "m"));
+    assert.equal(ended.end, undefined);
+    assert.equal((await docker.inspect(containerName(id)))?.state, "running");
+
+    assert.equal((await startRun(place, ["-c", "make"]).ended).exit, 0);
+    await using store = await openHistory(place.data("data"));
+    assert.equal((await store.runs.get(id))?.value.outcome, "cancelled");
+  });
+});
+
+test("run takes it for a hang-up when nobody reads its output any more", async () => {
+  await leftAsItWas(async () => {
+    await using place = await makePlace();
+    const run = startRun(place, ["--grace", "1s", "-c", "while :; do echo more; sleep 0.1; done"]);
+    const { run: id } = await run.line("more");
+    run.closeOutput();
+    assert.equal((await run.ended).exit, 129);
+    await using store = await openHistory(place.data("data"));
+    const { outcome, verdict } = (await store.runs.get(id))?.value ?? {};
+    assert.deepEqual([outcome, verdict?.message], ["cancelled", "Cancelled by SIGHUP"]);
+  });
+});
+
+test("run can be stopped while it waits for a Docker that does not answer", async () => {
+  await using place = await makePlace();
+  const path = join(place.folder, "silent.sock");
+  const asked = Promise.withResolvers<void>();
+  const silent = createServer((socket) => socket.once("data", () => asked.resolve()).on("error", () => {}));
+  silent.listen(path);
+  await once(silent, "listening");
+  try {
+    const run = startRun(place, ["--docker", `unix://${path}`, "-c", "make"]);
+    await asked.promise;
+    run.kill("SIGTERM");
+    const ended = await run.ended;
+    assert.equal(ended.exit, 143);
+    assert.equal(ended.stderr, "Cancelled before anything was started");
+    assert.equal(ended.stdout, "");
+  } finally {
+    silent.close();
+  }
+});

@@ -1,0 +1,25 @@
+import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TEST_IMAGE } from "./step-context.ts";
+
+/** The test image with a shell script in the place of a program, gone afterwards. */
+export function imageWithScript(path: string, script: string): { readonly name: string } & Disposable {
+  const name = `conveyor-test-${randomUUID().slice(0, 8)}`;
+  const folder = mkdtempSync(join(tmpdir(), "derived-image-"));
+  const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "utf8" }).trim();
+  const file = join(folder, "script");
+  writeFileSync(file, `#!/bin/sh\n${script}\n`);
+  chmodSync(file, 0o755);
+  const container = docker("create", TEST_IMAGE, "true");
+  try {
+    docker("cp", file, `${container}:${path}`);
+    docker("commit", container, name);
+  } finally {
+    docker("rm", container);
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return { name, [Symbol.dispose]: () => void docker("rmi", "-f", name) };
+}

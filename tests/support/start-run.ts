@@ -1,0 +1,172 @@
+import { execFileSync, spawn } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/events.ts";
+import { TEST_IMAGE } from "./step-context.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../bin/flutter-ci", import.meta.url));
+/** The program is tested on the runtime that the test runs on. */
+const RUNTIME = "bun" in process.versions ? "bun" : "deno";
+
+/** `flutter-ci run --json`, a process of its own. */
+export interface StartedRun {
+  /** The first event, past or to come, that matches; rejects when the process ends without it. */
+  event<E extends RunEvent>(matches: (event: RunEvent) => event is E): Promise<E>;
+  event(matches: (event: RunEvent) => boolean): Promise<RunEvent>;
+  /** The first line of the build's log with this text in it. */
+  line(text: string): Promise<RunEvent>;
+  /** The first line on stderr that matches. */
+  note(pattern: RegExp): Promise<string>;
+  kill(signal: NodeJS.Signals): void;
+  /** Reads no more of its stdout, as `head` does when it has enough. */
+  closeOutput(): void;
+  readonly ended: Promise<EndedRun>;
+}
+
+export interface EndedRun {
+  /** The exit code, or the signal that ended the process. */
+  readonly exit: number | string;
+  readonly events: readonly RunEvent[];
+  /** The last event, where that is the run's end. */
+  readonly end: RunEnded | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  /** Of the variables of this process it has PATH and DOCKER_HOST only. */
+  readonly env?: Record<string, string>;
+  readonly image?: string;
+  /** Takes the lines of the log in the place of `events` and `stdout`. */
+  readonly onLine?: (line: LogLine) => void;
+}
+
+/** Starts a build of the place's repository. `data` names one of its data folders. */
+export function startRun(
+  place: Place,
+  flags: readonly string[],
+  { data = "data", env = {}, image = TEST_IMAGE, onLine }: RunOptions & { data?: string } = {},
+): StartedRun {
+  const { PATH, DOCKER_HOST } = process.env;
+  const args = ["run", place.repository, "--image", image, "--data", place.data(data), "--json", ...flags];
+  const child = spawn(PROGRAM, args, {
+    cwd: place.folder,
+    env: {
+      PATH,
+      HOME: place.folder,
+      CONVEYOR_RUNTIME: RUNTIME,
+      ...(DOCKER_HOST === undefined ? {} : { DOCKER_HOST }),
+      ...env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const said = { stdout: [] as string[], stderr: [] as string[] };
+  const events: RunEvent[] = [];
+  let broken: string | undefined;
+  const waiting = new Set<() => void>();
+  const hear = () => waiting.forEach((look) => look());
+  createInterface(child.stdout).on("line", (text) => {
+    const event = parsed(text);
+    if (event?.type === "log" && onLine) return onLine(event);
+    said.stdout.push(text);
+    if (event) events.push(event);
+    else broken ??= text;
+    hear();
+  });
+  createInterface(child.stderr).on("line", (text) => {
+    said.stderr.push(text);
+    hear();
+  });
+  const ended = new Promise<EndedRun>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      // Who is killed may have been in the middle of a line.
+      if (broken !== undefined && signal !== "SIGKILL") reject(new Error(`Not a JSON line: ${broken}`));
+      const last = events.at(-1);
+      resolve({
+        exit: code ?? signal ?? "",
+        events,
+        end: last?.type === "end" ? last : undefined,
+        stdout: said.stdout.join("\n"),
+        stderr: said.stderr.join("\n"),
+      });
+    });
+  });
+
+  const first = <T>(what: string, find: () => T | undefined) =>
+    new Promise<T>((resolve, reject) => {
+      const look = () => {
+        const found = find();
+        if (found === undefined) return;
+        waiting.delete(look);
+        resolve(found);
+      };
+      waiting.add(look);
+      look();
+      ended.then(
+        () => reject(new Error(`It ended without ${what}:\n${[...said.stdout, ...said.stderr].join("\n")}`)),
+        reject,
+      );
+    });
+
+  return {
+    event: (matches: (event: RunEvent) => boolean) => first("the event", () => events.find(matches)) as never,
+    line: (text) =>
+      first(
+        `the line "${text}"`,
+        () => events.find((event) => event.type === "log" && event.message.includes(text)),
+      ),
+    note: (pattern) => first(`saying ${pattern}`, () => said.stderr.find((text) => pattern.test(text))),
+    // Of a child that Deno's own kill was used on, it says that this signal ended it, however it ended.
+    kill(signal) {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(child.pid, signal);
+    },
+    closeOutput: () => child.stdout.destroy(),
+    ended,
+  };
+}
+
+function parsed(text: string): RunEvent | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The event that says that a step has begun. */
+export const began = (step: string) => (event: RunEvent): boolean =>
+  event.type === "step" && event.step === step && event.status === "started";
+
+/** A folder with a repository in it and room for data folders, gone afterwards. */
+export interface Place extends AsyncDisposable {
+  readonly folder: string;
+  readonly repository: string;
+  data(name: string): string;
+}
+
+/** A repository with these files, committed; data folders are made by whoever uses them. */
+export async function makePlace(
+  files: Record<string, string> = { "Makefile": "all:\n\t@echo built\n" },
+): Promise<Place> {
+  const folder = await mkdtemp(join(tmpdir(), "conveyor-e2e-"));
+  const repository = join(folder, "app");
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(repository, name)), { recursive: true });
+    await writeFile(join(repository, name), text);
+  }
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", repository, "-c", "user.name=T", "-c", "user.email=t@example.org", ...args]);
+  git("init", "-q", "-b", "main");
+  git("add", ".");
+  git("commit", "-qm", "one");
+  return {
+    folder,
+    repository,
+    data: (name) => join(folder, name),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
