@@ -59,6 +59,15 @@ export class Database implements Disposable {
     return this.run(() => Number(this.#version.get()?.["data_version"]));
   }
 
+  /** Brings what the log holds into the database, so that its room, and what was removed, is free again. */
+  emptyLog(): void {
+    try {
+      this.#sqlite.exec("PRAGMA wal_checkpoint");
+    } catch {
+      // Then the log goes on where it is, for as long as there is room.
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#sqlite.close();
   }
@@ -70,19 +79,10 @@ export class Database implements Disposable {
       if (!isFull(error) || !this.#makeRoom()) throw explain(error);
     }
     try {
-      this.#emptyLog();
+      this.emptyLog();
       return work();
     } catch (error) {
       throw explain(error);
-    }
-  }
-
-  /** Brings what the log holds into the database, so that the log's room can be used anew. */
-  #emptyLog(): void {
-    try {
-      this.#sqlite.exec("PRAGMA wal_checkpoint");
-    } catch {
-      // Then the log goes on where it is, for as long as there is room.
     }
   }
 

@@ -16,6 +16,7 @@ export class LogTable implements MessageSource {
   readonly #clock: Clock;
   readonly #bells = new Bells();
   readonly #known: StatementSync;
+  readonly #held: StatementSync;
   readonly #next: StatementSync;
   readonly #insert: StatementSync;
   readonly #load: StatementSync;
@@ -29,6 +30,10 @@ export class LogTable implements MessageSource {
     this.#database = database;
     this.#clock = clock;
     this.#known = database.prepare("SELECT 1 FROM logs WHERE id = ? AND at > ? LIMIT 1");
+    this.#held = database.prepare(
+      `SELECT 1 FROM logs WHERE id = ? AND seq IN (SELECT seq FROM pending WHERE consumer IN
+         (SELECT id FROM consumers WHERE scope = ? AND stream = 'logs-engine')) LIMIT 1`,
+    );
     this.#next = database.prepare(
       "SELECT first + lines AS next FROM logs WHERE run = ? ORDER BY seq DESC LIMIT 1",
     );
@@ -50,6 +55,11 @@ export class LogTable implements MessageSource {
   /** True where a batch had this id within the window. */
   knows(id: string): boolean {
     return this.#known.get(id, this.#clock() - DEDUPE_WINDOW_MS) !== undefined;
+  }
+
+  /** True while a consumer of the scope has still to be done with a batch of this id. */
+  holds(id: string, scope: number): boolean {
+    return this.#database.run(() => this.#held.get(id, scope)) !== undefined;
   }
 
   /** Stores a batch and answers its number. Within a transaction. */
@@ -99,7 +109,6 @@ export class LogTable implements MessageSource {
       this.#database.run(() => this.#vacuum.all());
       await pause();
     }
-    this.#database.exec("PRAGMA wal_checkpoint");
   }
 
   reader(lifetime: Lifetime): LogReader {

@@ -16,8 +16,13 @@ export class Reserve {
     this.#path = path;
   }
 
-  /** To be called before anything of weight is stored: makes the reserve whole, or throws `Retryable` where there is no room. */
-  guard(): void {
+  /**
+   * To be called before anything of weight is stored: makes the reserve whole, or throws `Retryable` where there is no room.
+   * `reclaim` gives back what can be given back to the disk.
+   */
+  guard(reclaim: () => void): void {
+    if (this.#fill()) return;
+    reclaim();
     if (this.#fill()) return;
     throw new Retryable("Cannot write to the data folder: no space left but what is set aside", {
       reason: "disk-full",

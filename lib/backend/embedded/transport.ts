@@ -96,7 +96,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
   const publishLog = (message: StoredMessage): boolean => {
     const { id, subject } = message;
     const wanting = consumers.wanting("logs-engine", subject);
-    reserve.guard();
+    reserve.guard(() => database.emptyLog());
     const stored = database.writeLarge(() => {
       if (id !== undefined && logs.knows(id)) return false;
       const seq = logs.insert(message);
@@ -124,11 +124,12 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
 
     consume: (spec, { signal }) => consume(spec, signal),
 
-    holds: (stream, id) => lifetime.call(() => stream !== "logs-engine" && messages.holds(stream, id)),
+    holds: (stream, id) =>
+      lifetime.call(() => stream === "logs-engine" ? logs.holds(id, scope.id) : messages.holds(stream, id)),
 
     async putBlob(run, name, bytes, { signal } = {}) {
       lifetime.check();
-      reserve.guard();
+      reserve.guard(() => database.emptyLog());
       const signals = signal ? [lifetime.signal, signal] : [lifetime.signal];
       const storing = artifacts.put(scope.name, run, name, bytes, AbortSignal.any(signals));
       blobs.add(storing);
@@ -143,7 +144,12 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
       if (lifetime.signal.aborted) return;
       lifetime.end();
       await Promise.allSettled(blobs);
-      releaseHeld(database, scope.id, { died: false });
+      try {
+        releaseHeld(database, scope.id, { died: false });
+      } catch (error) {
+        // Then it comes back at once, as if we had been killed.
+        processLog("backend").warn("Cannot let go of what is in hand: {error}", { error: messageOf(error) });
+      }
     },
   };
 }
