@@ -77,7 +77,15 @@ export function startInstance(options: InstanceOptions): Instance {
     ((signal: AbortSignal) =>
       driver.admit?.({ docker: parts.docker, settings, inHand: hands.taken, signal }) ?? Promise.resolve());
   const take = (spec: ConsumerSpec, admit?: (signal: AbortSignal) => Promise<void>) =>
-    takeEvents({ transport, spec, hands, admit, handle: (delivery) => handled(delivery, parts), signal });
+    takeEvents({
+      transport,
+      spec,
+      hands,
+      admit,
+      handle: (delivery) => handled(delivery, parts),
+      retryMs: parts.retryMs,
+      signal,
+    });
   const own = ownSpec(parts);
   const common = shared ? [commonSpec(parts)] : [];
   const loops = [take(own), ...common.map((spec) => take(spec, admit))];

@@ -5,9 +5,6 @@ import { delay } from "../base/signals.ts";
 import type { Hands } from "./hands.ts";
 import { backOff, persist } from "./retry.ts";
 
-/** Before taking is tried again, milliseconds; doubled each time. */
-const RETRY_MS = 500;
-
 export interface TakeOptions {
   readonly transport: Transport;
   readonly spec: ConsumerSpec;
@@ -17,6 +14,8 @@ export interface TakeOptions {
   readonly admit?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Settles a delivery, whatever comes. */
   readonly handle: (delivery: Delivery) => Promise<void>;
+  /** Before taking is tried again, milliseconds; doubled each time. */
+  readonly retryMs: number;
   /** Ends the taking. */
   readonly signal: AbortSignal;
 }
@@ -37,7 +36,7 @@ export async function takeEvents(options: TakeOptions): Promise<void> {
         consumer: spec.name,
         error: messageOf(error),
       });
-      await delay(backOff(n, RETRY_MS), { signal }).catch(() => {});
+      await delay(backOff(n, options.retryMs), { signal }).catch(() => {});
     }
   }
 }

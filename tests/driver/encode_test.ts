@@ -4,11 +4,13 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { encodeText, MOST_PER_BYTE } from "../../lib/driver/log/encode.ts";
 
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** What a reader of the JSON gets back. */
 function roundTrip(bytes: Uint8Array): string {
   const out = new Uint8Array(bytes.length * MOST_PER_BYTE + 8);
   const end = encodeText(out, 4, bytes, 0, bytes.length);
-  return JSON.parse(`"${Buffer.from(out.subarray(4, end)).toString()}"`);
+  return JSON.parse(`"${strict.decode(out.subarray(4, end))}"`);
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

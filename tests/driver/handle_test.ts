@@ -370,6 +370,19 @@ test("a step is cancelled, times out or fails as the engine says when it is aske
   }
 });
 
+test("a step that was told to stop has stopped for that, whatever its driver throws then", async () => {
+  await using stage = await openStage({
+    engine: ({ attempt }) =>
+      attempt === undefined ? { answer: "go", attempt: 1 } : { answer: "stop", reason: "cancelled" },
+  });
+  stage.start((context) => workUntilStopped(context).catch(() => Promise.reject(dockerAway())), {
+    ackWaitMs: 60,
+  });
+  await stage.send();
+  const { result } = await stage.result();
+  assert.deepEqual([result.message, result.data.reason], ["Stopped: cancelled", "cancelled"]);
+});
+
 test("a nudge makes a driver ask at once", async () => {
   const told = { cancelled: false };
   await using stage = await openStage({
@@ -402,7 +415,7 @@ test("a driver keeps its event and its claim as long as it works, also without a
     await renewed.promise;
     assert.equal(signal.aborted, false);
     return succeed();
-  }, { ackWaitMs: 90 });
+  }, { ackWaitMs: 90, concurrency: 2 });
   await stage.send();
   await stage.result();
   assert.equal(runs, 1);
@@ -587,4 +600,35 @@ test("a step that was told to stop does not wait for ever for a log that cannot 
   const { result } = await stage.result();
   assert.equal(result.message, "Stopped: timeout (the end of its log could not be stored)");
   assert.equal(result.data.reason, "timeout");
+});
+
+test("a driver that waits for its log to be stored is let go when it was told to stop", async () => {
+  await using stage = await openStage({
+    engine: () => ({ answer: "go", attempt: 1, remainingMs: 20 }),
+    through: (transport) => broken(transport, "logs.", "transport-unreachable").transport,
+  });
+  stage.start(async ({ log }) => {
+    const block = new TextEncoder().encode("x".repeat(99) + "\n");
+    for (;;) await log.write("stdout", block);
+  }, { reportMs: 50, cleanupMs: 60_000 });
+  await stage.send();
+  assert.equal((await stage.result()).result.data.reason, "timeout");
+});
+
+test("an event whose result could not be sent is not acked, and goes to another instance", async () => {
+  await using stage = await openStage({
+    through: (transport) => broken(transport, subjects.result, "transport-unreachable").transport,
+  });
+  const done = Promise.withResolvers<void>();
+  const instance = stage.start(() => {
+    done.resolve();
+    return Promise.resolve(succeed());
+  });
+  await stage.send();
+  await done.promise;
+  await instance.drain(0);
+  stage.start(({ attempt }) => Promise.resolve(succeed(`attempt ${attempt}`)), {
+    transport: stage.transport,
+  });
+  assert.equal((await stage.result()).result.message, "attempt 2");
 });

@@ -40,7 +40,7 @@ function engine() {
   return { answer, take };
 }
 
-for (const seed of [1, 2, 3]) {
+for (const seed of [1, 2]) {
   test(`drivers come through everything that a transport may do to them (seed ${seed})`, async () => {
     const { answer, take } = engine();
     await using stage = await openStage({ engine: answer, through: (transport) => hostile(transport, seed) });
@@ -51,7 +51,7 @@ for (const seed of [1, 2, 3]) {
       working.add(attempt);
       for (let i = 1; i <= 20; i++) {
         await context.log.write("stdout", new TextEncoder().encode(`${context.attempt}: line ${i}\n`));
-        if (i % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 60));
+        if (i % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
       }
       await context.putArtifact(
         "a",
@@ -66,7 +66,7 @@ for (const seed of [1, 2, 3]) {
       stage.start(reconcile, { instance: `i${n}`, concurrency: 2, ackWaitMs: ACK_WAIT_MS })
     );
     await Promise.all(instances.map((instance) => instance.ready));
-    const runs = Array.from({ length: 20 }, () => randomUUID());
+    const runs = Array.from({ length: 12 }, () => randomUUID());
     for (const run of runs) await stage.send({ run });
 
     const taken = new Map<string, string>();

@@ -2,20 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
 import type { Context } from "../../lib/driver/driver.ts";
+import type { ClaimReply } from "../../lib/wire/claim.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
-import {
-  changed,
-  openStage,
-  SETTINGS,
-  type Stage,
-  succeed,
-  TYPE,
-  until,
-  within,
-  workUntilStopped,
-} from "./stage.ts";
+import { changed, openStage, type Stage, succeed, TYPE, until, within, workUntilStopped } from "./stage.ts";
 
 /** A driver whose steps wait until the test lets them go on. */
 function gated() {
@@ -109,6 +100,7 @@ test("an event that no hand is free for goes to another instance at once", async
   stage.start(idle.reconcile, { ackWaitMs: 60_000 });
   await stage.send({ step: "short" });
   await idle.letGo("short");
+  assert.deepEqual(stage.claims.map(({ step, delivery }) => [step, delivery]), [["long", 1], ["short", 1]]);
   assert.equal((await stage.result()).result.message, "short");
   await busy.letGo("long");
   assert.equal((await stage.result()).result.message, "long");
@@ -116,16 +108,15 @@ test("an event that no hand is free for goes to another instance at once", async
 
 test("an instance that only serves its host leaves the others' events alone", async () => {
   await using stage = await openStage();
-  const shared = stage.start(() => Promise.resolve(succeed("shared")));
-  const own = stage.start(() => Promise.resolve(succeed("own")), {
-    shared: false,
-    settings: { ...SETTINGS, host: "there" },
-  });
-  await Promise.all([shared.ready, own.ready]);
-  await stage.send({ step: "a" });
-  assert.equal((await stage.result()).result.message, "shared");
-  await stage.send({ step: "b", subject: subjects.stepOnHost("builder", "there", TYPE) });
-  assert.equal((await stage.result()).result.message, "own");
+  const common = stage.start(() => Promise.resolve(succeed()));
+  await common.ready;
+  await common.drain(0);
+  stage.start(() => Promise.resolve(succeed("own")), { shared: false });
+  const run = await stage.send({ step: "common" });
+  await stage.send({ step: "own", subject: here });
+  assert.equal((await stage.result()).headers[HEADERS.step], "own");
+  assert.equal(await isHeld(stage, run, "common"), true);
+  assert.deepEqual(stage.claims.map((claim) => claim.step), ["own"]);
 });
 
 test("an instance takes a common event only when its driver admits one, and asks again after a failure", async () => {
@@ -175,8 +166,7 @@ test("drain stops what takes too long, and another instance gets it", async () =
     workUntilStopped(context).catch((error) => {
       stopped.resolve(error.reason);
       throw error;
-    })
-  );
+    }), { cleanupMs: 60_000 });
   await stage.send();
   await until(() => instance.inHand === 1, "the step has begun");
   const drained = instance.drain(60_000);
@@ -186,6 +176,23 @@ test("drain stops what takes too long, and another instance gets it", async () =
   assert.equal(stage.left(), 0);
   stage.start(({ attempt }) => Promise.resolve(succeed(`attempt ${attempt}`)));
   assert.equal((await stage.result()).result.message, "attempt 2");
+});
+
+test("drain stops also what has yet to begin", async () => {
+  const gate = Promise.withResolvers<ClaimReply>();
+  await using stage = await openStage({ engine: () => gate.promise });
+  const seen = Promise.withResolvers<boolean>();
+  const instance = stage.start(({ signal }) => {
+    seen.resolve(signal.aborted);
+    return Promise.resolve(succeed());
+  }, { cleanupMs: 60_000 });
+  await stage.send();
+  await until(() => stage.claims.length === 1, "the claim is asked");
+  const drained = instance.drain(0);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  gate.resolve({ answer: "go", attempt: 1 });
+  assert.equal(await seen.promise, true);
+  await within(drained, "the drain");
 });
 
 test("drain leaves a driver behind that does not heed its signal", async () => {

@@ -51,6 +51,30 @@ test("DriverManager runs a driver the Conveyor way until it is told to stop", as
   await within(running, "the manager");
 });
 
+test("DriverManager finishes what it has in hand when it is told to stop", async () => {
+  await using stage = await openStage();
+  await wanted(stage);
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const manager = new DriverManager(
+    driver(async () => {
+      begun.resolve();
+      await gate.promise;
+      return { success: true, message: "finished" };
+    }),
+    ["*"],
+    () => Promise.resolve({ ...partsOf(stage), cleanupMs: 5 }),
+  );
+  const stopping = new AbortController();
+  const running = manager.run({ signal: stopping.signal });
+  await stage.send();
+  await begun.promise;
+  stopping.abort();
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  gate.resolve();
+  await within(running, "the manager");
+  assert.equal((await stage.result()).result.message, "finished");
+});
+
 test("DriverManager skips events that its driver does not handle", async () => {
   await using stage = await openStage();
   await wanted(stage);

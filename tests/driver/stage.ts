@@ -45,7 +45,11 @@ export interface EventOptions {
 }
 
 /** Answers a claim; `n` counts the requests of this stage from 1. Undefined: no answer. */
-export type Engine = (request: ClaimRequest, run: string, n: number) => ClaimReply | undefined;
+export type Engine = (
+  request: ClaimRequest,
+  run: string,
+  n: number,
+) => ClaimReply | undefined | Promise<ClaimReply>;
 
 /** A backend with drivers on it, and a test in the place of the engine. */
 export interface Stage extends AsyncDisposable {
@@ -115,11 +119,12 @@ export async function openStage(
   const embedded = await openEmbedded({ folder, scope: randomUUID() });
   const { transport, store } = embedded;
   const claims: ClaimRequest[] = [];
-  const serving = await transport.serve(subjects.claims, ({ subject, data }) => {
+  const serving = await transport.serve(subjects.claims, async ({ subject, data }) => {
     const request = ClaimRequest.parse(JSON.parse(Buffer.from(data).toString()));
     claims.push(request);
-    const reply = engine(request, subject.split(".")[1] ?? "", claims.length);
-    return reply ? Promise.resolve(JSON.stringify(reply)) : Promise.reject(new Error("No answer"));
+    const reply = await engine(request, subject.split(".")[1] ?? "", claims.length);
+    if (!reply) throw new Error("No answer");
+    return JSON.stringify(reply);
   });
   const inbox = inboxOf(transport);
   const instances: Instance[] = [];

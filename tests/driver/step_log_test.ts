@@ -203,3 +203,42 @@ test("StepLog keeps its most recent lines at hand, stored or not", async () => {
   await log.finish();
   assert.deepEqual(log.recent(1), ["line 2999"]);
 });
+
+test("StepLog stores what has gathered as soon as the store is free again", async () => {
+  const gate = Promise.withResolvers<void>();
+  const second = Promise.withResolvers<Batch>();
+  const { log } = open({
+    waitMs: 1,
+    store: (batch) => {
+      if (batch.first > 1) second.resolve(batch);
+      return gate.promise;
+    },
+  });
+  await log.line("first");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await log.line("second");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  gate.resolve();
+  assert.deepEqual(linesOf(await second.promise).map((line) => line.message), ["second"]);
+  await log.finish();
+});
+
+test("StepLog does not end the process for a writer that did not wait", async () => {
+  const { log } = open({ waitMs: 0, store: () => Promise.reject(new Error("The disk is gone")) });
+  await log.line("first");
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  void log.line("second");
+  void log.write("stdout", Buffer.from("third\n"));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  await assert.rejects(log.finish(), /The disk is gone/);
+});
+
+test("StepLog drops what comes after its end", async () => {
+  const { log, messages } = open({ waitMs: 0 });
+  await log.line("in time");
+  await log.finish();
+  await log.line("too late");
+  await log.write("stdout", Buffer.from("too late\n"));
+  await log.finish();
+  assert.deepEqual(messages(), ["in time"]);
+});

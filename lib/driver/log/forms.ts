@@ -19,7 +19,6 @@ export function formsOf(secret: string): Set<string> {
   }
   for (const line of secret.split(/[\r\n]+/)) {
     forms.add(line);
-    forms.add(line.trim());
     for (const form of shell(line.trim())) forms.add(form);
   }
   for (const form of forms) if (length(form) < SHORTEST_SECRET) forms.delete(form);

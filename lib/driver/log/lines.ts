@@ -49,7 +49,7 @@ export class LineCutter {
       const end = newline < 0 ? chunk.length : newline;
       if (carriage >= 0 && carriage < at) carriage = chunk.indexOf(RETURN, at);
       const hasReturn = carriage >= 0 && carriage < end;
-      if (newline >= 0 && this.#length === 0 && !this.#returned && !hasReturn && end - at <= MAX_LINE_BYTES) {
+      if (newline >= 0 && this.#length === 0 && !hasReturn && end - at <= MAX_LINE_BYTES) {
         this.#emit(chunk, at, end, this.#mask.find(chunk, at, end));
         at = end + 1;
       } else {
