@@ -110,6 +110,42 @@ test("owner and seal key are made once for a folder, and others for another", as
   await assert.rejects(facts("a"), unavailable(file));
 });
 
+test("putBlob and removeRun leave no file that nobody can name", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { transport, store } = embedded;
+  const files = async (name: string) =>
+    (await readdir(join(folder.path, name), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile()).length;
+  const broken = async function* () {
+    yield await Promise.resolve(new Uint8Array(100_000));
+    throw new Error("The source is broken");
+  };
+  for (const text of ["first", "second", "third"]) await transport.putBlob(RUN, "a", bytes(text));
+  await assert.rejects(transport.putBlob(RUN, "a", broken()), /The source is broken/);
+  assert.deepEqual([await files("artifacts"), await files("partial")], [1, 0]);
+  await store.removeRun(RUN);
+  assert.deepEqual(await readdir(join(folder.path, "artifacts")), []);
+});
+
+test("putBlob that is under way at dispose stores nothing and leaves nothing", async () => {
+  await using folder = await temporaryFolder();
+  const embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const begun = Promise.withResolvers<void>();
+  const hanging = async function* () {
+    yield new Uint8Array(100_000);
+    begun.resolve();
+    await new Promise(() => {});
+  };
+  const storing = assert.rejects(embedded.transport.putBlob(RUN, "a", hanging()), /disposed/);
+  await begun.promise;
+  await embedded[Symbol.asyncDispose]();
+  await storing;
+  assert.deepEqual(await readdir(join(folder.path, "partial", "up")), []);
+  await using history = await openHistory(folder.path);
+  assert.deepEqual(await history.artifacts.list(RUN), []);
+});
+
 test("openHistory reads what others have written and are writing, and takes no scope", async () => {
   await using folder = await temporaryFolder();
   await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });

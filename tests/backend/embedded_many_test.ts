@@ -1,11 +1,24 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startChild } from "./embedded-children/start.ts";
 
+test("openEmbedded has one owner and one key for all who make a folder at the same moment", async () => {
+  await using folder = await temporaryFolder();
+  await using children = new AsyncDisposableStack();
+  const openers = ["a", "b", "c", "d", "e", "f"].map((scope) => children.use(startChild("make.ts", [scope])));
+  for (const opener of openers) assert.equal(await opener.line(), "ready");
+  for (let i = 0; i < 15; i++) {
+    for (const opener of openers) opener.tell(join(folder.path, String(i)));
+    const facts = await Promise.all(openers.map((opener) => opener.line()));
+    assert.equal(new Set(facts).size, 1, facts.join("\n"));
+  }
+});
+
 const PROCESSES = 20;
-const ROUNDS = 25;
+const ROUNDS = 10;
 
 test("openEmbedded lets 20 processes make and use one folder at once, and none loses anything", async () => {
   await using folder = await temporaryFolder();

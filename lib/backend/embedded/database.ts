@@ -45,15 +45,6 @@ export class Database implements Disposable {
     return this.#explained(() => this.#transaction(work));
   }
 
-  /** As `write`, for what may be large: it fails when the disk is full, without asking for room. */
-  writeLarge<T>(work: () => T): T {
-    try {
-      return this.#transaction(work);
-    } catch (error) {
-      throw explain(error);
-    }
-  }
-
   /** A number that is another one after every change by somebody else: another connection, another process. */
   othersVersion(): number {
     return this.run(() => Number(this.#version.get()?.["data_version"]));

@@ -97,7 +97,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     const { id, subject } = message;
     const wanting = consumers.wanting("logs-engine", subject);
     reserve.guard(() => database.emptyLog());
-    const stored = database.writeLarge(() => {
+    const stored = database.write(() => {
       if (id !== undefined && logs.knows(id)) return false;
       const seq = logs.insert(message);
       for (const consumer of wanting) pending.add(consumer, seq);

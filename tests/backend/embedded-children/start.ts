@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 export interface Child extends AsyncDisposable {
   /** The next line that it prints. Throws, with what it said, once it has ended. */
   line(): Promise<string>;
+  /** Writes a line for it to read. */
+  tell(line: string): void;
   /** As `kill -9` does; resolves when it is gone. */
   kill(): Promise<void>;
 }
@@ -18,7 +20,7 @@ export function startChild(program: string, args: readonly string[], before: rea
     ? ["--no-env-file", "--no-install"]
     : ["run", "-A", "--no-check", "--cached-only"];
   const [command = "", ...rest] = [...before, process.execPath, ...runtime, file, ...args];
-  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, rest, { stdio: ["pipe", "pipe", "pipe"] });
   const said: string[] = [];
   child.stderr.on("data", (data) => said.push(String(data)));
   const gone = once(child, "close");
@@ -34,6 +36,7 @@ export function startChild(program: string, args: readonly string[], before: rea
       await gone;
       throw new Error(`${program} has ended (${child.signalCode ?? child.exitCode}): ${said.join("")}`);
     },
+    tell: (line) => void child.stdin.write(`${line}\n`),
     kill,
     [Symbol.asyncDispose]: kill,
   };
