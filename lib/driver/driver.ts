@@ -14,7 +14,8 @@ export interface Driver {
   reconcile(context: Context): Promise<DriverResult>;
   /**
    * Resolves when this host has room for one more event of the driver; without it there always is. Asked before each
-   * event is taken, with the number of events in hand; rejects with `signal.reason`.
+   * event is taken, with the number of events in hand or on their way, and asked anew when that changes; rejects with
+   * `signal.reason`.
    */
   admit?(
     host: { docker: Docker; settings: DriverSettings; inHand: number; signal: AbortSignal },

@@ -2,12 +2,12 @@ import { abortable } from "../base/signals.ts";
 
 /** How many events may be worked on at once, and how many are. */
 export class Hands {
-  readonly #count: number;
+  readonly count: number;
   #taken = 0;
-  #freed = Promise.withResolvers<void>();
+  #change = Promise.withResolvers<void>();
 
   constructor(count: number) {
-    this.#count = count;
+    this.count = count;
   }
 
   get taken(): number {
@@ -16,24 +16,34 @@ export class Hands {
 
   /** Takes a hand; false where none is free. */
   take(): boolean {
-    if (this.#taken >= this.#count) return false;
+    if (this.#taken >= this.count) return false;
     this.#taken++;
+    this.changed();
     return true;
   }
 
   release(): void {
     this.#taken--;
-    this.#freed.resolve();
-    this.#freed = Promise.withResolvers();
+    this.changed();
   }
 
-  /** Resolves when a hand is free; nobody is promised to get it. */
-  async free(signal: AbortSignal): Promise<void> {
-    while (this.#taken >= this.#count) await abortable(this.#freed.promise, signal);
+  /** Resolves when a hand is taken or released, or somebody says `changed`. */
+  get change(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  changed(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
+  }
+
+  /** Resolves when `holds` does; looks at every change. Throws `signal.reason`. */
+  async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!holds()) await abortable(this.change, signal);
   }
 
   /** Resolves when all are free. */
   async idle(): Promise<void> {
-    while (this.#taken > 0) await this.#freed.promise;
+    while (this.#taken > 0) await this.change;
   }
 }

@@ -13,6 +13,7 @@ import { Leases } from "./leases.ts";
 import { MOST_DELIVERIES } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
 import { RecentSet } from "./recent-set.ts";
+import type { Admit } from "./requests.ts";
 import { backOff, persist } from "./retry.ts";
 import { takeEvents } from "./take-events.ts";
 
@@ -73,10 +74,10 @@ export function startInstance(options: InstanceOptions): Instance {
   const ending = new AbortController();
   const { signal } = ending;
 
-  const admit = driver.admit &&
-    ((signal: AbortSignal) =>
-      driver.admit?.({ docker: parts.docker, settings, inHand: hands.taken, signal }) ?? Promise.resolve());
-  const take = (spec: ConsumerSpec, admit?: (signal: AbortSignal) => Promise<void>) =>
+  const admit: Admit = async (inHand, signal) => {
+    await driver.admit?.({ docker: parts.docker, settings, inHand, signal });
+  };
+  const take = (spec: ConsumerSpec, admit?: Admit) =>
     takeEvents({
       transport,
       spec,
@@ -88,7 +89,7 @@ export function startInstance(options: InstanceOptions): Instance {
     });
   const own = ownSpec(parts);
   const common = shared ? [commonSpec(parts)] : [];
-  const loops = [take(own), ...common.map((spec) => take(spec, admit))];
+  const loops = [take(own), ...common.map((spec) => take(spec, driver.admit && admit))];
   const hearing = hearNudges(parts, signal);
   const ready = Promise.all([
     hearing,

@@ -3,6 +3,7 @@ import { messageOf } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import { delay } from "../base/signals.ts";
 import type { Hands } from "./hands.ts";
+import { type Admit, Requests } from "./requests.ts";
 import { backOff, persist } from "./retry.ts";
 
 export interface TakeOptions {
@@ -10,8 +11,8 @@ export interface TakeOptions {
   readonly spec: ConsumerSpec;
   /** May be shared with other consumers. */
   readonly hands: Hands;
-  /** Resolves when there is room for one more event, whatever the hands. */
-  readonly admit?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /** Asked before each event, whatever the hands. */
+  readonly admit?: Admit | undefined;
   /** Settles a delivery, whatever comes. */
   readonly handle: (delivery: Delivery) => Promise<void>;
   /** Before taking is tried again, milliseconds; doubled each time. */
@@ -20,15 +21,24 @@ export interface TakeOptions {
   readonly signal: AbortSignal;
 }
 
+/** So many requests at once keep a broker busy; more hands than that need no more. */
+const MOST_REQUESTS = 8;
+
 /**
- * Takes a consumer's events, one at a time and only while a hand is free, so that another instance gets what this one
- * could not begin with at once. Resolves when `signal` fires; whatever goes wrong before is tried again.
+ * Takes a consumer's events, never more than there are free hands, so that another instance gets what this one could not
+ * begin with at once. Resolves when `signal` fires; whatever goes wrong before is tried again.
  */
 export async function takeEvents(options: TakeOptions): Promise<void> {
+  const requests = new Requests(options.hands, options.admit);
+  const count = Math.min(options.hands.count, MOST_REQUESTS);
+  await Promise.all(Array.from({ length: count }, () => takeOneByOne(options, requests)));
+}
+
+async function takeOneByOne(options: TakeOptions, requests: Requests): Promise<void> {
   const { spec, signal } = options;
   for (let n = 1; !signal.aborted; n++) {
     try {
-      await take(options, () => n = 0);
+      await take(options, requests, () => n = 0);
       if (!signal.aborted) throw new Error("The transport has ended it");
     } catch (error) {
       if (signal.aborted) return;
@@ -41,21 +51,34 @@ export async function takeEvents(options: TakeOptions): Promise<void> {
   }
 }
 
-async function take(options: TakeOptions, onEvent: () => void): Promise<void> {
-  const { transport, spec, hands, admit, handle, signal } = options;
+async function take(options: TakeOptions, requests: Requests, onEvent: () => void): Promise<void> {
+  const { transport, spec, hands, handle, signal } = options;
   const events = transport.consume(spec, { signal })[Symbol.asyncIterator]();
   try {
     for (;;) {
-      await hands.free(signal);
-      await admit?.(signal);
-      const { done, value: delivery } = await events.next();
-      if (done) return;
+      const { delivery, isTaken } = await next(events, requests, hands, signal);
+      if (!delivery) return;
       onEvent();
-      // An event of another consumer may have taken the last hand meanwhile.
-      if (hands.take()) void handle(delivery).finally(() => hands.release());
+      if (isTaken) void handle(delivery).finally(() => hands.release());
+      // An event of another consumer has taken the last hand meanwhile.
       else await persist(() => delivery.nak(), { tries: 3 });
     }
   } finally {
     await events.return?.();
+  }
+}
+
+async function next(
+  events: AsyncIterator<Delivery, unknown>,
+  requests: Requests,
+  hands: Hands,
+  signal: AbortSignal,
+): Promise<{ delivery?: Delivery; isTaken: boolean }> {
+  await requests.open(signal);
+  try {
+    const { done, value } = await events.next();
+    return done ? { isTaken: false } : { delivery: value, isTaken: hands.take() };
+  } finally {
+    requests.close();
   }
 }

@@ -144,6 +144,35 @@ test("an instance takes a common event only when its driver admits one, and asks
   assert.deepEqual(asked.slice(0, 2), [0, 0]);
 });
 
+test("a driver is asked for room for one event at a time, and anew when what is in hand has changed", async () => {
+  await using stage = await openStage();
+  const driver = gated();
+  const asked: number[] = [];
+  const roomFor = 2;
+  const instance = stage.start({
+    name: "builder",
+    resources: [TYPE],
+    reconcile: driver.reconcile,
+    // Knows only what it was told when it was asked.
+    admit: async ({ inHand, signal }) => {
+      asked.push(inHand);
+      if (inHand < roomFor) return;
+      await new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+      );
+    },
+  }, { concurrency: 5 });
+  await instance.ready;
+  const steps = ["a", "b", "c", "d"];
+  for (const step of steps) await stage.send({ step });
+  for (const step of steps) {
+    await driver.letGo(step);
+    assert.equal((await stage.result()).result.message, step);
+  }
+  assert.equal(driver.most(), roomFor);
+  assert.deepEqual(asked.slice(0, 3), [0, 1, 2]);
+});
+
 test("drain takes nothing more and waits for what is in hand", async () => {
   await using stage = await openStage();
   const driver = gated();
