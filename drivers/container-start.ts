@@ -10,12 +10,8 @@ export const containerStart = defineDriver({
   admit: waitForRoom,
   reconcile: buildStep(async (context, { spec }) => {
     const { docker, run, settings: { host }, signal } = context;
-    const [image, info, now] = await Promise.all([
-      provideImage(context, spec),
-      docker.info({ signal }),
-      docker.now({ signal }),
-    ]);
-    const containerID = await startContainer(context, spec, image, { info, now });
+    const [image, daemon] = await Promise.all([provideImage(context, spec), docker.info({ signal })]);
+    const containerID = await startContainer(context, spec, image, daemon);
     return {
       success: true,
       message: `Started a container from ${spec.image}`,

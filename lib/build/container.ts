@@ -27,27 +27,21 @@ export const OWN_FOLDER = "/.conveyor";
  */
 const IDLE = `trap '' TERM INT HUP; mkdir -p -m 1777 ${OWN_FOLDER} && exec sleep 2147483647`;
 
-export interface Surroundings {
-  readonly info: DaemonInfo;
-  /** The daemon's clock, milliseconds since the epoch. */
-  readonly now: number;
-}
-
 /** Creates and starts the run's container; what an earlier attempt left is removed. Answers its id. */
 export async function startContainer(
   context: Context,
   spec: BuildSpec,
   image: Image,
-  { info, now }: Surroundings,
+  daemon: DaemonInfo,
 ): Promise<string> {
   const { docker, run, settings: { owner }, signal } = context;
   signal.throwIfAborted();
   // What the daemon has begun to make it makes, whoever has left meanwhile: cut off, it would be there after the cleanup.
   const network = await context.cleanup((signal) =>
-    provideNetwork(docker, info, spec.network, { owner, run, signal })
+    provideNetwork(docker, daemon, spec.network, { owner, run, signal })
   );
   const user = spec.user ?? image.user;
-  const container = containerSpec(context, spec, { info, now }, user, network.name);
+  const container = containerSpec(context, spec, daemon, user, network.name);
   const id = await create(context, container);
   context.reach("container-created");
   if (!await docker.exists(id, "/bin/sh", { signal })) {
@@ -65,13 +59,13 @@ export async function startContainer(
 function containerSpec(
   { run, resource, settings }: Context,
   spec: BuildSpec,
-  { info, now }: Surroundings,
+  daemon: DaemonInfo,
   user: string,
   network: string,
 ): ContainerSpec {
-  const memory = spec.limits.memory ?? Math.floor(info.memory * MEMORY_SHARE / (settings.slots ?? 1));
+  const memory = spec.limits.memory ?? Math.floor(daemon.memory * MEMORY_SHARE / (settings.slots ?? 1));
   const cpus = spec.limits.cpus ?? settings.maxCpus;
-  const expires = now + spec.timeout + (settings.keep === "never" ? SPARE_MS : KEEP_MS);
+  const expires = daemon.now + spec.timeout + (settings.keep === "never" ? SPARE_MS : KEEP_MS);
   const labels = {
     [LABELS.owner]: settings.owner,
     [LABELS.run]: run,

@@ -5,18 +5,42 @@ import { findDocker } from "../docker/endpoint.ts";
 import { type Environment } from "./environment.ts";
 import { homeFolder } from "./data-folder.ts";
 
-/** Finds Docker and makes sure that it answers. Throws InputError, UnavailableError that says what was tried. */
-export async function reachDocker(
-  { endpoint, environment, signal }: {
-    endpoint: string | undefined;
-    environment: Environment;
-    signal: AbortSignal;
-  },
-): Promise<{ docker: Docker; info: DaemonInfo }> {
+export interface DockerOptions {
+  /** As named by the user; else it is looked for. */
+  readonly endpoint: string | undefined;
+  readonly environment: Environment;
+  /** Gives up asking. */
+  readonly signal: AbortSignal;
+}
+
+/** Docker, which is being asked. Disposing closes the connection, whether it has answered or not. */
+export interface Reaching extends AsyncDisposable {
+  /** Rejects with InputError, UnavailableError that says what was tried, `signal.reason`. */
+  readonly answer: Promise<{ docker: Docker; info: DaemonInfo }>;
+}
+
+/** Finds Docker and asks who it is, beside whatever has to be done until that is needed. */
+export function reachDocker({ signal, ...options }: DockerOptions): Reaching {
+  const closing = new AbortController();
+  const answer = reach({ ...options, signal: AbortSignal.any([signal, closing.signal]) });
+  answer.catch(() => {});
+  return {
+    answer,
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      const reached = await answer.catch(() => undefined);
+      await reached?.docker[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function reach({ endpoint, environment, signal }: DockerOptions): ReturnType<typeof answerOf> {
   const home = homeFolder(environment);
-  const docker = connectDocker(
-    await findDocker({ environment, home, ...endpoint !== undefined && { endpoint } }),
-  );
+  const found = await findDocker({ environment, home, ...endpoint !== undefined && { endpoint } });
+  return await answerOf(connectDocker(found), signal);
+}
+
+async function answerOf(docker: Docker, signal: AbortSignal): Promise<{ docker: Docker; info: DaemonInfo }> {
   try {
     return { docker, info: await docker.info({ signal }) };
   } catch (error) {

@@ -8,6 +8,8 @@ export interface DaemonInfo {
   readonly memory: number;
   /** Whether its kernel can filter traffic inside a bridge (`BridgeNfIptables`), which switching off traffic between containers needs. */
   readonly filtersBridges: boolean;
+  /** What its clock said, milliseconds since the epoch. */
+  readonly now: number;
 }
 
 /** Everything a container is created with, in one call. Sizes are bytes. */

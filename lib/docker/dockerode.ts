@@ -3,6 +3,7 @@ import { containerOptions, environmentList } from "./container-options.ts";
 import {
   type CallOptions,
   type ContainerInfo,
+  type DaemonInfo,
   type Docker,
   DockerError,
   type Exec,
@@ -58,8 +59,22 @@ export function connectDocker(endpoint: DockerEndpoint): Docker {
     };
   }
 
+  async function info(options: CallOptions = {}): Promise<DaemonInfo> {
+    const info = await client.info(call(options));
+    return {
+      id: info.ID,
+      name: info.Name,
+      version: info.ServerVersion,
+      cpus: info.NCPU,
+      memory: info.MemTotal,
+      // Daemons that do not say so any more load the filter themselves, or refuse to create such a bridge.
+      filtersBridges: info.BridgeNfIptables ?? true,
+      now: Date.parse(info.SystemTime),
+    };
+  }
+
   async function now(options: CallOptions = {}): Promise<number> {
-    return Date.parse((await client.info(call(options))).SystemTime);
+    return (await info(options)).now;
   }
 
   async function exec(reference: string, spec: ExecSpec, options: CallOptions = {}): Promise<Exec> {
@@ -88,22 +103,10 @@ export function connectDocker(endpoint: DockerEndpoint): Docker {
 
   return {
     endpoint: endpoint.name,
+    info,
     inspect,
     now,
     exec,
-
-    async info(options = {}) {
-      const info = await client.info(call(options));
-      return {
-        id: info.ID,
-        name: info.Name,
-        version: info.ServerVersion,
-        cpus: info.NCPU,
-        memory: info.MemTotal,
-        // Daemons that do not say so any more load the filter themselves, or refuse to create such a bridge.
-        filtersBridges: info.BridgeNfIptables ?? true,
-      };
-    },
 
     async inspectImage(image, options = {}) {
       parseImageName(image);

@@ -9,7 +9,7 @@ import { FLUTTER_BUILDER } from "../../wire/build.ts";
 import type { Resource } from "../../wire/resource.ts";
 import type { Environment } from "../environment.ts";
 import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
-import { readResourceFile, type ResourceFile } from "./resource-file.ts";
+import type { ResourceFile } from "./resource-file.ts";
 import type { Operands } from "./run-command.ts";
 
 /** A build as it was asked for: valid, and within what the command line allows. */
@@ -32,7 +32,7 @@ export async function buildRequest(
   operands: Operands,
   environment: Environment,
 ): Promise<BuildRequest> {
-  const file = options.file === undefined ? undefined : await readResourceFile(options.file);
+  const file = options.file === undefined ? undefined : await readFile(options.file);
   const spec = {
     ...specOfFlags(file?.spec ?? {}, options, operands.command, environment),
     repository: repositoryOf(operands, file?.spec.repository, options.file),
@@ -54,6 +54,12 @@ export async function buildRequest(
   if (plan.repository.kind === "local") await openLocalSource(plan.repository.path);
   const secrets = secretsOf(plan.spec.secrets, environment);
   return { resource: resourceOf(file, plan, spec), plan, secrets, allowEnv, allowNetworks };
+}
+
+/** A reader of YAML is large, and most builds name no file. */
+async function readFile(path: string): Promise<ResourceFile> {
+  const { readResourceFile } = await import("./resource-file.ts");
+  return await readResourceFile(path);
 }
 
 function resourceOf(file: ResourceFile | undefined, plan: Plan, spec: Record<string, unknown>): Resource {

@@ -14,14 +14,21 @@ import { dataFolder, homeFolder } from "../data-folder.ts";
 import type { Drivers } from "../drivers.ts";
 import type { Environment } from "../environment.ts";
 import { hostId } from "../host-id.ts";
-import { reachDocker } from "../reach-docker.ts";
+import type { Reaching } from "../reach-docker.ts";
 import type { BuildRequest } from "./build-request.ts";
+import { lazyDrivers } from "./lazy-drivers.ts";
 import type { RunOptions } from "./run-command.ts";
 
-/** All that one run needs, in this process: its place in the data folder, Docker, an engine and the drivers. */
+/** All that one run needs, in this process: its place in the data folder, an engine and the drivers. */
 export interface Parts extends AsyncDisposable {
   readonly engine: Engine;
   readonly store: Store;
+  /**
+   * Ends the runs of this data folder whose process is gone, and removes what is left of them on this Docker, `after` the
+   * build's own beginning and beside it. Disposing waits for it. A failure is told in the process's log, and the next run
+   * tries again.
+   */
+  cleanUp(after: Promise<void>): AsyncDisposable;
 }
 
 export interface PartsOptions {
@@ -31,35 +38,37 @@ export interface PartsOptions {
   readonly gitTokens: Readonly<Record<string, string>>;
   readonly drivers: Drivers;
   readonly environment: Environment;
+  /** Outlives the parts. */
+  readonly docker: Reaching;
   readonly reach: Faults;
+  /** Called as soon as a driver is at work. */
+  readonly onBegin: () => void;
   /** Gives up the opening; means nothing afterwards. */
   readonly signal: AbortSignal;
 }
 
-/**
- * Opens everything, and cleans up after runs whose process was killed. Disposing ends it in the opposite order. Throws
- * UnavailableError, `signal.reason`.
- */
+/** Opens everything. Disposing ends it in the opposite order. Throws UnavailableError, `signal.reason`. */
 export async function openParts(parts: PartsOptions): Promise<Parts> {
   const { run, options, drivers, environment, reach, signal } = parts;
   await using opening = new AsyncDisposableStack();
-  const reaching = reachDocker({ endpoint: options.docker, environment, signal });
-  reaching.catch(() => {});
   const embedded = opening.use(
     await openEmbedded({ folder: dataFolder(options.data, environment), scope: run }),
   );
-  const { docker, info } = await reaching;
-  opening.use(docker);
   const { transport, store, owner, sealKey } = embedded;
   const engine = opening.use(await startEngine({ transport, store, sealKey, reach }));
-  opening.use(cleanUp({ embedded, engine, docker }));
+  const { docker, info } = await parts.docker.answer;
   const settings = settingsOf(parts, { owner, host: hostId(info) });
-  for (const load of Object.values(drivers)) {
-    opening.use(startInstance({ driver: await load(), transport, docker, settings, reach }));
+  for (const driver of lazyDrivers(drivers, parts.onBegin)) {
+    opening.use(startInstance({ driver, transport, docker, settings, reach }));
   }
   signal.throwIfAborted();
   const open = opening.move();
-  return { engine, store, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  return {
+    engine,
+    store,
+    cleanUp: (after) => cleanUp(after, { embedded, engine, docker }),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
 }
 
 function settingsOf(
@@ -88,17 +97,13 @@ function settingsOf(
   };
 }
 
-/**
- * Ends the runs of this data folder whose process is gone, and removes what is left of them on this Docker. In the
- * background: a build does not wait for it, its own end does. A failure is told in the process's log, and the next run
- * tries again.
- */
 function cleanUp(
+  after: Promise<void>,
   { embedded, engine, docker }: { embedded: Embedded; engine: Engine; docker: Docker },
 ): AsyncDisposable {
   const closing = new AbortController();
   const log = processLog("cleanup");
-  const cleaning = clean().catch((error) => {
+  const cleaning = after.then(clean).catch((error) => {
     if (!closing.signal.aborted) log.warn("Cannot clean up after earlier runs: {error}", { error });
   });
   return {

@@ -9,9 +9,10 @@ import { environment } from "../environment.ts";
 import { exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
 import { readGitTokens } from "../git-tokens.ts";
 import { startProcessLog } from "../process-log.ts";
+import { reachDocker } from "../reach-docker.ts";
 import { chooseRenderer } from "../render/choose-renderer.ts";
 import type { Renderer } from "../render/renderer.ts";
-import { type BuildRequest, buildRequest } from "./build-request.ts";
+import type { BuildRequest } from "./build-request.ts";
 import type { Parts } from "./open-parts.ts";
 import type { Operands, RunOptions } from "./run-command.ts";
 import { saveArtifacts } from "./save-artifacts.ts";
@@ -32,12 +33,15 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
   if (options.json && options.quiet) {
     throw new InputError("Both --json and --quiet were given: expected one of them");
   }
+  const starting = new AbortController();
+  // Docker thinks about its answer while we load what comes next. What is wrong with the input is said first.
+  await using docker = reachDocker({ endpoint: options.docker, environment, signal: starting.signal });
+  const { buildRequest } = await import("./build-request.ts");
   const request = await buildRequest(options, operands, environment);
   const gitTokens = await readGitTokens(options.gitToken ?? []);
   const reach = faultsOf(environment.CONVEYOR_FAULT);
   const run = randomUUID();
 
-  const starting = new AbortController();
   const asked = Promise.withResolvers<StopSignal>();
   using stop = listenForStop({
     onFirst(signal) {
@@ -57,7 +61,8 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     format: options.logFormat,
     write: (line) => renderer.note(line.trimEnd()),
   });
-  await using _warning = warnOfUncommitted(request.plan.repository, environment, renderer.note);
+  // What has time until the end waits until the build has begun.
+  const begun = Promise.withResolvers<void>();
   try {
     const { openParts } = await import("./open-parts.ts");
     await using parts = await openParts({
@@ -67,12 +72,20 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       gitTokens,
       drivers,
       environment,
+      docker,
       reach,
+      onBegin: begun.resolve,
       signal: starting.signal,
     });
     await submit(parts, run, request);
+    await using _cleaning = parts.cleanUp(begun.promise);
+    await using _warning = warnOfUncommitted(request.plan.repository, {
+      after: begun.promise,
+      environment,
+      note: renderer.note,
+    });
     void asked.promise.then((signal) => cancel(parts, run, signal, renderer.note));
-    const end = await show(parts, run, renderer, options.output);
+    const end = await show(parts, run, renderer, options.output).finally(begun.resolve);
     return exitOfRun(end, stop.first);
   } catch (error) {
     if (stop.first === undefined || error !== starting.signal.reason) throw error;

@@ -5,14 +5,20 @@ import { uncommittedFiles } from "./uncommitted.ts";
 
 const NAMED = 3;
 
-/** Says which files of a local repository are not built, since they are not committed. Beside the build; disposing gives up. */
+/**
+ * Says which files of a local repository are not built, since they are not committed. Looks `after` something else, and
+ * beside the build; disposing gives up.
+ */
 export function warnOfUncommitted(
   repository: Repository,
-  environment: Environment,
-  note: (text: string) => void,
+  { after, environment, note }: {
+    after: Promise<void>;
+    environment: Environment;
+    note: (text: string) => void;
+  },
 ): AsyncDisposable {
   const closing = new AbortController();
-  const looking = look().catch((error) => {
+  const looking = after.then(look).catch((error) => {
     if (!closing.signal.aborted) throw error;
   });
   return {
