@@ -1,18 +1,21 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** This project's folder. */
 export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
+/** Both runtimes keep caches at home, which is why it is not made anew each time. */
+const home = join(root, ".tools/test-home");
+
 /** The runtime that this test runs on. */
 export const runtime = "bun" in process.versions ? "bun" : "deno";
 
 export interface Ended {
-  /** A number, or the name of the signal that ended it. */
-  readonly code: number | string;
+  /** As a shell tells it: 128 and more for a signal, whether it ended the process or the process exited with that. */
+  readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -20,6 +23,8 @@ export interface Ended {
 export interface Started {
   readonly pid: number;
   readonly ended: Promise<Ended>;
+  /** What it has said so far, stdout first. */
+  output(): string;
   /** Resolves when its stdout and stderr together contain the text; rejects when it ends before that. */
   said(text: string): Promise<void>;
   kill(signal: NodeJS.Signals): void;
@@ -32,12 +37,12 @@ export interface StartOptions {
   readonly cwd?: string;
 }
 
-/** Starts a program with an environment of its own: PATH and what is given. */
+/** Starts a program with an environment of its own: PATH, a home without anybody's settings, and what is given. */
 export function startProgram(path: string, args: readonly string[], options: StartOptions = {}): Started {
   const { env = {}, cwd = tmpdir() } = options;
   const child = spawn(path, [...args], {
     cwd,
-    env: { PATH: process.env.PATH, HOME: "/nonexistent", ...env },
+    env: { PATH: process.env.PATH, HOME: home, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";
@@ -54,11 +59,16 @@ export function startProgram(path: string, args: readonly string[], options: Sta
   });
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (code, signal) => resolve({ code: code ?? signal ?? "", stdout, stderr }));
+    child.once(
+      "close",
+      (code, signal) =>
+        resolve({ code: code ?? 128 + constants.signals[signal ?? "SIGKILL"], stdout, stderr }),
+    );
   });
   return {
     pid: child.pid ?? 0,
     ended,
+    output: () => `${stdout}${stderr}`,
     said: (text) =>
       new Promise((resolve, reject) => {
         const check = () => {
@@ -70,7 +80,8 @@ export function startProgram(path: string, args: readonly string[], options: Sta
         check();
         ended.then(() => reject(new Error(`It ended without saying "${text}":\n${stdout}${stderr}`)), reject);
       }),
-    kill: (signal) => child.kill(signal),
+    // Not the child's own kill: on Deno that signals once only.
+    kill: (signal) => process.kill(child.pid ?? 0, signal),
     closeStdout: () => child.stdout.destroy(),
   };
 }
