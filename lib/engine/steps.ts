@@ -28,7 +28,7 @@ export function stepLimit(run: Run, { id, always }: StepState): number | undefin
   return timeout ?? (always ? ALWAYS_STEP_MS : undefined);
 }
 
-/** The run with the step closed. What was still to be sent for it never will be. */
+/** The run with the step closed. What follows from it has to be decided next. */
 export function close(
   run: Run,
   step: StepState,
@@ -36,7 +36,7 @@ export function close(
   result: DriverResult,
   now: number,
 ): Run {
-  return { ...withStep(run, { ...step, status, result, endedAt: now }), outbox: [] };
+  return withStep(run, { ...step, status, result, endedAt: now });
 }
 
 /** The step with no attempt that may still be at work being the current one: claims of such end, results do not count. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FaultPoint } from "../../lib/base/faults.ts";
+import { delay } from "../../lib/base/signals.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { RUN, submission } from "./support/runs.ts";
 import { mortalStore, mortalTransport } from "./support/mortal.ts";
@@ -80,13 +81,18 @@ test("an engine that does not adopt leaves the runs of others alone", async () =
   await first[Symbol.asyncDispose]();
   const before = await world.store.runs.get(RUN);
   assert.equal(before?.value.outbox.length, 1);
-  let clock = 0;
-  const other = await world.engine({ clock: () => clock });
+  let now = 0;
+  const other = await world.engine({ clock: () => now });
   world.use(await scriptedDriver(world.transport, "b", () => OK));
-  for (let i = 0; i < 3; i++) {
-    clock += 60_000;
-    // Its own runs go on, with the time that has passed.
-    await endOf(other, await other.submit(submission("b")));
+  const ended = await other.submit(submission("b"));
+  await endOf(other, ended);
+  for (let looks = 0; looks < 3; looks++) {
+    // Forgotten at the end of a look at all that is there.
+    await world.store.secrets.put(ended, "left", 0);
+    while (await world.store.secrets.get(ended)) {
+      now += 60_000;
+      await delay(20);
+    }
   }
   assert.deepEqual(await world.store.runs.get(RUN), before);
 });

@@ -3,8 +3,9 @@ import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { InputError } from "../../lib/base/errors.ts";
-import { ConflictError } from "../../lib/backend/store.ts";
+import { InputError, Retryable } from "../../lib/base/errors.ts";
+import { ConflictError, type Store } from "../../lib/backend/store.ts";
+import type { Transport } from "../../lib/backend/transport.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
 import { RUN, submission, TYPE } from "./support/runs.ts";
@@ -159,6 +160,65 @@ test("stop ends a run that waits in the queue without its driver", async () => {
   assert.equal(begun, 1, "the cancelled run's event, which came first, was not worked on");
 });
 
+test("a driver that was told to stop and lets go makes way for the cleanup", async () => {
+  await using world = await openWorld();
+  const engine = await world.engine({ clock: () => 0 });
+  const begun = Promise.withResolvers<Job>();
+  world.use(await scriptedDriver(world.transport, "a", (job) => (begun.resolve(job), undefined)));
+  await drive(world, "b");
+  const run = await engine.submit(submission("a b!"));
+  const job = await begun.promise;
+  await engine.stop(run, { outcome: "cancelled", reason: "cancelled", message: "no" });
+  assert.equal((await job.letGo()).answer, "done");
+  assert.equal((await endOf(engine, run)).outcome, "cancelled");
+});
+
+test("a result is taken again until what follows from it is published", async () => {
+  await using world = await openWorld();
+  const { transport } = world;
+  let failures = 0;
+  const stubborn: Transport = {
+    ...transport,
+    publish: (subject, data, options) => {
+      if (!subject.startsWith("drivers.b.") || ++failures > 9) {
+        return transport.publish(subject, data, options);
+      }
+      return Promise.reject(new Retryable("No", { reason: "transport-unreachable" }));
+    },
+  };
+  // No time passes, so that nobody else looks after the outbox.
+  const engine = await world.engine({ transport: stubborn, clock: () => 0 });
+  for (const driver of ["a", "b"]) await drive(world, driver);
+  assert.equal((await endOf(engine, await engine.submit(submission("a b")))).outcome, "succeeded");
+});
+
+test("a change is decided anew where somebody else has changed the record meanwhile", async () => {
+  await using world = await openWorld();
+  const { store } = world;
+  let isFirst = true;
+  const contested: Store = {
+    ...store,
+    runs: {
+      ...store.runs,
+      put: async (id, run, revision) => {
+        const found = await store.runs.get(id);
+        if (found && run.verdict && isFirst) {
+          isFirst = false;
+          const host = "from-elsewhere";
+          await store.runs.put(id, { ...found.value, host }, found.revision);
+        }
+        return await store.runs.put(id, run, revision);
+      },
+    },
+  };
+  const engine = await world.engine({ store: contested });
+  const run = await engine.submit(submission("a"));
+  await engine.stop(run, { outcome: "cancelled", reason: "cancelled", message: "no" });
+  const found = await store.runs.get(run);
+  assert.equal(found?.value.outcome, "cancelled");
+  assert.equal(found?.value.host, "from-elsewhere");
+});
+
 test("abandon ends a run at once and says so in its log", async () => {
   await using world = await openWorld();
   const engine = await world.engine();
@@ -260,7 +320,8 @@ test("an engine takes results of a driver that knows no claims, headers or steps
         await transport.publish(subjects.logs(run), JSON.stringify(line));
       }
       // Twice: nothing tells one copy from the other.
-      const result = resultEvent(run, resource, "go", OK);
+      const message = `${resource.metadata.current_pipeline_step} is done`;
+      const result = resultEvent(run, resource, "go", { success: true, message });
       await transport.publish(subjects.result, result);
       await transport.publish(subjects.result, result);
     }
@@ -281,6 +342,8 @@ test("an engine takes results of a driver that knows no claims, headers or steps
     "z succeeded",
     "end succeeded",
   ]);
+  const ends = events.flatMap((event) => event.type === "step" && event.status !== "started" ? [event] : []);
+  assert.deepEqual(ends.map(({ result }) => result.message), ["x is done", "y is done", "fine"]);
   const line = events.find((event) => event.type === "log");
   assert.equal(line?.type === "log" && line.time, "2026-01-01T00:00:00.000Z");
   assert.equal(line?.type === "log" && line.stream, "stdout");
@@ -415,6 +478,31 @@ test("follow ends early when its engine is disposed", async () => {
   await engine[Symbol.asyncDispose]();
 });
 
+test("dispose waits for what is in hand", async () => {
+  await using world = await openWorld();
+  const { transport } = world;
+  const [publishing, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const slow: Transport = {
+    ...transport,
+    publish: async (subject, data, options) => {
+      publishing.resolve();
+      await gate.promise;
+      return await transport.publish(subject, data, options);
+    },
+  };
+  const engine = await world.engine({ transport: slow });
+  const order: string[] = [];
+  const submitted = engine.submit(submission("a")).then(() => order.push("submitted"));
+  await publishing.promise;
+  const disposed = engine[Symbol.asyncDispose]().then(() => order.push("disposed"));
+  const other = await world.engine();
+  await drive(world, "b");
+  await endOf(other, await other.submit(submission("b")));
+  gate.resolve();
+  await Promise.all([submitted, disposed]);
+  assert.deepEqual(order, ["submitted", "disposed"]);
+});
+
 test("follow lists the artifacts that are stored, with the paths that the result tells", async () => {
   await using world = await openWorld();
   const engine = await world.engine();
@@ -472,6 +560,47 @@ test("follow tells a restart as another round of all steps", async () => {
     "end succeeded",
   ]);
   assert.deepEqual(await eventsOf(engine, run), live);
+});
+
+test("follow places lines right that it sees before it hears of the step that wrote them", async () => {
+  await using world = await openWorld();
+  const { store } = world;
+  const engine = await world.engine();
+  const slow: Store = {
+    ...store,
+    runs: {
+      ...store.runs,
+      // Tells of the end only.
+      watch: (id, changed) =>
+        store.runs.watch(id, async () => {
+          if ((await store.runs.get(id))?.value.outcome !== undefined) changed();
+        }),
+    },
+  };
+  const watching = await world.engine({ store: slow });
+  for (const driver of ["a", "b"]) {
+    world.use(await scriptedDriver(world.transport, driver, async (job) => (await job.log("here"), OK)));
+  }
+  const run = await engine.submit(submission("a x b"));
+  const seen: string[] = [];
+  for await (const event of watching.follow(run)) {
+    seen.push(brief(event));
+    if (brief(event) === "a 1 here") {
+      world.use(await scriptedDriver(world.transport, "x", () => OK));
+    }
+  }
+  assert.deepEqual(seen, [
+    "run",
+    "a started",
+    "a 1 here",
+    "a succeeded",
+    "x started",
+    "x succeeded",
+    "b started",
+    "b 2 here",
+    "b succeeded",
+    "end succeeded",
+  ]);
 });
 
 test("follow still gives out every line that an attempt writes after it lost its claim", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
+import { delay } from "../../lib/base/signals.ts";
 import { seal } from "../../lib/engine/seal.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import type { Run } from "../../lib/wire/run.ts";
@@ -218,21 +219,30 @@ test("an attempt that was silent but is alive keeps its step when another one as
   assert.equal((await world.store.runs.get(run))?.value.steps[0]?.attempt, 1);
 });
 
-test("secrets that a crash left behind are forgotten", async () => {
+test("secrets that a crash left behind are forgotten, and not those of a submission under way", async () => {
   await using world = await openWorld();
   let now = 0;
   const { store, sealKey } = world;
   const engine = await world.engine({ clock: () => now });
-  const [orphan, open] = [randomUUID(), randomUUID()];
-  const ended = await engine.submit(submission("a"));
+  const [orphan, open, ended] = ["00000000", "77777777", "ffffffff"].map((start) =>
+    start + randomUUID().slice(8)
+  );
+  assert.ok(orphan && open && ended);
+  await engine.submit(submission("a", { run: ended }));
   await engine.abandon(ended, "gone");
-  for (const run of [orphan, ended]) await store.secrets.put(run, seal({ TOKEN: "x" }, run, sealKey), 0);
   await engine.submit(submission("a", { run: open, secrets: { TOKEN: "x" } }));
+  const leave = (run: string) => store.secrets.put(run, seal({ TOKEN: "x" }, run, sealKey), 0);
   const left = async () => (await store.secrets.list()).map(({ key }) => key);
-  // Looked at every ack wait; one without a run may be a submission under way, so it is met twice.
-  while ((await left()).length > 1) {
+  const look = async () => {
+    // The last in the list: when it is gone, all of it has been looked at.
+    await leave(ended);
     now += ACK_WAIT;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+    while ((await left()).includes(ended)) await delay(20);
+  };
+  await look();
+  await leave(orphan);
+  await look();
+  assert.deepEqual(await left(), [orphan, open]);
+  await look();
   assert.deepEqual(await left(), [open]);
 });

@@ -23,6 +23,8 @@ export interface Job {
   log(message: string): Promise<void>;
   /** Asks for the claim again. */
   renew(): Promise<ClaimReply>;
+  /** Says that this attempt ends without a result. */
+  letGo(): Promise<ClaimReply>;
 }
 
 export interface ScriptOptions {
@@ -89,6 +91,7 @@ export async function scriptedDriver(
       remainingMs,
       delivery,
       renew: () => ask({ attempt }),
+      letGo: () => ask({ attempt, letsGo: true }),
       log: async (text) => {
         const first = line++;
         await tried(() =>
