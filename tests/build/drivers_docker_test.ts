@@ -288,6 +288,17 @@ test("git-cloner checks out branches, tags and commits, and says what is missing
   }
 });
 
+test("git-cloner brings a local repository into a container that has no tar", async () => {
+  using app = repository();
+  await build({ repository: app.path, user: "nobody" }, async ({ step, container }) => {
+    await step(containerStart);
+    execFileSync("docker", ["exec", "--user", "0", container, "sh", "-c", 'rm "$(command -v tar)"']);
+    const { result } = await step(gitCloner);
+    const commit = execFileSync("git", ["-C", app.path, "rev-parse", "HEAD"], { encoding: "utf8" }).trim();
+    assert.deepEqual(result?.data, { commit, ref: "refs/heads/main" });
+  });
+});
+
 test("git-cloner runs no hook and nothing of the repository's configuration, here or in the container", async () => {
   using app = repository();
   writeFileSync(join(app.path, ".git", "hooks", "post-checkout"), "#!/bin/sh\ntouch /tmp/hooked\n", {

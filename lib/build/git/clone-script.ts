@@ -3,12 +3,18 @@
  * output goes to stderr and into the log. Everything that varies comes in variables, so that nothing of a repository's
  * or a ref's text is ever read as shell. Ends with one of CLONE_EXIT, or 0.
  *
- * URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty), CONVEYOR_GIT_CONFIG, CONVEYOR_GIT_TOKEN, CONVEYOR_SSH_KEY.
+ * SOURCE (where to unpack the repository that comes as an archive on stdin; may be empty), URL, REF (may be empty), DEPTH
+ * (0: all), SUBMODULES (1 or empty), CONVEYOR_GIT_CONFIG, CONVEYOR_GIT_TOKEN, CONVEYOR_SSH_KEY.
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2
 command -v git >/dev/null 2>&1 || exit 60
 umask 022
+if [ -n "$SOURCE" ]; then
+  command -v tar >/dev/null 2>&1 || exit 63
+  while ! [ -d "\${SOURCE%/*}" ]; do sleep 0.1; done
+  rm -rf -- "$SOURCE" && tar -xf - -C "\${SOURCE%/*}" || exit 61
+fi
 # A first attempt may have left something: the workspace is emptied.
 rm -rf -- ./* ./.[!.]* ./..?* || exit 61
 
@@ -40,7 +46,7 @@ all_of_it() {
 fetch_one() { # a full name or a full commit
   rm -rf ./.git
   git init --quiet --template= . && git remote add -- origin "$URL" &&
-    git fetch --progress --no-recurse-submodules $shallow origin "$1" && commit=$(git rev-parse --verify --quiet FETCH_HEAD)
+    git fetch --progress --no-recurse-submodules $shallow origin "$1" && commit=$(git rev-parse --verify --quiet "FETCH_HEAD^{commit}")
 }
 hexadecimal() { case "$REF" in *[!0-9a-fA-F]*) false ;; ????*) true ;; *) false ;; esac; }
 
@@ -68,14 +74,17 @@ esac
 if [ -n "$commit" ]; then
   git -c advice.detachedHead=false checkout --progress --detach "$commit" -- || exit 66
 else
-  [ -n "$ref" ] || ref=$(git symbolic-ref --quiet HEAD) || ref=HEAD
-  git rev-parse --verify --quiet HEAD >/dev/null || exit 67
+  # The commit, and the branch that it is the head of, in one go: starting git costs more than what it does here.
+  set -- $(git rev-parse HEAD --symbolic-full-name HEAD 2>/dev/null)
+  [ $# = 2 ] || exit 67
+  commit=$1
+  [ -n "$ref" ] || ref=$2
   git -c advice.detachedHead=false checkout --progress --force HEAD -- || exit 66
 fi
 if [ -n "$SUBMODULES" ]; then
   git -c protocol.file.allow=never submodule update --init --recursive --progress $shallow || exit 68
 fi
-printf 'commit=%s\\nref=%s\\n' "$(git rev-parse HEAD)" "$ref" >&3
+printf 'commit=%s\\nref=%s\\n' "$commit" "$ref" >&3
 `;
 
 /** What the script's exit codes mean. */
@@ -83,6 +92,7 @@ export const CLONE_EXIT = {
   noGit: 60,
   workspace: 61,
   noSsh: 62,
+  noTar: 63,
   clone: 64,
   ref: 65,
   checkout: 66,
