@@ -1,4 +1,3 @@
-import { parse } from "yaml";
 import { z } from "zod";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { FLUTTER_BUILDER } from "../../wire/build.ts";
@@ -19,6 +18,8 @@ export type ResourceFile = z.infer<typeof ResourceFile>;
 /** Reads a resource, JSON or YAML. Throws InputError that names the file and each problem on a line of its own. */
 export async function readResourceFile(path: string): Promise<ResourceFile> {
   const text = await readInputFile("--file", path);
+  // Only who names a file waits for its parser.
+  const { parse } = await import("yaml");
   let value: unknown;
   try {
     value = parse(text);
