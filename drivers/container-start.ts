@@ -2,12 +2,14 @@ import { startContainer } from "../lib/build/container.ts";
 import { provideImage } from "../lib/build/image.ts";
 import { waitForRoom } from "../lib/build/room.ts";
 import { buildStep } from "../lib/build/step.ts";
+import { tendHost } from "../lib/build/tend-host.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
 
 export const containerStart = defineDriver({
   name: "container-start",
   resources: [FLUTTER_BUILDER],
   admit: waitForRoom,
+  tend: tendHost,
   reconcile: buildStep(async (context, { spec }) => {
     const { docker, run, settings: { host }, signal } = context;
     const [image, daemon] = await Promise.all([provideImage(context, spec), docker.info({ signal })]);

@@ -8,6 +8,8 @@ export interface DaemonInfo {
   readonly memory: number;
   /** Whether its kernel can filter traffic inside a bridge (`BridgeNfIptables`), which switching off traffic between containers needs. */
   readonly filtersBridges: boolean;
+  /** Where its images and containers lie, on its own machine. */
+  readonly rootFolder: string;
   /** What its clock said, milliseconds since the epoch. */
   readonly now: number;
 }

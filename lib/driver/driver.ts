@@ -20,6 +20,16 @@ export interface Driver {
   admit?(
     host: { docker: Docker; settings: DriverSettings; inHand: number; signal: AbortSignal },
   ): Promise<void>;
+  /**
+   * Housekeeping on this host: called at the start of an instance that is a process of its own, and every minute. `isAlive`
+   * asks the engine; undefined where nobody answers. What it throws is a line in the process log.
+   */
+  tend?(host: {
+    docker: Docker;
+    settings: DriverSettings;
+    isAlive: (run: string) => Promise<boolean | undefined>;
+    signal: AbortSignal;
+  }): Promise<void>;
 }
 
 /** Everything a step knows and may use. */
@@ -88,6 +98,8 @@ export interface DriverSettings {
   readonly slots: number | undefined;
   /** TERM to KILL, milliseconds. */
   readonly graceMs: number;
+  /** No new run where Docker has less disk than this left, bytes; 0 does not look. */
+  readonly minFreeBytes: number;
   readonly maxLogBytes: number;
   readonly maxArtifactBytes: number;
   readonly maxCpus: number | undefined;

@@ -73,6 +73,7 @@ export const SETTINGS: DriverSettings = {
   host: "here",
   slots: undefined,
   graceMs: 20,
+  minFreeBytes: 0,
   maxLogBytes: 1024 ** 3,
   maxArtifactBytes: 1024 ** 3,
   maxCpus: undefined,

@@ -26,6 +26,7 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     host: "test-host",
     slots: undefined,
     graceMs: 1000,
+    minFreeBytes: 0,
     maxLogBytes: 1024 ** 3,
     maxArtifactBytes: 1024 ** 3,
     maxCpus: undefined,

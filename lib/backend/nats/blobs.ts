@@ -52,7 +52,12 @@ export function blobStore(connection: NatsConnection, manager: JetStreamManager)
   };
 }
 
-async function openBucket(connection: NatsConnection, manager: JetStreamManager): Promise<ObjectStore> {
+/** Opens the bucket, or makes it with this metadata. */
+export async function openBucket(
+  connection: NatsConnection,
+  manager: JetStreamManager,
+  metadata: Record<string, string> = {},
+): Promise<ObjectStore> {
   // The client's own hash is ten times slower. Process-wide, and the same for everybody in it.
   setSha256Backend("native");
   const client = jetstream(connection);
@@ -61,7 +66,10 @@ async function openBucket(connection: NatsConnection, manager: JetStreamManager)
     return await buckets.open(ARTIFACTS_BUCKET);
   } catch (error) {
     if (!(error instanceof Error) || !/not found/.test(error.message)) throw error;
-    return await buckets.create(ARTIFACTS_BUCKET, { replicas: await replicasLike(manager, "messages") });
+    return await buckets.create(ARTIFACTS_BUCKET, {
+      replicas: await replicasLike(manager, "messages"),
+      metadata,
+    });
   }
 }
 

@@ -12,7 +12,7 @@ import { type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { apiCode, inOurWords, isStreamMissing } from "./calls.ts";
 
 /** What says that a stream is ours. */
-const OWNER_KEY = "conveyor.owner";
+export const OWNER_KEY = "conveyor.owner";
 const SCHEMA_KEY = "conveyor.schema";
 /** Grows when what lies in the streams changes its meaning. */
 const SCHEMA = 1;

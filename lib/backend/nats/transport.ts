@@ -13,6 +13,7 @@ import { ensureConsumer } from "./consumers.ts";
 import { deadLetters } from "./dead.ts";
 import { deliveryOf, toHeaders } from "./delivery.ts";
 import { Held } from "./held.ts";
+import { findOwner } from "./owner.ts";
 import { CALL_TIMEOUT_MS, Link } from "./link.ts";
 import { Pull, PULL_TIMES, type PullTimes } from "./pull.ts";
 
@@ -23,10 +24,17 @@ const MANAGE_TIMEOUT_MS = 3000;
 /** How long dispose waits for calls under way, and for the broker to hear that we are gone. */
 const DISPOSE_MS = 5000;
 
+/** A transport over a broker. */
+export interface NatsBackend extends Transport {
+  /** Whose containers its drivers make, and whether a Conveyor server runs here. Throws `Retryable` while that is not known. */
+  owner(): Promise<{ owner: string; isConveyors: boolean }>;
+  readonly isConnected: boolean;
+}
+
 /** Opens a connection, which is closed with the transport. Throws as `connectNats` does. */
 export async function openNats(
   options: NatsOptions & { pullTimes?: Partial<PullTimes> },
-): Promise<Transport> {
+): Promise<NatsBackend> {
   const connection = await connectNats(options);
   try {
     const manager = await jetstreamManager(connection, { checkAPI: false, timeout: MANAGE_TIMEOUT_MS });
@@ -52,7 +60,7 @@ async function checkJetStream(connection: NatsConnection, manager: JetStreamMana
   }
 }
 
-class NatsTransport implements Transport {
+class NatsTransport implements NatsBackend {
   readonly #connection: NatsConnection;
   readonly #link: Link;
   readonly #manager: JetStreamManager;
@@ -74,6 +82,13 @@ class NatsTransport implements Transport {
     this.#blobs = blobStore(connection, manager);
     this.#bury = deadLetters(this.#link, manager);
     for (const name of Object.keys(STREAMS) as StreamName[]) this.#held.set(name, new Held(manager, name));
+  }
+
+  owner: NatsBackend["owner"] = () =>
+    this.#call("learn whose broker this is", () => findOwner(this.#connection, this.#manager));
+
+  get isConnected(): boolean {
+    return this.#link.isConnected;
   }
 
   publish: Transport["publish"] = (subject, data, { id, headers = {} } = {}) =>

@@ -80,6 +80,7 @@ function settingsOf(
     host,
     slots: undefined,
     graceMs: options.grace,
+    minFreeBytes: 0,
     maxLogBytes: options.maxLog,
     maxArtifactBytes: options.maxArtifacts,
     maxCpus: undefined,

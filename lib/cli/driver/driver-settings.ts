@@ -1,0 +1,40 @@
+import type { DaemonInfo } from "../../docker/docker.ts";
+import { dockerConfigFolder } from "../../docker/endpoint.ts";
+import type { DriverSettings } from "../../driver/driver.ts";
+import { homeFolder } from "../data-folder.ts";
+import type { Environment } from "../environment.ts";
+import { hostId } from "../host-id.ts";
+import type { LimitOptions } from "./limit-flags.ts";
+
+/** What the flags of a driver's program, or of `up`, allow its builds, on the daemon that it works with. */
+export function driverSettings(
+  options: LimitOptions,
+  { owner, info, gitTokens, environment }: {
+    owner: string;
+    info: DaemonInfo;
+    gitTokens: Readonly<Record<string, string>>;
+    environment: Environment;
+  },
+): DriverSettings {
+  return {
+    owner,
+    host: options.hostId ?? hostId(info),
+    slots: options.slots ?? Math.max(1, info.cpus),
+    graceMs: options.grace,
+    minFreeBytes: options.minFree,
+    maxLogBytes: options.maxLog,
+    maxArtifactBytes: options.maxArtifacts,
+    maxCpus: options.maxCpus,
+    maxMemory: options.maxMemory,
+    maxTimeoutMs: options.maxTimeout,
+    allowImages: options.allowImage ?? [],
+    allowNetworks: options.allowNetwork ?? [],
+    allowEnv: options.allowEnv ?? [],
+    allowPrivileged: options.allowPrivileged === true,
+    allowLocalRepository: false,
+    gitTokens,
+    keep: "never",
+    environment,
+    dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
+  };
+}

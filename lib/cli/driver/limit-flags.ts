@@ -1,0 +1,57 @@
+import type { Command, OptionValues } from "@commander-js/extra-typings";
+import { flag, listFlag, switchFlag } from "../flag.ts";
+import { duration, hostFile, positiveNumber, size, subjectToken, text, wholeNumber } from "../values.ts";
+
+/** Which Docker builds run on, and what a spec may ask of it. */
+export function withLimitFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
+  command: Command<A, O, G>,
+) {
+  return command
+    .addOption(
+      flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
+    )
+    .addOption(
+      flag("--host-id <name>", "name of Docker's host in the fleet", subjectToken).default(
+        undefined,
+        "from the daemon",
+      ),
+    )
+    .addOption(
+      flag("--slots <n>", "containers at once on this host", wholeNumber(1)).default(
+        undefined,
+        "number of CPUs",
+      ),
+    )
+    .addOption(flag("--grace <time>", "from TERM to KILL in a container", duration).default(10_000, "10s"))
+    .addOption(
+      flag("--min-free <size>", "take no new run with less disk than this", size).default(
+        2 * 1024 ** 3,
+        "2g",
+      ),
+    )
+    .addOption(
+      listFlag("--allow-image <glob>", "only images like this one, repeatable", text).default(
+        undefined,
+        "all",
+      ),
+    )
+    .addOption(listFlag("--allow-network <name>", "network that a build may ask for, repeatable", text))
+    .addOption(listFlag("--allow-env <name>", "own variable that a build may read, repeatable", text))
+    .addOption(switchFlag("--allow-privileged", "let a build ask for a privileged container"))
+    .addOption(flag("--max-cpus <n>", "most CPUs a build may ask for", positiveNumber))
+    .addOption(flag("--max-memory <size>", "most memory a build may ask for", size))
+    .addOption(flag("--max-timeout <time>", "longest time a build may ask for", duration))
+    .addOption(flag("--max-log <size>", "log kept of a step", size).default(1024 ** 3, "1g"))
+    .addOption(flag("--max-artifacts <size>", "artifacts kept of a build", size).default(2 * 1024 ** 3, "2g"))
+    .addOption(
+      listFlag(
+        "--git-token <host=file>",
+        "token, or ssh key, for repositories on that host only, repeatable",
+        hostFile,
+      ),
+    );
+}
+
+/** These flags, read. Times are milliseconds, sizes bytes. */
+// deno-lint-ignore ban-types
+export type LimitOptions = ReturnType<ReturnType<typeof withLimitFlags<[], {}, {}>>["opts"]>;

@@ -1,0 +1,46 @@
+import { type NatsBackend, openNats } from "../../backend/nats/transport.ts";
+import { messageOf, Retryable } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { delay } from "../../base/signals.ts";
+import type { DriverOptions } from "./driver-command.ts";
+
+type BrokerOptions = Pick<
+  DriverOptions,
+  "nats" | "natsCreds" | "natsUser" | "natsPasswordFile" | "tlsCa" | "tlsCert" | "tlsKey"
+>;
+
+/** Connects to the broker that the flags name. `name` is what its own lists call us. Throws InputError, UnavailableError. */
+export function openBroker(options: BrokerOptions, name: string): Promise<NatsBackend> {
+  const { nats, natsCreds, natsUser, natsPasswordFile, tlsCa, tlsCert, tlsKey } = options;
+  const tls = {
+    ...tlsCa !== undefined && { ca: tlsCa },
+    ...tlsCert !== undefined && { cert: tlsCert },
+    ...tlsKey !== undefined && { key: tlsKey },
+  };
+  return openNats({
+    servers: nats,
+    name,
+    ...natsCreds !== undefined && { credsFile: natsCreds },
+    ...natsUser !== undefined && { user: natsUser },
+    ...natsPasswordFile !== undefined && { passwordFile: natsPasswordFile },
+    ...Object.keys(tls).length > 0 && { tls },
+  });
+}
+
+/** Whose broker it is. Waits for its streams, which a control plane makes, and says so once. Throws `signal.reason`. */
+export async function awaitOwner(
+  broker: NatsBackend,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<NatsBackend["owner"]>>> {
+  for (let pause = 100, said = "";; pause = Math.min(2 * pause, 2000)) {
+    try {
+      return await broker.owner();
+    } catch (error) {
+      if (!(error instanceof Retryable)) throw error;
+      const why = messageOf(error);
+      if (why !== said) processLog("driver").warn("Waits for the control plane: {why}", { why });
+      said = why;
+      await delay(pause, { signal });
+    }
+  }
+}
