@@ -85,7 +85,7 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       note: renderer.note,
     });
     void asked.promise.then((signal) => cancel(parts, run, signal, renderer.note));
-    const end = await show(parts, run, renderer, options.output).finally(begun.resolve);
+    const end = await show(parts, run, renderer, options).finally(begun.resolve);
     return exitOfRun(end, stop.first);
   } catch (error) {
     if (stop.first === undefined || error !== starting.signal.reason) throw error;
@@ -118,9 +118,10 @@ async function show(
   { engine, store }: Parts,
   run: string,
   renderer: Renderer,
-  output: string,
+  { output, quiet }: RunOptions,
 ): Promise<RunEnded> {
-  for await (const event of engine.follow(run)) {
+  // Lines that nobody is shown are not read back from the store.
+  for await (const event of engine.follow(run, { logs: quiet !== true })) {
     if (event.type !== "end") {
       const slow = renderer.show(event);
       if (slow) await slow;
