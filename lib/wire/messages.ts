@@ -35,3 +35,20 @@ export const Log = z.looseObject({
   stream: z.enum(["stdout", "stderr", "system"]).optional(),
 });
 export type Log = z.infer<typeof Log>;
+
+/**
+ * As `Log.parse`, whose answer it is, at a fraction of the cost for lines as our own drivers write them: every line of
+ * every log that is read passes here.
+ */
+export function readLog(value: unknown): Log {
+  return isOurLog(value) ? value : Log.parse(value);
+}
+
+function isOurLog(value: unknown): value is Log {
+  if (typeof value !== "object" || value === null) return false;
+  const { runid, driver, pipeline, timestamp, message, step, stream } = value as Record<string, unknown>;
+  return typeof message === "string" && typeof timestamp === "string" && typeof runid === "string" &&
+    typeof driver === "string" && typeof step === "string" &&
+    (pipeline === undefined || typeof pipeline === "string") &&
+    (stream === "stdout" || stream === "stderr" || stream === "system");
+}

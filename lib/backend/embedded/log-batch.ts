@@ -1,7 +1,7 @@
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { messageOf } from "../../base/errors.ts";
 import { HEADERS } from "../../wire/headers.ts";
-import { Log } from "../../wire/messages.ts";
+import { type Log, readLog } from "../../wire/messages.ts";
 
 /** What the index keeps of a batch. */
 export interface BatchFacts {
@@ -35,7 +35,7 @@ export function linesOf(batch: StoredBatch): Log[] {
     if (parts.length !== batch.lines) {
       throw new Error(`it has ${parts.length} lines, expected ${batch.lines}`);
     }
-    return parts.map((part) => Log.parse(JSON.parse(part)));
+    return parts.map((part) => readLog(JSON.parse(part)));
   } catch (error) {
     return [{
       runid: batch.run,
@@ -69,7 +69,7 @@ function positive(text: string | undefined): number | undefined {
 
 function stepOf(data: Uint8Array): string {
   try {
-    const log = Log.parse(JSON.parse(new TextDecoder().decode(data)));
+    const log = readLog(JSON.parse(new TextDecoder().decode(data)));
     return log.step ?? log.driver;
   } catch {
     return "";

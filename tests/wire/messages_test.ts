@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Log, readLog } from "../../lib/wire/messages.ts";
+
+const OURS = {
+  runid: "0fd90212-1e83-4506-b2a0-58d7a27b2831",
+  driver: "builder",
+  pipeline: "flutter-builder",
+  timestamp: "2026-01-01T00:00:00.000Z",
+  step: "builder",
+  stream: "stdout",
+  message: "cc -o main.o main.c",
+};
+
+test("readLog answers and refuses what Log.parse does, whichever field is missing or of another kind", () => {
+  const others = fc.constantFrom(undefined, null, "", "stderr", "stdin", 7, true, {}, []);
+  const fields = fc.dictionary(fc.constantFrom(...Object.keys(OURS), "extra"), others, { maxKeys: 3 });
+  fc.assert(fc.property(fields, (changes) => {
+    const value = JSON.parse(JSON.stringify({ ...OURS, ...changes }));
+    const expected = Log.safeParse(value);
+    if (expected.success) assert.deepEqual(readLog(value), expected.data);
+    else assert.throws(() => readLog(value));
+  }));
+});
+
+test("readLog refuses what is no object", () => {
+  for (const value of [null, undefined, "text", 7, []]) assert.throws(() => readLog(value));
+});
