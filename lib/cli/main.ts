@@ -5,6 +5,7 @@ import { driverCommand } from "./driver/driver-command.ts";
 import { environment, returnToCaller } from "./environment.ts";
 import { EXIT } from "./exit-codes.ts";
 import { applyEnvironment } from "./flag.ts";
+import { checkRuntime } from "./runtime-version.ts";
 import { version } from "./version.ts";
 
 /** The whole of a standalone driver's program: reads its flags, runs until it is told to stop, and ends the process. */
@@ -22,6 +23,7 @@ export async function runProgram(
   words: readonly string[] = process.argv.slice(2),
 ): Promise<void> {
   try {
+    checkRuntime(process.versions);
     returnToCaller();
     program.hook("preAction", (_, command) => applyEnvironment(command, environment));
     await program.parseAsync(words, { from: "user" });

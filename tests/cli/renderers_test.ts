@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-control-regex
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RunEnded, RunEvent } from "../../lib/engine/events.ts";

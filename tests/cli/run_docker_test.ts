@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { makeRepository } from "./git-repository.ts";
 import { type Ended, flutterCi, type Started, startFlutterCi, temporaryFolder } from "./start-program.ts";
 
@@ -79,7 +80,9 @@ test("run tells a build as event lines, keeps its artifacts, and leaves nothing 
   );
   const logs = lines.filter(({ type }) => type === "log");
   assert.deepEqual(logs.map(({ seq }) => seq), logs.map((_, i) => i + 1));
-  for (const [stream, message] of [["stdout", "built"], ["stderr", "oops"], ["stdout", "no-newline"]]) {
+  for (
+    const [stream, message] of [["stdout", "built"], ["stderr", "oops"], ["stdout", "no-newline"]] as const
+  ) {
     assert.ok(
       logs.some((log) => log.stream === stream && log.message === message && log.step === "builder"),
       message,
@@ -220,6 +223,25 @@ test("run leaves at once at the second signal, names what it leaves, and the nex
   const next = await app.run("-q", "--", "true");
   assert.equal(next.code, 0, next.stderr);
   assert.deepEqual(leftOf(run), []);
+});
+
+test("run clears up after a run whose process was killed, and its history says that it was lost", async () => {
+  await using app = await project();
+  const killed = startFlutterCi(app.words("--json", "--", "true"), {
+    cwd: join(app.path, "repo"),
+    env: { CONVEYOR_FAULT: "container-started" },
+  });
+  const run = await runIdOf(killed);
+  assert.equal((await killed.ended).code, 137);
+  assert.notDeepEqual(leftOf(run), []);
+  const next = await app.run("-q", "--", "true");
+  assert.equal(next.code, 0, next.stderr);
+  assert.match(next.stderr, new RegExp(`Removed conveyor-${run}, which an earlier run had left`));
+  assert.deepEqual(leftOf(run), []);
+  await using history = await openHistory(join(app.path, "data"));
+  const { value } = await history.runs.get(run) ?? assert.fail();
+  assert.deepEqual([value.outcome, value.verdict?.reason], ["failed", "driver-lost"]);
+  assert.deepEqual(await history.runs.open(), []);
 });
 
 test("run with --keep failure leaves the container of a failed build, and says how to enter it", async () => {

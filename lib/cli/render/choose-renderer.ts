@@ -32,7 +32,8 @@ export function chooseRenderer(
   const style = isTerminal && !environment.NO_COLOR ? colourStyle : plainStyle;
   if (quiet) return quietRenderer(out, style, note);
   if (!isTerminal) return plainRenderer(out, note);
-  const terminal = terminalRenderer({ out, style, columns: () => stdout.columns ?? 80, clock: systemClock });
+  // A terminal that does not know its width says 0.
+  const terminal = terminalRenderer({ out, style, columns: () => stdout.columns || 80, clock: systemClock });
   // On the same screen, they must not run into the line that is painted over.
   return stderr.isTTY ? terminal : { ...terminal, note };
 }
