@@ -1,6 +1,7 @@
 import { startContainer } from "../lib/build/container.ts";
 import { provideImage } from "../lib/build/image.ts";
 import { waitForRoom } from "../lib/build/room.ts";
+import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep } from "../lib/build/step.ts";
 import { tendHost } from "../lib/build/tend-host.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
@@ -8,6 +9,7 @@ import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
 export const containerStart = defineDriver({
   name: "container-start",
   resources: [FLUTTER_BUILDER],
+  schema: buildSpecSchema,
   admit: waitForRoom,
   tend: tendHost,
   reconcile: buildStep(async (context, { spec }) => {

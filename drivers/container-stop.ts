@@ -1,9 +1,11 @@
+import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { stopContainer } from "../lib/build/stop.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
 
 export const containerStop = defineDriver({
   name: "container-stop",
   resources: [FLUTTER_BUILDER],
+  schema: buildSpecSchema,
   reconcile: stopContainer,
 });
 

@@ -1,10 +1,12 @@
 import { clone } from "../lib/build/git/clone.ts";
+import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep, requireContainer } from "../lib/build/step.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
 
 export const gitCloner = defineDriver({
   name: "git-cloner",
   resources: [FLUTTER_BUILDER],
+  schema: buildSpecSchema,
   reconcile: buildStep(async (context, plan) => {
     const { commit, ref } = await clone(context, await requireContainer(context), plan);
     context.reach("checked-out");

@@ -13,6 +13,11 @@ export interface Driver {
   readonly resources: readonly string[];
   reconcile(context: Context): Promise<DriverResult>;
   /**
+   * JSON Schema (draft 2020-12, patterns without look-around) of the `spec` of its resources, which a Conveyor server is
+   * told when the driver starts. Without it nothing is told.
+   */
+  schema?(): Record<string, unknown>;
+  /**
    * Resolves when this host has room for one more event of the driver; without it there always is. Asked before each
    * event is taken, with the number of events in hand or on their way, and asked anew when that changes; rejects with
    * `signal.reason`.

@@ -1,0 +1,39 @@
+import type { Log } from "../../wire/messages.ts";
+import type { Batch, BatchesOptions } from "./batches.ts";
+import { LineTimes } from "./line-times.ts";
+
+/** Lines of one message each: Conveyor's own Log object and nothing else. */
+export interface SingleLinesOptions {
+  /** Stores one line, the `n`-th of the step's attempt. What it throws is final. */
+  readonly store: (n: number, line: string) => Promise<void>;
+  /** Shows a stored line to whoever looks on; in the lines' order. */
+  readonly show: (line: string) => Promise<void>;
+}
+
+/** Lines on their way at once. A Conveyor server keeps 256 live lines for one who looks on, and drops the rest. */
+const AT_ONCE = 128;
+
+const decoder = new TextDecoder();
+
+/**
+ * The way of a log to a Conveyor server, which knows no batches and reads a log back by the text of its time stamps, and
+ * within one time stamp in any order (protocol 5). So each line is a message with a time of its own; many are on their way at
+ * once, and a batch is stored when all of its lines are.
+ */
+export function storeSingly({ store, show }: SingleLinesOptions): BatchesOptions["store"] {
+  const times = new LineTimes();
+  return async ({ first, data }: Batch) => {
+    const lines = decoder.decode(data).split("\n").map((text) => conveyorLog(JSON.parse(text), times));
+    for (let at = 0; at < lines.length; at += AT_ONCE) {
+      const some = lines.slice(at, at + AT_ONCE);
+      await Promise.all(some.map((line, i) => store(first + at + i, line)));
+      // A live copy may get lost; who looks on reads the stored ones again.
+      await Promise.allSettled(some.map(show));
+    }
+  };
+}
+
+/** The line as a Conveyor server knows it, without the fields of ours. */
+function conveyorLog({ runid, driver, pipeline, timestamp, message }: Log, times: LineTimes): string {
+  return JSON.stringify({ runid, driver, pipeline, timestamp: times.next(timestamp), message });
+}
