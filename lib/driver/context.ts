@@ -4,9 +4,10 @@ import { ids } from "../wire/ids.ts";
 import { subjects } from "../wire/subjects.ts";
 import type { Context } from "./driver.ts";
 import { earlierResults } from "./earlier-results.ts";
-import { type OpenStepLog, openStepLog } from "./log/step-log.ts";
+import { storeSingly } from "./log/single-lines.ts";
+import { type OpenStepLog, openStepLog, type StepLogOptions } from "./log/step-log.ts";
 import type { HandleParts } from "./parts.ts";
-import { persist } from "./retry.ts";
+import { persist } from "../base/retry.ts";
 import type { GrantedStep } from "./work.ts";
 
 /** How much of a pipeline's name stands in every line of the log. */
@@ -37,26 +38,46 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
   };
 }
 
-/** The log of a step's attempt. A batch that cannot be stored is tried again as long as the step may report at all. */
-export function logOf({ event, facts, grant, lease, mask }: GrantedStep, parts: HandleParts): OpenStepLog {
-  const { driver, transport, settings, clock } = parts;
-  const { run, step, scope } = facts;
+/**
+ * The log of a step's attempt: in batches to an engine of ours, line by line to a Conveyor server. What cannot be stored is
+ * tried again as long as the step may report at all.
+ */
+export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
+  const { event, facts, grant, mask } = step;
+  const { driver, settings, clock } = parts;
   const pipeline = event.resource.pipeline?.slice(0, PIPELINE_LENGTH);
   return openStepLog({
-    fields: { run, driver: driver.name, step, pipeline },
+    fields: { run: facts.run, driver: driver.name, step: facts.step, pipeline },
     mask,
     maxBytes: settings.maxLogBytes,
     clock,
-    store: async ({ first, lines, data }) => {
-      lease.reportSignal.throwIfAborted();
-      const id = ids.logBatch(run, scope, grant.attempt, first);
-      const headers = {
-        [HEADERS.step]: step,
-        [HEADERS.attempt]: String(grant.attempt),
-        [HEADERS.lines]: String(lines),
-      };
-      const publish = () => transport.publish(subjects.logs(run), data, { id, headers });
-      await persist(publish, { signal: lease.reportSignal });
+    store: grant.renew ? inBatches(step, parts) : singly(step, parts),
+  });
+}
+
+function inBatches(step: GrantedStep, { transport }: HandleParts): StepLogOptions["store"] {
+  const { facts: { run, step: name, scope }, grant: { attempt }, lease: { reportSignal: signal } } = step;
+  return async ({ first, lines, data }) => {
+    signal.throwIfAborted();
+    const headers = {
+      [HEADERS.step]: name,
+      [HEADERS.attempt]: String(attempt),
+      [HEADERS.lines]: String(lines),
+    };
+    const id = ids.logBatch(run, scope, attempt, first);
+    await persist(() => transport.publish(subjects.logs(run), data, { id, headers }), { signal });
+  };
+}
+
+function singly(step: GrantedStep, { driver, transport }: HandleParts): StepLogOptions["store"] {
+  const { facts: { run, scope }, grant: { attempt }, lease: { reportSignal: signal } } = step;
+  const live = subjects.liveLogs(run, driver.name);
+  return storeSingly({
+    store: async (n, line) => {
+      signal.throwIfAborted();
+      const id = ids.logBatch(run, scope, attempt, n);
+      await persist(() => transport.publish(subjects.logs(run), line, { id }), { signal });
     },
+    show: (line) => transport.broadcast(live, line),
   });
 }

@@ -5,13 +5,17 @@ import { askClaim } from "./claim.ts";
 import type { EventFacts } from "./event-facts.ts";
 import type { Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
-import { backOff } from "./retry.ts";
+import { backOff } from "../base/retry.ts";
 
 /** The right to work on a step. */
 export interface Grant {
   readonly attempt: number;
+  /** How many attempts there were since the run's last fresh start, this one included. */
+  readonly tries: number;
   /** Given by an engine, which is told that the work goes on and says when it has to stop. */
   readonly renew: (() => Promise<ClaimReply>) | undefined;
+  /** Tells the engine that this attempt ends without a result, so that the next need not wait for its silence. */
+  readonly letGo: (() => Promise<void>) | undefined;
   readonly remainingMs: number | undefined;
   readonly secrets: Readonly<Record<string, string>>;
 }
@@ -31,7 +35,9 @@ export async function askForGrant(
     if (settled.has(facts.id)) return { kind: "drop", why: "Its result was sent, and its ack got lost" };
     return {
       attempt: delivery.deliveries,
+      tries: delivery.deliveries,
       renew: undefined,
+      letGo: undefined,
       remainingMs: settings.maxTimeoutMs,
       secrets: {},
     };
@@ -46,18 +52,29 @@ export async function askForGrant(
   const timeoutMs = Math.min(ANSWER_MS, ackWaitMs / 3);
   try {
     const reply = await askClaim(transport, run, request, { timeoutMs });
-    return granted(reply, (attempt) => askClaim(transport, run, { ...request, attempt }, { timeoutMs }));
+    return granted(reply, (more) => askClaim(transport, run, { ...request, ...more }, { timeoutMs }));
   } catch (error) {
     if (!(error instanceof Retryable)) throw error;
     return { kind: "later", delayMs: backOff(delivery.deliveries, parts.retryMs), why: messageOf(error) };
   }
 }
 
-function granted(reply: ClaimReply, renew: (attempt: number) => Promise<ClaimReply>): Grant | Outcome {
+function granted(
+  reply: ClaimReply,
+  ask: (more: Pick<ClaimRequest, "attempt" | "letsGo">) => Promise<ClaimReply>,
+): Grant | Outcome {
   switch (reply.answer) {
     case "go": {
-      const { attempt, remainingMs, secrets = {} } = reply;
-      return { attempt, remainingMs, secrets, renew: () => renew(attempt) };
+      const { attempt, tries = attempt, remainingMs, secrets = {} } = reply;
+      return {
+        attempt,
+        tries,
+        remainingMs,
+        secrets,
+        renew: () => ask({ attempt }),
+        // Best effort: without it the engine notices by itself.
+        letGo: () => ask({ attempt, letsGo: true }).then(() => {}, () => {}),
+      };
     }
     case "done":
       return { kind: "drop", why: "Its result is recorded" };

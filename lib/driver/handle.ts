@@ -39,6 +39,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   const outcome = "problem" in event
     ? refusal(event.problem)
     : givenUp(grant) ?? await work({ event, facts, grant, lease, mask }, parts);
+  if (outcome.kind === "later") await grant.letGo?.();
   await end(outcome, addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal }));
 }
 
@@ -57,8 +58,8 @@ function refusal(problem: string): Outcome {
 }
 
 /** An event that every driver so far has died of is not tried for ever. */
-function givenUp({ attempt, renew }: Grant): Outcome | undefined {
-  if (attempt <= (renew ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
-  const message = `Given up: ${attempt - 1} attempts came to no end`;
+function givenUp({ tries, renew }: Grant): Outcome | undefined {
+  if (tries <= (renew ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
+  const message = `Given up: ${tries - 1} attempts came to no end`;
   return { kind: "report", result: failed("driver-lost", message) };
 }

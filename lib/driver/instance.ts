@@ -14,7 +14,7 @@ import { MOST_DELIVERIES } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
 import { RecentSet } from "./recent-set.ts";
 import type { Admit } from "./requests.ts";
-import { backOff, persist } from "./retry.ts";
+import { backOff, persist } from "../base/retry.ts";
 import { takeEvents } from "./take-events.ts";
 
 /** Times are milliseconds. */

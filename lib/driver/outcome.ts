@@ -2,7 +2,7 @@ import { messageOf, Retryable, StepFailure } from "../base/errors.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { StopError } from "./driver.ts";
 import { failed, failedBy } from "./result.ts";
-import { backOff, isFull } from "./retry.ts";
+import { backOff, isFull } from "../base/retry.ts";
 
 /** What becomes of an event: a closed set. */
 export type Outcome =
@@ -28,9 +28,9 @@ export const MOST_DELIVERIES = 10;
  */
 export function outcomeOfThrown(
   thrown: unknown,
-  { signal, attempt, driver, retryMs }: {
+  { signal, tries, driver, retryMs }: {
     signal: AbortSignal;
-    attempt: number;
+    tries: number;
     driver: string;
     retryMs: number;
   },
@@ -38,7 +38,7 @@ export function outcomeOfThrown(
   if (thrown instanceof StepFailure) return { kind: "report", result: failedBy(thrown) };
   const stop = signal.aborted ? signal.reason : thrown;
   if (stop instanceof StopError) return outcomeOfStop(stop);
-  if (thrown instanceof Retryable) return outcomeOfRetryable(thrown, attempt, retryMs);
+  if (thrown instanceof Retryable) return outcomeOfRetryable(thrown, tries, retryMs);
   const message = `Driver "${driver}" failed unexpectedly: ${messageOf(thrown)}`;
   return { kind: "report", result: failed("driver-error", message) };
 }
@@ -57,11 +57,11 @@ function outcomeOfStop(stop: StopError): Outcome {
   }
 }
 
-function outcomeOfRetryable(failure: Retryable, attempt: number, retryMs: number): Outcome {
+function outcomeOfRetryable(failure: Retryable, tries: number, retryMs: number): Outcome {
   if (isFull(failure)) return { kind: "report", result: failedBy(failure) };
-  if (attempt < MOST_ATTEMPTS) {
-    return { kind: "later", delayMs: backOff(attempt, retryMs), why: messageOf(failure) };
+  if (tries < MOST_ATTEMPTS) {
+    return { kind: "later", delayMs: backOff(tries, retryMs), why: messageOf(failure) };
   }
-  const message = `${messageOf(failure)} (given up after ${attempt} attempts)`;
+  const message = `${messageOf(failure)} (given up after ${tries} attempts)`;
   return { kind: "report", result: failedBy(failure, message) };
 }

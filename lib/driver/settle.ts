@@ -8,7 +8,7 @@ import type { Addressee } from "./addressee.ts";
 import type { Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
 import { resultEvent, resultText } from "./result.ts";
-import { backOff, persist } from "./retry.ts";
+import { backOff, persist } from "../base/retry.ts";
 
 /** Acks, naks and terms that do not come through are left: the event comes again, and is found to be done. */
 const TRIES = 5;

@@ -4,7 +4,7 @@ import { processLog } from "../base/log.ts";
 import { delay } from "../base/signals.ts";
 import type { Hands } from "./hands.ts";
 import { type Admit, Requests } from "./requests.ts";
-import { backOff, persist } from "./retry.ts";
+import { backOff, persist } from "../base/retry.ts";
 
 export interface TakeOptions {
   readonly transport: Transport;

@@ -97,5 +97,5 @@ async function finished(
 function outcomeOf(thrown: unknown, { facts, grant, lease }: GrantedStep, parts: HandleParts): Outcome {
   const { driver: { name: driver }, retryMs } = parts;
   processLog("driver").debug("Step {run}/{step} threw: {thrown}", { ...facts, thrown });
-  return outcomeOfThrown(thrown, { signal: lease.signal, attempt: grant.attempt, driver, retryMs });
+  return outcomeOfThrown(thrown, { signal: lease.signal, tries: grant.tries, driver, retryMs });
 }

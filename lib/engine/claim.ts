@@ -17,7 +17,7 @@ export interface ClaimTimes {
 
 /** As ClaimReply, without secrets. `ask`: nobody knows whether the current attempt is alive; it has to be asked, now. */
 export type Answer =
-  | { answer: "go"; attempt: number; isNew: boolean; remainingMs?: number }
+  | { answer: "go"; attempt: number; tries: number; isNew: boolean; remainingMs?: number }
   | { answer: "done" }
   | { answer: "stop"; reason: string }
   | { answer: "wait"; retryMs: number; ask: boolean };
@@ -119,7 +119,8 @@ function go(run: Run, step: StepState, { now }: ClaimTimes, isNew: boolean): { r
     (step.startedAt ?? now) + (stepLimit(run, step) ?? Infinity),
   ];
   const remainingMs = Math.max(0, Math.min(...limits) - now);
-  const answer: Answer = { answer: "go", attempt: step.attempt, isNew };
+  const tries = attemptsInRound(run, step);
+  const answer: Answer = { answer: "go", attempt: step.attempt, tries, isNew };
   return { run, answer: Number.isFinite(remainingMs) ? { ...answer, remainingMs } : answer };
 }
 

@@ -1,7 +1,7 @@
 import type { ConsumerSpec, Transport } from "../backend/transport.ts";
 import type { OutboxMessage } from "../wire/run.ts";
 import { consumers } from "../wire/subjects.ts";
-import { persist } from "./persist.ts";
+import { persist } from "../base/retry.ts";
 
 /**
  * Publishes a step's event, after making sure that there is a consumer to keep it for. Doing it twice is harmless: the

@@ -6,7 +6,7 @@ import type { Run } from "../wire/run.ts";
 import { subjects } from "../wire/subjects.ts";
 import { type Answer, claim } from "./claim.ts";
 import { decide, type Input } from "./decide.ts";
-import { persist } from "./persist.ts";
+import { persist } from "../base/retry.ts";
 import type { Records } from "./records.ts";
 import type { Vault } from "./secrets.ts";
 import { openStep } from "./steps.ts";

@@ -14,7 +14,7 @@ import { decide } from "./decide.ts";
 import type { Engine, EngineOptions, Submission } from "./engine.ts";
 import { follow } from "./follow.ts";
 import { newRun } from "./new-run.ts";
-import { persist } from "./persist.ts";
+import { persist } from "../base/retry.ts";
 import { Records } from "./records.ts";
 import { Vault } from "./secrets.ts";
 import { serveClaims } from "./serve-claims.ts";

@@ -22,14 +22,16 @@ export const ClaimRequest = z.object({
 export type ClaimRequest = z.infer<typeof ClaimRequest>;
 
 /**
- * `go`: work, as this attempt, for `remainingMs` at most (counted from this answer, since clocks need not agree). `done`: a result is recorded, ack and do
- * nothing. `stop`: the run or the attempt has ended (`reason` is one of the closed set), ack and do nothing. `wait`:
+ * `go`: work, as this attempt, for `remainingMs` at most (counted from this answer, since clocks need not agree). `done`: a
+ * result is recorded, ack and do nothing. `stop`: the run or the attempt has ended (`reason` is one of the closed set), ack and do nothing. `wait`:
  * another attempt is alive, ask again later.
  */
 export const ClaimReply = z.discriminatedUnion("answer", [
   z.object({
     answer: z.literal("go"),
     attempt: z.int().min(1),
+    /** Which attempt this is since the run's last fresh start; `attempt` goes on across those. */
+    tries: z.int().min(1).optional(),
     remainingMs: z.number().optional(),
     secrets: z.record(z.string(), z.string()).optional(),
   }),

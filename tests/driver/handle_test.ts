@@ -4,6 +4,7 @@ import type { Transport } from "../../lib/backend/transport.ts";
 import { Retryable, StepFailure } from "../../lib/base/errors.ts";
 import type { FaultPoint } from "../../lib/base/faults.ts";
 import type { Context } from "../../lib/driver/driver.ts";
+import type { ClaimReply, ClaimRequest } from "../../lib/wire/claim.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { ids } from "../../lib/wire/ids.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
@@ -259,12 +260,29 @@ test("machinery that fails is tried again as the next attempt, and at last the s
   const { result, headers } = await stage.result();
   assert.deepEqual(attempts, [1, 2, 3, 4, 5]);
   assert.equal(headers[HEADERS.attempt], "5");
+  const letGo = stage.claims.filter((claim) => claim.letsGo).map(({ attempt }) => attempt);
+  assert.deepEqual(letGo, [1, 2, 3, 4], "the engine hears that an attempt is over");
   assert.deepEqual(result, {
     success: false,
     message: "Cannot reach Docker (given up after 5 attempts)",
     data: { reason: "docker-unreachable" },
     driver: "builder",
   });
+});
+
+test("tries are counted since the run's last fresh start, attempts go on", async () => {
+  const engine = ({ attempt }: ClaimRequest): ClaimReply => (
+    { answer: "go", attempt: attempt ?? 9, tries: 1 }
+  );
+  await using stage = await openStage({ engine });
+  let first = true;
+  stage.start(({ attempt }) => {
+    if (!first) return Promise.resolve({ success: true, message: `Attempt ${attempt}` });
+    first = false;
+    throw dockerAway();
+  });
+  await stage.send();
+  assert.equal((await stage.result()).result.message, "Attempt 9");
 });
 
 test("an event that ended every driver so far is not tried for ever", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Retryable } from "../../lib/base/errors.ts";
-import { backOff, persist } from "../../lib/driver/retry.ts";
+import { backOff, persist } from "../../lib/base/retry.ts";
 
 const away = (reason = "transport-unreachable") => new Retryable("Away", { reason });
 

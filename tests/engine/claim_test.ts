@@ -32,7 +32,7 @@ function ask(
 
 test("claim grants the first attempt of a step that was handed out, and starts the clocks", () => {
   const { run, answer } = ask(submitted("a b", { timeoutMs: 60_000 }), 500);
-  assert.deepEqual(answer, { answer: "go", attempt: 1, isNew: true, remainingMs: 60_000 });
+  assert.deepEqual(answer, { answer: "go", attempt: 1, tries: 1, isNew: true, remainingMs: 60_000 });
   assert.equal(statuses(run), "a:running b:pending");
   assert.equal(run.startedAt, 500);
   assert.equal(run.steps[0]?.startedAt, 500);
@@ -58,7 +58,7 @@ test("claim counts the time left from the run's first claim and from the step's 
 test("claim gives the same attempt to the same delivery that asks again, and takes no other's word for it", () => {
   const { run } = ask(submitted("a"), 0);
   const again = ask(run, 10);
-  assert.deepEqual(again.answer, { answer: "go", attempt: 1, isNew: true, remainingMs: 3_599_990 });
+  assert.deepEqual(again.answer, { answer: "go", attempt: 1, tries: 1, isNew: true, remainingMs: 3_599_990 });
   assert.equal(again.run, run, "nothing is written for it");
   const other = ask(run, 10, { instance: "j" });
   assert.deepEqual(other.answer, { answer: "wait", retryMs: ACK_WAIT - 10, ask: false });

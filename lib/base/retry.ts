@@ -1,5 +1,7 @@
-import { Retryable } from "../base/errors.ts";
-import { delay } from "../base/signals.ts";
+import { Retryable } from "./errors.ts";
+import { delay } from "./signals.ts";
+
+const FEW_TRIES = 4;
 
 /** Milliseconds before the try after the n-th one: doubled each time, up to `mostMs`. */
 export function backOff(n: number, firstMs: number, mostMs = 15_000): number {
@@ -7,13 +9,13 @@ export function backOff(n: number, firstMs: number, mostMs = 15_000): number {
 }
 
 /**
- * The outcome of `work`, tried again while it throws `Retryable`, until `signal` fires or `tries` are used up: then the last
- * failure is thrown. One try there is in any case. A full disk is not waited for: it does not become empty by itself, and the run has to end while its
- * report still fits.
+ * The outcome of `work`, tried again while it throws `Retryable`, until `signal` fires or `tries` (without a signal: 4) are used up: then the
+ * last failure is thrown. One try there is in any case. A full disk is not waited for: it does not become empty by itself, and
+ * the run has to end while its report still fits.
  */
 export async function persist<T>(
   work: () => Promise<T>,
-  { signal, tries = Infinity }: { signal?: AbortSignal; tries?: number },
+  { signal, tries = signal ? Infinity : FEW_TRIES }: { signal?: AbortSignal; tries?: number } = {},
 ): Promise<T> {
   for (let n = 1;; n++) {
     try {
