@@ -163,8 +163,12 @@ test("openNats speaks TLS, by name and by address, with a certificate of its own
   const own = { ca: file("ca.pem"), cert: file("client.pem"), key: file("client.key") };
   await opens({ servers: [server.url], tls: own });
   await opens({ servers: [`tls://localhost:${server.port}`], tls: own });
-  await using oneWay = await startNats({ config: tls("server") });
+  await using oneWay = await startNats({ config: tls("address") });
   await opens({ servers: [oneWay.url], tls: { ca: file("ca.pem") } });
+  await refuses(
+    { servers: [`nats://localhost:${oneWay.port}`], tls: { ca: file("ca.pem") } },
+    /its certificate is for another name/,
+  );
 });
 
 test("openNats says what is wrong with the broker's certificate", async () => {

@@ -69,12 +69,16 @@ test("consume waits for a stream that is deleted under it and made again", async
   await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
   await transport.publish("pipelines.x", "before", { id: "before" });
   assert.equal(await transport.holds("pipeline-engine", "before"), true);
+  for (let i = 0; i < 5; i++) await transport.publish("pipelines.x", "more");
+  assert.equal(await transport.holds("pipeline-engine", "never"), false);
   for (const stream of ["messages", "pipeline-engine"]) await nats.manager.streams.delete(stream);
   await ensureStreams(nats.connection);
   await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
   await transport.publish("resources.t", "after", { id: "after" });
   assert.equal(text(await next), "after");
   assert.equal(await transport.holds("pipeline-engine", "before"), false);
+  await (await nats.open()).publish("pipelines.x", "1", { id: "theirs" });
+  assert.equal(await transport.holds("pipeline-engine", "theirs"), true);
 });
 
 for (const end of ["stop", "kill"] as const) {
@@ -187,22 +191,45 @@ test("consume mends its request when the broker falls silent, with one line in t
 });
 
 test("consume asks anew when its requests expire, and never for more than it has hands", async () => {
+  await using log = await captureLog();
   await using nats = await broker();
   const transport = await nats.open({ pullTimes: { expires: 200, heartbeat: 100 } });
   const other = await nats.open();
   await using busy = pull(transport, A);
-  const [one, two] = [busy.take(), busy.next()];
+  const one = busy.take();
+  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+  const two = busy.next();
   const requests: string[] = [];
   nats.connection.subscribe("$JS.API.CONSUMER.MSG.NEXT.messages.a", {
     callback: (_error, request) => void requests.push(request.string()),
   });
-  await until(() => Promise.resolve(requests.length >= 4));
+  await until(() => Promise.resolve(requests.length >= 6));
   await transport.publish("resources.t", "1");
   await transport.publish("resources.t", "2");
   assert.deepEqual((await Promise.all([one, two])).map(text).sort(), ["1", "2"]);
   await transport.publish("resources.t", "3");
   await using idle = pull(other, A);
-  assert.equal(text(await idle.next()), "3");
+  const three = await idle.next();
+  assert.deepEqual([text(three), three.deliveries], ["3", 1]);
+  assert.deepEqual(log.lines, []);
+});
+
+test("consume gives back what is on its way to it when its signal fires", async () => {
+  await using nats = await broker();
+  const transport = await nats.open();
+  const other = await nats.open();
+  await transport.ensureConsumer(A);
+  const missing = new Set(Array.from({ length: 150 }, (_, i) => `m${i}`));
+  for (const [i, id] of [...missing].entries()) {
+    await using leaving = pull(transport, A);
+    const last = leaving.take().then((delivery) => missing.delete(delivery.id ?? ""), () => {});
+    const published = other.publish("resources.t", "x", { id });
+    await delay(i % 3);
+    leaving.stop();
+    await Promise.all([published, last]);
+  }
+  await using puller = pull(other, A);
+  while (missing.size > 0) missing.delete((await puller.take()).id ?? "");
 });
 
 test("consume restores a filter and an ack wait that another client took away", async () => {

@@ -70,4 +70,23 @@ export function holding(name: string, open: Open): void {
     await puller.take();
     assert.equal(await transport.holds("pipeline-engine", "run/step/1"), false);
   });
+
+  test(`${name}: holds is true for a log batch only while a consumer of the log has it before itself`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    const reader = {
+      stream: "logs-engine",
+      name: "reader",
+      filters: ["logs.r1"],
+      ackWaitMs: 60_000,
+    } as const;
+    await transport.ensureConsumer(reader);
+    await transport.publish("logs.r1", "line", { id: "r1/step/1/1" });
+    await transport.publish("logs.r2", "line", { id: "r2/step/1/1" });
+    assert.equal(await transport.holds("logs-engine", "r1/step/1/1"), true);
+    assert.equal(await transport.holds("logs-engine", "r2/step/1/1"), false);
+    await using puller = pull(transport, reader);
+    await puller.take();
+    assert.equal(await transport.holds("logs-engine", "r1/step/1/1"), false);
+  });
 }
