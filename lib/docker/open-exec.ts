@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { Retryable } from "../base/errors.ts";
 import { demultiplex } from "./demultiplex.ts";
 import { DockerError, type Exec, type OutputChunk } from "./docker.ts";
+import { keepReading } from "./keep-reading.ts";
 import type { Hijacked } from "./modem.ts";
 import { unreachable } from "./unreachable.ts";
 
@@ -90,21 +91,20 @@ async function confirmEnd(exitCode: () => Promise<unknown>): Promise<void> {
 
 /** Writes all of `stdin` and closes it, as fast as the process reads. A process that reads no further is no error. */
 async function feed(socket: Socket, stdin: AsyncIterable<Uint8Array>): Promise<void> {
+  let over = false;
+  let wake = () => {};
+  const end = () => {
+    over = true;
+    wake();
+  };
+  keepReading(socket, end);
+  socket.on("drain", () => wake());
+  socket.on("close", end);
   for await (const bytes of stdin) {
-    if (socket.destroyed) return;
-    if (!socket.write(bytes)) await drained(socket);
+    if (over) return;
+    const drained = new Promise<void>((resolve) => wake = resolve);
+    if (!socket.write(bytes)) await drained;
+    if (over) return;
   }
   socket.end();
-}
-
-function drained(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    const onEvent = () => {
-      socket.off("drain", onEvent);
-      socket.off("close", onEvent);
-      resolve();
-    };
-    socket.on("drain", onEvent);
-    socket.on("close", onEvent);
-  });
 }

@@ -389,6 +389,26 @@ test("exec lets go when it is detached, before and while its output is read", ()
     await daemon.idle();
   }));
 
+for (const [when, late] of [["at once", false], ["only after the process has ended", true]] as const) {
+  test(`exec gives all output of a process that does not read its standard input, read ${when}`, async () => {
+    const closed = Promise.withResolvers<void>();
+    const start: Handle = ({ socket }) => {
+      // Little enough to fit into what lies between the two. What the client still writes lies unread when the connection is closed, as with a process that has ended.
+      socket.pause();
+      socket.on("close", () => closed.resolve());
+      socket.write(UPGRADED + frame("x".repeat(8000)).repeat(15), () => socket.destroy());
+    };
+    await docked(execWith(start, { Running: false, ExitCode: 7 }), async (docker) => {
+      const sourceClosed = Promise.withResolvers<void>();
+      const exec = await docker.exec("abc", { command: ["x"], stdin: endless(sourceClosed.resolve) });
+      if (late) await closed.promise;
+      assert.equal((await text(exec.output)).length, 120_000);
+      assert.equal(await exec.exitCode(), 7);
+      await sourceClosed.promise;
+    });
+  });
+}
+
 test("exec throws what its standard input throws", () =>
   docked(execWith(({ socket }) => socket.write(UPGRADED)), async (docker) => {
     const failure = new Error("no such file");
