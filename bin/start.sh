@@ -6,6 +6,10 @@
 # where it was called before it does anything.
 
 name=${self##*/}
+[ -n "$PWD" ] || {
+  printf 'error: Cannot start %s: the current folder does not exist any more\n' "$name" >&2
+  exit 3
+}
 CONVEYOR_STARTED_IN=$PWD
 export CONVEYOR_STARTED_IN
 cd -P -- "${self%/*}/.." || exit 3

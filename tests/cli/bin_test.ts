@@ -59,6 +59,18 @@ test("bin does its work in the folder it is called from", async () => {
   assert.match(here.stderr, new RegExp(`${folder.path}.*is not in a git repository`));
 });
 
+test("bin says so where the folder it is called from is gone", async () => {
+  await using folder = await temporaryFolder();
+  const script =
+    `cd ${folder.path} && mkdir gone && cd gone && rmdir ../gone && exec ${root}/bin/flutter-ci -v`;
+  const ended = await startProgram("/bin/sh", ["-c", script], { env }).ended;
+  assert.equal(ended.code, 3);
+  // It depends on the shell whether it still knows the folder's name.
+  const gone =
+    `error: Cannot (?:start flutter-ci: .*does not exist any more|work in "${folder.path}/gone": .*ENOENT)`;
+  assert.match(ended.stderr, new RegExp(gone));
+});
+
 test("bin finds its folder through symbolic links, one after the other", async () => {
   await using folder = await temporaryFolder();
   await mkdir(join(folder.path, "links"));

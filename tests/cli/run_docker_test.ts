@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { makeRepository } from "./git-repository.ts";
@@ -101,6 +101,20 @@ test("run tells a build as event lines, keeps its artifacts, and leaves nothing 
   });
   assert.equal(await readFile(join(app.path, "repo/kept/here/out.txt"), "utf8"), "a\n");
   assert.deepEqual(leftOf(end.run), []);
+});
+
+test("run tells its end although the artifacts cannot be saved, and exits 3", async () => {
+  await using app = await project();
+  await symlink(app.path, join(app.path, "repo/artifacts"));
+  const ended = await app.run("--json", "-a", "hello.txt", "--", "true");
+  assert.equal(ended.code, 3);
+  assert.match(
+    ended.stderr,
+    /error: Cannot save the artifact "hello\.txt" in "artifacts": .*is not a folder\n/,
+  );
+  const end = linesOf(ended).at(-1) ?? assert.fail();
+  assert.deepEqual([end.type, end.outcome], ["end", "succeeded"]);
+  assert.equal((await readdir(app.path)).includes("hello.txt"), false);
 });
 
 test("run shows a failure with what led to it, and exits 1", async () => {
@@ -287,10 +301,8 @@ test("run builds what is committed, from a folder below the top, with no git on 
   execFileSync("sh", ["-c", `echo changed > '${join(app.path, "repo/sub/a")}'`]);
   const { code, stdout, stderr } = await flutterCi(app.words("--", "cat", "sub/a"), {
     cwd: join(app.path, "repo/sub"),
-    env: { PATH: "/nonexistent", CONVEYOR_RUNTIME: undefined },
-  }).then((ended) =>
-    ended.code === 3 && ended.stderr.includes("on PATH") ? assert.fail(ended.stderr) : ended
-  );
+    env: { PATH: dirname(process.execPath) },
+  });
   assert.equal(code, 0, stderr);
   assert.match(stdout, /\ncommitted\n/);
   assert.deepEqual(await readdir(join(app.path, "repo")), [".git", "sub"]);

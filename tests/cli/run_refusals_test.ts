@@ -15,6 +15,8 @@ test("run refuses wrong usage before anything is started, and says on stdout not
     [[repo, "--json", "-q"], /^error: Both --json and --quiet were given: expected one of them/],
     [[repo, "-c", "make", "--", "make"], /^error: A command was given twice/],
     [[repo, "--timeout", "soon"], /^error: --timeout: Invalid duration "soon"/],
+    [[repo, "--timeout", "0s"], /^error: --timeout: Invalid value "0s": expected more than 0/],
+    [[repo, "--memory", "0"], /^error: --memory: Invalid value "0": expected more than 0/],
     [[repo, "--memory", "lots"], /^error: --memory: Invalid size "lots"/],
     [[repo, "--keep", "maybe"], /^error: --keep: Invalid value "maybe": expected never, failure or always/],
     [[repo, "--docker", "ssh://host"], /^error: .*ssh:\/\/host/],

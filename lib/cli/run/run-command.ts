@@ -148,8 +148,8 @@ export function operandsOf(args: readonly string[], words: readonly string[]): O
 /** The flags of `run`, read. Times are milliseconds, sizes bytes, where they are not a spec's own texts. */
 export type RunOptions = ReturnType<ReturnType<typeof runCommand>["opts"]>;
 
-/** A value that stays as it was typed, for the resource, but must be one that `parse` understands. */
-const checked = (parse: (text: string) => unknown) => (value: string): string => {
-  parse(value);
-  return value;
+/** A value that stays as it was typed, for the resource, but must be one that `parse` understands, and more than nothing. */
+const checked = (parse: (text: string) => number) => (value: string): string => {
+  if (parse(value) > 0) return value;
+  throw new InputError(`Invalid value "${value}": expected more than 0`);
 };

@@ -127,8 +127,13 @@ async function show(
       if (slow) await slow;
       continue;
     }
-    const count = await saveArtifacts(store.artifacts, run, output);
-    renderer.end(event, { savedIn: count > 0 ? output : undefined });
+    let saved = 0;
+    try {
+      saved = await saveArtifacts(store.artifacts, run, output);
+    } finally {
+      // Whoever reads the events waits for this one, whatever has become of the files.
+      renderer.end(event, { savedIn: saved > 0 ? output : undefined });
+    }
     return event;
   }
   throw new Error(`The events of run ${run} ended without its end`);
