@@ -7,6 +7,7 @@ import type { ContainerInfo } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
 import type { Artifact } from "../wire/run.ts";
 import { findFiles } from "./find-files.ts";
+import { onceBegun } from "./once-begun.ts";
 import { type Plan, WORKSPACE } from "./plan.ts";
 
 /** A result has room for this many; more are listed in a manifest that is an artifact itself. */
@@ -24,9 +25,17 @@ const AT_ONCE = 4;
 export async function collectArtifacts(
   context: Context,
   container: ContainerInfo,
+  plan: Plan,
+): Promise<Artifact[]> {
+  if (plan.spec.artifacts.length === 0) return [];
+  return await onceBegun("Keeping the artifacts was cut off", {}, () => collect(context, container, plan));
+}
+
+async function collect(
+  context: Context,
+  container: ContainerInfo,
   { spec, workdir }: Plan,
 ): Promise<Artifact[]> {
-  if (spec.artifacts.length === 0) return [];
   const { paths, unmatched } = await findFiles(context, container, workdir, spec.artifacts);
   if (unmatched.length > 0) {
     const globs = unmatched.map((text) => JSON.stringify(text)).join(", ");

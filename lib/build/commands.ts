@@ -1,4 +1,4 @@
-import { Retryable, StepFailure } from "../base/errors.ts";
+import { StepFailure } from "../base/errors.ts";
 import { formatDuration } from "../base/units.ts";
 import type { ContainerInfo } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
@@ -7,6 +7,7 @@ import { exec, isOutOfProcesses } from "../driver/exec.ts";
 import { OWN_FOLDER } from "./container.ts";
 import { diagnose } from "./diagnose.ts";
 import { buildUser } from "./labels.ts";
+import { onceBegun } from "./once-begun.ts";
 import { type Plan, WORKSPACE } from "./plan.ts";
 import type { Checkout } from "./step.ts";
 
@@ -53,7 +54,11 @@ export async function runCommands(
     const words = typeof command === "string" ? ["/bin/sh", "-ec", command] : command;
     const wrapped = ["/bin/sh", "-c", WRAPPER, "conveyor", i === 0 ? MARKER : "", plan.workdir, ...words];
     const began = Date.now();
-    const exitCode = await run(context, container, { command: wrapped, env, shown, results });
+    const exitCode = await onceBegun(
+      `\`${shown}\` was cut off`,
+      { commands: results },
+      () => run(context, container, { command: wrapped, env, shown, results }),
+    );
     const seconds = (Date.now() - began) / 1000;
     results.push({ command: shown, exitCode, seconds });
     context.reach("command-ended");
@@ -110,22 +115,12 @@ async function run(
   try {
     return await exec(context, container.id, options);
   } catch (error) {
-    if (isOutOfProcesses(error)) {
-      throw new StepFailure(`Cannot run \`${shown}\`: the container is at its limit of processes`, {
-        reason: "pids-exhausted",
-        data: { commands: results },
-        cause: error,
-      });
-    }
-    // The command may have begun: another attempt must not run it again, so this is how the step ends.
-    if (error instanceof Retryable) {
-      throw new StepFailure(`Docker went away while \`${shown}\` ran: ${error.message}`, {
-        reason: error.reason,
-        data: { commands: results },
-        cause: error,
-      });
-    }
-    throw error;
+    if (!isOutOfProcesses(error)) throw error;
+    throw new StepFailure(`Cannot run \`${shown}\`: the container is at its limit of processes`, {
+      reason: "pids-exhausted",
+      data: { commands: results },
+      cause: error,
+    });
   }
 }
 
@@ -139,10 +134,16 @@ async function failure(
     results: readonly CommandResult[];
   },
 ): Promise<StepFailure> {
-  const { reason, because } = await diagnose(context, container, { exitCode, tookMs });
-  const message = `\`${shown}\` exited with ${exitCode}${because === undefined ? "" : `: ${because}`}`;
+  const data = { exitCode, commands: results };
+  const exited = `\`${shown}\` exited with ${exitCode}`;
+  const { reason, because } = await onceBegun(
+    exited,
+    data,
+    () => diagnose(context, container, { exitCode, tookMs }),
+  );
+  const message = because === undefined ? exited : `${exited}: ${because}`;
   await context.log.line(message);
-  return new StepFailure(message, { reason, data: { exitCode, commands: results } });
+  return new StepFailure(message, { reason, data });
 }
 
 /** A command as a person would type it, on one line. */

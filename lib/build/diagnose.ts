@@ -17,7 +17,7 @@ const SLACK_MS = 500;
 
 /**
  * Why a command failed, as far as the daemon, the kernel and its last lines tell: out of memory, of processes or of disk,
- * else simply `command-failed`.
+ * or because its container did; else simply `command-failed`.
  */
 export async function diagnose(
   context: Context,
@@ -35,6 +35,9 @@ export async function diagnose(
       reason: "out-of-memory",
       because: "the container's memory limit was reached and the kernel killed a process",
     };
+  }
+  if ((await docker.inspect(container.id, { signal }))?.state !== "running") {
+    return { reason: "container-lost", because: "the container was stopped from outside" };
   }
   if (/No space left on device|ENOSPC|Disk quota exceeded/i.test(lines)) {
     return { reason: "disk-full", because: "no space is left on the device" };
