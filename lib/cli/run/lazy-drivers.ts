@@ -5,9 +5,8 @@ import type { Drivers } from "../drivers.ts";
 /**
  * The drivers of one run. Each is loaded when its step begins, or while the one before it waits for Docker, so that the
  * first container does not have to wait for the code of the last step. They admit every event: there is one run.
- * `onBegin` is called whenever one has begun to work.
  */
-export function lazyDrivers(drivers: Drivers, onBegin: () => void): Driver[] {
+export function lazyDrivers(drivers: Drivers): Driver[] {
   const loads = Object.values(drivers);
   return Object.entries(drivers).map(([name, load], i) => ({
     name,
@@ -15,7 +14,6 @@ export function lazyDrivers(drivers: Drivers, onBegin: () => void): Driver[] {
     async reconcile(context) {
       const driver = await load();
       const working = driver.reconcile(context);
-      onBegin();
       // What goes wrong here goes wrong again when it is needed.
       loads[i + 1]?.().catch(() => {});
       return await working;

@@ -24,9 +24,9 @@ export interface Parts extends AsyncDisposable {
   readonly engine: Engine;
   readonly store: Store;
   /**
-   * Ends the runs of this data folder whose process is gone, and removes what is left of them on this Docker, `after` the
-   * build's own beginning and beside it. Disposing waits for it. A failure is told in the process's log, and the next run
-   * tries again.
+   * Ends the runs of this data folder whose process is gone, and removes what is left of them on this Docker: beside the
+   * build, `after` a moment of it. Disposing waits for it. A failure is told in the process's log, and the next run tries
+   * again.
    */
   cleanUp(after: Promise<void>): AsyncDisposable;
 }
@@ -41,8 +41,6 @@ export interface PartsOptions {
   /** Outlives the parts. */
   readonly docker: Reaching;
   readonly reach: Faults;
-  /** Called as soon as a driver is at work. */
-  readonly onBegin: () => void;
   /** Gives up the opening; means nothing afterwards. */
   readonly signal: AbortSignal;
 }
@@ -56,9 +54,11 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   );
   const { transport, store, owner, sealKey } = embedded;
   const engine = opening.use(await startEngine({ transport, store, sealKey, reach }));
-  const { docker, info } = await parts.docker.answer;
+  const { docker: asked, info } = await parts.docker.answer;
+  // What the daemon has just said of itself holds for as long as a build takes.
+  const docker: Docker = { ...asked, info: () => Promise.resolve(info) };
   const settings = settingsOf(parts, { owner, host: hostId(info) });
-  for (const driver of lazyDrivers(drivers, parts.onBegin)) {
+  for (const driver of lazyDrivers(drivers)) {
     opening.use(startInstance({ driver, transport, docker, settings, reach }));
   }
   signal.throwIfAborted();

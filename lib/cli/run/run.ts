@@ -36,6 +36,8 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
   const starting = new AbortController();
   // Docker thinks about its answer while we load what comes next. What is wrong with the input is said first.
   await using docker = reachDocker({ endpoint: options.docker, environment, signal: starting.signal });
+  const { interpretSchemas } = await import("./interpret-schemas.ts");
+  interpretSchemas();
   const { buildRequest } = await import("./build-request.ts");
   const request = await buildRequest(options, operands, environment);
   const gitTokens = await readGitTokens(options.gitToken ?? []);
@@ -61,7 +63,7 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     format: options.logFormat,
     write: (line) => renderer.note(line.trimEnd()),
   });
-  // What has time until the end waits until the build has begun.
+  // What has time until the end waits until the first step is through, so that the container comes first.
   const begun = Promise.withResolvers<void>();
   try {
     const { openParts } = await import("./open-parts.ts");
@@ -74,7 +76,6 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       environment,
       docker,
       reach,
-      onBegin: begun.resolve,
       signal: starting.signal,
     });
     await submit(parts, run, request);
@@ -85,8 +86,8 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       note: renderer.note,
     });
     void asked.promise.then((signal) => cancel(parts, run, signal, renderer.note));
-    const end = await show(parts, run, renderer, options).finally(begun.resolve);
-    return exitOfRun(end, stop.first);
+    const showing = show(parts, run, renderer, { ...options, onBegun: begun.resolve });
+    return exitOfRun(await showing.finally(begun.resolve), stop.first);
   } catch (error) {
     if (stop.first === undefined || error !== starting.signal.reason) throw error;
     renderer.note("Cancelled before anything was started");
@@ -118,10 +119,11 @@ async function show(
   { engine, store }: Parts,
   run: string,
   renderer: Renderer,
-  { output, quiet }: RunOptions,
+  { output, quiet, onBegun }: RunOptions & { onBegun: () => void },
 ): Promise<RunEnded> {
   // Lines that nobody is shown are not read back from the store.
   for await (const event of engine.follow(run, { logs: quiet !== true })) {
+    if (event.type === "step" && event.status !== "started") onBegun();
     if (event.type !== "end") {
       const slow = renderer.show(event);
       if (slow) await slow;
