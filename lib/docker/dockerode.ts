@@ -29,7 +29,7 @@ interface Client extends Omit<Dockerode, "info" | "getNetwork"> {
     readonly NCPU: number;
     readonly MemTotal: number;
     readonly BridgeNfIptables?: boolean;
-  readonly DockerRootDir: string;
+    readonly DockerRootDir: string;
     readonly SystemTime: string;
   }>;
   getNetwork(id: string): {
@@ -70,7 +70,7 @@ export function connectDocker(endpoint: DockerEndpoint): Docker {
       memory: info.MemTotal,
       // Daemons that do not say so any more load the filter themselves, or refuse to create such a bridge.
       filtersBridges: info.BridgeNfIptables ?? true,
-        rootFolder: info.DockerRootDir,
+      rootFolder: info.DockerRootDir,
       now: Date.parse(info.SystemTime),
     };
   }

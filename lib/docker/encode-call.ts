@@ -14,7 +14,7 @@ export function encodePath(call: Call): string {
 /** The body of a POST and the headers of any request. A registry login is a header, so that it stands in no log of URLs. */
 export function encodeBody(call: Call): { body?: string; headers: Record<string, string | number> } {
   const login = call.authconfig
-    ? { "X-Registry-Auth": Buffer.from(JSON.stringify(call.authconfig)).toString("base64url") }
+    ? { "X-Registry-Auth": paddedBase64Url(JSON.stringify(call.authconfig)) }
     : {};
   if (call.file) return { headers: { "Content-Type": "application/x-tar" } };
   const { abortSignal: _, _query: query, _body: explicit, ...rest } = call.options ?? {};
@@ -25,4 +25,9 @@ export function encodeBody(call: Call): { body?: string; headers: Record<string,
     body: text,
     headers: { ...login, "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) },
   };
+}
+
+/** The daemon reads nothing at all where the padding is missing. */
+function paddedBase64Url(text: string): string {
+  return Buffer.from(text).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
 }

@@ -433,6 +433,7 @@ test("pull sends a login in a header, not in the address", () =>
     await docker.pull("r.io/a/b", { login });
     assert.equal(daemon.requests[0]?.line, "POST /images/create?fromImage=r.io%2Fa%2Fb&tag=latest");
     const header = /\r\nx-registry-auth: (\S+)/i.exec(daemon.requests[0]?.text ?? "")?.[1] ?? "";
+    assert.equal(header.length % 4, 0, "padded");
     assert.deepEqual(JSON.parse(Buffer.from(header, "base64url").toString()), {
       username: "me",
       password: "hunter2",
