@@ -58,7 +58,8 @@ export const BuildSpec = z.strictObject({
   timeout: duration.default(DEFAULT_TIMEOUT_MS),
   limits: z.strictObject({
     cpus: z.number().positive().optional(),
-    memory: size.optional(),
+    /** 0 would be no limit at all to Docker. */
+    memory: size.refine((bytes) => bytes > 0, "expected more than 0").optional(),
     pids: z.int().positive().optional(),
   }).default({}),
   /** `bridge` is the isolated bridge; any other name than `none` must be allowed by the operator. */

@@ -45,6 +45,7 @@ test("planBuild names every breach in one go, each with its place and value", ()
   assert.match(text, /"ext::id"/);
   assert.match(breaches({ timeout: "soon" }), /spec\.timeout: .*"soon"/);
   assert.match(breaches({ comands: ["make"] }), /comands/);
+  assert.match(breaches({ limits: { memory: 0 } }), /spec\.limits\.memory: .*more than 0, got 0/);
 });
 
 test("planBuild denies what only an operator can allow, until he does", () => {
