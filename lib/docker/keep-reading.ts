@@ -4,18 +4,11 @@ type Done = (error?: Error | null) => void;
 
 /**
  * A process may end without having read all that we have for it. The daemon then closes a connection on which we still
- * write, and Node's streams tear the whole of it down, with output in it that nobody has read yet. After this, a failed
- * write only calls `onBroken`, once, and a connection that was reset ends after what had come on it.
+ * write, and Node's streams tear the whole of it down, with output in it that nobody has read yet. After this, what can no
+ * longer be written is dropped, and a connection that was reset ends after what had come on it.
  */
-export function keepReading(socket: Socket, onBroken: () => void): void {
-  let broken = false;
-  const tolerant = (done: Done): Done => (error) => {
-    if (error && !broken) {
-      broken = true;
-      onBroken();
-    }
-    done();
-  };
+export function keepReading(socket: Socket): void {
+  const tolerant = (done: Done): Done => () => done();
   const { _write: write, _writev: writeAll } = socket;
   socket._write = (chunk, encoding, done) => write.call(socket, chunk, encoding, tolerant(done));
   if (writeAll) socket._writev = (chunks, done) => writeAll.call(socket, chunks, tolerant(done));

@@ -91,20 +91,14 @@ async function confirmEnd(exitCode: () => Promise<unknown>): Promise<void> {
 
 /** Writes all of `stdin` and closes it, as fast as the process reads. A process that reads no further is no error. */
 async function feed(socket: Socket, stdin: AsyncIterable<Uint8Array>): Promise<void> {
-  let over = false;
+  keepReading(socket);
   let wake = () => {};
-  const end = () => {
-    over = true;
-    wake();
-  };
-  keepReading(socket, end);
   socket.on("drain", () => wake());
-  socket.on("close", end);
+  socket.on("close", () => wake());
   for await (const bytes of stdin) {
-    if (over) return;
+    if (socket.destroyed) return;
     const drained = new Promise<void>((resolve) => wake = resolve);
     if (!socket.write(bytes)) await drained;
-    if (over) return;
   }
   socket.end();
 }

@@ -11,7 +11,6 @@ export async function* readBytes(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     for await (const bytes of response) yield bytes;
-    if (!response.complete) throw new Error("The answer was cut short");
   } catch (cause) {
     throw signal?.aborted ? signal.reason : unreachable(endpoint, cause);
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
+import type { Socket } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
 import { Retryable } from "../../lib/base/errors.ts";
@@ -79,7 +80,10 @@ for (
 test("connectDocker fails with Retryable when nobody listens", () =>
   docked(silent, async (docker, daemon) => {
     await daemon.die();
-    await assert.rejects(docker.inspect("abc"), isUnreachable(daemon));
+    await assert.rejects(docker.inspect("abc"), (error: Retryable) => {
+      assert.equal((error.cause as NodeJS.ErrnoException).code, "ENOENT");
+      return isUnreachable(daemon)(error);
+    });
     await assert.rejects(docker.exec("abc", { command: ["x"] }), isUnreachable(daemon));
   }));
 
@@ -236,13 +240,15 @@ test("connectDocker ends a call with the signal's reason in the middle of an ans
 test("connectDocker leaves no listener at a signal that never fires", async () => {
   const { signal } = new AbortController();
   const handle: Handle = ({ line, socket }) => {
-    if (line.startsWith("GET /containers/abc/archive")) socket.write(chunked("tar") + CHUNKED_END);
+    if (line.startsWith("HEAD ")) socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    else if (line.startsWith("GET /containers/abc/archive")) socket.write(chunked("tar") + CHUNKED_END);
     else if (line === "POST /exec/e1/start") socket.end(UPGRADED + frame("x"));
     else if (line.endsWith("/exec")) socket.write(answer(201, { Id: "e1" }));
     else if (line.endsWith("/json")) socket.write(answer(200, { Running: false, ExitCode: 0 }));
     else socket.write(answer(500, { message: "no" }));
   };
   await docked(handle, async (docker) => {
+    assert.equal(await docker.exists("abc", "/x", { signal }), true);
     await assert.rejects(docker.start("abc", { signal }), DockerError);
     await assert.rejects(docker.pull("debian", { signal }), DockerError);
     for await (const _ of await docker.copyOut("abc", "/x", { signal }) ?? []);
@@ -316,21 +322,40 @@ test("exec throws Retryable when the daemon dies between two frames", () =>
   ));
 
 for (
-  const [what, end] of [
-    ["is cut inside a frame", frame("he", { length: 5 })],
-    ["is cut inside a header", "\x01\0\0"],
-    ["has a frame of 4 GiB", frame("", { length: 0xffffffff })],
-    ["has a frame of another kind", frame("x", { stream: 7 })],
+  const [what, rest, end] of [
+    ["is cut inside a frame", frame("he", { length: 5 }), true],
+    ["is cut inside a header", "\x01\0\0", true],
+    ["has a frame of 4 GiB", frame("", { length: 0xffffffff }), false],
+    ["has a frame of another kind", frame("x", { stream: 7 }), false],
   ] as const
 ) {
-  test(`exec throws Retryable when its output ${what}, and lets go of the connection`, () =>
-    docked(execWith(({ socket }) => socket.end(UPGRADED + frame("hello") + end)), async (docker, daemon) => {
+  test(`exec throws Retryable when its output ${what}, and lets go of the connection`, () => {
+    const start: Handle = ({ socket }) => {
+      socket.write(UPGRADED + frame("hello") + rest);
+      if (end) socket.end();
+    };
+    return docked(execWith(start), async (docker, daemon) => {
       const { output } = await docker.exec("abc", { command: ["x"] });
       await assert.rejects(text(output), Retryable);
       await docker[Symbol.asyncDispose]();
       await daemon.idle();
-    }));
+    });
+  });
 }
+
+test("exec throws Retryable when its connection was reset before anybody has read from it", async () => {
+  const reset = Promise.withResolvers<void>();
+  const start: Handle = ({ socket }) => {
+    socket.on("close", () => reset.resolve());
+    socket.write(UPGRADED, () => setTimeout(() => socket.resetAndDestroy(), 20));
+  };
+  await docked(execWith(start), async (docker, daemon) => {
+    const { output } = await docker.exec("abc", { command: ["x"] });
+    await reset.promise;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await assert.rejects(text(output), isUnreachable(daemon));
+  }, { tcp: true });
+});
 
 test("exec gives output that came together with the daemon's consent", () =>
   docked(execWith(({ socket }) => socket.end(UPGRADED + frame("hello"))), async (docker) => {
@@ -391,20 +416,67 @@ test("exec lets go when it is detached, before and while its output is read", ()
 
 for (const [when, late] of [["at once", false], ["only after the process has ended", true]] as const) {
   test(`exec gives all output of a process that does not read its standard input, read ${when}`, async () => {
+    const written = Promise.withResolvers<Socket>();
     const closed = Promise.withResolvers<void>();
     const start: Handle = ({ socket }) => {
-      // Little enough to fit into what lies between the two. What the client still writes lies unread when the connection is closed, as with a process that has ended.
       socket.pause();
       socket.on("close", () => closed.resolve());
-      socket.write(UPGRADED + frame("x".repeat(8000)).repeat(15), () => socket.destroy());
+      // Little enough to fit into what lies between the two.
+      socket.write(UPGRADED + frame("x".repeat(8000)).repeat(15), () => written.resolve(socket));
     };
     await docked(execWith(start, { Running: false, ExitCode: 7 }), async (docker) => {
-      const sourceClosed = Promise.withResolvers<void>();
-      const exec = await docker.exec("abc", { command: ["x"], stdin: endless(sourceClosed.resolve) });
-      if (late) await closed.promise;
+      let pieces = 0;
+      const full = Promise.withResolvers<void>();
+      const source = Promise.withResolvers<void>();
+      const stdin = (async function* () {
+        try {
+          for (;;) {
+            // By then there is something that the daemon has not read, which makes its closing a reset.
+            if (++pieces === 3) full.resolve();
+            yield new Uint8Array(65_536);
+          }
+        } finally {
+          source.resolve();
+        }
+      })();
+      const exec = await docker.exec("abc", { command: ["x"], stdin });
+      const ending = Promise.all([written.promise, full.promise]).then(([socket]) => socket.destroy());
+      if (late) await Promise.all([ending, closed.promise]);
       assert.equal((await text(exec.output)).length, 120_000);
       assert.equal(await exec.exitCode(), 7);
-      await sourceClosed.promise;
+      await source.promise;
+    });
+  });
+}
+
+for (
+  const [what, send] of [
+    [
+      "exec",
+      (docker: Docker, stdin: AsyncIterable<Uint8Array>) => docker.exec("abc", { command: ["x"], stdin }),
+    ],
+    ["copyIn", (docker: Docker, tar: AsyncIterable<Uint8Array>) => docker.copyIn("abc", "/", tar)],
+  ] as const
+) {
+  test(`${what} takes no more of what it sends than the daemon reads`, async () => {
+    const handle: Handle = (request, daemon) => {
+      if (request.line.endsWith("/exec")) return execWith(silent)(request, daemon);
+      request.socket.pause();
+      if (request.line.endsWith("/start")) request.socket.write(UPGRADED);
+    };
+    await docked(handle, async (docker, daemon) => {
+      let pieces = 0;
+      const source = (async function* () {
+        for (; pieces < 1000; pieces++) yield new Uint8Array(65_536);
+      })();
+      const sending = Promise.resolve(send(docker, source)).then((sent) => sent?.output && text(sent.output));
+      const failed = assert.rejects(sending, Retryable);
+      while (pieces === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      // Time enough for all of it, if nothing held it back.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.ok(pieces < 100, `${pieces} pieces`);
+      await daemon.die();
+      await failed;
     });
   });
 }
@@ -430,7 +502,7 @@ test("create puts nothing but the name into the address", () =>
 test("pull sends a login in a header, not in the address", () =>
   docked(({ socket }) => socket.write(chunked("") + CHUNKED_END), async (docker, daemon) => {
     const login = { username: "me", password: "hunter2", serverAddress: "r.io" };
-    await docker.pull("r.io/a/b", { login });
+    await docker.pull("r.io/a/b", { login, signal: new AbortController().signal });
     assert.equal(daemon.requests[0]?.line, "POST /images/create?fromImage=r.io%2Fa%2Fb&tag=latest");
     const header = /\r\nx-registry-auth: (\S+)/i.exec(daemon.requests[0]?.text ?? "")?.[1] ?? "";
     assert.equal(header.length % 4, 0, "padded");
@@ -450,7 +522,7 @@ test("pull says how far it is, and fails with what comes inside the stream", () 
     { status: "Pulling from a/b", id: "1" },
     { status: "Downloading", id: "4f4fb700ef54", progressDetail: { current: 1572864, total: 3145728 } },
     { errorDetail: { message: "unexpected EOF" }, error: "unexpected EOF" },
-  ].map((message) => JSON.stringify(message) + "\r\n").join("");
+  ].map((message) => JSON.stringify(message)).join("\r\n");
   return docked(
     ({ socket }) => socket.write(chunked(messages.slice(0, 50), messages.slice(50)) + CHUNKED_END),
     async (docker) => {

@@ -163,6 +163,26 @@ test("findDocker takes the TLS of a context", async () => {
   assert.equal(await find("plain"), undefined);
 });
 
+test("findDocker goes to the usual sockets for the context default, and without any", async () => {
+  await using user = await home({
+    ".docker/config.json": { currentContext: "b" },
+    ...context("b", { Host: "unix:///b.sock" }),
+    ".docker/run/x": "",
+  });
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve) => server.listen(join(user.path, ".docker/run/docker.sock"), resolve));
+  try {
+    // This machine's own daemon comes first, where there is one.
+    const possible = usualSockets({ environment: {}, home: user.path });
+    const chosen = await findDocker({ environment: { DOCKER_CONTEXT: "default" }, home: user.path });
+    assert.ok(possible.includes(chosen.socketPath ?? ""), chosen.name);
+    await writeFile(join(user.path, ".docker/config.json"), "{}");
+    assert.deepEqual(await findDocker({ environment: {}, home: user.path }), chosen);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
 test("findDocker refuses a context that is not there or has no daemon, and names it", async () => {
   await using user = await home({
     ".docker/config.json": { currentContext: "../../etc" },

@@ -26,10 +26,10 @@ export interface FakeDaemon extends AsyncDisposable {
   die(): Promise<void>;
 }
 
-/** `handle` writes the answer. A body without a length (a stream) is not waited for. */
+/** `handle` writes the answer. A body without a length (a stream) is not waited for. On a Unix socket unless told otherwise. */
 export async function startFakeDaemon(
   handle: (request: FakeRequest, daemon: FakeDaemon) => void,
-  { tls }: { tls?: { key: string; cert: string } } = {},
+  { tls, tcp = tls !== undefined }: { tls?: { key: string; cert: string }; tcp?: boolean } = {},
 ): Promise<FakeDaemon> {
   const folder = await mkdtemp(join(tmpdir(), "fake-daemon-"));
   const sockets = new Set<Socket>();
@@ -61,7 +61,7 @@ export async function startFakeDaemon(
   const server = tls ? createTlsServer(tls, accept) : createServer(accept);
   const path = join(folder, "docker.sock");
   await new Promise<void>((resolve) =>
-    tls ? server.listen(0, "127.0.0.1", resolve) : server.listen(path, resolve)
+    tcp ? server.listen(0, "127.0.0.1", resolve) : server.listen(path, resolve)
   );
   const address = server.address();
   const port = typeof address === "object" && address ? address.port : 0;
@@ -72,12 +72,12 @@ export async function startFakeDaemon(
       for (const socket of sockets) socket.destroy();
     });
   const daemon: FakeDaemon = {
-    endpoint: tls
+    endpoint: tcp
       ? {
         name: `tcp://127.0.0.1:${port}`,
         host: "127.0.0.1",
         port,
-        tls: { ca: tls.cert, rejectUnauthorized: true },
+        ...(tls && { tls: { ca: tls.cert, rejectUnauthorized: true } }),
       }
       : { name: `unix://${path}`, socketPath: path },
     requests,

@@ -51,7 +51,7 @@ const HUB = "https://index.docker.io/v1/";
 
 test("registryLogin reads the login for a registry out of the file", async () => {
   await using docker = await configured({
-    auths: { "ghcr.io": { auth: base64("me:pass:word") }, "r.io:5000": { username: "u", password: "p" } },
+    auths: { "ghcr.io": { auth: base64("me:pass:word\0\0") }, "r.io:5000": { username: "u", password: "p" } },
   });
   assert.deepEqual(await docker.login("ghcr.io/a/b:1"), {
     username: "me",
