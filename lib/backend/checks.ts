@@ -40,7 +40,7 @@ export function checkFilter(filter: string): void {
   }
 }
 
-/** Throws InputError on a name that is no subject token, no filters, and filters that are malformed or not of the stream. */
+/** Throws InputError on a name that is no subject token, no filters, and filters that are malformed, overlap, or are not of the stream. */
 export function checkConsumer(spec: ConsumerSpec): void {
   if (!TOKEN.test(spec.name) || /[/\\]/.test(spec.name)) {
     throw new InputError(
@@ -61,6 +61,34 @@ export function checkConsumer(spec: ConsumerSpec): void {
       );
     }
   }
+  const pair = overlap(spec.filters);
+  if (pair) {
+    throw new InputError(
+      `Consumer "${spec.name}" has the filters "${pair[0]}" and "${pair[1]}": expected none that overlap`,
+    );
+  }
+}
+
+/** A pair of filters of which neither covers the other, while some subject matches both; undefined where there is none. */
+function overlap(filters: readonly string[]): [string, string] | undefined {
+  for (const [i, one] of filters.entries()) {
+    const other = filters.slice(i + 1).find((other) =>
+      !covers(one, other) && !covers(other, one) && meet(one, other)
+    );
+    if (other !== undefined) return [one, other];
+  }
+  return undefined;
+}
+
+function meet(one: string, other: string): boolean {
+  const [a, b] = [one.split("."), other.split(".")];
+  for (const [i, token] of a.entries()) {
+    const against = b[i];
+    if (against === undefined) return false;
+    if (token === ">" || against === ">") return true;
+    if (token !== against && token !== "*" && against !== "*") return false;
+  }
+  return a.length === b.length;
 }
 
 /** `filters` without those that another one of them covers, and without repetition. */

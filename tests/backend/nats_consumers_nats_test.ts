@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AckPolicy, type JetStreamManager } from "@nats-io/jetstream";
 import { ensureConsumer } from "../../lib/backend/nats/consumers.ts";
+import { InputError } from "../../lib/base/errors.ts";
 import { broker } from "./nats-broker.ts";
 import { pull, spec, text } from "./transport-conformance/opened.ts";
 
@@ -88,11 +89,21 @@ test("ensureConsumer called by many instances at once makes one consumer for all
   assert.equal((await nats.manager.streams.info("messages")).state.consumer_count, 1);
 });
 
-test("ensureConsumer refuses filters that overlap without one covering the other", async () => {
+test("ensureConsumer adds a filter that overlaps one the consumer has, or refuses where the broker cannot have both", async () => {
   await using nats = await broker();
   const transport = await nats.open();
-  await assert.rejects(
-    transport.ensureConsumer(spec("a", ["drivers.*.resources.t", "drivers.a.resources.*"])),
-    { name: "InputError" },
+  await transport.ensureConsumer(spec("a", ["drivers.*.resources.t"]));
+  const second = transport.ensureConsumer(spec("a", ["drivers.a.resources.*"]));
+  const has = async () => {
+    const { filter_subjects, filter_subject } = (await nats.manager.consumers.info("messages", "a")).config;
+    return filter_subjects ?? [filter_subject];
+  };
+  await second.then(
+    async () =>
+      assert.deepEqual((await has()).toSorted(), ["drivers.*.resources.t", "drivers.a.resources.*"]),
+    async (error) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.deepEqual(await has(), ["drivers.*.resources.t"]);
+    },
   );
 });

@@ -200,7 +200,12 @@ export function consuming(name: string, open: Open): void {
       await using puller = pull(transport, spec(bad, ["resources.t"]));
       await assert.rejects(puller.next(), InputError, JSON.stringify(bad));
     }
-    for (const filters of [[], [""], ["resources.a b"], ["resources..t"], ["logs.>"], ["resources.>.t"]]) {
+    for (
+      const filters of [[], [""], ["resources.a b"], ["resources..t"], ["logs.>"], ["resources.>.t"], [
+        "drivers.*.resources.t",
+        "drivers.a.resources.*",
+      ], ["drivers.a.>", "drivers.*.b"]]
+    ) {
       await assert.rejects(
         transport.ensureConsumer(spec("a", filters)),
         InputError,
