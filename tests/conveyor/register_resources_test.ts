@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { builder } from "../../drivers/builder.ts";
+import { type RegisterOptions, registerResources } from "../../lib/driver/conveyor/register-resources.ts";
+import { refusal } from "../support/conveyor/auth.ts";
+import { freePort } from "../support/nats-server.ts";
+import { captureLog } from "../support/process-log.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const pki = (name: string): string => fileURLToPath(new URL(`pki/${name}`, import.meta.url));
+
+interface Asked {
+  readonly url: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Record<string, unknown>;
+}
+
+type Answer = readonly [number, string?];
+
+/** A server that answers each request with the next of these, the last of them for ever; or as it is told. */
+async function server(
+  answers: readonly Answer[] | ((asked: Asked) => Answer),
+  { port = 0, tls = false } = {},
+) {
+  const asked: Asked[] = [];
+  const http = tls
+    ? createTlsServer({ cert: await readFile(pki("server.pem")), key: await readFile(pki("server.key")) })
+    : createServer();
+  http.on("request", async (request, response) => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = JSON.parse(Buffer.concat(chunks).toString());
+    const one = { url: `${request.method} ${request.url}`, headers: request.headers, body };
+    const n = asked.push(one);
+    const [status, text = ""] = typeof answers === "function"
+      ? answers(one)
+      : answers[Math.min(n, answers.length) - 1] ?? [500];
+    response.writeHead(status, { location: "/elsewhere" }).end(text);
+  });
+  http.listen(port, "127.0.0.1");
+  await once(http, "listening");
+  const address = http.address();
+  return {
+    api: `${tls ? "https" : "http"}://127.0.0.1:${typeof address === "object" ? address?.port : ""}`,
+    asked,
+    async [Symbol.asyncDispose]() {
+      http.closeAllConnections();
+      await new Promise((resolve) => http.close(resolve));
+    },
+  };
+}
+
+const register = (api: string, options: Partial<RegisterOptions> = {}) =>
+  registerResources(builder, {
+    api,
+    credentials: {},
+    signal: AbortSignal.timeout(60_000),
+    retryMs: 1,
+    ...options,
+  });
+
+test("registerResources applies the definition of each resource type, once", async () => {
+  await using http = await server([[201, "{}"]]);
+  await register(`${http.api}/`, { resources: ["flutter-builder", "other"] });
+  assert.deepEqual(http.asked.map(({ url }) => url), Array(2).fill("POST /resource-definitions/apply"));
+  assert.deepEqual(http.asked.map(({ body }) => body.name).toSorted(), ["flutter-builder", "other"]);
+  const { headers, body } = http.asked[0] ?? assert.fail();
+  assert.equal(headers["content-type"], "application/json");
+  assert.equal(headers.authorization, undefined);
+  assert.equal((body.schema as { type: string }).type, "object");
+});
+
+test("registerResources tries again while the server is away, and while it fails or lets nobody in; one line says so", async () => {
+  await using log = await captureLog();
+  const port = await freePort();
+  const registered = register(`http://127.0.0.1:${port}`);
+  await log.line(
+    /^warning: Cannot register resource type flutter-builder at http:.*, trying again: ./,
+  );
+  await using http = await server([[503], [401, "missing"], [429], [201]], { port });
+  await registered;
+  assert.equal(http.asked.length, 4);
+  assert.equal(log.lines.filter((line) => line.includes("Cannot register")).length, 1);
+  assert.match(log.lines.at(-1) ?? "", /^info: Registered resource type flutter-builder at http:/);
+});
+
+test("registerResources lets a server be that knows no definitions, and one that refuses this one for good", async () => {
+  await using log = await captureLog();
+  await using none = await server([[404]]);
+  await register(none.api);
+  assert.deepEqual([none.asked.length, log.lines.length], [1, 0]);
+  await using refuses = await server([[400, '{"error":"no schema"}']]);
+  await register(refuses.api);
+  assert.equal(refuses.asked.length, 1);
+  assert.match(log.lines.join(), /^error: Cannot register .*it answered 400 .*no schema/);
+  await using moved = await server([[307]]);
+  await register(moved.api);
+  assert.deepEqual(moved.asked.map(({ url }) => url), ["POST /resource-definitions/apply"]);
+});
+
+test("registerResources tells nothing of a driver that has no schema", async () => {
+  await using http = await server([[201]]);
+  const { schema: _, ...plain } = builder;
+  await registerResources(plain, { api: http.api, credentials: {}, signal: AbortSignal.timeout(60_000) });
+  assert.equal(http.asked.length, 0);
+});
+
+test("registerResources ends at once when its signal fires, between tries and while it waits for an answer", async () => {
+  const between = new AbortController();
+  await using log = await captureLog();
+  const trying = register(`http://127.0.0.1:${await freePort()}`, {
+    signal: between.signal,
+    retryMs: 3_600_000,
+  });
+  await log.line(/trying again/);
+  between.abort();
+  await trying;
+
+  const silent = createServer();
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const address = silent.address();
+  const waiting = new AbortController();
+  const asking = register(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`, {
+    signal: waiting.signal,
+  });
+  await once(silent, "request");
+  waiting.abort();
+  await asking;
+  silent.closeAllConnections();
+  await new Promise((resolve) => silent.close(resolve));
+});
+
+test("registerResources shows the token of the environment, else the one in the file, read anew for every try", async () => {
+  await using folder = await temporaryFolder();
+  const tokenFile = join(folder.path, "token");
+  await using http = await server(({ headers }) => [headers.authorization === "Bearer first" ? 401 : 201]);
+  await register(http.api, { credentials: { token: "from-environment", tokenFile } });
+  assert.equal(http.asked[0]?.headers.authorization, "Bearer from-environment");
+  await writeFile(tokenFile, "first\n");
+  await using log = await captureLog();
+  const registered = register(http.api, { credentials: { tokenFile } });
+  await log.line(/it answered 401/);
+  await writeFile(tokenFile, "second\n");
+  await registered;
+  assert.equal(http.asked[1]?.headers.authorization, "Bearer first");
+  assert.equal(http.asked.at(-1)?.headers.authorization, "Bearer second");
+});
+
+test("registerResources neither sends nor shows a token that is none", async () => {
+  await using folder = await temporaryFolder();
+  const tokenFile = join(folder.path, "token");
+  await writeFile(tokenFile, "secret-one\nx-evil: secret-two\n");
+  await using log = await captureLog();
+  await using http = await server([[201]]);
+  const stop = new AbortController();
+  const trying = register(http.api, { credentials: { tokenFile }, signal: stop.signal });
+  await log.line(/cannot be sent: expected one word of printable ASCII/);
+  stop.abort();
+  await trying;
+  assert.equal(http.asked.length, 0);
+  assert.doesNotMatch(log.lines.join(), /secret/);
+});
+
+test("registerResources shows a token that our key has signed, to an https server of an authority that we name", async () => {
+  await using http = await server([[201]], { tls: true });
+  const credentials = { tlsCert: pki("es384.pem"), tlsKey: pki("es384.key"), tlsCa: pki("ca.pem") };
+  await register(http.api, { credentials });
+  assert.equal(
+    refusal(http.asked[0]?.headers.authorization, await readFile(pki("ca.pem"), "utf8")),
+    undefined,
+  );
+});
+
+test("registerResources tells nothing to an https server of an authority that we do not trust", async () => {
+  await using log = await captureLog();
+  await using http = await server([[201]], { tls: true });
+  const stop = new AbortController();
+  const trying = register(http.api, {
+    credentials: { token: "t", tlsCa: pki("stranger.pem") },
+    signal: stop.signal,
+  });
+  await log.line(/Cannot register/);
+  stop.abort();
+  await trying;
+  assert.equal(http.asked.length, 0);
+});
