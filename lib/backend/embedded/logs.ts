@@ -2,13 +2,14 @@ import type { SQLOutputValue, StatementSync } from "node:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import { InputError } from "../../base/errors.ts";
 import type { Log } from "../../wire/messages.ts";
+import { factsOf, linesOf } from "../log-batch.ts";
 import type { LogBatch, LogReader } from "../store.ts";
 import { DEDUPE_WINDOW_MS } from "../transport.ts";
 import { Bells } from "./bell.ts";
 import type { Database } from "./database.ts";
 import type { Lifetime } from "./lifetime.ts";
-import { factsOf, linesOf, pack, unpack } from "./log-batch.ts";
 import type { MessageSource, StoredMessage } from "./messages.ts";
+import { pack, unpack } from "./pack.ts";
 
 /** The log batches of all runs, whoever wrote them: the stream `logs-engine`. */
 export class LogTable implements MessageSource {

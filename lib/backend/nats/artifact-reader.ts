@@ -1,0 +1,55 @@
+import { createHash } from "node:crypto";
+import type { JetStreamClient } from "@nats-io/jetstream";
+import type { Lifetime } from "../embedded/lifetime.ts";
+import type { ArtifactReader } from "../store.ts";
+import { type ArtifactIndex, ARTIFACTS_STREAM, type Entry } from "./artifact-index.ts";
+import { inOurWords } from "./calls.ts";
+import { orderedMessages } from "./ordered.ts";
+
+/** The artifacts as they lie in the bucket. Bytes come no faster than they are asked for, and are checked by their sum. */
+export function artifactReader(
+  client: JetStreamClient,
+  index: ArtifactIndex,
+  lifetime: Lifetime,
+): ArtifactReader {
+  return {
+    list: (run) =>
+      lifetime.call(async () =>
+        Array.from(await index.of(run), ([, { name, size, sha256 }]) => ({ name, size, sha256 })).sort(byName)
+      ),
+    open: (run, name) =>
+      lifetime.call(async () => {
+        const entry = (await index.of(run)).get(name);
+        return entry && bytesOf(client, entry, lifetime.signal);
+      }),
+  };
+}
+
+const byName = (a: { name: string }, b: { name: string }): number => a.name < b.name ? -1 : 1;
+
+async function* bytesOf(
+  client: JetStreamClient,
+  { name, size, sha256, chunks, subject }: Entry,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  let read = 0;
+  if (chunks > 0) {
+    try {
+      const query = { stream: ARTIFACTS_STREAM, subject, from: 1 };
+      let missing = chunks;
+      for await (const { data } of orderedMessages(client, query, signal)) {
+        hash.update(data);
+        read += data.length;
+        yield data;
+        if (--missing === 0) break;
+      }
+    } catch (cause) {
+      throw inOurWords(`read artifact "${name}"`, cause);
+    }
+  }
+  signal.throwIfAborted();
+  if (read !== size || hash.digest("hex") !== sha256) {
+    throw new Error(`Artifact "${name}" was changed or removed while it was read`);
+  }
+}

@@ -1,0 +1,170 @@
+import { type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
+import type { MsgHdrs } from "@nats-io/transport-node";
+import { InputError } from "../../base/errors.ts";
+import { HEADERS } from "../../wire/headers.ts";
+import type { Log } from "../../wire/messages.ts";
+import { subjects } from "../../wire/subjects.ts";
+import type { Lifetime } from "../embedded/lifetime.ts";
+import { factsOf, linesOf } from "../log-batch.ts";
+import type { LogBatch, LogReader } from "../store.ts";
+import { inOurWords } from "./calls.ts";
+import { orderedMessages } from "./ordered.ts";
+import { storedMessage } from "./stored.ts";
+
+const STREAM = "logs-engine";
+/** How far back from the end a tail looks first, in messages of all runs; then further. */
+const TAIL_WINDOW = 64;
+/** How often a reader that waits for what must be there looks whether it was removed meanwhile. */
+const LOOK_EVERY_MS = 5000;
+
+/** Where a reader is: the sequence of the last batch it has, and the number of the next line. Together they are the cursor. */
+interface Position {
+  readonly seq: number;
+  readonly line: number;
+}
+
+/** What a message of the stream is, however it was read. */
+interface StoredLines {
+  readonly seq: number;
+  readonly data: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+  readonly at: number;
+}
+
+/** The log as it lies in the stream, which keeps it by limits. */
+export function logReader(
+  client: JetStreamClient,
+  manager: JetStreamManager,
+  lifetime: Lifetime,
+): LogReader {
+  const get = (query: Parameters<typeof storedMessage>[2]) => storedMessage(manager, STREAM, query);
+  const last = (run: string) => get({ last_by_subj: subjects.logs(run) });
+
+  return {
+    async *read(run, { after, follow = false, signal } = {}) {
+      lifetime.check();
+      const position = positionOf(after);
+      if (!isToken(run)) return;
+      const ending = signal ? AbortSignal.any([lifetime.signal, signal]) : lifetime.signal;
+      const messages = follow ? stream(run, position.seq + 1, ending) : stored(run, position.seq + 1, ending);
+      let line = position.line;
+      for await (const message of messages) {
+        const batch = batchOf(run, message, line);
+        yield batch.shown;
+        if (ending.aborted) return;
+        line = batch.next;
+      }
+    },
+
+    tail: (run, count, step) => lifetime.call(() => tail(run, count, step)),
+
+    count: (run) =>
+      lifetime.call(async () => {
+        let lines = 0;
+        for await (const { headers } of stored(run, 1, lifetime.signal, true)) {
+          lines += factsOf(recordOf(headers), new Uint8Array()).lines;
+        }
+        return lines;
+      }),
+  };
+
+  /** What is there by now: mostly nothing, or one batch, which needs no consumer. */
+  async function* stored(
+    run: string,
+    from: number,
+    signal: AbortSignal,
+    headersOnly = false,
+  ): AsyncGenerator<StoredLines> {
+    if (signal.aborted || !isToken(run)) return;
+    const first = await get({ seq: from, next_by_subj: subjects.logs(run) });
+    if (!first) return;
+    yield ofStored(first);
+    const end = (await last(run))?.seq ?? 0;
+    if (end <= first.seq || signal.aborted) return;
+    const enough = new AbortController();
+    // What was to come may have been removed: then it is not waited for.
+    const looking = setInterval(() => {
+      last(run).then((now) => !now && enough.abort(), () => {});
+    }, LOOK_EVERY_MS);
+    try {
+      const ending = AbortSignal.any([signal, enough.signal]);
+      for await (const message of stream(run, first.seq + 1, ending, headersOnly)) {
+        yield message;
+        if (message.seq >= end) return;
+      }
+    } finally {
+      clearInterval(looking);
+    }
+  }
+
+  async function* stream(
+    run: string,
+    from: number,
+    signal: AbortSignal,
+    headersOnly = false,
+  ): AsyncGenerator<StoredLines> {
+    try {
+      const query = { stream: STREAM, subject: subjects.logs(run), from, headersOnly };
+      for await (const message of orderedMessages(client, query, signal)) {
+        const { seq, data, headers, timestampNanos } = message;
+        yield { seq, data, headers, at: Number(timestampNanos / 1_000_000n) };
+      }
+    } catch (cause) {
+      throw inOurWords(`read the log of run "${run}"`, cause);
+    }
+  }
+
+  /** From the end backwards, in ever larger steps: a stream cannot be read that way. */
+  async function tail(run: string, count: number, step: string | undefined): Promise<Log[]> {
+    const end = count > 0 && isToken(run) ? await last(run) : undefined;
+    if (!end) return [];
+    const found = (messages: StoredLines[]) =>
+      messages.map((message) => batchOf(run, message, 1).shown)
+        .filter((batch) => step === undefined || batch.step === step)
+        .flatMap(({ lines }) => lines);
+    const lines = found([ofStored(end)]);
+    if (lines.length >= count) return lines.slice(-count);
+    for (let window = TAIL_WINDOW;; window *= 8) {
+      const from = Math.max(1, end.seq - window);
+      const lines = found(await Array.fromAsync(stored(run, from, lifetime.signal)));
+      if (lines.length >= count || from === 1) return lines.slice(-count);
+    }
+  }
+}
+
+const ofStored = (
+  { seq, data, header, time }: NonNullable<Awaited<ReturnType<typeof storedMessage>>>,
+): StoredLines => ({ seq, data, headers: header, at: time.getTime() });
+
+/** The batch, and the number of the line after it. */
+function batchOf(
+  run: string,
+  { seq, data, headers, at }: StoredLines,
+  line: number,
+): { shown: LogBatch; next: number } {
+  const facts = factsOf(recordOf(headers), data);
+  const { step, attempt } = facts;
+  const next = line + facts.lines;
+  const lines = linesOf({ run, at, data, ...facts });
+  return { shown: { cursor: `${seq}.${next}`, firstSeq: line, step, attempt, lines }, next };
+}
+
+const OURS = [HEADERS.lines, HEADERS.step, HEADERS.attempt];
+
+function recordOf(headers: MsgHdrs | undefined): Record<string, string> {
+  return Object.fromEntries(
+    OURS.filter((name) => headers?.has(name)).map((name) => [name, headers?.get(name) ?? ""]),
+  );
+}
+
+function positionOf(cursor: string | undefined): Position {
+  if (cursor === undefined) return { seq: 0, line: 1 };
+  const [, seq, line] = /^(\d{1,15})\.(\d{1,15})$/.exec(cursor) ?? [];
+  if (seq === undefined) {
+    throw new InputError(`Invalid cursor ${JSON.stringify(cursor)}: expected the cursor of a log batch`);
+  }
+  return { seq: Number(seq), line: Number(line) };
+}
+
+/** A run's id is one token of a subject; anything else has no log. */
+const isToken = (run: string): boolean => /^[A-Za-z0-9_-]+$/.test(run);

@@ -1,0 +1,70 @@
+import { jetstream, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { Objm } from "@nats-io/obj";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { InputError } from "../../base/errors.ts";
+import { subjects } from "../../wire/subjects.ts";
+import { checkBlobName } from "../checks.ts";
+import { Lifetime } from "../embedded/lifetime.ts";
+import type { Store } from "../store.ts";
+import { ArtifactIndex, ARTIFACTS_STREAM } from "./artifact-index.ts";
+import { artifactReader } from "./artifact-reader.ts";
+import { ARTIFACTS_BUCKET, openBucket } from "./blobs.ts";
+import { inOurWords } from "./calls.ts";
+import { logReader } from "./log-reader.ts";
+
+/**
+ * The control plane's state where logs and artifacts travel over a broker: they stay there, everything else is in `local`.
+ * Makes the bucket of artifacts if it is missing. Dispose ends `local` too, and leaves the connection to whoever opened it.
+ */
+export async function natsStore(connection: NatsConnection, local: Store): Promise<Store> {
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  await openBucket(connection, manager).catch((cause) => {
+    throw inOurWords("open the bucket of artifacts", cause);
+  });
+  const client = jetstream(connection);
+  const lifetime = new Lifetime("The store");
+  const index = new ArtifactIndex(client, manager);
+  const logs = logReader(client, manager, lifetime);
+  const artifacts = artifactReader(client, index, lifetime);
+  return {
+    ...local,
+    logs,
+    artifacts,
+
+    async removeRun(run) {
+      lifetime.check();
+      checkBlobName(run, "any");
+      const found = await local.runs.get(run);
+      if (found && found.value.outcome === undefined) {
+        throw new InputError(`Cannot remove run "${run}": expected one that has ended`);
+      }
+      const objects = Array.from(await index.of(run), ([, { object }]) => object);
+      try {
+        await manager.streams.purge("logs-engine", { filter: subjects.logs(run) });
+        for (const object of objects) await removeObject(connection, manager, object);
+      } catch (cause) {
+        throw inOurWords(`remove run "${run}"`, cause);
+      }
+      await local.removeRun(run);
+    },
+
+    async [Symbol.asyncDispose]() {
+      lifetime.end();
+      await index[Symbol.asyncDispose]();
+      await local[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The client leaves a note for ever that there was something; what follows the bucket has read it by then, or never knew. */
+async function removeObject(
+  connection: NatsConnection,
+  manager: JetStreamManager,
+  object: string,
+): Promise<void> {
+  const bucket = await new Objm(jetstream(connection)).open(ARTIFACTS_BUCKET);
+  await bucket.delete(object);
+  const name = Buffer.from(object).toString("base64url");
+  const padded = name.padEnd(Math.ceil(name.length / 4) * 4, "=");
+  await manager.streams.purge(ARTIFACTS_STREAM, { filter: `$O.${ARTIFACTS_BUCKET}.M.${padded}` });
+}

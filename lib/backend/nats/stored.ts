@@ -1,0 +1,30 @@
+import {
+  JetStreamApiCodes,
+  type JetStreamManager,
+  type MsgRequest,
+  type StoredMsg,
+} from "@nats-io/jetstream";
+import { persist } from "../../base/retry.ts";
+import { apiCode, inOurWords } from "./calls.ts";
+
+/** An outage of the broker longer than this many tries is the caller's to wait for. */
+const TRIES = 5;
+
+/**
+ * One message as the stream's leader has it, so that nothing which was confirmed is missed; undefined where there is none.
+ * Throws `Retryable`.
+ */
+export async function storedMessage(
+  manager: JetStreamManager,
+  stream: string,
+  query: MsgRequest | { seq: number; next_by_subj: string },
+): Promise<StoredMsg | undefined> {
+  return await persist(async () => {
+    try {
+      return await manager.streams.getMessage(stream, query as MsgRequest) ?? undefined;
+    } catch (cause) {
+      if (apiCode(cause) === JetStreamApiCodes.NoMessageFound) return undefined;
+      throw inOurWords(`read stream "${stream}"`, cause);
+    }
+  }, { tries: TRIES });
+}
