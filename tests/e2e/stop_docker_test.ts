@@ -7,7 +7,8 @@ import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { containerName } from "../../lib/build/labels.ts";
 import { leftAsItWas } from "../support/left-as-it-was.ts";
-import { type EndedRun, makePlace, startRun } from "../support/start-run.ts";
+import { makePlace, startRun } from "../support/start-run.ts";
+import { stepOutcomes } from "../support/step-outcomes.ts";
 import { NEVER_ENDS, stuckInEveryStep } from "../support/stuck-runs.ts";
 
 const SIGNALS: Record<string, [NodeJS.Signals, number]> = {
@@ -16,15 +17,6 @@ const SIGNALS: Record<string, [NodeJS.Signals, number]> = {
   "builder": ["SIGINT", 130],
   "container-stop": ["SIGINT", 130],
 };
-
-/** `failed: cancelled`, `skipped`, … by step. */
-function outcomes({ events }: EndedRun): Record<string, string> {
-  const ends = events.filter((event) => event.type === "step" && event.status !== "started");
-  return Object.fromEntries(ends.map((event) => {
-    const { reason } = event.result.data as { reason?: string };
-    return [event.step, reason === undefined ? event.status : `${event.status}: ${reason}`];
-  }));
-}
 
 /** What becomes of the steps when the run is told to stop, for that reason, in this one. */
 function outcomesWhenStopped(step: string, reason: string): Record<string, string> {
@@ -43,7 +35,7 @@ test("run ends in an orderly way when it is told to stop in any of its steps, an
     assert.equal(ended.exit, exit, `${step}: ${ended.stderr}`);
     const { outcome, reason, message } = ended.end ?? {};
     assert.deepEqual([outcome, reason, message], ["cancelled", "cancelled", `Cancelled by ${signal}`]);
-    assert.deepEqual(outcomes(ended), outcomesWhenStopped(step, "cancelled"));
+    assert.deepEqual(stepOutcomes(ended), outcomesWhenStopped(step, "cancelled"));
   });
 });
 
@@ -52,7 +44,7 @@ test("run ends in an orderly way when its time is over in any of its steps, and 
   const flags = (step: string) => ["--timeout", "6s", "--grace", step === "container-stop" ? "6s" : "1s"];
   await stuckInEveryStep(flags, async ({ step, run }) => {
     const ended = await run.ended;
-    assert.deepEqual(outcomes(ended), outcomesWhenStopped(step, "timeout"));
+    assert.deepEqual(stepOutcomes(ended), outcomesWhenStopped(step, "timeout"));
     if (step === "container-stop") return assert.equal(ended.exit, 0);
     assert.equal(ended.exit, 124, `${step}: ${ended.stderr}`);
     const { outcome, reason, message } = ended.end ?? {};

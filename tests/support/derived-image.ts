@@ -3,17 +3,22 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { TEST_IMAGE } from "./step-context.ts";
+import { DOCKER_SOCKET, TEST_IMAGE } from "./step-context.ts";
 
-/** The test image with a shell script in the place of a program, gone afterwards. */
-export function imageWithScript(path: string, script: string): { readonly name: string } & Disposable {
+/** An image, of the machine's daemon or of another one, with a shell script in the place of a program. Gone afterwards. */
+export function imageWithScript(
+  path: string,
+  script: string,
+  { image = TEST_IMAGE, socketPath = DOCKER_SOCKET }: { image?: string; socketPath?: string } = {},
+): { readonly name: string } & Disposable {
   const name = `conveyor-test-${randomUUID().slice(0, 8)}`;
   const folder = mkdtempSync(join(tmpdir(), "derived-image-"));
-  const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "utf8" }).trim();
+  const docker = (...args: string[]) =>
+    execFileSync("docker", ["-H", `unix://${socketPath}`, ...args], { encoding: "utf8" }).trim();
   const file = join(folder, "script");
   writeFileSync(file, `#!/bin/sh\n${script}\n`);
   chmodSync(file, 0o755);
-  const container = docker("create", TEST_IMAGE, "true");
+  const container = docker("create", image, "true");
   try {
     docker("cp", file, `${container}:${path}`);
     docker("commit", container, name);

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -63,6 +63,7 @@ export function startRun(
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  place.processes.add(child);
   const said = { stdout: [] as string[], stderr: [] as string[] };
   const events: RunEvent[] = [];
   let broken: string | undefined;
@@ -83,6 +84,7 @@ export function startRun(
   const ended = new Promise<EndedRun>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => {
+      place.processes.delete(child);
       // Who is killed may have been in the middle of a line.
       if (broken !== undefined && signal !== "SIGKILL") reject(new Error(`Not a JSON line: ${broken}`));
       const last = events.at(-1);
@@ -145,6 +147,8 @@ export const began = (step: string) => (event: RunEvent): boolean =>
 export interface Place extends AsyncDisposable {
   readonly folder: string;
   readonly repository: string;
+  /** What was started here; what is still there in the end is killed. */
+  readonly processes: Set<ChildProcess>;
   data(name: string): string;
 }
 
@@ -163,10 +167,15 @@ export async function makePlace(
   git("init", "-q", "-b", "main");
   git("add", ".");
   git("commit", "-qm", "one");
+  const processes = new Set<ChildProcess>();
   return {
     folder,
     repository,
+    processes,
     data: (name) => join(folder, name),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      for (const child of processes) child.kill("SIGKILL");
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }

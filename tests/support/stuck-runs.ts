@@ -2,42 +2,73 @@ import { randomBytes } from "node:crypto";
 import { imageWithScript } from "./derived-image.ts";
 import { leftAsItWas } from "./left-as-it-was.ts";
 import { startRegistry } from "./registry.ts";
-import { began, makePlace, type StartedRun, startRun } from "./start-run.ts";
+import { began, makePlace, type Place, type StartedRun, startRun } from "./start-run.ts";
+import { TEST_IMAGE } from "./step-context.ts";
 
 /** A shell line whose process ignores TERM, as does what it starts and lets go of, which holds its output open. */
 export const STUBBORN = `trap '' TERM; (setsid sh -c 'while :; do sleep 1; done' &); echo stubborn >&2`;
 /** As stubborn, and goes on for ever. */
 export const NEVER_ENDS = `${STUBBORN}; while :; do sleep 1; done`;
 
-/** A run that is stuck in one of its steps. */
+/** A run that gets stuck in one of its steps. */
 export interface StuckRun {
   readonly step: string;
   readonly run: StartedRun;
+  /** Resolves when it is. */
+  readonly stuck: Promise<unknown>;
+}
+
+export interface StuckImages {
+  readonly whole: string;
+  /** One whose git is `NEVER_ENDS`. */
+  readonly stubbornGit: string;
+  /** One that is not here, and whose pull does not come to its end: `stalled` resolves when that is so. */
+  readonly missing: string;
+  readonly stalled: Promise<void>;
 }
 
 /**
- * Works with four runs at once, as soon as each is stuck in another step: in a pull that does not come to its end, a git
- * that is stubborn, a command that is, and in ending the process that a command has left behind.
+ * Starts four runs, each of which gets stuck in another step: in a pull, in git, in a command, and in ending the process
+ * that a command has left behind.
  */
+export function startStuckRuns(
+  place: Place,
+  { whole, stubbornGit, missing, stalled }: StuckImages,
+  flags: (step: string) => readonly string[],
+): StuckRun[] {
+  const start = (step: string, image: string, command: string) =>
+    startRun(place, [...flags(step), "-c", command], { data: step, image });
+  const clone = start("git-cloner", stubbornGit, "echo");
+  const build = start("builder", whole, NEVER_ENDS);
+  const stop = start("container-stop", whole, STUBBORN);
+  return [
+    { step: "container-start", run: start("container-start", missing, "echo"), stuck: stalled },
+    { step: "git-cloner", run: clone, stuck: clone.line("stubborn") },
+    { step: "builder", run: build, stuck: build.line("stubborn") },
+    { step: "container-stop", run: stop, stuck: stop.event(began("container-stop")) },
+  ];
+}
+
+/** Works with four runs at once, each as soon as it is stuck in its step. In the end they have left nothing. */
 export async function stuckInEveryStep(
-  flags: (step: string) => string[],
+  flags: (step: string) => readonly string[],
   work: (stuck: StuckRun) => Promise<void>,
 ): Promise<void> {
   await using place = await makePlace();
   await using registry = await startRegistry(randomBytes(1024 * 1024));
   using stubbornGit = imageWithScript("/usr/bin/git", NEVER_ENDS);
-  const start = (step: string, command: string, image?: string) =>
-    startRun(place, [...flags(step), "-c", command], { data: step, ...(image !== undefined && { image }) });
+  const images = {
+    whole: TEST_IMAGE,
+    stubbornGit: stubbornGit.name,
+    missing: registry.image,
+    stalled: registry.stalled,
+  };
   await leftAsItWas(async () => {
-    const runs: [string, StartedRun, (run: StartedRun) => Promise<unknown>][] = [
-      ["container-start", start("container-start", "make", registry.image), () => registry.stalled],
-      ["git-cloner", start("git-cloner", "make", stubbornGit.name), (run) => run.line("stubborn")],
-      ["builder", start("builder", NEVER_ENDS), (run) => run.line("stubborn")],
-      ["container-stop", start("container-stop", STUBBORN), (run) => run.event(began("container-stop"))],
-    ];
-    await Promise.all(runs.map(async ([step, run, stuck]) => {
-      await stuck(run);
-      await work({ step, run });
-    }));
+    await Promise.all(
+      startStuckRuns(place, images, flags).map(async (run) => {
+        await run.stuck;
+        await work(run);
+      }),
+    );
   });
 }

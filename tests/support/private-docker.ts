@@ -1,0 +1,125 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { delay } from "../../lib/base/signals.ts";
+
+/** A daemon of the test's own, with a store of its own and without any network, that may die and come back. */
+export interface PrivateDocker extends AsyncDisposable {
+  readonly socketPath: string;
+  /** An image that consists of these files, a tar archive; answers its name. */
+  import(files: Uint8Array): string;
+  /** Ends it as `kill -9` does; its containers go on. */
+  kill(): Promise<void>;
+  /** Starts it again; it ends the containers that it finds. Resolves when it answers. */
+  start(): Promise<void>;
+}
+
+/** Why none can be started here; false where one can. */
+export function noPrivateDocker(): string | false {
+  if (process.getuid?.() !== 0) return "Only root can start a Docker daemon";
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return folders.some((folder) => existsSync(join(folder, "dockerd")))
+    ? false
+    : "There is no dockerd on PATH";
+}
+
+export async function startPrivateDocker(): Promise<PrivateDocker> {
+  const folder = await mkdtemp(join(tmpdir(), "private-docker-"));
+  const socketPath = join(folder, "docker.sock");
+  const docker = (args: string[], input?: Uint8Array) =>
+    execFileSync("docker", ["-H", `unix://${socketPath}`, ...args], {
+      encoding: "utf8",
+      ...(input && { input }),
+    });
+  let daemon: ChildProcess | undefined;
+
+  const start = async () => {
+    // On a busy machine, the first one may give up waiting for its containerd.
+    daemon = await startDaemon(folder, socketPath).catch(() => startDaemon(folder, socketPath));
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    if (daemon?.pid === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+    const exited = once(daemon, "exit");
+    process.kill(daemon.pid, signal);
+    await exited;
+  };
+  const dispose = async () => {
+    // What a failed test has left would hold the folder.
+    const left = docker(["ps", "-aq"]).split("\n").filter((id) => id !== "");
+    if (left.length > 0) docker(["rm", "-fv", ...left]);
+    await end("SIGTERM");
+    unmountBelow(folder);
+    await rm(folder, { recursive: true, force: true });
+  };
+  await start();
+  return {
+    socketPath,
+    import(files) {
+      docker(["import", "-", "tiny"], files);
+      return "tiny";
+    },
+    async kill() {
+      const pidFile = join(folder, "exec/containerd/containerd.pid");
+      const containerd = Number(await readFile(pidFile, "utf8"));
+      await end("SIGKILL");
+      // It dies with its daemon, but not as fast; the next one would take it, or what is not reaped of it, for its own.
+      while (isAlive(containerd)) await delay(10);
+      await rm(pidFile);
+    },
+    start,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** A daemon that was killed has unmounted nothing. */
+function unmountBelow(folder: string): void {
+  const points = readFileSync("/proc/self/mounts", "utf8").split("\n").map((line) =>
+    line.split(" ")[1] ?? ""
+  );
+  for (const point of points.reverse()) {
+    if (point.startsWith(`${folder}/`)) execFileSync("umount", ["-l", point]);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
+}
+
+async function startDaemon(folder: string, socketPath: string): Promise<ChildProcess> {
+  const options = {
+    "data-root": join(folder, "data"),
+    "exec-root": join(folder, "exec"),
+    pidfile: join(folder, "pid"),
+    host: `unix://${socketPath}`,
+    bridge: "none",
+    iptables: "false",
+  };
+  // Of one that was killed.
+  await rm(options.pidfile, { force: true });
+  // In a network of its own: without a bridge, a daemon removes `docker0`, which is the machine's real daemon's.
+  const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
+  const child = spawn("unshare", ["--net", "--", "dockerd", ...flags], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();
+  const said: string[] = [];
+  createInterface(child.stderr).on("line", (line) => {
+    said.push(line);
+    if (line.includes("API listen on")) resolve(child);
+  });
+  child.once("error", reject);
+  child.once(
+    "exit",
+    (code) => reject(new Error(`dockerd ended with ${code}: ${said.slice(-3).join(" | ")}`)),
+  );
+  return await promise;
+}
