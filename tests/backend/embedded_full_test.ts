@@ -6,18 +6,16 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startChild } from "./embedded-children/start.ts";
 
 /** Starts a command where a folder is a small disk that nobody else sees and that is gone with it. */
-const onSmallDisk = (folder: string) => [
+const onSmallDisk = (folder: string, size: string) => [
   "unshare",
   "--mount",
   ...(getuid?.() === 0 ? [] : ["--map-root-user"]),
   "sh",
   "-ec",
-  `mount -t tmpfs -o size=${SIZE} tmpfs "$0"; exec "$@"`,
+  `mount -t tmpfs -o size=${size} tmpfs "$0"; exec "$@"`,
   folder,
 ];
-const SIZE = "60m";
-
-const [command = "", ...args] = onSmallDisk("/mnt");
+const [command = "", ...args] = onSmallDisk("/mnt", "1m");
 const skip = spawnSync(command, [...args, "true"]).status === 0
   ? false
   : "no mount of our own can be made here (root or user namespaces)";
@@ -26,7 +24,7 @@ test("a full disk stops logs and artifacts with disk-full, while runs can be rec
   skip,
 }, async () => {
   await using folder = await temporaryFolder();
-  await using child = startChild("fill.ts", [folder.path], onSmallDisk(folder.path));
+  await using child = startChild("fill.ts", [folder.path], onSmallDisk(folder.path, "60m"));
   const { stored, ...came } = JSON.parse(await child.line());
   assert.ok(stored > 100);
   assert.deepEqual(came, {
@@ -40,4 +38,12 @@ test("a full disk stops logs and artifacts with disk-full, while runs can be rec
     removed: "done",
     after: "done",
   });
+});
+
+test("openEmbedded says that it cannot use a folder whose disk is full", { skip }, async () => {
+  await using folder = await temporaryFolder();
+  for (const size of ["4k", "40k", "120k"]) {
+    await using child = startChild("fill.ts", [folder.path], onSmallDisk(folder.path, size));
+    await assert.rejects(child.line(), /Unavailable(.|\n)*(no space left|disk is full)/i, size);
+  }
 });

@@ -10,7 +10,7 @@ test("openEmbedded has one owner and one key for all who make a folder at the sa
   await using children = new AsyncDisposableStack();
   const openers = ["a", "b", "c", "d", "e", "f"].map((scope) => children.use(startChild("make.ts", [scope])));
   for (const opener of openers) assert.equal(await opener.line(), "ready");
-  for (let i = 0; i < 15; i++) {
+  for (let i = 0; i < 25; i++) {
     for (const opener of openers) opener.tell(join(folder.path, String(i)));
     const facts = await Promise.all(openers.map((opener) => opener.line()));
     assert.equal(new Set(facts).size, 1, facts.join("\n"));

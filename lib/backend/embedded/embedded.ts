@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { UnavailableError } from "../../base/errors.ts";
+import { Retryable, UnavailableError } from "../../base/errors.ts";
 import type { Store } from "../store.ts";
 import type { Transport } from "../transport.ts";
 import { ArtifactTable } from "./artifacts.ts";
@@ -45,6 +45,28 @@ export interface Embedded extends AsyncDisposable {
  * one in its scope. Throws UnavailableError where the scope is in use, the folder cannot be used or its data are newer.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  try {
+    return await open(options);
+  } catch (error) {
+    // There is no event yet that could be tried again.
+    if (error instanceof Retryable) throw unavailable(options.folder, error);
+    throw error;
+  }
+}
+
+/** The history of a data folder, for commands that look into it. Takes no scope; a folder that does not exist has no history. */
+export async function openHistory(path: string): Promise<Store> {
+  const folder = dataFolder(path);
+  await using opened = new AsyncDisposableStack();
+  const file = existsSync(folder.database) ? folder.database : ":memory:";
+  const database = opened.use(await openDatabase(file, new Reserve(folder.reserve)));
+  const logs = new LogTable(database, systemClock);
+  const store = opened.use(embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts)));
+  const kept = opened.move();
+  return { ...store, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+async function open(options: EmbeddedOptions): Promise<Embedded> {
   const { clock = systemClock } = options;
   const folder = dataFolder(options.folder);
   prepareFolder(folder);
@@ -74,18 +96,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   };
 }
 
-/** The history of a data folder, for commands that look into it. Takes no scope; a folder that does not exist has no history. */
-export async function openHistory(path: string): Promise<Store> {
-  const folder = dataFolder(path);
-  await using opened = new AsyncDisposableStack();
-  const file = existsSync(folder.database) ? folder.database : ":memory:";
-  const database = opened.use(await openDatabase(file, new Reserve(folder.reserve)));
-  const logs = new LogTable(database, systemClock);
-  const store = opened.use(embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts)));
-  const kept = opened.move();
-  return { ...store, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
 /** Throws UnavailableError, whatever it is that is wrong with the file. */
 async function openDatabase(path: string, reserve: Reserve): Promise<Database> {
   await using opened = new AsyncDisposableStack();
@@ -96,11 +106,15 @@ async function openDatabase(path: string, reserve: Reserve): Promise<Database> {
     return database;
   } catch (error) {
     if (error instanceof UnavailableError) throw error;
-    throw new UnavailableError(`Cannot use "${path}"`, {
-      cause: error,
-      hint: "Name another data folder with --data.",
-    });
+    throw unavailable(path, error);
   }
+}
+
+function unavailable(path: string, cause: unknown): UnavailableError {
+  return new UnavailableError(`Cannot use "${path}"`, {
+    cause,
+    hint: "Name another data folder with --data.",
+  });
 }
 
 function ownerOf(database: Database): string {

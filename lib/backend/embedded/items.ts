@@ -1,7 +1,7 @@
 import type { Table } from "../store.ts";
 import type { Database } from "./database.ts";
 import type { Lifetime } from "./lifetime.ts";
-import { checkRevision, type Revisions } from "./revisions.ts";
+import { checkKey, checkRevision, type Revisions } from "./revisions.ts";
 
 /** The table of one kind of values, in the one that has all kinds. */
 export function itemTable<T>(
@@ -32,6 +32,7 @@ export function itemTable<T>(
 
     put: (key, value, revision) =>
       lifetime.call(() => {
+        checkKey(key);
         const text = JSON.stringify(value);
         return database.write(() => {
           check(key, revision);

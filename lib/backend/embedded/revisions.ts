@@ -1,4 +1,5 @@
 import type { StatementSync } from "node:sqlite";
+import { InputError } from "../../base/errors.ts";
 import { ConflictError } from "../store.ts";
 import type { Database } from "./database.ts";
 
@@ -16,6 +17,12 @@ export class Revisions {
   next(): number {
     return Number(this.#next.get()?.["value"]);
   }
+}
+
+/** Throws InputError on a key that SQLite would not give back whole. */
+export function checkKey(key: string): void {
+  if (!key.includes("\0")) return;
+  throw new InputError(`Invalid key ${JSON.stringify(key)}: expected one without NUL characters`);
 }
 
 /** Throws ConflictError unless the key is where its writer believes it to be. `found`: its revision, undefined where it does not exist. */

@@ -2,7 +2,7 @@ import type { Run } from "../../wire/run.ts";
 import type { RunTable } from "../store.ts";
 import type { Database } from "./database.ts";
 import type { Lifetime } from "./lifetime.ts";
-import { checkRevision, type Revisions } from "./revisions.ts";
+import { checkKey, checkRevision, type Revisions } from "./revisions.ts";
 import { Watchers } from "./watchers.ts";
 
 /** Runs, with an index for each way in which they are looked up. */
@@ -43,6 +43,7 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
 
     put: (id, run, revision) =>
       lifetime.call(() => {
+        checkKey(id);
         const text = JSON.stringify(run);
         const next = database.write(() => {
           check(id, revision);

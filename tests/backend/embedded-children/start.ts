@@ -23,7 +23,7 @@ export function startChild(program: string, args: readonly string[], before: rea
   const child = spawn(command, rest, { stdio: ["pipe", "pipe", "pipe"] });
   const said: string[] = [];
   child.stderr.on("data", (data) => said.push(String(data)));
-  const gone = once(child, "close");
+  const gone = once(child, "exit");
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const kill = async () => {
     if (isRunning(child)) child.kill("SIGKILL");

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ConflictError, type Table } from "../../../lib/backend/store.ts";
+import { InputError } from "../../../lib/base/errors.ts";
 import type { ResourceDefinition } from "../../../lib/wire/resource.ts";
-import type { OpenStore } from "./opened.ts";
+import { type OpenStore, runOf } from "./opened.ts";
 
 const definition = (name: string, description = ""): ResourceDefinition => ({
   name,
@@ -124,6 +125,15 @@ export function tables(name: string, open: OpenStore): void {
     assert.deepEqual((await secrets.list()).map(({ key }) => key).sort(), [...keys].sort());
     assert.deepEqual((await definitions.list()).map(({ key }) => key), ["a"]);
     assert.deepEqual(await resources.list(), []);
+  });
+
+  test(`${name}: put refuses a key with a NUL character`, async () => {
+    await using opened = await open();
+    const { secrets, runs } = opened.store;
+    await assert.rejects(secrets.put("a\0b", "sealed", 0), InputError);
+    await assert.rejects(runs.put("a\0b", runOf("a\0b"), 0), InputError);
+    assert.deepEqual(await secrets.list(), []);
+    assert.deepEqual(await runs.list(), []);
   });
 
   test(`${name}: a change is seen by another store on the same backend`, async () => {
