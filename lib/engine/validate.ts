@@ -34,6 +34,9 @@ const Checked = z.object({
   secrets: z.record(z.string().min(1), z.string()),
 });
 
+/** Something of a submission is larger than may travel. */
+export class TooLargeError extends InputError {}
+
 /** Throws InputError, one line for each thing that is wrong, on a submission that no run can be made of. */
 export function checkSubmission(submission: Submission): void {
   const parsed = Checked.safeParse(submission);
@@ -63,7 +66,7 @@ export function checkSubmission(submission: Submission): void {
 function checkSize(what: string, value: unknown, most: number): void {
   const bytes = Buffer.byteLength(textOf(what, value));
   if (bytes <= most) return;
-  throw new InputError(`submission.${what}: has ${bytes} bytes as JSON, expected ${most} at most`);
+  throw new TooLargeError(`submission.${what}: has ${bytes} bytes as JSON, expected ${most} at most`);
 }
 
 function textOf(what: string, value: unknown): string {

@@ -1,0 +1,59 @@
+import { Bell } from "../bell.ts";
+
+/** Text that waits for its reader; more is not taken. */
+const MOST_CHARS = 64 * 1024;
+
+/**
+ * Lines as a stream of bytes: many in one piece where they come fast, and no faster than they are read. While nothing comes,
+ * an empty line every `beatMs`, so that each side knows that the other is there. Cancelling returns `lines`' iterator.
+ */
+export function lineStream(
+  lines: AsyncIterable<string>,
+  { beatMs, onCancel }: { beatMs: number; onCancel: () => void },
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  const news = new Bell();
+  const room = new Bell();
+  const buffer = { text: "", isOver: false, isCancelled: false, failure: undefined as unknown };
+
+  async function fill(): Promise<void> {
+    try {
+      for await (const line of lines) {
+        buffer.text += line;
+        news.ring();
+        while (buffer.text.length >= MOST_CHARS && !buffer.isCancelled) await room.rung();
+        if (buffer.isCancelled) return;
+      }
+    } catch (error) {
+      buffer.failure = error;
+    } finally {
+      buffer.isOver = true;
+      news.ring();
+    }
+  }
+
+  return new ReadableStream({
+    start: () => void fill(),
+    async pull(controller) {
+      if (buffer.text === "" && !buffer.isOver) await newsOrBeat();
+      if (buffer.text !== "") {
+        controller.enqueue(encoder.encode(buffer.text));
+        buffer.text = "";
+        room.ring();
+      } else if (buffer.failure !== undefined) controller.error(buffer.failure);
+      else if (buffer.isOver) controller.close();
+      else controller.enqueue(encoder.encode("\n"));
+    },
+    cancel() {
+      buffer.isCancelled = true;
+      room.ring();
+      onCancel();
+    },
+  }, { highWaterMark: 0 });
+
+  async function newsOrBeat(): Promise<void> {
+    const beat = setTimeout(news.ring, beatMs);
+    await news.rung();
+    clearTimeout(beat);
+  }
+}

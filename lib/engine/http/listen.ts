@@ -1,0 +1,120 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { Readable } from "node:stream";
+import { messageOf, UnavailableError } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** PEM texts; without them it is plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+}
+
+/** A server. Dispose takes no more connections and ends those that are open. */
+export interface Listening extends AsyncDisposable {
+  readonly port: number;
+  readonly url: string;
+}
+
+/** Serves HTTP by `handle`. Throws UnavailableError that names the address. */
+export async function listen(
+  handle: (request: Request) => Promise<Response>,
+  { host, port, tls }: ListenOptions,
+): Promise<Listening> {
+  const closing = new AbortController();
+  const scheme = tls ? "https" : "http";
+  const serve: RequestListener = (incoming, outgoing) => {
+    answer(incoming, outgoing, { handle, scheme, closing: closing.signal }).catch((error) => {
+      processLog("http").debug("A request was cut off: {error}", { error: messageOf(error) });
+      outgoing.destroy();
+    });
+  };
+  const server = tls ? createTlsServer(tls, serve) : createServer(serve);
+  try {
+    server.listen(port, host);
+    await once(server, "listening");
+  } catch (cause) {
+    throw new UnavailableError(`Cannot listen on "${host}:${port}"`, {
+      cause,
+      hint: "Another server may be there already; name another address with --listen",
+    });
+  }
+  const address = server.address();
+  const bound = typeof address === "object" && address ? address.port : port;
+  return {
+    port: bound,
+    url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${bound}`,
+    async [Symbol.asyncDispose]() {
+      if (closing.signal.aborted) return;
+      closing.abort(new Error("The server is closed"));
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function answer(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { handle, scheme, closing }: {
+    handle: (request: Request) => Promise<Response>;
+    scheme: string;
+    closing: AbortSignal;
+  },
+): Promise<void> {
+  const leaving = new AbortController();
+  outgoing.once("close", () => leaving.abort(new Error("The client is gone")));
+  const signal = AbortSignal.any([closing, leaving.signal]);
+  const request = requestOf(incoming, scheme, signal);
+  const response = request ? await handle(request) : new Response(null, { status: 400 });
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+  if (!response.body) return void outgoing.end();
+  outgoing.flushHeaders();
+  const reader = response.body.getReader();
+  signal.addEventListener("abort", () => void reader.cancel(signal.reason).catch(() => {}), { once: true });
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done || signal.aborted) break;
+    if (!outgoing.write(value)) await drained(outgoing);
+  }
+  if (signal.aborted) outgoing.destroy();
+  else outgoing.end();
+}
+
+/** Undefined for what is no request that can be spoken of. */
+function requestOf(incoming: IncomingMessage, scheme: string, signal: AbortSignal): Request | undefined {
+  const { method = "GET", headers: given, url = "/" } = incoming;
+  const base = URL.parse(`${scheme}://${given.host ?? ""}`);
+  const path = url.startsWith("/") ? url : undefined;
+  if (!base || path === undefined) return undefined;
+  try {
+    const headers = new Headers();
+    for (const [name, value] of Object.entries(given)) {
+      for (const one of [value ?? []].flat()) headers.append(name, one);
+    }
+    const hasBody = method !== "GET" && method !== "HEAD";
+    return new Request(`${base.origin}${path}`, {
+      method,
+      headers,
+      signal,
+      ...hasBody && { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: "half" },
+    } as RequestInit);
+  } catch {
+    return undefined;
+  }
+}
+
+function drained(outgoing: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  outgoing.once("drain", resolve);
+  outgoing.once("close", resolve);
+  return promise.finally(() => {
+    outgoing.off("drain", resolve);
+    outgoing.off("close", resolve);
+  });
+}

@@ -1,0 +1,90 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import { InputError, messageOf } from "../../base/errors.ts";
+import { parseDuration } from "../../base/units.ts";
+import { FLUTTER_BUILDER, parseBuildSpec } from "../../wire/build.ts";
+import { describeIssues } from "../../wire/issues.ts";
+import { Pipeline, Resource } from "../../wire/resource.ts";
+import type { Submission } from "../engine.ts";
+
+/** What a run gets whose request says nothing of it. */
+const DEFAULT_TIMEOUT_MS = 3_600_000;
+
+/** The body of `POST /runs`. */
+const Body = z.strictObject({
+  /** A UUID of the caller's: sent twice, it is one run. */
+  run: z.string().optional(),
+  resource: Resource.extend({ id: z.string().optional() }),
+  pipeline: Pipeline.optional(),
+  operation: z.enum(["create", "update", "delete"]).default("create"),
+  /** Milliseconds, or a text like `30m`. */
+  timeout: z.union([z.number(), z.string()]).optional(),
+  restarts: z.int().optional(),
+  secrets: z.record(z.string(), z.string()).default({}),
+});
+
+/**
+ * The submission that a request's body asks for. A resource without a pipeline gets its type's. Throws InputError, one line
+ * for each thing that is wrong; values of secrets are in none of them.
+ */
+export function submissionOf(text: string, pipelines: Readonly<Record<string, Pipeline>>): Submission {
+  const input = parse(text);
+  const parsed = Body.safeParse(input);
+  if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
+  const { run, resource, operation, secrets, timeout, restarts } = parsed.data;
+  const pipeline = parsed.data.pipeline ??
+    (Object.hasOwn(pipelines, resource.resource) ? pipelines[resource.resource] : undefined);
+  if (!pipeline) {
+    throw new InputError(
+      `body.pipeline: expected one, since resources of the type "${resource.resource}" have none of their own`,
+    );
+  }
+  const spec = operation === "delete" ? {} : specFacts(resource, secrets);
+  return {
+    ...run !== undefined && { run },
+    resource: { ...resource, id: resource.id ?? randomUUID() },
+    pipeline,
+    operation,
+    timeoutMs: timeout === undefined ? spec.timeoutMs ?? DEFAULT_TIMEOUT_MS : milliseconds(timeout),
+    restarts: restarts ?? spec.restarts ?? 0,
+    secrets,
+  };
+}
+
+/** What is known here of a type's spec is refused here, before anything runs. */
+function specFacts(
+  { resource, spec }: { resource: string; spec?: unknown },
+  secrets: Readonly<Record<string, string>>,
+): { timeoutMs?: number; restarts?: number } {
+  if (resource !== FLUTTER_BUILDER) return {};
+  const parsed = parseBuildSpec(spec);
+  if (!parsed.success) throw new InputError(describeIssues(parsed.error, spec, "body.resource.spec"));
+  const missing = parsed.data.secrets.filter((name) => !Object.hasOwn(secrets, name));
+  if (missing.length > 0) {
+    throw new InputError(
+      missing.map((name) => `body.secrets: expected a value for "${name}", which the spec names`).join("\n"),
+    );
+  }
+  return { timeoutMs: parsed.data.timeout, restarts: parsed.data.restart };
+}
+
+function milliseconds(timeout: number | string): number {
+  if (typeof timeout === "number") return timeout;
+  try {
+    return parseDuration(timeout);
+  } catch (cause) {
+    throw new InputError(`body.timeout: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // What the parser says may quote a secret.
+    throw new InputError("The body is no JSON: expected an object with a resource");
+  }
+}
+
+const withoutSecrets = (input: unknown): unknown =>
+  typeof input === "object" && input !== null && "secrets" in input ? { ...input, secrets: "…" } : input;
