@@ -10,6 +10,7 @@ import {
 } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { connectNats, type NatsOptions } from "../../lib/backend/nats/connection.ts";
+import { authorization, type Credentials } from "../../lib/driver/conveyor/authorization.ts";
 import { answer } from "./conveyor/api.ts";
 import { refusal } from "./conveyor/auth.ts";
 import { ConveyorEngine } from "./conveyor/engine.ts";
@@ -40,7 +41,12 @@ export interface ConveyorServer extends AsyncDisposable {
   readonly api: string;
   readonly nats: string;
   /** A request to its API; answers the status and the body, parsed where it is JSON. */
-  call(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }>;
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+    credentials?: Credentials,
+  ): Promise<{ status: number; body: unknown }>;
   /** Creates the resource, and answers the id of its run. */
   create(resource: { name: string; resource: string; pipeline?: string; spec: unknown }): Promise<string>;
   /** The first result, past or to come, that matches. */
@@ -118,11 +124,11 @@ export async function startConveyor(options: ConveyorOptions = {}): Promise<Conv
   const address = http.address();
   const api = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
 
-  const call: ConveyorServer["call"] = async (method, path, body) => {
+  const call: ConveyorServer["call"] = async (method, path, body, credentials = {}) => {
     const response = await fetch(`${api}${path}`, {
       method,
-      ...body !== undefined &&
-        { body: JSON.stringify(body), headers: { "content-type": "application/json" } },
+      headers: { "content-type": "application/json", ...await authorization(credentials) },
+      ...body !== undefined && { body: JSON.stringify(body) },
     });
     const text = await response.text();
     const isJson = response.headers.get("content-type") === "application/json";
