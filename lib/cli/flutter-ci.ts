@@ -4,6 +4,7 @@ import { completionCommand, suggestionsCommand } from "./completion/completion-c
 import { driverCommand } from "./driver/driver-command.ts";
 import { runProgram } from "./main.ts";
 import { runCommand } from "./run/run-command.ts";
+import { upCommand } from "./up/up-command.ts";
 import { version } from "./version.ts";
 
 /** The program `flutter-ci`: reads its words, does what they say, and ends the process. */
@@ -33,6 +34,8 @@ export function flutterCiProgram(drivers: Drivers, words: readonly string[]) {
   for (const [name, load] of Object.entries(drivers).sort(byName)) {
     program.addCommand(driverCommand(name, { path: `flutter-ci ${name}`, load }));
   }
+  program.commandsGroup("Serve");
+  program.addCommand(upCommand(drivers));
   program.commandsGroup("Maintain");
   program.addCommand(completionCommand());
   program.addCommand(helpCommand());

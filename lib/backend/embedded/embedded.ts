@@ -38,6 +38,8 @@ export interface Embedded extends AsyncDisposable {
   deadScopes(): string[];
   /** Removes what a dead scope left: its messages, its consumers, its lock. Throws UnavailableError while it is alive. */
   forgetScope(scope: string): void;
+  /** Removes a run's log and leaves the rest of it. */
+  removeLog(run: string): Promise<void>;
 }
 
 /**
@@ -92,6 +94,7 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
     isAlive: (name) => scopes.isAlive(name),
     deadScopes: () => scopes.dead(),
     forgetScope: (name) => scopes.forget(name),
+    removeLog: (run) => logs.remove(run),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -2,15 +2,15 @@ import type { Command, OptionValues } from "@commander-js/extra-typings";
 import { flag } from "../flag.ts";
 import { brokerUrls, text } from "../values.ts";
 
-/** Where the broker is, and how to log in to it. */
-export function withBrokerFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
+/** Where the broker is. */
+export const natsFlag = () =>
+  flag("--nats <urls>", "broker; several addresses are separated by commas", brokerUrls);
+
+/** How to log in to the broker. */
+export function withLoginFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
 ) {
   return command
-    .addOption(
-      flag("--nats <urls>", "broker; several addresses are separated by commas", brokerUrls)
-        .default(["nats://127.0.0.1:4222"], "nats://127.0.0.1:4222"),
-    )
     .addOption(flag("--nats-creds <file>", "credentials file for the broker", text))
     .addOption(flag("--nats-user <name>", "user of the broker, with --nats-password-file", text))
     .addOption(flag("--nats-password-file <file>", "file that holds the user's password", text))
@@ -18,3 +18,7 @@ export function withBrokerFlags<A extends unknown[], O extends OptionValues, G e
     .addOption(flag("--tls-cert <file>", "certificate to show, PEM", text))
     .addOption(flag("--tls-key <file>", "its key, PEM", text));
 }
+
+/** The login flags, read. */
+// deno-lint-ignore ban-types
+export type LoginOptions = ReturnType<ReturnType<typeof withLoginFlags<[], {}, {}>>["opts"]>;

@@ -2,7 +2,7 @@ import type { Driver } from "../../driver/driver.ts";
 import { logFormatFlag, logLevelFlag, newCommand, VARIABLES_NOTE } from "../command.ts";
 import { flag, listFlag } from "../flag.ts";
 import { duration, hostPort, httpUrl, subjectToken, text, wholeNumber } from "../values.ts";
-import { withBrokerFlags } from "./broker-flags.ts";
+import { natsFlag, withLoginFlags } from "./broker-flags.ts";
 import { withLimitFlags } from "./limit-flags.ts";
 
 export interface DriverProgram {
@@ -10,10 +10,12 @@ export interface DriverProgram {
   readonly path: string;
   /** The driver itself, once it is needed. */
   readonly load: () => Promise<Driver>;
+  /** Means the same as the first signal of the process. */
+  readonly stop?: AbortSignal | undefined;
 }
 
 /** The command that runs one driver until it is told to stop. */
-export function driverCommand(name: string, { path, load }: DriverProgram) {
+export function driverCommand(name: string, { path, load, stop }: DriverProgram) {
   const command = newCommand({
     path,
     summary: `Start the ${titleOf(name)} Driver`,
@@ -30,7 +32,10 @@ export function driverCommand(name: string, { path, load }: DriverProgram) {
       ],
     ],
   });
-  return withLimitFlags(withBrokerFlags(command))
+  const withBroker = command.addOption(
+    natsFlag().default(["nats://127.0.0.1:4222"], "nats://127.0.0.1:4222"),
+  );
+  return withLimitFlags(withLoginFlags(withBroker))
     .addOption(flag("--api <url>", "control plane", httpUrl).default("http://127.0.0.1:8080"))
     .addOption(
       flag("--token-file <file>", "file that holds the control plane's token (or CONVEYOR_TOKEN)", text),
@@ -60,7 +65,7 @@ export function driverCommand(name: string, { path, load }: DriverProgram) {
     .addHelpText("after", VARIABLES_NOTE)
     .action(async (options) => {
       const { runDriver } = await import("./run-driver.ts");
-      await runDriver(await load(), options);
+      await runDriver(await load(), options, { stop });
     });
 }
 

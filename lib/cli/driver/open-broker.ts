@@ -1,30 +1,32 @@
+import type { NatsOptions } from "../../backend/nats/connection.ts";
 import { type NatsBackend, openNats } from "../../backend/nats/transport.ts";
 import { messageOf, Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
-import type { DriverOptions } from "./driver-command.ts";
+import type { LoginOptions } from "./broker-flags.ts";
 
-type BrokerOptions = Pick<
-  DriverOptions,
-  "nats" | "natsCreds" | "natsUser" | "natsPasswordFile" | "tlsCa" | "tlsCert" | "tlsKey"
->;
+type BrokerOptions = LoginOptions & { nats: readonly string[] };
 
 /** Connects to the broker that the flags name. `name` is what its own lists call us. Throws InputError, UnavailableError. */
-export function openBroker(options: BrokerOptions, name: string): Promise<NatsBackend> {
+export const openBroker = (options: BrokerOptions, name: string): Promise<NatsBackend> =>
+  openNats(natsOptions(options, name));
+
+/** What these flags mean for a connection. */
+export function natsOptions(options: BrokerOptions, name: string): NatsOptions {
   const { nats, natsCreds, natsUser, natsPasswordFile, tlsCa, tlsCert, tlsKey } = options;
   const tls = {
     ...tlsCa !== undefined && { ca: tlsCa },
     ...tlsCert !== undefined && { cert: tlsCert },
     ...tlsKey !== undefined && { key: tlsKey },
   };
-  return openNats({
+  return {
     servers: nats,
     name,
     ...natsCreds !== undefined && { credsFile: natsCreds },
     ...natsUser !== undefined && { user: natsUser },
     ...natsPasswordFile !== undefined && { passwordFile: natsPasswordFile },
     ...Object.keys(tls).length > 0 && { tls },
-  });
+  };
 }
 
 /** Whose broker it is. Waits for its streams, which a control plane makes, and says so once. Throws `signal.reason`. */

@@ -1,45 +1,56 @@
 import { parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
+import { abortable, aborted } from "../../base/signals.ts";
 import type { Driver } from "../../driver/driver.ts";
 import { startInstance } from "../../driver/instance.ts";
 import { tend } from "../../driver/tend.ts";
-import { InputError } from "../../base/errors.ts";
 import { environment } from "../environment.ts";
 import { exitOfSignal, type StopSignal } from "../exit-codes.ts";
 import { readGitTokens } from "../git-tokens.ts";
 import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
-import { readInputFile } from "../read-input-file.ts";
 import { listenForStop } from "../run/stop-requests.ts";
+import { checkBrokerFlags } from "./check-broker-flags.ts";
 import type { DriverOptions } from "./driver-command.ts";
 import { driverSettings } from "./driver-settings.ts";
+import { DriverMetrics } from "./health/driver-metrics.ts";
+import { DriverStatus } from "./health/driver-status.ts";
+import { serveHealth } from "./health/serve-health.ts";
 import { awaitOwner, openBroker } from "./open-broker.ts";
 
 /**
- * Runs one instance of the driver: takes events from the broker until the first signal, then finishes what is in hand.
- * What goes away later (broker, API, Docker) is waited for. Throws InputError, UnavailableError.
+ * Runs one instance of the driver: takes events from the broker until the first signal of the process, or until `stop`
+ * fires, then finishes what is in hand. What goes away later (broker, API, Docker) is waited for. Throws InputError,
+ * UnavailableError.
  */
-export async function runDriver(driver: Driver, options: DriverOptions): Promise<void> {
+export async function runDriver(
+  driver: Driver,
+  options: DriverOptions,
+  { stop }: { stop?: AbortSignal | undefined } = {},
+): Promise<void> {
   startProcessLog({
     level: options.logLevel,
     format: options.logFormat,
     write: (line) => process.stderr.write(line),
   });
-  checkPairs(options);
-  await checkFiles(options);
+  await checkBrokerFlags(options);
   const gitTokens = await readGitTokens(options.gitToken ?? []);
 
   const stopping = new AbortController();
-  const { signal } = stopping;
+  const signal = stop ? AbortSignal.any([stopping.signal, stop]) : stopping.signal;
   using _stop = listenForStop({
     onFirst: (name) => stopping.abort(new DOMException(`Stopped by ${name}`, "AbortError")),
     onSecond: leaveAtOnce,
   });
+  const status = new DriverStatus();
+  const metrics = new DriverMetrics(driver.name);
   try {
+    await using _health = options.health && await openHealth(options.health, status, metrics);
     await using reaching = reachDocker({ endpoint: options.docker, environment, signal });
     await using transport = await openBroker(options, `conveyor-${driver.name}`);
-    const { owner } = await awaitOwner(transport, signal);
-    const { docker, info } = await reaching.answer;
+    status.broker = transport;
+    const [{ owner }, { docker, info }] = await Promise.all([awaitOwner(transport, signal), reaching.answer]);
+    status.docker = docker;
     const settings = driverSettings(options, { owner, info, gitTokens, environment });
     await using instance = startInstance({
       driver,
@@ -49,9 +60,12 @@ export async function runDriver(driver: Driver, options: DriverOptions): Promise
       concurrency: options.concurrency,
       ackWaitMs: options.ackWait,
       reach: parseFaults(environment.CONVEYOR_FAULT),
+      observer: metrics,
       ...options.resource && { resources: options.resource },
     });
-    await instance.ready;
+    status.instance = instance;
+    await abortable(instance.ready, signal);
+    status.isConsuming = true;
     const log = processLog("driver");
     log.info("Driver {name} takes events of {resources} on host {host}", {
       name: driver.name,
@@ -61,6 +75,7 @@ export async function runDriver(driver: Driver, options: DriverOptions): Promise
     // Ends with the first signal.
     await tend(driver, { transport, docker, settings, signal });
     await aborted(signal);
+    status.isConsuming = false;
     log.info("Driver {name} takes no more events and finishes the {count} in hand", {
       name: driver.name,
       count: instance.inHand,
@@ -71,44 +86,21 @@ export async function runDriver(driver: Driver, options: DriverOptions): Promise
   }
 }
 
+async function openHealth(
+  address: NonNullable<DriverOptions["health"]>,
+  status: DriverStatus,
+  metrics: DriverMetrics,
+): Promise<AsyncDisposable> {
+  const health = await serveHealth({
+    ...address,
+    reasons: () => status.reasons(),
+    metrics: () => metrics.text(status.gauges),
+  });
+  processLog("driver").info("Serves health and figures at {url}", { url: health.url });
+  return health;
+}
+
 function leaveAtOnce(name: StopSignal): never {
   process.stderr.write("Left at once; what was in hand goes to another instance after the ack wait\n");
   process.exit(exitOfSignal(name));
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
-}
-/** Flags that mean nothing without each other. */
-function checkPairs(options: DriverOptions): void {
-  const pairs = [
-    ["--nats-user", options.natsUser, "--nats-password-file", options.natsPasswordFile],
-    ["--tls-cert", options.tlsCert, "--tls-key", options.tlsKey],
-  ] as const;
-  for (const [first, one, second, other] of pairs) {
-    if ((one === undefined) === (other === undefined)) continue;
-    const [given, missing] = one === undefined ? [second, first] : [first, second];
-    throw new InputError(`The flag ${given} was given without ${missing}: expected both`);
-  }
-  if (options.natsCreds !== undefined && options.natsUser !== undefined) {
-    throw new InputError("Both --nats-creds and --nats-user were given: expected one way to log in");
-  }
-}
-
-/** A wrong path is told now, not when the file is first needed. */
-async function checkFiles(options: DriverOptions): Promise<void> {
-  const files = [
-    ["--nats-creds", options.natsCreds],
-    ["--nats-password-file", options.natsPasswordFile],
-    ["--token-file", options.tokenFile],
-    ["--tls-ca", options.tlsCa],
-    ["--tls-cert", options.tlsCert],
-    ["--tls-key", options.tlsKey],
-  ] as const;
-  for (const [name, path] of files) {
-    if (path !== undefined) await readInputFile(name, path);
-  }
 }

@@ -1,0 +1,41 @@
+import { UnavailableError } from "../../base/errors.ts";
+import type { Store } from "../store.ts";
+import { connectNats, type NatsOptions } from "./connection.ts";
+import { natsStore } from "./store.ts";
+import { ensureStreams, type StreamsOptions } from "./streams.ts";
+import { type NatsBackend, openNats } from "./transport.ts";
+
+export interface ControlPlaneOptions extends Omit<StreamsOptions, "newOwner"> {
+  readonly nats: NatsOptions;
+  /** The state of the control plane. Disposed with what is opened. */
+  readonly local: Store;
+  /** The installation whose state that is. */
+  readonly owner: string;
+}
+
+/**
+ * Opens a broker for our control plane: makes its streams, or takes those that it made before. Logs and artifacts are read
+ * over a connection of their own, so that a large one keeps no event waiting. Throws `UnavailableError` where the broker
+ * cannot be reached, or is a Conveyor server's or another installation's; `Retryable`, `InputError` as `connectNats`.
+ */
+export async function openControlPlane(
+  { nats, local, owner, ...streams }: ControlPlaneOptions,
+): Promise<{ readonly transport: NatsBackend; readonly store: Store } & AsyncDisposable> {
+  await using opening = new AsyncDisposableStack();
+  const connection = opening.adopt(await connectNats(nats), (connection) => connection.close());
+  const found = await ensureStreams(connection, { ...streams, newOwner: () => owner });
+  if (found.owner !== owner) {
+    throw new UnavailableError(
+      `The broker at "${connection.getServer()}" belongs to a control plane with another data folder`,
+      {
+        hint:
+          "Name that folder with --data, or give this one a broker or an account of its own. Where the folder is lost, " +
+          "remove the streams messages, pipeline-engine and logs-engine",
+      },
+    );
+  }
+  const store = opening.use(await natsStore(connection, local));
+  const transport = opening.use(await openNats(nats));
+  const opened = opening.move();
+  return { transport, store, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}

@@ -1,0 +1,65 @@
+import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
+import type { Store } from "../../backend/store.ts";
+import type { Transport } from "../../backend/transport.ts";
+import { isRunId } from "../../wire/ids.ts";
+import { natsOptions } from "../driver/open-broker.ts";
+import type { UpOptions } from "./up-command.ts";
+
+/** Where a control plane's messages and state are. */
+export interface Plane extends AsyncDisposable {
+  readonly transport: Transport;
+  readonly store: Store;
+  readonly owner: string;
+  readonly sealKey: Uint8Array;
+  /** Removes a run's log; undefined where the broker itself does so in time. */
+  readonly removeLog: ((run: string) => Promise<void>) | undefined;
+}
+
+/** In this process and the data folder alone, or over a broker. Throws UnavailableError, InputError, Retryable. */
+export async function openPlane(options: UpOptions, folder: string): Promise<Plane> {
+  await using opening = new AsyncDisposableStack();
+  const embedded = opening.use(await openEmbedded({ folder, scope: "up" }));
+  const { owner, sealKey } = embedded;
+  const local = withoutOthersRuns(embedded);
+  if (!options.nats) {
+    const { transport, removeLog } = embedded;
+    const opened = opening.move();
+    return {
+      transport,
+      store: local,
+      owner,
+      sealKey,
+      removeLog,
+      [Symbol.asyncDispose]: () => opened.disposeAsync(),
+    };
+  }
+  const { openControlPlane } = await import("../../backend/nats/control-plane.ts");
+  const { transport, store } = opening.use(
+    await openControlPlane({
+      nats: natsOptions({ ...options, nats: options.nats }, "conveyor-up"),
+      local,
+      owner,
+      replicas: Number(options.replicas),
+      keepLogsMs: options.keepLogs,
+    }),
+  );
+  const opened = opening.move();
+  return {
+    transport,
+    store,
+    owner,
+    sealKey,
+    removeLog: undefined,
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** A `flutter-ci run` with the same data folder looks after its own run, or the next one does. */
+function withoutOthersRuns(embedded: Embedded): Store {
+  const { store } = embedded;
+  const open = async () => {
+    const dead = new Set(embedded.deadScopes().filter(isRunId));
+    return (await store.runs.open()).filter((run) => !dead.has(run) && !embedded.isAlive(run));
+  };
+  return { ...store, runs: { ...store.runs, open } };
+}

@@ -1,0 +1,53 @@
+import type { Transport } from "../../backend/transport.ts";
+import type { Faults } from "../../base/faults.ts";
+import type { Docker } from "../../docker/docker.ts";
+import type { DriverSettings } from "../../driver/driver.ts";
+import { type Instance, startInstance } from "../../driver/instance.ts";
+import { tend } from "../../driver/tend.ts";
+import type { Drivers } from "../drivers.ts";
+
+/** Drivers at work in this process. Dispose leaves what they have in hand to others. */
+export interface Fleet extends AsyncDisposable {
+  /** Steps in hand. */
+  readonly inHand: number;
+  /** Takes no more work; resolves when what is in hand is settled, after `ms` at the latest. */
+  drain(ms: number): Promise<void>;
+}
+
+/** Starts the named drivers; resolves when they take events. Each has as many hands as this host has slots. */
+export async function startDrivers(
+  names: readonly string[],
+  { drivers, transport, docker, settings, reach }: {
+    drivers: Drivers;
+    transport: Transport;
+    docker: Docker;
+    settings: DriverSettings;
+    reach: Faults;
+  },
+): Promise<Fleet> {
+  const tending = new AbortController();
+  const { signal } = tending;
+  await using opening = new AsyncDisposableStack();
+  const instances: Instance[] = [];
+  const housekeeping: Promise<void>[] = [];
+  opening.defer(async () => void await Promise.all(housekeeping));
+  opening.defer(() => tending.abort(new Error("The drivers end")));
+  for (const name of names) {
+    const driver = await drivers[name]?.();
+    if (!driver) continue;
+    const concurrency = settings.slots ?? 1;
+    instances.push(
+      opening.use(startInstance({ driver, transport, docker, settings, concurrency, reach })),
+    );
+    housekeeping.push(tend(driver, { transport, docker, settings, signal }));
+  }
+  await Promise.all(instances.map(({ ready }) => ready));
+  const opened = opening.move();
+  return {
+    get inHand() {
+      return instances.reduce((sum, { inHand }) => sum + inHand, 0);
+    },
+    drain: async (ms) => void await Promise.all(instances.map((instance) => instance.drain(ms))),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}

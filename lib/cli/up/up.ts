@@ -1,0 +1,141 @@
+import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { systemClock } from "../../base/clock.ts";
+import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
+import { type Faults, parseFaults } from "../../base/faults.ts";
+import { processLog } from "../../base/log.ts";
+import { BUILD_PIPELINE } from "../../build/pipeline.ts";
+import { httpDoor } from "../../engine/http/door.ts";
+import { namesOf } from "../../engine/http/hosts.ts";
+import { listen } from "../../engine/http/listen.ts";
+import { startEngine } from "../../engine/start.ts";
+import { FLUTTER_BUILDER } from "../../wire/build.ts";
+import { givenToken, ownToken } from "../api-token.ts";
+import { dataFolder } from "../data-folder.ts";
+import { checkBrokerFlags } from "../driver/check-broker-flags.ts";
+import { driverSettings } from "../driver/driver-settings.ts";
+import type { Drivers } from "../drivers.ts";
+import { environment } from "../environment.ts";
+import { exitOfSignal } from "../exit-codes.ts";
+import { readGitTokens } from "../git-tokens.ts";
+import { startProcessLog } from "../process-log.ts";
+import { reachDocker } from "../reach-docker.ts";
+import { listenForStop } from "../run/stop-requests.ts";
+import { openPlane, type Plane } from "./open-plane.ts";
+import { keepPruned } from "./prune.ts";
+import { type Fleet, startDrivers } from "./start-drivers.ts";
+import type { UpOptions } from "./up-command.ts";
+
+/**
+ * Serves until the first signal, then takes no more runs and finishes the steps in hand. Throws InputError,
+ * UnavailableError.
+ */
+export async function up(options: UpOptions, drivers: Drivers): Promise<void> {
+  startProcessLog({
+    level: options.logLevel,
+    format: options.logFormat,
+    write: (line) => process.stderr.write(line),
+  });
+  await checkBrokerFlags(options);
+  const reach = parseFaults(environment.CONVEYOR_FAULT);
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  using _stop = listenForStop({
+    onFirst: (name) => stopping.abort(new DOMException(`Stopped by ${name}`, "AbortError")),
+    onSecond(name) {
+      process.stderr.write("Left at once; runs go on when it is started again\n");
+      process.exit(exitOfSignal(name));
+    },
+  });
+  try {
+    await serve(options, { drivers, reach, signal });
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return;
+    if (!(error instanceof Retryable)) throw error;
+    // At the start, what may pass is a reason not to start.
+    throw new UnavailableError(messageOf(error), { cause: error });
+  }
+}
+
+async function serve(
+  options: UpOptions,
+  { drivers, reach, signal }: { drivers: Drivers; reach: Faults; signal: AbortSignal },
+): Promise<void> {
+  const { listen: address, cors } = options;
+  const folder = dataFolder(options.data, environment);
+  const given = await givenToken(options.tokenFile, environment);
+  await using plane = await openPlane(options, folder);
+  const { transport, store, sealKey } = plane;
+  const token = given ?? await ownToken(folder);
+  await using engine = await startEngine({ transport, store, sealKey, reach, adopt: true });
+  await using fleet = await startFleet(options, { plane, drivers, reach, signal });
+  const door = httpDoor({
+    engine,
+    store,
+    token,
+    isOurHost: namesOf(address.host, hostname()),
+    cors,
+    pipelines: { [FLUTTER_BUILDER]: BUILD_PIPELINE },
+    draining: signal,
+  });
+  await using listening = await listen(door, { ...address, tls: await tlsOf(options) });
+  await using _pruning = keepPruned({
+    store,
+    keepRunsMs: options.keepRuns,
+    keepLogsMs: options.keepLogs,
+    removeLog: plane.removeLog,
+    clock: systemClock,
+  });
+  const log = processLog("up");
+  log.info("Serves {url}, {backend}, data in {folder}, drivers: {drivers}", {
+    url: listening.url,
+    backend: options.nats ? `over ${options.nats.join(", ")}` : "in one process",
+    folder,
+    drivers: options.drivers.join(", ") || "none",
+  });
+  await aborted(signal);
+  log.info("Takes no more runs and finishes the {count} steps in hand", { count: fleet?.inHand ?? 0 });
+  await fleet?.drain(options.drain);
+}
+
+async function startFleet(
+  options: UpOptions,
+  { plane, drivers, reach, signal }: {
+    plane: Plane;
+    drivers: Drivers;
+    reach: Faults;
+    signal: AbortSignal;
+  },
+): Promise<Fleet | undefined> {
+  if (options.drivers.length === 0) return undefined;
+  const gitTokens = await readGitTokens(options.gitToken ?? []);
+  await using opening = new AsyncDisposableStack();
+  const reaching = opening.use(reachDocker({ endpoint: options.docker, environment, signal }));
+  const { docker, info } = await reaching.answer;
+  const { owner, transport } = plane;
+  const settings = driverSettings(options, { owner, info, gitTokens, environment });
+  const fleet = opening.use(
+    await startDrivers(options.drivers, { drivers, transport, docker, settings, reach }),
+  );
+  const opened = opening.move();
+  return {
+    get inHand() {
+      return fleet.inHand;
+    },
+    drain: fleet.drain,
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+async function tlsOf({ tlsCert, tlsKey }: UpOptions): Promise<{ cert: string; key: string } | undefined> {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  const [cert, key] = await Promise.all([readFile(tlsCert, "utf8"), readFile(tlsKey, "utf8")]);
+  return { cert, key };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  else signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}
