@@ -14,6 +14,14 @@ export function delay(ms: number, { signal }: { signal?: AbortSignal } = {}): Pr
   });
 }
 
+/** Resolves once the signal has fired. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  else signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}
+
 /** The promise's outcome, or a rejection with `signal.reason` if that comes first. The promise itself goes on. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();

@@ -8,9 +8,16 @@ import { applyEnvironment } from "./flag.ts";
 import { checkRuntime } from "./runtime-version.ts";
 import { version } from "./version.ts";
 
-/** The whole of a standalone driver's program: reads its flags, runs until it is told to stop, and ends the process. */
-export function main(driver: Driver): Promise<void> {
-  const program = driverCommand(driver.name, { path: driver.name, load: () => Promise.resolve(driver) });
+/**
+ * The whole of a standalone driver's program: reads its flags, runs until it is told to stop (by a signal of the process, or
+ * by `signal`), and ends the process.
+ */
+export function main(driver: Driver, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  const program = driverCommand(driver.name, {
+    path: driver.name,
+    load: () => Promise.resolve(driver),
+    stop: signal,
+  });
   return runProgram(program.version(version(), "-v, --version", "print the version"));
 }
 

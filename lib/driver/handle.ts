@@ -18,7 +18,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   const { driver, resources, settings, reach } = parts;
   reach("pulled", delivery.headers[HEADERS.step]);
   const event = decodeEvent(delivery.data, resources);
-  if (event.run === undefined) return await refuse(delivery, event.problem);
+  if (event.run === undefined) return await refuse(delivery, event.problem, parts);
   const facts = eventFacts(delivery, event, driver.name);
   reach("decoded", facts.step);
 

@@ -10,6 +10,7 @@ import type { Driver, DriverSettings } from "./driver.ts";
 import { handle } from "./handle.ts";
 import { Hands } from "./hands.ts";
 import { Leases } from "./leases.ts";
+import { noObserver, type Observer } from "./observer.ts";
 import { MOST_DELIVERIES } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
 import { RecentSet } from "./recent-set.ts";
@@ -41,6 +42,7 @@ export interface InstanceOptions {
   readonly shared?: boolean;
   readonly clock?: Clock;
   readonly reach?: Faults;
+  readonly observer?: Observer;
 }
 
 /** A driver at work. Dispose is `drain(0)`. */
@@ -132,6 +134,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     reportMs: options.reportMs ?? REPORT_MS,
     clock: options.clock ?? systemClock,
     reach: options.reach ?? noFaults,
+    observer: options.observer ?? noObserver,
     leases: new Leases(),
     settled: new RecentSet(REMEMBERED),
   };
@@ -164,10 +167,10 @@ async function handled(delivery: Delivery, parts: HandleParts): Promise<void> {
   } catch (error) {
     const { subject, deliveries } = delivery;
     processLog("driver").error("Cannot handle an event on {subject}: {error}", { subject, error });
+    const isLast = deliveries >= MOST_DELIVERIES;
     const end = () =>
-      deliveries < MOST_DELIVERIES
-        ? delivery.nak(backOff(deliveries, parts.retryMs))
-        : delivery.term(messageOf(error));
+      isLast ? delivery.term(messageOf(error)) : delivery.nak(backOff(deliveries, parts.retryMs));
+    parts.observer.settled(isLast ? "refused" : "later");
     await persist(end, { tries: 3 }).catch(() => {});
   }
 }

@@ -4,6 +4,7 @@ import type { Faults } from "../base/faults.ts";
 import type { Docker } from "../docker/docker.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import type { Leases } from "./leases.ts";
+import type { Observer } from "./observer.ts";
 import type { RecentSet } from "./recent-set.ts";
 
 /** What it takes to handle an event. Times are milliseconds. */
@@ -24,6 +25,7 @@ export interface HandleParts {
   readonly reportMs: number;
   readonly clock: Clock;
   readonly reach: Faults;
+  readonly observer: Observer;
   readonly leases: Leases;
   /** Events without claims that have been settled for good. */
   readonly settled: RecentSet;

@@ -37,6 +37,9 @@ export function resultText(result: unknown, driver: string, mask: Mask): string 
   }
 }
 
+/** Whether a result's text says that the step succeeded. */
+export const isSuccess = (resultText: string): boolean => resultText.startsWith('{"success":true,');
+
 function written(result: unknown, driver: string, mask: Mask): string {
   if (typeof result !== "object" || result === null) {
     throw new TypeError(`expected an object with success, message and data, got ${String(result)}`);

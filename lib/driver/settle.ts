@@ -2,12 +2,12 @@ import type { Delivery } from "../backend/transport.ts";
 import { messageOf, Retryable } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import { ids } from "../wire/ids.ts";
-import type { DriverResult } from "../wire/resource.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
 import type { Addressee } from "./addressee.ts";
+import type { Settled } from "./observer.ts";
 import type { Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
-import { resultEvent, resultText } from "./result.ts";
+import { isSuccess, resultEvent, resultText } from "./result.ts";
 import { backOff, persist } from "../base/retry.ts";
 
 /** Acks, naks and terms that do not come through are left: the event comes again, and is found to be done. */
@@ -24,10 +24,12 @@ export async function settle(
   const log = processLog("driver").with({ driver: parts.driver.name, run: facts.run, step: facts.step });
   const again = async (why: string, delayMs = backOff(delivery.deliveries, parts.retryMs)) => {
     log.warn("Put {run}/{step} off for {delayMs} ms: {why}", { delayMs, why });
+    parts.observer.settled("later");
     await tried(() => delivery.nak(delayMs));
     return false;
   };
-  const done = async (end = () => delivery.ack()) => {
+  const done = async (as: Settled, end = () => delivery.ack()) => {
+    parts.observer.settled(as);
     await tried(end);
     parts.reach("acked", facts.step);
     return true;
@@ -35,35 +37,39 @@ export async function settle(
   switch (outcome.kind) {
     case "drop":
       log.debug("Nothing to do for {run}/{step}: {why}", { why: outcome.why });
-      return await done();
+      return await done("dropped");
     case "later":
       return await again(outcome.why, outcome.delayMs);
     case "forward": {
       const isSent = await sent(() => forward(delivery, outcome.host, to, parts), signal);
-      return isSent ? await done() : await again("Cannot forward the event");
+      return isSent ? await done("forwarded") : await again("Cannot forward the event");
     }
     case "report": {
-      const isSent = await sent(() => report(outcome.result, to, parts), signal);
-      return isSent ? await done() : await again("Cannot send the result");
+      const text = resultText(outcome.result, parts.driver.name, to.mask);
+      const isSent = await sent(() => report(text, to, parts), signal);
+      return isSent
+        ? await done(isSuccess(text) ? "succeeded" : "failed")
+        : await again("Cannot send the result");
     }
     case "refuse": {
-      const isSent = await sent(() => report(outcome.result, to, parts), signal);
+      const text = resultText(outcome.result, parts.driver.name, to.mask);
+      const isSent = await sent(() => report(text, to, parts), signal);
       if (!isSent) return await again("Cannot send the result");
       log.error("Refused an event of {run}/{step}: {why}", { why: outcome.why });
-      return await done(() => delivery.term(outcome.why));
+      return await done("refused", () => delivery.term(outcome.why));
     }
   }
 }
 
 /** Ends a delivery that can never be handled; the backend keeps it as a dead letter. */
-export async function refuse(delivery: Delivery, why: string): Promise<void> {
+export async function refuse(delivery: Delivery, why: string, { observer }: HandleParts): Promise<void> {
   processLog("driver").error("Refused an event on {subject}: {why}", { subject: delivery.subject, why });
+  observer.settled("refused");
   await tried(() => delivery.term(why));
 }
 
-async function report(result: DriverResult, to: Addressee, parts: HandleParts): Promise<void> {
-  const { driver, transport, reach } = parts;
-  const event = resultEvent(to.facts.run, to.resource, resultText(result, driver.name, to.mask));
+async function report(result: string, to: Addressee, { transport, reach }: HandleParts): Promise<void> {
+  const event = resultEvent(to.facts.run, to.resource, result);
   await transport.publish(subjects.result, event, to.result);
   reach("result-published", to.facts.step);
 }

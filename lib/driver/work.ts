@@ -27,7 +27,9 @@ const SENDING_MS = 3_600_000;
 export async function work(step: GrantedStep, parts: HandleParts): Promise<Outcome> {
   const { facts, lease } = step;
   const log = logOf(step, parts);
+  const began = performance.now();
   const outcome = await reconciled(step, log, parts);
+  parts.observer.reconciled(performance.now() - began);
   parts.reach("reconciled", facts.step);
   const leftMs = lease.deadline === undefined ? SENDING_MS : lease.deadline - parts.clock();
   lease.reportWithin(Math.max(parts.reportMs, leftMs));

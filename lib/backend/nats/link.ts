@@ -13,6 +13,7 @@ export class Link {
   readonly connection: NatsConnection;
   readonly #asked = new Set<(reason: Error) => void>();
   #connected = true;
+  #reconnects = 0;
   #back = Promise.withResolvers<void>();
 
   /** `onBack` is called after each return of the connection. */
@@ -23,6 +24,11 @@ export class Link {
 
   get isConnected(): boolean {
     return this.#connected;
+  }
+
+  /** How often the connection was lost and came back. */
+  get reconnects(): number {
+    return this.#reconnects;
   }
 
   /** Sends and waits for the answer. Throws what the client throws: `inOurWords` says it for callers. */
@@ -78,6 +84,7 @@ export class Link {
         for (const reject of this.#asked) reject(new Error("The connection to NATS was lost"));
       } else if (type === "reconnect") {
         this.#connected = true;
+        this.#reconnects++;
         this.#back.resolve();
         onBack();
       }

@@ -29,6 +29,8 @@ export interface NatsBackend extends Transport {
   /** Whose containers its drivers make, and whether a Conveyor server runs here. Throws `Retryable` while that is not known. */
   owner(): Promise<{ owner: string; isConveyors: boolean }>;
   readonly isConnected: boolean;
+  /** How often the connection was lost and came back. */
+  readonly reconnects: number;
 }
 
 /** Opens a connection, which is closed with the transport. Throws as `connectNats` does. */
@@ -89,6 +91,10 @@ class NatsTransport implements NatsBackend {
 
   get isConnected(): boolean {
     return this.#link.isConnected;
+  }
+
+  get reconnects(): number {
+    return this.#link.reconnects;
   }
 
   publish: Transport["publish"] = (subject, data, { id, headers = {} } = {}) =>

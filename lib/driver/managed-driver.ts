@@ -1,7 +1,6 @@
 import type { DriverResult } from "../wire/resource.ts";
 import { defineDriver } from "./define.ts";
 import type { Context, Driver } from "./driver.ts";
-import { type Instance, type InstanceOptions, startInstance } from "./instance.ts";
 
 /** A driver as Conveyor's own SDKs know it. */
 export interface ManagedDriver {
@@ -31,43 +30,13 @@ export interface DriverLogger {
   write(data: Uint8Array | string): Promise<void>;
 }
 
-/** What a manager runs its driver with. */
-export type ManagerParts = Omit<InstanceOptions, "driver"> & {
-  /** How long events in hand may take once the manager is told to stop, milliseconds (default 1 h). */
-  readonly drainMs?: number;
-};
-
-const DRAIN_MS = 3_600_000;
 const encoder = new TextEncoder();
 
 /**
- * Runs a driver the Conveyor way: `new DriverManager(driver, ["*"], connect).run()`. `events` are the operations that it
- * handles, `*` for all; others succeed at once, marked as skipped, so that a pipeline goes on. Throws InputError on names
- * that are no tokens.
+ * A driver of ours that does what the managed one does. `events` are the operations that it handles, `*` for all; others
+ * succeed at once, marked as skipped, so that a pipeline goes on. Throws InputError on names that are no tokens.
  */
-export class DriverManager {
-  readonly #driver: Driver;
-  readonly #connect: (driver: Driver) => Promise<ManagerParts>;
-
-  constructor(
-    driver: ManagedDriver,
-    events: readonly string[],
-    connect: (driver: Driver) => Promise<ManagerParts>,
-  ) {
-    this.#driver = managed(driver, events);
-    this.#connect = connect;
-  }
-
-  /** Handles events until `signal` fires, then finishes those in hand. Without a signal it never resolves. */
-  async run({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    const { drainMs = DRAIN_MS, ...parts } = await this.#connect(this.#driver);
-    await using instance: Instance = startInstance({ ...parts, driver: this.#driver });
-    await fired(signal);
-    await instance.drain(drainMs);
-  }
-}
-
-function managed(driver: ManagedDriver, events: readonly string[]): Driver {
+export function managedDriver(driver: ManagedDriver, events: readonly string[]): Driver {
   const isWanted = (event: string) => events.includes("*") || events.includes(event);
   return defineDriver({
     name: driver.name,
@@ -90,11 +59,4 @@ function loggerOf({ log }: Context): DriverLogger {
       log.line([message, ...Object.entries(labels).map((pair) => pair.join("="))].join(" ")),
     write: (data) => log.write("stdout", typeof data === "string" ? encoder.encode(data) : data),
   };
-}
-
-function fired(signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal?.aborted) resolve();
-  signal?.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
 }

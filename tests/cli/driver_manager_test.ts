@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import { DriverManager, type ManagedDriver, type ManagerParts } from "../../lib/driver/manager.ts";
+import { DriverManager, type ManagerParts } from "../../lib/cli/driver/driver-manager.ts";
+import type { ManagedDriver } from "../../lib/driver/managed-driver.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
-import { openStage, SETTINGS, type Stage, TYPE, within } from "./stage.ts";
+import { openStage, SETTINGS, type Stage, TYPE, within } from "../driver/stage.ts";
 
 const driver = (reconcile: ManagedDriver["reconcile"]): ManagedDriver => ({
   name: "builder",
