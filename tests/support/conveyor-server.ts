@@ -59,6 +59,9 @@ export interface ConveyorServer extends AsyncDisposable {
   readonly lost: readonly string[];
 }
 
+/** Only a test that fails waits that long. */
+const RESULT_MS = 60_000;
+
 const STREAMS = [
   ["messages", ["resources.>", "events.>", "drivers.>"], RetentionPolicy.Interest],
   ["pipeline-engine", ["pipelines.>"], RetentionPolicy.Workqueue],
@@ -146,13 +149,20 @@ export async function startConveyor(options: ConveyorOptions = {}): Promise<Conv
     },
     results,
     result: (matches) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        const settle = (end: () => void) => {
+          clearTimeout(timer);
+          waiting.delete(look);
+          end();
+        };
         const look = () => {
           const found = results.find(matches);
-          if (!found) return;
-          waiting.delete(look);
-          resolve(found);
+          if (found) settle(() => resolve(found));
         };
+        const timer = setTimeout(() => {
+          const known = JSON.stringify({ results, lost });
+          settle(() => reject(new Error(`No such result came within ${RESULT_MS} ms: ${known}`)));
+        }, RESULT_MS);
         waiting.add(look);
         look();
       }),

@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { test } from "node:test";
+import { jetstream } from "@nats-io/jetstream";
+import { Objm } from "@nats-io/obj";
+import { builder } from "../../drivers/builder.ts";
+import { containerStart } from "../../drivers/container-start.ts";
+import { containerStop } from "../../drivers/container-stop.ts";
+import { gitCloner } from "../../drivers/git-cloner.ts";
+import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { sweep } from "../../lib/build/sweep.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import { registerResources } from "../../lib/driver/conveyor/register-resources.ts";
+import type { Driver } from "../../lib/driver/driver.ts";
+import { tend } from "../../lib/driver/tend.ts";
+import type { GoLog } from "../support/conveyor/go.ts";
+import { makeRepository } from "../cli/git-repository.ts";
+import { TEST_IMAGE, testDocker, testSettings } from "../support/step-context.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+import { type ConveyorStage, openStage } from "./stage.ts";
+
+const TYPE = "flutter-builder";
+const FOUR = [containerStart, gitCloner, builder, containerStop];
+const NAMES = FOUR.map(({ name }) => name);
+
+/** A server with the four drivers and their pipeline `flutter`, on the machine's daemon, where nothing of theirs is left. */
+async function withDrivers(
+  work: (stage: ConveyorStage, docker: Docker, owner: string) => Promise<void>,
+  { newer = false, drivers = FOUR }: { newer?: boolean; drivers?: readonly Driver[] } = {},
+): Promise<void> {
+  await using docker = testDocker();
+  const owner = `test-${randomUUID()}`;
+  try {
+    await using stage = await openStage({ drivers, newer, docker, owner });
+    const signal = AbortSignal.timeout(60_000);
+    await registerResources(containerStart, { api: stage.server.api, credentials: {}, signal });
+    await stage.pipeline("flutter", TYPE, NAMES);
+    await work(stage, docker, owner);
+    const labels = { [LABELS.owner]: owner };
+    const left = [await docker.list(labels), await docker.volumes(labels), await docker.networks(labels)];
+    assert.deepEqual(left, [[], [], []]);
+  } finally {
+    await sweep(docker, { owner, isAlive: () => false, signal: AbortSignal.timeout(60_000) });
+  }
+}
+
+async function logsOf(
+  { server }: ConveyorStage,
+  run: string,
+  isAll: (logs: GoLog[]) => boolean,
+): Promise<GoLog[]> {
+  for (;;) {
+    const logs = await server.logs(run);
+    if (isAll(logs)) return logs;
+  }
+}
+
+const ours = (docker: Docker, owner: string) => docker.list({ [LABELS.owner]: owner });
+
+for (const newer of [false, true]) {
+  test(`the four drivers build a repository for a ${newer ? "newer" : "present"} Conveyor server, and leave nothing`, () =>
+    withDrivers(async (stage, docker, owner) => {
+      await using app = await temporaryFolder();
+      makeRepository(app.path, { "hello.txt": "hello\n" });
+      const run = await stage.server.create({
+        name: "app",
+        resource: TYPE,
+        pipeline: "flutter",
+        spec: {
+          repository: app.path,
+          image: TEST_IMAGE,
+          env: [{ name: "GREETING", value: "<hello> & good bye" }],
+          commands: ["seq 1 2000", 'echo "$GREETING"', "cp hello.txt copy.txt"],
+          artifacts: ["copy.txt"],
+        },
+      });
+      const { success, message } = await stage.result(run, "container-stop");
+      assert.deepEqual([success, message], [true, "Removed the container"]);
+      assert.deepEqual(await ours(docker, owner), []);
+
+      const logs = await logsOf(
+        stage,
+        run,
+        (some) => some.some(({ message }) => message.includes("copy.txt (")),
+      );
+      const built = logs.filter(({ driver }) => driver === "builder").map(({ message }) => message);
+      const from = built.indexOf("1");
+      assert.deepEqual(built.slice(from, from + 2000), Array.from({ length: 2000 }, (_, i) => String(i + 1)));
+      assert.ok(built.indexOf("<hello> & good bye") > from + 1999);
+      assert.deepEqual(
+        [...new Set(logs.map(({ driver }) => driver))].toSorted(),
+        NAMES.slice(0, 3).toSorted(),
+      );
+
+      const { data } = await stage.result(run, "builder");
+      const [artifact] = (data as { artifacts: { name: string; size: number }[] }).artifacts;
+      assert.deepEqual([artifact?.name, artifact?.size], ["copy.txt", 6]);
+      const connection = await connectNats({ servers: [stage.server.nats] });
+      await using _connection = { [Symbol.asyncDispose]: () => connection.close() };
+      const bucket = await new Objm(jetstream(connection)).open("artifacts");
+      assert.deepEqual((await bucket.list()).map(({ size }) => size), [6]);
+      assert.deepEqual(stage.server.lost, []);
+    }, { newer }));
+}
+
+test("a step that fails has cleared the container before its result is there", () =>
+  withDrivers(async (stage, docker, owner) => {
+    await using app = await temporaryFolder();
+    makeRepository(app.path, { "a.txt": "a\n" });
+    const spec = { repository: app.path, image: TEST_IMAGE, commands: ["true", "exit 3"] };
+    const failing = await stage.server.create({ name: "builds", resource: TYPE, pipeline: "flutter", spec });
+    const built = await stage.result(failing, "builder");
+    assert.deepEqual([built.success, (built.data as { reason: string }).reason], [false, "command-failed"]);
+    assert.deepEqual(await ours(docker, owner), []);
+    const unknown = await stage.server.create({
+      name: "clones",
+      resource: TYPE,
+      pipeline: "flutter",
+      spec: { ...spec, ref: "no-such-branch" },
+    });
+    const cloned = await stage.result(unknown, "git-cloner");
+    assert.deepEqual([cloned.success, (cloned.data as { reason: string }).reason], [false, "ref-not-found"]);
+    assert.deepEqual(await ours(docker, owner), []);
+  }));
+
+test("a resource without a pipeline reaches all four drivers at once, and none of them starts anything", () =>
+  withDrivers(async (stage, docker, owner) => {
+    const run = await stage.server.create({
+      name: "app",
+      resource: TYPE,
+      spec: { repository: "https://example.invalid/app.git", image: TEST_IMAGE },
+    });
+    const results = await Promise.all(NAMES.map((name) => stage.result(run, name)));
+    const said = results.map(({ success, data }) => [success, (data as { reason: string }).reason]);
+    assert.deepEqual(said, Array(4).fill([false, "no-pipeline"]));
+    assert.deepEqual(await ours(docker, owner), []);
+  }));
+
+test("deleting a resource skips the first three steps and removes the containers of all its runs", () =>
+  withDrivers(async (stage, docker, owner) => {
+    await stage.pipeline("start-only", TYPE, ["container-start"]);
+    const resource = {
+      name: "app",
+      resource: TYPE,
+      spec: { repository: "https://example.invalid/app.git", image: TEST_IMAGE },
+    };
+    const path = `/resources/${TYPE}/app`;
+    const first = await stage.server.create({ ...resource, pipeline: "start-only" });
+    await stage.result(first, "container-start");
+    const { body } = await stage.server.call("PUT", path, { ...resource, pipeline: "start-only" });
+    const second = (body as { runid: string }).runid;
+    await stage.result(second, "container-start");
+    assert.deepEqual(
+      (await ours(docker, owner)).map(({ name }) => name).toSorted(),
+      [first, second].map(containerName).toSorted(),
+    );
+    // What deletes is the pipeline that the resource has by then.
+    await stage.pipeline("start-only", TYPE, NAMES);
+    await stage.server.call("DELETE", path);
+    const stopped = await stage.server.result(({ driverresult: { driver } }) => driver === "container-stop");
+    assert.deepEqual([stopped.driverresult.success, stopped.driverresult.message], [
+      true,
+      'Removed 2 containers of "app"',
+    ]);
+    const skipped = stage.server.results.filter(({ run_id }) => run_id === stopped.run_id);
+    assert.deepEqual(
+      skipped.map((
+        { driverresult: { driver, data } },
+      ) => [driver, (data as { skipped?: boolean } | null)?.skipped]),
+      [...NAMES.slice(0, 3).map((name) => [name, true]), ["container-stop", undefined]],
+    );
+    assert.deepEqual(await ours(docker, owner), []);
+  }, { newer: true }));
+
+test("a container whose drivers were lost stays until it expires, and then any container-start removes it", () =>
+  withDrivers(async (stage, docker, owner) => {
+    await stage.pipeline("start-only", TYPE, ["container-start"]);
+    const run = await stage.server.create({
+      name: "app",
+      resource: TYPE,
+      pipeline: "start-only",
+      spec: { repository: "https://example.invalid/app.git", image: TEST_IMAGE, timeout: "10m" },
+    });
+    await stage.result(run, "container-start");
+    const [container] = await ours(docker, owner);
+    const expires = Number(container?.labels[LABELS.expires]);
+    assert.equal(container?.name, containerName(run));
+
+    /** One look after the host, by another instance, at that time of the daemon. Beside a Conveyor server nobody answers it. */
+    const tendAt = async (now: number) => {
+      const looked = new AbortController();
+      const later: Docker = Object.create(docker, { now: { value: () => Promise.resolve(now) } });
+      const once: Driver = {
+        ...containerStart,
+        tend: async (host) => {
+          await containerStart.tend?.(host);
+          looked.abort();
+        },
+      };
+      const settings = testSettings({ owner });
+      await tend(once, { transport: stage.transport, docker: later, settings, signal: looked.signal });
+    };
+    await tendAt(expires - 1);
+    assert.equal((await ours(docker, owner)).length, 1);
+    await tendAt(expires + 1);
+    assert.deepEqual(await ours(docker, owner), []);
+    assert.deepEqual(await docker.volumes({ [LABELS.owner]: owner }), []);
+  }));
