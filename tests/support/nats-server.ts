@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -38,7 +39,10 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   const port = await freePort();
   const file = join(folder, "server.conf");
   let child: ChildProcess | undefined;
-  const lastResort = () => child?.kill("SIGKILL");
+  const lastResort = () => {
+    child?.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
   process.once("exit", lastResort);
 
   const start = async (config = options.config) => {
