@@ -9,12 +9,13 @@ import { Watchers } from "./watchers.ts";
 export function runTable(database: Database, lifetime: Lifetime, revisions: Revisions): RunTable {
   const watchers = new Watchers();
   const get = database.prepare("SELECT value, revision FROM runs WHERE id = ?");
-  const revisionOf = database.prepare("SELECT revision FROM runs WHERE id = ?");
-  const put = database.prepare(
-    `INSERT INTO runs (id, revision, outcome, created_at, value) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET revision = excluded.revision, outcome = excluded.outcome,
-       created_at = excluded.created_at, value = excluded.value`,
+  const stateOf = database.prepare("SELECT revision, outcome, created_at FROM runs WHERE id = ?");
+  const insert = database.prepare(
+    "INSERT INTO runs (id, revision, outcome, created_at, value) VALUES (?, ?, ?, ?, ?)",
   );
+  // Most changes leave the indices as they are: naming an indexed column writes its index anew, changed or not.
+  const update = database.prepare("UPDATE runs SET revision = ?, value = ? WHERE id = ?");
+  const reindex = database.prepare("UPDATE runs SET outcome = ?, created_at = ? WHERE id = ?");
   const remove = database.prepare("DELETE FROM runs WHERE id = ?");
   const open = database.prepare("SELECT id FROM runs WHERE outcome IS NULL ORDER BY created_at, id");
   const find = database.prepare("SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
@@ -25,8 +26,6 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
        ORDER BY created_at DESC, id DESC LIMIT ?`,
     );
   const lists = { any: page(""), open: page("outcome IS NULL AND"), ended: page("outcome = ? AND") };
-  const check = (id: string, revision: number) =>
-    checkRevision(id, revisionOf.get(id)?.["revision"], revision);
   /** Where the page after `before` begins; a run that is gone begins nothing. */
   const place = (before: string | undefined): [number, string] | undefined => {
     if (before === undefined) return [Number.MAX_SAFE_INTEGER, ""];
@@ -46,9 +45,18 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
         checkKey(id);
         const text = JSON.stringify(run);
         const next = database.write(() => {
-          check(id, revision);
+          const found = stateOf.get(id);
+          checkRevision(id, found?.["revision"], revision);
           const next = revisions.next();
-          put.run(id, next, run.outcome ?? null, Math.trunc(run.createdAt), text);
+          const [outcome, created] = [run.outcome ?? null, Math.trunc(run.createdAt)];
+          if (!found) {
+            insert.run(id, next, outcome, created, text);
+            return next;
+          }
+          update.run(next, text, id);
+          if (found["outcome"] !== outcome || found["created_at"] !== created) {
+            reindex.run(outcome, created, id);
+          }
           return next;
         });
         watchers.tell(id);
@@ -58,7 +66,7 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
     delete: (id, revision) =>
       lifetime.call(() => {
         database.write(() => {
-          check(id, revision);
+          checkRevision(id, stateOf.get(id)?.["revision"], revision);
           remove.run(id);
         });
         watchers.tell(id);
