@@ -4,6 +4,7 @@ import { completionCommand, suggestionsCommand } from "./completion/completion-c
 import { driverCommand } from "./driver/driver-command.ts";
 import { runProgram } from "./main.ts";
 import { runCommand } from "./run/run-command.ts";
+import { submitCommand } from "./submit/submit-command.ts";
 import { upCommand } from "./up/up-command.ts";
 import { version } from "./version.ts";
 
@@ -30,6 +31,7 @@ export function flutterCiProgram(drivers: Drivers, words: readonly string[]) {
 
   program.commandsGroup("Build");
   program.addCommand(runCommand(drivers, words));
+  program.addCommand(submitCommand(words));
   program.commandsGroup("Drivers");
   for (const [name, load] of Object.entries(drivers).sort(byName)) {
     program.addCommand(driverCommand(name, { path: `flutter-ci ${name}`, load }));

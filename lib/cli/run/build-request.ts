@@ -10,7 +10,7 @@ import type { Resource } from "../../wire/resource.ts";
 import type { Environment } from "../environment.ts";
 import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
 import type { ResourceFile } from "./resource-file.ts";
-import type { Operands } from "./run-command.ts";
+import type { Operands } from "./operands.ts";
 
 /** A build as it was asked for: valid, and within what the command line allows. */
 export interface BuildRequest {
@@ -24,13 +24,15 @@ export interface BuildRequest {
 }
 
 /**
- * Reads the flags, and the file they name, into a resource. A repository that is a path becomes absolute. Throws
- * InputError that names every problem, one a line.
+ * Reads the flags, and the file they name, into a resource. A repository that is a path becomes absolute; `elsewhere`, for
+ * drivers that cannot see it, it is refused, and what only their operator can allow is left to them. Throws InputError
+ * that names every problem, one a line.
  */
 export async function buildRequest(
   options: SpecFlags & { file?: string | undefined },
   operands: Operands,
   environment: Environment,
+  { elsewhere = false }: { elsewhere?: boolean } = {},
 ): Promise<BuildRequest> {
   const file = options.file === undefined ? undefined : await readFile(options.file);
   const spec = {
@@ -39,21 +41,40 @@ export async function buildRequest(
   };
   const allowEnv = (options.env ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);
   const allowNetworks = options.network === undefined ? [] : [options.network];
-  checkAllowed(spec, allowEnv, allowNetworks);
+  if (elsewhere) checkReachable(spec.repository, operands);
+  else checkAllowed(spec, allowEnv, allowNetworks);
   const plan = planBuild(spec, {
-    allowImages: [],
-    allowNetworks,
-    allowEnv,
-    allowPrivileged: false,
-    allowLocalRepository: true,
-    environment,
-    maxCpus: undefined,
-    maxMemory: undefined,
-    maxTimeoutMs: undefined,
+    ...NO_LIMITS,
+    ...elsewhere ? othersToAllow(spec) : { allowNetworks, allowEnv, allowPrivileged: false, environment },
+    allowLocalRepository: !elsewhere,
   });
   if (plan.repository.kind === "local") await openLocalSource(plan.repository.path);
   const secrets = secretsOf(plan.spec.secrets, environment);
   return { resource: resourceOf(file, plan, spec), plan, secrets, allowEnv, allowNetworks };
+}
+
+const NO_LIMITS = { allowImages: [], maxCpus: undefined, maxMemory: undefined, maxTimeoutMs: undefined };
+
+/** Whatever the spec asks for: the drivers' operator has the say. */
+function othersToAllow({ env, network }: Record<string, unknown>) {
+  const wanted = (Array.isArray(env) ? env : []).map((entry): unknown => entry?.valueFrom)
+    .filter((name) => typeof name === "string");
+  return {
+    allowNetworks: typeof network === "string" ? [network] : [],
+    allowEnv: wanted,
+    allowPrivileged: true,
+    environment: Object.fromEntries(wanted.map((name) => [name, ""])),
+  };
+}
+
+/** Throws InputError for a repository that is here only, or none at all. */
+function checkReachable(repository: unknown, operands: Operands): void {
+  if (typeof repository !== "string" || parseRepository(repository).kind !== "local") return;
+  throw new InputError(
+    `Cannot submit the folder "${
+      operands.repository ?? repository
+    }": expected an https or ssh URL that the drivers can reach; "flutter-ci run" builds a folder`,
+  );
 }
 
 /** A reader of YAML is large, and most builds name no file. */

@@ -3,7 +3,6 @@ import { InputError, messageOf } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
 import { containerName } from "../../build/labels.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
-import type { RunEnded } from "../../engine/events.ts";
 import type { Drivers } from "../drivers.ts";
 import { environment } from "../environment.ts";
 import { exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
@@ -14,8 +13,10 @@ import { chooseRenderer } from "../render/choose-renderer.ts";
 import type { Renderer } from "../render/renderer.ts";
 import type { BuildRequest } from "./build-request.ts";
 import type { Parts } from "./open-parts.ts";
-import type { Operands, RunOptions } from "./run-command.ts";
-import { saveArtifacts } from "./save-artifacts.ts";
+import { checkOutputFlags } from "./build-flags.ts";
+import type { Operands } from "./operands.ts";
+import type { RunOptions } from "./run-command.ts";
+import { showRun } from "./show-run.ts";
 import { listenForStop } from "./stop-requests.ts";
 import { warnOfUncommitted } from "./warn-of-uncommitted.ts";
 
@@ -30,9 +31,7 @@ export interface RunInput {
  * started, UnavailableError where this machine cannot do it.
  */
 export async function run({ operands, options, drivers }: RunInput): Promise<number> {
-  if (options.json && options.quiet) {
-    throw new InputError("Both --json and --quiet were given: expected one of them");
-  }
+  checkOutputFlags(options);
   const starting = new AbortController();
   // Docker thinks about its answer while we load what comes next. What is wrong with the input is said first.
   await using docker = reachDocker({ endpoint: options.docker, environment, signal: starting.signal });
@@ -86,7 +85,15 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       note: renderer.note,
     });
     void asked.promise.then((signal) => cancel(parts, run, signal, renderer.note));
-    const showing = show(parts, run, renderer, { ...options, onBegun: begun.resolve });
+    const { engine, store: { artifacts } } = parts;
+    // Lines that nobody is shown are not read back from the store.
+    const events = engine.follow(run, { logs: options.quiet !== true });
+    const showing = showRun(events, renderer, {
+      run,
+      artifacts,
+      output: options.output,
+      onBegun: begun.resolve,
+    });
     return exitOfRun(await showing.finally(begun.resolve), stop.first);
   } catch (error) {
     if (stop.first === undefined || error !== starting.signal.reason) throw error;
@@ -112,33 +119,6 @@ async function submit(
     restarts: restart,
     secrets,
   });
-}
-
-/** Shows the run until it has ended; its artifacts are saved before its end is told. */
-async function show(
-  { engine, store }: Parts,
-  run: string,
-  renderer: Renderer,
-  { output, quiet, onBegun }: RunOptions & { onBegun: () => void },
-): Promise<RunEnded> {
-  // Lines that nobody is shown are not read back from the store.
-  for await (const event of engine.follow(run, { logs: quiet !== true })) {
-    if (event.type === "step" && event.status !== "started") onBegun();
-    if (event.type !== "end") {
-      const slow = renderer.show(event);
-      if (slow) await slow;
-      continue;
-    }
-    let saved = 0;
-    try {
-      saved = await saveArtifacts(store.artifacts, run, output);
-    } finally {
-      // Whoever reads the events waits for this one, whatever has become of the files.
-      renderer.end(event, { savedIn: saved > 0 ? output : undefined });
-    }
-    return event;
-  }
-  throw new Error(`The events of run ${run} ended without its end`);
 }
 
 async function cancel(

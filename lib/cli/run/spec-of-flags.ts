@@ -1,27 +1,9 @@
 import { InputError } from "../../base/errors.ts";
 import type { Environment } from "../environment.ts";
-import type { RunOptions } from "./run-command.ts";
+import type { BuildOptions } from "./build-flags.ts";
 
 /** The flags that say something of the spec. */
-export type SpecFlags = Pick<
-  RunOptions,
-  | "ref"
-  | "depth"
-  | "submodules"
-  | "image"
-  | "pull"
-  | "command"
-  | "workdir"
-  | "env"
-  | "secret"
-  | "artifact"
-  | "timeout"
-  | "cpus"
-  | "memory"
-  | "pids"
-  | "network"
-  | "user"
->;
+export type SpecFlags = Omit<BuildOptions, "file" | "output">;
 
 /**
  * A spec with the flags laid over it: what they leave out stays. `command`: the words after "--". Throws InputError for

@@ -10,7 +10,7 @@ import { namesOf } from "../../engine/http/hosts.ts";
 import { listen } from "../../engine/http/listen.ts";
 import { startEngine } from "../../engine/start.ts";
 import { FLUTTER_BUILDER } from "../../wire/build.ts";
-import { givenToken, ownToken } from "../api-token.ts";
+import { givenToken, ownToken } from "../api/token.ts";
 import { dataFolder } from "../data-folder.ts";
 import { checkBrokerFlags } from "../driver/check-broker-flags.ts";
 import { driverSettings } from "../driver/driver-settings.ts";

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { chmod, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { UnavailableError } from "../base/errors.ts";
-import type { Environment } from "./environment.ts";
-import { readInputFile } from "./read-input-file.ts";
+import { UnavailableError } from "../../base/errors.ts";
+import type { Environment } from "../environment.ts";
+import { readInputFile } from "../read-input-file.ts";
 
 const FILE = "token";
 

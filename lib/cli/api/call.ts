@@ -1,0 +1,111 @@
+import { type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
+
+/** The control plane cannot be reached just now, or says so itself: trying again may help. */
+export class ApiAwayError extends Error {
+  override readonly name = "ApiAwayError";
+}
+
+export interface Api {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly token: string;
+  /** PEM text of the authorities to trust; the system's without. */
+  readonly ca?: string | undefined;
+}
+
+export interface Call {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: unknown;
+  readonly signal?: AbortSignal;
+}
+
+/** A control plane says something every ten seconds; one that is silent for this long is taken for gone. */
+const SILENCE_MS = 30_000;
+/** What is shown of an error's text. */
+const MOST_CHARS = 4096;
+
+/**
+ * Calls the control plane and answers the body of its answer, as it comes. Throws `ApiAwayError`, also in the middle of the
+ * body; `InputError` for what it refuses of the request, `UnavailableError` for other refusals, `signal.reason`.
+ */
+export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Array>> {
+  const answer = await send(api, call);
+  const status = answer.statusCode ?? 0;
+  if (status >= 200 && status < 300) return bytesOf(answer, api, call.signal);
+  const message = await errorIn(bytesOf(answer, api, call.signal));
+  if (status === 400 || status === 413) throw new InputError(message);
+  if (status === 401) {
+    throw new UnavailableError(`The control plane at "${api.url}" does not accept the token`, {
+      hint: "Give the token of its data folder with --token-file or CONVEYOR_TOKEN",
+    });
+  }
+  if (status >= 500) throw new ApiAwayError(`The control plane at "${api.url}" says: ${message}`);
+  throw new UnavailableError(`The control plane at "${api.url}" refuses (${status}): ${message}`);
+}
+
+/** The whole of a body that is JSON. */
+export async function json(body: AsyncIterable<Uint8Array>): Promise<unknown> {
+  return JSON.parse(Buffer.concat(await Array.fromAsync(body)).toString());
+}
+
+function send(api: Api, { method, path, body, signal }: Call): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const url = `${api.url}${path}`;
+  const options = {
+    method,
+    agent: false,
+    headers: {
+      Authorization: `Bearer ${api.token}`,
+      ...text !== undefined &&
+        { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) },
+    },
+    ...signal && { signal },
+  } as const;
+  const request: ClientRequest = url.startsWith("https:")
+    ? httpsRequest(url, { ...options, ...api.ca !== undefined && { ca: api.ca } })
+    : httpRequest(url, options);
+  request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`silent for ${SILENCE_MS / 1000} s`)));
+  request.once("response", resolve);
+  // Stays for the rest of the call: what comes after the answer has begun is told by its body.
+  request.on("error", (cause) => reject(away(api, cause, signal)));
+  request.end(text);
+  return promise;
+}
+
+async function* bytesOf(
+  answer: IncomingMessage,
+  api: Api,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of answer) yield chunk;
+  } catch (cause) {
+    throw away(api, cause, signal);
+  }
+  if (!answer.complete) throw away(api, new Error("the answer was cut off"), signal);
+}
+
+async function errorIn(body: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const chunk of body) {
+    text += Buffer.from(chunk).toString();
+    if (text.length > MOST_CHARS) break;
+  }
+  try {
+    const { error } = JSON.parse(text);
+    if (typeof error === "string") return error;
+  } catch {
+    // Not one of ours: a proxy's page.
+  }
+  return text.slice(0, 200).trim() || "nothing";
+}
+
+function away({ url }: Api, cause: unknown, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted) return signal.reason;
+  const why = messageOf(cause) || "no connection";
+  return new ApiAwayError(`Cannot reach the control plane at "${url}": ${why}`, { cause });
+}

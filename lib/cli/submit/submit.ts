@@ -1,0 +1,180 @@
+import { randomUUID } from "node:crypto";
+import type { ArtifactReader } from "../../backend/store.ts";
+import { systemClock } from "../../base/clock.ts";
+import { messageOf, UnavailableError } from "../../base/errors.ts";
+import { delay } from "../../base/signals.ts";
+import type { RunEnded, RunEvent } from "../../engine/events.ts";
+import { ApiAwayError } from "../api/call.ts";
+import { type ApiClient, apiClient } from "../api/client.ts";
+import { followRun } from "../api/follow.ts";
+import { Patience } from "../api/patience.ts";
+import { givenToken, tokenOf } from "../api/token.ts";
+import { dataFolder } from "../data-folder.ts";
+import { environment } from "../environment.ts";
+import { EXIT, exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
+import { startProcessLog } from "../process-log.ts";
+import { readInputFile } from "../read-input-file.ts";
+import { chooseRenderer } from "../render/choose-renderer.ts";
+import type { Renderer } from "../render/renderer.ts";
+import { checkOutputFlags } from "../run/build-flags.ts";
+import { type BuildRequest, buildRequest } from "../run/build-request.ts";
+import type { Operands } from "../run/operands.ts";
+import { showRun } from "../run/show-run.ts";
+import { listenForStop } from "../run/stop-requests.ts";
+import type { SubmitOptions } from "./submit-command.ts";
+
+/** How long a control plane that was reached once may be away: long enough for it to be started again. */
+const PATIENCE_MS = 120_000;
+const CANCEL_AGAIN_MS = 1000;
+
+/**
+ * Builds a repository through a control plane and answers the exit code. Throws InputError for what is refused before
+ * anything is started, UnavailableError where the control plane cannot be reached.
+ */
+export async function submit(
+  { operands, options }: { operands: Operands; options: SubmitOptions },
+): Promise<number> {
+  checkOutputFlags(options);
+  const request = await buildRequest(options, operands, environment, { elsewhere: true });
+  const client = await clientOf(options);
+  const run = randomUUID();
+  const starting = new AbortController();
+  const asked = Promise.withResolvers<StopSignal>();
+  using stop = listenForStop({
+    onFirst(signal) {
+      starting.abort(new DOMException(`Stopped by ${signal}`, "AbortError"));
+      asked.resolve(signal);
+    },
+    onSecond(signal) {
+      process.stderr.write(`Left at once. What becomes of run ${run} is up to the control plane\n`);
+      process.exit(exitOfSignal(signal));
+    },
+  });
+  const renderer = chooseRenderer({ json: options.json === true, quiet: options.quiet === true }, {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment,
+    onClosed: () => stop.outputClosed(),
+  });
+  startProcessLog({
+    level: options.logLevel,
+    format: options.logFormat,
+    write: (line) => renderer.note(line.trimEnd()),
+  });
+  try {
+    await start(client, run, request, starting.signal);
+    if (options.detach) {
+      process.stdout.write(options.json ? `${JSON.stringify({ run })}\n` : `${run}\n`);
+      return EXIT.ok;
+    }
+    const patience = new Patience({
+      clock: systemClock,
+      patienceMs: PATIENCE_MS,
+      hint: `The run goes on without us: ${run}`,
+      onAway: (error) => renderer.note(`${error.message}; trying again`),
+    });
+    void asked.promise.then((signal) => cancel(client, run, signal, renderer.note));
+    return exitOfRun(await show({ client, run, renderer, options, patience }), stop.first);
+  } catch (error) {
+    if (stop.first === undefined || error !== starting.signal.reason) throw error;
+    // It may have been taken although we have not heard so.
+    await client.cancel(run, `Cancelled by ${stop.first}`).catch(() => {});
+    renderer.note("Cancelled before it had begun");
+    return exitOfSignal(stop.first);
+  } finally {
+    await renderer.close();
+  }
+}
+
+async function clientOf(options: SubmitOptions): Promise<ApiClient> {
+  const { api: url, tokenFile, tlsCa } = options;
+  const folder = dataFolder(options.data, environment);
+  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(new URL(url).hostname);
+  const token = await givenToken(tokenFile, environment) ?? (isHere ? await tokenOf(folder) : undefined);
+  if (token === undefined) {
+    const looked = isHere ? `, and none in "${folder}"` : "";
+    throw new UnavailableError(`No token for the control plane at "${url}" was given${looked}`, {
+      hint:
+        'Give one with --token-file or CONVEYOR_TOKEN, or start a control plane here with "flutter-ci up"',
+    });
+  }
+  return apiClient({
+    url,
+    token,
+    ca: tlsCa === undefined ? undefined : await readInputFile("--tls-ca", tlsCa),
+  });
+}
+
+async function start(
+  client: ApiClient,
+  run: string,
+  { resource, plan, secrets }: BuildRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { timeout, restart } = plan.spec;
+  try {
+    await client.submit({ run, resource, timeout, restarts: restart, secrets }, { signal });
+  } catch (error) {
+    if (!(error instanceof ApiAwayError)) throw error;
+    throw new UnavailableError(error.message, {
+      cause: error.cause,
+      hint: 'Start a control plane with "flutter-ci up", or say where it is with --api',
+    });
+  }
+}
+
+/** Shows the run until it has ended; its artifacts are fetched before its end is told. */
+async function show(
+  { client, run, renderer, options, patience }: {
+    client: ApiClient;
+    run: string;
+    renderer: Renderer;
+    options: SubmitOptions;
+    patience: Patience;
+  },
+): Promise<RunEnded> {
+  const kept: RunEnded["artifacts"] = [];
+  const events = followRun(() => client.events(run, { logs: options.quiet !== true }), patience);
+  const artifacts: ArtifactReader = {
+    list: () => Promise.resolve(kept),
+    async open(run, name) {
+      const artifact = kept.find((artifact) => artifact.name === name);
+      for (;;) {
+        try {
+          return artifact && await client.artifact(run, artifact);
+        } catch (error) {
+          await patience.bear(error);
+        }
+      }
+    },
+  };
+  return await showRun(notingArtifacts(events, kept), renderer, { run, artifacts, output: options.output });
+}
+
+async function* notingArtifacts(
+  events: AsyncIterable<RunEvent>,
+  kept: RunEnded["artifacts"],
+): AsyncGenerator<RunEvent> {
+  for await (const event of events) {
+    if (event.type === "end") kept.push(...event.artifacts);
+    yield event;
+  }
+}
+
+async function cancel(
+  client: ApiClient,
+  run: string,
+  signal: StopSignal,
+  note: Renderer["note"],
+): Promise<void> {
+  note("Stopping the build and cleaning up; once more to leave at once");
+  for (;;) {
+    try {
+      return await client.cancel(run, `Cancelled by ${signal}`);
+    } catch (error) {
+      if (!(error instanceof ApiAwayError)) return note(`Cannot stop the build: ${messageOf(error)}`);
+      // Whoever follows the run decides when that is given up.
+      await delay(CANCEL_AGAIN_MS);
+    }
+  }
+}
