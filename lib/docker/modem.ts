@@ -74,7 +74,7 @@ export function openModem(endpoint: DockerEndpoint): Modem {
     // The signal reaches a streamed answer until that is through.
     let unread = false;
     try {
-      const answered = answerTo(request, endpoint.name);
+      const answered = answerTo(request, { endpoint: endpoint.name, hijack: call.hijack === true });
       if (call.file) await sendBody(request, call.file, answered);
       else request.end(body);
       const answer = await answered;
@@ -107,17 +107,21 @@ export function openModem(endpoint: DockerEndpoint): Modem {
   };
 }
 
-/** The daemon's answer, or the connection where it was hijacked. Rejects with `Retryable`. */
-function answerTo(request: ClientRequest, endpoint: string): Promise<IncomingMessage | Hijacked> {
+/** The daemon's answer, or with `hijack` the connection. Rejects with `Retryable`. */
+function answerTo(
+  request: ClientRequest,
+  { endpoint, hijack }: { endpoint: string; hijack: boolean },
+): Promise<IncomingMessage | Hijacked> {
   return new Promise((resolve, reject) => {
     request.on("response", resolve);
+    request.on("error", (cause) => reject(unreachable(endpoint, cause)));
+    request.on("close", () => reject(unreachable(endpoint, new Error("The connection was closed"))));
+    if (!hijack) return;
     request.on("upgrade", (_, socket: Socket, head) => {
       // A silent process sends nothing for hours; without this, a host that has lost its power looks just the same.
       socket.setKeepAlive(true, KEEP_ALIVE_MS);
       resolve({ socket, head });
     });
-    request.on("error", (cause) => reject(unreachable(endpoint, cause)));
-    request.on("close", () => reject(unreachable(endpoint, new Error("The connection was closed"))));
   });
 }
 

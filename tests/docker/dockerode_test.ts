@@ -68,6 +68,7 @@ for (
     ["cuts an answer of unknown length short", ({ socket }) => socket.end(chunked('{"Id":'))],
     ["breaks an answer off", ({ socket }) => socket.write(chunked('{"Id":'), () => socket.destroy())],
     ["does not speak HTTP", ({ socket }) => socket.end("SSH-2.0-Daemon\r\n")],
+    ["hands its connection over unasked", ({ socket }) => socket.write(UPGRADED)],
     ["dies", (_, daemon) => void daemon.die()],
   ] as [string, Handle][]
 ) {
@@ -460,8 +461,8 @@ for (
 ) {
   test(`${what} takes no more of what it sends than the daemon reads`, async () => {
     const handle: Handle = (request, daemon) => {
-      if (request.line.endsWith("/exec")) return execWith(silent)(request, daemon);
-      request.socket.pause();
+      if (request.line.endsWith("/exec")) execWith(silent)(request, daemon);
+      else request.socket.pause();
       if (request.line.endsWith("/start")) request.socket.write(UPGRADED);
     };
     await docked(handle, async (docker, daemon) => {
@@ -537,6 +538,21 @@ test("pull says how far it is, and fails with what comes inside the stream", () 
 test("pull throws Retryable where the stream is cut short", () =>
   docked(({ socket }) => socket.end(chunked('{"status":"Pulling"}\n')), async (docker, daemon) => {
     await assert.rejects(docker.pull("r.io/a/b"), isUnreachable(daemon));
+  }));
+
+test("list leaves out what is gone before it could be asked about", () =>
+  docked(({ line, socket }) => {
+    const found = [{ Id: "a" }, { Id: "b" }];
+    const container = { Id: "b", Name: "/n", Created: "2026-01-02T03:04:05.678901234Z" };
+    const [Config, State] = [{ Image: "i", User: "", Labels: null }, { Status: "exited" }];
+    if (line.startsWith("GET /containers/json")) socket.write(answer(200, found));
+    else if (line === "GET /containers/b/json") socket.write(answer(200, { ...container, Config, State }));
+    else socket.write(answer(404, { message: "No such container: a" }));
+  }, async (docker) => {
+    const createdAt = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+    assert.deepEqual(await docker.list({}), [
+      { id: "b", name: "n", image: "i", labels: {}, state: "exited", user: "", createdAt },
+    ]);
   }));
 
 test("remove waits where a removal is under way already", async () => {
