@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Retryable } from "../../base/errors.ts";
+import { freeBytes, sizeOf } from "./disk.ts";
 import { explain, isFull } from "./explain.ts";
 
 /**
@@ -9,21 +10,28 @@ import { explain, isFull } from "./explain.ts";
  */
 export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
-  readonly #makeRoom: () => boolean;
+  readonly #path: string;
+  readonly #logPath: string;
+  readonly #makeRoom: () => number;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
   readonly #version: StatementSync;
+  readonly #pageCount: StatementSync;
+  #writes = 0;
 
-  /** `makeRoom` is called when the disk is full; where it answers true, what was to be written is tried once more. */
-  constructor(path: string, makeRoom: () => boolean) {
+  /** `makeRoom` is called when the disk is full and answers how many bytes it has freed; then the write is tried once more. */
+  constructor(path: string, makeRoom: () => number) {
     this.#sqlite = new DatabaseSync(path);
+    this.#path = path;
+    this.#logPath = `${path}-wal`;
     this.#makeRoom = makeRoom;
     this.#sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     this.#begin = this.#sqlite.prepare("BEGIN IMMEDIATE");
     this.#commit = this.#sqlite.prepare("COMMIT");
     this.#rollback = this.#sqlite.prepare("ROLLBACK");
     this.#version = this.#sqlite.prepare("PRAGMA data_version");
+    this.#pageCount = this.#sqlite.prepare("PRAGMA page_count");
   }
 
   prepare(sql: string): StatementSync {
@@ -42,7 +50,11 @@ export class Database implements Disposable {
 
   /** Runs `work` in one transaction that has the write lock from its beginning; what it throws undoes all of it. */
   write<T>(work: () => T): T {
-    return this.#explained(() => this.#transaction(work));
+    const result = this.#explained(() => this.#transaction(work));
+    if (++this.#writes % LOOK_EVERY === 0 && sizeOf(this.#logPath) >= LOG_BYTES) {
+      this.#checkpoint("PASSIVE", freeBytes(this.#path));
+    }
+    return result;
   }
 
   /** A number that is another one after every change by somebody else: another connection, another process. */
@@ -50,13 +62,9 @@ export class Database implements Disposable {
     return this.run(() => Number(this.#version.get()?.["data_version"]));
   }
 
-  /** Brings what the log holds into the database, so that its room, and what was removed, is free again. */
-  emptyLog(): void {
-    try {
-      this.#sqlite.exec("PRAGMA wal_checkpoint");
-    } catch {
-      // Then the log goes on where it is, for as long as there is room.
-    }
+  /** Gives the log's room, and that of what was removed, back to the disk, if that can be done with `room` bytes. */
+  emptyLog(room: number): void {
+    this.#checkpoint("TRUNCATE", room);
   }
 
   [Symbol.dispose](): void {
@@ -67,14 +75,33 @@ export class Database implements Disposable {
     try {
       return work();
     } catch (error) {
-      if (!isFull(error) || !this.#makeRoom()) throw explain(error);
+      const room = isFull(error) ? this.#makeRoom() : 0;
+      if (room === 0) throw explain(error);
+      this.emptyLog(room);
     }
     try {
-      this.emptyLog();
       return work();
     } catch (error) {
       throw explain(error);
     }
+  }
+
+  /**
+   * Brings what the log holds into the database: PASSIVE, so that nobody waits and the log is used anew, or TRUNCATE, so
+   * that its file is empty. Not where the database might not get the room for it: half of it would take the room for nothing.
+   */
+  #checkpoint(mode: "PASSIVE" | "TRUNCATE", room: number): void {
+    try {
+      if (this.#growth() < room) this.#sqlite.exec(`PRAGMA wal_checkpoint(${mode})`);
+    } catch {
+      // Then the log goes on where it is, for as long as there is room.
+    }
+  }
+
+  /** How many bytes the database's file lacks for what the log holds. */
+  #growth(): number {
+    const pages = Number(this.#pageCount.get()?.["page_count"]);
+    return pages * PAGE_BYTES - sizeOf(this.#path);
   }
 
   #transaction<T>(work: () => T): T {
@@ -99,7 +126,7 @@ export class Database implements Disposable {
 }
 
 /** Opens the file with write-ahead logging, whoever else does so at the same time. `makeRoom`: see Database. */
-export async function connect(path: string, makeRoom: () => boolean): Promise<Database> {
+export async function connect(path: string, makeRoom: () => number): Promise<Database> {
   const database = new Database(path, makeRoom);
   try {
     // Before anything is in it: what is removed gives its room back to the disk.
@@ -107,9 +134,11 @@ export async function connect(path: string, makeRoom: () => boolean): Promise<Da
     await useWriteAheadLog(database);
     // NORMAL: a process that is killed loses nothing, since every commit is in the operating system's hands before it
     // returns. Only a power cut could take the last commits, and it takes the containers they speak of too.
+    // The log is emptied by `write`: SQLite itself would begin to, and take the last room for it, when the disk is full.
     database.exec(
-      `PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES};
-       PRAGMA journal_size_limit = ${WAL_BYTES}`,
+      `PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${
+        LOG_BYTES / 2
+      }`,
     );
     return database;
   } catch (error) {
@@ -132,7 +161,13 @@ async function useWriteAheadLog(database: Database): Promise<void> {
 
 /** Transactions here take fractions of a millisecond; only a machine on its knees comes near to this. */
 const BUSY_TIMEOUT_MS = 10_000;
-/** So much is gathered in the log before it goes into the database: seldom, since that waits for the disk. */
-const WAL_PAGES = 4000;
-/** What the log grows to. Pages have SQLite's default size. */
-export const WAL_BYTES = WAL_PAGES * 4096;
+/**
+ * More than most runs write is gathered in the log before it goes into the database (and what is left when the last process
+ * closes it): SQLite then waits for the disk, and all that this process does waits with it, for seconds where builds keep
+ * the disk busy.
+ */
+const LOG_BYTES = 64 * 1024 * 1024;
+/** Looking at the log's size costs as much as a tenth of a write. */
+const LOOK_EVERY = 64;
+/** SQLite's default. */
+const PAGE_BYTES = 4096;

@@ -1,8 +1,7 @@
-import { closeSync, ftruncateSync, openSync, statfsSync, statSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { randomBytes } from "node:crypto";
-import { dirname } from "node:path";
 import { Retryable } from "../../base/errors.ts";
-import { WAL_BYTES } from "./database.ts";
+import { freeBytes, sizeOf } from "./disk.ts";
 import { isFull } from "./explain.ts";
 
 /**
@@ -18,33 +17,28 @@ export class Reserve {
 
   /**
    * To be called before anything of weight is stored: makes the reserve whole, or throws `Retryable` where there is no room.
-   * `reclaim` gives back what can be given back to the disk.
+   * `reclaim` gives back to the disk what can be given back, with so many bytes to do it in.
    */
-  guard(reclaim: () => void): void {
+  guard(reclaim: (room: number) => void): void {
     if (this.#fill()) return;
-    reclaim();
+    reclaim(freeBytes(this.#path));
     if (this.#fill()) return;
     throw new Retryable("Cannot write to the data folder: no space left but what is set aside", {
       reason: "disk-full",
     });
   }
 
-  /** Gives it up. False where nothing was left of it. */
-  spend(): boolean {
-    if (this.#size() === 0) return false;
-    closeSync(openSync(this.#path, "w", 0o600));
-    return true;
+  /** Gives it up, and answers how many bytes it had. */
+  spend(): number {
+    const size = sizeOf(this.#path);
+    if (size > 0) closeSync(openSync(this.#path, "w", 0o600));
+    return size;
   }
 
   #fill(): boolean {
-    const missing = RESERVE_BYTES - this.#size();
+    const missing = RESERVE_BYTES - sizeOf(this.#path);
     if (missing <= 0) return true;
-    const { bavail, bsize } = statfsSync(dirname(this.#path));
-    return bavail * bsize > missing + SLACK_BYTES && this.#write();
-  }
-
-  #size(): number {
-    return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+    return freeBytes(this.#path) > missing + SLACK_BYTES && this.#write();
   }
 
   #write(): boolean {
@@ -64,6 +58,6 @@ export class Reserve {
   }
 }
 
-/** The log, which then has to become part of the database, and room for the records of the runs that end. */
-const RESERVE_BYTES = WAL_BYTES + 4 * 1024 * 1024;
+/** Some hundred records of runs, with what they cost in the database's log. */
+const RESERVE_BYTES = 20 * 1024 * 1024;
 const SLACK_BYTES = 1024 * 1024;

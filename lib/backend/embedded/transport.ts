@@ -96,7 +96,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
   const publishLog = (message: StoredMessage): boolean => {
     const { id, subject } = message;
     const wanting = consumers.wanting("logs-engine", subject);
-    reserve.guard(() => database.emptyLog());
+    reserve.guard((room) => database.emptyLog(room));
     const stored = database.write(() => {
       if (id !== undefined && logs.knows(id)) return false;
       const seq = logs.insert(message);
@@ -129,7 +129,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
 
     async putBlob(run, name, bytes, { signal } = {}) {
       lifetime.check();
-      reserve.guard(() => database.emptyLog());
+      reserve.guard((room) => database.emptyLog(room));
       const signals = signal ? [lifetime.signal, signal] : [lifetime.signal];
       const storing = artifacts.put(scope.name, run, name, bytes, AbortSignal.any(signals));
       blobs.add(storing);

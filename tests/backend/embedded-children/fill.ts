@@ -20,8 +20,8 @@ const logs = await reasonOf(async () => {
 const stored = await store.logs.count(RUN);
 const artifact = await reasonOf(() => transport.putBlob(RUN, "large", endless()));
 const record = await reasonOf(async () => {
-  for (let i = 0; i < 500; i++) {
-    const outcome = i === 499 ? { outcome: "failed" } as const : {};
+  for (let i = 0; i < 200; i++) {
+    const outcome = i === 199 ? { outcome: "failed" } as const : {};
     revision = await store.runs.put(RUN, runOf(RUN, { ...outcome, operation: "x".repeat(20_000) }), revision);
   }
 });
