@@ -81,7 +81,7 @@ test(
     const succeeded = Object.fromEntries(Object.keys(outcomes).map((step) => [step, "succeeded"]));
 
     await leftAsItWas(async () => {
-      const runs = startStuckRuns(place, images, () => flags);
+      const runs = await startStuckRuns(place, images, () => flags);
       await Promise.all(runs.map(({ stuck }) => stuck));
       registry.resume();
       await docker.kill();

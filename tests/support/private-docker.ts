@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { delay } from "../../lib/base/signals.ts";
 
-/** A daemon of the test's own, with a store of its own and without any network, that may die and come back. */
+/** A daemon of the test's own, with a store of its own, for containers without a network, that may die and come back. */
 export interface PrivateDocker extends AsyncDisposable {
   readonly socketPath: string;
   /** An image that consists of these files, a tar archive; answers its name. */
@@ -36,6 +36,8 @@ export async function startPrivateDocker(): Promise<PrivateDocker> {
       ...(input && { input }),
     });
   let daemon: ChildProcess | undefined;
+  const lastResort = () => daemon?.kill("SIGKILL");
+  process.once("exit", lastResort);
 
   const start = async () => {
     // On a busy machine, the first one may give up waiting for its containerd.
@@ -53,6 +55,7 @@ export async function startPrivateDocker(): Promise<PrivateDocker> {
     if (left.length > 0) docker(["rm", "-fv", ...left]);
     await end("SIGTERM");
     unmountBelow(folder);
+    process.off("exit", lastResort);
     await rm(folder, { recursive: true, force: true });
   };
   await start();
@@ -100,14 +103,14 @@ async function startDaemon(folder: string, socketPath: string): Promise<ChildPro
     "exec-root": join(folder, "exec"),
     pidfile: join(folder, "pid"),
     host: `unix://${socketPath}`,
-    bridge: "none",
     iptables: "false",
+    "ip-forward": "false",
   };
   // Of one that was killed.
   await rm(options.pidfile, { force: true });
-  // In a network of its own: without a bridge, a daemon removes `docker0`, which is the machine's real daemon's.
+  // It shares `docker0` with the machine's daemon and attaches nothing to it: told to do without, it would remove it.
   const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn("unshare", ["--net", "--", "dockerd", ...flags], {
+  const child = spawn("dockerd", flags, {
     stdio: ["ignore", "ignore", "pipe"],
   });
   const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();

@@ -20,6 +20,8 @@ export interface StartedRun {
   line(text: string): Promise<RunEvent>;
   /** The first line on stderr that matches. */
   note(pattern: RegExp): Promise<string>;
+  /** The promise's outcome; rejects when the process ends before. */
+  before<T>(promise: Promise<T>): Promise<T>;
   kill(signal: NodeJS.Signals): void;
   /** Reads no more of its stdout, as `head` does when it has enough. */
   closeOutput(): void;
@@ -98,21 +100,25 @@ export function startRun(
     });
   });
 
-  const first = <T>(what: string, find: () => T | undefined) =>
-    new Promise<T>((resolve, reject) => {
-      const look = () => {
-        const found = find();
-        if (found === undefined) return;
-        waiting.delete(look);
-        resolve(found);
-      };
-      waiting.add(look);
-      look();
-      ended.then(
-        () => reject(new Error(`It ended without ${what}:\n${[...said.stdout, ...said.stderr].join("\n")}`)),
-        reject,
-      );
-    });
+  const before = <T>(promise: Promise<T>, what = "what it was waited for") =>
+    Promise.race([
+      promise,
+      ended.then(() => {
+        throw new Error(`It ended without ${what}:\n${[...said.stdout, ...said.stderr].join("\n")}`);
+      }),
+    ]);
+  const first = <T>(what: string, find: () => T | undefined) => {
+    const { promise, resolve } = Promise.withResolvers<T>();
+    const look = () => {
+      const found = find();
+      if (found === undefined) return;
+      waiting.delete(look);
+      resolve(found);
+    };
+    waiting.add(look);
+    look();
+    return before(promise, what);
+  };
 
   return {
     event: (matches: (event: RunEvent) => boolean) => first("the event", () => events.find(matches)) as never,
@@ -122,6 +128,7 @@ export function startRun(
         () => events.find((event) => event.type === "log" && event.message.includes(text)),
       ),
     note: (pattern) => first(`saying ${pattern}`, () => said.stderr.find((text) => pattern.test(text))),
+    before,
     // Of a child that Deno's own kill was used on, it says that this signal ended it, however it ended.
     kill(signal) {
       if (child.pid !== undefined && child.exitCode === null) process.kill(child.pid, signal);

@@ -29,20 +29,23 @@ export interface StuckImages {
 
 /**
  * Starts four runs, each of which gets stuck in another step: in a pull, in git, in a command, and in ending the process
- * that a command has left behind.
+ * that a command has left behind. The pull is first: a daemon that makes sandboxes meanwhile may lose its way to the
+ * registry in one of them.
  */
-export function startStuckRuns(
+export async function startStuckRuns(
   place: Place,
   { whole, stubbornGit, missing, stalled }: StuckImages,
   flags: (step: string) => readonly string[],
-): StuckRun[] {
+): Promise<StuckRun[]> {
   const start = (step: string, image: string, command: string) =>
     startRun(place, [...flags(step), "-c", command], { data: step, image });
+  const pull = start("container-start", missing, "echo");
+  await pull.before(stalled);
   const clone = start("git-cloner", stubbornGit, "echo");
   const build = start("builder", whole, NEVER_ENDS);
   const stop = start("container-stop", whole, STUBBORN);
   return [
-    { step: "container-start", run: start("container-start", missing, "echo"), stuck: stalled },
+    { step: "container-start", run: pull, stuck: stalled },
     { step: "git-cloner", run: clone, stuck: clone.line("stubborn") },
     { step: "builder", run: build, stuck: build.line("stubborn") },
     { step: "container-stop", run: stop, stuck: stop.event(began("container-stop")) },
@@ -64,11 +67,10 @@ export async function stuckInEveryStep(
     stalled: registry.stalled,
   };
   await leftAsItWas(async () => {
-    await Promise.all(
-      startStuckRuns(place, images, flags).map(async (run) => {
-        await run.stuck;
-        await work(run);
-      }),
-    );
+    const runs = await startStuckRuns(place, images, flags);
+    await Promise.all(runs.map(async (run) => {
+      await run.stuck;
+      await work(run);
+    }));
   });
 }
