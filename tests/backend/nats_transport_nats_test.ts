@@ -1,40 +1,20 @@
-import { after, before } from "node:test";
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { jetstream } from "@nats-io/jetstream";
 import { Objm } from "@nats-io/obj";
-import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { objectName } from "../../lib/backend/nats/blobs.ts";
-import { connectNats } from "../../lib/backend/nats/connection.ts";
-import { openNats } from "../../lib/backend/nats/transport.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { broker } from "./nats-broker.ts";
 import { type Open, transportConformance } from "./transport-conformance.ts";
 
-let server: NatsServer;
-before(async () => void (server = await startNats()));
-after(() => server[Symbol.asyncDispose]());
-
-/** One server for all tests, emptied for each. */
+/** A server for each test: one that deletes a consumer and makes another of the same name may give it the old one's state. */
 const open: Open = async () => {
-  const connection = await connectNats({ servers: [server.url] });
-  const manager = await jetstreamManager(connection);
-  for await (const name of manager.streams.names()) await manager.streams.delete(name);
-  await ensureStreams(connection);
-  const transport = await openNats({ servers: [server.url] });
-  const others: AsyncDisposable[] = [];
+  const nats = await broker();
   return {
-    transport,
-    another: async () => {
-      const other = await openNats({ servers: [server.url] });
-      others.push(other);
-      return other;
-    },
+    transport: await nats.open(),
+    another: () => nats.open(),
     readBlob: async (run, name) => {
-      const bucket = await new Objm(jetstream(connection)).open("artifacts");
+      const bucket = await new Objm(jetstream(nats.connection)).open("artifacts");
       return await bucket.getBlob(objectName(run, name)) ?? undefined;
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const open of [transport, ...others]) await open[Symbol.asyncDispose]();
-      await connection.close();
-    },
+    [Symbol.asyncDispose]: () => nats[Symbol.asyncDispose](),
   };
 };
 
