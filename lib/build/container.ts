@@ -7,14 +7,13 @@ import type { BuildSpec } from "../wire/build.ts";
 import type { Image } from "./image.ts";
 import { containerName, LABELS } from "./labels.ts";
 import { provideNetwork } from "./network.ts";
+import { type MemoryShare, memoryShare, waitForMemory } from "./memory.ts";
 import { WORKSPACE } from "./plan.ts";
 import { removeRun } from "./remove.ts";
 
 /** What a build needs to unpack, chown and drop to another user, and nothing that reaches outside of its container. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL"];
 const DEFAULT_PIDS = 4096;
-/** Of the daemon's memory, what all containers of this host may have together. */
-const MEMORY_SHARE = 0.8;
 /** A container outlives its run's limit by this at most when everybody who knew of it was lost, milliseconds. */
 const SPARE_MS = 3_600_000;
 const KEEP_MS = 24 * 3_600_000;
@@ -41,7 +40,8 @@ export async function startContainer(
     provideNetwork(docker, daemon, spec.network, { owner, run, signal })
   );
   const user = spec.user ?? image.user;
-  const container = containerSpec(context, spec, daemon, user, network.name);
+  const share = memoryShare(daemon, context.settings);
+  const container = containerSpec(context, spec, { daemon, share, user, network: network.name });
   const id = await create(context, container);
   context.reach("container-created");
   if (!await docker.exists(id, "/bin/sh", { signal })) {
@@ -49,6 +49,7 @@ export async function startContainer(
       reason: "image-unusable",
     });
   }
+  await waitForMemory(context, id, container.memory, share);
   await start(context, id);
   context.reach("container-started");
   if (user !== "") await giveWorkspace(context, id, user);
@@ -59,11 +60,10 @@ export async function startContainer(
 function containerSpec(
   { run, resource, settings }: Context,
   spec: BuildSpec,
-  daemon: DaemonInfo,
-  user: string,
-  network: string,
+  { daemon, share, user, network }: { daemon: DaemonInfo; share: MemoryShare; user: string; network: string },
 ): ContainerSpec {
-  const memory = spec.limits.memory ?? Math.floor(daemon.memory * MEMORY_SHARE / (settings.slots ?? 1));
+  const wanted = spec.limits.memory ?? share.each;
+  const memory = Math.min(wanted, settings.maxMemory ?? wanted);
   const cpus = spec.limits.cpus ?? settings.maxCpus;
   const expires = daemon.now + spec.timeout + (settings.keep === "never" ? SPARE_MS : KEEP_MS);
   const labels = {
@@ -71,6 +71,7 @@ function containerSpec(
     [LABELS.run]: run,
     [LABELS.resource]: resource.name,
     [LABELS.user]: user,
+    [LABELS.memory]: String(memory),
     [LABELS.expires]: String(expires),
   };
   return {
@@ -87,7 +88,7 @@ function containerSpec(
     capabilities: CAPABILITIES,
     privileged: spec.privileged,
     pids: spec.limits.pids ?? DEFAULT_PIDS,
-    memory: Math.min(memory, settings.maxMemory ?? memory),
+    memory,
     ...(cpus !== undefined && { cpus }),
   };
 }

@@ -7,6 +7,8 @@ export const LABELS = {
   resource: "conveyor.resource",
   /** Who the build's processes run as; empty for root. The container's own process is root's. */
   user: "conveyor.user",
+  /** Its limit, bytes. */
+  memory: "conveyor.memory",
   /** Milliseconds since the epoch in the daemon's clock: nobody who knows the run is expected to be alive after it. */
   expires: "conveyor.expires",
   /** On a container that its user wants to look at afterwards: no sweep removes it before it expires. */

@@ -2,17 +2,21 @@ import { statfs } from "node:fs/promises";
 import { processLog } from "../base/log.ts";
 import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
-import type { Docker } from "../docker/docker.ts";
+import type { ContainerInfo, DaemonInfo, Docker } from "../docker/docker.ts";
 import type { Driver, DriverSettings } from "../driver/driver.ts";
 import { LABELS } from "./labels.ts";
+import { memoryShare, promisedMemory } from "./memory.ts";
 
 /** Between two looks at a host that is full, milliseconds. */
 const LOOK_MS = 1000;
 
+/** Daemons whose disk cannot be seen from here, which has been said. */
+const UNSEEN = new WeakSet<Docker>();
+
 /**
- * Resolves when this host has room for one more run: fewer containers of this owner than it has slots, and disk. Containers
- * are counted from Docker, so that the count survives whatever happens to drivers; events in hand may not have theirs yet
- * and count as well. Says once why it waits.
+ * Resolves when this host has room for one more run: fewer containers of this owner than it has slots, memory for one that
+ * asks for nothing, and disk. Containers are counted from Docker, so that the count survives whatever happens to drivers;
+ * events in hand may not have theirs yet and count as well. Says once why it waits, and once that nobody can see the disk.
  */
 export const waitForRoom: NonNullable<Driver["admit"]> = async ({ docker, settings, inHand, signal }) => {
   for (let said = "";;) {
@@ -26,24 +30,56 @@ export const waitForRoom: NonNullable<Driver["admit"]> = async ({ docker, settin
 
 async function whatIsLacking(
   docker: Docker,
-  { owner, slots, minFreeBytes }: DriverSettings,
+  settings: DriverSettings,
   inHand: number,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  if (slots !== undefined) {
-    const taken = await docker.list({ [LABELS.owner]: owner }, { signal });
-    if (taken.length + inHand >= slots) return `all ${slots} slots are taken`;
-  }
+  const [daemon, containers] = await Promise.all([
+    docker.info({ signal }),
+    docker.list({ [LABELS.owner]: settings.owner }, { signal }),
+  ]);
+  return lackOfPlace(containers, daemon, settings, inHand) ?? await lackOfDisk(docker, daemon, settings);
+}
+
+function lackOfPlace(
+  containers: readonly ContainerInfo[],
+  daemon: DaemonInfo,
+  settings: DriverSettings,
+  inHand: number,
+): string | undefined {
+  const { slots } = settings;
+  if (slots === undefined) return undefined;
+  if (containers.length + inHand >= slots) return `all ${slots} slots are taken`;
+  const share = memoryShare(daemon, settings);
+  const promised = promisedMemory(containers, share) + inHand * share.each;
+  if (promised + share.each <= share.all) return undefined;
+  return `${formatSize(promised)} of the ${formatSize(share.all)} of memory for builds are promised`;
+}
+
+async function lackOfDisk(
+  docker: Docker,
+  daemon: DaemonInfo,
+  { minFreeBytes }: DriverSettings,
+): Promise<string | undefined> {
   if (minFreeBytes === 0) return undefined;
-  const free = await freeBytes(docker, signal);
-  if (free === undefined || free >= minFreeBytes) return undefined;
+  const free = await freeBytes(docker, daemon);
+  if (free === undefined) return sayUnseen(docker, daemon);
+  if (free >= minFreeBytes) return undefined;
   return `Docker has ${formatSize(free)} of disk left, expected ${formatSize(minFreeBytes)}`;
 }
 
+function sayUnseen(docker: Docker, { rootFolder }: DaemonInfo): undefined {
+  if (UNSEEN.has(docker)) return;
+  UNSEEN.add(docker);
+  processLog("driver").warn(
+    "Cannot see how much disk Docker has left in {rootFolder} at {endpoint}: --min-free has no effect",
+    { rootFolder, endpoint: docker.endpoint },
+  );
+}
+
 /** Free disk where Docker keeps its containers; undefined where that is another machine's, or not to be seen from here. */
-async function freeBytes(docker: Docker, signal: AbortSignal): Promise<number | undefined> {
-  if (!docker.endpoint.startsWith("unix:")) return undefined;
-  const { rootFolder } = await docker.info({ signal });
+async function freeBytes({ endpoint }: Docker, { rootFolder }: DaemonInfo): Promise<number | undefined> {
+  if (!endpoint.startsWith("unix:")) return undefined;
   try {
     const { bavail, bsize } = await statfs(rootFolder);
     return bavail * bsize;

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { containerStart } from "../../drivers/container-start.ts";
+import { StepFailure } from "../../lib/base/errors.ts";
+import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { removeRun } from "../../lib/build/remove.ts";
+import { waitForRoom } from "../../lib/build/room.ts";
+import { tendHost } from "../../lib/build/tend-host.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import type { DriverSettings } from "../../lib/driver/driver.ts";
+import { until } from "../driver/stage.ts";
+import { captureLog } from "../support/process-log.ts";
+import {
+  type StepContext,
+  stepContext,
+  TEST_IMAGE,
+  testDocker,
+  testSettings,
+} from "../support/step-context.ts";
+
+const { signal } = new AbortController();
+
+/** Runs of one owner on the machine's daemon; none of them is left afterwards. */
+async function onHost(
+  given: Partial<DriverSettings>,
+  work: (
+    host: { docker: Docker; settings: DriverSettings; next(spec?: object): StepContext },
+  ) => Promise<void>,
+): Promise<void> {
+  await using docker = testDocker();
+  const settings = testSettings(given);
+  const runs: string[] = [];
+  const next = (spec: object = {}) => {
+    const context = stepContext(docker, { image: TEST_IMAGE, repository: ".", ...spec }, { settings });
+    runs.push(context.run);
+    return context;
+  };
+  try {
+    await work({ docker, settings, next });
+  } finally {
+    for (const run of runs) await removeRun(docker, { owner: settings.owner, run, signal });
+  }
+}
+
+const start = (context: StepContext) => containerStart.reconcile(context);
+const stateOf = async (docker: Docker, { run }: StepContext) =>
+  (await docker.inspect(containerName(run)))?.state;
+
+/** Waits until `wait` says in the process log why it waits, does what makes room, and waits for the end of it. */
+async function fullUntil(wait: () => Promise<void>, why: RegExp, makeRoom: () => Promise<unknown>) {
+  await using log = await captureLog();
+  let isThrough = false;
+  const waiting = wait().then(() => isThrough = true);
+  await log.line(why);
+  assert.equal(isThrough, false);
+  await makeRoom();
+  await waiting;
+  assert.equal(log.lines.filter((line) => why.test(line)).length, 1);
+}
+
+test("waitForRoom counts an owner's containers and the events in hand against its slots", async () => {
+  await onHost({ slots: 2 }, async ({ docker, settings, next }) => {
+    const wait = (inHand: number) => waitForRoom({ docker, settings, inHand, signal });
+    await wait(1);
+    const [first, second] = [next(), next()];
+    await start(first);
+    await wait(0);
+    await waitForRoom({ docker, settings: testSettings({ slots: 1 }), inHand: 0, signal });
+    const { owner } = settings;
+    const full = /^info: Takes no new run: all 2 slots are taken$/;
+    await fullUntil(() => wait(1), full, () => removeRun(docker, { owner, run: first.run, signal }));
+    await start(first);
+    await start(second);
+    await fullUntil(() => wait(0), full, () => removeRun(docker, { owner, run: second.run, signal }));
+  });
+});
+
+test("waitForRoom takes no run while more memory is promised than leaves room for one", async () => {
+  await onHost({ slots: 4 }, async ({ docker, settings, next }) => {
+    const { memory } = await docker.info();
+    const large = next({ limits: { memory: Math.floor(memory * 0.7) } });
+    await start(large);
+    await fullUntil(
+      () => waitForRoom({ docker, settings, inHand: 0, signal }),
+      /^info: Takes no new run: .* of the .* of memory for builds are promised$/,
+      () => removeRun(docker, { owner: settings.owner, run: large.run, signal }),
+    );
+  });
+});
+
+test("waitForRoom waits for disk, and says once where nobody can see it", async () => {
+  await onHost({ slots: 1, minFreeBytes: 2 ** 60 }, async ({ docker, settings }) => {
+    await using log = await captureLog();
+    const stopping = new AbortController();
+    const waiting = waitForRoom({ docker, settings, inHand: 0, signal: stopping.signal });
+    await log.line(/^info: Takes no new run: Docker has .* of disk left, expected .*B$/);
+    stopping.abort(new Error("enough"));
+    await assert.rejects(waiting, /^Error: enough$/);
+
+    const elsewhere: Docker = { ...docker, endpoint: "tcp://192.0.2.1:2376" };
+    await waitForRoom({ docker: elsewhere, settings, inHand: 0, signal });
+    await waitForRoom({ docker: elsewhere, settings, inHand: 0, signal });
+    assert.equal(log.lines.filter((line) => line.includes("--min-free has no effect")).length, 1);
+  });
+});
+
+test("container-start starts a container only when what is promised to all fits, first come first served", async () => {
+  await onHost({ slots: 3 }, async ({ docker, settings: { owner }, next }) => {
+    const { memory } = await docker.info();
+    const half = { limits: { memory: Math.floor(memory / 2) } };
+    const [first, second, third] = [next(half), next(half), next()];
+    await start(first);
+    const starting = start(second);
+    await until(() => second.log.recent(1).some((line) => line.startsWith("Waits for memory: ")), "it waits");
+    assert.equal(await stateOf(docker, second), "created");
+    // The third would fit beside the first, but not beside both.
+    const last = start(third);
+    await until(() => third.log.recent(1).some((line) => line.startsWith("Waits for memory: ")), "it waits");
+    assert.equal(await stateOf(docker, third), "created");
+    await removeRun(docker, { owner, run: first.run, signal });
+    await Promise.all([starting, last]);
+    assert.deepEqual([await stateOf(docker, second), await stateOf(docker, third)], ["running", "running"]);
+  });
+});
+
+test("container-start refuses what would never fit beside nobody, where there are slots", async () => {
+  await onHost({ slots: 1 }, async ({ docker, next }) => {
+    const { memory } = await docker.info();
+    await assert.rejects(
+      start(next({ limits: { memory } })),
+      (error) =>
+        error instanceof StepFailure && error.reason === "invalid-spec" &&
+        /^spec\.limits\.memory: .* is more than the .* that builds may have on this host$/.test(
+          error.message,
+        ),
+    );
+  });
+});
+
+test("tendHost removes what the engine calls dead, and what has expired where no engine answers", async () => {
+  await onHost({ slots: 4 }, async ({ docker, settings, next }) => {
+    const [live, dead] = [next(), next()];
+    await Promise.all([start(live), start(dead)]);
+    const names = async () =>
+      (await docker.list({ [LABELS.owner]: settings.owner })).map(({ name }) => name).sort();
+    const both = [live, dead].map(({ run }) => containerName(run)).sort();
+    const tend = (isAlive: (run: string) => Promise<boolean | undefined>, given: Partial<Docker> = {}) =>
+      tendHost({ docker: { ...docker, ...given }, settings, isAlive, signal });
+    const silence = () => Promise.resolve(undefined);
+
+    await tend(silence);
+    await tendHost({
+      docker,
+      settings: testSettings(),
+      isAlive: () => Promise.resolve(false),
+      signal,
+    });
+    assert.deepEqual(await names(), both);
+
+    await tend((run) => Promise.resolve(run === live.run));
+    assert.deepEqual(await names(), [containerName(live.run)]);
+
+    // The daemon's clock is past the run's limit of an hour and the spare one.
+    const later = { now: async () => await docker.now() + 2 * 3_600_000 + 60_000 };
+    await tend(() => Promise.resolve(true), later);
+    assert.deepEqual(await names(), [containerName(live.run)]);
+    await tend(silence, later);
+    assert.deepEqual(await names(), []);
+  });
+});
