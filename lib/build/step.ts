@@ -1,9 +1,10 @@
 import { Retryable, StepFailure } from "../base/errors.ts";
-import type { Context } from "../driver/driver.ts";
+import { type Context, StopError } from "../driver/driver.ts";
 import type { ContainerInfo } from "../docker/docker.ts";
 import { z } from "zod";
 import type { DriverResult } from "../wire/resource.ts";
 import { findContainer } from "./labels.ts";
+import { withinOwnTimeout } from "./own-timeout.ts";
 import { type Plan, planStep } from "./plan.ts";
 import { removeRun } from "./remove.ts";
 
@@ -14,7 +15,7 @@ export type Checkout = z.infer<typeof Checkout>;
 /**
  * What the three working steps of a build have in common: on `delete` there is nothing for them to do; without a
  * pipeline all drivers would fire at once, so they refuse; the spec is checked before anything is done; and where no
- * engine cleans up after a failure, they do it themselves, at once.
+ * engine cleans up after a failure or watches the time, they do it themselves.
  */
 export function buildStep(
   work: (context: Context, plan: Plan) => Promise<DriverResult>,
@@ -25,12 +26,12 @@ export function buildStep(
     }
     refuseWithoutPipeline(context);
     try {
-      const result = await work(context, planStep(context.resource.spec, context.settings));
+      const plan = planStep(context.resource.spec, context.settings);
+      const result = await withinOwnTimeout(context, plan.spec.timeout, (limited) => work(limited, plan));
       if (!result.success) await clearAlone(context);
       return result;
     } catch (error) {
-      // The machinery's failure is tried again, and needs what is there.
-      if (!(error instanceof Retryable)) await clearAlone(context);
+      if (!comesAgain(error, context)) await clearAlone(context);
       throw error;
     }
   };
@@ -65,6 +66,13 @@ export async function requireContainer(context: Context): Promise<ContainerInfo>
     });
   }
   return container;
+}
+
+/** The machinery's failure, and a driver that is being stopped: the step is tried again, and needs what is there. */
+function comesAgain(error: unknown, { signal }: Context): boolean {
+  if (error instanceof StepFailure) return false;
+  const { reason } = signal;
+  return error instanceof Retryable || (reason instanceof StopError && reason.reason === "shutdown");
 }
 
 async function clearAlone(context: Context): Promise<void> {

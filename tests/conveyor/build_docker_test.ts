@@ -12,11 +12,11 @@ import { containerName, LABELS } from "../../lib/build/labels.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { registerResources } from "../../lib/driver/conveyor/register-resources.ts";
-import type { Driver } from "../../lib/driver/driver.ts";
+import { type Driver, StopError } from "../../lib/driver/driver.ts";
 import { tend } from "../../lib/driver/tend.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { makeRepository } from "../cli/git-repository.ts";
-import { TEST_IMAGE, testDocker, testSettings } from "../support/step-context.ts";
+import { stepContext, TEST_IMAGE, testDocker, testSettings } from "../support/step-context.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
 
@@ -54,6 +54,11 @@ async function logsOf(
     const logs = await server.logs(run);
     if (isAll(logs)) return logs;
   }
+}
+
+/** The daemon, at a time of our choice. */
+function at(docker: Docker, now: number): Docker {
+  return Object.create(docker, { now: { value: () => Promise.resolve(now) } });
 }
 
 const ours = (docker: Docker, owner: string) => docker.list({ [LABELS.owner]: owner });
@@ -124,6 +129,53 @@ test("a step that fails has cleared the container before its result is there", (
     assert.deepEqual(await ours(docker, owner), []);
   }));
 
+test("a step that takes longer than its run may fails as timeout although no server watches it, and nothing is left", () =>
+  withDrivers(async (stage, docker, owner) => {
+    await using app = await temporaryFolder();
+    makeRepository(app.path, { "a.txt": "a\n" });
+    const spec = { repository: app.path, image: TEST_IMAGE, timeout: 3, commands: ["sleep 1000"] };
+    const run = await stage.server.create({ name: "app", resource: TYPE, pipeline: "flutter", spec });
+    const { driverresult } = await stage.server.result((one) =>
+      one.run_id === run && !one.driverresult.success
+    );
+    assert.deepEqual(driverresult.data, { reason: "timeout" });
+    assert.deepEqual(await ours(docker, owner), []);
+  }));
+
+test("the time of a run counts from its container, whichever step it is at", () =>
+  withDrivers(async (stage, docker, owner) => {
+    await stage.pipeline("start-only", TYPE, ["container-start"]);
+    const spec = { repository: "https://example.invalid/app.git", image: TEST_IMAGE, timeout: "1h" };
+    const run = await stage.server.create({ name: "app", resource: TYPE, pipeline: "start-only", spec });
+    await stage.result(run, "container-start");
+    const [container] = await ours(docker, owner);
+    const later = at(docker, (container?.createdAt ?? 0) + 3_600_001);
+    const context = stepContext(later, spec, { run, claimed: false, settings: testSettings({ owner }) });
+    await assert.rejects(gitCloner.reconcile(context), /timeout/);
+    assert.deepEqual(await ours(docker, owner), []);
+  }));
+
+test("a step whose driver is stopped leaves the container to the driver that goes on with it", () =>
+  withDrivers(async (stage, docker, owner) => {
+    await using app = await temporaryFolder();
+    makeRepository(app.path, { "a.txt": "a\n" });
+    await stage.pipeline("start-only", TYPE, ["container-start"]);
+    const spec = { repository: app.path, image: TEST_IMAGE };
+    const run = await stage.server.create({ name: "app", resource: TYPE, pipeline: "start-only", spec });
+    await stage.result(run, "container-start");
+    const stopped = { run, claimed: false, settings: testSettings({ owner }) };
+    const signal = AbortSignal.abort(new StopError("shutdown"));
+    await assert.rejects(gitCloner.reconcile(stepContext(docker, spec, { ...stopped, signal })), /shutdown/);
+    assert.equal((await ours(docker, owner)).length, 1);
+    assert.equal((await gitCloner.reconcile(stepContext(docker, spec, stopped))).success, true);
+    const cancelled = AbortSignal.abort(new StopError("timeout"));
+    await assert.rejects(
+      gitCloner.reconcile(stepContext(docker, spec, { ...stopped, signal: cancelled })),
+      /timeout/,
+    );
+    assert.deepEqual(await ours(docker, owner), []);
+  }));
+
 test("a resource without a pipeline reaches all four drivers at once, and none of them starts anything", () =>
   withDrivers(async (stage, docker, owner) => {
     const run = await stage.server.create({
@@ -190,7 +242,6 @@ test("a container whose drivers were lost stays until it expires, and then any c
     /** One look after the host, by another instance, at that time of the daemon. Beside a Conveyor server nobody answers it. */
     const tendAt = async (now: number) => {
       const looked = new AbortController();
-      const later: Docker = Object.create(docker, { now: { value: () => Promise.resolve(now) } });
       const once: Driver = {
         ...containerStart,
         tend: async (host) => {
@@ -199,7 +250,12 @@ test("a container whose drivers were lost stays until it expires, and then any c
         },
       };
       const settings = testSettings({ owner });
-      await tend(once, { transport: stage.transport, docker: later, settings, signal: looked.signal });
+      await tend(once, {
+        transport: stage.transport,
+        docker: at(docker, now),
+        settings,
+        signal: looked.signal,
+      });
     };
     await tendAt(expires - 1);
     assert.equal((await ours(docker, owner)).length, 1);

@@ -56,6 +56,23 @@ async function server(
   };
 }
 
+/** A server that takes requests and answers none. */
+async function silent() {
+  const http = createServer();
+  const asked = once(http, "request");
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  const address = http.address();
+  return {
+    api: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`,
+    asked,
+    async [Symbol.asyncDispose]() {
+      http.closeAllConnections();
+      await new Promise((resolve) => http.close(resolve));
+    },
+  };
+}
+
 const register = (api: string, options: Partial<RegisterOptions> = {}) =>
   registerResources(builder, {
     api,
@@ -122,19 +139,23 @@ test("registerResources ends at once when its signal fires, between tries and wh
   between.abort();
   await trying;
 
-  const silent = createServer();
-  silent.listen(0, "127.0.0.1");
-  await once(silent, "listening");
-  const address = silent.address();
+  await using http = await silent();
   const waiting = new AbortController();
-  const asking = register(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`, {
-    signal: waiting.signal,
-  });
-  await once(silent, "request");
+  const asking = register(http.api, { signal: waiting.signal, answerMs: 3_600_000 });
+  await http.asked;
   waiting.abort();
   await asking;
-  silent.closeAllConnections();
-  await new Promise((resolve) => silent.close(resolve));
+});
+
+test("registerResources tries again when no answer comes in time", async () => {
+  await using log = await captureLog();
+  await using http = await silent();
+  const stop = new AbortController();
+  const trying = register(http.api, { signal: stop.signal, answerMs: 10 });
+  await log.line(/trying again: no answer within 10 ms/);
+  await http.asked;
+  stop.abort();
+  await trying;
 });
 
 test("registerResources shows the token of the environment, else the one in the file, read anew for every try", async () => {

@@ -38,6 +38,7 @@ test("buildSpecSchema is of draft 2020-12 and uses no keyword that a server may 
   const schema = buildSpecSchema();
   assert.equal(schema.$schema, "https://json-schema.org/draft/2020-12/schema");
   assert.equal(schema.type, "object");
+  assert.deepEqual(schema.required, ["repository"]);
   for (const inner of within(schema)) {
     for (const keyword of Object.keys(inner)) assert.ok(KEYWORDS.has(keyword), keyword);
     // The draft-4 form of it is a boolean, which a newer server cannot compile.

@@ -18,6 +18,8 @@ export interface RegisterOptions {
   readonly signal: AbortSignal;
   /** Before the first try again, milliseconds; doubled each time up to a minute. */
   readonly retryMs?: number;
+  /** How long an answer is waited for, milliseconds. */
+  readonly answerMs?: number;
   readonly clock?: Clock;
 }
 
@@ -63,8 +65,8 @@ async function persistently(definition: Definition, options: RegisterOptions): P
 type Answer = "known" | "unheard-of" | { readonly why: string; readonly isFinal: boolean };
 
 async function apply(definition: Definition, options: RegisterOptions): Promise<Answer> {
-  const { api, credentials, signal, clock = systemClock } = options;
-  const late = AbortSignal.timeout(ANSWER_MS);
+  const { api, credentials, signal, answerMs = ANSWER_MS, clock = systemClock } = options;
+  const late = AbortSignal.timeout(answerMs);
   try {
     const url = new URL(`${api.replace(/\/+$/, "")}/resource-definitions/apply`);
     const headers = await authorization(credentials, clock);
@@ -80,7 +82,7 @@ async function apply(definition: Definition, options: RegisterOptions): Promise<
     const passes = status >= 500 || [401, 403, 408, 429].includes(status);
     return { why: `it answered ${status} ${text.trim()}`, isFinal: !passes };
   } catch (error) {
-    const why = late.aborted ? `no answer within ${ANSWER_MS / 1000} s` : messageOf(error);
+    const why = late.aborted ? `no answer within ${answerMs} ms` : messageOf(error);
     return { why, isFinal: false };
   }
 }

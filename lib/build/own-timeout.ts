@@ -1,0 +1,39 @@
+import { StepFailure } from "../base/errors.ts";
+import { type Context, StopError } from "../driver/driver.ts";
+import { findContainer } from "./labels.ts";
+
+/** The longest timer that the runtimes know; a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Does a step's work within what is left of the run's time, where no engine watches over that. It counts from the run's
+ * container, or from now where there is none yet. When the time is up, the context's signal fires, and this throws
+ * `StopError` `timeout` unless the work names its failure itself.
+ */
+export async function withinOwnTimeout<T>(
+  context: Context,
+  timeoutMs: number,
+  work: (context: Context) => Promise<T>,
+): Promise<T> {
+  if (context.claimed) return await work(context);
+  const leftMs = await timeLeft(context, timeoutMs);
+  const own = new AbortController();
+  const timer = setTimeout(() => own.abort(new StopError("timeout")), Math.min(leftMs, LONGEST_TIMER_MS));
+  const signal = AbortSignal.any([context.signal, own.signal]);
+  try {
+    return await work({ ...context, signal });
+  } catch (thrown) {
+    throw signal.aborted && !(thrown instanceof StepFailure) ? signal.reason : thrown;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function timeLeft(
+  { docker, run, settings: { owner }, signal }: Context,
+  timeoutMs: number,
+): Promise<number> {
+  const container = await findContainer(docker, { owner, run, signal });
+  if (!container) return timeoutMs;
+  return Math.max(0, container.createdAt + timeoutMs - await docker.now({ signal }));
+}
