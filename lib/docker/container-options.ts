@@ -13,6 +13,9 @@ export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
     Tty: false,
     // The image's own check would start a process every few seconds inside the build.
     Healthcheck: { Test: ["NONE"] },
+    // Whoever stops it from outside, the daemon too when it goes or comes back, would wait ten seconds for a process that
+    // does not heed TERM: what runs here is ended by those who have started it.
+    StopSignal: "SIGKILL",
     HostConfig: {
       Init: true,
       Privileged: spec.privileged,
