@@ -4,7 +4,18 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { flutterCi, root, runtime, startProgram } from "./start-program.ts";
 
-const COMMANDS = ["run", "builder", "container-start", "container-stop", "git-cloner", "completion", "help"];
+const COMMANDS = [
+  "run",
+  "submit",
+  "builder",
+  "container-start",
+  "container-stop",
+  "git-cloner",
+  "up",
+  "completion",
+  "help",
+];
+const GROUPS = ["Build", "Drivers", "Serve", "Maintain"];
 
 test("flutter-ci says what it is and which commands there are, by what they are for", async () => {
   const { code, stdout, stderr } = await flutterCi(["--help"]);
@@ -15,8 +26,7 @@ test("flutter-ci says what it is and which commands there are, by what they are 
   assert.ok(stdout.includes("Usage:  flutter-ci [flags]\n        flutter-ci [command]\n"));
   const listed = lines.filter((line) => /^ {2}[a-z]/.test(line)).map((line) => line.trim().split(" ")[0]);
   assert.deepEqual(listed, COMMANDS);
-  const titles = lines.filter((line) => ["Build", "Drivers", "Maintain"].includes(line));
-  assert.deepEqual(titles, ["Build", "Drivers", "Maintain"]);
+  assert.deepEqual(lines.filter((line) => GROUPS.includes(line)), GROUPS);
   assert.match(stdout, /-h, --help.*\n/);
   assert.match(stdout, /-t, --toggle .*does nothing/);
   assert.match(stdout, /-v, --version/);
@@ -91,6 +101,26 @@ test("every flag of run that is promised is in its help", async () => {
   ];
   const listed = [...stdout.matchAll(/^ {2}((?:-\w, )?--[a-z-]+)/gm)].map(([, name]) => name);
   assert.deepEqual(listed.toSorted(), ["-h, --help", ...promised].toSorted());
+});
+
+test("every flag of up and of submit that is promised is in its help", async () => {
+  const flagsOf = async (command: string) => {
+    const { stdout } = await flutterCi([command, "--help"]);
+    return [...stdout.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name ?? "");
+  };
+  const [run, submit, up, driver] = await Promise.all(["run", "submit", "up", "builder"].map(flagsOf));
+  const ofTheHost = ["grace", "max-log", "max-artifacts", "git-token", "docker", "keep"];
+  const ofTheApi = ["api", "token-file", "tls-ca", "detach"];
+  assert.deepEqual(
+    submit?.toSorted(),
+    [...run?.filter((name) => !ofTheHost.includes(name)) ?? [], ...ofTheApi].toSorted(),
+  );
+  const ofADriver = ["api", "resource", "concurrency", "ack-wait", "health"];
+  const ofUp = ["drivers", "listen", "data", "replicas", "keep-runs", "keep-logs", "cors"];
+  assert.deepEqual(
+    up?.toSorted(),
+    [...driver?.filter((name) => !ofADriver.includes(name)) ?? [], ...ofUp].toSorted(),
+  );
 });
 
 test("a mistyped command or flag is refused with the nearest name", async () => {

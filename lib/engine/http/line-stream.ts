@@ -35,7 +35,8 @@ export function lineStream(
   return new ReadableStream({
     start: () => void fill(),
     async pull(controller) {
-      if (buffer.text === "" && !buffer.isOver) await newsOrBeat();
+      await newsOrBeat();
+      if (buffer.isCancelled) return;
       if (buffer.text !== "") {
         controller.enqueue(encoder.encode(buffer.text));
         buffer.text = "";
@@ -52,8 +53,16 @@ export function lineStream(
   }, { highWaterMark: 0 });
 
   async function newsOrBeat(): Promise<void> {
-    const beat = setTimeout(news.ring, beatMs);
-    await news.rung();
-    clearTimeout(beat);
+    const beat = { isDue: false };
+    const timer = setTimeout(() => {
+      beat.isDue = true;
+      news.ring();
+    }, beatMs);
+    while (buffer.text === "" && !buffer.isOver && !beat.isDue) await news.rung();
+    clearTimeout(timer);
+    // Where one line has come, others may be on their heels: they go with it.
+    if (!buffer.isOver && buffer.text.length < MOST_CHARS) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 }

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InputError, UnavailableError } from "../../lib/base/errors.ts";
+import { ApiAwayError, call } from "../../lib/cli/api/call.ts";
+import { apiClient } from "../../lib/cli/api/client.ts";
+import { followRun } from "../../lib/cli/api/follow.ts";
+import { Patience } from "../../lib/cli/api/patience.ts";
+import type { RunEvent } from "../../lib/engine/events.ts";
+import { listen } from "../../lib/engine/http/listen.ts";
+
+const RUN = "11111111-2222-4333-8444-555555555555";
+const TIME = "2026-01-01T00:00:00.000Z";
+const RESOURCE = { id: "r", name: "one", resource: "thing", spec: {} };
+
+const log = (seq: number): RunEvent => (
+  { type: "log", run: RUN, step: "a", seq, stream: "stdout", time: TIME, message: `line ${seq}` }
+);
+const EVENTS: RunEvent[] = [
+  { type: "run", run: RUN, resource: RESOURCE, time: TIME },
+  { type: "step", run: RUN, step: "a", driver: "a", status: "started", time: TIME },
+  log(1),
+  log(2),
+  {
+    type: "step",
+    run: RUN,
+    step: "a",
+    driver: "a",
+    status: "succeeded",
+    seconds: 1,
+    result: { success: true, message: "" },
+    time: TIME,
+  },
+  log(3),
+  { type: "end", run: RUN, outcome: "succeeded", message: "", seconds: 1, lines: 3, artifacts: [] },
+];
+
+function patience({ clock = () => 0, away = [] }: { clock?: () => number; away?: string[] } = {}) {
+  return new Patience({
+    clock,
+    patienceMs: 10,
+    hint: "It goes on",
+    onAway: (error) => away.push(error.message),
+  });
+}
+
+async function* cutAt(cut: number): AsyncGenerator<RunEvent> {
+  for (const event of EVENTS.slice(0, cut)) yield await Promise.resolve(event);
+  if (cut < EVENTS.length) throw new ApiAwayError("cut");
+}
+
+test("followRun tells each event once, wherever connections are cut off", async () => {
+  for (let first = 0; first <= EVENTS.length; first++) {
+    for (let second = 0; second <= EVENTS.length; second++) {
+      const cuts = [first, second, EVENTS.length];
+      const connect = () => cutAt(cuts.shift() ?? 0);
+      assert.deepEqual(await Array.fromAsync(followRun(connect, patience())), EVENTS);
+    }
+  }
+});
+
+test("followRun goes on where a connection ends in an orderly way before the run does", async () => {
+  const cuts = [3, EVENTS.length];
+  async function* connect(): AsyncGenerator<RunEvent> {
+    yield* await Promise.resolve(EVENTS.slice(0, cuts.shift()));
+  }
+  const away: string[] = [];
+  assert.deepEqual(await Array.fromAsync(followRun(connect, patience({ away }))), EVENTS);
+  assert.deepEqual(away, ["The control plane has ended the connection before the run"]);
+});
+
+test("followRun gives up when nothing was heard for too long, and says once that it waits", async () => {
+  let now = 0;
+  let tries = 0;
+  async function* connect(): AsyncGenerator<RunEvent> {
+    now += 4;
+    if (++tries === 2) yield await Promise.resolve(log(1));
+    throw new ApiAwayError("Away");
+  }
+  const away: string[] = [];
+  const told: RunEvent[] = [];
+  const following = async () => {
+    for await (const event of followRun(connect, patience({ clock: () => now, away }))) told.push(event);
+  };
+  await assert.rejects(following(), (error) => {
+    assert.ok(error instanceof UnavailableError);
+    assert.deepEqual([error.message, error.hint], ["Away", "It goes on"]);
+    return true;
+  });
+  // Twice: before the second try, which was heard, and from then on.
+  assert.deepEqual([away, tries, told.length], [["Away", "Away"], 5, 1]);
+});
+
+test("followRun throws what trying again does not mend", async () => {
+  async function* connect(): AsyncGenerator<RunEvent> {
+    yield await Promise.reject(new UnavailableError("Wrong token"));
+  }
+  await assert.rejects(Array.fromAsync(followRun(connect, patience())), /Wrong token/);
+});
+
+test("call says in our words what a control plane answers", async () => {
+  const answers: [number, string, unknown, RegExp][] = [
+    [400, '{"error":"body: wrong"}', InputError, /^body: wrong$/],
+    [413, '{"error":"too large"}', InputError, /^too large$/],
+    [401, '{"error":"Wrong token"}', UnavailableError, /does not accept the token/],
+    [404, '{"error":"Unknown run"}', UnavailableError, /refuses \(404\): Unknown run/],
+    [302, "", UnavailableError, /refuses \(302\): nothing/],
+    [503, '{"error":"draining"}', ApiAwayError, /says: draining/],
+    [502, "<html>Bad gateway</html>", ApiAwayError, /says: <html>Bad gateway/],
+  ];
+  for (const [status, body, kind, message] of answers) {
+    await using server = await listen(
+      () => Promise.resolve(new Response(body, { status })),
+      { host: "127.0.0.1", port: 0 },
+    );
+    await assert.rejects(call({ url: server.url, token: "t" }, { method: "GET", path: "/x" }), (error) => {
+      assert.ok(error instanceof (kind as typeof Error), String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+});
+
+test("call sends the token, and throws what ended it: nobody there, a cut, a signal", async () => {
+  let authorization: string | null = "";
+  const server = await listen((request) => {
+    authorization = request.headers.get("authorization");
+    return Promise.resolve(new Response(new ReadableStream({ start: (c) => c.enqueue(new Uint8Array(10)) })));
+  }, { host: "127.0.0.1", port: 0 });
+  const api = { url: server.url, token: "t0ken" };
+  const get = { method: "GET", path: "/x" } as const;
+  const leaving = new AbortController();
+  const left = await call(api, { ...get, signal: leaving.signal });
+  const cut = (await call(api, get))[Symbol.asyncIterator]();
+  assert.equal(authorization, "Bearer t0ken");
+  assert.equal((await cut.next()).value?.length, 10);
+  leaving.abort(new Error("Enough"));
+  await assert.rejects(Array.fromAsync(left), /Enough/);
+  const refused = assert.rejects(cut.next(), ApiAwayError);
+  await server[Symbol.asyncDispose]();
+  await refused;
+  await assert.rejects(call(api, get), ApiAwayError);
+});
+
+test("apiClient refuses what is no control plane of ours, and an artifact that came damaged", async () => {
+  await using server = await listen(
+    () => Promise.resolve(new Response("<html>hello</html>\n")),
+    { host: "127.0.0.1", port: 0 },
+  );
+  const client = apiClient({ url: server.url, token: "t" });
+  await assert.rejects(
+    Array.fromAsync(client.events(RUN, { logs: true })),
+    /is no control plane of ours: <html>hello/,
+  );
+  const bytes = await client.artifact(RUN, { name: "a", sha256: "00" });
+  await assert.rejects(Array.fromAsync(bytes), /"a" came damaged/);
+});
