@@ -12,12 +12,14 @@ interface Owned {
  * whether there was a container. Nobody else's is touched.
  */
 export async function removeRun(docker: Docker, owned: Owned): Promise<boolean> {
-  const container = await findContainer(docker, owned);
-  const removed = container !== undefined && await docker.remove(container.id, { signal: owned.signal });
-  const labels = { [LABELS.owner]: owned.owner, [LABELS.run]: owned.run };
-  for (const network of await docker.networks(labels, { signal: owned.signal })) {
-    await docker.removeNetwork(network.id, { signal: owned.signal });
-  }
+  const { owner, run, signal } = owned;
+  const labels = { [LABELS.owner]: owner, [LABELS.run]: run };
+  const [container, networks] = await Promise.all([
+    findContainer(docker, owned),
+    docker.networks(labels, { signal }),
+  ]);
+  const removed = container !== undefined && await docker.remove(container.id, { signal });
+  for (const { id } of networks) await docker.removeNetwork(id, { signal });
   return removed;
 }
 

@@ -16,6 +16,7 @@ import type { Environment } from "../environment.ts";
 import { hostId } from "../host-id.ts";
 import type { Reaching } from "../reach-docker.ts";
 import type { BuildRequest } from "./build-request.ts";
+import { buildDocker } from "./build-docker.ts";
 import { lazyDrivers } from "./lazy-drivers.ts";
 import type { RunOptions } from "./run-command.ts";
 
@@ -40,6 +41,8 @@ export interface PartsOptions {
   readonly environment: Environment;
   /** Outlives the parts. */
   readonly docker: Reaching;
+  /** Called when there is time for what is not urgent. */
+  readonly onIdle: () => void;
   readonly reach: Faults;
   /** Gives up the opening; means nothing afterwards. */
   readonly signal: AbortSignal;
@@ -55,8 +58,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   const { transport, store, owner, sealKey } = embedded;
   const engine = opening.use(await startEngine({ transport, store, sealKey, reach }));
   const { docker: asked, info } = await parts.docker.answer;
-  // What the daemon has just said of itself holds for as long as a build takes.
-  const docker: Docker = { ...asked, info: () => Promise.resolve(info) };
+  const docker = buildDocker(asked, { info, onIdle: parts.onIdle });
   const settings = settingsOf(parts, { owner, host: hostId(info) });
   for (const driver of lazyDrivers(drivers)) {
     opening.use(startInstance({ driver, transport, docker, settings, reach }));
@@ -66,7 +68,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   return {
     engine,
     store,
-    cleanUp: (after) => cleanUp(after, { embedded, engine, docker }),
+    cleanUp: (after) => cleanUp(after, { embedded, engine, docker: asked }),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }

@@ -62,8 +62,8 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     format: options.logFormat,
     write: (line) => renderer.note(line.trimEnd()),
   });
-  // What has time until the end waits until the first step is through, so that the container comes first.
-  const begun = Promise.withResolvers<void>();
+  // What has time until the end is done while the container is being started.
+  const idle = Promise.withResolvers<void>();
   try {
     const { openParts } = await import("./open-parts.ts");
     await using parts = await openParts({
@@ -74,13 +74,14 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       drivers,
       environment,
       docker,
+      onIdle: idle.resolve,
       reach,
       signal: starting.signal,
     });
     await submit(parts, run, request);
-    await using _cleaning = parts.cleanUp(begun.promise);
+    await using _cleaning = parts.cleanUp(idle.promise);
     await using _warning = warnOfUncommitted(request.plan.repository, {
-      after: begun.promise,
+      after: idle.promise,
       environment,
       note: renderer.note,
     });
@@ -88,13 +89,8 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     const { engine, store: { artifacts } } = parts;
     // Lines that nobody is shown are not read back from the store.
     const events = engine.follow(run, { logs: options.quiet !== true });
-    const showing = showRun(events, renderer, {
-      run,
-      artifacts,
-      output: options.output,
-      onBegun: begun.resolve,
-    });
-    return exitOfRun(await showing.finally(begun.resolve), stop.first);
+    const showing = showRun(events, renderer, { run, artifacts, output: options.output });
+    return exitOfRun(await showing.finally(idle.resolve), stop.first);
   } catch (error) {
     if (stop.first === undefined || error !== starting.signal.reason) throw error;
     renderer.note("Cancelled before anything was started");

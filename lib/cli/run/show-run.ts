@@ -8,18 +8,15 @@ export interface ShowOptions {
   readonly artifacts: ArtifactReader;
   /** The folder for the artifacts. */
   readonly output: string;
-  /** Called when the first step is through. */
-  readonly onBegun?: () => void;
 }
 
 /** Shows a run until it has ended; its artifacts are saved before its end is told. Throws what `saveArtifacts` throws, after that. */
 export async function showRun(
   events: AsyncIterable<RunEvent>,
   renderer: Renderer,
-  { run, artifacts, output, onBegun }: ShowOptions,
+  { run, artifacts, output }: ShowOptions,
 ): Promise<RunEnded> {
   for await (const event of events) {
-    if (event.type === "step" && event.status !== "started") onBegun?.();
     if (event.type !== "end") {
       const slow = renderer.show(event);
       if (slow) await slow;
