@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { jetstreamManager } from "@nats-io/jetstream";
+import type { RunEvent } from "../../lib/engine/events.ts";
+import { bytes, within } from "../backend/transport-conformance/opened.ts";
+import { brief } from "../engine/support/world.ts";
+import { type ControlPlane, controlPlane, scriptedDrivers, type Work } from "../support/control-plane.ts";
+import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { flutterCi } from "./start-program.ts";
+
+let broker: NatsServer;
+before(async () => void (broker = await startNats()));
+after(() => broker[Symbol.asyncDispose]());
+
+/** A control plane over the emptied broker, and scripted drivers on it. */
+async function stage(work: Work, options: Parameters<ControlPlane["start"]>[0] = {}) {
+  await using opening = new AsyncDisposableStack();
+  const connection = opening.adopt(await connectNats({ servers: [broker.url] }), (it) => it.close());
+  const manager = await jetstreamManager(connection);
+  for await (const name of manager.streams.names()) await manager.streams.delete(name);
+  const parts = new AsyncDisposableStack();
+  const plane = parts.use(await controlPlane("--nats", broker.url, "--drivers", "none"));
+  const up = await plane.start(options);
+  parts.use(await scriptedDrivers(broker.url, work));
+  return { plane, up, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+const DONE = [
+  "container-start started",
+  "container-start succeeded",
+  "git-cloner started",
+  "git-cloner succeeded",
+  "builder started",
+  "builder succeeded",
+  "container-stop started",
+  "container-stop succeeded",
+];
+const stepsOf = (events: RunEvent[]) => events.filter(({ type }) => type === "step").map(brief);
+const linesOf = (events: RunEvent[]) => events.flatMap((event) => event.type === "log" ? [event] : []);
+
+test("submit follows its run, saves its artifacts, and ends as it does; two at once do not mix", async () => {
+  await using staged = await stage({
+    builder: async ({ log, resource, putArtifact }) => {
+      const { image } = resource.spec as { image: string };
+      for (let i = 1; i <= 2000; i++) await log.line(`${image} ${i}`);
+      if (image === "two") return { success: false, message: "no", data: { reason: "command-failed" } };
+      const stored = await putArtifact("out/app.txt", bytes("the artifact"));
+      return {
+        success: true,
+        message: "",
+        data: { artifacts: [{ name: "out/app.txt", path: "app.txt", ...stored }] },
+      };
+    },
+  });
+  const { plane } = staged;
+  const output = join(plane.data, "one");
+  const [one, two] = [plane.submit("--image", "one", "-o", output), plane.submit("--image", "two")];
+  const [first, second] = await Promise.all([one.events(), two.events()]);
+  assert.deepEqual([(await one.ended).code, (await two.ended).code], [0, 1], one.output() + two.output());
+  assert.deepEqual(stepsOf(first), DONE);
+  for (const [name, events] of [["one", first], ["two", second]] as const) {
+    const lines = linesOf(events);
+    assert.deepEqual(lines.map(({ seq }) => seq), lines.map((_, i) => i + 1));
+    assert.deepEqual(lines.map(({ message }) => message), lines.map((_, i) => `${name} ${i + 1}`));
+    assert.equal(lines.length, 2000);
+    assert.equal(new Set(events.map(({ run }) => run)).size, 1);
+  }
+  const [end, failed] = [first.at(-1), second.at(-1)];
+  assert.deepEqual(end?.type === "end" && [end.outcome, end.lines, end.artifacts[0]?.path], [
+    "succeeded",
+    2000,
+    "app.txt",
+  ]);
+  assert.deepEqual(failed?.type === "end" && [failed.outcome, failed.reason], ["failed", "command-failed"]);
+  assert.equal(await readFile(join(output, "out/app.txt"), "utf8"), "the artifact");
+});
+
+test("submit cancels its run when it is told to stop, and ends as run does", async () => {
+  const stopped = Promise.withResolvers<unknown>();
+  await using staged = await stage({
+    builder: async ({ log, signal }) => {
+      await log.line("at work");
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      stopped.resolve(signal.reason.reason);
+      throw signal.reason;
+    },
+  });
+  const submitted = staged.plane.submit();
+  await submitted.said("at work");
+  submitted.kill("SIGINT");
+  assert.equal(await within(stopped.promise, "the step to be stopped"), "cancelled");
+  assert.equal((await submitted.ended).code, 130);
+  const events = await submitted.events();
+  assert.deepEqual(stepsOf(events).slice(-2), ["container-stop started", "container-stop succeeded"]);
+  const end = events.at(-1);
+  assert.deepEqual(end?.type === "end" && [end.outcome, end.message], ["cancelled", "Cancelled by SIGINT"]);
+});
+
+for (const point of ["run-stored@git-cloner", "outbox-published@builder", "result-handled@git-cloner"]) {
+  test(`a run goes on when its control plane is killed at ${point} and started again, and submit misses nothing`, async () => {
+    const handled: string[] = [];
+    await using staged = await stage({
+      "container-start": async ({ log }) => void await log.line("first"),
+      "git-cloner": async ({ log }) => void await log.line("second"),
+      builder: async ({ log, attempt }) => {
+        handled.push(`builder ${attempt}`);
+        await log.line("third");
+      },
+    }, { env: { CONVEYOR_FAULT: point } });
+    const { plane, up } = staged;
+    const submitted = plane.submit();
+    assert.equal((await within(up.ended, "the end of the control plane")).code, 137);
+    await submitted.said("trying again");
+    await plane.start();
+    const events = await within(submitted.events(), "the end of the run");
+    assert.equal((await submitted.ended).code, 0, submitted.output());
+    assert.deepEqual(stepsOf(events), DONE);
+    assert.deepEqual(linesOf(events).map(({ seq, message }) => `${seq} ${message}`), [
+      "1 first",
+      "2 second",
+      "3 third",
+    ]);
+    assert.deepEqual(handled, ["builder 1"]);
+  });
+}
+
+test("submit goes on where it was when its control plane is killed in the middle of the log", async () => {
+  const goOn = Promise.withResolvers<void>();
+  await using staged = await stage({
+    builder: async ({ log }) => {
+      for (let i = 1; i <= 500; i++) await log.line(`line ${i}`);
+      await goOn.promise;
+      for (let i = 501; i <= 1000; i++) await log.line(`line ${i}`);
+    },
+  });
+  const { plane, up } = staged;
+  const submitted = plane.submit();
+  await submitted.said("line 500");
+  up.kill("SIGKILL");
+  await up.ended;
+  // Written while nobody is there to tell of it.
+  goOn.resolve();
+  await submitted.said("trying again");
+  await plane.start();
+  const lines = linesOf(await within(submitted.events(), "the end of the run"));
+  assert.deepEqual(
+    lines.map(({ seq, message }) => `${seq} ${message}`),
+    Array.from({ length: 1000 }, (_, i) => `${i + 1} line ${i + 1}`),
+  );
+});
+
+test("up finishes what was submitted before its orderly end, once it is started again", async () => {
+  const goOn = Promise.withResolvers<void>();
+  await using staged = await stage({ builder: () => goOn.promise });
+  const { plane, up } = staged;
+  const detached = await plane.submit("--detach").ended;
+  const { run } = JSON.parse(detached.stdout);
+  assert.equal(detached.code, 0);
+  up.kill("SIGTERM");
+  assert.equal((await up.ended).code, 0);
+  goOn.resolve();
+  await plane.start();
+  const authorization = `Bearer ${await plane.token()}`;
+  const response = await fetch(`${plane.url}/runs/${run}/events`, { headers: { authorization } });
+  const events: RunEvent[] = (await within(response.text(), "the events")).split("\n")
+    .filter((line) => line !== "").map((line) => JSON.parse(line));
+  assert.deepEqual(stepsOf(events), DONE);
+});
+
+test("submit refuses a folder, and says what it cannot reach or may not enter", async () => {
+  await using staged = await stage({});
+  const { plane } = staged;
+  const wrong = join(plane.data, "wrong-token");
+  await writeFile(wrong, "wrong\n");
+  const base = ["submit", "--api", plane.url, "--data", plane.data];
+  const url = "https://repository.invalid/app.git";
+  const cases = [
+    [[...base, "."], 2, /^error: Cannot submit the folder "\.": expected an https or ssh URL/],
+    [base, 2, /^error: Cannot submit the folder "/],
+    [[...base, "--cpus", "0", url], 2, /--cpus/],
+    [[...base, "--token-file", wrong, url], 3, /does not accept the token/],
+    [
+      ["submit", "--api", "http://127.0.0.1:1", "--data", plane.data, url],
+      3,
+      /^error: Cannot reach the control plane at "http:\/\/127\.0\.0\.1:1": /,
+    ],
+    [
+      ["submit", "--api", "http://127.0.0.1:1", "--data", "/nonexistent", url],
+      3,
+      /^error: No token for the control plane/,
+    ],
+    [
+      ["submit", "--api", "http://ci.invalid", "--data", plane.data, url],
+      3,
+      /^error: No token for the control plane at "http:\/\/ci\.invalid" was given$/m,
+    ],
+  ] as const;
+  for (const [words, expected, message] of cases) {
+    const { code, stdout, stderr } = await flutterCi(words);
+    assert.deepEqual({ code, stdout }, { code: expected, stdout: "" }, `${words}\n${stderr}`);
+    assert.match(stderr, message);
+  }
+});

@@ -1,0 +1,97 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openNats } from "../../lib/backend/nats/transport.ts";
+import type { Context, Driver } from "../../lib/driver/driver.ts";
+import { startInstance } from "../../lib/driver/instance.ts";
+import type { RunEvent } from "../../lib/engine/events.ts";
+import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
+import { FLUTTER_BUILDER } from "../../lib/wire/build.ts";
+import type { DriverResult } from "../../lib/wire/resource.ts";
+import { type Ended, type Started, startFlutterCi } from "../cli/start-program.ts";
+import { freePort } from "./nats-server.ts";
+import { testDocker, testSettings } from "./step-context.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+
+/** A control plane as a process, with a data folder and an address of its own that outlive it. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly url: string;
+  readonly data: string;
+  /** Resolves when it serves. */
+  start(options?: { env?: Record<string, string>; flags?: readonly string[] }): Promise<Started>;
+  /** `flutter-ci submit --json` of a repository nobody can reach, to it. */
+  submit(...flags: string[]): Submitted;
+  token(): Promise<string>;
+}
+
+export interface Submitted extends Started {
+  /** The JSON lines of its stdout, when it has ended. */
+  events(): Promise<RunEvent[]>;
+}
+
+/** `flags` of every `flutter-ci up` of this plane. Dispose kills what still runs. */
+export async function controlPlane(...flags: string[]): Promise<ControlPlane> {
+  const parts = new AsyncDisposableStack();
+  const { path } = parts.use(await temporaryFolder());
+  const data = join(path, "data");
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const keep = <T extends Started>(started: T): T => {
+    let isOver = false;
+    void started.ended.then(() => isOver = true);
+    parts.defer(async () => {
+      if (!isOver) started.kill("SIGKILL");
+      await started.ended;
+    });
+    return started;
+  };
+  return {
+    url,
+    data,
+    async start({ env = {}, flags: more = [] } = {}) {
+      const words = ["up", "--data", data, "--listen", `127.0.0.1:${port}`, ...flags, ...more];
+      const up = keep(startFlutterCi(words, { env }));
+      await up.said("Serves ");
+      return up;
+    },
+    submit(...flags) {
+      const words = ["submit", "--json", "--api", url, "--data", data, "-c", "make", ...flags];
+      const started = keep(startFlutterCi([...words, "https://repository.invalid/app.git"], { cwd: path }));
+      return { ...started, events: async () => eventsIn(await started.ended) };
+    },
+    token: async () => (await readFile(join(data, "token"), "utf8")).trim(),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+function eventsIn({ stdout }: Ended): RunEvent[] {
+  return stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** What a driver's step does, by driver; the others succeed at once. */
+export type Work = Partial<
+  Record<
+    "container-start" | "git-cloner" | "builder" | "container-stop",
+    (context: Context) => Promise<DriverResult | void>
+  >
+>;
+
+/** Drivers of the build's pipeline that need no Docker, in this process, over a broker. */
+export async function scriptedDrivers(broker: string, work: Work): Promise<AsyncDisposable> {
+  const parts = new AsyncDisposableStack();
+  const transport = parts.use(await openNats({ servers: [broker] }));
+  // Never asked anything.
+  const docker = parts.use(testDocker());
+  for (const { driver: name } of BUILD_PIPELINE.steps) {
+    const driver: Driver = {
+      name,
+      resources: [FLUTTER_BUILDER],
+      reconcile: async (context) =>
+        await work[name as keyof Work]?.(context) ?? { success: true, message: `${name} is done` },
+    };
+    const instance = parts.use(
+      startInstance({ driver, transport, docker, settings: testSettings(), concurrency: 4 }),
+    );
+    await instance.ready;
+  }
+  return parts;
+}
