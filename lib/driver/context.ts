@@ -1,3 +1,4 @@
+import { InputError } from "../base/errors.ts";
 import { withDeadline } from "../base/signals.ts";
 import { HEADERS } from "../wire/headers.ts";
 import { ids } from "../wire/ids.ts";
@@ -15,7 +16,7 @@ const PIPELINE_LENGTH = 128;
 
 /** Everything that the driver gets to see of a step. */
 export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandleParts): Context {
-  const { event, facts, grant, lease } = step;
+  const { event, facts, grant, lease, mask } = step;
   const { transport, docker, settings, cleanupMs, reach } = parts;
   return {
     resource: event.resource,
@@ -32,7 +33,12 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
     results: earlierResults(event.resource.metadata),
     secrets: grant.secrets,
     settings,
-    putArtifact: (name, bytes) => transport.putBlob(facts.run, name, bytes, { signal: lease.signal }),
+    putArtifact: async (name, bytes) => {
+      if (mask.text(name) !== name) {
+        throw new InputError("Its name has a secret in it: expected one that may be shown");
+      }
+      return await transport.putBlob(facts.run, name, bytes, { signal: lease.signal });
+    },
     cleanup: (work) => withDeadline(settings.graceMs + cleanupMs, work),
     reach: (point) => reach(point, facts.step),
   };

@@ -20,11 +20,18 @@ export interface Driver {
   /**
    * Resolves when this host has room for one more event of the driver; without it there always is. Asked before each
    * event is taken, with the number of events in hand or on their way, and asked anew when that changes; rejects with
-   * `signal.reason`.
+   * `signal.reason`. Asked once more when the event has come, since that may have taken its time: then (`isHere`) it waits for
+   * nothing, and `false` gives the event to another instance.
    */
   admit?(
-    host: { docker: Docker; settings: DriverSettings; inHand: number; signal: AbortSignal },
-  ): Promise<void>;
+    host: {
+      docker: Docker;
+      settings: DriverSettings;
+      inHand: number;
+      isHere: boolean;
+      signal: AbortSignal;
+    },
+  ): Promise<boolean>;
   /**
    * Housekeeping on this host: called at the start of an instance that is a process of its own, and every minute. `isAlive`
    * asks the engine; undefined where nobody answers. What it throws is a line in the process log.
@@ -61,7 +68,7 @@ export interface Context {
   /** By name; masked in everything that leaves this process. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly settings: DriverSettings;
-  /** Stores a file of the run for ever (see Transport.putBlob). */
+  /** Stores a file of the run for ever (see Transport.putBlob). Throws InputError on a name with a secret in it, too. */
   putArtifact(name: string, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; sha256: string }>;
   /** Runs `work` under its own short clock, which neither cancel nor timeout stops: for cleaning up. */
   cleanup<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;

@@ -1,3 +1,4 @@
+import { messageOf } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { contextOf, logOf } from "./context.ts";
@@ -96,8 +97,15 @@ async function finished(
   }
 }
 
-function outcomeOf(thrown: unknown, { facts, grant, lease }: GrantedStep, parts: HandleParts): Outcome {
+function outcomeOf(
+  thrown: unknown,
+  { facts, grant, lease, mask }: GrantedStep,
+  parts: HandleParts,
+): Outcome {
   const { driver: { name: driver }, retryMs } = parts;
-  processLog("driver").debug("Step {run}/{step} threw: {thrown}", { ...facts, thrown });
+  processLog("driver").debug("Step {run}/{step} threw: {thrown}", {
+    ...facts,
+    thrown: mask.text(messageOf(thrown)),
+  });
   return outcomeOfThrown(thrown, { signal: lease.signal, tries: grant.tries, driver, retryMs });
 }

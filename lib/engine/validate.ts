@@ -5,6 +5,7 @@ import { isRunId } from "../wire/ids.ts";
 import { describeIssues } from "../wire/issues.ts";
 import { Pipeline, Resource, token } from "../wire/resource.ts";
 import type { Submission } from "./engine.ts";
+import { refuseOpenSecrets } from "./open-secrets.ts";
 
 /** A resource travels as a text inside a text, which doubles it; a message has room for 1 MiB. */
 const MAX_SPEC_BYTES = 256 * 1024;
@@ -49,6 +50,7 @@ export function checkSubmission(submission: Submission): void {
   checkSize("resource.metadata", metadata, MAX_METADATA_BYTES);
   checkSize("resource", others, MAX_OTHER_BYTES);
   checkSize("secrets", secrets, MAX_OTHER_BYTES);
+  refuseOpenSecrets(resource, secrets);
   const ids = pipeline.steps.map(({ id }) => id);
   const twice = ids.find((id, i) => ids.indexOf(id) !== i);
   if (twice !== undefined) {
