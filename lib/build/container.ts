@@ -7,9 +7,10 @@ import type { BuildSpec } from "../wire/build.ts";
 import type { Image } from "./image.ts";
 import { containerName, LABELS } from "./labels.ts";
 import { provideNetwork } from "./network.ts";
-import { type MemoryShare, memoryShare, waitForMemory } from "./memory.ts";
+import { type MemoryShare, memoryShare } from "./memory.ts";
 import { WORKSPACE } from "./plan.ts";
 import { removeRun } from "./remove.ts";
+import { waitForTurn } from "./wait-for-turn.ts";
 
 /** What a build needs to unpack, chown and drop to another user, and nothing that reaches outside of its container. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL"];
@@ -49,7 +50,7 @@ export async function startContainer(
       reason: "image-unusable",
     });
   }
-  await waitForMemory(context, id, container.memory, share);
+  await waitForTurn(context, id, container.memory, share);
   await start(context, id);
   context.reach("container-started");
   if (user !== "") await giveWorkspace(context, id, user);

@@ -18,10 +18,13 @@ const UNSEEN = new WeakSet<Docker>();
  * asks for nothing, and disk. Containers are counted from Docker, so that the count survives whatever happens to drivers;
  * events in hand may not have theirs yet and count as well. Says once why it waits, and once that nobody can see the disk.
  */
-export const waitForRoom: NonNullable<Driver["admit"]> = async ({ docker, settings, inHand, signal }) => {
+export const waitForRoom: NonNullable<Driver["admit"]> = async (
+  { docker, settings, inHand, isHere, signal },
+) => {
   for (let said = "";;) {
     const lacking = await whatIsLacking(docker, settings, inHand, signal);
-    if (lacking === undefined) return;
+    if (lacking === undefined) return true;
+    if (isHere) return false;
     if (lacking !== said) processLog("driver").info("Takes no new run: {lacking}", { lacking });
     said = lacking;
     await delay(LOOK_MS, { signal });

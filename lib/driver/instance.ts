@@ -76,9 +76,8 @@ export function startInstance(options: InstanceOptions): Instance {
   const ending = new AbortController();
   const { signal } = ending;
 
-  const admit: Admit = async (inHand, signal) => {
-    await driver.admit?.({ docker: parts.docker, settings, inHand, signal });
-  };
+  const admit: Admit = async (inHand, options) =>
+    await driver.admit?.({ docker: parts.docker, settings, inHand, ...options }) ?? true;
   const take = (spec: ConsumerSpec, admit?: Admit) =>
     takeEvents({
       transport,

@@ -1,7 +1,7 @@
 import type { Hands } from "./hands.ts";
 
-/** Resolves when there is room for one event more than `inHand`; throws `signal.reason`. */
-export type Admit = (inHand: number, signal: AbortSignal) => Promise<void>;
+/** Resolves when there is room for one event more than `inHand`, or with false where one `isHere` already; throws `signal.reason`. */
+export type Admit = (inHand: number, options: { isHere: boolean; signal: AbortSignal }) => Promise<boolean>;
 
 /**
  * One consumer's open requests for an event: never more than there are free hands, since what they bring could not be
@@ -44,7 +44,7 @@ export class Requests {
     signal.addEventListener("abort", onAbort, { once: true });
     this.#hands.change.then(() => asking.abort(new Error("What is in hand has changed")));
     try {
-      await admit(this.#hands.taken + this.#open, asking.signal);
+      await admit(this.#hands.taken + this.#open, { isHere: false, signal: asking.signal });
       return true;
     } catch (error) {
       if (asking.signal.aborted && !signal.aborted) return false;

@@ -52,20 +52,45 @@ async function takeOneByOne(options: TakeOptions, requests: Requests): Promise<v
 }
 
 async function take(options: TakeOptions, requests: Requests, onEvent: () => void): Promise<void> {
-  const { transport, spec, hands, handle, signal } = options;
+  const { transport, spec, hands, signal } = options;
   const events = transport.consume(spec, { signal })[Symbol.asyncIterator]();
   try {
     for (;;) {
       const { delivery, isTaken } = await next(events, requests, hands, signal);
       if (!delivery) return;
       onEvent();
-      if (isTaken) void handle(delivery).finally(() => hands.release());
+      if (isTaken) void handleIfRoom(delivery, options).finally(() => hands.release());
       // An event of another consumer has taken the last hand meanwhile.
-      else await persist(() => delivery.nak(), { tries: 3 });
+      else await giveBack(delivery);
     }
   } finally {
     await events.return?.();
   }
+}
+
+/** The room there was when the event was asked for may have gone to others while it was awaited. */
+async function handleIfRoom(delivery: Delivery, options: TakeOptions): Promise<void> {
+  if (await isRoomLeft(options)) return await options.handle(delivery);
+  // Where that fails too, the event goes to another instance after the ack wait.
+  await giveBack(delivery).catch(() => {});
+}
+
+async function isRoomLeft({ admit, hands, signal }: TakeOptions): Promise<boolean> {
+  if (!admit) return true;
+  try {
+    return await admit(hands.taken - 1, { isHere: true, signal });
+  } catch (error) {
+    if (!signal.aborted) {
+      processLog("driver").warn("Cannot tell whether there is room for an event: {error}", {
+        error: messageOf(error),
+      });
+    }
+    return false;
+  }
+}
+
+async function giveBack(delivery: Delivery): Promise<void> {
+  await persist(() => delivery.nak(), { tries: 3 });
 }
 
 async function next(

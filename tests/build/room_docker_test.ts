@@ -47,10 +47,10 @@ const stateOf = async (docker: Docker, { run }: StepContext) =>
   (await docker.inspect(containerName(run)))?.state;
 
 /** Waits until `wait` says in the process log why it waits, does what makes room, and waits for the end of it. */
-async function fullUntil(wait: () => Promise<void>, why: RegExp, makeRoom: () => Promise<unknown>) {
+async function fullUntil(wait: () => Promise<unknown>, why: RegExp, makeRoom: () => Promise<unknown>) {
   await using log = await captureLog();
   let isThrough = false;
-  const waiting = wait().then(() => isThrough = true);
+  const waiting = wait().then(() => void (isThrough = true));
   await log.line(why);
   assert.equal(isThrough, false);
   await makeRoom();
@@ -60,14 +60,16 @@ async function fullUntil(wait: () => Promise<void>, why: RegExp, makeRoom: () =>
 
 test("waitForRoom counts an owner's containers and the events in hand against its slots", async () => {
   await onHost({ slots: 2 }, async ({ docker, settings, next }) => {
-    const wait = (inHand: number) => waitForRoom({ docker, settings, inHand, signal });
+    const wait = (inHand: number) => waitForRoom({ docker, settings, inHand, isHere: false, signal });
     await wait(1);
     const [first, second] = [next(), next()];
     await start(first);
     await wait(0);
-    await waitForRoom({ docker, settings: testSettings({ slots: 1 }), inHand: 0, signal });
+    await waitForRoom({ docker, settings: testSettings({ slots: 1 }), inHand: 0, isHere: false, signal });
     const { owner } = settings;
     const full = /^info: Takes no new run: all 2 slots are taken$/;
+    assert.equal(await waitForRoom({ docker, settings, inHand: 1, isHere: true, signal }), false);
+    assert.equal(await waitForRoom({ docker, settings, inHand: 0, isHere: true, signal }), true);
     await fullUntil(() => wait(1), full, () => removeRun(docker, { owner, run: first.run, signal }));
     await start(first);
     await start(second);
@@ -81,7 +83,7 @@ test("waitForRoom takes no run while more memory is promised than leaves room fo
     const large = next({ limits: { memory: Math.floor(memory * 0.7) } });
     await start(large);
     await fullUntil(
-      () => waitForRoom({ docker, settings, inHand: 0, signal }),
+      () => waitForRoom({ docker, settings, inHand: 0, isHere: false, signal }),
       /^info: Takes no new run: .* of the .* of memory for builds are promised$/,
       () => removeRun(docker, { owner: settings.owner, run: large.run, signal }),
     );
@@ -92,14 +94,14 @@ test("waitForRoom waits for disk, and says once where nobody can see it", async 
   await onHost({ slots: 1, minFreeBytes: 2 ** 60 }, async ({ docker, settings }) => {
     await using log = await captureLog();
     const stopping = new AbortController();
-    const waiting = waitForRoom({ docker, settings, inHand: 0, signal: stopping.signal });
+    const waiting = waitForRoom({ docker, settings, inHand: 0, isHere: false, signal: stopping.signal });
     await log.line(/^info: Takes no new run: Docker has .* of disk left, expected .*B$/);
     stopping.abort(new Error("enough"));
     await assert.rejects(waiting, /^Error: enough$/);
 
     const elsewhere: Docker = { ...docker, endpoint: "tcp://192.0.2.1:2376" };
-    await waitForRoom({ docker: elsewhere, settings, inHand: 0, signal });
-    await waitForRoom({ docker: elsewhere, settings, inHand: 0, signal });
+    await waitForRoom({ docker: elsewhere, settings, inHand: 0, isHere: false, signal });
+    await waitForRoom({ docker: elsewhere, settings, inHand: 0, isHere: false, signal });
     assert.equal(log.lines.filter((line) => line.includes("--min-free has no effect")).length, 1);
   });
 });
@@ -120,6 +122,23 @@ test("container-start starts a container only when what is promised to all fits,
     await removeRun(docker, { owner, run: first.run, signal });
     await Promise.all([starting, last]);
     assert.deepEqual([await stateOf(docker, second), await stateOf(docker, third)], ["running", "running"]);
+  });
+});
+
+test("container-start keeps to its slots though two instances saw one free at the same time", async () => {
+  await onHost({ slots: 1 }, async ({ docker, settings: { owner }, next }) => {
+    const both = [next(), next()];
+    const starting = both.map((context) => start(context));
+    const isWaiting = ({ log }: StepContext) =>
+      log.recent(1)[0] === "Waits for a slot: all 1 are taken by builds before it";
+    await until(() => both.some(isWaiting), "one of them waits");
+    const first = await Promise.race(starting.map((started, i) => started.then(() => i)));
+    const [runs, waits] = first === 0 ? both : both.toReversed();
+    assert.ok(runs && waits);
+    assert.deepEqual([await stateOf(docker, runs), await stateOf(docker, waits)], ["running", "created"]);
+    await removeRun(docker, { owner, run: runs.run, signal });
+    await Promise.all(starting);
+    assert.equal(await stateOf(docker, waits), "running");
   });
 });
 

@@ -127,10 +127,12 @@ test("an instance takes a common event only when its driver admits one, and asks
     name: "builder",
     resources: [TYPE],
     reconcile: ({ step }) => Promise.resolve(succeed(step)),
-    admit: async ({ inHand }) => {
+    admit: async ({ inHand, isHere }) => {
+      if (isHere) return true;
       asked.push(inHand);
       if (asked.length === 1) throw new Error("Docker is away");
       await room.promise;
+      return true;
     },
   });
   await instance.ready;
@@ -154,10 +156,11 @@ test("a driver is asked for room for one event at a time, and anew when what is 
     resources: [TYPE],
     reconcile: driver.reconcile,
     // Knows only what it was told when it was asked.
-    admit: async ({ inHand, signal }) => {
+    admit: async ({ inHand, isHere, signal }) => {
+      if (isHere) return true;
       asked.push(inHand);
-      if (inHand < roomFor) return;
-      await new Promise((_, reject) =>
+      if (inHand < roomFor) return true;
+      return await new Promise<never>((_, reject) =>
         signal.addEventListener("abort", () => reject(signal.reason), { once: true })
       );
     },
@@ -171,6 +174,34 @@ test("a driver is asked for room for one event at a time, and anew when what is 
   }
   assert.equal(driver.most(), roomFor);
   assert.deepEqual(asked.slice(0, 3), [0, 1, 2]);
+});
+
+test("an event that came when there was no room any more goes to another instance, unclaimed", async () => {
+  await using stage = await openStage();
+  const rooms = [true, false];
+  const begun: string[] = [];
+  const driver = (name: string, hasRoom: () => boolean) => ({
+    name: "builder",
+    resources: [TYPE],
+    reconcile: () => {
+      begun.push(name);
+      return Promise.resolve(succeed(name));
+    },
+    admit: ({ isHere, signal }: { isHere: boolean; signal: AbortSignal }) => {
+      const room = hasRoom();
+      if (room || isHere) return Promise.resolve(room);
+      return new Promise<never>((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+      );
+    },
+  });
+  // Has room when it asks for an event, and none any more when that comes.
+  await stage.start(driver("full", () => rooms.shift() ?? false)).ready;
+  await stage.send();
+  await until(() => rooms.length === 0, "the event has come");
+  stage.start(driver("free", () => true));
+  assert.equal((await stage.result()).result.message, "free");
+  assert.deepEqual([begun, stage.claims.length], [["free"], 1]);
 });
 
 test("drain takes nothing more and waits for what is in hand", async () => {

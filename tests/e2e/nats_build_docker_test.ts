@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, test } from "node:test";
+import { containerName, LABELS } from "../../lib/build/labels.ts";
+import type { RunEvent } from "../../lib/engine/events.ts";
+import { type FollowedRun, openFleet } from "../support/fleet.ts";
+import { remoteRepository } from "../support/remote-repository.ts";
+import { testDocker } from "../support/step-context.ts";
+
+const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
+
+/** A command that says that it has begun, and ends when the test lets it go. */
+const WAITING = "echo begun; until [ -e /tmp/go ]; do sleep 0.05; done; echo gone";
+const letGo = (run: string) => execFileSync("docker", ["exec", containerName(run), "touch", "/tmp/go"]);
+
+const remote: { current?: ReturnType<typeof remoteRepository> } = {};
+before(() => void (remote.current = remoteRepository()));
+after(() => remote.current?.[Symbol.dispose]());
+
+const spec = (...commands: string[]) => ({
+  repository: remote.current?.url,
+  image: remote.current?.image,
+  commands,
+});
+
+const lines = (events: readonly RunEvent[], step: string) =>
+  events.flatMap((event) => event.type === "log" && event.step === step ? [event.message] : []);
+
+/** How each step has ended. */
+const outcomes = (events: readonly RunEvent[]) =>
+  events.flatMap((event) =>
+    event.type === "step" && event.status !== "started" ? [`${event.step} ${event.status}`] : []
+  );
+
+/** When a step began, RFC 3339. */
+function begunAt({ events }: FollowedRun, step: string): string {
+  for (const event of events) {
+    if (event.type === "step" && event.step === step && event.status === "started") return event.time;
+  }
+  throw new Error(`Step "${step}" has not begun`);
+}
+
+/** Names of the owner's containers, volumes and networks. */
+async function objectsOf(owner: string): Promise<string[]> {
+  await using docker = testDocker();
+  const labels = { [LABELS.owner]: owner };
+  const [containers, volumes, networks] = await Promise.all([
+    docker.list(labels),
+    docker.volumes(labels),
+    docker.networks(labels),
+  ]);
+  return [...containers, ...volumes, ...networks].map(({ name }) => name);
+}
+
+test("the four drivers, processes of their own, build a repository over NATS and leave nothing behind", async () => {
+  await using fleet = await openFleet();
+  const [, ...rest] = DRIVERS;
+  const processes = await Promise.all([
+    fleet.driver("flutter-ci container-start"),
+    ...rest.map((name) => fleet.driver(name)),
+  ]);
+  const run = await fleet.submit({ ...spec("make", "seq 3 >out.txt"), artifacts: ["*.txt"] });
+  const end = await run.ended;
+  assert.deepEqual([end.outcome, end.message], ["succeeded", end.message]);
+  assert.deepEqual(outcomes(run.events), DRIVERS.map((name) => `${name} succeeded`));
+  assert.ok(lines(run.events, "builder").includes("built"));
+  const seqs = run.events.flatMap((event) => event.type === "log" ? [event.seq] : []);
+  assert.deepEqual(seqs, seqs.map((_, i) => i + 1));
+  assert.equal(end.lines, seqs.length);
+
+  assert.deepEqual(end.artifacts.map(({ name, size }) => [name, size]), [["out.txt", 6]]);
+  const artifact = await fleet.store.artifacts.open(run.id, "out.txt");
+  const bytes: Uint8Array[] = [];
+  for await (const chunk of artifact ?? []) bytes.push(chunk);
+  assert.equal(Buffer.concat(bytes).toString(), "1\n2\n3\n");
+
+  assert.deepEqual(await objectsOf(fleet.owner), []);
+  for (const process of processes) process.kill("SIGTERM");
+  const ended = await Promise.all(processes.map(({ ended }) => ended));
+  assert.deepEqual(ended.map(({ code, stdout }) => [code, stdout]), DRIVERS.map(() => [0, ""]));
+});
+
+test("a driver that is told to stop finishes what it has in hand, and takes nothing more", async () => {
+  await using fleet = await openFleet();
+  const [, , builder] = await Promise.all(
+    ["container-start", "git-cloner", "builder", "container-stop"].map((name) => fleet.driver(name)),
+  );
+  const run = await fleet.submit(spec(WAITING));
+  await run.line("begun");
+  builder?.kill("SIGTERM");
+  await builder?.said("takes no more events and finishes the 1 in hand");
+  const next = await fleet.submit(spec("true"));
+  await next.event((event) =>
+    event.type === "step" && event.step === "git-cloner" && event.status === "succeeded"
+  );
+  letGo(run.id);
+  assert.equal((await builder?.ended)?.code, 0);
+  assert.equal((await run.ended).outcome, "succeeded");
+  assert.deepEqual(outcomes(next.events), ["container-start succeeded", "git-cloner succeeded"]);
+  await fleet.driver("builder");
+  assert.equal((await next.ended).outcome, "succeeded");
+  assert.deepEqual(await objectsOf(fleet.owner), []);
+});
+
+test("a driver that is not done within --drain stops its step and leaves it to another instance", async () => {
+  await using fleet = await openFleet();
+  const [, , builder] = await Promise.all(
+    DRIVERS.map((name) => fleet.driver(name, name === "builder" ? ["--drain", "0s", "--grace", "1s"] : [])),
+  );
+  const run = await fleet.submit(spec(WAITING));
+  await run.line("begun");
+  builder?.kill("SIGTERM");
+  assert.equal((await builder?.ended)?.code, 0);
+  await fleet.driver("builder");
+  const end = await run.ended;
+  // What has begun is never begun a second time.
+  assert.deepEqual([end.outcome, end.reason], ["failed", "driver-lost"]);
+  assert.deepEqual(await objectsOf(fleet.owner), []);
+});
+
+test("a second signal ends a driver at once, and another instance finds what it left", async () => {
+  await using fleet = await openFleet();
+  const [, , builder] = await Promise.all(DRIVERS.map((name) => fleet.driver(name)));
+  const run = await fleet.submit(spec(WAITING));
+  await run.line("begun");
+  builder?.kill("SIGINT");
+  await builder?.said("finishes the 1 in hand");
+  builder?.kill("SIGTERM");
+  const { code, stderr } = await builder?.ended ?? {};
+  assert.equal(code, 143);
+  assert.match(stderr ?? "", /Left at once; what was in hand goes to another instance after the ack wait\n$/);
+  await fleet.driver("builder");
+  const end = await run.ended;
+  assert.deepEqual([end.outcome, end.reason], ["failed", "driver-lost"]);
+  assert.deepEqual(await objectsOf(fleet.owner), []);
+});
+
+test("container-start takes a run only while a slot is free, whoever fills them", async () => {
+  await using fleet = await openFleet();
+  const flags = ["--slots", "1", "--concurrency", "2"];
+  const [one, other] = await Promise.all([
+    fleet.driver("container-start", flags),
+    fleet.driver("container-start", flags),
+    fleet.driver("git-cloner"),
+    fleet.driver("builder"),
+    fleet.driver("container-stop"),
+  ]);
+  const first = await fleet.submit(spec(WAITING));
+  await first.line("begun");
+  await Promise.all([one, other].map((process) => process?.said("all 1 slots are taken")));
+  const second = await fleet.submit(spec("true"));
+  const names = async () => (await objectsOf(fleet.owner)).filter((name) => name.startsWith("conveyor-"));
+  assert.deepEqual(await names(), [containerName(first.id)]);
+  assert.deepEqual(outcomes(second.events), []);
+  letGo(first.id);
+  assert.equal((await first.ended).outcome, "succeeded");
+  assert.equal((await second.ended).outcome, "succeeded");
+  // Its container can be gone a moment before that is known.
+  assert.ok(begunAt(second, "container-start") >= begunAt(first, "container-stop"));
+  assert.deepEqual(await objectsOf(fleet.owner), []);
+});

@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import { openControlPlane } from "../../lib/backend/nats/control-plane.ts";
+import type { NatsBackend } from "../../lib/backend/nats/transport.ts";
+import type { Store } from "../../lib/backend/store.ts";
+import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
+import type { Engine } from "../../lib/engine/engine.ts";
+import type { RunEnded, RunEvent } from "../../lib/engine/events.ts";
+import { startEngine } from "../../lib/engine/start.ts";
+import type { Pipeline } from "../../lib/wire/resource.ts";
+import { root, runtime, type Started, startProgram } from "../cli/start-program.ts";
+import { type NatsServer, startNats } from "./nats-server.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+
+/** A broker with our control plane in this process, and drivers in processes of their own. */
+export interface Fleet extends AsyncDisposable {
+  readonly server: NatsServer;
+  readonly transport: NatsBackend;
+  readonly store: Store;
+  readonly owner: string;
+  readonly engine: Engine;
+  /** Starts `bin/<name>`, or a driver's own file, with the broker's address; resolves when it takes events. */
+  driver(name: string, flags?: readonly string[], env?: Record<string, string>): Promise<Started>;
+  /** Submits a build, or a run of another pipeline. */
+  submit(spec: object, pipeline?: Pipeline): Promise<FollowedRun>;
+}
+
+/** A run that is followed from its beginning. */
+export interface FollowedRun {
+  readonly id: string;
+  /** The first event, past or to come, that matches. */
+  event(matches: (event: RunEvent) => boolean): Promise<RunEvent>;
+  /** The first line of its log with this text in it. */
+  line(text: string): Promise<RunEvent>;
+  readonly events: readonly RunEvent[];
+  readonly ended: Promise<RunEnded>;
+}
+
+/** Short, so that what is taken over is taken over soon. */
+export const ACK_WAIT_MS = 2000;
+
+export async function openFleet(): Promise<Fleet> {
+  await using opening = new AsyncDisposableStack();
+  const folder = opening.use(await temporaryFolder());
+  const server = opening.use(await startNats());
+  const local = opening.use(await openEmbedded({ folder: folder.path, scope: "up" }));
+  const { transport, store } = opening.use(
+    await openControlPlane({ nats: { servers: [server.url] }, local: local.store, owner: local.owner }),
+  );
+  const engine = opening.use(
+    await startEngine({ transport, store, sealKey: local.sealKey, ackWaitMs: ACK_WAIT_MS }),
+  );
+  const started: { process: Started; state: { hasEnded: boolean } }[] = [];
+  opening.defer(async () => {
+    for (const { process, state } of started) if (!state.hasEnded) process.kill("SIGKILL");
+    await Promise.all(started.map(({ process }) => process.ended));
+  });
+  const open = opening.move();
+  return {
+    server,
+    transport,
+    store,
+    owner: local.owner,
+    engine,
+    async driver(name, flags = [], env = {}) {
+      const process = startDriver(
+        name,
+        ["--nats", server.url, "--ack-wait", `${ACK_WAIT_MS}ms`, ...flags],
+        env,
+      );
+      const state = { hasEnded: false };
+      process.ended.finally(() => state.hasEnded = true).catch(() => {});
+      started.push({ process, state });
+      await process.said(" takes events of ");
+      return process;
+    },
+    async submit(spec, pipeline = BUILD_PIPELINE) {
+      const resource = { id: randomUUID(), name: "app", resource: pipeline.resource, metadata: {}, spec };
+      const id = await engine.submit({
+        resource,
+        pipeline,
+        operation: "create",
+        timeoutMs: 100_000,
+        restarts: 0,
+        secrets: {},
+      });
+      return followed(engine, id);
+    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+/** Starts `bin/<name>`, `flutter-ci <name>` for a name with a blank in it, or the file of a driver, on this test's runtime. */
+export function startDriver(
+  name: string,
+  flags: readonly string[],
+  env: Record<string, string> = {},
+): Started {
+  const { DOCKER_HOST } = process.env;
+  const all = { CONVEYOR_RUNTIME: runtime, ...DOCKER_HOST !== undefined && { DOCKER_HOST }, ...env };
+  if (name.endsWith(".ts")) {
+    const start = runtime === "bun" ? ["--no-env-file"] : ["run", "-A", "--no-check", "--cached-only"];
+    return startProgram(process.execPath, [...start, name, ...flags], { env: all, cwd: root });
+  }
+  const [program = "", ...words] = name.split(" ");
+  return startProgram(join(root, "bin", program), [...words, ...flags], { env: all });
+}
+
+function followed(engine: Engine, id: string): FollowedRun {
+  const events: RunEvent[] = [];
+  const waiting = new Set<() => void>();
+  const reading = (async () => {
+    for await (const event of engine.follow(id)) {
+      events.push(event);
+      for (const look of waiting) look();
+    }
+    const last = events.at(-1);
+    if (last?.type !== "end") throw new Error(`The run's events ended with ${JSON.stringify(last)}`);
+    return last;
+  })();
+  const first = (matches: (event: RunEvent) => boolean) =>
+    new Promise<RunEvent>((resolve, reject) => {
+      const look = () => {
+        const found = events.find(matches);
+        if (!found) return;
+        waiting.delete(look);
+        resolve(found);
+      };
+      waiting.add(look);
+      look();
+      reading.then((end) => reject(new Error(`It ended before that: ${JSON.stringify(end)}`)), reject);
+    });
+  return {
+    id,
+    event: first,
+    line: (text) => first((event) => event.type === "log" && event.message.includes(text)),
+    events,
+    ended: reading,
+  };
+}
