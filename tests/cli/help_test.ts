@@ -115,7 +115,7 @@ test("every flag of up and of submit that is promised is in its help", async () 
     submit?.toSorted(),
     [...run?.filter((name) => !ofTheHost.includes(name)) ?? [], ...ofTheApi].toSorted(),
   );
-  const ofADriver = ["api", "resource", "concurrency", "ack-wait", "health"];
+  const ofADriver = ["api", "resource", "concurrency", "health"];
   const ofUp = ["drivers", "listen", "data", "replicas", "keep-runs", "keep-logs", "cors"];
   assert.deepEqual(
     up?.toSorted(),

@@ -18,8 +18,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly data: string;
   /** Resolves when it serves. */
   start(options?: { env?: Record<string, string>; flags?: readonly string[] }): Promise<Started>;
-  /** `flutter-ci submit --json` of a repository nobody can reach, to it. */
-  submit(...flags: string[]): Submitted;
+  /** `flutter-ci submit --json -c make` to it, of a repository that nobody can reach unless one is named. */
+  submit(...words: string[]): Submitted;
   token(): Promise<string>;
 }
 
@@ -53,9 +53,11 @@ export async function controlPlane(...flags: string[]): Promise<ControlPlane> {
       await up.said("Serves ");
       return up;
     },
-    submit(...flags) {
-      const words = ["submit", "--json", "--api", url, "--data", data, "-c", "make", ...flags];
-      const started = keep(startFlutterCi([...words, "https://repository.invalid/app.git"], { cwd: path }));
+    submit(...words) {
+      const isNamed = words.some((word) => word.startsWith("https:"));
+      const repository = isNamed ? [] : ["https://repository.invalid/app.git"];
+      const base = ["submit", "--json", "--api", url, "--data", data, "-c", "make"];
+      const started = keep(startFlutterCi([...base, ...words, ...repository], { cwd: path }));
       return { ...started, events: async () => eventsIn(await started.ended) };
     },
     token: async () => (await readFile(join(data, "token"), "utf8")).trim(),

@@ -17,11 +17,12 @@ export interface Fleet extends AsyncDisposable {
 /** Starts the named drivers; resolves when they take events. Each has as many hands as this host has slots. */
 export async function startDrivers(
   names: readonly string[],
-  { drivers, transport, docker, settings, reach }: {
+  { drivers, transport, docker, settings, ackWaitMs, reach }: {
     drivers: Drivers;
     transport: Transport;
     docker: Docker;
     settings: DriverSettings;
+    ackWaitMs: number;
     reach: Faults;
   },
 ): Promise<Fleet> {
@@ -37,7 +38,7 @@ export async function startDrivers(
     if (!driver) continue;
     const concurrency = settings.slots ?? 1;
     instances.push(
-      opening.use(startInstance({ driver, transport, docker, settings, concurrency, reach })),
+      opening.use(startInstance({ driver, transport, docker, settings, concurrency, ackWaitMs, reach })),
     );
     housekeeping.push(tend(driver, { transport, docker, settings, signal }));
   }

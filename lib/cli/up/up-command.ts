@@ -53,6 +53,10 @@ export function upCommand(drivers: Drivers) {
         .default(undefined, "made at the first start, in the data folder"),
     )
     .addOption(
+      flag("--ack-wait <time>", "after how long of silence another instance takes a step", duration)
+        .default(30_000, "30s"),
+    )
+    .addOption(
       flag("--drain <time>", "how long to finish what is in hand when told to stop", duration).default(
         3_600_000,
         "1h",

@@ -67,7 +67,8 @@ async function serve(
   await using plane = await openPlane(options, folder);
   const { transport, store, sealKey } = plane;
   const token = given ?? await ownToken(folder);
-  await using engine = await startEngine({ transport, store, sealKey, reach, adopt: true });
+  const ackWaitMs = options.ackWait;
+  await using engine = await startEngine({ transport, store, sealKey, ackWaitMs, reach, adopt: true });
   await using fleet = await startFleet(options, { plane, drivers, reach, signal });
   const door = httpDoor({
     engine,
@@ -115,7 +116,14 @@ async function startFleet(
   const { owner, transport } = plane;
   const settings = driverSettings(options, { owner, info, gitTokens, environment });
   const fleet = opening.use(
-    await startDrivers(options.drivers, { drivers, transport, docker, settings, reach }),
+    await startDrivers(options.drivers, {
+      drivers,
+      transport,
+      docker,
+      settings,
+      ackWaitMs: options.ackWait,
+      reach,
+    }),
   );
   const opened = opening.move();
   return {
