@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openHistory } from "../../lib/backend/embedded/embedded.ts";
+import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { mountSmallDisk, noSmallDisk } from "../support/small-disk.ts";
+import { makePlace, startRun } from "../support/start-run.ts";
+import { stepOutcomes } from "../support/step-outcomes.ts";
+
+const skip = noSmallDisk();
+
+/** Neither can be pressed to a size that fits. */
+const CASES = [
+  { what: "its log", size: "40m", flags: ["-c", "head -c 100000000 /dev/urandom | base64"], step: "builder" },
+  {
+    what: "an artifact",
+    size: "40m",
+    flags: ["-c", "head -c 60000000 /dev/urandom >a", "-a", "a"],
+    step: "builder",
+  },
+  { what: "its first line", size: "2m", flags: ["-c", "make"], step: "container-start" },
+];
+
+for (const { what, size, flags, step } of CASES) {
+  test(
+    `run fails for a full disk, is cleaned up and recorded, where ${what} has no room`,
+    { skip },
+    async () => {
+      await leftAsItWas(async () => {
+        await using place = await makePlace();
+        using disk = mountSmallDisk(place.data("disk"), size);
+        const data = "disk/data";
+        const ended = await startRun(place, flags, { data, onLine: () => {} }).ended;
+        assert.equal(ended.exit, 1, ended.stderr);
+        assert.deepEqual([ended.end?.outcome, ended.end?.reason], ["failed", "disk-full"]);
+        const outcomes = stepOutcomes(ended);
+        assert.deepEqual([outcomes[step], outcomes["container-stop"]], ["failed: disk-full", "succeeded"]);
+
+        disk.grow("400m");
+        assert.equal((await startRun(place, ["-c", "make"], { data }).ended).exit, 0);
+        await using store = await openHistory(place.data(data));
+        const runs = await store.runs.list();
+        assert.deepEqual(runs.map(({ outcome, verdict }) => [outcome, verdict?.reason]), [
+          ["succeeded", undefined],
+          ["failed", "disk-full"],
+        ]);
+      });
+    },
+  );
+}
