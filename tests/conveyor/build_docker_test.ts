@@ -189,6 +189,20 @@ test("a resource without a pipeline reaches all four drivers at once, and none o
     assert.deepEqual(await ours(docker, owner), []);
   }));
 
+test("deleting a resource without a pipeline reaches all four drivers too, and none of them refuses it", () =>
+  withDrivers(async (stage) => {
+    const spec = { repository: "https://example.invalid/app.git", image: TEST_IMAGE };
+    const created = await stage.server.create({ name: "app", resource: TYPE, spec });
+    await Promise.all(NAMES.map((name) => stage.result(created, name)));
+    await stage.server.call("DELETE", `/resources/${TYPE}/app`);
+    const results = await Promise.all(
+      NAMES.map((name) =>
+        stage.server.result(({ run_id, driverresult: { driver } }) => run_id !== created && driver === name)
+      ),
+    );
+    assert.deepEqual(results.map(({ driverresult: { success } }) => success), Array(4).fill(true));
+  }, { newer: true }));
+
 test("deleting a resource skips the first three steps and removes the containers of all its runs", () =>
   withDrivers(async (stage, docker, owner) => {
     await stage.pipeline("start-only", TYPE, ["container-start"]);

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { StepFailure } from "../../lib/base/errors.ts";
+import { withinOwnTimeout } from "../../lib/build/own-timeout.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import { type Context, StopError } from "../../lib/driver/driver.ts";
+import { testSettings } from "../support/step-context.ts";
+
+/** As much of a context as a run has that has no container yet. */
+function contextWith(given: Partial<Context>): Context {
+  const docker = { inspect: () => Promise.resolve(undefined) } as unknown as Docker;
+  const signal = new AbortController().signal;
+  return { docker, run: "r", settings: testSettings(), signal, claimed: false, ...given } as Context;
+}
+
+/** Works until it is told to stop, and then throws that. */
+const throwing = (thrown: unknown) => ({ signal }: Context) =>
+  new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(thrown);
+    signal.addEventListener("abort", () => reject(thrown), { once: true });
+  });
+
+test("withinOwnTimeout says timeout whatever the work throws when the time is up, unless that is a named failure", async () => {
+  const context = contextWith({});
+  const isTimeout = (error: unknown) => error instanceof StopError && error.reason === "timeout";
+  await assert.rejects(withinOwnTimeout(context, 1, throwing(new Error("connection closed"))), isTimeout);
+  const named = new StepFailure("no room", { reason: "disk-full" });
+  await assert.rejects(withinOwnTimeout(context, 1, throwing(named)), (error) => error === named);
+});
+
+test("withinOwnTimeout leaves what comes in time as it is, and a month as a month", async () => {
+  const context = contextWith({});
+  const month = 31 * 24 * 3_600_000;
+  const work = async ({ signal }: Context) => {
+    await new Promise(setImmediate);
+    return signal.aborted;
+  };
+  assert.equal(await withinOwnTimeout(context, month, work), false);
+  const own = new Error("own");
+  await assert.rejects(withinOwnTimeout(context, month, () => Promise.reject(own)), (error) => error === own);
+});
+
+test("withinOwnTimeout hands on why the step itself was told to stop", async () => {
+  const stopping = new AbortController();
+  const working = withinOwnTimeout(
+    contextWith({ signal: stopping.signal }),
+    3_600_000,
+    throwing(new Error("cut off")),
+  );
+  stopping.abort(new StopError("shutdown"));
+  await assert.rejects(working, (error) => error === stopping.signal.reason);
+});
+
+test("withinOwnTimeout leaves the time to an engine that watches it", async () => {
+  const context = contextWith({ claimed: true });
+  const seen = await withinOwnTimeout(context, 0, (same) => Promise.resolve(same));
+  assert.equal(seen, context);
+});
