@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StepFailure } from "../../lib/base/errors.ts";
+import { delay } from "../../lib/base/signals.ts";
 import { withinOwnTimeout } from "../../lib/build/own-timeout.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { type Context, StopError } from "../../lib/driver/driver.ts";
@@ -32,7 +33,7 @@ test("withinOwnTimeout leaves what comes in time as it is, and a month as a mont
   const context = contextWith({});
   const month = 31 * 24 * 3_600_000;
   const work = async ({ signal }: Context) => {
-    await new Promise(setImmediate);
+    await delay(5);
     return signal.aborted;
   };
   assert.equal(await withinOwnTimeout(context, month, work), false);
