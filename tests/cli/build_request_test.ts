@@ -271,3 +271,33 @@ test("buildRequest takes nothing from a key called __proto__", async () => {
   else assert.equal(outcome.plan.spec.image.startsWith("ghcr.io/"), true);
   assert.equal(({} as { image?: string }).image, undefined);
 });
+
+test("buildRequest refuses elsewhere what is here only, and leaves the rest to the drivers' operator", async () => {
+  await using folder = await temporaryFolder();
+  const elsewhere = (options: Partial<Options>, repository: string | undefined = URL) =>
+    buildRequest(options as Options, { ...none, repository }, {}, { elsewhere: true });
+  await refused(elsewhere({}, folder.path), /^Cannot submit the folder ".*": expected an https or ssh URL/);
+  const local = await resourceFile(folder.path, "{resource: flutter-builder, spec: {repository: repo}}");
+  await refused(
+    buildRequest({ file: local } as Options, { ...none, repository: undefined }, {}, { elsewhere: true }),
+    /^Cannot submit the folder ".*\/repo"/,
+  );
+  const file = join(folder.path, "other.yaml");
+  await writeFile(
+    file,
+    `
+resource: flutter-builder
+spec:
+  network: internal
+  privileged: true
+  env: [{ name: X, valueFrom: OF_THE_DRIVER }]
+`,
+  );
+  const { resource } = await elsewhere({ file });
+  assert.deepEqual(resource.spec, {
+    repository: URL,
+    network: "internal",
+    privileged: true,
+    env: [{ name: "X", valueFrom: "OF_THE_DRIVER" }],
+  });
+});

@@ -125,9 +125,15 @@ function cleanUp(
     }
     const removed = await sweep(docker, {
       owner: embedded.owner,
-      isAlive: (run) => embedded.isAlive(run),
+      isAlive: async (run) => embedded.isAlive(run) || await isOpen(run),
       signal: closing.signal,
     });
     for (const name of removed) log.info("Removed {name}, which an earlier run had left", { name });
+  }
+
+  /** After the dead ones have been ended, an open run is that of a control plane with this data folder. */
+  async function isOpen(run: string): Promise<boolean> {
+    const found = await embedded.store.runs.get(run);
+    return found !== undefined && found.value.outcome === undefined;
   }
 }

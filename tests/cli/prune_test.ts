@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import { prune } from "../../lib/cli/up/prune.ts";
+import { publishBatch, runOf } from "../backend/store-conformance/opened.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const NOW = 1_800_000_000_000;
+const DAY = 86_400_000;
+const idOf = (n: number) => `${String(n).padStart(8, "0")}-a278-4a8f-96be-ac49b007ca65`;
+
+test("prune removes runs that ended long enough ago, the logs of others, and nothing of open ones", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store, transport, removeLog } = embedded;
+  // More than one page of them; every third has not ended, however old it is.
+  const days = (n: number) => n % 40;
+  for (let n = 0; n < 120; n++) {
+    const endedAt = NOW - days(n) * DAY;
+    await store.runs.put(idOf(n), runOf(idOf(n), n % 3 === 0 ? {} : { outcome: "failed", endedAt }), 0);
+    await publishBatch(transport, ["a line"], { run: idOf(n) });
+  }
+  const options = { store, keepRunsMs: 30 * DAY, keepLogsMs: 20 * DAY, removeLog, clock: () => NOW };
+  const removed = await prune(options, new AbortController().signal);
+  const expected = { removed: 0, mute: 0, whole: 0 };
+  for (let n = 0; n < 120; n++) {
+    const isEnded = n % 3 !== 0;
+    const fate = isEnded && days(n) >= 30 ? "removed" : isEnded && days(n) >= 20 ? "mute" : "whole";
+    expected[fate]++;
+    const found = {
+      record: await store.runs.get(idOf(n)) !== undefined,
+      lines: await store.logs.count(idOf(n)),
+    };
+    assert.deepEqual(found, { record: fate !== "removed", lines: fate === "whole" ? 1 : 0 }, `${n} ${fate}`);
+  }
+  assert.equal(removed, expected.removed);
+  assert.ok(Math.min(...Object.values(expected)) > 10);
+});
+
+test("prune leaves logs alone where the broker removes them", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store, transport } = embedded;
+  await store.runs.put(idOf(1), runOf(idOf(1), { outcome: "failed", endedAt: NOW - 2 * DAY }), 0);
+  await publishBatch(transport, ["a line"], { run: idOf(1) });
+  const options = { store, keepRunsMs: 30 * DAY, keepLogsMs: DAY, clock: () => NOW };
+  assert.equal(await prune(options, new AbortController().signal), 0);
+  assert.equal(await store.logs.count(idOf(1)), 1);
+});
