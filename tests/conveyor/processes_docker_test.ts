@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { openNats } from "../../lib/backend/nats/transport.ts";
+import { LABELS } from "../../lib/build/labels.ts";
+import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
+import { ACK_WAIT_MS, disposable, startDriver } from "../support/fleet.ts";
+import { remoteRepository } from "../support/remote-repository.ts";
+import { testDocker } from "../support/step-context.ts";
+
+const TYPE = "flutter-builder";
+const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
+
+const remote: { current?: ReturnType<typeof remoteRepository> } = {};
+before(() => void (remote.current = remoteRepository()));
+after(() => remote.current?.[Symbol.dispose]());
+
+const resource = (name: string, ...commands: string[]) => ({
+  name,
+  resource: TYPE,
+  pipeline: "flutter",
+  spec: { repository: remote.current?.url, image: remote.current?.image, commands },
+});
+
+/** A driver's program, as somebody types it who already runs a Conveyor server. */
+async function driver(server: ConveyorServer, name: string) {
+  const flags = [
+    "--nats",
+    server.nats,
+    "--api",
+    server.api,
+    "--ack-wait",
+    `${ACK_WAIT_MS}ms`,
+    "--min-free",
+    "0",
+  ];
+  const process = disposable(startDriver(name, flags));
+  await process.said(" takes events of ");
+  return process;
+}
+
+async function definePipeline(server: ConveyorServer): Promise<void> {
+  await server.call("POST", "/resource-definitions", { name: TYPE, schema: { type: "object" } });
+  const steps = DRIVERS.map((name) => ({ id: name, name, driver: name }));
+  const { status } = await server.call("POST", "/pipelines", { name: "flutter", resource: TYPE, steps });
+  assert.equal(status, 201);
+}
+
+/** Names of what the drivers of this broker have on the daemon. */
+async function left(server: ConveyorServer): Promise<string[]> {
+  await using docker = testDocker();
+  await using transport = await openNats({ servers: [server.nats] });
+  const labels = { [LABELS.owner]: (await transport.owner()).owner };
+  const objects = [
+    ...await docker.list(labels),
+    ...await docker.volumes(labels),
+    ...await docker.networks(labels),
+  ];
+  return objects.map(({ name }) => name);
+}
+
+const resultOf = (server: ConveyorServer, run: string, driver: string) =>
+  server.result((one) => one.run_id === run && one.driverresult.driver === driver);
+
+test("the four programs build for a Conveyor server, its log is whole, and they end in peace", async () => {
+  await using server = await startConveyor();
+  await definePipeline(server);
+  const processes = await Promise.all(DRIVERS.map((name) => driver(server, name)));
+  await using all = new AsyncDisposableStack();
+  for (const process of processes) all.use(process);
+  const run = await server.create(resource("app", "make", "seq 500"));
+  assert.equal((await resultOf(server, run, "container-stop")).driverresult.success, true);
+  const built = async () =>
+    (await server.logs(run)).flatMap(({ driver, message }) => driver === "builder" ? [message] : []);
+  while (!(await built()).includes("500"));
+  const lines = await built();
+  const from = lines.indexOf("1");
+  assert.ok(lines.slice(0, from).includes("built"));
+  assert.deepEqual(lines.slice(from, from + 500), Array.from({ length: 500 }, (_, i) => String(i + 1)));
+  assert.deepEqual(await left(server), []);
+  for (const process of processes) process.kill("SIGTERM");
+  assert.deepEqual((await Promise.all(processes.map(({ ended }) => ended))).map(({ code }) => code), [
+    0,
+    0,
+    0,
+    0,
+  ]);
+});
+
+test("a builder that is killed beside a Conveyor server is succeeded by another one, which ends the run and clears it", async () => {
+  await using server = await startConveyor();
+  await definePipeline(server);
+  const begun = Promise.withResolvers<void>();
+  await using transport = await openNats({ servers: [server.nats] });
+  await using _live = await transport.listen("live.logs.*.builder", ({ data }) => {
+    if (JSON.parse(Buffer.from(data).toString()).message === "begun") begun.resolve();
+  });
+  await using _start = await driver(server, "container-start");
+  await using _clone = await driver(server, "git-cloner");
+  await using killed = await driver(server, "builder");
+  const run = await server.create(resource("app", "echo begun; sleep 1000"));
+  await begun.promise;
+  killed.kill("SIGKILL");
+  await killed.ended;
+  await using _next = await driver(server, "builder");
+  const { driverresult } = await resultOf(server, run, "builder");
+  assert.deepEqual([driverresult.success, (driverresult.data as { reason: string }).reason], [
+    false,
+    "driver-lost",
+  ]);
+  assert.deepEqual(await left(server), []);
+});
