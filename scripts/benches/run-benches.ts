@@ -10,11 +10,14 @@ import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
 import { help } from "./help.ts";
 import { log } from "./log.ts";
+import { natsEvents } from "./nats-events.ts";
+import { natsLogs } from "./nats-logs.ts";
+import { natsRuns } from "./nats-runs.ts";
 import { parallel } from "./parallel.ts";
 import { steps } from "./steps.ts";
 import { tableOf } from "./table.ts";
 
-const BENCHES: readonly Bench[] = [build, steps, log, parallel, help];
+const BENCHES: readonly Bench[] = [build, steps, log, parallel, help, natsEvents, natsLogs, natsRuns];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "string" }, list: { type: "boolean" } },

@@ -1,20 +1,18 @@
 import { join } from "node:path";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import type { Transport } from "../../lib/backend/transport.ts";
-import type { Docker } from "../../lib/docker/docker.ts";
-import type { Driver, DriverSettings } from "../../lib/driver/driver.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import type { Engine } from "../../lib/engine/engine.ts";
 import { startEngine } from "../../lib/engine/start.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import type { Pipeline } from "../../lib/wire/resource.ts";
 import type { Bench } from "./bench.ts";
+import { NO_DOCKER, noOp, SETTINGS, TYPE } from "./no-op.ts";
 import { formatMs, quantile, rounded } from "./numbers.ts";
 
 const RUNS = 500;
 const WARM_UP = 50;
 const STEPS = ["one", "two", "three", "four"];
-const TYPE = "bench";
 const TARGET = { p50: 2, p99: 10 };
 
 /**
@@ -71,17 +69,6 @@ function watchedTransport(transport: Transport, published: Map<string, number>):
   };
 }
 
-function noOp(name: string, onBegin: (run: string) => void): Driver {
-  return {
-    name,
-    resources: [TYPE],
-    reconcile({ run }) {
-      onBegin(run);
-      return Promise.resolve({ success: true, message: "" });
-    },
-  };
-}
-
 async function runMany(engine: Engine, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     const run = await engine.submit({
@@ -102,28 +89,4 @@ const PIPELINE: Pipeline = {
   name: "bench",
   resource: TYPE,
   steps: STEPS.map((driver) => ({ id: driver, name: driver, driver })),
-};
-
-/** No driver here asks it anything. */
-const NO_DOCKER = {} as Docker;
-
-const SETTINGS: DriverSettings = {
-  owner: "bench",
-  host: "bench",
-  slots: undefined,
-  graceMs: 1000,
-  maxLogBytes: 1024 ** 3,
-  maxArtifactBytes: 0,
-  maxCpus: undefined,
-  maxMemory: undefined,
-  maxTimeoutMs: undefined,
-  allowImages: [],
-  allowNetworks: [],
-  allowEnv: [],
-  allowPrivileged: false,
-  allowLocalRepository: false,
-  gitTokens: {},
-  keep: "never",
-  environment: {},
-  dockerConfig: undefined,
 };

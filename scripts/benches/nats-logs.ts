@@ -1,0 +1,84 @@
+import { randomUUID } from "node:crypto";
+import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { ensureStreams } from "../../lib/backend/nats/streams.ts";
+import { openNats } from "../../lib/backend/nats/transport.ts";
+import type { Transport } from "../../lib/backend/transport.ts";
+import { startInstance } from "../../lib/driver/instance.ts";
+import { HEADERS } from "../../lib/wire/headers.ts";
+import { subjects } from "../../lib/wire/subjects.ts";
+import { startNats } from "../../tests/support/nats-server.ts";
+import type { Bench, Figure } from "./bench.ts";
+import { NO_DOCKER, SETTINGS, TYPE } from "./no-op.ts";
+import { rounded } from "./numbers.ts";
+
+const CASES = [
+  { what: "to our control plane, in batches", claims: true, lines: 1_000_000, target: 200_000 },
+  { what: "to a Conveyor server's streams, a message each", claims: false, lines: 100_000, target: 15_000 },
+] as const;
+const CHUNK_LINES = 400;
+
+/** How many lines of 80 bytes a second a step can log, from its driver's `write` until all are stored. */
+export const natsLogs: Bench = {
+  name: "nats-logs",
+  group: "nats",
+  async measure({ say }) {
+    const figures: Figure[] = [];
+    for (const { what, claims, lines, target } of CASES) {
+      await using server = await startNats();
+      const connection = await connectNats({ servers: [server.url] });
+      await ensureStreams(connection);
+      await connection.close();
+      await using transport = await openNats({ servers: [server.url] });
+      await using _claims = await transport.serve(
+        subjects.claims,
+        () => Promise.resolve(JSON.stringify({ answer: "go", attempt: 1 })),
+      );
+      say(`${lines} lines ${what}`);
+      const perSecond = lines / await secondsToLog(transport, lines, claims);
+      figures.push({
+        what: `log lines/s of ${lines}, ${what}`,
+        ours: `${Math.round(perSecond)}/s`,
+        target: `≥ ${target}/s`,
+        isMet: perSecond >= target,
+        numbers: { perSecond: rounded(perSecond) },
+      });
+    }
+    return figures;
+  },
+};
+
+async function secondsToLog(transport: Transport, lines: number, claims: boolean): Promise<number> {
+  const { promise: began, resolve: begin } = Promise.withResolvers<number>();
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  const driver = {
+    name: "logger",
+    resources: [TYPE],
+    async reconcile({ log }: { log: { write(stream: "stdout", data: Uint8Array): Promise<void> } }) {
+      begin(performance.now());
+      for (let at = 0; at < lines; at += CHUNK_LINES) await log.write("stdout", chunkOf(at));
+      return { success: true, message: "" };
+    },
+  };
+  await using instance = startInstance({
+    driver,
+    transport,
+    docker: NO_DOCKER,
+    settings: SETTINGS,
+    // Passed when every line is stored.
+    reach: (point) => point === "logged" && end(performance.now()),
+  });
+  await instance.ready;
+  const run = randomUUID();
+  const resource = { id: "b", name: "b", pipeline: "b", resource: TYPE, metadata: {}, spec: {} };
+  const event = { event: "create", payload: JSON.stringify(resource), id: run, run_id: run };
+  await transport.publish(subjects.step("logger", TYPE), JSON.stringify(event), {
+    id: `${run}/logger/1`,
+    headers: claims ? { [HEADERS.claims]: "1", [HEADERS.step]: "logger" } : {},
+  });
+  return (await ended - await began) / 1000;
+}
+
+function chunkOf(from: number): Uint8Array {
+  const lines = Array.from({ length: CHUNK_LINES }, (_, i) => `${String(from + i).padStart(79, "x")}\n`);
+  return new TextEncoder().encode(lines.join(""));
+}
