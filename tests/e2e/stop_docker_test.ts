@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
+import { delay } from "../../lib/base/signals.ts";
 import { containerName } from "../../lib/build/labels.ts";
 import { leftAsItWas } from "../support/left-as-it-was.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
@@ -60,8 +62,9 @@ test("run ends the whole process tree within the grace period and a second", asy
   await leftAsItWas(async () => {
     await using place = await makePlace();
     // One that heeds TERM is gone long before its grace period is over.
-    for (const [command, grace] of [[NEVER_ENDS, 1], ["echo stubborn; sleep 600", 60]] as const) {
-      const run = startRun(place, ["--grace", `${grace}s`, "-c", command]);
+    await Promise.all(([[NEVER_ENDS, 1], ["echo stubborn; sleep 600", 60]] as const).map(async (one, i) => {
+      const [command, grace] = one;
+      const run = startRun(place, ["--grace", `${grace}s`, "-c", command], { data: `data-${i}` });
       const { run: id } = await run.line("stubborn");
       const toldAt = Date.now();
       run.kill("SIGTERM");
@@ -71,7 +74,7 @@ test("run ends the whole process tree within the grace period and a second", asy
         seconds <= (grace === 1 ? grace + 1 : grace / 2),
         `${command} was there for ${seconds} s more`,
       );
-    }
+    }));
   });
 });
 
@@ -121,13 +124,12 @@ test("run takes it for a hang-up when nobody reads its output any more", async (
 test("run can be stopped while it waits for a Docker that does not answer", async () => {
   await using place = await makePlace();
   const path = join(place.folder, "silent.sock");
-  const asked = Promise.withResolvers<void>();
-  const silent = createServer((socket) => socket.once("data", () => asked.resolve()).on("error", () => {}));
-  silent.listen(path);
+  const silent = createServer((socket) => socket.on("error", () => {})).listen(path);
   await once(silent, "listening");
   try {
     const run = startRun(place, ["--docker", `unix://${path}`, "-c", "make"]);
-    await asked.promise;
+    // Made by who hears signals already, and needs Docker for what comes next.
+    while (!existsSync(place.data("data"))) await run.before(delay(10));
     run.kill("SIGTERM");
     const ended = await run.ended;
     assert.equal(ended.exit, 143);
