@@ -32,7 +32,9 @@ export async function askForGrant(
   const { transport, instance, settings, ackWaitMs, settled } = parts;
   const { step, run } = facts;
   if (!facts.hasClaims) {
-    if (settled.has(facts.id)) return { kind: "drop", why: "Its result was sent, and its ack got lost" };
+    if (settled.has(`${facts.run}/${facts.id}`)) {
+      return { kind: "drop", why: "Its result was sent, and its ack got lost" };
+    }
     return {
       attempt: delivery.deliveries,
       tries: delivery.deliveries,

@@ -24,7 +24,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
 
   const end = async (outcome: Outcome, to = addresseeOf(delivery, event, facts)) => {
     const isOver = await settle(delivery, outcome, to, parts);
-    if (isOver && !facts.hasClaims) parts.settled.add(facts.id);
+    if (isOver && !facts.hasClaims) parts.settled.add(`${facts.run}/${facts.id}`);
   };
   const host = "resource" in event && elsewhere(delivery, event, driver.name, settings.host);
   if (host) return await end({ kind: "forward", host });

@@ -27,6 +27,6 @@ export interface HandleParts {
   readonly reach: Faults;
   readonly observer: Observer;
   readonly leases: Leases;
-  /** Events without claims that have been settled for good. */
+  /** Events without claims that have been settled for good: `<run>/<event id>`, since a sender may not care for ids. */
   readonly settled: RecentSet;
 }

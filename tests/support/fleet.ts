@@ -23,7 +23,7 @@ export interface Fleet extends AsyncDisposable {
   /** Starts `bin/<name>`, or a driver's own file, with the broker's address; resolves when it takes events. */
   driver(name: string, flags?: readonly string[], env?: Record<string, string>): Promise<Started>;
   /** Submits a build, or a run of another pipeline. */
-  submit(spec: object, pipeline?: Pipeline): Promise<FollowedRun>;
+  submit(spec: object, pipeline?: Pipeline, secrets?: Record<string, string>): Promise<FollowedRun>;
 }
 
 /** A run that is followed from its beginning. */
@@ -51,11 +51,6 @@ export async function openFleet(): Promise<Fleet> {
   const engine = opening.use(
     await startEngine({ transport, store, sealKey: local.sealKey, ackWaitMs: ACK_WAIT_MS }),
   );
-  const started: { process: Started; state: { hasEnded: boolean } }[] = [];
-  opening.defer(async () => {
-    for (const { process, state } of started) if (!state.hasEnded) process.kill("SIGKILL");
-    await Promise.all(started.map(({ process }) => process.ended));
-  });
   const open = opening.move();
   return {
     server,
@@ -64,18 +59,15 @@ export async function openFleet(): Promise<Fleet> {
     owner: local.owner,
     engine,
     async driver(name, flags = [], env = {}) {
-      const process = startDriver(
-        name,
-        ["--nats", server.url, "--ack-wait", `${ACK_WAIT_MS}ms`, ...flags],
-        env,
+      const process = open.use(
+        disposable(
+          startDriver(name, ["--nats", server.url, "--ack-wait", `${ACK_WAIT_MS}ms`, ...flags], env),
+        ),
       );
-      const state = { hasEnded: false };
-      process.ended.finally(() => state.hasEnded = true).catch(() => {});
-      started.push({ process, state });
       await process.said(" takes events of ");
       return process;
     },
-    async submit(spec, pipeline = BUILD_PIPELINE) {
+    async submit(spec, pipeline = BUILD_PIPELINE, secrets = {}) {
       const resource = { id: randomUUID(), name: "app", resource: pipeline.resource, metadata: {}, spec };
       const id = await engine.submit({
         resource,
@@ -83,7 +75,7 @@ export async function openFleet(): Promise<Fleet> {
         operation: "create",
         timeoutMs: 100_000,
         restarts: 0,
-        secrets: {},
+        secrets,
       });
       return followed(engine, id);
     },
@@ -105,6 +97,19 @@ export function startDriver(
   }
   const [program = "", ...words] = name.split(" ");
   return startProgram(join(root, "bin", program), [...words, ...flags], { env: all });
+}
+
+/** The process, killed where it has not ended by itself when it is disposed of. */
+export function disposable(process: Started): Started & AsyncDisposable {
+  let hasEnded = false;
+  const ended = process.ended.finally(() => hasEnded = true).catch(() => {});
+  return {
+    ...process,
+    async [Symbol.asyncDispose]() {
+      if (!hasEnded) process.kill("SIGKILL");
+      await ended;
+    },
+  };
 }
 
 function followed(engine: Engine, id: string): FollowedRun {

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { startDriver } from "../support/fleet.ts";
+import { startNats } from "../support/nats-server.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const tls = (name: string) => fileURLToPath(new URL(`../backend/nats-tls/${name}`, import.meta.url));
+
+/** What the builder says to these flags, without the lines of its log. */
+async function refusal(...flags: string[]): Promise<{ code: number; said: string }> {
+  const { code, stdout, stderr } = await startDriver("builder", flags).ended;
+  assert.equal(stdout, "");
+  const lines = stderr.split("\n").filter((line) => !/^\d{4}-\d\d-\d\dT/.test(line));
+  return { code, said: lines.join("\n") };
+}
+
+test("a driver that cannot reach a broker says why, and exits with 3", async () => {
+  const http = createServer((_, response) => response.end()).listen(0, "127.0.0.1");
+  await once(http, "listening");
+  const address = http.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  await using plain = await startNats({ jetstream: false });
+  const cases = [
+    [`nats://127.0.0.1:${port}`, /the port speaks HTTP, not NATS/],
+    ["nats://no-such-host.invalid:4222", /the host's name cannot be resolved/],
+    ["nats://127.0.0.1:1", /connection refused/],
+    [plain.url, /has no JetStream for us.*\nStart the nats-server with JetStream \(-js\)/],
+  ] as const;
+  for (const [url, why] of cases) {
+    const { code, said } = await refusal("--nats", url);
+    assert.equal(code, 3, said);
+    assert.match(said, why);
+    assert.match(said, new RegExp(`^error: .*"?${url.replace("nats://", "")}`));
+  }
+  http.closeAllConnections();
+  http.close();
+});
+
+test("a driver names the login file that is of no use, and what is wrong with it", async () => {
+  await using folder = await temporaryFolder();
+  const junk = join(folder.path, "junk.pem");
+  await writeFile(junk, "nothing\n");
+  const ours = ["--tls-cert", tls("client.pem"), "--tls-key", tls("client.key")];
+  const cases = [
+    [["--tls-ca", junk], `TLS authority "${junk}" is not a certificate: expected one in PEM`],
+    [["--tls-cert", tls("client.pem"), "--tls-key", tls("other.key")], "does not match the certificate"],
+    [["--tls-cert", tls("client.pem"), "--tls-key", junk], `"${junk}"`],
+    [["--tls-ca", "/nonexistent/ca", ...ours], `--tls-ca: Cannot read "/nonexistent/ca"`],
+    [["--nats-creds", junk], `Credentials "${junk}" have no user JWT and seed: expected a .creds file`],
+    [["--nats-creds", "/nonexistent/c"], `--nats-creds: Cannot read "/nonexistent/c"`],
+  ] as const;
+  for (const [flags, why] of cases) {
+    const { code, said } = await refusal("--nats", "tls://127.0.0.1:1", ...flags);
+    assert.equal(code, 2, said);
+    assert.ok(said.startsWith("error: ") && said.includes(why), said);
+  }
+});

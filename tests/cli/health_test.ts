@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UnavailableError } from "../../lib/base/errors.ts";
+import { DriverMetrics } from "../../lib/cli/driver/health/driver-metrics.ts";
+import { DriverStatus } from "../../lib/cli/driver/health/driver-status.ts";
+import { serveHealth } from "../../lib/cli/driver/health/serve-health.ts";
+import { defineDriver } from "../../lib/driver/define.ts";
+import { openStage, succeed, TYPE, until } from "../driver/stage.ts";
+
+const loopback = { host: "127.0.0.1", port: 0 };
+
+/** The value of a sample: its name, with labels if it has some. */
+function sample(text: string, name: string): number {
+  const line = text.split("\n").find((line) => line.startsWith(`${name} `));
+  return Number(line?.slice(name.length + 1));
+}
+
+test("DriverMetrics counts events by what became of them, what is in hand and how long the driver worked", async () => {
+  await using stage = await openStage();
+  const metrics = new DriverMetrics("builder");
+  const gate = Promise.withResolvers<void>();
+  const instance = stage.start(
+    defineDriver({
+      name: "builder",
+      resources: [TYPE],
+      async reconcile({ step }) {
+        if (step === "waits") await gate.promise;
+        if (step === "throws") throw new Error("no");
+        return succeed(step, step === "large" ? "x".repeat(70_000) : null);
+      },
+    }),
+    { observer: metrics },
+  );
+  const text = () => metrics.text({ inHand: instance.inHand, reconnects: 3 });
+  const count = (outcome: string) =>
+    sample(text(), `conveyor_events_total{driver="builder",outcome="${outcome}"}`);
+  for (const step of ["fine", "throws", "large"]) {
+    await stage.send({ step });
+    await stage.result();
+  }
+  await stage.send({ data: "no JSON" });
+  await until(() => count("refused") === 1, "the event is refused");
+  await stage.send({ step: "waits" });
+  await until(() => instance.inHand === 1, "the step has begun");
+  assert.equal(sample(text(), 'conveyor_events_in_hand{driver="builder"}'), 1);
+  gate.resolve();
+  await stage.result();
+  await until(() => instance.inHand === 0, "the step has ended");
+
+  // What is too large for a result is a failure, whatever the driver calls it.
+  const counts = ["succeeded", "failed", "refused", "later", "dropped", "forwarded"].map(count);
+  assert.deepEqual(counts, [2, 2, 1, 0, 0, 0]);
+  assert.equal(sample(text(), 'conveyor_reconcile_seconds_count{driver="builder"}'), 4);
+  assert.equal(sample(text(), 'conveyor_reconcile_seconds_bucket{driver="builder",le="+Inf"}'), 4);
+  assert.equal(sample(text(), 'conveyor_broker_reconnects_total{driver="builder"}'), 3);
+});
+
+test("DriverMetrics has a histogram whose buckets hold all that is as quick", () => {
+  const metrics = new DriverMetrics("d");
+  for (const ms of [5, 50, 50, 5000, 10_000_000]) metrics.reconciled(ms);
+  const text = metrics.text({ inHand: 0, reconnects: 0 });
+  const buckets = ["0.01", "0.1", "1", "10", "60", "600", "3600", "+Inf"].map((le) =>
+    sample(text, `conveyor_reconcile_seconds_bucket{driver="d",le="${le}"}`)
+  );
+  assert.deepEqual(buckets, [1, 3, 3, 4, 4, 4, 4, 5]);
+  assert.equal(sample(text, 'conveyor_reconcile_seconds_sum{driver="d"}'), 10_005.105);
+});
+
+test("DriverStatus names what is in the way of the next event, and asks Docker once for all who ask together", async () => {
+  const status = new DriverStatus();
+  assert.deepEqual(await status.reasons(), [
+    "The broker is not connected",
+    "Docker is not connected",
+    "No events are taken",
+  ]);
+  let asked = 0;
+  let fails = false;
+  status.broker = { isConnected: true, reconnects: 2 };
+  status.docker = {
+    now: () => {
+      asked++;
+      return fails ? Promise.reject(new Error("connect ENOENT")) : Promise.resolve(0);
+    },
+  };
+  status.isConsuming = true;
+  const answers = await Promise.all([status.reasons(), status.reasons(), status.reasons()]);
+  assert.deepEqual([answers, asked], [[[], [], []], 1]);
+  fails = true;
+  assert.deepEqual(await status.reasons(), ["Docker does not answer: connect ENOENT"]);
+  assert.deepEqual(status.gauges, { inHand: 0, reconnects: 2 });
+});
+
+test("serveHealth answers GET on its three paths, and nothing else", async () => {
+  const reasons: string[] = ["The broker is not connected", "No events are taken"];
+  await using health = await serveHealth({
+    ...loopback,
+    reasons: () => Promise.resolve(reasons),
+    metrics: () => "a_total 1\n",
+  });
+  const call = async (path: string, method = "GET") => {
+    const response = await fetch(`${health.url}${path}`, { method });
+    return [response.status, await response.text()];
+  };
+  assert.deepEqual(await call("/healthz"), [200, "ok\n"]);
+  assert.deepEqual(await call("/readyz"), [503, "The broker is not connected\nNo events are taken\n"]);
+  reasons.length = 0;
+  assert.deepEqual(await call("/readyz?verbose"), [200, "ready\n"]);
+  assert.deepEqual(await call("/metrics"), [200, "a_total 1\n"]);
+  assert.deepEqual(await call("/metrics", "HEAD"), [200, ""]);
+  assert.deepEqual(await call("/"), [404, "Expected /healthz, /readyz or /metrics\n"]);
+  assert.deepEqual(await call("/healthz", "POST"), [405, "Expected GET\n"]);
+});
+
+test("serveHealth refuses an address that is taken, or is no address of this machine", async () => {
+  const parts = { reasons: () => Promise.resolve([]), metrics: () => "" };
+  await using first = await serveHealth({ ...loopback, ...parts });
+  const port = Number(new URL(first.url).port);
+  await assert.rejects(serveHealth({ ...loopback, ...parts, port }), (error) => {
+    assert.ok(error instanceof UnavailableError);
+    assert.equal(error.message, `Cannot serve --health at "127.0.0.1:${port}"`);
+    return true;
+  });
+  await assert.rejects(serveHealth({ host: "192.0.2.1", port: 0, ...parts }), UnavailableError);
+});

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { test } from "node:test";
+import type { Pipeline } from "../../lib/wire/resource.ts";
+import { openFleet } from "../support/fleet.ts";
+import { startHook } from "../support/hook.ts";
+
+const file = (name: string) => fileURLToPath(new URL(`author-drivers/${name}.ts`, import.meta.url));
+const pipeline = (...drivers: string[]): Pipeline => ({
+  name: "things",
+  resource: "thing",
+  steps: drivers.map((driver) => ({ id: driver, name: driver, driver })),
+});
+
+test("a driver of the README's 20 lines, and one ported from Go, work when their files are started", async () => {
+  await using fleet = await openFleet();
+  await using hook = await startHook(1);
+  const [ported, notify] = await Promise.all([fleet.driver(file("ported")), fleet.driver(file("notify"))]);
+  const run = await fleet.submit({ hook: hook.url }, pipeline("ported", "notify"), { CHAT_TOKEN: "a-token" });
+  const end = await run.ended;
+  assert.equal(end.outcome, "succeeded", end.message);
+  assert.deepEqual(hook.calls, [{
+    authorization: "Bearer a-token",
+    body: { name: "app", from: notify.pid, after: ["ported"] },
+  }]);
+  const lines = run.events.flatMap((event) => event.type === "log" ? [[event.step, event.message]] : []);
+  assert.deepEqual(lines, [
+    ["ported", `create of app in ${run.id}`],
+    ["notify", "Telling the team that app is built"],
+  ]);
+  for (const process of [ported, notify]) process.kill("SIGINT");
+  assert.deepEqual((await Promise.all([ported.ended, notify.ended])).map(({ code }) => code), [0, 0]);
+});
+
+test("instances of a driver share its events: what one has no hand for goes to the other", async () => {
+  await using fleet = await openFleet();
+  await using hook = await startHook(2);
+  const processes = await Promise.all([fleet.driver(file("notify")), fleet.driver(file("notify"))]);
+  // Neither call is answered before the other is there too.
+  const runs = await Promise.all([1, 2].map(() => fleet.submit({ hook: hook.url }, pipeline("notify"))));
+  const ends = await Promise.all(runs.map(({ ended }) => ended));
+  assert.deepEqual(ends.map(({ outcome }) => outcome), ["succeeded", "succeeded"]);
+  assert.deepEqual(
+    hook.calls.map(({ body }) => Number(body.from)).sort((a, b) => a - b),
+    processes.map(({ pid }) => pid).sort((a, b) => a - b),
+  );
+});
