@@ -6,7 +6,7 @@ import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { startNatsCluster } from "../support/nats-server.ts";
 import { captureLog } from "../support/process-log.ts";
-import { again, until } from "./nats-broker.ts";
+import { again, until, waitingPulls } from "./nats-broker.ts";
 import { pull, spec } from "./transport-conformance/opened.ts";
 
 const CONSUMER = spec("a", ["resources.t"], 5000);
@@ -29,6 +29,7 @@ test("a cluster of three loses nothing when a leader moves and when it is killed
   await receive("at rest");
 
   const moved = receive("moved");
+  await until(async () => (await waitingPulls(manager, "a")) === 1);
   const before = await leader();
   await connection.request("$JS.API.CONSUMER.LEADER.STEPDOWN.messages.a", "", { timeout: 5000 });
   let lastLeader: string | undefined;

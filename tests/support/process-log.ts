@@ -3,7 +3,7 @@ import { configure, type LogRecord, reset } from "@logtape/logtape";
 /** The process's own log while it is open, a line each: `warning: Lost NATS at 127.0.0.1:4222; trying again`. */
 export interface CapturedLog extends AsyncDisposable {
   readonly lines: readonly string[];
-  /** Resolves with the first line that matches, past or to come. */
+  /** Resolves with the first line that matches, past or to come; fails the test where none comes. */
   line(pattern: RegExp): Promise<string>;
 }
 
@@ -25,10 +25,15 @@ export async function captureLog(): Promise<CapturedLog> {
   return {
     lines,
     line: (pattern) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        const patience = setTimeout(
+          () => reject(new Error(`No line matches ${pattern}:\n${lines.join("\n")}`)),
+          40_000,
+        );
         const look = () => {
           const found = lines.find((line) => pattern.test(line));
           if (found === undefined) return;
+          clearTimeout(patience);
           waiting.delete(look);
           resolve(found);
         };
