@@ -73,6 +73,7 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
   const folder = dataFolder(options.folder);
   prepareFolder(folder);
   const reserve = new Reserve(folder.reserve);
+  reserve.check();
   await using opened = new AsyncDisposableStack();
   const database = opened.use(await openDatabase(folder.database, reserve));
   const scopes = new Scopes(database, folder);

@@ -1,6 +1,8 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { randomBytes } from "node:crypto";
-import { Retryable } from "../../base/errors.ts";
+import { dirname } from "node:path";
+import { Retryable, UnavailableError } from "../../base/errors.ts";
+import { formatSize } from "../../base/units.ts";
 import { freeBytes, sizeOf } from "./disk.ts";
 import { isFull } from "./explain.ts";
 
@@ -13,6 +15,19 @@ export class Reserve {
 
   constructor(path: string) {
     this.#path = path;
+  }
+
+  /** Throws UnavailableError where the disk has no room for the reserve, so that nothing begins which could not be recorded. */
+  check(): void {
+    const missing = this.#missing();
+    const free = freeBytes(this.#path);
+    if (missing === 0 || free > missing + SLACK_BYTES) return;
+    throw new UnavailableError(
+      `Cannot use "${dirname(this.#path)}" as data folder: its disk has ${formatSize(free)} left, expected ${
+        formatSize(missing + SLACK_BYTES)
+      } at least`,
+      { hint: "Make room there, or name another data folder with --data." },
+    );
   }
 
   /**
@@ -36,9 +51,12 @@ export class Reserve {
   }
 
   #fill(): boolean {
-    const missing = RESERVE_BYTES - sizeOf(this.#path);
-    if (missing <= 0) return true;
-    return freeBytes(this.#path) > missing + SLACK_BYTES && this.#write();
+    const missing = this.#missing();
+    return missing === 0 || (freeBytes(this.#path) > missing + SLACK_BYTES && this.#write());
+  }
+
+  #missing(): number {
+    return Math.max(0, RESERVE_BYTES - sizeOf(this.#path));
   }
 
   #write(): boolean {
