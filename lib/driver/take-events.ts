@@ -21,24 +21,19 @@ export interface TakeOptions {
   readonly signal: AbortSignal;
 }
 
-/** So many requests at once keep a broker busy; more hands than that need no more. */
-const MOST_REQUESTS = 8;
+/** So many events may be awaited at once; more hands than that need no more to be kept busy. */
+const MOST_AWAITED = 32;
 
 /**
  * Takes a consumer's events, never more than there are free hands, so that another instance gets what this one could not
  * begin with at once. Resolves when `signal` fires; whatever goes wrong before is tried again.
  */
 export async function takeEvents(options: TakeOptions): Promise<void> {
-  const requests = new Requests(options.hands, options.admit);
-  const count = Math.min(options.hands.count, MOST_REQUESTS);
-  await Promise.all(Array.from({ length: count }, () => takeOneByOne(options, requests)));
-}
-
-async function takeOneByOne(options: TakeOptions, requests: Requests): Promise<void> {
   const { spec, signal } = options;
+  const requests = new Requests(options.hands, options.admit);
   for (let n = 1; !signal.aborted; n++) {
     try {
-      await take(options, requests, () => n = 0);
+      await takeAll(options, requests, () => n = 0);
       if (!signal.aborted) throw new Error("The transport has ended it");
     } catch (error) {
       if (signal.aborted) return;
@@ -51,20 +46,43 @@ async function takeOneByOne(options: TakeOptions, requests: Requests): Promise<v
   }
 }
 
-async function take(options: TakeOptions, requests: Requests, onEvent: () => void): Promise<void> {
+/** As many events are awaited at once as there are free hands: the transport may ask for all of them in one request. */
+async function takeAll(options: TakeOptions, requests: Requests, onEvent: () => void): Promise<void> {
   const { transport, spec, hands, signal } = options;
+  const ending = new AbortController();
+  const until = AbortSignal.any([signal, ending.signal]);
   const events = transport.consume(spec, { signal })[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const { delivery, isTaken } = await next(events, requests, hands, signal);
-      if (!delivery) return;
-      onEvent();
-      if (isTaken) void handleIfRoom(delivery, options).finally(() => hands.release());
-      // An event of another consumer has taken the last hand meanwhile.
-      else await giveBack(delivery);
+  const takers = Array.from({ length: Math.min(hands.count, MOST_AWAITED) }, async () => {
+    try {
+      await takeOneByOne(events, options, requests, until, onEvent);
+    } catch (error) {
+      ending.abort(error);
+      throw error;
+    } finally {
+      // What has ended for one has ended for all.
+      ending.abort(new Error("The transport has ended it"));
+      await events.return?.();
     }
-  } finally {
-    await events.return?.();
+  });
+  await Promise.allSettled(takers);
+  ending.signal.throwIfAborted();
+}
+
+async function takeOneByOne(
+  events: AsyncIterator<Delivery, unknown>,
+  options: TakeOptions,
+  requests: Requests,
+  signal: AbortSignal,
+  onEvent: () => void,
+): Promise<void> {
+  const { hands } = options;
+  for (;;) {
+    const { delivery, isTaken } = await next(events, requests, hands, signal);
+    if (!delivery) return;
+    onEvent();
+    if (isTaken) void handleIfRoom(delivery, options).finally(() => hands.release());
+    // An event of another consumer has taken the last hand meanwhile.
+    else await giveBack(delivery);
   }
 }
 
