@@ -1,4 +1,5 @@
-import { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { openEmbedded, openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
@@ -8,6 +9,8 @@ import { openNats } from "../../lib/backend/nats/transport.ts";
 import { type NatsServer, startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type OpenStore, storeConformance } from "./store-conformance.ts";
+import { OTHER_RUN, publishBatch, RUN } from "./store-conformance/opened.ts";
+import { bytes, within } from "./transport-conformance/opened.ts";
 
 let server: NatsServer;
 before(async () => void (server = await startNats()));
@@ -35,3 +38,48 @@ const open: OpenStore = async () => {
 };
 
 storeConformance("nats", open);
+
+test("nats: tail looks as far back as it has to, past other runs' batches", async () => {
+  await using opened = await open();
+  const { store, transport } = opened;
+  for (let i = 1; i <= 300; i++) {
+    await publishBatch(transport, [`${i}`], { run: i % 3 === 0 ? RUN : OTHER_RUN });
+  }
+  for (const count of [1, 21, 22, 99, 100, 101]) {
+    const expected = Array.from({ length: 100 }, (_, i) => `${3 * (i + 1)}`).slice(-count);
+    assert.deepEqual((await store.logs.tail(RUN, count)).map(({ message }) => message), expected);
+  }
+});
+
+test("nats: an artifact that is removed while it is read is no whole one", async () => {
+  await using opened = await open();
+  const { store, transport } = opened;
+  await transport.putBlob(RUN, "large", bytes(new Uint8Array(24 * 1024 * 1024)));
+  const reader = (await store.artifacts.open(RUN, "large"))?.[Symbol.asyncIterator]();
+  assert.ok(((await reader?.next())?.value?.length ?? 0) > 0);
+  await store.removeRun(RUN);
+  const rest = async () => {
+    while (!(await reader?.next())?.done);
+  };
+  await assert.rejects(
+    within(rest(), "the end"),
+    /Artifact "large" was changed or removed while it was read/,
+  );
+});
+
+test("nats: removeRun leaves nothing of a run in the broker", async () => {
+  await using opened = await open();
+  const { store, transport } = opened;
+  const connection = await connectNats({ servers: [server.url] });
+  try {
+    const manager = await jetstreamManager(connection);
+    await publishBatch(transport, ["a line"]);
+    await transport.putBlob(RUN, "dir/ä%2f file", bytes("a"));
+    await store.removeRun(RUN);
+    for (const stream of ["logs-engine", "OBJ_artifacts"]) {
+      assert.equal((await manager.streams.info(stream)).state.messages, 0, stream);
+    }
+  } finally {
+    await connection.close();
+  }
+});

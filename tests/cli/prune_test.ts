@@ -47,3 +47,14 @@ test("prune leaves logs alone where the broker removes them", async () => {
   assert.equal(await prune(options, new AbortController().signal), 0);
   assert.equal(await store.logs.count(idOf(1)), 1);
 });
+
+test("prune that keeps nothing still leaves open runs alone", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store } = embedded;
+  await store.runs.put(idOf(1), runOf(idOf(1), { outcome: "failed", endedAt: NOW }), 0);
+  await store.runs.put(idOf(2), runOf(idOf(2)), 0);
+  const options = { store, keepRunsMs: 0, keepLogsMs: 0, clock: () => NOW };
+  assert.equal(await prune(options, new AbortController().signal), 1);
+  assert.deepEqual((await store.runs.list()).map(({ id }) => id), [idOf(2)]);
+});

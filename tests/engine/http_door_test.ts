@@ -53,6 +53,7 @@ test("httpDoor takes a run, tells its events up to its end, and hands out its ar
   const { ask } = await openDoor(world);
   await using _a = await scriptedDriver(world.transport, "a", async ({ log, run }) => {
     await log("hello");
+    await world.transport.putBlob(run, "another", bytes("of another size"));
     await world.transport.putBlob(run, "dir/ä file.bin", bytes("content"));
     return { success: true, message: "done" };
   });

@@ -106,6 +106,8 @@ test("listen ends open answers when it is disposed", async () => {
   const server = await listen(() => Promise.resolve(new Response(body())), HERE);
   const asked = request(server.url, { agent: false }).on("error", () => {}).end();
   const [answer] = await once(asked, "response") as [IncomingMessage];
+  const idle = connect(server.port, "127.0.0.1").on("error", () => {});
+  await once(idle, "connect");
   const closed = new Promise<void>((resolve) => answer.on("error", () => {}).once("close", resolve).resume());
   await within(server[Symbol.asyncDispose](), "the end of the server");
   await within(Promise.all([closed, cancelled.promise]), "the end of the answer");

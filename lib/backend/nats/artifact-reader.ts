@@ -20,7 +20,8 @@ export function artifactReader(
     open: (run, name) =>
       lifetime.call(async () => {
         const entry = (await index.of(run)).get(name);
-        return entry && bytesOf(client, entry, lifetime.signal);
+        const isThere = async () => (await index.of(run)).get(name)?.subject === entry?.subject;
+        return entry && bytesOf(client, entry, isThere, lifetime.signal);
       }),
   };
 }
@@ -30,13 +31,14 @@ const byName = (a: { name: string }, b: { name: string }): number => a.name < b.
 async function* bytesOf(
   client: JetStreamClient,
   { name, size, sha256, chunks, subject }: Entry,
+  isThere: () => Promise<boolean>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash("sha256");
   let read = 0;
   if (chunks > 0) {
     try {
-      const query = { stream: ARTIFACTS_STREAM, subject, from: 1 };
+      const query = { stream: ARTIFACTS_STREAM, subject, from: 1, isThere };
       let missing = chunks;
       for await (const { data } of orderedMessages(client, query, signal)) {
         hash.update(data);

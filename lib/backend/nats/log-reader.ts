@@ -14,8 +14,6 @@ import { storedMessage } from "./stored.ts";
 const STREAM = "logs-engine";
 /** How far back from the end a tail looks first, in messages of all runs; then further. */
 const TAIL_WINDOW = 64;
-/** How often a reader that waits for what must be there looks whether it was removed meanwhile. */
-const LOOK_EVERY_MS = 5000;
 
 /** Where a reader is: the sequence of the last batch it has, and the number of the next line. Together they are the cursor. */
 interface Position {
@@ -81,19 +79,10 @@ export function logReader(
     yield ofStored(first);
     const end = (await last(run))?.seq ?? 0;
     if (end <= first.seq || signal.aborted) return;
-    const enough = new AbortController();
-    // What was to come may have been removed: then it is not waited for.
-    const looking = setInterval(() => {
-      last(run).then((now) => !now && enough.abort(), () => {});
-    }, LOOK_EVERY_MS);
-    try {
-      const ending = AbortSignal.any([signal, enough.signal]);
-      for await (const message of stream(run, first.seq + 1, ending, headersOnly)) {
-        yield message;
-        if (message.seq >= end) return;
-      }
-    } finally {
-      clearInterval(looking);
+    const isThere = async () => await last(run) !== undefined;
+    for await (const message of stream(run, first.seq + 1, signal, { headersOnly, isThere })) {
+      yield message;
+      if (message.seq >= end) return;
     }
   }
 
@@ -101,10 +90,10 @@ export function logReader(
     run: string,
     from: number,
     signal: AbortSignal,
-    headersOnly = false,
+    options: { headersOnly?: boolean; isThere?: () => Promise<boolean> } = {},
   ): AsyncGenerator<StoredLines> {
     try {
-      const query = { stream: STREAM, subject: subjects.logs(run), from, headersOnly };
+      const query = { stream: STREAM, subject: subjects.logs(run), from, ...options };
       for await (const message of orderedMessages(client, query, signal)) {
         const { seq, data, headers, timestampNanos } = message;
         yield { seq, data, headers, at: Number(timestampNanos / 1_000_000n) };

@@ -8,6 +8,8 @@ export interface Query {
   readonly from?: number;
   /** Leaves the data out. */
   readonly headersOnly?: boolean;
+  /** Asked while nothing comes: is what is waited for still there? Where it is not, the messages end. */
+  readonly isThere?: () => Promise<boolean>;
 }
 
 /** Messages asked for at once: as log batches, 4 MiB at most. */
@@ -16,6 +18,8 @@ const AT_ONCE = 64;
 const EXPIRES_MS = 10_000;
 /** A reader that is gone without a word is forgotten after this, nanoseconds. */
 const INACTIVE_NS = 60 * 1e9;
+/** How often a reader that waits for what must be there looks whether it was removed meanwhile. */
+const LOOK_EVERY_MS = 2000;
 
 /**
  * A stream's messages in their order and without a gap, whatever happens to the connection meanwhile: those that are there,
@@ -23,7 +27,7 @@ const INACTIVE_NS = 60 * 1e9;
  */
 export async function* orderedMessages(
   client: JetStreamClient,
-  { stream, subject, from, headersOnly = false }: Query,
+  { stream, subject, from, headersOnly = false, isThere }: Query,
   signal: AbortSignal,
 ): AsyncGenerator<JsMsg> {
   if (signal.aborted) return;
@@ -38,6 +42,9 @@ export async function* orderedMessages(
   const messages = await consumer.consume({ max_messages: AT_ONCE, expires: EXPIRES_MS });
   const stop = () => messages.stop();
   signal.addEventListener("abort", stop, { once: true });
+  const looking = isThere && setInterval(() => {
+    isThere().then((found) => !found && stop(), () => {});
+  }, LOOK_EVERY_MS);
   try {
     if (signal.aborted) return;
     for await (const message of messages) {
@@ -45,6 +52,7 @@ export async function* orderedMessages(
       if (signal.aborted) return;
     }
   } finally {
+    clearInterval(looking);
     signal.removeEventListener("abort", stop);
     messages.stop();
     // Not waited for: it would also go by itself.
