@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startDriver } from "../support/fleet.ts";
+import { disposable, startDriver } from "../support/fleet.ts";
 import { startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -58,5 +58,29 @@ test("a driver names the login file that is of no use, and what is wrong with it
     const { code, said } = await refusal("--nats", "tls://127.0.0.1:1", ...flags);
     assert.equal(code, 2, said);
     assert.ok(said.startsWith("error: ") && said.includes(why), said);
+  }
+});
+
+test("a driver logs in with a user's password, or with its certificate, and leaves in peace before there is work", async () => {
+  await using folder = await temporaryFolder();
+  const password = join(folder.path, "password");
+  await writeFile(password, "p@ss word\n");
+  const paths = `cert_file: "${tls("server.pem")}", key_file: "${tls("server.key")}", ca_file: "${
+    tls("ca.pem")
+  }"`;
+  await using byPassword = await startNats({ config: 'authorization { user: me, password: "p@ss word" }' });
+  await using byCertificate = await startNats({ config: `tls { ${paths}, verify: true }` });
+  const ours = ["--tls-ca", tls("ca.pem"), "--tls-cert", tls("client.pem"), "--tls-key", tls("client.key")];
+  const cases = [
+    [byPassword.url, ["--nats-user", "me", "--nats-password-file", password]],
+    [byCertificate.url.replace("nats:", "tls:"), ours],
+  ] as const;
+  for (const [url, flags] of cases) {
+    const { code, said } = await refusal("--nats", url);
+    assert.equal(code, 3, said);
+    await using driver = disposable(startDriver("builder", ["--nats", url, ...flags]));
+    await driver.said("Waits for the control plane");
+    driver.kill("SIGTERM");
+    assert.equal((await driver.ended).code, 0);
   }
 });

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
+import { containerStart } from "../../drivers/container-start.ts";
 import { containerName, LABELS } from "../../lib/build/labels.ts";
 import type { RunEvent } from "../../lib/engine/events.ts";
 import { type FollowedRun, openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
-import { testDocker } from "../support/step-context.ts";
+import { stepContext, testDocker, testSettings } from "../support/step-context.ts";
 
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 
@@ -83,12 +84,19 @@ test("the four drivers, processes of their own, build a repository over NATS and
 test("a driver that is told to stop finishes what it has in hand, and takes nothing more", async () => {
   await using fleet = await openFleet();
   const [, , builder] = await Promise.all(
-    ["container-start", "git-cloner", "builder", "container-stop"].map((name) => fleet.driver(name)),
+    DRIVERS.map((name) => fleet.driver(name, name === "builder" ? ["--health", "127.0.0.1:0"] : [])),
   );
+  const [url = ""] = /http:\S+/.exec(builder?.output() ?? "") ?? [];
   const run = await fleet.submit(spec(WAITING));
   await run.line("begun");
   builder?.kill("SIGTERM");
   await builder?.said("takes no more events and finishes the 1 in hand");
+  const readiness = await fetch(`${url}/readyz`);
+  assert.deepEqual([readiness.status, await readiness.text()], [503, "No events are taken\n"]);
+  assert.match(
+    await (await fetch(`${url}/metrics`)).text(),
+    /^conveyor_events_in_hand\{driver="builder"\} 1$/m,
+  );
   const next = await fleet.submit(spec("true"));
   await next.event((event) =>
     event.type === "step" && event.step === "git-cloner" && event.status === "succeeded"
@@ -157,5 +165,54 @@ test("container-start takes a run only while a slot is free, whoever fills them"
   assert.equal((await second.ended).outcome, "succeeded");
   // Its container can be gone a moment before that is known.
   assert.ok(begunAt(second, "container-start") >= begunAt(first, "container-stop"));
+  assert.deepEqual(await objectsOf(fleet.owner), []);
+});
+
+test("what a spec asks for is held against the flags of every driver", async () => {
+  await using fleet = await openFleet();
+  const flags = ["--allow-env", "GREETING", "--max-timeout", "10m"];
+  const env = { GREETING: "good morning", OWN_TOKEN: "hands off" };
+  await Promise.all(DRIVERS.map((name) => fleet.driver(name, flags, env)));
+  const read = (name: string) => [{ name: "TEXT", valueFrom: name }];
+  const allowed = await fleet.submit({
+    ...spec('echo "it says $TEXT"'),
+    env: read("GREETING"),
+    timeout: "5m",
+  });
+  assert.equal((await allowed.ended).outcome, "succeeded");
+  assert.ok(lines(allowed.events, "builder").includes("it says good morning"));
+
+  const refused = {
+    'The variable "OWN_TOKEN" is not one that a spec may read': { env: read("OWN_TOKEN") },
+    "11m 00s is more than the 10m 00s that are allowed here": { timeout: "11m" },
+    "A privileged container is not allowed here": { privileged: true },
+    'Local repository "/etc" is not allowed here': { repository: "/etc" },
+    'The network "host" is not allowed here': { network: "host" },
+  };
+  for (const [why, asked] of Object.entries(refused)) {
+    const end = await (await fleet.submit({ ...spec("true"), ...asked })).ended;
+    assert.deepEqual([end.outcome, end.reason], ["failed", "invalid-spec"]);
+    assert.ok(end.message.includes(why), end.message);
+  }
+  assert.deepEqual(await objectsOf(fleet.owner), []);
+});
+
+test("container-start removes at its start what no live run owns, and leaves the containers of live ones", async () => {
+  await using fleet = await openFleet();
+  await using docker = testDocker();
+  const [first] = await Promise.all(DRIVERS.map((name) => fleet.driver(name)));
+  const live = await fleet.submit(spec(WAITING));
+  await live.line("begun");
+  const settings = testSettings({ owner: fleet.owner });
+  const lost = stepContext(docker, { repository: ".", image: remote.current?.image }, { settings });
+  await containerStart.reconcile(lost);
+  first?.kill("SIGTERM");
+  await first?.ended;
+  const next = await fleet.driver("container-start");
+  await next.said(`Removed ${containerName(lost.run)}: its run is over`);
+  assert.equal(await docker.inspect(containerName(lost.run)), undefined);
+  assert.equal((await docker.inspect(containerName(live.id)))?.state, "running");
+  letGo(live.id);
+  assert.equal((await live.ended).outcome, "succeeded");
   assert.deepEqual(await objectsOf(fleet.owner), []);
 });

@@ -3,12 +3,13 @@ import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../checks.ts";
-import { inOurWords } from "./calls.ts";
+import { apiCode, inOurWords } from "./calls.ts";
 import { replicasLike } from "./dead.ts";
 
 /** The object store bucket of all runs' artifacts. */
 export const ARTIFACTS_BUCKET = "artifacts";
 
+const NAME_IN_USE = 10058;
 const CHUNK_BYTES = 256 * 1024;
 
 /** What an artifact is called in its bucket: `<run>/<name>`, percent-encoded where it is not ASCII, since the client takes nothing else. */
@@ -66,10 +67,14 @@ export async function openBucket(
     return await buckets.open(ARTIFACTS_BUCKET);
   } catch (error) {
     if (!(error instanceof Error) || !/not found/.test(error.message)) throw error;
-    return await buckets.create(ARTIFACTS_BUCKET, {
-      replicas: await replicasLike(manager, "messages"),
-      metadata,
-    });
+    const replicas = await replicasLike(manager, "messages");
+    try {
+      return await buckets.create(ARTIFACTS_BUCKET, { replicas, metadata });
+    } catch (refusal) {
+      // Somebody else was quicker, and made it with other metadata.
+      if (apiCode(refusal) !== NAME_IN_USE) throw refusal;
+      return await buckets.open(ARTIFACTS_BUCKET);
+    }
   }
 }
 

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newCommand } from "../../lib/cli/command.ts";
+import { driverSettings } from "../../lib/cli/driver/driver-settings.ts";
+import { withLimitFlags } from "../../lib/cli/driver/limit-flags.ts";
+import { hostId } from "../../lib/cli/host-id.ts";
+import type { DaemonInfo } from "../../lib/docker/docker.ts";
+
+const info: DaemonInfo = {
+  id: "A:B",
+  name: "host",
+  version: "1",
+  cpus: 3,
+  memory: 1,
+  filtersBridges: true,
+  rootFolder: "/",
+  now: 0,
+};
+
+function settings(...words: string[]) {
+  const command = withLimitFlags(newCommand({ path: "x", summary: "x", examples: [] }));
+  const options = command.parse(words, { from: "user" }).opts();
+  const environment = { HOME: "/home/me", SECRET: "no" };
+  return driverSettings(options, { owner: "o", info, gitTokens: { "a.example": "t" }, environment });
+}
+
+test("driverSettings allows nothing more than the defaults where no flag says so", () => {
+  assert.deepEqual(settings(), {
+    owner: "o",
+    host: hostId(info),
+    slots: 3,
+    graceMs: 10_000,
+    minFreeBytes: 2 * 1024 ** 3,
+    maxLogBytes: 1024 ** 3,
+    maxArtifactBytes: 2 * 1024 ** 3,
+    maxCpus: undefined,
+    maxMemory: undefined,
+    maxTimeoutMs: undefined,
+    allowImages: [],
+    allowNetworks: [],
+    allowEnv: [],
+    allowPrivileged: false,
+    allowLocalRepository: false,
+    gitTokens: { "a.example": "t" },
+    keep: "never",
+    environment: { HOME: "/home/me", SECRET: "no" },
+    dockerConfig: "/home/me/.docker",
+  });
+});
+
+test("driverSettings takes every limit from its flag", () => {
+  const words =
+    "--host-id h --slots 7 --grace 1s --min-free 1k --max-log 2k --max-artifacts 3k --max-cpus 1.5 " +
+    "--max-memory 4k --max-timeout 1m --allow-image a --allow-image b --allow-network n --allow-env E --allow-privileged";
+  const { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes, ...rest } = settings(
+    ...words.split(" "),
+  );
+  assert.deepEqual(
+    { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes },
+    { host: "h", slots: 7, graceMs: 1000, minFreeBytes: 1024, maxLogBytes: 2048, maxArtifactBytes: 3072 },
+  );
+  const { maxCpus, maxMemory, maxTimeoutMs, allowImages, allowNetworks, allowEnv, allowPrivileged } = rest;
+  assert.deepEqual(
+    { maxCpus, maxMemory, maxTimeoutMs, allowImages, allowNetworks, allowEnv, allowPrivileged },
+    {
+      maxCpus: 1.5,
+      maxMemory: 4096,
+      maxTimeoutMs: 60_000,
+      allowImages: ["a", "b"],
+      allowNetworks: ["n"],
+      allowEnv: ["E"],
+      allowPrivileged: true,
+    },
+  );
+});
