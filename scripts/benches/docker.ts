@@ -2,7 +2,7 @@ import { runProcess } from "./processes.ts";
 
 /** What `docker` prints. */
 export async function docker(...words: string[]): Promise<string> {
-  return (await runProcess(["docker", ...words], { watched: true })).stdout.trim();
+  return (await runProcess(["docker", ...words], { output: true })).stdout.trim();
 }
 
 /** Every container, volume and network of the daemon, whoever's. */

@@ -31,7 +31,7 @@ export const parallel: Bench = {
       join(folder, "data"),
       repository,
     ];
-    const build = async () => checkRun((await runProcess([program, ...words], { watched: true })).stdout);
+    const build = async () => checkRun((await runProcess([program, ...words], { output: true })).stdout);
     await build();
     const before = await dockerObjects();
     say(`${RUNS} builds in a row`);

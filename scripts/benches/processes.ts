@@ -3,33 +3,33 @@ import { readFileSync } from "node:fs";
 export interface Ended {
   /** From the process's start to its end. */
   readonly ms: number;
+  /** Empty unless it was kept. */
   readonly stdout: string;
-  /** The most memory that it ever had resident, bytes. */
+  /** The most memory that it ever had resident, bytes; 0 unless it was looked at. */
   readonly peakBytes: number;
 }
 
 export interface RunOptions {
-  /** Added to our own. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Whether to keep what it prints, and look at its memory; without, neither costs anything. */
-  readonly watched?: boolean;
+  /** Whether to keep what it prints on stdout. */
+  readonly output?: boolean;
+  /** Whether to look at its memory, which costs a little. */
+  readonly memory?: boolean;
 }
 
 const LOOK_MS = 20;
 
-/** Runs a program to its end. Throws with what it said on stderr where it does not exit with 0. */
+/** Runs a program to its end. Throws with what it said where it does not exit with 0. */
 export async function runProcess(words: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  const { env = {}, watched = false } = options;
+  const { output = false, memory = false } = options;
   const began = performance.now();
   const child = Bun.spawn([...words], {
-    env: { ...process.env, ...env },
     stdin: "ignore",
-    stdout: watched ? "pipe" : "ignore",
+    stdout: output ? "pipe" : "ignore",
     stderr: "pipe",
   });
   let peakBytes = 0;
   const look = () => peakBytes = Math.max(peakBytes, peakOf(child.pid));
-  const timer = watched ? setInterval(look, LOOK_MS) : undefined;
+  const timer = memory ? setInterval(look, LOOK_MS) : undefined;
   const said = Promise.all([child.stdout, child.stderr].map((stream) => new Response(stream).text()));
   const code = await child.exited;
   const ms = performance.now() - began;
