@@ -11,6 +11,11 @@ export interface Driver {
   /** A subject token. */
   readonly name: string;
   readonly resources: readonly string[];
+  /**
+   * False where it moves no containers (default true): then its program works where there is no Docker, `context.docker`
+   * throws, and it takes the events of every host. In a pipeline that has a container, its steps are marked `anywhere`.
+   */
+  readonly usesDocker?: boolean;
   reconcile(context: Context): Promise<DriverResult>;
   /**
    * JSON Schema (draft 2020-12, patterns without look-around) of the `spec` of its resources, which a Conveyor server is

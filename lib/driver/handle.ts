@@ -26,7 +26,8 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
     const isOver = await settle(delivery, outcome, to, parts);
     if (isOver && !facts.hasClaims) parts.settled.add(`${facts.run}/${facts.id}`);
   };
-  const host = "resource" in event && elsewhere(delivery, event, driver.name, settings.host);
+  const host = driver.usesDocker !== false && "resource" in event &&
+    elsewhere(delivery, event, driver.name, settings.host);
   if (host) return await end({ kind: "forward", host });
 
   const grant = await askForGrant(delivery, facts, parts);

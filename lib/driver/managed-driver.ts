@@ -41,6 +41,8 @@ export function managedDriver(driver: ManagedDriver, events: readonly string[]):
   return defineDriver({
     name: driver.name,
     resources: driver.resources,
+    // It has no way to Docker but its own.
+    usesDocker: false,
     reconcile: async (context): Promise<DriverResult> => {
       const { payload, event, run } = context;
       if (!isWanted(event)) {

@@ -4,7 +4,7 @@ import type { DriverResult } from "../wire/resource.ts";
 import type { Outcome, Run } from "../wire/run.ts";
 import { abandon, advance, giveUp, handOut, restart, sentence } from "./moves.ts";
 import { bounded, hostIn, isSkipped } from "./result.ts";
-import { close, openStep, runDeadline, stepLimit, withStep } from "./steps.ts";
+import { close, hostOf, openStep, runDeadline, stepLimit, withStep } from "./steps.ts";
 import { driverLost, failureOf, runTimeout, stepTimeout } from "./verdicts.ts";
 
 /** What can happen to a run, claims aside (claim.ts). */
@@ -119,9 +119,10 @@ function onTime(run: Run, input: Extract<Input, { kind: "time" }>, now: number):
     return giveUp(run, step, driverLost(`The driver was told to stop and did not answer for ${span}`), now);
   }
   const waited = now - (step.dispatchedAt ?? now);
-  if (run.host !== undefined && step.always && step.status === "dispatched" && waited >= LOST_HOST_MS) {
+  const host = hostOf(run, step);
+  if (host !== undefined && step.always && step.status === "dispatched" && waited >= LOST_HOST_MS) {
     const span = formatDuration(waited);
-    return giveUp(run, step, driverLost(`No driver on host "${run.host}" took the step for ${span}`), now);
+    return giveUp(run, step, driverLost(`No driver on host "${host}" took the step for ${span}`), now);
   }
   return run;
 }

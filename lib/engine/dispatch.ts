@@ -6,24 +6,26 @@ import { ids } from "../wire/ids.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import type { OutboxMessage, Run, StepState } from "../wire/run.ts";
 import { subjects } from "../wire/subjects.ts";
+import { hostOf } from "./steps.ts";
 
 /** Headers and the subject count towards a message's size; both are far below this. */
 const ROOM_BYTES = 4096;
 
 /**
  * The event that hands `step` to its driver as dispatch number `dispatch`: addressed to the run's host once that is
- * known, with the results of the run's earlier steps in its metadata. Undefined where that is more than a message may
+ * known (unless the step may be done anywhere), with the results of the run's earlier steps in its metadata. Undefined where that is more than a message may
  * have; for a step that always runs, the largest results then travel without their data, since cleaning up has to go on.
  */
 export function stepEvent(run: Run, step: StepState, dispatch: number): OutboxMessage | undefined {
   const id = ids.event(run.id, step.id, dispatch);
   const type = run.resource.resource;
+  const host = hostOf(run, step);
   const data = eventBody(run, step, id);
   return data === undefined ? undefined : {
     id,
-    subject: run.host === undefined
+    subject: host === undefined
       ? subjects.step(step.driver, type)
-      : subjects.stepOnHost(step.driver, run.host, type),
+      : subjects.stepOnHost(step.driver, host, type),
     headers: { [HEADERS.claims]: "1", [HEADERS.step]: step.id },
     data,
   };

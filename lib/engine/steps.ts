@@ -28,6 +28,11 @@ export function stepLimit(run: Run, { id, always }: StepState): number | undefin
   return timeout ?? (always ? ALWAYS_STEP_MS : undefined);
 }
 
+/** The host that the step has to be done on; undefined where any will do. */
+export function hostOf({ host, pipeline }: Run, { id }: StepState): string | undefined {
+  return pipeline.steps.find((step) => step.id === id)?.anywhere ? undefined : host;
+}
+
 /** The run with the step closed. What follows from it has to be decided next. */
 export function close(
   run: Run,

@@ -29,14 +29,16 @@ export const DriverResult = z.looseObject({
 export type DriverResult = { success: boolean; message: string; data?: unknown };
 
 /**
- * Steps of a pipeline in their order (protocol 2.2). `always` (runs in every
- * outcome) and `timeout` (milliseconds from its first claim) are ours and ignored by others.
+ * Steps of a pipeline in their order (protocol 2.2). `always` (runs in every outcome), `anywhere` (needs nothing of the host
+ * on which the run's container lives: any instance of its driver may take it) and `timeout` (milliseconds from its first
+ * claim) are ours and ignored by others.
  */
 export const PipelineStep = z.object({
   id: token,
   name: z.string(),
   driver: token,
   always: z.boolean().optional(),
+  anywhere: z.boolean().optional(),
   timeout: z.int().positive().optional(),
 });
 export type PipelineStep = z.infer<typeof PipelineStep>;

@@ -67,7 +67,7 @@ test("DriverMetrics has a histogram whose buckets hold all that is as quick", ()
 });
 
 test("DriverStatus names what is in the way of the next event, and asks Docker once for all who ask together", async () => {
-  const status = new DriverStatus();
+  const status = new DriverStatus({ usesDocker: true });
   assert.deepEqual(await status.reasons(), [
     "The broker is not connected",
     "Docker is not connected",
@@ -87,6 +87,8 @@ test("DriverStatus names what is in the way of the next event, and asks Docker o
   assert.deepEqual([answers, asked], [[[], [], []], 1]);
   fails = true;
   assert.deepEqual(await status.reasons(), ["Docker does not answer: connect ENOENT"]);
+  const without = new DriverStatus({ usesDocker: false });
+  assert.deepEqual(await without.reasons(), ["The broker is not connected", "No events are taken"]);
   assert.deepEqual(status.gauges, { inHand: 0, reconnects: 2 });
 });
 

@@ -95,6 +95,21 @@ test("stepEvent addresses the run's host once it is known", () => {
   assert.equal(event(run).message.subject, "drivers.b.hosts.h7.resources.thing");
 });
 
+test("stepEvent addresses no host for a step that may be done anywhere", () => {
+  const submitted = runOf("a b");
+  const steps = submitted.pipeline.steps.map((step) => ({ ...step, anywhere: step.id === "b" }));
+  const run = answer(
+    decide({ ...submitted, pipeline: { ...submitted.pipeline, steps } }, { kind: "submitted" }, 0),
+    "a",
+    {
+      success: true,
+      message: "",
+      data: { host: "h7" },
+    },
+  );
+  assert.equal(event(run).message.subject, "drivers.b.resources.thing");
+});
+
 test("stepEvent carries hostile names as what they are", () => {
   const { resource } = submission("a");
   const metadata = JSON.parse('{"__proto__": "x", "constructor": "y"}');

@@ -2,6 +2,7 @@ import { parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, aborted } from "../../base/signals.ts";
 import type { Driver } from "../../driver/driver.ts";
+import { registerResources } from "../../driver/conveyor/register-resources.ts";
 import { startInstance } from "../../driver/instance.ts";
 import { tend } from "../../driver/tend.ts";
 import { environment } from "../environment.ts";
@@ -17,6 +18,7 @@ import { DriverMetrics } from "./health/driver-metrics.ts";
 import { DriverStatus } from "./health/driver-status.ts";
 import { serveHealth } from "./health/serve-health.ts";
 import { awaitOwner, openBroker } from "./open-broker.ts";
+import { withoutDocker } from "./without-docker.ts";
 
 /**
  * Runs one instance of the driver: takes events from the broker until the first signal of the process, or until `stop`
@@ -42,14 +44,20 @@ export async function runDriver(
     onFirst: (name) => stopping.abort(new DOMException(`Stopped by ${name}`, "AbortError")),
     onSecond: leaveAtOnce,
   });
-  const status = new DriverStatus();
+  const { usesDocker = true } = driver;
+  const status = new DriverStatus({ usesDocker });
   const metrics = new DriverMetrics(driver.name);
   try {
     await using _health = options.health && await openHealth(options.health, status, metrics);
-    await using reaching = reachDocker({ endpoint: options.docker, environment, signal });
+    await using reaching = usesDocker
+      ? reachDocker({ endpoint: options.docker, environment, signal })
+      : withoutDocker();
     await using transport = await openBroker(options, `conveyor-${driver.name}`);
     status.broker = transport;
-    const [{ owner }, { docker, info }] = await Promise.all([awaitOwner(transport, signal), reaching.answer]);
+    const [{ owner, isConveyors }, { docker, info }] = await Promise.all([
+      awaitOwner(transport, signal),
+      reaching.answer,
+    ]);
     status.docker = docker;
     const settings = driverSettings(options, { owner, info, gitTokens, environment });
     await using instance = startInstance({
@@ -72,6 +80,11 @@ export async function runDriver(
       resources: (options.resource ?? driver.resources).join(", "),
       host: settings.host,
     });
+    if (isConveyors) {
+      const { api, resource: resources } = options;
+      const credentials = { ...options, token: environment.CONVEYOR_TOKEN };
+      void registerResources(driver, { api, resources, credentials, signal });
+    }
     // Ends with the first signal.
     await tend(driver, { transport, docker, settings, signal });
     await aborted(signal);

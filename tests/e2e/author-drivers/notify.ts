@@ -4,6 +4,7 @@ import { defineDriver, main } from "../../../lib/runtime.ts";
 export const notify = defineDriver({
   name: "notify",
   resources: ["thing"],
+  usesDocker: false,
   async reconcile({ resource, results, log, secrets, signal }) {
     const { hook } = resource.spec as { hook: string };
     await log.line(`Telling the team that ${resource.name} is built`);

@@ -12,7 +12,12 @@ export class DriverStatus {
   instance: Pick<Instance, "inHand"> | undefined;
   /** Events are being taken. */
   isConsuming = false;
+  readonly #usesDocker: boolean;
   #asking: Promise<string | undefined> | undefined;
+
+  constructor({ usesDocker }: { usesDocker: boolean }) {
+    this.#usesDocker = usesDocker;
+  }
 
   get gauges(): { inHand: number; reconnects: number } {
     return { inHand: this.instance?.inHand ?? 0, reconnects: this.broker?.reconnects ?? 0 };
@@ -28,6 +33,7 @@ export class DriverStatus {
 
   /** Whoever asks at the same time shares the answer. */
   async #askDocker(): Promise<string | undefined> {
+    if (!this.#usesDocker) return undefined;
     if (!this.docker) return "Docker is not connected";
     try {
       await this.docker.now({ signal: AbortSignal.timeout(DOCKER_MS) });

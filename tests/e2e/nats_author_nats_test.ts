@@ -6,16 +6,21 @@ import { openFleet } from "../support/fleet.ts";
 import { startHook } from "../support/hook.ts";
 
 const file = (name: string) => fileURLToPath(new URL(`author-drivers/${name}.ts`, import.meta.url));
+/** Such drivers ask nobody for Docker. */
+const NO_DOCKER = { DOCKER_HOST: "unix:///nonexistent/docker.sock" };
 const pipeline = (...drivers: string[]): Pipeline => ({
   name: "things",
   resource: "thing",
-  steps: drivers.map((driver) => ({ id: driver, name: driver, driver })),
+  steps: drivers.map((driver) => ({ id: driver, name: driver, driver, anywhere: driver === "notify" })),
 });
 
 test("a driver of the README's 20 lines, and one ported from Go, work when their files are started", async () => {
   await using fleet = await openFleet();
   await using hook = await startHook(1);
-  const [ported, notify] = await Promise.all([fleet.driver(file("ported")), fleet.driver(file("notify"))]);
+  const [ported, notify] = await Promise.all(
+    [file("ported"), file("notify")].map((path) => fleet.driver(path, [], NO_DOCKER)),
+  );
+  assert.ok(ported && notify);
   const run = await fleet.submit({ hook: hook.url }, pipeline("ported", "notify"), { CHAT_TOKEN: "a-token" });
   const end = await run.ended;
   assert.equal(end.outcome, "succeeded", end.message);
@@ -35,7 +40,10 @@ test("a driver of the README's 20 lines, and one ported from Go, work when their
 test("instances of a driver share its events: what one has no hand for goes to the other", async () => {
   await using fleet = await openFleet();
   await using hook = await startHook(2);
-  const processes = await Promise.all([fleet.driver(file("notify")), fleet.driver(file("notify"))]);
+  const processes = await Promise.all([
+    fleet.driver(file("notify"), [], NO_DOCKER),
+    fleet.driver(file("notify"), [], NO_DOCKER),
+  ]);
   // Neither call is answered before the other is there too.
   const runs = await Promise.all([1, 2].map(() => fleet.submit({ hook: hook.url }, pipeline("notify"))));
   const ends = await Promise.all(runs.map(({ ended }) => ended));
