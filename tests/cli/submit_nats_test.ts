@@ -152,6 +152,29 @@ test("submit goes on where it was when its control plane is killed in the middle
   );
 });
 
+test("submit that is told to stop while its control plane is away cancels the run when that is back", async () => {
+  const begun = Promise.withResolvers<void>();
+  await using staged = await stage({
+    builder: async ({ signal }) => {
+      begun.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      throw signal.reason;
+    },
+  });
+  const { plane, up } = staged;
+  const submitted = plane.submit();
+  await begun.promise;
+  up.kill("SIGKILL");
+  await up.ended;
+  await submitted.said("trying again");
+  submitted.kill("SIGTERM");
+  await submitted.said("Stopping the build");
+  await plane.start();
+  assert.equal((await within(submitted.ended, "the end of the run")).code, 143);
+  const end = (await submitted.events()).at(-1);
+  assert.deepEqual(end?.type === "end" && [end.outcome, end.message], ["cancelled", "Cancelled by SIGTERM"]);
+});
+
 test("up finishes what was submitted before its orderly end, once it is started again", async () => {
   const goOn = Promise.withResolvers<void>();
   await using staged = await stage({ builder: () => goOn.promise });

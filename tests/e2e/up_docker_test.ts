@@ -7,85 +7,125 @@ import { flutterCi } from "../cli/start-program.ts";
 import { brief } from "../engine/support/world.ts";
 import { controlPlane } from "../support/control-plane.ts";
 import { httpsRepository } from "../support/https-repository.ts";
-import { leftAsItWas } from "../support/left-as-it-was.ts";
 import { startNats } from "../support/nats-server.ts";
 import { makePlace } from "../support/start-run.ts";
 import { TEST_IMAGE } from "../support/step-context.ts";
 
 const FILES = { "Makefile": "all:\n\t@echo built with $$KIND\n\t@echo content > out.txt\n" };
+/** Builds until it is let go on. */
+const WAITING = "all:\n\t@echo begun; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo done\n";
 const HOST = ["--allow-network", "host", "--grace", "1s"];
 
 test("up builds what is submitted with the real drivers, in one process and over a broker, and leaves nothing behind", async () => {
   await using repository = await httpsRepository(FILES);
-  await leftAsItWas(async () => {
-    await using broker = await startNats();
-    for (const flags of [[], ["--nats", broker.url]]) {
-      await using plane = await controlPlane(...HOST, ...flags);
-      const up = await plane.start();
-      const output = join(plane.data, "output");
-      const submitted = plane.submit(
-        ...["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"],
-        ...["-e", "KIND=love", "-a", "*.txt", "-o", output],
-        repository.url,
-      );
-      const { code, stderr } = await submitted.ended;
-      const events = await submitted.events();
-      assert.equal(code, 0, `${submitted.output()}\n${up.output()}`);
-      assert.equal(stderr, "");
-      assert.ok(events.map(brief).some((text) => /^builder \d+ built with love$/.test(text)));
-      const end = events.at(-1);
-      assert.deepEqual(end?.type === "end" && end.artifacts.map(({ name }) => name), ["out.txt"]);
-      assert.equal(await readFile(join(output, "out.txt"), "utf8"), "content\n");
-      up.kill("SIGTERM");
-      assert.equal((await up.ended).code, 0);
-    }
-  });
+  await using broker = await startNats();
+  for (const flags of [[], ["--nats", broker.url]]) {
+    await using plane = await controlPlane(...HOST, ...flags);
+    const up = await plane.start();
+    const output = join(plane.data, "output");
+    const submitted = plane.submit(
+      ...["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"],
+      ...["-e", "KIND=love", "-a", "*.txt", "-o", output],
+      repository.url,
+    );
+    const { code, stderr } = await submitted.ended;
+    const events = await submitted.events();
+    assert.equal(code, 0, `${submitted.output()}\n${up.output()}`);
+    assert.equal(stderr, "");
+    assert.ok(events.map(brief).some((text) => /^builder \d+ built with love$/.test(text)));
+    const end = events.at(-1);
+    assert.deepEqual(end?.type === "end" && end.artifacts.map(({ name }) => name), ["out.txt"]);
+    assert.equal(await readFile(join(output, "out.txt"), "utf8"), "content\n");
+    nothingLeft(submitted.output());
+    up.kill("SIGTERM");
+    assert.equal((await up.ended).code, 0);
+  }
 });
 
 test("a build whose up was killed with its drivers is there when it is started again: it can be cancelled, and leaves nothing", async () => {
   await using repository = await httpsRepository({ "Makefile": "all:\n\t@echo begun; sleep 600\n" });
-  await leftAsItWas(async () => {
-    await using broker = await startNats();
-    await using plane = await controlPlane(...HOST, "--ack-wait", "2s", "--nats", broker.url);
-    const up = await plane.start();
-    const submitted = plane.submit(
-      ...["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"],
-      repository.url,
-    );
-    await submitted.said('"message":"begun"');
-    up.kill("SIGKILL");
-    await up.ended;
-    await submitted.said("trying again");
-    const again = await plane.start();
-    submitted.kill("SIGINT");
-    const { code } = await submitted.ended;
-    assert.equal(code, 130, `${submitted.output()}\n${again.output()}`);
-    const end = (await submitted.events()).at(-1);
-    assert.equal(end?.type === "end" && end.outcome, "cancelled");
-    again.kill("SIGTERM");
-    assert.equal((await again.ended).code, 0);
-  });
+  await using broker = await startNats();
+  await using plane = await controlPlane(...HOST, "--ack-wait", "2s", "--nats", broker.url);
+  const up = await plane.start();
+  const submitted = plane.submit(
+    ...["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"],
+    repository.url,
+  );
+  await submitted.said('"message":"begun"');
+  up.kill("SIGKILL");
+  await up.ended;
+  await submitted.said("trying again");
+  const again = await plane.start();
+  submitted.kill("SIGINT");
+  const { code } = await submitted.ended;
+  assert.equal(code, 130, `${submitted.output()}\n${again.output()}`);
+  const end = (await submitted.events()).at(-1);
+  assert.equal(end?.type === "end" && end.outcome, "cancelled");
+  nothingLeft(submitted.output());
+  again.kill("SIGTERM");
+  assert.equal((await again.ended).code, 0);
+});
+
+test("up that is told to stop takes no more runs, finishes the step in hand, and the rest when it is started again", async () => {
+  await using repository = await httpsRepository({ "Makefile": WAITING });
+  await using plane = await controlPlane(...HOST);
+  const up = await plane.start();
+  const words = ["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"];
+  const submitted = plane.submit(...words, repository.url);
+  await submitted.said('"message":"begun"');
+  up.kill("SIGTERM");
+  await up.said("finishes the 1 steps in hand");
+  const refused = await plane.submit(...words, repository.url).ended;
+  assert.equal(refused.code, 3);
+  assert.match(refused.stderr, /takes no more runs/);
+  goOn(submitted.output());
+  assert.equal((await up.ended).code, 0, up.output());
+  const again = await plane.start();
+  assert.equal((await submitted.ended).code, 0, `${submitted.output()}\n${again.output()}`);
+  nothingLeft(submitted.output());
+  const told = (await submitted.events()).map(brief);
+  assert.equal(told.filter((text) => text === "builder started").length, 1);
+  assert.deepEqual(
+    told.filter((text) => /^builder \d+ (begun|done)$/.test(text)).map((text) => text.split(" ")[2]),
+    ["begun", "done"],
+  );
+  again.kill("SIGTERM");
+  assert.equal((await again.ended).code, 0);
 });
 
 test("a run on this machine leaves the containers of a control plane with the same data folder alone", async () => {
-  const makefile = "all:\n\t@echo begun; while [ ! -e /tmp/go ]; do sleep 0.1; done\n";
-  await using repository = await httpsRepository({ "Makefile": makefile });
+  await using repository = await httpsRepository({ "Makefile": WAITING });
   await using place = await makePlace();
-  await leftAsItWas(async () => {
-    await using plane = await controlPlane(...HOST);
-    const up = await plane.start();
-    const submitted = plane.submit(
-      ...["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"],
-      repository.url,
-    );
-    await submitted.said('"message":"begun"');
-    const words = ["run", place.repository, "--data", plane.data, "--image", TEST_IMAGE, "-c", "make"];
-    const beside = await flutterCi([...words, "--json"]);
-    assert.equal(beside.code, 0, beside.stdout + beside.stderr);
-    const run = /"run":"([^"]+)"/.exec(submitted.output())?.[1];
-    execFileSync("docker", ["exec", `conveyor-${run}`, "touch", "/tmp/go"]);
-    assert.equal((await submitted.ended).code, 0, submitted.output());
-    up.kill("SIGTERM");
-    assert.equal((await up.ended).code, 0);
-  });
+  await using plane = await controlPlane(...HOST);
+  const up = await plane.start();
+  const submitted = plane.submit(
+    ...["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"],
+    repository.url,
+  );
+  await submitted.said('"message":"begun"');
+  const words = ["run", place.repository, "--data", plane.data, "--image", TEST_IMAGE, "-c", "make"];
+  const beside = await flutterCi([...words, "--json"]);
+  assert.equal(beside.code, 0, beside.stdout + beside.stderr);
+  goOn(submitted.output());
+  assert.equal((await submitted.ended).code, 0, submitted.output());
+  nothingLeft(submitted.output());
+  up.kill("SIGTERM");
+  assert.equal((await up.ended).code, 0);
 });
+
+const docker = (...words: string[]): string => execFileSync("docker", words, { encoding: "utf8" });
+const runIn = (events: string): string => /"run":"([^"]+)"/.exec(events)?.[1] ?? "";
+
+/** Lets the build of the run whose events these are go on. */
+function goOn(events: string): void {
+  docker("exec", `conveyor-${runIn(events)}`, "touch", "/tmp/go");
+}
+
+/** Fails where Docker still has anything of the run whose events these are. */
+function nothingLeft(events: string): void {
+  const filter = ["--filter", `label=conveyor.run=${runIn(events)}`];
+  const left = [["ps", "--all"], ["volume", "ls"], ["network", "ls"]].map((words) =>
+    docker(...words, "--quiet", ...filter)
+  );
+  assert.deepEqual(left, ["", "", ""]);
+}
