@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
+import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { flutterCi, startFlutterCi } from "./start-program.ts";
@@ -96,6 +97,29 @@ test("up keeps its token to its user, makes it once, and takes another one if to
   second.up.kill("SIGINT");
   assert.equal((await second.up.ended).code, 0);
   assert.equal((await readFile(join(data, "token"), "utf8")).trim(), token);
+});
+
+test("up speaks https with a certificate, which submit trusts if told so", async () => {
+  await using folder = await temporaryFolder();
+  const [cert, key] = [join(folder.path, "cert.pem"), join(folder.path, "key.pem")];
+  await writeFile(cert, TEST_CERTIFICATE.cert);
+  await writeFile(key, TEST_CERTIFICATE.key);
+  const data = join(folder.path, "data");
+  const wrong = await flutterCi(["up", "--data", data, ...ALONE, "--tls-cert", key, "--tls-key", cert]);
+  assert.equal(wrong.code, 2, wrong.stderr);
+  assert.match(wrong.stderr, /^error: .*key\.pem/);
+  const up = startFlutterCi(["up", "--data", data, ...ALONE, "--tls-cert", cert, "--tls-key", key]);
+  await up.said("Serves ");
+  const url = /Serves (https:\S+),/.exec(up.output())?.[1] ?? "";
+  const submit = ["submit", "--api", url, "--data", data, "--detach", "https://repository.invalid/app.git"];
+  const trusting = await flutterCi([...submit, "--tls-ca", cert]);
+  assert.equal(trusting.code, 0, trusting.stderr);
+  assert.match(trusting.stdout, /^[0-9a-f-]{36}\n$/);
+  const doubting = await flutterCi(submit);
+  assert.deepEqual([doubting.code, doubting.stdout], [3, ""], doubting.stderr);
+  assert.match(doubting.stderr, /^error: Cannot reach the control plane at "https:/);
+  up.kill("SIGTERM");
+  assert.equal((await up.ended).code, 0);
 });
 
 test("up refuses a data folder that another one uses", async () => {

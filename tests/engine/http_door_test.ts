@@ -125,6 +125,9 @@ test("namesOf knows by which names a server is asked for", () => {
   const one = namesOf("ci.example.com", "build7");
   assert.ok(one("CI.example.com"));
   for (const name of ["localhost", "127.0.0.1", "build7"]) assert.ok(!one(name), name);
+  const here = namesOf("[::1]", "build7");
+  for (const name of ["localhost", "127.0.0.1", "[::1]"]) assert.ok(here(name), name);
+  for (const name of ["build7", "127.0.0.2", "::2"]) assert.ok(!here(name), name);
 });
 
 test("httpDoor lets pages of one origin call it, if told so, and no other", async () => {

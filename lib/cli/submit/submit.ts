@@ -4,6 +4,7 @@ import { systemClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
 import type { RunEnded, RunEvent } from "../../engine/events.ts";
+import { isLoopback } from "../../engine/http/hosts.ts";
 import { ApiAwayError } from "../api/call.ts";
 import { type ApiClient, apiClient } from "../api/client.ts";
 import { followRun } from "../api/follow.ts";
@@ -89,7 +90,7 @@ export async function submit(
 async function clientOf(options: SubmitOptions): Promise<ApiClient> {
   const { api: url, tokenFile, tlsCa } = options;
   const folder = dataFolder(options.data, environment);
-  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(new URL(url).hostname);
+  const isHere = isLoopback(new URL(url).hostname);
   const token = await givenToken(tokenFile, environment) ?? (isHere ? await tokenOf(folder) : undefined);
   if (token === undefined) {
     const looked = isHere ? `, and none in "${folder}"` : "";

@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { checkTlsFiles } from "../../backend/nats/tls.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { httpDoor } from "../../engine/http/door.ts";
-import { namesOf } from "../../engine/http/hosts.ts";
+import { isLoopback, namesOf } from "../../engine/http/hosts.ts";
 import { listen } from "../../engine/http/listen.ts";
 import { startEngine } from "../../engine/start.ts";
 import { FLUTTER_BUILDER } from "../../wire/build.ts";
@@ -64,6 +65,7 @@ async function serve(
   const { listen: address, cors } = options;
   const folder = dataFolder(options.data, environment);
   const given = await givenToken(options.tokenFile, environment);
+  const tls = await tlsOf(options);
   await using plane = await openPlane(options, folder);
   const { transport, store, sealKey } = plane;
   const token = given ?? await ownToken(folder);
@@ -79,7 +81,7 @@ async function serve(
     pipelines: { [FLUTTER_BUILDER]: BUILD_PIPELINE },
     draining: signal,
   });
-  await using listening = await listen(door, { ...address, tls: await tlsOf(options) });
+  await using listening = await listen(door, { ...address, tls });
   await using _pruning = keepPruned({
     store,
     keepRunsMs: options.keepRuns,
@@ -94,6 +96,9 @@ async function serve(
     folder,
     drivers: options.drivers.join(", ") || "none",
   });
+  if (!tls && !isLoopback(address.host)) {
+    log.warn("Listens beyond this machine without TLS, so that others may read the token on its way");
+  }
   await aborted(signal);
   log.info("Takes no more runs and finishes the {count} steps in hand", { count: fleet?.inHand ?? 0 });
   await fleet?.drain(options.drain);
@@ -135,8 +140,10 @@ async function startFleet(
   };
 }
 
+/** Throws InputError that says what is wrong with the files. */
 async function tlsOf({ tlsCert, tlsKey }: UpOptions): Promise<{ cert: string; key: string } | undefined> {
   if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  await checkTlsFiles({ cert: tlsCert, key: tlsKey }, systemClock());
   const [cert, key] = await Promise.all([readFile(tlsCert, "utf8"), readFile(tlsKey, "utf8")]);
   return { cert, key };
 }
