@@ -152,6 +152,30 @@ test("submit goes on where it was when its control plane is killed in the middle
   );
 });
 
+test("submit misses nothing of a build while the broker is restarted", async () => {
+  const goOn = Promise.withResolvers<void>();
+  await using staged = await stage({
+    builder: async ({ log }) => {
+      for (let i = 1; i <= 100; i++) await log.line(`line ${i}`);
+      await goOn.promise;
+      for (let i = 101; i <= 200; i++) await log.line(`line ${i}`);
+    },
+  });
+  const submitted = staged.plane.submit();
+  await submitted.said("line 100");
+  await broker.kill();
+  goOn.resolve();
+  await staged.up.said("Lost NATS");
+  await broker.start();
+  const events = await within(submitted.events(), "the end of the run", 60_000);
+  assert.equal((await submitted.ended).code, 0, submitted.output());
+  assert.deepEqual(stepsOf(events), DONE);
+  assert.deepEqual(
+    linesOf(events).map(({ seq, message }) => `${seq} ${message}`),
+    Array.from({ length: 200 }, (_, i) => `${i + 1} line ${i + 1}`),
+  );
+});
+
 test("submit that is told to stop while its control plane is away cancels the run when that is back", async () => {
   const begun = Promise.withResolvers<void>();
   await using staged = await stage({
