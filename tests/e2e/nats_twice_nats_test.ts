@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { AckPolicy, jetstream, type JetStreamClient } from "@nats-io/jetstream";
+import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { HEADERS } from "../../lib/wire/headers.ts";
+import { subjects } from "../../lib/wire/subjects.ts";
+import { TYPE } from "../engine/support/runs.ts";
+import { type Fleet, type FollowedRun, openFleet } from "../support/fleet.ts";
+import { pipelineOf, worker } from "../support/worker.ts";
+
+let fleet: Fleet;
+let connection: NatsConnection;
+let stream: JetStreamClient;
+before(async () => {
+  fleet = await openFleet();
+  connection = await connectNats({ servers: [fleet.server.url] });
+  stream = await jetstream(connection);
+});
+after(async () => {
+  await connection.close();
+  await fleet[Symbol.asyncDispose]();
+});
+
+/** What is published on the subject from now on. */
+async function overheard(subject: string): Promise<AsyncIterator<Msg>> {
+  const subscription = connection.subscribe(subject);
+  await connection.flush();
+  return subscription[Symbol.asyncIterator]();
+}
+
+/** Publishes it once more, as nothing that the broker could know again, with some of its headers and its data changed. */
+async function again(message: Msg, { set = {}, data = message.data }: {
+  set?: Record<string, string>;
+  data?: Uint8Array | string;
+} = {}): Promise<void> {
+  const changed = headers();
+  for (const key of message.headers?.keys() ?? []) changed.set(key, message.headers?.get(key) ?? "");
+  for (const [key, value] of Object.entries({ ...set, "Nats-Msg-Id": randomUUID() })) changed.set(key, value);
+  await stream.publish(message.subject, data, { headers: changed });
+}
+
+const results = (run: FollowedRun) =>
+  run.events.flatMap((event) =>
+    event.type === "step" && event.status !== "started" ? [event.result.message] : []
+  );
+
+test("an event that comes twice is worked on once, while it is and after it was", async () => {
+  const handled: string[] = [];
+  const goOn = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  await using _twice = await worker(fleet, "twice", async ({ attempt }) => {
+    handled.push(`twice ${attempt}`);
+    begun.resolve();
+    await goOn.promise;
+  }, { concurrency: 4 });
+  const events = await overheard(subjects.step("twice", TYPE));
+  const run = await fleet.submit({}, pipelineOf("twice next"));
+  const { value: event } = await events.next();
+  await begun.promise;
+  await again(event);
+  goOn.resolve();
+  await run.event((one) => one.type === "step" && one.step === "twice" && one.status === "succeeded");
+  await again(event);
+  const settled = async () => (await stream.jetstreamManager()).consumers.info("messages", "twice");
+  for (let info = await settled(); info.num_pending + info.num_ack_pending > 0; info = await settled());
+  assert.deepEqual(handled, ["twice 1"]);
+  await using _next = await worker(fleet, "next", () => void handled.push("next"));
+  assert.equal((await run.ended).outcome, "succeeded");
+  assert.deepEqual(handled, ["twice 1", "next"]);
+});
+
+test("a result that comes twice has one effect", async () => {
+  const handled: string[] = [];
+  const goOn = Promise.withResolvers<void>();
+  await using _one = await worker(fleet, "first", () => void handled.push("first"));
+  await using _two = await worker(fleet, "second", async () => {
+    handled.push("second");
+    await goOn.promise;
+  });
+  const sent = await overheard(subjects.result);
+  const run = await fleet.submit({}, pipelineOf("first second"));
+  const { value: result } = await sent.next();
+  await run.event((one) => one.type === "step" && one.step === "second");
+  await again(result);
+  await engineIsThrough();
+  goOn.resolve();
+  assert.equal((await run.ended).outcome, "succeeded");
+  await again(result);
+  await engineIsThrough();
+  assert.deepEqual(handled, ["first", "second"]);
+  assert.deepEqual(results(run), ["first is done", "second is done"]);
+});
+
+test("a late result of an attempt that was overtaken counts for nothing", async () => {
+  const goOn = Promise.withResolvers<void>();
+  const attempts: number[] = [];
+  const overtaken = Promise.withResolvers<void>();
+  // The first to have it loses it as a killed process would; its result comes when the second is at work.
+  const dying = await worker(
+    fleet,
+    "late",
+    ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    { instance: "dying" },
+  );
+  const run = await fleet.submit({}, pipelineOf("late"));
+  await run.event((one) => one.type === "step" && one.status === "started");
+  await dying[Symbol.asyncDispose]();
+  await using _taking = await worker(fleet, "late", async ({ attempt }) => {
+    attempts.push(attempt);
+    overtaken.resolve();
+    await goOn.promise;
+  });
+  await overtaken.promise;
+  const set = headers();
+  set.set(HEADERS.step, "late");
+  set.set(HEADERS.attempt, "1");
+  const driverresult = { success: false, message: "too late", data: null, driver: "late" };
+  const resource = { id: "r", name: "app", resource: TYPE, metadata: {}, spec: {} };
+  await stream.publish(
+    subjects.result,
+    JSON.stringify({ event: "driver.result", run_id: run.id, resource, driverresult }),
+    { headers: set },
+  );
+  await engineIsThrough();
+  goOn.resolve();
+  assert.equal((await run.ended).outcome, "succeeded");
+  assert.deepEqual(attempts, [2]);
+  assert.deepEqual(results(run), ["late is done"]);
+});
+
+test("a driver of ours shares the consumer that a driver in Go made first, which keeps setting it back", async () => {
+  const manager = await stream.jetstreamManager();
+  const config = {
+    name: "mixed",
+    ack_policy: AckPolicy.Explicit,
+    filter_subjects: [subjects.resource(TYPE), subjects.step("mixed", TYPE)],
+    max_ack_pending: 1,
+  };
+  await manager.consumers.add("messages", config);
+  const handled: { run: string; by: string }[] = [];
+  let three = barrier(3);
+  await using _go = await goDriver("mixed", async (run) => {
+    handled.push({ run, by: "go" });
+    await three.arrive();
+  });
+  await using _ours = await worker(fleet, "mixed", async ({ run }) => {
+    handled.push({ run, by: "ours" });
+    await three.arrive();
+  }, { concurrency: 2, pullTimes: { expires: 400, heartbeat: 200, verify: 0 } });
+  for (const round of [1, 2]) {
+    three = barrier(3);
+    const runs = await Promise.all([1, 2, 3].map(() => fleet.submit({}, pipelineOf("mixed"))));
+    // Two at once by ours, beside Go's one: more than the one at all that Go asked for.
+    for (const run of runs) assert.equal((await run.ended).outcome, "succeeded");
+    assert.deepEqual(handled.map(({ run }) => run).sort(), runs.map(({ id }) => id).sort());
+    assert.deepEqual(handled.map(({ by }) => by).sort(), ["go", "ours", "ours"]);
+    handled.length = 0;
+    if (round === 1) await manager.consumers.update("messages", "mixed", { max_ack_pending: 1 });
+  }
+  const { config: now } = await manager.consumers.info("messages", "mixed");
+  assert.deepEqual([now.durable_name, now.inactive_threshold ?? 0], ["mixed", 0]);
+});
+
+/** Lets all pass when so many have come. */
+function barrier(count: number) {
+  const full = Promise.withResolvers<void>();
+  let left = count;
+  return {
+    arrive: () => {
+      if (--left === 0) full.resolve();
+      return full.promise;
+    },
+  };
+}
+
+/** Resolves when the engine has taken every result that was sent. */
+async function engineIsThrough(): Promise<void> {
+  const manager = await stream.jetstreamManager();
+  for (;;) {
+    const { num_pending, num_ack_pending } = await manager.consumers.info(
+      "pipeline-engine",
+      "pipeline-engine",
+    );
+    if (num_pending + num_ack_pending === 0) return;
+  }
+}
+
+/** A driver as Conveyor's own runtime in Go makes it: acks first, knows neither claims nor headers. */
+async function goDriver(name: string, work: (run: string) => Promise<void>): Promise<AsyncDisposable> {
+  const consumer = await stream.consumers.get("messages", name);
+  const messages = await consumer.consume({ max_messages: 1 });
+  const running = (async () => {
+    for await (const message of messages) {
+      message.ack();
+      const { run_id, payload } = message.json<{ run_id: string; payload: string }>();
+      await work(run_id);
+      const driverresult = { success: true, message: "ok", data: null, driver: name };
+      const result = { event: "driver.result", run_id, resource: JSON.parse(payload), driverresult };
+      await stream.publish(subjects.result, JSON.stringify(result));
+    }
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      await messages.close();
+      await running;
+    },
+  };
+}

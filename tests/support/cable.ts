@@ -1,0 +1,48 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+
+/** A way to a port of loopback that can be cut. Dispose cuts it for good. */
+export interface Cable extends AsyncDisposable {
+  readonly port: number;
+  /** Ends every connection, and lets no new one through. */
+  cut(): void;
+  mend(): void;
+}
+
+export async function cable(to: number): Promise<Cable> {
+  const sockets = new Set<Socket>();
+  const state = { isCut: false };
+  const keep = (socket: Socket, other: Socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("close", () => {
+      sockets.delete(socket);
+      other.destroy();
+    });
+  };
+  const server = createServer((near) => {
+    if (state.isCut) return void near.destroy();
+    const far = connect(to, "127.0.0.1");
+    keep(near, far);
+    keep(far, near);
+    near.pipe(far).pipe(near);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The cable has no port");
+  const cut = () => {
+    state.isCut = true;
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    port: address.port,
+    cut,
+    mend: () => void (state.isCut = false),
+    async [Symbol.asyncDispose]() {
+      cut();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}

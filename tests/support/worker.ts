@@ -1,0 +1,45 @@
+import { openNats } from "../../lib/backend/nats/transport.ts";
+import type { Context } from "../../lib/driver/driver.ts";
+import { type InstanceOptions, startInstance } from "../../lib/driver/instance.ts";
+import type { DriverResult, Pipeline } from "../../lib/wire/resource.ts";
+import { stepsOf, TYPE } from "../engine/support/runs.ts";
+import { ACK_WAIT_MS, type Fleet } from "./fleet.ts";
+import { testDocker, testSettings } from "./step-context.ts";
+
+export interface WorkerOptions extends Partial<InstanceOptions> {
+  /** Where it reaches the broker, where that is another one than the broker's. */
+  readonly port?: number;
+  readonly pullTimes?: NonNullable<Parameters<typeof openNats>[0]["pullTimes"]>;
+}
+
+/** Runs of these steps (see `stepsOf`) are for workers. */
+export const pipelineOf = (steps: string): Pipeline => ({
+  name: "line",
+  resource: TYPE,
+  steps: stepsOf(steps),
+});
+
+/** An instance of a driver that needs no Docker, with a connection of its own. Without a result its step succeeds. */
+export async function worker(
+  { server }: Fleet,
+  name: string,
+  work: (context: Context) => Promise<DriverResult | void> | void,
+  { port = server.port, pullTimes = {}, ...options }: WorkerOptions = {},
+): Promise<AsyncDisposable> {
+  await using opening = new AsyncDisposableStack();
+  const transport = opening.use(await openNats({ servers: [`nats://127.0.0.1:${port}`], pullTimes }));
+  // Never asked anything.
+  const docker = opening.use(testDocker());
+  const reconcile = async (context: Context) =>
+    await work(context) ?? { success: true, message: `${name} is done` };
+  const instance = opening.use(startInstance({
+    driver: { name, resources: [TYPE], reconcile },
+    transport,
+    docker,
+    settings: testSettings(),
+    ackWaitMs: ACK_WAIT_MS,
+    ...options,
+  }));
+  await instance.ready;
+  return opening.move();
+}
