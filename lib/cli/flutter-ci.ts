@@ -1,21 +1,22 @@
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import type { Drivers } from "./drivers.ts";
 import { newCommand } from "./command.ts";
 import { completionCommand, suggestionsCommand } from "./completion/completion-command.ts";
-import { driverCommand } from "./driver/driver-command.ts";
-import { runProgram } from "./main.ts";
-import { runCommand } from "./run/run-command.ts";
-import { submitCommand } from "./submit/submit-command.ts";
-import { upCommand } from "./up/up-command.ts";
+import { runProgram } from "./run-program.ts";
 import { version } from "./version.ts";
 
 /** The program `flutter-ci`: reads its words, does what they say, and ends the process. */
-export function flutterCi(drivers: Drivers, words: readonly string[] = process.argv.slice(2)): Promise<void> {
+export async function flutterCi(
+  drivers: Drivers,
+  words: readonly string[] = process.argv.slice(2),
+): Promise<void> {
   // Without a command there is nothing to do but to say what there is.
   const asked = words.every((word) => word === "-t" || word === "--toggle") ? [...words, "--help"] : words;
-  return runProgram(flutterCiProgram(drivers, words), asked);
+  await runProgram(await flutterCiProgram(drivers, words), asked);
 }
 
-export function flutterCiProgram(drivers: Drivers, words: readonly string[]) {
+/** Where the first word is a command, the program with that one only: what is not needed is not loaded. */
+async function flutterCiProgram(drivers: Drivers, words: readonly string[]) {
   const program = newCommand({
     path: "flutter-ci",
     summary: "Flutter CI is a continuous integration tool for Flutter applications.",
@@ -29,15 +30,14 @@ export function flutterCiProgram(drivers: Drivers, words: readonly string[]) {
     .version(version(), "-v, --version", "print the version")
     .helpCommand(false);
 
-  program.commandsGroup("Build");
-  program.addCommand(runCommand(drivers, words));
-  program.addCommand(submitCommand(words));
-  program.commandsGroup("Drivers");
-  for (const [name, load] of Object.entries(drivers).sort(byName)) {
-    program.addCommand(driverCommand(name, { path: `flutter-ci ${name}`, load }));
+  const groups = groupsOf(drivers, words);
+  const isNamed = Object.values(groups).some((commands) => Object.hasOwn(commands, words[0] ?? ""));
+  for (const [group, commands] of Object.entries(groups)) {
+    program.commandsGroup(group);
+    for (const [name, make] of Object.entries(commands)) {
+      if (!isNamed || name === words[0]) program.addCommand(await make());
+    }
   }
-  program.commandsGroup("Serve");
-  program.addCommand(upCommand(drivers));
   program.commandsGroup("Maintain");
   program.addCommand(completionCommand());
   program.addCommand(helpCommand());
@@ -61,6 +61,29 @@ export function flutterCiProgram(drivers: Drivers, words: readonly string[]) {
         else await program.parseAsync([name ?? ""], { from: "user" });
       });
   }
+}
+
+/** The commands that are more than a few lines, by name and in the order of the help. */
+function groupsOf(
+  drivers: Drivers,
+  words: readonly string[],
+): Record<string, Record<string, () => Promise<CommandUnknownOpts>>> {
+  const starting = async (name: string, load: Drivers[string]) => {
+    const { driverCommand } = await import("./driver/driver-command.ts");
+    return driverCommand(name, { path: `flutter-ci ${name}`, load });
+  };
+  return {
+    Build: {
+      run: async () => (await import("./run/run-command.ts")).runCommand(drivers, words),
+      submit: async () => (await import("./submit/submit-command.ts")).submitCommand(words),
+    },
+    Drivers: Object.fromEntries(
+      Object.entries(drivers).sort(byName).map(([name, load]) => [name, () => starting(name, load)]),
+    ),
+    Serve: {
+      up: async () => (await import("./up/up-command.ts")).upCommand(drivers),
+    },
+  };
 }
 
 const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => a < b ? -1 : 1;
