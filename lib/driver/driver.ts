@@ -26,7 +26,7 @@ export interface Driver {
    * Resolves when this host has room for one more event of the driver; without it there always is. Asked before each
    * event is taken, with the number of events in hand or on their way, and asked anew when that changes; rejects with
    * `signal.reason`. Asked once more when the event has come, since that may have taken its time: then (`isHere`) it waits for
-   * nothing, and `false` gives the event to another instance.
+   * nothing, and `false` gives the event to another instance (one without claims, five times at most).
    */
   admit?(
     host: {

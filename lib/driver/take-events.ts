@@ -2,7 +2,9 @@ import type { ConsumerSpec, Delivery, Transport } from "../backend/transport.ts"
 import { messageOf } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import { delay } from "../base/signals.ts";
+import { HEADERS } from "../wire/headers.ts";
 import type { Hands } from "./hands.ts";
+import { MOST_DELIVERIES } from "./outcome.ts";
 import { type Admit, Requests } from "./requests.ts";
 import { backOff, persist } from "../base/retry.ts";
 
@@ -21,6 +23,8 @@ export interface TakeOptions {
   readonly signal: AbortSignal;
 }
 
+/** Deliveries of an event without claims after which it is handled wherever it comes. */
+const MOST_GIVEN_BACK = MOST_DELIVERIES / 2;
 /** So many events may be awaited at once; more hands than that need no more to be kept busy. */
 const MOST_AWAITED = 32;
 
@@ -88,13 +92,20 @@ async function takeOneByOne(
 
 /** The room there was when the event was asked for may have gone to others while it was awaited. */
 async function handleIfRoom(delivery: Delivery, options: TakeOptions): Promise<void> {
-  if (await isRoomLeft(options)) return await options.handle(delivery);
+  if (await isRoomLeft(delivery, options)) return await options.handle(delivery);
   // Where that fails too, the event goes to another instance after the ack wait.
   await giveBack(delivery).catch(() => {});
 }
 
-async function isRoomLeft({ admit, hands, signal }: TakeOptions): Promise<boolean> {
-  if (!admit) return true;
+/**
+ * Where nobody counts attempts but by deliveries, an event is given back a few times only: more often, and it would count as
+ * one that is given up.
+ */
+async function isRoomLeft(
+  { deliveries, headers }: Delivery,
+  { admit, hands, signal }: TakeOptions,
+): Promise<boolean> {
+  if (!admit || (headers[HEADERS.claims] !== "1" && deliveries > MOST_GIVEN_BACK)) return true;
   try {
     return await admit(hands.taken - 1, { isHere: true, signal });
   } catch (error) {

@@ -204,6 +204,23 @@ test("an event that came when there was no room any more goes to another instanc
   assert.deepEqual([begun, stage.claims.length], [["free"], 1]);
 });
 
+test("an event without claims that nobody has room for is handled in the end, not given up", async () => {
+  await using stage = await openStage();
+  let asked = 0;
+  await stage.start({
+    name: "builder",
+    resources: [TYPE],
+    reconcile: ({ attempt }) => Promise.resolve(succeed(`delivery ${attempt}`)),
+    admit: ({ isHere }) => {
+      if (isHere) asked++;
+      return Promise.resolve(!isHere);
+    },
+  }).ready;
+  await stage.send({ claims: false });
+  const { result } = await stage.result();
+  assert.deepEqual([result.success, result.message, asked], [true, "delivery 6", 5]);
+});
+
 test("drain takes nothing more and waits for what is in hand", async () => {
   await using stage = await openStage();
   const driver = gated();
