@@ -1,7 +1,8 @@
 /**
- * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [unit | FILE…]`. Files whose name ends in
- * `_docker_test.ts` or `_nats_test.ts` need a daemon or a broker and run one runtime after the other, since they look
- * at the lists of all containers; the rest runs on both at once. The last line is `N passed, N failed, N skipped`.
+ * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [unit | FILE…]`. What a file's name ends in says
+ * what it needs: `_docker_test.ts` a daemon and `_nats_test.ts` a broker; these run one runtime after the other, since they
+ * look at the lists of all containers. `_slow_test.ts` needs neither, but processes of its own or much time. All the rest is
+ * `unit`. The last line is `N passed, N failed, N skipped`.
  */
 import { Glob } from "bun";
 import { join } from "node:path";
@@ -15,15 +16,18 @@ interface Tally {
 const root = join(import.meta.dir, "..");
 const args = process.argv.slice(2);
 const NEEDS_PARTS = /_(docker|nats)_test\.ts$/;
+const IS_SLOW = /_slow_test\.ts$/;
 const all = args.length > 0 && args[0] !== "unit"
   ? args
   : [...new Glob("tests/**/*_test.ts").scanSync(root)].sort();
-const unit = all.filter((file) => !NEEDS_PARTS.test(file));
+const unit = all.filter((file) => !NEEDS_PARTS.test(file) && !IS_SLOW.test(file));
+const slow = args[0] === "unit" ? [] : all.filter((file) => IS_SLOW.test(file));
 const real = args[0] === "unit" ? [] : all.filter((file) => NEEDS_PARTS.test(file));
 
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const began = performance.now();
 await Promise.all([phase("unit on Bun", bun(unit), unit), phase("unit on Deno", deno(unit), unit)]);
+await Promise.all([phase("slow on Bun", bun(slow), slow), phase("slow on Deno", deno(slow), slow)]);
 await phase("Docker and broker on Bun", bun(real), real);
 await phase("Docker and broker on Deno", deno(real), real);
 console.log(`took ${seconds(began)} s`);
