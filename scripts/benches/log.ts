@@ -29,9 +29,10 @@ export const log: Bench = {
     writeFileSync(join(repository, "README"), "Prints a lot\n");
     await commitAll(repository);
     /** Measures one way of running it, and remembers the most memory that it took. */
-    const way = (what: string, flags: readonly string[]): Way => {
+    const way = (what: string, flags: readonly string[], hasTarget: boolean): Way => {
       const own: Way = {
         what,
+        hasTarget,
         peakBytes: 0,
         async measure() {
           const data = join(folder, `data-${crypto.randomUUID()}`);
@@ -43,7 +44,10 @@ export const log: Bench = {
       };
       return own;
     };
-    const ways = [way("all there and in order", ["--quiet"]), way("and shown as plain lines", [])];
+    const ways = [
+      way("all there and in order", ["--quiet"], true),
+      way("and shown as plain lines", [], false),
+    ];
     await ways[0]?.measure();
     await docker(...await containerWords(image, NAME));
     try {
@@ -61,11 +65,17 @@ export const log: Bench = {
 
 interface Way {
   readonly what: string;
+  /** What it costs to show the lines is told, and not aimed at. */
+  readonly hasTarget: boolean;
   peakBytes: number;
   measure(): Promise<number>;
 }
 
-function figureOf({ what, peakBytes }: Way, own: readonly number[], reference: readonly number[]): Figure {
+function figureOf(
+  { what, hasTarget, peakBytes }: Way,
+  own: readonly number[],
+  reference: readonly number[],
+): Figure {
   const [ms, referenceMs] = [median(own), median(reference)];
   const ratio = ms / referenceMs;
   return {
@@ -73,8 +83,10 @@ function figureOf({ what, peakBytes }: Way, own: readonly number[], reference: r
     ours: `${formatMs(ms)}, at most ${Math.round(peakBytes / 1024 ** 2)} MiB resident`,
     reference: `${formatMs(referenceMs)} by docker exec into a file`,
     ratio: rounded(ratio),
-    target: `ratio ≤ ${TARGET.ratio}, ≤ ${TARGET.bytes / 1024 ** 2} MiB`,
-    isMet: ratio <= TARGET.ratio && peakBytes <= TARGET.bytes,
+    ...hasTarget && {
+      target: `ratio ≤ ${TARGET.ratio}, ≤ ${TARGET.bytes / 1024 ** 2} MiB`,
+      isMet: ratio <= TARGET.ratio && peakBytes <= TARGET.bytes,
+    },
     numbers: { ms: rounded(ms), referenceMs: rounded(referenceMs), peakBytes, rounds: own.length },
   };
 }
