@@ -39,7 +39,6 @@ async function driver(server: ConveyorServer, name: string) {
 }
 
 async function definePipeline(server: ConveyorServer): Promise<void> {
-  await server.call("POST", "/resource-definitions", { name: TYPE, schema: { type: "object" } });
   const steps = DRIVERS.map((name) => ({ id: name, name, driver: name }));
   const { status } = await server.call("POST", "/pipelines", { name: "flutter", resource: TYPE, steps });
   assert.equal(status, 201);
@@ -63,10 +62,12 @@ const resultOf = (server: ConveyorServer, run: string, driver: string) =>
 
 test("the four programs build for a Conveyor server, its log is whole, and they end in peace", async () => {
   await using server = await startConveyor();
-  await definePipeline(server);
   const processes = await Promise.all(DRIVERS.map((name) => driver(server, name)));
   await using all = new AsyncDisposableStack();
   for (const process of processes) all.use(process);
+  // Each tells the server what it handles; a pipeline can be made of that then.
+  await Promise.all(processes.map((process) => process.said("Registered resource type")));
+  await definePipeline(server);
   const run = await server.create(resource("app", "make", "seq 500"));
   assert.equal((await resultOf(server, run, "container-stop")).driverresult.success, true);
   const built = async () =>
@@ -88,6 +89,7 @@ test("the four programs build for a Conveyor server, its log is whole, and they 
 
 test("a builder that is killed beside a Conveyor server is succeeded by another one, which ends the run and clears it", async () => {
   await using server = await startConveyor();
+  await server.call("POST", "/resource-definitions", { name: TYPE, schema: { type: "object" } });
   await definePipeline(server);
   const begun = Promise.withResolvers<void>();
   await using transport = await openNats({ servers: [server.nats] });
