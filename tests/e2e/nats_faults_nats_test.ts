@@ -90,7 +90,7 @@ test("a cancel reaches a driver that was cut off from the broker, and its run do
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     stopped.resolve(signal.reason.reason);
     throw signal.reason;
-  }, { port: wire.port });
+  }, { servers: [wire.url] });
   const cleaned: string[] = [];
   await using _cleaner = await worker(fleet, "cleaner", ({ run }) => void cleaned.push(run));
   const run = await fleet.submit({}, pipelineOf("far cleaner!"));
@@ -116,7 +116,7 @@ test("an attempt that was cut off and overtaken stops when it is back, and count
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     stopped.resolve(signal.reason.reason);
     return { success: false, message: "of the first" };
-  }, { port: wire.port });
+  }, { servers: [wire.url] });
   const run = await fleet.submit({}, pipelineOf("fenced"));
   await begun.promise;
   wire.cut();

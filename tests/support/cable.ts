@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
-/** A way to a port of loopback that can be cut. Dispose cuts it for good. */
+/** A way to a broker on a port of loopback that can be cut. Dispose cuts it for good. */
 export interface Cable extends AsyncDisposable {
-  readonly port: number;
+  readonly url: string;
   /** Ends every connection, and lets no new one through. */
   cut(): void;
   mend(): void;
@@ -36,7 +36,7 @@ export async function cable(to: number): Promise<Cable> {
     for (const socket of sockets) socket.destroy();
   };
   return {
-    port: address.port,
+    url: `nats://127.0.0.1:${address.port}`,
     cut,
     mend: () => void (state.isCut = false),
     async [Symbol.asyncDispose]() {

@@ -7,8 +7,8 @@ import { ACK_WAIT_MS, type Fleet } from "./fleet.ts";
 import { testDocker, testSettings } from "./step-context.ts";
 
 export interface WorkerOptions extends Partial<InstanceOptions> {
-  /** Where it reaches the broker, where that is another one than the broker's. */
-  readonly port?: number;
+  /** Where it reaches the broker, where that is not at its own address. */
+  readonly servers?: string[];
   readonly pullTimes?: NonNullable<Parameters<typeof openNats>[0]["pullTimes"]>;
 }
 
@@ -21,13 +21,13 @@ export const pipelineOf = (steps: string): Pipeline => ({
 
 /** An instance of a driver that needs no Docker, with a connection of its own. Without a result its step succeeds. */
 export async function worker(
-  { server }: Fleet,
+  { server }: Pick<Fleet, "server">,
   name: string,
   work: (context: Context) => Promise<DriverResult | void> | void,
-  { port = server.port, pullTimes = {}, ...options }: WorkerOptions = {},
+  { servers = [server.url], pullTimes = {}, ...options }: WorkerOptions = {},
 ): Promise<AsyncDisposable> {
   await using opening = new AsyncDisposableStack();
-  const transport = opening.use(await openNats({ servers: [`nats://127.0.0.1:${port}`], pullTimes }));
+  const transport = opening.use(await openNats({ servers, pullTimes }));
   // Never asked anything.
   const docker = opening.use(testDocker());
   const reconcile = async (context: Context) =>

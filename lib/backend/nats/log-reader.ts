@@ -1,6 +1,8 @@
 import { type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/transport-node";
-import { InputError } from "../../base/errors.ts";
+import { InputError, Retryable } from "../../base/errors.ts";
+import { backOff } from "../../base/retry.ts";
+import { delay } from "../../base/signals.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import type { Log } from "../../wire/messages.ts";
 import { subjects } from "../../wire/subjects.ts";
@@ -14,6 +16,8 @@ import { storedMessage } from "./stored.ts";
 const STREAM = "logs-engine";
 /** How far back from the end a tail looks first, in messages of all runs; then further. */
 const TAIL_WINDOW = 64;
+/** An outage longer than this many tries is the caller's to wait for. */
+const TRIES = 5;
 
 /** Where a reader is: the sequence of the last batch it has, and the number of the next line. Together they are the cursor. */
 interface Position {
@@ -86,20 +90,29 @@ export function logReader(
     }
   }
 
+  /** A broker or a leader that is away is waited for: what comes for ever as long as it takes, what must be there for a few tries. */
   async function* stream(
     run: string,
     from: number,
     signal: AbortSignal,
     options: { headersOnly?: boolean; isThere?: () => Promise<boolean> } = {},
   ): AsyncGenerator<StoredLines> {
-    try {
-      const query = { stream: STREAM, subject: subjects.logs(run), from, ...options };
-      for await (const message of orderedMessages(client, query, signal)) {
-        const { seq, data, headers, timestampNanos } = message;
-        yield { seq, data, headers, at: Number(timestampNanos / 1_000_000n) };
+    let next = from;
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        const query = { stream: STREAM, subject: subjects.logs(run), from: next, ...options };
+        for await (const message of orderedMessages(client, query, signal)) {
+          const { seq, data, headers, timestampNanos } = message;
+          next = seq + 1;
+          failures = 0;
+          yield { seq, data, headers, at: Number(timestampNanos / 1_000_000n) };
+        }
+        return;
+      } catch (cause) {
+        const error = inOurWords(`read the log of run "${run}"`, cause);
+        if (!(error instanceof Retryable) || (options.isThere && failures >= TRIES)) throw error;
+        await delay(backOff(failures, 50, 5000), { signal }).catch(() => {});
       }
-    } catch (cause) {
-      throw inOurWords(`read the log of run "${run}"`, cause);
     }
   }
 

@@ -14,8 +14,10 @@ export interface Query {
 
 /** Messages asked for at once: as log batches, 4 MiB at most. */
 const AT_ONCE = 64;
-/** How long one request to the broker waits; two missed heartbeats (half of it each) and it is asked anew. */
+/** How long one request to the broker waits. */
 const EXPIRES_MS = 10_000;
+/** While it waits the broker says that often that it is there; two that are missed, and it is asked anew. */
+const HEARTBEAT_MS = 2000;
 /** A reader that is gone without a word is forgotten after this, nanoseconds. */
 const INACTIVE_NS = 60 * 1e9;
 /** How often a reader that waits for what must be there looks whether it was removed meanwhile. */
@@ -39,7 +41,11 @@ export async function* orderedMessages(
       ? { deliver_policy: DeliverPolicy.LastPerSubject }
       : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }),
   });
-  const messages = await consumer.consume({ max_messages: AT_ONCE, expires: EXPIRES_MS });
+  const messages = await consumer.consume({
+    max_messages: AT_ONCE,
+    expires: EXPIRES_MS,
+    idle_heartbeat: HEARTBEAT_MS,
+  });
   const stop = () => messages.stop();
   signal.addEventListener("abort", stop, { once: true });
   const looking = isThere && setInterval(() => {
