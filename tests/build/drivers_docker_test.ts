@@ -251,8 +251,9 @@ test("container-start clears what an earlier attempt left and starts anew", asyn
 test("a container that only looks like the run's is neither used nor removed", async () => {
   await build({}, async ({ step, container, run }) => {
     const labels = ["--label", `conveyor.run=${run}`, "--label", "conveyor.owner=somebody"];
-    execFileSync("docker", ["run", "-d", "--name", container, ...labels, TEST_IMAGE, "sleep", "600"]);
     try {
+      const command = [TEST_IMAGE, "sleep", "600"];
+      execFileSync("docker", ["run", "-d", "--network", "none", "--name", container, ...labels, ...command]);
       assert.equal((await step(containerStart)).failure?.reason, "container-failed");
       assert.equal((await step(gitCloner)).failure?.reason, "container-lost");
       assert.equal((await step(builder)).failure?.reason, "container-lost");
