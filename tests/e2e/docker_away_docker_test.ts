@@ -55,8 +55,8 @@ test(
   "run survives that Docker dies in the middle of any step and comes back, and leaves nothing",
   { skip },
   async () => {
-    await using place = await makePlace();
     await using docker = await startPrivateDocker();
+    await using place = await makePlace();
     const { socketPath } = docker;
     const files = tinyImage();
     const whole = docker.import(files);

@@ -19,8 +19,8 @@ for (const { what, flags } of CASES) {
     `run fails for a full disk, is cleaned up and recorded, where ${what} has no room`,
     { skip },
     async () => {
+      await using place = await makePlace();
       await leftAsItWas(async () => {
-        await using place = await makePlace();
         using disk = mountSmallDisk(place.data("disk"), "40m");
         const data = "disk/data";
         const ended = await startRun(place, flags, { data, onLine: () => {} }).ended;

@@ -26,8 +26,8 @@ const MAY_HAVE_ENDED = ["result-published@container-stop", "result-handled@conta
 const MAY_BE_TOO_EARLY = "run-stored";
 
 test("kill -9 of a run at any boundary of an event leaves nothing once the next run is through", async () => {
+  await using place = await makePlace();
   await leftAsItWas(async () => {
-    await using place = await makePlace();
     const groups = Array.from(
       { length: GROUPS },
       (_, group) => FAULTS.filter((_, i) => i % GROUPS === group),

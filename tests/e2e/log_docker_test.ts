@@ -36,8 +36,8 @@ class Checker {
 }
 
 test("run shows every line of both streams, once and in order, and history keeps them like that", async () => {
+  await using place = await makePlace();
   await leftAsItWas(async () => {
-    await using place = await makePlace();
     const live = new Checker();
     const failures: unknown[] = [];
     const onLine = (line: LogLine) => {

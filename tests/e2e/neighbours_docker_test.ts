@@ -9,8 +9,8 @@ import { makePlace, startRun } from "../support/start-run.ts";
 const WAITS = "echo waits; while ! [ -e /tmp/go ]; do sleep 0.05; done; echo through";
 
 test("runs of two data folders on one daemon leave each other alone, whatever one of them clears up", async () => {
+  await using place = await makePlace();
   await leftAsItWas(async (docker) => {
-    await using place = await makePlace();
     const start = (data: string, command: string) => startRun(place, ["-c", command], { data });
     const state = async (run: string) => (await docker.inspect(containerName(run)))?.state;
 

@@ -55,8 +55,8 @@ const PRINTS = [
 ];
 
 test("a secret that a build prints, however, leaves neither in what is shown nor in what is kept", async () => {
+  await using place = await makePlace();
   await leftAsItWas(async () => {
-    await using place = await makePlace();
     const commands = PRINTS.flatMap((command) => ["-c", command]);
     const flags = ["--secret", "TOKEN", "--log-level", "debug", ...commands];
     const ended = await startRun(place, flags, { env: { TOKEN: SECRET } }).ended;
@@ -78,8 +78,8 @@ test("a secret that a build prints, however, leaves neither in what is shown nor
 });
 
 test("a secret leaves neither in the names nor in the errors of a build that fails", async () => {
+  await using place = await makePlace();
   await leftAsItWas(async () => {
-    await using place = await makePlace();
     const token = join(place.folder, "token");
     await writeFile(token, `${SECRET}\n`);
     const cases: { flags: string[]; reason: string; message: RegExp; secret?: string }[] = [

@@ -59,8 +59,8 @@ test("run ends in an orderly way when its time is over in any of its steps, and 
 });
 
 test("run ends the whole process tree within the grace period and a second", async () => {
+  await using place = await makePlace();
   await leftAsItWas(async () => {
-    await using place = await makePlace();
     const trees = [
       { command: NEVER_ENDS, grace: 1, atMost: 2 },
       // Who heeds TERM is gone long before the grace period is over.
@@ -89,8 +89,8 @@ function diedAt(run: string, since: number): number {
 }
 
 test("run leaves at once at the second signal, says what is left, and the next one removes it", async () => {
+  await using place = await makePlace();
   await leftAsItWas(async (docker) => {
-    await using place = await makePlace();
     const run = startRun(place, ["--grace", "60s", "-c", NEVER_ENDS]);
     const { run: id } = await run.line("stubborn");
     run.kill("SIGINT");
@@ -109,8 +109,8 @@ test("run leaves at once at the second signal, says what is left, and the next o
 });
 
 test("run takes it for a hang-up when nobody reads its output any more", async () => {
+  await using place = await makePlace();
   await leftAsItWas(async () => {
-    await using place = await makePlace();
     const run = startRun(place, ["--grace", "1s", "-c", "while :; do echo more; sleep 0.1; done"]);
     const { run: id } = await run.line("more");
     run.closeOutput();

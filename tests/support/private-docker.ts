@@ -43,14 +43,16 @@ export async function startPrivateDocker(): Promise<PrivateDocker> {
     // On a busy machine, the first one may give up waiting for its containerd.
     daemon = await startDaemon(folder, socketPath).catch(() => startDaemon(folder, socketPath));
   };
+  const isRunning = () => daemon?.exitCode === null && daemon.signalCode === null;
   const end = async (signal: NodeJS.Signals) => {
-    if (daemon?.pid === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+    if (daemon?.pid === undefined || !isRunning()) return;
     const exited = once(daemon, "exit");
     process.kill(daemon.pid, signal);
     await exited;
   };
   const dispose = async () => {
-    // What a failed test has left would hold the folder.
+    // What a failed test has left would hold the folder; a daemon that is away has to come back for it.
+    if (!isRunning()) await start();
     const left = docker(["ps", "-aq"]).split("\n").filter((id) => id !== "");
     if (left.length > 0) docker(["rm", "-fv", ...left]);
     await end("SIGTERM");

@@ -1,11 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { openHistory } from "../../lib/backend/embedded/embedded.ts";
+import { containerName } from "../../lib/build/labels.ts";
 import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/events.ts";
-import { TEST_IMAGE } from "./step-context.ts";
+import { TEST_IMAGE, testDocker } from "./step-context.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/flutter-ci", import.meta.url));
 /** The program is tested on the runtime that the test runs on. */
@@ -66,6 +69,7 @@ export function startRun(
     stdio: ["ignore", "pipe", "pipe"],
   });
   place.processes.add(child);
+  place.dataFolders.add(place.data(data));
   const said = { stdout: [] as string[], stderr: [] as string[] };
   const events: RunEvent[] = [];
   let broken: string | undefined;
@@ -150,12 +154,16 @@ function parsed(text: string): RunEvent | undefined {
 export const began = (step: string) => (event: RunEvent): boolean =>
   event.type === "step" && event.step === step && event.status === "started";
 
-/** A folder with a repository in it and room for data folders, gone afterwards. */
+/**
+ * A folder with a repository in it and room for data folders, gone afterwards. What a failed test has left of the runs that
+ * were started here goes with it: processes, and containers on the machine's daemon.
+ */
 export interface Place extends AsyncDisposable {
   readonly folder: string;
   readonly repository: string;
-  /** What was started here; what is still there in the end is killed. */
+  /** What was started here and has not ended. */
   readonly processes: Set<ChildProcess>;
+  readonly dataFolders: Set<string>;
   data(name: string): string;
 }
 
@@ -175,14 +183,26 @@ export async function makePlace(
   git("add", ".");
   git("commit", "-qm", "one");
   const processes = new Set<ChildProcess>();
+  const dataFolders = new Set<string>();
   return {
     folder,
     repository,
     processes,
+    dataFolders,
     data: (name) => join(folder, name),
     async [Symbol.asyncDispose]() {
+      const ends = Array.from(processes, (child) => once(child, "close"));
       for (const child of processes) child.kill("SIGKILL");
+      await Promise.all(ends);
+      for (const path of dataFolders) await removeContainers(path);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Those of all runs in a data folder. */
+async function removeContainers(dataFolder: string): Promise<void> {
+  await using docker = testDocker();
+  await using store = await openHistory(dataFolder);
+  for (const { id } of await store.runs.list({ limit: 1000 })) await docker.remove(containerName(id));
 }

@@ -57,9 +57,9 @@ export async function stuckInEveryStep(
   flags: (step: string) => readonly string[],
   work: (stuck: StuckRun) => Promise<void>,
 ): Promise<void> {
-  await using place = await makePlace();
   await using registry = await startRegistry(randomBytes(1024 * 1024));
   using stubbornGit = imageWithScript("/usr/bin/git", NEVER_ENDS);
+  await using place = await makePlace();
   const images = {
     whole: TEST_IMAGE,
     stubbornGit: stubbornGit.name,
