@@ -30,6 +30,11 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
     elsewhere(delivery, event, driver.name, settings.host);
   if (host) return await end({ kind: "forward", host });
 
+  // To the engine both would be one delivery that asks again, because its answer was lost.
+  using taken = facts.hasClaims ? parts.leases.take(facts.id) : undefined;
+  if (facts.hasClaims && !taken) {
+    return await end({ kind: "later", delayMs: parts.ackWaitMs / 3, why: "It is in hand already" });
+  }
   const grant = await askForGrant(delivery, facts, parts);
   if ("kind" in grant) return await end(grant);
   reach("claimed", facts.step);

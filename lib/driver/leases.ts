@@ -3,7 +3,15 @@ import type { Lease } from "./lease.ts";
 /** The leases of all that an instance has in hand, by run. */
 export class Leases {
   readonly #byRun = new Map<string, Set<Lease>>();
+  readonly #events = new Set<string>();
   #end: ((lease: Lease) => void) | undefined;
+
+  /** Keeps the event's id until disposed; undefined where it is kept already: the event was stored twice, or came again. */
+  take(event: string): Disposable | undefined {
+    if (this.#events.has(event)) return undefined;
+    this.#events.add(event);
+    return { [Symbol.dispose]: () => void this.#events.delete(event) };
+  }
 
   /** Keeps the lease until disposed. */
   add(run: string, lease: Lease): Disposable {
