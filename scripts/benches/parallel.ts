@@ -42,7 +42,7 @@ export const parallel: Bench = {
     const atOnce = await timed(() => Promise.all(Array.from({ length: RUNS }, build)));
     const after = await dockerObjects();
     const changed = [...before, ...after].filter((object) => before.has(object) !== after.has(object));
-    for (const object of changed) say(`The daemon's lists have changed: ${object}`);
+    for (const object of changed) say(`${after.has(object) ? "New" : "Gone"} on the daemon: ${object}`);
     const ratio = atOnce / inRow;
     return [{
       what: `${RUNS} runs at once, each with a marker of its own, Docker's lists ${
