@@ -1,8 +1,7 @@
 /**
  * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [unit | FILE…]`. What a file's name ends in says
- * what it needs: `_docker_test.ts` a daemon and `_nats_test.ts` a broker; these run one runtime after the other, since they
- * look at the lists of all containers. `_slow_test.ts` needs neither, but processes of its own or much time. All the rest is
- * `unit`. The last line is `N passed, N failed, N skipped`.
+ * what it needs: `_docker_test.ts` a daemon; these run one runtime after the other, since they look at the lists of all
+ * containers. `_nats_test.ts` makes brokers of its own, `_slow_test.ts` processes, or takes its time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
  */
 import { Glob } from "bun";
 import { join } from "node:path";
@@ -15,21 +14,25 @@ interface Tally {
 
 const root = join(import.meta.dir, "..");
 const args = process.argv.slice(2);
-const NEEDS_PARTS = /_(docker|nats)_test\.ts$/;
-const IS_SLOW = /_slow_test\.ts$/;
+const NEEDS_DOCKER = /_docker_test\.ts$/;
+const HAS_OWN_PARTS = /_(slow|nats)_test\.ts$/;
 const all = args.length > 0 && args[0] !== "unit"
   ? args
   : [...new Glob("tests/**/*_test.ts").scanSync(root)].sort();
-const unit = all.filter((file) => !NEEDS_PARTS.test(file) && !IS_SLOW.test(file));
-const slow = args[0] === "unit" ? [] : all.filter((file) => IS_SLOW.test(file));
-const real = args[0] === "unit" ? [] : all.filter((file) => NEEDS_PARTS.test(file));
+const only = args[0] === "unit";
+const unit = all.filter((file) => !NEEDS_DOCKER.test(file) && !HAS_OWN_PARTS.test(file));
+const own = only ? [] : all.filter((file) => HAS_OWN_PARTS.test(file));
+const docker = only ? [] : all.filter((file) => NEEDS_DOCKER.test(file));
 
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const began = performance.now();
 await Promise.all([phase("unit on Bun", bun(unit), unit), phase("unit on Deno", deno(unit), unit)]);
-await Promise.all([phase("slow on Bun", bun(slow), slow), phase("slow on Deno", deno(slow), slow)]);
-await phase("Docker and broker on Bun", bun(real), real);
-await phase("Docker and broker on Deno", deno(real), real);
+await Promise.all([
+  phase("brokers and processes on Bun", bun(own), own),
+  phase("brokers and processes on Deno", deno(own), own),
+]);
+await phase("Docker on Bun", bun(docker), docker);
+await phase("Docker on Deno", deno(docker), docker);
 console.log(`took ${seconds(began)} s`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 const forbidden = process.env.CI === "true" && total.skipped > 0;
