@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
 import { help } from "./help.ts";
+import { leaveNothing } from "./leave-nothing.ts";
 import { log } from "./log.ts";
 import { natsEvents } from "./nats-events.ts";
 import { natsLogs } from "./nats-logs.ts";
@@ -40,6 +41,7 @@ if (values.list) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), "conveyor-bench-"));
+leaveNothing(folder);
 const figures: (Figure & { bench: string })[] = [];
 let failed = false;
 try {
