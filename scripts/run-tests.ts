@@ -26,13 +26,8 @@ const docker = only ? [] : all.filter((file) => NEEDS_DOCKER.test(file));
 
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const began = performance.now();
-await Promise.all([phase("unit on Bun", bun(unit), unit), phase("unit on Deno", deno(unit), unit)]);
-// They wait more than they work.
-const halves = [0, 1].map((half) => own.filter((_, i) => i % 2 === half));
-await Promise.all(halves.flatMap((files, i) => [
-  phase(`brokers and processes on Bun, ${i + 1} of 2`, bun(files), files),
-  phase(`brokers and processes on Deno, ${i + 1} of 2`, deno(files), files),
-]));
+await onBothAtOnce("unit", unit);
+await onBothAtOnce("brokers and processes", own);
 await phase("Docker on Bun", bun(docker), docker);
 await phase("Docker on Deno", deno(docker), docker);
 console.log(`took ${seconds(began)} s`);
@@ -40,6 +35,15 @@ console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} sk
 const forbidden = process.env.CI === "true" && total.skipped > 0;
 if (forbidden) console.log("error: nothing may be skipped where CI=true");
 process.exit(total.failed > 0 || total.passed === 0 || forbidden ? 1 : 0);
+
+/** On both runtimes, each in two halves: such tests wait more than they work. */
+async function onBothAtOnce(title: string, files: string[]): Promise<void> {
+  const halves = [0, 1].map((half) => files.filter((_, i) => i % 2 === half));
+  await Promise.all(halves.flatMap((half, i) => [
+    phase(`${title} on Bun, ${i + 1} of 2`, bun(half), half),
+    phase(`${title} on Deno, ${i + 1} of 2`, deno(half), half),
+  ]));
+}
 
 function bun(files: string[]): string[] {
   return [
