@@ -59,9 +59,8 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<Contex
     fields: { run, driver: "test", step: "test" },
     mask: maskOf(given.secrets ?? {}),
     maxBytes: 1024 ** 3,
-    store: (batches) => {
-      const texts = batches.flatMap(({ data }) => Buffer.from(data).toString("utf8").trimEnd().split("\n"));
-      for (const text of texts) {
+    store: ({ data }) => {
+      for (const text of Buffer.from(data).toString("utf8").trimEnd().split("\n")) {
         const { stream, message } = JSON.parse(text);
         stored.push(`${stream} ${message}`);
       }
