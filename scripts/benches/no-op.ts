@@ -1,5 +1,6 @@
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { Driver, DriverSettings } from "../../lib/driver/driver.ts";
+import { testSettings } from "../../tests/support/settings.ts";
 
 export const TYPE = "bench";
 
@@ -18,24 +19,4 @@ export function noOp(name: string, onBegin: (run: string) => void = () => {}): D
 /** No driver here asks it anything. */
 export const NO_DOCKER = {} as Docker;
 
-export const SETTINGS: DriverSettings = {
-  owner: "bench",
-  host: "bench",
-  slots: undefined,
-  graceMs: 1000,
-  minFreeBytes: 0,
-  maxLogBytes: 1024 ** 3,
-  maxArtifactBytes: 0,
-  maxCpus: undefined,
-  maxMemory: undefined,
-  maxTimeoutMs: undefined,
-  allowImages: [],
-  allowNetworks: [],
-  allowEnv: [],
-  allowPrivileged: false,
-  allowLocalRepository: false,
-  gitTokens: {},
-  keep: "never",
-  environment: {},
-  dockerConfig: undefined,
-};
+export const SETTINGS: DriverSettings = testSettings({ owner: "bench", host: "bench", maxArtifactBytes: 0 });

@@ -13,7 +13,8 @@ import { containerName, LABELS } from "../../lib/build/labels.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import type { Context, Driver } from "../../lib/driver/driver.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
-import { stepContext, TEST_IMAGE, testDocker, testSettings } from "../support/step-context.ts";
+import { testSettings } from "../support/settings.ts";
+import { stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 
 const settings = testSettings();
 

@@ -5,7 +5,7 @@ import { delay } from "../../lib/base/signals.ts";
 import { withinOwnTimeout } from "../../lib/build/own-timeout.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { type Context, StopError } from "../../lib/driver/driver.ts";
-import { testSettings } from "../support/step-context.ts";
+import { testSettings } from "../support/settings.ts";
 
 /** As much of a context as a run has that has no container yet. */
 function contextWith(given: Partial<Context>): Context {

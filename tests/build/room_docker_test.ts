@@ -10,13 +10,8 @@ import type { Docker } from "../../lib/docker/docker.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
 import { until } from "../driver/stage.ts";
 import { captureLog } from "../support/process-log.ts";
-import {
-  type StepContext,
-  stepContext,
-  TEST_IMAGE,
-  testDocker,
-  testSettings,
-} from "../support/step-context.ts";
+import { testSettings } from "../support/settings.ts";
+import { type StepContext, stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 
 const { signal } = new AbortController();
 

@@ -6,7 +6,8 @@ import { containerStop } from "../../drivers/container-stop.ts";
 import { LABELS } from "../../lib/build/labels.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { StopError } from "../../lib/driver/driver.ts";
-import { stepContext, TEST_IMAGE, testDocker, testSettings } from "../support/step-context.ts";
+import { testSettings } from "../support/settings.ts";
+import { stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 
 /**
  * A daemon that is slow to make containers and networks: `onMake` is called at the beginning, and what was asked for by

@@ -16,7 +16,8 @@ import { type Driver, StopError } from "../../lib/driver/driver.ts";
 import { tend } from "../../lib/driver/tend.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { makeRepository } from "../cli/git-repository.ts";
-import { stepContext, TEST_IMAGE, testDocker, testSettings } from "../support/step-context.ts";
+import { testSettings } from "../support/settings.ts";
+import { stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
 

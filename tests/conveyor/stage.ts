@@ -6,7 +6,7 @@ import type { Context, Driver } from "../../lib/driver/driver.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { type ConveyorOptions, type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
-import { testSettings } from "../support/step-context.ts";
+import { testSettings } from "../support/settings.ts";
 
 export interface StageOptions extends ConveyorOptions {
   readonly drivers: readonly Driver[];

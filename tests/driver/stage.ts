@@ -14,6 +14,7 @@ import { HEADERS } from "../../lib/wire/headers.ts";
 import type { Log } from "../../lib/wire/messages.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
+import { testSettings } from "../support/settings.ts";
 
 export const TYPE = "flutter-builder";
 
@@ -68,27 +69,7 @@ export interface Stage extends AsyncDisposable {
   messages(run: string): Promise<string[]>;
 }
 
-export const SETTINGS: DriverSettings = {
-  owner: "test",
-  host: "here",
-  slots: undefined,
-  graceMs: 20,
-  minFreeBytes: 0,
-  maxLogBytes: 1024 ** 3,
-  maxArtifactBytes: 1024 ** 3,
-  maxCpus: undefined,
-  maxMemory: undefined,
-  maxTimeoutMs: undefined,
-  allowImages: [],
-  allowNetworks: [],
-  allowEnv: [],
-  allowPrivileged: false,
-  allowLocalRepository: false,
-  gitTokens: {},
-  keep: "never",
-  environment: {},
-  dockerConfig: undefined,
-};
+export const SETTINGS: DriverSettings = testSettings({ owner: "test", host: "here", graceMs: 20 });
 
 /** A daemon that no driver here may use. */
 const NO_DOCKER = new Proxy({}, {

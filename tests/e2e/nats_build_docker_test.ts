@@ -6,7 +6,8 @@ import { containerName, LABELS } from "../../lib/build/labels.ts";
 import type { RunEvent } from "../../lib/engine/events.ts";
 import { type FollowedRun, openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
-import { stepContext, testDocker, testSettings } from "../support/step-context.ts";
+import { testSettings } from "../support/settings.ts";
+import { stepContext, testDocker } from "../support/step-context.ts";
 
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 

@@ -8,7 +8,8 @@ import type { Pipeline } from "../../lib/wire/resource.ts";
 import { eventsOf } from "../engine/support/world.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
-import { testDocker, testSettings } from "../support/step-context.ts";
+import { testSettings } from "../support/settings.ts";
+import { testDocker } from "../support/step-context.ts";
 import { startedExecs } from "../support/started-execs.ts";
 
 /** Where each driver dies, each time with another run in hand. */

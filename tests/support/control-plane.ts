@@ -9,7 +9,8 @@ import { FLUTTER_BUILDER } from "../../lib/wire/build.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { type Ended, type Started, startFlutterCi } from "../cli/start-program.ts";
 import { freePort } from "./nats-server.ts";
-import { testDocker, testSettings } from "./step-context.ts";
+import { testSettings } from "./settings.ts";
+import { testDocker } from "./step-context.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 /** A control plane as a process, with a data folder and an address of its own that outlive it. */

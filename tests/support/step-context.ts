@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { withDeadline } from "../../lib/base/signals.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
-import type { Context, DriverSettings } from "../../lib/driver/driver.ts";
+import type { Context } from "../../lib/driver/driver.ts";
 import { maskOf } from "../../lib/driver/log/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
+import { testSettings } from "./settings.ts";
 
 export const TEST_IMAGE = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
 
@@ -17,32 +18,6 @@ export const DOCKER_SOCKET = (process.env.DOCKER_HOST ?? "unix:///var/run/docker
 /** The machine's daemon, or another one. */
 export function testDocker(socketPath = DOCKER_SOCKET): Docker {
   return connectDocker({ name: `unix://${socketPath}`, socketPath });
-}
-
-/** Settings of an operator who allows nothing beside local repositories. */
-export function testSettings(settings: Partial<DriverSettings> = {}): DriverSettings {
-  return {
-    owner: `test-${randomUUID()}`,
-    host: "test-host",
-    slots: undefined,
-    graceMs: 1000,
-    minFreeBytes: 0,
-    maxLogBytes: 1024 ** 3,
-    maxArtifactBytes: 1024 ** 3,
-    maxCpus: undefined,
-    maxMemory: undefined,
-    maxTimeoutMs: undefined,
-    allowImages: [],
-    allowNetworks: [],
-    allowEnv: [],
-    allowPrivileged: false,
-    allowLocalRepository: true,
-    gitTokens: {},
-    keep: "never",
-    environment: {},
-    dockerConfig: undefined,
-    ...settings,
-  };
 }
 
 export interface StepContext extends Context {

@@ -4,7 +4,8 @@ import { type InstanceOptions, startInstance } from "../../lib/driver/instance.t
 import type { DriverResult, Pipeline } from "../../lib/wire/resource.ts";
 import { stepsOf, TYPE } from "../engine/support/runs.ts";
 import { ACK_WAIT_MS, type Fleet } from "./fleet.ts";
-import { testDocker, testSettings } from "./step-context.ts";
+import { testSettings } from "./settings.ts";
+import { testDocker } from "./step-context.ts";
 
 export interface WorkerOptions extends Partial<InstanceOptions> {
   /** Where it reaches the broker, where that is not at its own address. */

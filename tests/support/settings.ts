@@ -1,0 +1,28 @@
+import { randomUUID } from "node:crypto";
+import type { DriverSettings } from "../../lib/driver/driver.ts";
+
+/** Settings of an operator who allows nothing beside local repositories. */
+export function testSettings(settings: Partial<DriverSettings> = {}): DriverSettings {
+  return {
+    owner: `test-${randomUUID()}`,
+    host: "test-host",
+    slots: undefined,
+    graceMs: 1000,
+    minFreeBytes: 0,
+    maxLogBytes: 1024 ** 3,
+    maxArtifactBytes: 1024 ** 3,
+    maxCpus: undefined,
+    maxMemory: undefined,
+    maxTimeoutMs: undefined,
+    allowImages: [],
+    allowNetworks: [],
+    allowEnv: [],
+    allowPrivileged: false,
+    allowLocalRepository: true,
+    gitTokens: {},
+    keep: "never",
+    environment: {},
+    dockerConfig: undefined,
+    ...settings,
+  };
+}
