@@ -1,4 +1,4 @@
-import type { ContainerInfo, Docker } from "../docker/docker.ts";
+import type { ContainerInfo, Docker, ListedContainer } from "../docker/docker.ts";
 
 /** What our containers, volumes and networks are found by again. Values are texts. */
 export const LABELS = {
@@ -19,9 +19,12 @@ export const LABELS = {
 export const containerName = (run: string): string => `conveyor-${run}`;
 
 /** Ours is what carries our owner and the name that belongs to its run. An image can carry labels too; it cannot choose a name. */
-export function isOurs(container: ContainerInfo, owner: string, run: string): boolean {
-  return container.name === containerName(run) && container.labels[LABELS.owner] === owner &&
-    container.labels[LABELS.run] === run;
+export function isOurs(
+  { name, labels }: Pick<ListedContainer, "name" | "labels">,
+  owner: string,
+  run: string,
+): boolean {
+  return name === containerName(run) && labels[LABELS.owner] === owner && labels[LABELS.run] === run;
 }
 
 /** The run's container, if there is one and it is ours. */

@@ -1,4 +1,4 @@
-import type { ContainerInfo, DaemonInfo } from "../docker/docker.ts";
+import type { DaemonInfo, ListedContainer } from "../docker/docker.ts";
 import type { DriverSettings } from "../driver/driver.ts";
 import { LABELS } from "./labels.ts";
 
@@ -17,7 +17,7 @@ export function memoryShare({ memory }: DaemonInfo, { slots }: DriverSettings): 
 }
 
 /** What these containers may take, by the limits they were made with, bytes. */
-export function promisedMemory(containers: readonly ContainerInfo[], { each }: MemoryShare): number {
+export function promisedMemory(containers: readonly ListedContainer[], { each }: MemoryShare): number {
   return containers
     .filter(({ state }) => state !== "exited" && state !== "dead")
     .reduce((sum, { labels }) => sum + (Number(labels[LABELS.memory]) || each), 0);

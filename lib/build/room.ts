@@ -2,7 +2,7 @@ import { statfs } from "node:fs/promises";
 import { processLog } from "../base/log.ts";
 import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
-import type { ContainerInfo, DaemonInfo, Docker } from "../docker/docker.ts";
+import type { DaemonInfo, Docker, ListedContainer } from "../docker/docker.ts";
 import type { Driver, DriverSettings } from "../driver/driver.ts";
 import { LABELS } from "./labels.ts";
 import { memoryShare, promisedMemory } from "./memory.ts";
@@ -45,7 +45,7 @@ async function whatIsLacking(
 }
 
 function lackOfPlace(
-  containers: readonly ContainerInfo[],
+  containers: readonly ListedContainer[],
   daemon: DaemonInfo,
   settings: DriverSettings,
   inHand: number,

@@ -1,7 +1,7 @@
 import { StepFailure } from "../base/errors.ts";
 import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
-import type { ContainerInfo } from "../docker/docker.ts";
+import type { Docker, ListedContainer } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
 import { LABELS } from "./labels.ts";
 import { type MemoryShare, promisedMemory } from "./memory.ts";
@@ -10,8 +10,8 @@ import { type MemoryShare, promisedMemory } from "./memory.ts";
 const LOOK_MS = 1000;
 
 /**
- * Resolves when a container that was created may start: a slot is left by those of its owner that were created before it, and
- * memory for what is promised to it. Who came first goes first, in whichever process, so that the limits hold although
+ * Resolves when a container that was created may start: a slot is left by those of its owner that run or were created before
+ * it, and memory for what is promised to it. Who came first goes first, in whichever process, so that the limits hold although
  * instances look for room side by side, and nobody waits for ever. Without slots there is nothing to wait for. Throws
  * StepFailure where it would never fit, `signal.reason`.
  */
@@ -35,7 +35,7 @@ export async function waitForTurn(
     const own = containers.find(({ id }) => id === container);
     // Removed from under us: the start will say so.
     if (!own) return;
-    const before = containers.filter((one) => isBefore(one, own));
+    const before = await goingBefore(docker, own, containers, signal);
     const promised = promisedMemory(before, share);
     const hasSlot = before.length < slots;
     if (hasSlot && promised + memory <= share.all) return;
@@ -52,6 +52,32 @@ export async function waitForTurn(
   }
 }
 
-function isBefore(one: ContainerInfo, other: ContainerInfo): boolean {
-  return one.createdAt === other.createdAt ? one.id < other.id : one.createdAt < other.createdAt;
+/**
+ * Of these containers, those that go before `own`: what runs already, and what was created earlier. A list tells whole
+ * seconds, so that the daemon is asked about those of the same one.
+ */
+async function goingBefore(
+  docker: Docker,
+  own: ListedContainer,
+  containers: readonly ListedContainer[],
+  signal: AbortSignal,
+): Promise<ListedContainer[]> {
+  const undecided = containers.filter((one) => one.state !== "running" && isOfOneSecond(one, own));
+  const createdAt = new Map<string, number>();
+  if (undecided.length > 1) {
+    const found = await Promise.all(undecided.map(({ id }) => docker.inspect(id, { signal })));
+    for (const one of found) if (one) createdAt.set(one.id, one.createdAt);
+  }
+  return containers.filter((one) => {
+    if (one.id === own.id) return false;
+    if (one.state === "running") return true;
+    if (!isOfOneSecond(one, own)) return one.createdSecond < own.createdSecond;
+    const [ms, ownMs] = [createdAt.get(one.id), createdAt.get(own.id)];
+    // What is gone meanwhile takes nothing.
+    if (ms === undefined || ownMs === undefined) return false;
+    return ms === ownMs ? one.id < own.id : ms < ownMs;
+  });
 }
+
+const isOfOneSecond = (one: ListedContainer, other: ListedContainer) =>
+  one.createdSecond === other.createdSecond;

@@ -36,12 +36,19 @@ export interface ContainerSpec {
   readonly cpus?: number;
 }
 
-export interface ContainerInfo {
+/** A container as the daemon lists it: one request, however many there are. */
+export interface ListedContainer {
   readonly id: string;
   readonly name: string;
-  readonly image: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly state: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+  /** Whole seconds since the epoch, in the daemon's clock: `inspect` tells which of two came first. */
+  readonly createdSecond: number;
+}
+
+/** A container as the daemon tells of one by itself. */
+export interface ContainerInfo extends Omit<ListedContainer, "createdSecond"> {
+  readonly image: string;
   /** The user its processes run as; empty means root. */
   readonly user: string;
   /** Milliseconds since the epoch, in the daemon's clock. */
@@ -117,8 +124,8 @@ export interface Docker extends AsyncDisposable {
   start(container: string, options?: CallOptions): Promise<void>;
   /** By id or name. */
   inspect(container: string, options?: CallOptions): Promise<ContainerInfo | undefined>;
-  /** All containers, running or not, that carry all these labels; an empty value asks for the key alone. */
-  list(labels: Readonly<Record<string, string>>, options?: CallOptions): Promise<ContainerInfo[]>;
+  /** All containers, running or not, that carry all these labels; an empty value asks for the key alone. One request. */
+  list(labels: Readonly<Record<string, string>>, options?: CallOptions): Promise<ListedContainer[]>;
   /** The commands of all processes in a running container, with their pids on the host; empty when it does not run. */
   processes(container: string, options?: CallOptions): Promise<{ pid: number; command: string }[]>;
   /** Kills every process in it. False where it is not running or not there. */
@@ -152,10 +159,11 @@ export interface Docker extends AsyncDisposable {
    */
   oomEvents(container: string, sinceMs: number, options?: CallOptions): Promise<number>;
 
+  /** Networks and volumes are found by label as containers are. */
   networks(
     labels: Readonly<Record<string, string>>,
     options?: CallOptions,
-  ): Promise<{ id: string; name: string }[]>;
+  ): Promise<{ id: string; name: string; labels: Readonly<Record<string, string>> }[]>;
   network(
     name: string,
     options?: CallOptions,

@@ -8,6 +8,7 @@ import {
   DockerError,
   type Exec,
   type ExecSpec,
+  type ListedContainer,
   type RegistryLogin,
 } from "./docker.ts";
 import type { DockerEndpoint } from "./endpoint.ts";
@@ -145,9 +146,13 @@ export function connectDocker(endpoint: DockerEndpoint): Docker {
         filters: labelFilter(labels),
         ...call(options),
       });
-      // The list does not say which user a container has.
-      const containers = await Promise.all(found.map(({ Id }) => inspect(Id, options)));
-      return containers.filter((one) => one !== undefined);
+      return found.map(({ Id, Names, Labels, State, Created }) => ({
+        id: Id,
+        name: ownName(Names),
+        labels: Labels ?? {},
+        state: State as ListedContainer["state"],
+        createdSecond: Created,
+      }));
     },
 
     async processes(reference, options = {}) {
@@ -205,7 +210,7 @@ export function connectDocker(endpoint: DockerEndpoint): Docker {
 
     async networks(labels, options = {}) {
       const found = await client.listNetworks({ filters: labelFilter(labels), ...call(options) });
-      return found.map(({ Id, Name }) => ({ id: Id, name: Name }));
+      return found.map(({ Id, Name, Labels }) => ({ id: Id, name: Name, labels: Labels ?? {} }));
     },
 
     async network(name, options = {}) {
@@ -293,6 +298,11 @@ async function done(statuses: readonly number[], act: () => Promise<unknown>): P
 
 function hasStatus(error: unknown, statuses: readonly number[]): boolean {
   return error instanceof DockerError && statuses.includes(error.status);
+}
+
+/** Beside its own name, `/name`, a container has one under every container that is linked to it: `/other/alias`. */
+function ownName(names: readonly string[]): string {
+  return names.find((name) => name.lastIndexOf("/") === 0)?.slice(1) ?? "";
 }
 
 function labelFilter(labels: Readonly<Record<string, string>>): { label: string[] } {

@@ -149,7 +149,7 @@ test("the time of a run counts from its container, whichever step it is at", () 
     const spec = { repository: "https://example.invalid/app.git", image: TEST_IMAGE, timeout: "1h" };
     const run = await stage.server.create({ name: "app", resource: TYPE, pipeline: "start-only", spec });
     await stage.result(run, "container-start");
-    const [container] = await ours(docker, owner);
+    const container = await docker.inspect(containerName(run));
     const later = at(docker, (container?.createdAt ?? 0) + 3_600_001);
     const context = stepContext(later, spec, { run, claimed: false, settings: testSettings({ owner }) });
     await assert.rejects(gitCloner.reconcile(context), /timeout/);

@@ -540,20 +540,29 @@ test("pull throws Retryable where the stream is cut short", () =>
     await assert.rejects(docker.pull("r.io/a/b"), isUnreachable(daemon));
   }));
 
-test("list leaves out what is gone before it could be asked about", () =>
-  docked(({ line, socket }) => {
-    const found = [{ Id: "a" }, { Id: "b" }];
-    const container = { Id: "b", Name: "/n", Created: "2026-01-02T03:04:05.678901234Z" };
-    const [Config, State] = [{ Image: "i", User: "", Labels: null }, { Status: "exited" }];
-    if (line.startsWith("GET /containers/json")) socket.write(answer(200, found));
-    else if (line === "GET /containers/b/json") socket.write(answer(200, { ...container, Config, State }));
-    else socket.write(answer(404, { message: "No such container: a" }));
-  }, async (docker) => {
-    const createdAt = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
-    assert.deepEqual(await docker.list({}), [
-      { id: "b", name: "n", image: "i", labels: {}, state: "exited", user: "", createdAt },
-    ]);
+test("list is one request, however many containers there are", () => {
+  const states = ["running", "exited", "dead"];
+  const found = Array.from({ length: 300 }, (_, i) => ({
+    Id: `c${i}`,
+    Names: i === 0 ? ["/other/alias", "/n0"] : [`/n${i}`],
+    Labels: i === 1 ? null : { a: `${i}` },
+    State: states[i % 3],
+    Created: 1_767_323_045 + i,
   }));
+  const handle: Handle = ({ socket }) => socket.write(answer(200, found));
+  return docked(handle, async (docker, daemon) => {
+    const listed = await docker.list({ a: "", b: "c" });
+    assert.equal(listed.length, 300);
+    assert.deepEqual(listed.slice(0, 2), [
+      { id: "c0", name: "n0", labels: { a: "0" }, state: "running", createdSecond: 1_767_323_045 },
+      { id: "c1", name: "n1", labels: {}, state: "exited", createdSecond: 1_767_323_046 },
+    ]);
+    const filters = encodeURIComponent(JSON.stringify({ label: ["a", "b=c"] }));
+    assert.deepEqual(daemon.requests.map(({ line }) => line), [
+      `GET /containers/json?all=true&filters=${filters}`,
+    ]);
+  });
+});
 
 test("remove waits where a removal is under way already", async () => {
   const removed = Promise.withResolvers<void>();

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { waitForRoom } from "../../lib/build/room.ts";
+import { tendHost } from "../../lib/build/tend-host.ts";
+import { connectDocker } from "../../lib/docker/dockerode.ts";
+import { answer, startFakeDaemon } from "../docker/fake-daemon.ts";
+import { testSettings } from "../support/settings.ts";
+
+const { signal } = new AbortController();
+const settings = testSettings({ slots: 1000 });
+const NOW = Date.UTC(2026, 0, 2);
+const ofRun = (run: string) => ({
+  [LABELS.owner]: settings.owner,
+  [LABELS.run]: run,
+  [LABELS.expires]: String(NOW + 1000),
+});
+
+/** A daemon with so many containers of an owner, each with its volume and its network. */
+function startHost(containers: number) {
+  const runs = Array.from({ length: containers }, (_, i) => `run-${i}`);
+  const answers: Record<string, unknown> = {
+    "/containers/json": runs.map((run, i) => ({
+      Id: `c${i}`,
+      Names: [`/${containerName(run)}`],
+      Labels: ofRun(run),
+      State: "running",
+      Created: NOW / 1000,
+    })),
+    "/volumes": { Volumes: runs.map((run) => ({ Name: `v-${run}`, Labels: ofRun(run) })) },
+    "/networks": runs.map((run, i) => ({ Id: `n${i}`, Name: containerName(run), Labels: ofRun(run) })),
+    "/info": { MemTotal: 2 ** 36, SystemTime: new Date(NOW).toISOString() },
+  };
+  return startFakeDaemon(({ line, socket }) => {
+    const [, path = ""] = /^GET ([^?]*)/.exec(line) ?? [];
+    socket.write(path in answers ? answer(200, answers[path]) : answer(500, { message: line }));
+  });
+}
+
+for (const containers of [1, 200]) {
+  test(`waitForRoom asks the daemon twice with containers: ${containers}`, async () => {
+    await using daemon = await startHost(containers);
+    await using docker = connectDocker(daemon.endpoint);
+    assert.equal(await waitForRoom({ docker, settings, inHand: 0, isHere: true, signal }), true);
+    assert.equal(daemon.requests.length, 2);
+  });
+
+  test(`tendHost asks the daemon four times where all is alive, with containers: ${containers}`, async () => {
+    await using daemon = await startHost(containers);
+    await using docker = connectDocker(daemon.endpoint);
+    const asked: string[] = [];
+    // Half of them are said to be alive; of the others nobody knows, and they have not expired.
+    const isAlive = (run: string) => {
+      asked.push(run);
+      return Promise.resolve(asked.length % 2 ? true : undefined);
+    };
+    await tendHost({ docker, settings, isAlive, signal });
+    assert.deepEqual(asked, Array.from({ length: containers }, (_, i) => `run-${i}`));
+    assert.equal(daemon.requests.length, 4);
+  });
+}
+
+test("tendHost removes a volume that has lost its container only when it has expired, where no engine answers", async () => {
+  const volumes = [["late", NOW - 1], ["in time", NOW + 1], ["silent", undefined]] as const;
+  const removed: string[] = [];
+  const answers: Record<string, unknown> = {
+    "/info": { SystemTime: new Date(NOW).toISOString() },
+    "/volumes": {
+      Volumes: volumes.map(([run, expires]) => ({
+        Name: `v-${run.replace(" ", "-")}`,
+        Labels: { ...ofRun(run), [LABELS.expires]: expires === undefined ? undefined : String(expires) },
+      })),
+    },
+  };
+  await using daemon = await startFakeDaemon(({ line, socket }) => {
+    const [, method = "", path = ""] = /^([A-Z]+) ([^?]*)/.exec(line) ?? [];
+    if (method === "DELETE") removed.push(path);
+    socket.write(answer(method === "DELETE" ? 204 : 200, answers[path] ?? []));
+  });
+  await using docker = connectDocker(daemon.endpoint);
+  await tendHost({ docker, settings, isAlive: () => Promise.resolve(undefined), signal });
+  assert.deepEqual(removed, ["/volumes/v-late"]);
+});
