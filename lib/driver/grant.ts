@@ -1,6 +1,7 @@
 import type { Delivery } from "../backend/transport.ts";
 import { messageOf, Retryable } from "../base/errors.ts";
 import type { ClaimReply, ClaimRequest } from "../wire/claim.ts";
+import { beatMs } from "./beat.ts";
 import { askClaim } from "./claim.ts";
 import type { EventFacts } from "./event-facts.ts";
 import type { Outcome } from "./outcome.ts";
@@ -29,7 +30,7 @@ export async function askForGrant(
   facts: EventFacts,
   parts: HandleParts,
 ): Promise<Grant | Outcome> {
-  const { transport, instance, settings, ackWaitMs, settled } = parts;
+  const { transport, instance, settings, settled } = parts;
   const { step, run } = facts;
   if (!facts.hasClaims) {
     if (settled.has(`${facts.run}/${facts.id}`)) {
@@ -51,7 +52,7 @@ export async function askForGrant(
     instance,
     host: settings.host,
   };
-  const timeoutMs = Math.min(ANSWER_MS, ackWaitMs / 3);
+  const timeoutMs = Math.min(ANSWER_MS, beatMs(delivery, parts));
   try {
     const reply = await askClaim(transport, run, request, { timeoutMs });
     return granted(reply, (more) => askClaim(transport, run, { ...request, ...more }, { timeoutMs }));

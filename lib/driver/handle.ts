@@ -4,6 +4,7 @@ import { addresseeOf } from "./addressee.ts";
 import { decodeEvent } from "./decode.ts";
 import { elsewhere } from "./elsewhere.ts";
 import { eventFacts } from "./event-facts.ts";
+import { beatMs } from "./beat.ts";
 import { askForGrant, type Grant } from "./grant.ts";
 import { Lease } from "./lease.ts";
 import { maskOf } from "./log/mask.ts";
@@ -33,7 +34,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   // To the engine both would be one delivery that asks again, because its answer was lost.
   using taken = facts.hasClaims ? parts.leases.take(facts.id) : undefined;
   if (facts.hasClaims && !taken) {
-    return await end({ kind: "later", delayMs: parts.ackWaitMs / 3, why: "It is in hand already" });
+    return await end({ kind: "later", delayMs: beatMs(delivery, parts), why: "It is in hand already" });
   }
   const grant = await askForGrant(delivery, facts, parts);
   if ("kind" in grant) return await end(grant);
@@ -53,7 +54,7 @@ function leaseOf(delivery: Delivery, grant: Grant, parts: HandleParts): Lease {
   return new Lease({
     ...grant,
     working: () => delivery.working(),
-    everyMs: parts.ackWaitMs / 3,
+    beatMs: () => beatMs(delivery, parts),
     reportMs: parts.reportMs,
     clock: parts.clock,
   });

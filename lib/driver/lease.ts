@@ -12,8 +12,8 @@ export interface LeaseOptions {
   readonly attempt: number;
   /** Milliseconds from now in which the work has to be done. */
   readonly remainingMs?: number | undefined;
-  /** Milliseconds between renewals. */
-  readonly everyMs: number;
+  /** Milliseconds until the next renewal; asked before each. */
+  readonly beatMs: () => number;
   /** Milliseconds that logs and results still have once the step was told to stop. */
   readonly reportMs: number;
   readonly clock: Clock;
@@ -30,8 +30,8 @@ export class Lease implements Disposable {
   readonly #options: LeaseOptions;
   readonly #work = new AbortController();
   readonly #report = new AbortController();
-  readonly #beat: ReturnType<typeof setInterval>;
   readonly #log = processLog("driver");
+  #beat: ReturnType<typeof setTimeout> | undefined;
   #deadline: number | undefined;
   #deadlineTimer: ReturnType<typeof setTimeout> | undefined;
   #reportTimer: ReturnType<typeof setTimeout> | undefined;
@@ -43,10 +43,7 @@ export class Lease implements Disposable {
   constructor(options: LeaseOptions) {
     this.#options = options;
     this.#remain(options.remainingMs);
-    this.#beat = setInterval(() => {
-      this.#working();
-      this.#renew();
-    }, options.everyMs);
+    this.#beatOn();
   }
 
   /** The work's clock: fires, with a `StopError`, on cancel, timeout, loss of the claim and shutdown. */
@@ -95,9 +92,17 @@ export class Lease implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    clearInterval(this.#beat);
+    clearTimeout(this.#beat);
     clearTimeout(this.#deadlineTimer);
     clearTimeout(this.#reportTimer);
+  }
+
+  #beatOn(): void {
+    this.#beat = setTimeout(() => {
+      this.#working();
+      this.#renew();
+      this.#beatOn();
+    }, this.#options.beatMs());
   }
 
   #working(): void {

@@ -132,6 +132,6 @@ function lapsed(delivery: Delivery): Delivery {
   return { ...facts(delivery), ack: nothing, nak: nothing, term: nothing, working: nothing };
 }
 
-function facts({ subject, data, id, headers, deliveries }: Delivery) {
-  return { subject, data, id, headers, deliveries };
+function facts({ subject, data, id, headers, deliveries, ackWaitMs }: Delivery) {
+  return { subject, data, id, headers, deliveries, ackWaitMs };
 }

@@ -247,6 +247,24 @@ test("consume restores a filter and an ack wait that another client took away", 
   assert.equal(text(await next), "restored");
 });
 
+test("working restores the ack wait that another client lowered, while nothing else is asked for", async () => {
+  await using nats = await broker();
+  const transport = await nats.open({ pullTimes: { verify: 0 } });
+  await using puller = pull(transport, spec("a", ["resources.t"], 40_000));
+  await transport.ensureConsumer(spec("a", ["resources.t"], 40_000));
+  await transport.publish("resources.t", "1");
+  const inHand = await puller.next();
+  const set = (seconds: number) =>
+    nats.manager.consumers.update("messages", "a", { ack_wait: seconds * 1e9 });
+  await set(90);
+  await inHand.working();
+  await until(() => Promise.resolve(inHand.ackWaitMs === 90_000));
+  await set(1);
+  await inHand.working();
+  await until(async () => (await nats.manager.consumers.info("messages", "a")).config.ack_wait === 40e9);
+  await until(() => Promise.resolve(inHand.ackWaitMs === 40_000));
+});
+
 test("consume waits for a consumer that is not ours to be removed, and says what it is", async () => {
   await using log = await captureLog();
   await using nats = await broker();

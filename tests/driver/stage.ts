@@ -251,13 +251,14 @@ export function changed(transport: Transport, change: (delivery: Delivery) => Pa
     ...bound(transport),
     async *consume(spec, options) {
       for await (const delivery of transport.consume(spec, options)) {
-        const { subject, data, id, headers, deliveries } = delivery;
+        const { subject, data, id, headers, deliveries, ackWaitMs } = delivery;
         yield {
           subject,
           data,
           id,
           headers,
           deliveries,
+          ackWaitMs,
           ack: () => delivery.ack(),
           nak: (ms) => delivery.nak(ms),
           term: (why) => delivery.term(why),

@@ -3,6 +3,8 @@ import { after, before, test } from "node:test";
 import { AckPolicy, jetstream, type JetStreamClient } from "@nats-io/jetstream";
 import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { delay } from "../../lib/base/signals.ts";
+import type { Context } from "../../lib/driver/driver.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { TYPE } from "../engine/support/runs.ts";
@@ -165,6 +167,30 @@ test("a driver of ours shares the consumer that a driver in Go made first, which
   }
   const { config: now } = await manager.consumers.info("messages", "mixed");
   assert.deepEqual([now.durable_name, now.inactive_threshold ?? 0], ["mixed", 0]);
+});
+
+test("a consumer that somebody else made keeps the longer ack wait, and a step longer than the shorter one is handled once", async () => {
+  const manager = await stream.jetstreamManager();
+  for (const [name, theirs, ours] of [["hasty", 500, 30_000], ["calm", 30_000, 500]] as const) {
+    await manager.consumers.add("messages", {
+      durable_name: name,
+      ack_policy: AckPolicy.Explicit,
+      filter_subjects: [subjects.resource(TYPE), subjects.step(name, TYPE)],
+      ack_wait: theirs * 1_000_000,
+    });
+    const handled: string[] = [];
+    const work = async ({ run, attempt }: Context) => {
+      handled.push(`${run} ${attempt}`);
+      await delay(2000);
+    };
+    await using _one = await worker(fleet, name, work, { ackWaitMs: ours });
+    await using _other = await worker(fleet, name, work, { ackWaitMs: ours });
+    const run = await fleet.submit({}, pipelineOf(name));
+    assert.equal((await run.ended).outcome, "succeeded");
+    assert.deepEqual(handled, [`${run.id} 1`]);
+    const { config, num_redelivered } = await manager.consumers.info("messages", name);
+    assert.deepEqual([config.ack_wait, num_redelivered], [30e9, 0]);
+  }
 });
 
 /** Lets all pass when so many have come. */

@@ -44,6 +44,9 @@ export function deliver(desk: Desk, consumer: Consumer, before: Pending, message
   const delivery: Delivery = {
     ...message,
     deliveries: now.deliveries,
+    get ackWaitMs() {
+      return consumer.ackWaitMs;
+    },
     ack: () => call(() => settle(() => {})),
     term: (reason) => call(() => settle(() => desk.deadLetters.add(consumer, message, reason))),
     nak: (delayMs = 0) =>

@@ -21,19 +21,19 @@ const TRIES = 8;
 /**
  * Makes the durable pull consumer, or adds to the one that is there what it lacks. What was written is read back and
  * written again until it stays: a consumer that was first made without being durable keeps its few seconds of life until
- * the same change has been sent twice, and another instance may have written at the same time. Throws what the client
- * throws; `UnavailableError` for a consumer of that name that cannot be ours.
+ * the same change has been sent twice, and another instance may have written at the same time. Answers the consumer's ack
+ * wait, milliseconds. Throws what the client throws; `UnavailableError` for a consumer of that name that cannot be ours.
  */
-export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSpec): Promise<void> {
+export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSpec): Promise<number> {
   for (let tries = 1; tries <= TRIES; tries++) {
     const found = await find(manager, spec);
     const config = found ? changed(found.config, spec) : created(spec);
-    if (!config) return;
+    if (!config) return ackWaitOf(found, spec);
     // Not one that creates or updates, whichever: what was read must still be so.
     const intent = { action: found ? "update" : "create", pedantic: false };
     try {
-      await manager.consumers.add(spec.stream, config, intent);
-      if (!found) return;
+      const made = await manager.consumers.add(spec.stream, config, intent);
+      if (!found) return ackWaitOf(made, spec);
     } catch (error) {
       if (!LOST_RACE.has(apiCode(error))) throw error;
     }
@@ -41,6 +41,10 @@ export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSp
     await delay(10 + Math.random() * 20 * tries);
   }
   throw new Error(`Consumer "${spec.name}" was changed by others ${TRIES} times in a row`);
+}
+
+function ackWaitOf(info: ConsumerInfo | undefined, spec: ConsumerSpec): number {
+  return (info?.config.ack_wait ?? spec.ackWaitMs * NANOS) / NANOS;
 }
 
 async function find(manager: JetStreamManager, spec: ConsumerSpec): Promise<ConsumerInfo | undefined> {

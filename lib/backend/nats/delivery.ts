@@ -20,9 +20,16 @@ export interface DeliveryPorts {
   answer(subject: string, payload: string): Promise<void>;
   /** Keeps a copy of a message that is termed. */
   bury(message: Msg, place: Place, reason: string): Promise<void>;
+  /** The consumer that delivers it. */
+  readonly consumer: {
+    /** As last read. */
+    ackWaitMs(): number;
+    /** The message is still being worked on. */
+    onWorking(): void;
+  };
 }
 
-export function deliveryOf(message: Msg, { answer, bury }: DeliveryPorts): Delivery {
+export function deliveryOf(message: Msg, { answer, bury, consumer }: DeliveryPorts): Delivery {
   const place = placeOf(message.reply ?? "");
   const what = `${place.consumer}'s message ${place.streamSeq}`;
   let ended = false;
@@ -45,6 +52,9 @@ export function deliveryOf(message: Msg, { answer, bury }: DeliveryPorts): Deliv
     id: message.headers?.get(ID_HEADER) || undefined,
     headers: headersOf(message.headers),
     deliveries: place.deliveries,
+    get ackWaitMs() {
+      return consumer.ackWaitMs();
+    },
     ack: () => end("ack", () => say("+ACK")),
     nak: (delayMs = 0) =>
       end("nak", () => say(delayMs > 0 ? `-NAK {"delay": ${Math.round(delayMs * 1e6)}}` : "-NAK")),
@@ -56,6 +66,7 @@ export function deliveryOf(message: Msg, { answer, bury }: DeliveryPorts): Deliv
       }),
     working: async () => {
       if (ended) return;
+      consumer.onWorking();
       try {
         await say("+WPI");
       } catch (cause) {

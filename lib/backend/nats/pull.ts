@@ -3,6 +3,7 @@ import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, delay, withDeadline } from "../../base/signals.ts";
 import type { ConsumerSpec, Delivery } from "../transport.ts";
+import type { DeliveryPorts } from "./delivery.ts";
 import type { Link } from "./link.ts";
 import { untilThere } from "./until-there.ts";
 
@@ -27,9 +28,9 @@ const NANOS = 1_000_000;
 export interface PullPorts {
   readonly link: Link;
   readonly times: PullTimes;
-  /** Makes or mends the consumer; throws what the client throws. */
-  ensure(): Promise<void>;
-  deliver(message: Msg): Delivery;
+  /** Makes or mends the consumer, and answers its ack wait, milliseconds; throws what the client throws. */
+  ensure(): Promise<number>;
+  deliver(message: Msg, consumer: DeliveryPorts["consumer"]): Delivery;
   /** Called once, when the iteration has ended. */
   onEnd(): void;
 }
@@ -63,10 +64,12 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   #streak = 0;
   #reported = "";
   #verifiedAt = 0;
+  #ackWaitMs: number;
   #monitor: ReturnType<typeof setTimeout> | undefined;
 
   constructor(spec: ConsumerSpec, ports: PullPorts) {
     this.#spec = spec;
+    this.#ackWaitMs = spec.ackWaitMs;
     this.#ports = ports;
     this.#connection = ports.link.connection;
   }
@@ -142,8 +145,16 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     if (code !== 0) return this.#hearStatus(code, message);
     this.#open--;
     const hand = this.#waiting.shift();
-    if (hand) hand.resolve({ done: false, value: this.#ports.deliver(message) });
+    if (hand) hand.resolve({ done: false, value: this.#deliver(message) });
     else giveBack(message);
+  }
+
+  /** Who works on a message for long may ask for no other: the consumer is looked after by its signs of life, too. */
+  #deliver(message: Msg): Delivery {
+    return this.#ports.deliver(message, {
+      ackWaitMs: () => this.#ackWaitMs,
+      onWorking: () => void this.#verify(),
+    });
   }
 
   #hearStatus(code: number, message: Msg): void {
@@ -177,7 +188,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     if (this.#streak > 0) await this.#pause(Math.min(5000, 50 * 2 ** this.#streak));
     try {
       if (ensure || this.#streak > 0) {
-        await untilThere(this.#spec, () => this.#ports.ensure(), {
+        await untilThere(this.#spec, () => this.#ensure(), {
           link: this.#ports.link,
           signal: this.#end.signal,
         });
@@ -255,7 +266,11 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     if (performance.now() - this.#verifiedAt < this.#ports.times.verify) return;
     this.#verifiedAt = performance.now();
     // What stands in the way of a look shows in the requests themselves.
-    await this.#ports.ensure().catch(() => {});
+    await this.#ensure().catch(() => {});
+  }
+
+  async #ensure(): Promise<void> {
+    this.#ackWaitMs = await this.#ports.ensure();
   }
 
   async #pause(ms: number): Promise<void> {

@@ -11,7 +11,7 @@ import { DisposedError, inOurWords, storedAt } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { ensureConsumer } from "./consumers.ts";
 import { deadLetters } from "./dead.ts";
-import { deliveryOf, toHeaders } from "./delivery.ts";
+import { deliveryOf, type DeliveryPorts, toHeaders } from "./delivery.ts";
 import { Held } from "./held.ts";
 import { findOwner } from "./owner.ts";
 import { CALL_TIMEOUT_MS, Link } from "./link.ts";
@@ -148,7 +148,10 @@ class NatsTransport implements NatsBackend {
     );
 
   ensureConsumer: Transport["ensureConsumer"] = (spec) =>
-    this.#call(`make consumer "${spec.name}" of stream "${spec.stream}"`, () => this.#ensure(spec));
+    this.#call(
+      `make consumer "${spec.name}" of stream "${spec.stream}"`,
+      async () => void await this.#ensure(spec),
+    );
 
   consume: Transport["consume"] = (spec, { signal }) => {
     if (this.#disposing) return refusing(new DisposedError());
@@ -156,7 +159,7 @@ class NatsTransport implements NatsBackend {
       link: this.#link,
       times: this.#pullTimes,
       ensure: () => this.#ensure(spec),
-      deliver: (message) => this.#deliver(message),
+      deliver: (message, consumer) => this.#deliver(message, consumer),
       onEnd: () => {
         this.#pulls.delete(pull);
         signal.removeEventListener("abort", stop);
@@ -216,13 +219,14 @@ class NatsTransport implements NatsBackend {
     }
   }
 
-  async #ensure(spec: ConsumerSpec): Promise<void> {
+  async #ensure(spec: ConsumerSpec): Promise<number> {
     checkConsumer(spec);
-    await ensureConsumer(this.#manager, spec);
+    return await ensureConsumer(this.#manager, spec);
   }
 
-  #deliver(message: Msg): Delivery {
+  #deliver(message: Msg, consumer: DeliveryPorts["consumer"]): Delivery {
     return deliveryOf(message, {
+      consumer,
       bury: this.#bury,
       answer: (subject, payload) => this.#untilDone(this.#link.confirm(subject, payload)),
     });

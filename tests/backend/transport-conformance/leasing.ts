@@ -127,6 +127,18 @@ export function leasing(name: string, open: Open): void {
     assert.equal(await transport.holds("messages", "kept"), false);
   });
 
+  test(`${name}: a delivery says its consumer's ack wait, which another instance raises and none lowers`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    await transport.ensureConsumer(spec("a", ["resources.t"], 30_000));
+    for (const i of ["1", "2"]) await transport.publish("resources.t", i);
+    await using puller = pull(transport, spec("a", ["resources.t"], 5000));
+    assert.equal((await puller.take()).ackWaitMs, 30_000);
+    await (await opened.another()).ensureConsumer(spec("a", ["resources.t"], 50_000));
+    await using other = pull(await opened.another(), spec("a", ["resources.t"], 5000));
+    assert.equal((await other.take()).ackWaitMs, 50_000);
+  });
+
   test(`${name}: working once only starts the ack wait anew`, async () => {
     await using opened = await open();
     const { transport } = opened;

@@ -45,6 +45,6 @@ function guard<T extends object>(thing: T, life: Life): T {
   });
 }
 
-function facts({ subject, data, id, headers, deliveries }: Delivery) {
-  return { subject, data, id, headers, deliveries };
+function facts({ subject, data, id, headers, deliveries, ackWaitMs }: Delivery) {
+  return { subject, data, id, headers, deliveries, ackWaitMs };
 }
