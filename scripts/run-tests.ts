@@ -2,6 +2,9 @@
  * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [unit | FILE…]`. What a file's name ends in says
  * what it needs: `_docker_test.ts` a daemon; these run one runtime after the other, since they look at the lists of all
  * containers. `_nats_test.ts` makes brokers of its own, `_slow_test.ts` processes, or takes its time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
+ *
+ * `NATS_SERVERS` names the brokers, with colons between them: Bun's tests run on the first, Deno's on the last, so that
+ * each test meets both; what checks the transport's contract also runs the other way round.
  */
 import { Glob } from "bun";
 import { join } from "node:path";
@@ -24,16 +27,28 @@ const unit = all.filter((file) => !NEEDS_DOCKER.test(file) && !HAS_OWN_PARTS.tes
 const own = only ? [] : all.filter((file) => HAS_OWN_PARTS.test(file));
 const docker = only ? [] : all.filter((file) => NEEDS_DOCKER.test(file));
 
+const brokers = (process.env.NATS_SERVERS ?? "nats-server").split(":");
+const NATS = { bun: brokers.at(0) ?? "", deno: brokers.at(-1) ?? "" };
+const isOneOnly = NATS.bun === NATS.deno;
+const CONTRACT = "tests/backend/nats_transport_nats_test.ts";
+if (!only) {
+  console.log(
+    isOneOnly
+      ? `warning: All tests are on ${versionOf(NATS.bun)}; no other version of the broker is tested`
+      : `Bun's tests are on ${versionOf(NATS.bun)}, Deno's on ${versionOf(NATS.deno)}`,
+  );
+}
+
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const began = performance.now();
 await onBothAtOnce("unit", unit);
-await onBothAtOnce("brokers and processes", own);
+await Promise.all([onBothAtOnce("brokers and processes", own), otherWayRound()]);
 await phase("Docker on Bun", bun(docker), docker);
 await phase("Docker on Deno", deno(docker), docker);
 console.log(`took ${seconds(began)} s`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-const forbidden = process.env.CI === "true" && total.skipped > 0;
-if (forbidden) console.log("error: nothing may be skipped where CI=true");
+const forbidden = process.env.CI === "true" && (total.skipped > 0 || (isOneOnly && !only));
+if (forbidden) console.log("error: nothing may be skipped where CI=true, no version of the broker either");
 process.exit(total.failed > 0 || total.passed === 0 || forbidden ? 1 : 0);
 
 /** On both runtimes, each in two halves: such tests wait more than they work. */
@@ -43,6 +58,13 @@ async function onBothAtOnce(title: string, files: string[]): Promise<void> {
     phase(`${title} on Bun, ${i + 1} of 2`, bun(half), half),
     phase(`${title} on Deno, ${i + 1} of 2`, deno(half), half),
   ]));
+}
+
+/** The transport's contract, on the broker that the other runtime's tests are on. */
+async function otherWayRound(): Promise<void> {
+  const files = isOneOnly ? [] : own.filter((file) => file.endsWith(CONTRACT));
+  await phase(`transport on Bun and ${versionOf(NATS.deno)}`, bun(files), files, NATS.deno);
+  await phase(`transport on Deno and ${versionOf(NATS.bun)}`, deno(files), files, NATS.bun);
 }
 
 function bun(files: string[]): string[] {
@@ -62,14 +84,19 @@ function deno(files: string[]): string[] {
 }
 
 /** Runs one command, shows its output when it is through, and adds its counts. A crash without counts is a failure. */
-async function phase(title: string, command: string[], files: string[]): Promise<void> {
+async function phase(
+  title: string,
+  command: string[],
+  files: string[],
+  broker = command[0] === "bun" ? NATS.bun : NATS.deno,
+): Promise<void> {
   if (files.length === 0) return;
   const start = performance.now();
   const child = Bun.spawn(command, {
     cwd: root,
     stdout: "pipe",
     stderr: "pipe",
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", NATS_SERVER: broker },
   });
   const [out, err, code] = await Promise.all([
     new Response(child.stdout).text(),
@@ -123,6 +150,11 @@ function slowest(output: string): string[] {
     .sort((a, b) => b.s - a.s)
     .slice(0, 5)
     .map(({ title, s }) => `${s.toFixed(1)} s  ${title}`);
+}
+
+/** What a broker's program calls itself: `nats-server v2.10.25`. */
+function versionOf(broker: string): string {
+  return Bun.spawnSync([broker, "--version"]).stdout.toString().trim().replace(":", "");
 }
 
 function seconds(since: number): string {
