@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { containerStart } from "../../drivers/container-start.ts";
+import { gitCloner } from "../../drivers/git-cloner.ts";
+import { build, repository } from "./build.ts";
+
+test("git-cloner checks out branches, tags and commits, and says what is missing", async () => {
+  using app = repository();
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", app.path, "-c", "user.name=T", "-c", "user.email=t@example.org", ...args], {
+      encoding: "utf8",
+    }).trim();
+  git("tag", "v1");
+  git("commit", "-q", "--allow-empty", "-m", "two");
+  const first = git("rev-parse", "v1");
+  for (const ref of ["v1", first, first.slice(0, 8)]) {
+    await build({ repository: app.path, ref }, async ({ step }) => {
+      await step(containerStart);
+      assert.equal(((await step(gitCloner)).result?.data as { commit: string }).commit, first, ref);
+      assert.ok((await step(gitCloner, { attempt: 2 })).result?.success, "a second attempt clones again");
+    });
+  }
+  for (const ref of ["no-such-branch", "abcdef12"]) {
+    await build({ repository: app.path, ref }, async ({ step }) => {
+      await step(containerStart);
+      assert.equal((await step(gitCloner)).failure?.reason, "ref-not-found", ref);
+    });
+  }
+});
+
+test("git-cloner brings a local repository into a container that has no tar", async () => {
+  using app = repository();
+  await build({ repository: app.path, user: "nobody" }, async ({ step, container }) => {
+    await step(containerStart);
+    execFileSync("docker", ["exec", "--user", "0", container, "sh", "-c", 'rm "$(command -v tar)"']);
+    const { result } = await step(gitCloner);
+    const commit = execFileSync("git", ["-C", app.path, "rev-parse", "HEAD"], { encoding: "utf8" }).trim();
+    assert.deepEqual(result?.data, { commit, ref: "refs/heads/main" });
+  });
+});
+
+test("git-cloner runs no hook and nothing of the repository's configuration, here or in the container", async () => {
+  using app = repository();
+  writeFileSync(join(app.path, ".git", "hooks", "post-checkout"), "#!/bin/sh\ntouch /tmp/hooked\n", {
+    mode: 0o755,
+  });
+  await build({ repository: app.path }, async ({ step, container }) => {
+    await step(containerStart);
+    assert.ok((await step(gitCloner)).result?.success);
+    assert.throws(() =>
+      execFileSync("docker", ["exec", container, "test", "-e", "/tmp/hooked"], { stdio: "ignore" })
+    );
+  });
+});

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { answer, chunked, CHUNKED_END } from "./fake-daemon.ts";
+import { docked, type Handle, isUnreachable, spec } from "./stage.ts";
+
+test("create puts nothing but the name into the address", () =>
+  docked(({ socket }) => socket.write(answer(201, { Id: "abc" })), async (docker, daemon) => {
+    assert.equal(await docker.create(spec()), "abc");
+    assert.equal(daemon.requests[0]?.line, "POST /containers/create?name=some-name");
+    assert.match(daemon.requests[0]?.text ?? "", /"TOKEN=hunter2"/);
+  }));
+
+test("pull sends a login in a header, not in the address", () =>
+  docked(({ socket }) => socket.write(chunked("") + CHUNKED_END), async (docker, daemon) => {
+    const login = { username: "me", password: "hunter2", serverAddress: "r.io" };
+    await docker.pull("r.io/a/b", { login, signal: new AbortController().signal });
+    assert.equal(daemon.requests[0]?.line, "POST /images/create?fromImage=r.io%2Fa%2Fb&tag=latest");
+    const header = /\r\nx-registry-auth: (\S+)/i.exec(daemon.requests[0]?.text ?? "")?.[1] ?? "";
+    assert.equal(header.length % 4, 0, "padded");
+    assert.deepEqual(JSON.parse(Buffer.from(header, "base64url").toString()), {
+      username: "me",
+      password: "hunter2",
+      serveraddress: "r.io",
+    });
+    await docker.pull("r.io/x@sha256:" + "0".repeat(64), {
+      login: { identityToken: "t", serverAddress: "r.io" },
+    });
+    assert.match(daemon.requests[1]?.line ?? "", /fromImage=r\.io%2Fx&tag=sha256%3A0{64}$/);
+  }));
+
+test("pull says how far it is, and fails with what comes inside the stream", () => {
+  const messages = [
+    { status: "Pulling from a/b", id: "1" },
+    { status: "Downloading", id: "4f4fb700ef54", progressDetail: { current: 1572864, total: 3145728 } },
+    { errorDetail: { message: "unexpected EOF" }, error: "unexpected EOF" },
+  ].map((message) => JSON.stringify(message)).join("\r\n");
+  return docked(
+    ({ socket }) => socket.write(chunked(messages.slice(0, 50), messages.slice(50)) + CHUNKED_END),
+    async (docker) => {
+      const lines: string[] = [];
+      const pulling = docker.pull("r.io/a/b:1", { onProgress: ({ text }) => lines.push(text) });
+      await assert.rejects(pulling, { name: "DockerError", message: "unexpected EOF", status: 0 });
+      assert.deepEqual(lines, ["1: Pulling from a/b", "4f4fb700ef54: Downloading 1.5 MiB/3.0 MiB"]);
+    },
+  );
+});
+
+test("pull throws Retryable where the stream is cut short", () =>
+  docked(({ socket }) => socket.end(chunked('{"status":"Pulling"}\n')), async (docker, daemon) => {
+    await assert.rejects(docker.pull("r.io/a/b"), isUnreachable(daemon));
+  }));
+
+test("list is one request, however many containers there are", () => {
+  const states = ["running", "exited", "dead"];
+  const found = Array.from({ length: 300 }, (_, i) => ({
+    Id: `c${i}`,
+    Names: i === 0 ? ["/other/alias", "/n0"] : [`/n${i}`],
+    Labels: i === 1 ? null : { a: `${i}` },
+    State: states[i % 3],
+    Created: 1_767_323_045 + i,
+  }));
+  const handle: Handle = ({ socket }) => socket.write(answer(200, found));
+  return docked(handle, async (docker, daemon) => {
+    const listed = await docker.list({ a: "", b: "c" });
+    assert.equal(listed.length, 300);
+    assert.deepEqual(listed.slice(0, 2), [
+      { id: "c0", name: "n0", labels: { a: "0" }, state: "running", createdSecond: 1_767_323_045 },
+      { id: "c1", name: "n1", labels: {}, state: "exited", createdSecond: 1_767_323_046 },
+    ]);
+    const filters = encodeURIComponent(JSON.stringify({ label: ["a", "b=c"] }));
+    assert.deepEqual(daemon.requests.map(({ line }) => line), [
+      `GET /containers/json?all=true&filters=${filters}`,
+    ]);
+  });
+});
+
+test("remove waits where a removal is under way already", async () => {
+  const removed = Promise.withResolvers<void>();
+  const handle: Handle = ({ line, socket }) => {
+    if (line.startsWith("DELETE ")) {
+      socket.write(answer(409, { message: "removal of container abc is already in progress" }));
+      return;
+    }
+    assert.equal(line, "POST /containers/abc/wait?condition=removed");
+    removed.promise.then(() => socket.write(answer(200, { StatusCode: 0 })));
+  };
+  await docked(handle, async (docker, daemon) => {
+    let done = false;
+    const removing = docker.remove("abc").finally(() => done = true);
+    while (daemon.requests.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(done, false);
+    removed.resolve();
+    assert.equal(await removing, true);
+  });
+});
+
+test("info takes a daemon that does not speak of bridge filters for one that has them", async () => {
+  for (
+    const [said, expected] of [[{}, true], [{ BridgeNfIptables: false }, false], [
+      { BridgeNfIptables: true },
+      true,
+    ]] as const
+  ) {
+    await docked(({ socket }) => socket.write(answer(200, said)), async (docker) => {
+      assert.equal((await docker.info()).filtersBridges, expected);
+    });
+  }
+});
+
+test("network does not take the beginning of an id for a name", () =>
+  docked(
+    ({ socket }) => socket.write(answer(200, { Id: "abcdef", Name: "other", Labels: { a: "b" } })),
+    async (docker) => {
+      assert.equal(await docker.network("abc"), undefined);
+      assert.deepEqual(await docker.network("other"), { id: "abcdef", labels: { a: "b" } });
+      assert.deepEqual(await docker.network("abcdef"), { id: "abcdef", labels: { a: "b" } });
+    },
+  ));

@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { test } from "node:test";
+import { Retryable } from "../../lib/base/errors.ts";
+import { answer, frame, UPGRADED } from "./fake-daemon.ts";
+import { docked, execWith, type Handle, isUnreachable, text } from "./stage.ts";
+
+test("exec throws Retryable when the daemon dies between two frames", () =>
+  docked(
+    execWith(({ socket }, daemon) => socket.write(UPGRADED + frame("hello"), () => void daemon.die())),
+    async (docker, daemon) => {
+      const { output } = await docker.exec("abc", { command: ["x"] });
+      await assert.rejects(text(output), isUnreachable(daemon));
+    },
+  ));
+
+for (
+  const [what, rest, end] of [
+    ["is cut inside a frame", frame("he", { length: 5 }), true],
+    ["is cut inside a header", "\x01\0\0", true],
+    ["has a frame of 4 GiB", frame("", { length: 0xffffffff }), false],
+    ["has a frame of another kind", frame("x", { stream: 7 }), false],
+  ] as const
+) {
+  test(`exec throws Retryable when its output ${what}, and lets go of the connection`, () => {
+    const start: Handle = ({ socket }) => {
+      socket.write(UPGRADED + frame("hello") + rest);
+      if (end) socket.end();
+    };
+    return docked(execWith(start), async (docker, daemon) => {
+      const { output } = await docker.exec("abc", { command: ["x"] });
+      await assert.rejects(text(output), Retryable);
+      await docker[Symbol.asyncDispose]();
+      await daemon.idle();
+    });
+  });
+}
+
+test("exec throws Retryable when its connection was reset before anybody has read from it", async () => {
+  const reset = Promise.withResolvers<void>();
+  const start: Handle = ({ socket }) => {
+    socket.on("close", () => reset.resolve());
+    socket.write(UPGRADED, () => setTimeout(() => socket.resetAndDestroy(), 20));
+  };
+  await docked(execWith(start), async (docker, daemon) => {
+    const { output } = await docker.exec("abc", { command: ["x"] });
+    await reset.promise;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await assert.rejects(text(output), isUnreachable(daemon));
+  }, { tcp: true });
+});
+
+test("exec gives output that came together with the daemon's consent", () =>
+  docked(execWith(({ socket }) => socket.end(UPGRADED + frame("hello"))), async (docker) => {
+    const exec = await docker.exec("abc", { command: ["x"] });
+    assert.equal(await text(exec.output), "hello");
+    assert.equal(await exec.exitCode(), 0);
+  }));
+
+test("exec fails where the daemon answers instead of giving its connection", async () => {
+  for (const [status, message] of [[409, "Container is paused"], [200, "no upgrade"]] as const) {
+    await docked(execWith(({ socket }) => socket.write(answer(status, { message }))), async (docker) => {
+      await assert.rejects(docker.exec("abc", { command: ["x"] }), { name: "DockerError", message, status });
+    });
+  }
+});
+
+test("exec has no exit code while the process runs, although its output has ended", () =>
+  docked(
+    execWith(({ socket }) => socket.end(UPGRADED), { Running: true, ExitCode: null }),
+    async (docker) => {
+      const exec = await docker.exec("abc", { command: ["x"] });
+      assert.equal(await text(exec.output), "");
+      assert.equal(await exec.exitCode(), undefined);
+    },
+  ));
+
+test("exec goes on when the signal of its start fires later", () =>
+  docked(
+    execWith(({ socket }) => {
+      socket.write(UPGRADED + frame("one "));
+      socket.on("data", () => socket.end(frame("two")));
+    }),
+    async (docker) => {
+      const controller = new AbortController();
+      const stdin = (async function* () {
+        controller.abort();
+        yield Buffer.from("now");
+      })();
+      const exec = await docker.exec("abc", { command: ["x"], stdin }, { signal: controller.signal });
+      assert.equal(await text(exec.output), "one two");
+    },
+  ));
+
+test("exec lets go when it is detached, before and while its output is read", () =>
+  docked(execWith(({ socket }) => socket.write(UPGRADED + frame("hello"))), async (docker, daemon) => {
+    const unread = await docker.exec("abc", { command: ["x"] });
+    unread.detach();
+    await text(unread.output);
+    const read = await docker.exec("abc", { command: ["x"] });
+    for await (const _ of read.output) read.detach();
+    const waiting = await docker.exec("abc", { command: ["x"] });
+    const reading = text(waiting.output);
+    setTimeout(() => waiting.detach(), 10);
+    await reading;
+    await docker[Symbol.asyncDispose]();
+    await daemon.idle();
+  }));
+
+for (const [when, late] of [["at once", false], ["only after the process has ended", true]] as const) {
+  test(`exec gives all output of a process that does not read its standard input, read ${when}`, async () => {
+    const written = Promise.withResolvers<Socket>();
+    const closed = Promise.withResolvers<void>();
+    const start: Handle = ({ socket }) => {
+      socket.pause();
+      socket.on("close", () => closed.resolve());
+      // Little enough to fit into what lies between the two.
+      socket.write(UPGRADED + frame("x".repeat(8000)).repeat(15), () => written.resolve(socket));
+    };
+    await docked(execWith(start, { Running: false, ExitCode: 7 }), async (docker) => {
+      let pieces = 0;
+      const full = Promise.withResolvers<void>();
+      const source = Promise.withResolvers<void>();
+      const stdin = (async function* () {
+        try {
+          for (;;) {
+            // By then there is something that the daemon has not read, which makes its closing a reset.
+            if (++pieces === 3) full.resolve();
+            yield new Uint8Array(65_536);
+          }
+        } finally {
+          source.resolve();
+        }
+      })();
+      const exec = await docker.exec("abc", { command: ["x"], stdin });
+      const ending = Promise.all([written.promise, full.promise]).then(([socket]) => socket.destroy());
+      if (late) await Promise.all([ending, closed.promise]);
+      assert.equal((await text(exec.output)).length, 120_000);
+      assert.equal(await exec.exitCode(), 7);
+      await source.promise;
+    });
+  });
+}
+
+test("exec throws what its standard input throws", () =>
+  docked(execWith(({ socket }) => socket.write(UPGRADED)), async (docker) => {
+    const failure = new Error("no such file");
+    const stdin = (async function* () {
+      yield Buffer.from("a");
+      throw failure;
+    })();
+    const exec = await docker.exec("abc", { command: ["x"], stdin });
+    await assert.rejects(text(exec.output), failure);
+  }));

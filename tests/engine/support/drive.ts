@@ -1,0 +1,15 @@
+import type { DriverResult } from "../../../lib/wire/resource.ts";
+import { type Job, scriptedDriver } from "./scripted-driver.ts";
+import type { World } from "./world.ts";
+
+/** A step that went well. */
+export const OK: DriverResult = { success: true, message: "fine" };
+
+/** A driver that succeeds, or answers what `work` does, until the world ends. */
+export async function drive(
+  world: World,
+  driver: string,
+  work: (job: Job) => DriverResult = () => OK,
+): Promise<void> {
+  world.use(await scriptedDriver(world.transport, driver, work));
+}
