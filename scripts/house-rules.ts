@@ -32,7 +32,7 @@ const ARROWS: Record<string, string[]> = {
 
 /** Text that only the named file or folder may contain. */
 const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
-  { what: "dockerode", pattern: /from "dockerode"|import\("dockerode"\)/, where: "lib/docker/dockerode.ts" },
+  { what: "dockerode", pattern: /from "dockerode"|import\("dockerode"\)/, where: "lib/docker/client.ts" },
   { what: "@nats-io", pattern: /from "@nats-io\//, where: "lib/backend/nats/" },
   { what: "node:sqlite", pattern: /from "node:sqlite"/, where: "lib/backend/embedded/" },
   {

@@ -1,0 +1,29 @@
+import Dockerode from "dockerode";
+import type { Modem } from "./modem.ts";
+
+/** What dockerode's types leave out: options that these calls take, and what they answer. */
+export interface Client extends Omit<Dockerode, "info" | "getNetwork"> {
+  info(options: object): Promise<{
+    readonly ID: string;
+    readonly Name: string;
+    readonly ServerVersion: string;
+    readonly NCPU: number;
+    readonly MemTotal: number;
+    readonly BridgeNfIptables?: boolean;
+    readonly DockerRootDir: string;
+    readonly SystemTime: string;
+  }>;
+  getNetwork(id: string): {
+    inspect(options: object): Promise<{ Id: string; Name: string; Labels: Record<string, string> | null }>;
+    remove(options: object): Promise<unknown>;
+  };
+}
+
+export type CreateOptions = Dockerode.ContainerCreateOptions;
+export type CreateNetworkOptions = Dockerode.NetworkCreateOptions;
+export type ExecStartOptions = Dockerode.ExecStartOptions;
+
+/** dockerode, with our modem in the place of its own. */
+export function openClient(modem: Modem): Client {
+  return new Dockerode({ modem } as object) as unknown as Client;
+}

@@ -1,0 +1,83 @@
+import { answered, call, checked, done, hasStatus, labelFilter } from "./calls.ts";
+import type { Client, CreateOptions } from "./client.ts";
+import { containerOptions } from "./container-options.ts";
+import type { ContainerInfo, Docker, ListedContainer } from "./docker.ts";
+
+type Calls = Pick<Docker, "create" | "start" | "inspect" | "list" | "processes" | "kill" | "remove">;
+
+export function containerCalls(client: Client): Calls {
+  const container = (reference: string) => client.getContainer(checked("container", reference));
+  return {
+    async create(spec, options = {}) {
+      const created = await client.createContainer({
+        _query: { name: checked("container", spec.name) },
+        _body: containerOptions(spec),
+        ...call(options),
+      } as CreateOptions);
+      return created.id;
+    },
+
+    async start(reference, options = {}) {
+      await done([304], () => container(reference).start(call(options)));
+    },
+
+    async inspect(reference, options = {}) {
+      const found = await answered([404], () => container(reference).inspect(call(options)));
+      if (!found) return undefined;
+      return {
+        id: found.Id,
+        name: found.Name.replace(/^\//, ""),
+        image: found.Config.Image,
+        labels: found.Config.Labels ?? {},
+        state: found.State.Status as ContainerInfo["state"],
+        user: found.Config.User,
+        createdAt: Date.parse(found.Created),
+      };
+    },
+
+    async list(labels, options = {}) {
+      const found = await client.listContainers({
+        all: true,
+        filters: labelFilter(labels),
+        ...call(options),
+      });
+      return found.map(({ Id, Names, Labels, State, Created }) => ({
+        id: Id,
+        name: ownName(Names),
+        labels: Labels ?? {},
+        state: State as ListedContainer["state"],
+        createdSecond: Created,
+      }));
+    },
+
+    async processes(reference, options = {}) {
+      const found = await answered(
+        [404, 409],
+        () => container(reference).top({ ps_args: "-eo pid,args", ...call(options) }),
+      );
+      const rows = (found?.Processes ?? []) as string[][];
+      return rows.map(([pid, command]) => ({ pid: Number(pid), command: command ?? "" }));
+    },
+
+    async kill(reference, options = {}) {
+      return await done([404, 409], () => container(reference).kill(call(options)));
+    },
+
+    async remove(reference, options = {}) {
+      const remove = () => container(reference).remove({ force: true, v: true, ...call(options) });
+      try {
+        return await done([404], remove);
+      } catch (error) {
+        if (!hasStatus(error, [409])) throw error;
+      }
+      // Somebody else's removal is under way; "not there" while we wait is what we waited for.
+      await answered([404], () => container(reference).wait({ condition: "removed", ...call(options) }));
+      return true;
+    },
+  };
+}
+
+/** Beside its own name, `/name`, a container has one under every container that is linked to it: `/other/alias`. */
+function ownName(names: readonly string[]): string {
+  return names.find((name) => name.lastIndexOf("/") === 0)?.slice(1) ?? "";
+}

@@ -1,0 +1,48 @@
+import { call } from "./calls.ts";
+import type { Client } from "./client.ts";
+import type { CallOptions, DaemonInfo, Docker } from "./docker.ts";
+import { jsonLines } from "./json-lines.ts";
+
+/** What the daemon tells of itself and of what it has seen. */
+export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "oomEvents"> {
+  async function info(options: CallOptions = {}): Promise<DaemonInfo> {
+    const info = await client.info(call(options));
+    return {
+      id: info.ID,
+      name: info.Name,
+      version: info.ServerVersion,
+      cpus: info.NCPU,
+      memory: info.MemTotal,
+      // Daemons that do not say so any more load the filter themselves, or refuse to create such a bridge.
+      filtersBridges: info.BridgeNfIptables ?? true,
+      rootFolder: info.DockerRootDir,
+      now: Date.parse(info.SystemTime),
+    };
+  }
+
+  async function now(options: CallOptions = {}): Promise<number> {
+    return (await info(options)).now;
+  }
+
+  return {
+    info,
+    now,
+
+    async oomEvents(reference, sinceMs, options = {}) {
+      const stream = await client.getEvents({
+        since: seconds(sinceMs),
+        until: seconds(await now(options)),
+        filters: { container: [reference], type: ["container"], event: ["oom"] },
+        ...call(options),
+      } as object);
+      let count = 0;
+      for await (const _ of jsonLines(stream as unknown as AsyncIterable<Uint8Array>)) count++;
+      return count;
+    },
+  };
+}
+
+/** As the daemon reads times: `1700000000.042`. */
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(3);
+}

@@ -1,0 +1,35 @@
+import { answered, call } from "./calls.ts";
+import type { Client } from "./client.ts";
+import type { Docker, RegistryLogin } from "./docker.ts";
+import { parseImageName } from "./image-name.ts";
+import { followPull } from "./pull-progress.ts";
+
+export function imageCalls(client: Client): Pick<Docker, "inspectImage" | "pull"> {
+  return {
+    async inspectImage(image, options = {}) {
+      parseImageName(image);
+      const found = await answered([404], () => client.getImage(image).inspect(call(options) as object));
+      return found && { id: found.Id, user: found.Config?.User ?? "", architecture: found.Architecture };
+    },
+
+    async pull(image, { login, onProgress, ...options } = {}) {
+      const { registry, repository, tag, digest } = parseImageName(image);
+      const stream = await client.createImage(login && registryAuth(login), {
+        fromImage: `${registry}/${repository}`,
+        tag: digest ?? tag,
+        ...call(options),
+      });
+      await followPull(stream as unknown as AsyncIterable<Uint8Array>, onProgress);
+    },
+  };
+}
+
+/** What the daemon passes on to the registry. */
+function registryAuth(login: RegistryLogin): object {
+  return {
+    serveraddress: login.serverAddress,
+    ...(login.identityToken === undefined
+      ? { username: login.username, password: login.password }
+      : { identitytoken: login.identityToken }),
+  };
+}

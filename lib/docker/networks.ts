@@ -1,0 +1,54 @@
+import { answered, call, checked, done, labelFilter } from "./calls.ts";
+import type { Client, CreateNetworkOptions } from "./client.ts";
+import type { Docker } from "./docker.ts";
+
+type Calls = Pick<
+  Docker,
+  "networks" | "network" | "createNetwork" | "removeNetwork" | "volumes" | "removeVolume"
+>;
+
+/** What a container lives on: its network and its volume. */
+export function networkAndVolumeCalls(client: Client): Calls {
+  const network = (name: string) => client.getNetwork(checked("network", name));
+  return {
+    async networks(labels, options = {}) {
+      const found = await client.listNetworks({ filters: labelFilter(labels), ...call(options) });
+      return found.map(({ Id, Name, Labels }) => ({ id: Id, name: Name, labels: Labels ?? {} }));
+    },
+
+    async network(name, options = {}) {
+      const found = await answered([404], () => network(name).inspect(call(options)));
+      // The daemon takes the beginning of an id for a name, too.
+      if (!found || (found.Name !== name && found.Id !== name)) return undefined;
+      return { id: found.Id, labels: found.Labels ?? {} };
+    },
+
+    async createNetwork({ name, labels, isolated }, options = {}) {
+      const created = await client.createNetwork({
+        _query: {},
+        _body: {
+          Name: checked("network", name),
+          CheckDuplicate: true,
+          Driver: "bridge",
+          Labels: labels,
+          Options: isolated ? { "com.docker.network.bridge.enable_icc": "false" } : {},
+        },
+        ...call(options),
+      } as unknown as CreateNetworkOptions);
+      return created.id;
+    },
+
+    async removeNetwork(id, options = {}) {
+      return await done([404], () => network(id).remove(call(options)));
+    },
+
+    async volumes(labels, options = {}) {
+      const found = await client.listVolumes({ filters: labelFilter(labels), ...call(options) });
+      return (found.Volumes ?? []).map(({ Name, Labels }) => ({ name: Name, labels: Labels ?? {} }));
+    },
+
+    async removeVolume(name, options = {}) {
+      return await done([404], () => client.getVolume(checked("volume", name)).remove(call(options)));
+    },
+  };
+}
