@@ -61,7 +61,8 @@ function parseUrl(text: string): Repository {
   }
   // A host or user that begins with "-" becomes an option of ssh.
   if (/^-/.test(url.hostname) || /^-/.test(decodeURIComponent(url.username))) throw refused(text, EXPECTED);
-  return { kind: "remote", url: text, protocol, host: url.hostname };
+  // Of an ssh URL it stands as it was typed.
+  return { kind: "remote", url: text, protocol, host: url.hostname.toLowerCase() };
 }
 
 function hasControl(text: string): boolean {

@@ -1,4 +1,5 @@
 import { InputError } from "../base/errors.ts";
+import { addresseeOfSecret } from "../wire/secrets.ts";
 
 /** A shorter value is a word that may stand anywhere. */
 const LEAST_LENGTH = 8;
@@ -13,9 +14,11 @@ export function refuseOpenSecrets(resource: unknown, secrets: Readonly<Record<st
   for (const { place, text } of textsOf(resource, "resource")) {
     const open = values.find(({ value }) => text.includes(value));
     if (open) {
+      const instead = addresseeOfSecret(open.name) === undefined
+        ? `the variable ${open.name} in its place`
+        : "nothing of it";
       problems.push(
-        `${place}: The value of the secret "${open.name}" stands there for all to see: ` +
-          `expected the variable ${open.name} in its place`,
+        `${place}: The value of the secret "${open.name}" stands there for all to see: expected ${instead}`,
       );
     }
   }

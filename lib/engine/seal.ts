@@ -1,12 +1,11 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import type { Secrets } from "../wire/secrets.ts";
 
 const ALGORITHM = "aes-256-gcm";
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const VERSION = "v1.";
-
-export type Secrets = Readonly<Record<string, string>>;
 
 /** The secrets as a text that only `unseal` with the same 32-byte key and the same run id can read. */
 export function seal(secrets: Secrets, run: string, key: Uint8Array): string {

@@ -1,5 +1,6 @@
 import { ConflictError, type Store } from "../backend/store.ts";
-import { seal, type Secrets, unseal } from "./seal.ts";
+import type { Secrets } from "../wire/secrets.ts";
+import { seal, unseal } from "./seal.ts";
 
 const PAGE = 100;
 

@@ -3,6 +3,7 @@ import { processLog } from "../base/log.ts";
 import type { Message, Transport } from "../backend/transport.ts";
 import { ClaimReply, ClaimRequest } from "../wire/claim.ts";
 import type { Run } from "../wire/run.ts";
+import { secretsFor } from "../wire/secrets.ts";
 import { subjects } from "../wire/subjects.ts";
 import { type Answer, claim } from "./claim.ts";
 import { decide, type Input } from "./decide.ts";
@@ -53,7 +54,7 @@ export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposab
           answer: "go",
           attempt,
           ...(remainingMs === undefined ? {} : { remainingMs }),
-          ...(isNew && secrets ? { secrets } : {}),
+          ...(isNew && secrets ? { secrets: secretsFor(driverOf(run, request.step), secrets) } : {}),
         };
       }
       case "wait":
@@ -98,6 +99,8 @@ export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposab
     }
   }
 }
+
+const driverOf = ({ steps }: Run, id: string): string => steps.find((step) => step.id === id)?.driver ?? "";
 
 /** The attempt that is current, among all of the run. */
 function attemptOf(run: Run): string {

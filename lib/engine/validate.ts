@@ -4,6 +4,7 @@ import { InputError } from "../base/errors.ts";
 import { isRunId } from "../wire/ids.ts";
 import { describeIssues } from "../wire/issues.ts";
 import { Pipeline, Resource, token } from "../wire/resource.ts";
+import { addresseeOfSecret } from "../wire/secrets.ts";
 import type { Submission } from "./engine.ts";
 import { refuseOpenSecrets } from "./open-secrets.ts";
 
@@ -51,6 +52,13 @@ export function checkSubmission(submission: Submission): void {
   checkSize("resource", others, MAX_OTHER_BYTES);
   checkSize("secrets", secrets, MAX_OTHER_BYTES);
   refuseOpenSecrets(resource, secrets);
+  for (const name of Object.keys(secrets)) {
+    const driver = addresseeOfSecret(name);
+    if (driver === undefined || pipeline.steps.some((step) => step.driver === driver)) continue;
+    throw new InputError(
+      `submission.secrets: "${name}" is for the driver "${driver}", which has no step in the pipeline "${pipeline.name}"`,
+    );
+  }
   const ids = pipeline.steps.map(({ id }) => id);
   const twice = ids.find((id, i) => ids.indexOf(id) !== i);
   if (twice !== undefined) {

@@ -69,6 +69,17 @@ test("submit hands a step its event, its metadata and its secrets, and keeps no 
   }
 });
 
+test("submit hands a secret that is meant for one driver to that driver's steps only", async () => {
+  await using world = await openWorld();
+  const engine = await world.engine();
+  const jobs: Job[] = [];
+  for (const driver of ["a", "b"]) await drive(world, driver, (job) => (jobs.push(job), OK));
+  const secrets = { TOKEN: "hunter2-hunter2", "b:git.example.com": "a token for b" };
+  const run = await engine.submit(submission("a b", { secrets }));
+  await endOf(engine, run);
+  assert.deepEqual(jobs.map(({ secrets }) => secrets), [{ TOKEN: secrets.TOKEN }, secrets]);
+});
+
 test("submit keeps an event for a driver that was never started", async () => {
   await using world = await openWorld();
   const engine = await world.engine();

@@ -21,6 +21,14 @@ test("refuseOpenSecrets names every place in which a secret stands, and shows no
   });
 });
 
+test("refuseOpenSecrets asks for no variable in the place of what is meant for one driver only", () => {
+  const secrets = { "git-cloner:git.example.com": "hunter2-hunter2" };
+  assert.throws(
+    () => refuseOpenSecrets({ name: "hunter2-hunter2" }, secrets),
+    /^InputError: resource\.name: The value of the secret "git-cloner:git\.example\.com" .*: expected nothing of it$/,
+  );
+});
+
 test("refuseOpenSecrets lets short words stand anywhere, and resources without secrets pass", () => {
   refuseOpenSecrets({ spec: { ref: "main", depth: 1, cache: null } }, secrets);
   refuseOpenSecrets({ spec: "hunter2-hunter2" }, {});

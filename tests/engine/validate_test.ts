@@ -87,3 +87,11 @@ test("checkSubmission shows no secret in what it says", () => {
     (error) => error instanceof InputError && !error.message.includes("hunter2"),
   );
 });
+
+test("checkSubmission takes secrets for one driver of the pipeline, and refuses those for a driver that it has not", () => {
+  checkSubmission(submission("a x:b", { secrets: { TOKEN: "t", "b:git.example.com": "t" } }));
+  refuses(
+    submission("a x:b", { secrets: { "x:git.example.com": "hunter2-hunter2" } }),
+    /^submission\.secrets: "x:git\.example\.com" is for the driver "x", which has no step in the pipeline "line"$/,
+  );
+});

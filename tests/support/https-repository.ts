@@ -14,14 +14,22 @@ export interface HttpsRepository extends AsyncDisposable {
   readonly image: string;
 }
 
-/** Serves a repository with these files, committed. */
-export async function httpsRepository(files: Record<string, string>): Promise<HttpsRepository> {
+/** Serves a repository with these files, committed; with a `token`, only to who has that. */
+export async function httpsRepository(
+  files: Record<string, string>,
+  { token }: { token?: string } = {},
+): Promise<HttpsRepository> {
   await using opening = new AsyncDisposableStack();
   const place = opening.use(await makePlace(files));
   const bare = join(place.folder, "app.git");
   execFileSync("git", ["clone", "-q", "--bare", place.repository, bare]);
   execFileSync("git", ["-C", bare, "update-server-info"]);
-  const server = createServer(TEST_CERTIFICATE, async ({ url = "" }, response) => {
+  const wanted = token === undefined ? undefined : `Basic ${btoa(`x-access-token:${token}`)}`;
+  const server = createServer(TEST_CERTIFICATE, async ({ url = "", headers }, response) => {
+    if (wanted !== undefined && headers.authorization !== wanted) {
+      response.writeHead(401, { "www-authenticate": 'Basic realm="test"' }).end();
+      return;
+    }
     const path = new URL(url, "https://x").pathname.replace(/^\/app\.git/, "");
     try {
       response.end(await readFile(join(bare, path)));

@@ -101,7 +101,8 @@ export const CLONE_EXIT = {
 } as const;
 
 /**
- * git's whole configuration while it clones: no hooks, no helpers, no protocol but the one that is wanted. A token is offered to its own host only; the helper reads it from the environment.
+ * git's whole configuration while it clones: no hooks, no helpers, no protocol but the one that is wanted. A token is offered
+ * to `tokenHost` only (with its port, if it has one of its own); the helper reads it from the environment.
  */
 export function cloneConfig(protocol: "https" | "ssh" | "file", tokenHost: string | undefined): string {
   const lines = [

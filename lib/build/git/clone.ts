@@ -8,6 +8,7 @@ import { buildUser } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
 import type { Checkout } from "../step.ts";
 import { CLONE_EXIT, CLONE_SCRIPT, cloneConfig } from "./clone-script.ts";
+import { gitTokenOf } from "./git-token.ts";
 import { openLocalSource } from "./local-source.ts";
 import { sourceArchive } from "./source-archive.ts";
 
@@ -65,14 +66,16 @@ async function runScript(
   });
 }
 
-function credentials({ settings }: Context, { repository }: Plan): Record<string, string> {
+/** The token for the repository's host, of the run itself or of the operator: no other one leaves this process. */
+function credentials({ settings, secrets }: Context, { repository }: Plan): Record<string, string> {
   if (repository.kind === "local") return { CONVEYOR_GIT_CONFIG: cloneConfig("file", undefined) };
-  const { protocol, host } = repository;
-  const token = settings.gitTokens[host];
+  const { protocol, host, url } = repository;
+  const token = secrets[gitTokenOf(host)] ?? settings.gitTokens[host];
   if (token === undefined) return { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, undefined) };
   return protocol === "ssh"
     ? { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, undefined), CONVEYOR_SSH_KEY: token }
-    : { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, host), CONVEYOR_GIT_TOKEN: token };
+    // git tells ports of a host apart: it is the repository's own that gets the token.
+    : { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, new URL(url).host), CONVEYOR_GIT_TOKEN: token };
 }
 
 function failure(code: number, { log }: Context, { spec }: Plan): StepFailure {
