@@ -1,5 +1,6 @@
 import { collectArtifacts } from "../lib/build/artifacts.ts";
 import { runCommands } from "../lib/build/commands.ts";
+import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep, checkoutOf, requireContainer } from "../lib/build/step.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
@@ -8,6 +9,7 @@ export const builder = defineDriver({
   name: "builder",
   resources: [FLUTTER_BUILDER],
   schema: buildSpecSchema,
+  settingsFor,
   reconcile: buildStep(async (context, plan) => {
     const container = await requireContainer(context);
     const commands = await runCommands(context, container, plan, checkoutOf(context));

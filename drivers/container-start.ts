@@ -1,6 +1,7 @@
 import { startContainer } from "../lib/build/container.ts";
 import { provideImage } from "../lib/build/image.ts";
 import { waitForRoom } from "../lib/build/room.ts";
+import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep } from "../lib/build/step.ts";
 import { tendHost } from "../lib/build/tend-host.ts";
@@ -10,6 +11,7 @@ export const containerStart = defineDriver({
   name: "container-start",
   resources: [FLUTTER_BUILDER],
   schema: buildSpecSchema,
+  settingsFor,
   admit: waitForRoom,
   tend: tendHost,
   reconcile: buildStep(async (context, { spec }) => {

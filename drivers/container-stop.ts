@@ -1,3 +1,4 @@
+import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { stopContainer } from "../lib/build/stop.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
@@ -6,6 +7,7 @@ export const containerStop = defineDriver({
   name: "container-stop",
   resources: [FLUTTER_BUILDER],
   schema: buildSpecSchema,
+  settingsFor,
   reconcile: stopContainer,
 });
 

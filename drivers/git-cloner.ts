@@ -1,4 +1,5 @@
 import { clone } from "../lib/build/git/clone.ts";
+import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep, requireContainer } from "../lib/build/step.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
@@ -7,6 +8,7 @@ export const gitCloner = defineDriver({
   name: "git-cloner",
   resources: [FLUTTER_BUILDER],
   schema: buildSpecSchema,
+  settingsFor,
   reconcile: buildStep(async (context, plan) => {
     const { commit, ref } = await clone(context, await requireContainer(context), plan);
     context.reach("checked-out");

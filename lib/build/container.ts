@@ -66,7 +66,7 @@ function containerSpec(
   const wanted = spec.limits.memory ?? share.each;
   const memory = Math.min(wanted, settings.maxMemory ?? wanted);
   const cpus = spec.limits.cpus ?? settings.maxCpus;
-  const expires = daemon.now + spec.timeout + (settings.keep === "never" ? SPARE_MS : KEEP_MS);
+  const expires = daemon.now + spec.timeout + (spec.keep === "never" ? SPARE_MS : KEEP_MS);
   const labels = {
     [LABELS.owner]: settings.owner,
     [LABELS.run]: run,
@@ -74,11 +74,12 @@ function containerSpec(
     [LABELS.user]: user,
     [LABELS.memory]: String(memory),
     [LABELS.expires]: String(expires),
+    [LABELS.keep]: spec.keep,
   };
   return {
     name: containerName(run),
     image: spec.image,
-    labels: settings.keep === "never" ? labels : { ...labels, [LABELS.keep]: settings.keep },
+    labels,
     entrypoint: ["/bin/sh"],
     command: ["-c", IDLE],
     env: {},

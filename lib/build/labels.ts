@@ -11,7 +11,7 @@ export const LABELS = {
   memory: "conveyor.memory",
   /** Milliseconds since the epoch in the daemon's clock: nobody who knows the run is expected to be alive after it. */
   expires: "conveyor.expires",
-  /** On a container that its user wants to look at afterwards: no sweep removes it before it expires. */
+  /** The spec's `keep`; always written, since an image can carry labels too. What is kept no sweep removes before it expires. */
   keep: "conveyor.keep",
 } as const;
 

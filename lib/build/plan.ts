@@ -23,11 +23,15 @@ export type Policy = Pick<
   | "allowNetworks"
   | "allowEnv"
   | "allowPrivileged"
+  | "allowKeep"
   | "allowLocalRepository"
   | "environment"
   | "maxCpus"
   | "maxMemory"
   | "maxTimeoutMs"
+  | "maxLogBytes"
+  | "maxArtifactBytes"
+  | "graceMs"
 >;
 
 export const WORKSPACE = "/workspace";
@@ -46,7 +50,7 @@ export function planBuild(spec: unknown, policy: Policy): Plan {
       return undefined;
     }
   };
-  const { repository: text, ref, image, network, limits, timeout } = parsed.data;
+  const { repository: text, ref, image, network, limits, timeout, grace } = parsed.data;
   const repository = attempt("spec.repository", () => allowedRepository(text, policy));
   if (ref !== undefined) attempt("spec.ref", () => checkRef(ref));
   const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? "", "a folder"));
@@ -59,9 +63,17 @@ export function planBuild(spec: unknown, policy: Policy): Plan {
   if (parsed.data.privileged && !policy.allowPrivileged) {
     breaches.push("spec.privileged: A privileged container is not allowed here: expected false");
   }
+  if (parsed.data.keep !== "never" && !policy.allowKeep) {
+    breaches.push(
+      'spec.keep: A container is not left for a look here: expected "never", or an operator who allows it with --allow-keep',
+    );
+  }
   attempt("spec.limits.cpus", () => atMost(limits.cpus, policy.maxCpus, String));
   attempt("spec.limits.memory", () => atMost(limits.memory, policy.maxMemory, formatSize));
+  attempt("spec.limits.log", () => atMost(limits.log, policy.maxLogBytes, formatSize));
+  attempt("spec.limits.artifacts", () => atMost(limits.artifacts, policy.maxArtifactBytes, formatSize));
   attempt("spec.timeout", () => atMost(timeout, policy.maxTimeoutMs, formatDuration));
+  attempt("spec.grace", () => atMost(grace, policy.graceMs, formatDuration));
   if (breaches.length > 0 || !repository || workdir === undefined || !env) {
     throw new InputError(breaches.join("\n"));
   }

@@ -3,6 +3,7 @@ import { type Context, StopError } from "../driver/driver.ts";
 import type { ContainerInfo } from "../docker/docker.ts";
 import { z } from "zod";
 import type { DriverResult } from "../wire/resource.ts";
+import { leaveForALook, staysForALook } from "./keep.ts";
 import { findContainer } from "./labels.ts";
 import { withinOwnTimeout } from "./own-timeout.ts";
 import { type Plan, planStep } from "./plan.ts";
@@ -78,5 +79,10 @@ function comesAgain(error: unknown, { signal }: Context): boolean {
 async function clearAlone(context: Context): Promise<void> {
   if (context.claimed) return;
   const { docker, run, settings: { owner } } = context;
-  await context.cleanup((signal) => removeRun(docker, { owner, run, signal }));
+  await context.cleanup(async (signal) => {
+    const container = await findContainer(docker, { owner, run, signal });
+    if (container && staysForALook(container.labels, { hasFailed: true })) {
+      await leaveForALook(context, container);
+    } else await removeRun(docker, { owner, run, signal });
+  });
 }

@@ -1,13 +1,14 @@
 import type { Context } from "../driver/driver.ts";
 import { endProcesses } from "../driver/end-processes.ts";
 import type { DriverResult } from "../wire/resource.ts";
+import { leaveForALook, staysForALook } from "./keep.ts";
 import { findContainer } from "./labels.ts";
 import { removeResource, removeRun } from "./remove.ts";
 import { refuseWithoutPipeline } from "./step.ts";
 
 /**
  * Ends what still runs in the run's container (TERM, grace period, KILL) and removes it with its volume. Already gone is
- * success. On `delete`, all containers of the resource. Leaves it where the operator wanted to look at it.
+ * success. On `delete`, all containers of the resource. Leaves it where somebody wants a look at it.
  */
 export async function stopContainer(context: Context): Promise<DriverResult> {
   const { docker, run, resource, settings: { owner, graceMs }, signal } = context;
@@ -17,12 +18,8 @@ export async function stopContainer(context: Context): Promise<DriverResult> {
   }
   refuseWithoutPipeline(context);
   const container = await findContainer(docker, { owner, run, signal });
-  if (container && isWanted(context)) {
-    const entering = `docker exec -it ${container.name} sh`;
-    await context.log.line(
-      `The container is kept. Enter it: ${entering}. Remove it: docker rm -fv ${container.name}`,
-    );
-    return { success: true, message: `Kept the container: ${entering}`, data: { containerID: container.id } };
+  if (container && staysForALook(container.labels, { hasFailed: hasFailed(context) })) {
+    return await leaveForALook(context, container);
   }
   if (container?.state === "running") await endProcesses(docker, container.id, { graceMs, signal });
   const removed = await removeRun(docker, { owner, run, signal });
@@ -30,7 +27,6 @@ export async function stopContainer(context: Context): Promise<DriverResult> {
   return { success: true, message: removed ? "Removed the container" : "The container is gone already" };
 }
 
-function isWanted({ settings: { keep }, results }: Context): boolean {
-  const failed = Object.values(results).some((result) => !result.success);
-  return keep === "always" || (keep === "failure" && failed);
+function hasFailed({ results }: Context): boolean {
+  return Object.values(results).some((result) => !result.success);
 }

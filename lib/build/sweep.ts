@@ -1,4 +1,5 @@
 import type { Docker } from "../docker/docker.ts";
+import { staysForALook } from "./keep.ts";
 import { isOurs, LABELS } from "./labels.ts";
 import { removeRun } from "./remove.ts";
 
@@ -20,7 +21,8 @@ export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOpt
   const kept = new Set<string>();
   const now = await docker.now({ signal });
   const isExpired = (labels: Labels) => Number(labels[LABELS.expires] ?? Infinity) < now;
-  const isKept = (labels: Labels) => labels[LABELS.keep] !== undefined && !isExpired(labels);
+  // Whether its run has failed is not known here.
+  const isKept = (labels: Labels) => staysForALook(labels, { hasFailed: true }) && !isExpired(labels);
   for (const container of await docker.list(ours, { signal })) {
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (!isOurs(container, owner, run)) continue;

@@ -18,6 +18,11 @@ export interface Driver {
   readonly usesDocker?: boolean;
   reconcile(context: Context): Promise<DriverResult>;
   /**
+   * The settings as they hold for one resource, which may ask for less than the operator allows; all of a step's work, its
+   * log included, goes by them. Without it they hold as they are. Never throws.
+   */
+  settingsFor?(resource: Resource, settings: DriverSettings): DriverSettings;
+  /**
    * JSON Schema (draft 2020-12, patterns without look-around) of the `spec` of its resources, which a Conveyor server is
    * told when the driver starts. Without it nothing is told.
    */
@@ -113,7 +118,7 @@ export interface DriverSettings {
   readonly host: string;
   /** Containers of this owner at once on this host; undefined: no limit (a `run` does what it was told, now). */
   readonly slots: number | undefined;
-  /** TERM to KILL, milliseconds. */
+  /** TERM to KILL, milliseconds. A resource may ask for less, as for less log and artifacts. */
   readonly graceMs: number;
   /** No new run where Docker has less disk than this left, bytes; 0 does not look. */
   readonly minFreeBytes: number;
@@ -133,7 +138,8 @@ export interface DriverSettings {
   readonly allowLocalRepository: boolean;
   /** Token, or private ssh key, by host name. */
   readonly gitTokens: Readonly<Record<string, string>>;
-  readonly keep: "never" | "failure" | "always";
+  /** A container that stays for a look when its run has ended. */
+  readonly allowKeep: boolean;
   /** The driver process's own environment, for `valueFrom`. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The folder of Docker's own configuration (logins), e.g. `~/.docker`. */

@@ -1,5 +1,6 @@
 import type { Delivery } from "../backend/transport.ts";
 import { HEADERS } from "../wire/headers.ts";
+import type { Resource } from "../wire/resource.ts";
 import { addresseeOf } from "./addressee.ts";
 import { decodeEvent } from "./decode.ts";
 import { elsewhere } from "./elsewhere.ts";
@@ -45,7 +46,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   const mask = maskOf({ ...settings.gitTokens, ...grant.secrets });
   const outcome = "problem" in event
     ? refusal(event.problem)
-    : givenUp(grant) ?? await work({ event, facts, grant, lease, mask }, parts);
+    : givenUp(grant) ?? await work({ event, facts, grant, lease, mask }, partsFor(event.resource, parts));
   if (outcome.kind === "later") await grant.letGo?.();
   await end(outcome, addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal }));
 }
@@ -58,6 +59,12 @@ function leaseOf(delivery: Delivery, grant: Grant, parts: HandleParts): Lease {
     reportMs: parts.reportMs,
     clock: parts.clock,
   });
+}
+
+/** A resource may ask for less than the operator allows. */
+function partsFor(resource: Resource, parts: HandleParts): HandleParts {
+  const { driver, settings } = parts;
+  return driver.settingsFor ? { ...parts, settings: driver.settingsFor(resource, settings) } : parts;
 }
 
 function refusal(problem: string): Outcome {

@@ -61,7 +61,14 @@ export const BuildSpec = z.strictObject({
     /** 0 would be no limit at all to Docker. */
     memory: size.refine((bytes) => bytes > 0, "expected more than 0").optional(),
     pids: z.int().positive().optional(),
+    /** Log kept of each step, and artifacts kept of the run: bytes. The operator's limit without it. */
+    log: size.optional(),
+    artifacts: size.optional(),
   }).default({}),
+  /** From TERM to KILL in the container, milliseconds. The operator's without it. */
+  grace: duration.optional(),
+  /** Whether the container stays for a look; anything but `never` is refused unless the operator allowed it. */
+  keep: z.enum(["never", "failure", "always"]).default("never"),
   /** `bridge` is the isolated bridge; any other name than `none` must be allowed by the operator. */
   network: z.string().min(1).default("bridge"),
   /** Everything the kernel allows; refused unless the operator allowed it. */

@@ -13,6 +13,10 @@ const STRICT: Policy = {
   maxCpus: undefined,
   maxMemory: undefined,
   maxTimeoutMs: undefined,
+  allowKeep: false,
+  graceMs: 10_000,
+  maxLogBytes: 2048,
+  maxArtifactBytes: 4096,
 };
 const REPOSITORY = "https://example.org/app.git";
 
@@ -46,6 +50,30 @@ test("planBuild names every breach in one go, each with its place and value", ()
   assert.match(breaches({ timeout: "soon" }), /spec\.timeout: .*"soon"/);
   assert.match(breaches({ comands: ["make"] }), /comands/);
   assert.match(breaches({ limits: { memory: 0 } }), /spec\.limits\.memory: .*more than 0, got 0/);
+});
+
+test("planBuild lets a spec ask for as much grace, log and artifacts as the operator gives, and for less", () => {
+  const asked = { grace: "10s", limits: { log: "2k", artifacts: 4096 } };
+  assert.equal(breaches(asked), "");
+  assert.equal(breaches({ grace: 0, limits: { log: 0, artifacts: 0 } }), "");
+  assert.match(
+    breaches({ grace: "11s" }),
+    /^spec\.grace: 11\.0 s is more than the 10\.0 s that are allowed here$/,
+  );
+  assert.match(breaches({ limits: { log: 2049 } }), /^spec\.limits\.log: .* more than the 2\.0 KiB/);
+  assert.match(
+    breaches({ limits: { artifacts: "5k" } }),
+    /^spec\.limits\.artifacts: 5\.0 KiB is more than the 4\.0 KiB/,
+  );
+});
+
+test("planBuild denies a container that is left for a look, until the operator allows it", () => {
+  for (const keep of ["failure", "always"]) {
+    assert.match(breaches({ keep }), /^spec\.keep: .*--allow-keep$/);
+    assert.equal(breaches({ keep }, { allowKeep: true }), "");
+  }
+  assert.equal(breaches({ keep: "never" }), "");
+  assert.match(breaches({ keep: "sometimes" }, { allowKeep: true }), /spec\.keep: /);
 });
 
 test("planBuild denies what only an operator can allow, until he does", () => {

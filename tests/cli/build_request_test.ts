@@ -62,6 +62,10 @@ test("buildRequest takes every flag into the spec, with its text where that has 
       pids: 100,
       network: "none",
       user: "1000",
+      grace: "3s",
+      maxLog: "5m",
+      maxArtifacts: "6m",
+      keep: "failure",
     },
     {},
     { B: "2", S: "hidden" },
@@ -79,9 +83,11 @@ test("buildRequest takes every flag into the spec, with its text where that has 
     secrets: ["S"],
     artifacts: ["lib*"],
     timeout: "30m",
-    limits: { cpus: 1.5, memory: "4g", pids: 100 },
+    limits: { cpus: 1.5, memory: "4g", pids: 100, log: "5m", artifacts: "6m" },
     network: "none",
     user: "1000",
+    grace: "3s",
+    keep: "failure",
   });
 });
 

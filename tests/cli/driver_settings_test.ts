@@ -42,7 +42,7 @@ test("driverSettings allows nothing more than the defaults where no flag says so
     allowPrivileged: false,
     allowLocalRepository: false,
     gitTokens: { "a.example": "t" },
-    keep: "never",
+    allowKeep: false,
     environment: { HOME: "/home/me", SECRET: "no" },
     dockerConfig: "/home/me/.docker",
   });
@@ -51,7 +51,7 @@ test("driverSettings allows nothing more than the defaults where no flag says so
 test("driverSettings takes every limit from its flag", () => {
   const words =
     "--host-id h --slots 7 --grace 1s --min-free 1k --max-log 2k --max-artifacts 3k --max-cpus 1.5 " +
-    "--max-memory 4k --max-timeout 1m --allow-image a --allow-image b --allow-network n --allow-env E --allow-privileged";
+    "--max-memory 4k --max-timeout 1m --allow-image a --allow-image b --allow-network n --allow-env E --allow-privileged --allow-keep";
   const { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes, ...rest } = settings(
     ...words.split(" "),
   );
@@ -59,9 +59,9 @@ test("driverSettings takes every limit from its flag", () => {
     { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes },
     { host: "h", slots: 7, graceMs: 1000, minFreeBytes: 1024, maxLogBytes: 2048, maxArtifactBytes: 3072 },
   );
-  const { maxCpus, maxMemory, maxTimeoutMs, allowImages, allowNetworks, allowEnv, allowPrivileged } = rest;
+  const { maxCpus, maxMemory, maxTimeoutMs, allowImages, allowNetworks, allowEnv } = rest;
   assert.deepEqual(
-    { maxCpus, maxMemory, maxTimeoutMs, allowImages, allowNetworks, allowEnv, allowPrivileged },
+    { maxCpus, maxMemory, maxTimeoutMs, allowImages, allowNetworks, allowEnv },
     {
       maxCpus: 1.5,
       maxMemory: 4096,
@@ -69,7 +69,7 @@ test("driverSettings takes every limit from its flag", () => {
       allowImages: ["a", "b"],
       allowNetworks: ["n"],
       allowEnv: ["E"],
-      allowPrivileged: true,
     },
   );
+  assert.deepEqual([rest.allowPrivileged, rest.allowKeep], [true, true]);
 });

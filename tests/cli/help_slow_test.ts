@@ -109,11 +109,11 @@ test("every flag of up and of submit that is promised is in its help", async () 
     return [...stdout.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name ?? "");
   };
   const [run, submit, up, driver] = await Promise.all(["run", "submit", "up", "builder"].map(flagsOf));
-  const ofTheHost = ["grace", "max-log", "max-artifacts", "git-token", "docker", "keep"];
   const ofTheApi = ["api", "token-file", "tls-ca", "detach"];
   assert.deepEqual(
     submit?.toSorted(),
-    [...run?.filter((name) => !ofTheHost.includes(name)) ?? [], ...ofTheApi].toSorted(),
+    // Where Docker is, the operators of the drivers say: that flag is refused with a word why.
+    [...run?.filter((name) => name !== "docker") ?? [], ...ofTheApi].toSorted(),
   );
   const ofADriver = ["api", "resource", "concurrency", "health"];
   const ofUp = ["drivers", "listen", "data", "replicas", "keep-runs", "keep-logs", "cors"];

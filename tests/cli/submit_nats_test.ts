@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { jetstreamManager } from "@nats-io/jetstream";
+import type { Context } from "../../lib/driver/driver.ts";
 import type { RunEvent } from "../../lib/engine/events.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
 import { brief } from "../engine/support/world.ts";
@@ -76,6 +77,47 @@ test("submit follows its run, saves its artifacts, and ends as it does; two at o
   ]);
   assert.deepEqual(failed?.type === "end" && [failed.outcome, failed.reason], ["failed", "command-failed"]);
   assert.equal(await readFile(join(output, "out/app.txt"), "utf8"), "the artifact");
+});
+
+test("submit sends what a build asks of its drivers, and of the git tokens only the one for its host, to git-cloner only", async () => {
+  const seen: Record<string, { secrets: unknown; spec: unknown }> = {};
+  const note = async ({ step, secrets, resource, log }: Context) => {
+    seen[step] = { secrets, spec: resource.spec };
+    await log.line(`the token: ${secrets["git-cloner:repository.invalid"]}`);
+  };
+  await using staged = await stage({
+    "container-start": note,
+    "git-cloner": note,
+    builder: note,
+    "container-stop": note,
+  });
+  const { plane } = staged;
+  const [own, other] = [join(plane.data, "own"), join(plane.data, "other")];
+  await writeFile(own, "token-of-the-repository\n");
+  await writeFile(other, "token-of-another-host\n");
+  const words = [
+    ...["--git-token", `repository.invalid=${own}`, "--git-token", `other.invalid=${other}`],
+    ...["--grace", "3s", "--max-log", "5m", "--max-artifacts", "0", "--keep", "failure"],
+  ];
+  const submitted = plane.submit(...words);
+  const { code, stdout, stderr } = await submitted.ended;
+  assert.equal(code, 0, stdout + stderr);
+  const token = { "git-cloner:repository.invalid": "token-of-the-repository" };
+  assert.deepEqual(Object.fromEntries(Object.entries(seen).map(([step, { secrets }]) => [step, secrets])), {
+    "container-start": {},
+    "git-cloner": token,
+    builder: {},
+    "container-stop": {},
+  });
+  assert.deepEqual(seen.builder?.spec, {
+    repository: "https://repository.invalid/app.git",
+    commands: ["make"],
+    grace: "3s",
+    keep: "failure",
+    limits: { log: "5m", artifacts: "0" },
+  });
+  assert.ok(linesOf(await submitted.events()).some(({ message }) => message === "the token: ***"));
+  assert.equal(/token-of-/.test(stdout), false);
 });
 
 test("submit cancels its run when it is told to stop, and ends as run does", async () => {
@@ -228,6 +270,12 @@ test("submit refuses a folder, and says what it cannot reach or may not enter", 
     [[...base, "."], 2, /^error: Cannot submit the folder "\.": expected an https or ssh URL/],
     [base, 2, /^error: Cannot submit the folder "/],
     [[...base, "--cpus", "0", url], 2, /--cpus/],
+    [
+      [...base, "--docker", "unix:///run/docker.sock", url],
+      2,
+      /^error: --docker: Which Docker builds run on .*operator/,
+    ],
+    [[...base, "--git-token", "repository.invalid=/nonexistent", url], 2, /^error: --git-token: Cannot read/],
     [[...base, "--token-file", wrong, url], 3, /does not accept the token/],
     [
       ["submit", "--api", "http://127.0.0.1:1", "--data", plane.data, url],

@@ -62,6 +62,34 @@ test("a driver is given everything that it may know of its step", async () => {
   assert.ok((context.deadline ?? 0) >= before + 60_000 && (context.deadline ?? 0) <= Date.now() + 60_000);
 });
 
+test("a driver that makes less of its settings for a resource works and logs by those", async () => {
+  await using stage = await openStage();
+  const seen = Promise.withResolvers<Context>();
+  stage.start({
+    name: "builder",
+    resources: [TYPE],
+    settingsFor: ({ spec }, settings) => ({ ...settings, ...(spec as { asks: object }).asks }),
+    async reconcile(context) {
+      seen.resolve(context);
+      for (let i = 1; i <= 9; i++) await context.log.write("stdout", Buffer.from(`line ${i}\n`));
+      return succeed();
+    },
+  });
+  const run = await stage.send({ spec: { asks: { graceMs: 7, maxLogBytes: 15 } } });
+  assert.deepEqual((await within(seen.promise, "the driver")).settings, {
+    ...SETTINGS,
+    graceMs: 7,
+    maxLogBytes: 15,
+  });
+  await stage.result();
+  assert.deepEqual(await stage.messages(run), [
+    "line 1",
+    "line 2",
+    "The log has reached its limit of 15 B: what follows is counted and not kept",
+    "7 lines (49 B) were not kept: the log had reached its limit",
+  ]);
+});
+
 test("an instance says who it is when it claims", async () => {
   await using stage = await openStage();
   stage.start(() => Promise.resolve(succeed()), { instance: "me" });

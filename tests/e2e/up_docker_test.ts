@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { flutterCi } from "../cli/start-program.ts";
@@ -40,6 +40,53 @@ test("up builds what is submitted with the real drivers, in one process and over
     up.kill("SIGTERM");
     assert.equal((await up.ended).code, 0);
   }
+});
+
+test("what is submitted may ask for its own git token, a short log and a look at its container, as far as up allows it", async () => {
+  const token = "a-token-of-this-run-only";
+  // The text that is looked for must not stand in the file that looks for it.
+  const words = '"a-token-of-this""-run-only"';
+  const leaks =
+    `if env | grep -q ${words} || grep -rq ${words} . /.conveyor /tmp /root; then echo leaked; fi`;
+  await using repository = await httpsRepository({
+    "Makefile": `all:\n\t@${leaks}\n\t@seq 100; false\n`,
+  }, { token });
+  await using plane = await controlPlane(...HOST, "--allow-keep", "--max-log", "1m");
+  const up = await plane.start();
+  const file = join(plane.data, "git-token");
+  await writeFile(file, `${token}\n`);
+  const base = ["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"];
+  const withToken = ["--git-token", `127.0.0.1=${file}`, ...base];
+
+  const without = plane.submit(...base, "--git-token", `git.example.com=${file}`, repository.url);
+  assert.equal((await without.ended).code, 1, without.output());
+  assert.match(without.output(), /"reason":"repository-not-found"/);
+  nothingLeft(without.output());
+
+  const greedy = plane.submit(...withToken, "--max-log", "2m", repository.url);
+  assert.equal((await greedy.ended).code, 2, greedy.output());
+  assert.match(
+    greedy.output(),
+    /spec\.limits\.log: 2\.0 MiB is more than the 1\.0 MiB that are allowed here/,
+  );
+
+  const submitted = plane.submit(...withToken, "--keep", "failure", "--max-log", "100", repository.url);
+  assert.equal((await submitted.ended).code, 1, submitted.output());
+  const told = (await submitted.events()).map(brief);
+  const name = `conveyor-${runIn(submitted.output())}`;
+  try {
+    assert.ok(told.includes("builder failed") && told.some((text) => /^builder \d+ 1$/.test(text)));
+    assert.equal(told.some((text) => text.includes("leaked")), false, told.join("\n"));
+    assert.ok(told.some((text) => text.includes("The log has reached its limit of 100 B")), told.join("\n"));
+    assert.ok(told.some((text) => /^container-stop \d+ The container is kept, on host /.test(text)));
+    assert.equal(docker("exec", name, "cat", "/workspace/Makefile").split("\n")[0], "all:");
+    assert.equal(submitted.output().includes(token) || up.output().includes(token), false);
+  } finally {
+    docker("rm", "-fv", name);
+  }
+  nothingLeft(submitted.output());
+  up.kill("SIGTERM");
+  assert.equal((await up.ended).code, 0);
 });
 
 test("a build whose up was killed with its drivers is there when it is started again: it can be cancelled, and leaves nothing", async () => {

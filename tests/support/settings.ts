@@ -20,7 +20,7 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     allowPrivileged: false,
     allowLocalRepository: true,
     gitTokens: {},
-    keep: "never",
+    allowKeep: false,
     environment: {},
     dockerConfig: undefined,
     ...settings,

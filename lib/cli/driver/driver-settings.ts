@@ -31,9 +31,9 @@ export function driverSettings(
     allowNetworks: options.allowNetwork ?? [],
     allowEnv: options.allowEnv ?? [],
     allowPrivileged: options.allowPrivileged === true,
+    allowKeep: options.allowKeep === true,
     allowLocalRepository: false,
     gitTokens,
-    keep: "never",
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

@@ -1,4 +1,5 @@
 import type { Command, OptionValues } from "@commander-js/extra-typings";
+import { DEFAULT_LIMITS } from "../default-limits.ts";
 import { flag, listFlag, switchFlag } from "../flag.ts";
 import { duration, hostFile, positiveNumber, size, subjectToken, text, wholeNumber } from "../values.ts";
 
@@ -22,7 +23,12 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
         "number of CPUs",
       ),
     )
-    .addOption(flag("--grace <time>", "from TERM to KILL in a container", duration).default(10_000, "10s"))
+    .addOption(
+      flag("--grace <time>", "from TERM to KILL in a container; a build may ask for less", duration).default(
+        DEFAULT_LIMITS.graceMs,
+        "10s",
+      ),
+    )
     .addOption(
       flag("--min-free <size>", "take no new run with less disk than this", size).default(
         2 * 1024 ** 3,
@@ -38,11 +44,24 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
     .addOption(listFlag("--allow-network <name>", "network that a build may ask for, repeatable", text))
     .addOption(listFlag("--allow-env <name>", "own variable that a build may read, repeatable", text))
     .addOption(switchFlag("--allow-privileged", "let a build ask for a privileged container"))
+    .addOption(
+      switchFlag(
+        "--allow-keep",
+        "let a build leave its container for a look: it keeps its slot until it is removed, for a day at most",
+      ),
+    )
     .addOption(flag("--max-cpus <n>", "most CPUs a build may ask for", positiveNumber))
     .addOption(flag("--max-memory <size>", "most memory a build may ask for", size))
     .addOption(flag("--max-timeout <time>", "longest time a build may ask for", duration))
-    .addOption(flag("--max-log <size>", "log kept of a step", size).default(1024 ** 3, "1g"))
-    .addOption(flag("--max-artifacts <size>", "artifacts kept of a build", size).default(2 * 1024 ** 3, "2g"))
+    .addOption(
+      flag("--max-log <size>", "log kept of a step, most", size).default(DEFAULT_LIMITS.maxLogBytes, "1g"),
+    )
+    .addOption(
+      flag("--max-artifacts <size>", "artifacts kept of a build, most", size).default(
+        DEFAULT_LIMITS.maxArtifactBytes,
+        "2g",
+      ),
+    )
     .addOption(
       listFlag(
         "--git-token <host=file>",

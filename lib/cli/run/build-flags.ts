@@ -4,6 +4,7 @@ import { logFormatFlag, logLevelFlag, VARIABLES_NOTE } from "../command.ts";
 import { flag, listFlag, switchFlag } from "../flag.ts";
 import {
   duration,
+  hostFile,
   oneOf,
   positiveNumber,
   size,
@@ -51,6 +52,13 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
       ),
     )
     .addOption(listFlag("--secret <name>", "as -e NAME, and masked everywhere, repeatable", variableName))
+    .addOption(
+      listFlag(
+        "--git-token <host=file>",
+        "token, or ssh key, for repositories on that host only, repeatable",
+        hostFile,
+      ),
+    )
     .optionsGroup("What to keep:")
     .addOption(
       listFlag("-a, --artifact <glob>", "files to keep, repeatable", text).default(
@@ -59,10 +67,22 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
       ),
     )
     .addOption(flag("-o, --output <dir>", "where to put them", text).default("artifacts", "./artifacts"))
+    .addOption(
+      flag("--keep <when>", "leave the container for a look", oneOf(["never", "failure", "always"]))
+        .default(undefined, "never"),
+    )
     .optionsGroup("Limits:")
-    .addOption(flag("--timeout <time>", "for the whole run", checked(duration)).default(undefined, "1h"))
+    .addOption(flag("--timeout <time>", "for the whole run", aboveZero(duration)).default(undefined, "1h"))
+    .addOption(
+      flag("--grace <time>", "from TERM to KILL in the container", asTyped(duration)).default(
+        undefined,
+        "10s",
+      ),
+    )
     .addOption(flag("--cpus <n>", "CPUs to use", positiveNumber).default(undefined, "all"))
-    .addOption(flag("--memory <size>", "memory to use", checked(size)).default(undefined, "80 % of Docker's"))
+    .addOption(
+      flag("--memory <size>", "memory to use", aboveZero(size)).default(undefined, "80 % of Docker's"),
+    )
     .addOption(flag("--pids <n>", "processes at once", wholeNumber(1)).default(undefined, "4096"))
     .addOption(
       flag("--network <name>", "bridge (isolated), none, or a network of Docker's", text).default(
@@ -70,7 +90,9 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
         "bridge",
       ),
     )
-    .addOption(flag("--user <user>", "user to run as", text).default(undefined, "the image's"));
+    .addOption(flag("--user <user>", "user to run as", text).default(undefined, "the image's"))
+    .addOption(flag("--max-log <size>", "log kept of a step", asTyped(size)).default(undefined, "1g"))
+    .addOption(flag("--max-artifacts <size>", "artifacts kept", asTyped(size)).default(undefined, "2g"));
 }
 
 /** In which form a run is shown, and the process's own log. */
@@ -99,8 +121,14 @@ export function checkOutputFlags({ json, quiet }: OutputOptions): void {
   if (json && quiet) throw new InputError("Both --json and --quiet were given: expected one of them");
 }
 
-/** A value that stays as it was typed, for the resource, but must be one that `parse` understands, and more than nothing. */
-const checked = (parse: (text: string) => number) => (value: string): string => {
+/** A value that stays as it was typed, for the resource, but must be one that `parse` understands. */
+const asTyped = (parse: (text: string) => number) => (value: string): string => {
+  parse(value);
+  return value;
+};
+
+/** The same, and more than nothing. */
+const aboveZero = (parse: (text: string) => number) => (value: string): string => {
   if (parse(value) > 0) return value;
   throw new InputError(`Invalid value "${value}": expected more than 0`);
 };

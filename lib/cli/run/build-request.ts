@@ -53,7 +53,16 @@ export async function buildRequest(
   return { resource: resourceOf(file, plan, spec), plan, secrets, allowEnv, allowNetworks };
 }
 
-const NO_LIMITS = { allowImages: [], maxCpus: undefined, maxMemory: undefined, maxTimeoutMs: undefined };
+const NO_LIMITS = {
+  allowImages: [],
+  allowKeep: true,
+  maxCpus: undefined,
+  maxMemory: undefined,
+  maxTimeoutMs: undefined,
+  maxLogBytes: Infinity,
+  maxArtifactBytes: Infinity,
+  graceMs: Infinity,
+};
 
 /** Whatever the spec asks for: the drivers' operator has the say. */
 function othersToAllow({ env, network }: Record<string, unknown>) {

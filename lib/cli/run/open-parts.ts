@@ -11,6 +11,7 @@ import type { Engine } from "../../engine/engine.ts";
 import { startEngine } from "../../engine/start.ts";
 import { isRunId } from "../../wire/ids.ts";
 import { dataFolder, homeFolder } from "../data-folder.ts";
+import { DEFAULT_LIMITS } from "../default-limits.ts";
 import type { Drivers } from "../drivers.ts";
 import type { Environment } from "../environment.ts";
 import { hostId } from "../host-id.ts";
@@ -73,18 +74,20 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   };
 }
 
+/** Whoever types `run` is the operator as well: the limits are those of the spec. */
 function settingsOf(
-  { request, options, gitTokens, environment }: PartsOptions,
+  { request, gitTokens, environment }: PartsOptions,
   { owner, host }: { owner: string; host: string },
 ): DriverSettings {
+  const { grace, limits } = request.plan.spec;
   return {
     owner,
     host,
     slots: undefined,
-    graceMs: options.grace,
+    graceMs: grace ?? DEFAULT_LIMITS.graceMs,
     minFreeBytes: 0,
-    maxLogBytes: options.maxLog,
-    maxArtifactBytes: options.maxArtifacts,
+    maxLogBytes: limits.log ?? DEFAULT_LIMITS.maxLogBytes,
+    maxArtifactBytes: limits.artifacts ?? DEFAULT_LIMITS.maxArtifactBytes,
     maxCpus: undefined,
     maxMemory: undefined,
     maxTimeoutMs: undefined,
@@ -92,9 +95,9 @@ function settingsOf(
     allowNetworks: request.allowNetworks,
     allowEnv: request.allowEnv,
     allowPrivileged: false,
+    allowKeep: true,
     allowLocalRepository: true,
     gitTokens,
-    keep: options.keep,
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

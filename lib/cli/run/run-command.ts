@@ -1,7 +1,7 @@
 import { newCommand } from "../command.ts";
 import type { Drivers } from "../drivers.ts";
-import { flag, listFlag } from "../flag.ts";
-import { duration, hostFile, oneOf, size, text } from "../values.ts";
+import { flag } from "../flag.ts";
+import { text } from "../values.ts";
 import { withBuildFlags, withOutputFlags } from "./build-flags.ts";
 import { operandsOf } from "./operands.ts";
 
@@ -28,24 +28,10 @@ export function runCommand(drivers: Drivers, words: readonly string[]) {
   })
     .argument("[repository]", "https or ssh URL, or a folder")
     .argument("[command...]", 'after "--"');
-  const withLimits = withBuildFlags(command)
-    .addOption(flag("--grace <time>", "from TERM to KILL in the container", duration).default(10_000, "10s"))
-    .addOption(flag("--max-log <size>", "log kept of a step", size).default(1024 ** 3, "1g"))
-    .addOption(flag("--max-artifacts <size>", "artifacts kept", size).default(2 * 1024 ** 3, "2g"))
-    .addOption(
-      listFlag(
-        "--git-token <host=file>",
-        "token, or ssh key, for repositories on that host only, repeatable",
-        hostFile,
-      ),
-    )
-    .addOption(
-      flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
-    )
+  const withMachine = withBuildFlags(command)
     .optionsGroup("This machine:")
     .addOption(
-      flag("--keep <when>", "leave the container for a look", oneOf(["never", "failure", "always"]))
-        .default("never" as const),
+      flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
     )
     .addOption(
       flag(
@@ -54,7 +40,7 @@ export function runCommand(drivers: Drivers, words: readonly string[]) {
         text,
       ).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
     );
-  return withOutputFlags(withLimits)
+  return withOutputFlags(withMachine)
     .action(async (_repository, _command, options, { args }) => {
       const { run } = await import("./run.ts");
       process.exitCode = await run({ operands: operandsOf(args, words), options, drivers });

@@ -7,17 +7,14 @@ import type { Drivers } from "../drivers.ts";
 import { environment } from "../environment.ts";
 import { exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
 import { readGitTokens } from "../git-tokens.ts";
-import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
-import { chooseRenderer } from "../render/choose-renderer.ts";
 import type { Renderer } from "../render/renderer.ts";
 import type { BuildRequest } from "./build-request.ts";
 import type { Parts } from "./open-parts.ts";
-import { checkOutputFlags } from "./build-flags.ts";
 import type { Operands } from "./operands.ts";
 import type { RunOptions } from "./run-command.ts";
+import { openSession } from "./session.ts";
 import { showRun } from "./show-run.ts";
-import { listenForStop } from "./stop-requests.ts";
 import { warnOfUncommitted } from "./warn-of-uncommitted.ts";
 
 export interface RunInput {
@@ -31,40 +28,20 @@ export interface RunInput {
  * started, UnavailableError where this machine cannot do it.
  */
 export async function run({ operands, options, drivers }: RunInput): Promise<number> {
-  checkOutputFlags(options);
-  const starting = new AbortController();
-  // Docker thinks about its answer while we load what comes next. What is wrong with the input is said first.
-  await using docker = reachDocker({ endpoint: options.docker, environment, signal: starting.signal });
-  const { interpretSchemas } = await import("./interpret-schemas.ts");
-  interpretSchemas();
-  const { buildRequest } = await import("./build-request.ts");
-  const request = await buildRequest(options, operands, environment);
-  const gitTokens = await readGitTokens(options.gitToken ?? []);
-  const reach = faultsOf(environment.CONVEYOR_FAULT);
   const run = randomUUID();
-
-  const asked = Promise.withResolvers<StopSignal>();
-  using stop = listenForStop({
-    onFirst(signal) {
-      starting.abort(new DOMException(`Stopped by ${signal}`, "AbortError"));
-      asked.resolve(signal);
-    },
-    onSecond: (signal) => leaveAtOnce(signal, run),
-  });
-  const renderer = chooseRenderer({ json: options.json === true, quiet: options.quiet === true }, {
-    stdout: process.stdout,
-    stderr: process.stderr,
-    environment,
-    onClosed: () => stop.outputClosed(),
-  });
-  startProcessLog({
-    level: options.logLevel,
-    format: options.logFormat,
-    write: (line) => renderer.note(line.trimEnd()),
-  });
+  await using session = openSession(options, { leftBehind: leftBehind(run) });
+  const { renderer, signal } = session;
   // What has time until the end is done while the container is being started.
   const idle = Promise.withResolvers<void>();
   try {
+    // Docker thinks about its answer while we load what comes next. What is wrong with the input is said first.
+    await using docker = reachDocker({ endpoint: options.docker, environment, signal });
+    const { interpretSchemas } = await import("./interpret-schemas.ts");
+    interpretSchemas();
+    const { buildRequest } = await import("./build-request.ts");
+    const request = await buildRequest(options, operands, environment);
+    const gitTokens = await readGitTokens(options.gitToken ?? []);
+    const reach = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");
     await using parts = await openParts({
       run,
@@ -76,7 +53,7 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       docker,
       onIdle: idle.resolve,
       reach,
-      signal: starting.signal,
+      signal,
     });
     await submit(parts, run, request);
     await using _cleaning = parts.cleanUp(idle.promise);
@@ -85,18 +62,16 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       environment,
       note: renderer.note,
     });
-    void asked.promise.then((signal) => cancel(parts, run, signal, renderer.note));
+    session.onStop((stop) => cancel(parts, run, stop, renderer.note));
     const { engine, store: { artifacts } } = parts;
     // Lines that nobody is shown are not read back from the store.
     const events = engine.follow(run, { logs: options.quiet !== true });
     const showing = showRun(events, renderer, { run, artifacts, output: options.output });
-    return exitOfRun(await showing.finally(idle.resolve), stop.first);
+    return exitOfRun(await showing.finally(idle.resolve), session.stopped);
   } catch (error) {
-    if (stop.first === undefined || error !== starting.signal.reason) throw error;
+    if (session.stopped === undefined || error !== signal.reason) throw error;
     renderer.note("Cancelled before anything was started");
-    return exitOfSignal(stop.first);
-  } finally {
-    await renderer.close();
+    return exitOfSignal(session.stopped);
   }
 }
 
@@ -131,12 +106,9 @@ async function cancel(
   }
 }
 
-function leaveAtOnce(signal: StopSignal, run: string): never {
+function leftBehind(run: string): string {
   const name = containerName(run);
-  process.stderr.write(
-    `Left at once. What may be left behind: the container ${name}, which the next "flutter-ci run" removes, or: docker rm -fv ${name}\n`,
-  );
-  process.exit(exitOfSignal(signal));
+  return `What may be left behind: the container ${name}, which the next "flutter-ci run" removes, or: docker rm -fv ${name}`;
 }
 
 function faultsOf(text: string | undefined): Faults {

@@ -3,7 +3,7 @@ import type { Environment } from "../environment.ts";
 import type { BuildOptions } from "./build-flags.ts";
 
 /** The flags that say something of the spec. */
-export type SpecFlags = Omit<BuildOptions, "file" | "output">;
+export type SpecFlags = Omit<BuildOptions, "file" | "output" | "gitToken">;
 
 /**
  * A spec with the flags laid over it: what they leave out stays. `command`: the words after "--". Throws InputError for
@@ -32,6 +32,8 @@ export function specOfFlags(
       secrets: flags.secret && [...new Set([...listed(spec.secrets), ...flags.secret])],
       artifacts: flags.artifact,
       timeout: flags.timeout,
+      grace: flags.grace,
+      keep: flags.keep,
       limits: limits(spec.limits, flags),
       network: flags.network,
       user: flags.user,
@@ -39,8 +41,9 @@ export function specOfFlags(
   };
 }
 
-function limits(inSpec: unknown, { cpus, memory, pids }: SpecFlags): unknown {
-  const typed = given({ cpus, memory, pids });
+function limits(inSpec: unknown, flags: SpecFlags): unknown {
+  const { cpus, memory, pids, maxLog, maxArtifacts } = flags;
+  const typed = given({ cpus, memory, pids, log: maxLog, artifacts: maxArtifacts });
   if (Object.keys(typed).length === 0) return undefined;
   return typeof inSpec === "object" && inSpec !== null ? { ...inSpec, ...typed } : typed;
 }

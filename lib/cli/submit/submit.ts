@@ -3,6 +3,8 @@ import type { ArtifactReader } from "../../backend/store.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
+import { gitTokenOf } from "../../build/git/git-token.ts";
+import type { Plan } from "../../build/plan.ts";
 import type { RunEnded, RunEvent } from "../../engine/events.ts";
 import { isLoopback } from "../../engine/http/hosts.ts";
 import { ApiAwayError } from "../api/call.ts";
@@ -13,15 +15,13 @@ import { givenToken, tokenOf } from "../api/token.ts";
 import { dataFolder } from "../data-folder.ts";
 import { environment } from "../environment.ts";
 import { EXIT, exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
-import { startProcessLog } from "../process-log.ts";
+import { readGitTokens } from "../git-tokens.ts";
 import { readInputFile } from "../read-input-file.ts";
-import { chooseRenderer } from "../render/choose-renderer.ts";
 import type { Renderer } from "../render/renderer.ts";
-import { checkOutputFlags } from "../run/build-flags.ts";
 import { type BuildRequest, buildRequest } from "../run/build-request.ts";
 import type { Operands } from "../run/operands.ts";
+import { openSession } from "../run/session.ts";
 import { showRun } from "../run/show-run.ts";
-import { listenForStop } from "../run/stop-requests.ts";
 import type { SubmitOptions } from "./submit-command.ts";
 
 /** How long a control plane that was reached once may be away: long enough for it to be started again. */
@@ -35,35 +35,16 @@ const CANCEL_AGAIN_MS = 1000;
 export async function submit(
   { operands, options }: { operands: Operands; options: SubmitOptions },
 ): Promise<number> {
-  checkOutputFlags(options);
-  const request = await buildRequest(options, operands, environment, { elsewhere: true });
-  const client = await clientOf(options);
   const run = randomUUID();
-  const starting = new AbortController();
-  const asked = Promise.withResolvers<StopSignal>();
-  using stop = listenForStop({
-    onFirst(signal) {
-      starting.abort(new DOMException(`Stopped by ${signal}`, "AbortError"));
-      asked.resolve(signal);
-    },
-    onSecond(signal) {
-      process.stderr.write(`Left at once. What becomes of run ${run} is up to the control plane\n`);
-      process.exit(exitOfSignal(signal));
-    },
+  await using session = openSession(options, {
+    leftBehind: `What becomes of run ${run} is up to the control plane`,
   });
-  const renderer = chooseRenderer({ json: options.json === true, quiet: options.quiet === true }, {
-    stdout: process.stdout,
-    stderr: process.stderr,
-    environment,
-    onClosed: () => stop.outputClosed(),
-  });
-  startProcessLog({
-    level: options.logLevel,
-    format: options.logFormat,
-    write: (line) => renderer.note(line.trimEnd()),
-  });
+  const { renderer, signal } = session;
+  const request = await buildRequest(options, operands, environment, { elsewhere: true });
+  const secrets = { ...request.secrets, ...await gitTokenFor(request.plan, options) };
+  const client = await clientOf(options);
   try {
-    await start(client, run, request, starting.signal);
+    await start(client, run, { ...request, secrets }, signal);
     if (options.detach) {
       process.stdout.write(options.json ? `${JSON.stringify({ run })}\n` : `${run}\n`);
       return EXIT.ok;
@@ -74,17 +55,27 @@ export async function submit(
       hint: `The run goes on without us: ${run}`,
       onAway: (error) => renderer.note(`${error.message}; trying again`),
     });
-    void asked.promise.then((signal) => cancel(client, run, signal, renderer.note));
-    return exitOfRun(await show({ client, run, renderer, options, patience }), stop.first);
+    session.onStop((stop) => cancel(client, run, stop, renderer.note));
+    return exitOfRun(await show({ client, run, renderer, options, patience }), session.stopped);
   } catch (error) {
-    if (stop.first === undefined || error !== starting.signal.reason) throw error;
+    const { stopped } = session;
+    if (stopped === undefined || error !== signal.reason) throw error;
     // It may have been taken although we have not heard so.
-    await client.cancel(run, `Cancelled by ${stop.first}`).catch(() => {});
+    await client.cancel(run, `Cancelled by ${stopped}`).catch(() => {});
     renderer.note("Cancelled before it had begun");
-    return exitOfSignal(stop.first);
-  } finally {
-    await renderer.close();
+    return exitOfSignal(stopped);
   }
+}
+
+/** The token for the repository's host, as a secret of the run. Those for other hosts stay here. */
+async function gitTokenFor(
+  { repository }: Plan,
+  { gitToken = [] }: SubmitOptions,
+): Promise<Record<string, string>> {
+  if (repository.kind !== "remote") return {};
+  const { host } = repository;
+  const token = (await readGitTokens(gitToken))[host];
+  return token === undefined ? {} : { [gitTokenOf(host)]: token };
 }
 
 async function clientOf(options: SubmitOptions): Promise<ApiClient> {

@@ -1,0 +1,28 @@
+import type { ContainerInfo } from "../docker/docker.ts";
+import type { Context } from "../driver/driver.ts";
+import type { DriverResult } from "../wire/resource.ts";
+import { LABELS } from "./labels.ts";
+
+/**
+ * Whether a run's container stays for a look when the run has ended. Its label says so, which was written within what the
+ * operator allows: `never`, `failure` or `always`.
+ */
+export function staysForALook(
+  labels: ContainerInfo["labels"],
+  { hasFailed }: { hasFailed: boolean },
+): boolean {
+  const keep = labels[LABELS.keep];
+  return keep === "always" || (keep === "failure" && hasFailed);
+}
+
+/** Says where the container is left, how to enter it, and how to remove it. */
+export async function leaveForALook(
+  { log, settings: { host } }: Context,
+  { id, name }: ContainerInfo,
+): Promise<DriverResult> {
+  const entering = `docker exec -it ${name} sh`;
+  await log.line(
+    `The container is kept, on host ${host}. Enter it: ${entering}. Remove it: docker rm -fv ${name}`,
+  );
+  return { success: true, message: `Kept the container: ${entering}`, data: { containerID: id, host } };
+}

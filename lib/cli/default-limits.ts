@@ -1,0 +1,8 @@
+/** What builds get where nobody says otherwise. */
+export const DEFAULT_LIMITS = {
+  graceMs: 10_000,
+  /** Of each step, bytes. */
+  maxLogBytes: 1024 ** 3,
+  /** Of a run, bytes. */
+  maxArtifactBytes: 2 * 1024 ** 3,
+} as const;
