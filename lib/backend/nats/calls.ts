@@ -24,9 +24,7 @@ export function storedAt(answer: Msg): { seq: number; duplicate: boolean } {
 
 /** The error as the Transport contract wants it: `InputError` for what can never work, else `Retryable`. `what` goes on after "Cannot". */
 export function inOurWords(what: string, cause: unknown): Error {
-  if (cause instanceof ClosedConnectionError || cause instanceof DrainingConnectionError) {
-    return new DisposedError();
-  }
+  if (isClosing(cause)) return new DisposedError();
   for (const kind of OURS) if (cause instanceof kind) return cause;
   const message = `Cannot ${what}`;
   const refused = cause instanceof InvalidArgumentError || cause instanceof InvalidSubjectError;
@@ -46,6 +44,10 @@ export class DisposedError extends Error {
 
 /** Errors that are in our words already, and defects, which trying again does not mend. */
 const OURS = [InputError, Retryable, UnavailableError, DisposedError, TypeError, ReferenceError, RangeError];
+
+/** True where the connection has been closed, or is about to be. */
+export const isClosing = (error: unknown): boolean =>
+  error instanceof ClosedConnectionError || error instanceof DrainingConnectionError;
 
 /** The code of an answer of JetStream that says no; 0 for any other error. */
 export function apiCode(error: unknown): number {

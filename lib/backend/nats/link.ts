@@ -1,6 +1,7 @@
+import { setImmediate } from "node:timers";
 import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/transport-node";
 import { delay } from "../../base/signals.ts";
-import { isUnanswered } from "./calls.ts";
+import { isClosing, isUnanswered } from "./calls.ts";
 
 /** How long the broker may take to answer one of our own calls, milliseconds. */
 export const CALL_TIMEOUT_MS = 5000;
@@ -12,6 +13,8 @@ export const CALL_TIMEOUT_MS = 5000;
 export class Link {
   readonly connection: NatsConnection;
   readonly #asked = new Set<(reason: Error) => void>();
+  /** What is sent at the end of this turn of the event loop. */
+  #unsent: (() => void)[] = [];
   #connected = true;
   #reconnects = 0;
   #back = Promise.withResolvers<void>();
@@ -31,6 +34,27 @@ export class Link {
     return this.#reconnects;
   }
 
+  /**
+   * Does what publishes together with all else of this turn of the event loop: a write costs more than the rest of a message.
+   * On a connection that is closed by then it is left undone.
+   */
+  send(publish: () => void): void {
+    if (this.#unsent.push(publish) === 1) setImmediate(() => this.flush());
+  }
+
+  /** Sends at once what waits for the end of this turn. */
+  flush(): void {
+    const unsent = this.#unsent;
+    this.#unsent = [];
+    for (const publish of unsent) {
+      try {
+        publish();
+      } catch (error) {
+        if (!isClosing(error)) throw error;
+      }
+    }
+  }
+
   /** Sends and waits for the answer. Throws what the client throws: `inOurWords` says it for callers. */
   async ask(
     subject: string,
@@ -41,8 +65,8 @@ export class Link {
     if (!this.#connected) await this.#return(timeoutMs);
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
     this.#asked.add(reject);
-    this.connection.request(subject, data, headers ? { timeout: timeoutMs, headers } : { timeout: timeoutMs })
-      .then(resolve, reject);
+    const request = headers ? { timeout: timeoutMs, headers } : { timeout: timeoutMs };
+    this.send(() => void this.connection.request(subject, data, request).then(resolve, reject));
     try {
       return await promise;
     } finally {

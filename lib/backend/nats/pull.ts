@@ -128,10 +128,11 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     const { expires, heartbeat } = this.#ports.times;
     const request = { batch, expires: expires * NANOS, idle_heartbeat: heartbeat * NANOS };
     const { stream, name } = this.#spec;
-    this.#connection.publish(
-      `$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`,
-      JSON.stringify(request),
-      { reply: this.#inbox.subject },
+    const reply = this.#inbox.subject;
+    this.#ports.link.send(() =>
+      this.#connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`, JSON.stringify(request), {
+        reply,
+      })
     );
     if (this.#open === 0) this.#heardAt = performance.now();
     this.#open += batch;
@@ -239,6 +240,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     this.#inbox = undefined;
     this.#open = 0;
     if (!inbox || this.#connection.isClosed()) return;
+    this.#ports.link.flush(); // a request sent after this would be answered to nobody
     const drained = inbox.subscription.drain();
     const left = withDeadline(2000, (signal) => abortable(drained, signal)).catch(() => {});
     this.#leaving.add(left);

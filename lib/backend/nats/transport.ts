@@ -113,7 +113,7 @@ class NatsTransport implements NatsBackend {
       checkSubject(subject);
       const bytes = bytesOf(data);
       checkSize(subject, bytes.length, {});
-      this.#connection.publish(subject, bytes);
+      this.#link.send(() => this.#connection.publish(subject, bytes));
       return Promise.resolve();
     });
 
@@ -143,7 +143,8 @@ class NatsTransport implements NatsBackend {
       `serve "${subject}"`,
       () =>
         this.#subscribe(subject, { queue: SERVERS_GROUP }, async (message) => {
-          message.respond(await handler({ subject: message.subject, data: message.data }));
+          const answer = await handler({ subject: message.subject, data: message.data });
+          this.#link.send(() => message.respond(answer));
         }),
     );
 
@@ -190,6 +191,7 @@ class NatsTransport implements NatsBackend {
     const orderly = async () => {
       await Promise.all([...this.#pulls].map((pull) => pull.return()));
       while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+      this.#link.flush();
       await this.#connection.drain();
     };
     await withDeadline(DISPOSE_MS, (signal) => abortable(orderly(), signal)).catch(() => {});
