@@ -8,37 +8,43 @@ export interface LogFields {
   readonly pipeline?: string | undefined;
 }
 
-const TIME_DIGITS = "2026-01-01T00:00:00.000Z".length;
 const encoder = new TextEncoder();
 
 /**
  * Log objects as JSON up to the text of their `message`, which stands last for that. Only the time changes from line to
- * line; it never goes back, so that the order of the lines is also that of their time stamps.
+ * line; it never goes back, so that the order of the lines is also that of their time stamps. A stream costs nothing before
+ * its first line.
  */
 export class Prefixes {
-  readonly #bytes: Readonly<Record<LogStream, Uint8Array>>;
-  readonly #timeAt: number;
+  readonly #fields: LogFields;
+  readonly #made: Partial<Record<LogStream, { readonly bytes: Uint8Array; readonly timeAt: number }>> = {};
   #now = Number.NEGATIVE_INFINITY;
 
-  constructor({ run, driver, pipeline, step }: LogFields) {
-    const head = JSON.stringify({ runid: run, driver, pipeline, timestamp: "" }).slice(0, -2);
-    this.#timeAt = encoder.encode(head).length;
-    const prefix = (stream: LogStream) => {
-      const tail = JSON.stringify({ step, stream, message: "" }).slice(1, -2);
-      return encoder.encode(`${head}${" ".repeat(TIME_DIGITS)}",${tail}`);
-    };
-    this.#bytes = { stdout: prefix("stdout"), stderr: prefix("stderr"), system: prefix("system") };
+  constructor(fields: LogFields) {
+    this.#fields = fields;
   }
 
-  /** The lines from now on have this time, milliseconds since the epoch. */
+  /** The lines from now on have this time, milliseconds since the epoch. Told before the first line. */
   at(now: number): void {
     if (now <= this.#now) return;
     this.#now = now;
-    const time = encoder.encode(new Date(now).toISOString());
-    for (const bytes of Object.values(this.#bytes)) bytes.set(time, this.#timeAt);
+    for (const { bytes, timeAt } of Object.values(this.#made)) {
+      encoder.encodeInto(this.#time, bytes.subarray(timeAt));
+    }
   }
 
   of(stream: LogStream): Uint8Array {
-    return this.#bytes[stream];
+    return (this.#made[stream] ??= this.#make(stream)).bytes;
+  }
+
+  #make(stream: LogStream): { bytes: Uint8Array; timeAt: number } {
+    const { run: runid, driver, pipeline, step } = this.#fields;
+    const head = JSON.stringify({ runid, driver, pipeline, timestamp: "" }).slice(0, -2);
+    const tail = JSON.stringify({ step, stream, message: "" }).slice(1, -2);
+    return { bytes: encoder.encode(`${head}${this.#time}",${tail}`), timeAt: encoder.encode(head).length };
+  }
+
+  get #time(): string {
+    return new Date(this.#now).toISOString();
   }
 }

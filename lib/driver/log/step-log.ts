@@ -38,7 +38,8 @@ class BatchedStepLog implements OpenStepLog {
   readonly #prefixes: Prefixes;
   readonly #clock: Clock;
   readonly #maxBytes: number;
-  readonly #cutters: Readonly<Record<LogStream, LineCutter>>;
+  readonly #mask: Mask;
+  readonly #cutters: Partial<Record<LogStream, LineCutter>> = {};
   /** Writers that wait for room, by stream: the next of the same stream waits for them. */
   readonly #busy: Partial<Record<LogStream, Promise<void>>> = {};
   readonly #isFull = () => this.#batches.isFull;
@@ -47,18 +48,11 @@ class BatchedStepLog implements OpenStepLog {
   #lost = { lines: 0, bytes: 0 };
 
   constructor(options: StepLogOptions) {
-    const { mask, clock = systemClock } = options;
     this.#batches = new Batches(options);
     this.#prefixes = new Prefixes(options.fields);
-    this.#clock = clock;
+    this.#clock = options.clock ?? systemClock;
+    this.#mask = options.mask;
     this.#maxBytes = options.maxBytes;
-    const cutter = (stream: LogStream) =>
-      new LineCutter({
-        mask,
-        clock,
-        take: (bytes, start, end, goesOn) => this.#take(stream, bytes, start, end, goesOn),
-      });
-    this.#cutters = { stdout: cutter("stdout"), stderr: cutter("stderr"), system: cutter("system") };
   }
 
   line(text: string): Promise<void> {
@@ -95,9 +89,17 @@ class BatchedStepLog implements OpenStepLog {
     const before = this.#busy[stream];
     if (before) return this.#wait(stream, before.then(() => this.#feed(stream, data, 0)));
     this.#prefixes.at(this.#clock());
-    const at = this.#cutters[stream].feed(data, 0, this.#isFull);
+    const at = this.#cutter(stream).feed(data, 0, this.#isFull);
     if (!this.#batches.isFull) return DONE;
     return this.#wait(stream, this.#feed(stream, data, at));
+  }
+
+  #cutter(stream: LogStream): LineCutter {
+    return this.#cutters[stream] ??= new LineCutter({
+      mask: this.#mask,
+      clock: this.#clock,
+      take: (bytes, start, end, goesOn) => this.#take(stream, bytes, start, end, goesOn),
+    });
   }
 
   async #feed(stream: LogStream, data: Uint8Array, from: number): Promise<void> {
@@ -105,7 +107,7 @@ class BatchedStepLog implements OpenStepLog {
       await this.#batches.room();
       if (at >= data.length) return;
       this.#prefixes.at(this.#clock());
-      at = this.#cutters[stream].feed(data, at, this.#isFull);
+      at = this.#cutter(stream).feed(data, at, this.#isFull);
     }
   }
 
