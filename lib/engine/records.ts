@@ -6,7 +6,7 @@ import type { Transport } from "../backend/transport.ts";
 import type { Run } from "../wire/run.ts";
 import { subjects } from "../wire/subjects.ts";
 import { decide } from "./decide.ts";
-import { publishEvent } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 import { openStep } from "./steps.ts";
 import { Turns } from "./turns.ts";
 
@@ -31,11 +31,13 @@ export interface Changed {
 /** The runs' records: each change is one compare-and-set, after which its outbox is published and emptied. */
 export class Records {
   readonly #options: RecordsOptions;
+  readonly #outbox: Outbox;
   /** Spares the changes of one run in this process the conflicts with each other. */
   readonly #turns = new Turns();
 
   constructor(options: RecordsOptions) {
     this.#options = options;
+    this.#outbox = new Outbox(options.transport, options.ackWaitMs);
   }
 
   /** Stores a run that is not there yet. Throws ConflictError where it is. */
@@ -104,11 +106,11 @@ export class Records {
   }
 
   async #settle(run: Run, revision: number): Promise<Changed> {
-    const { transport, store, clock, ackWaitMs, reach, seen } = this.#options;
+    const { store, clock, reach, seen } = this.#options;
     const [message] = run.outbox;
     if (!message) return { run };
     try {
-      await publishEvent(transport, message, ackWaitMs);
+      await this.#outbox.publish(message);
       reach("outbox-published", openStep(run)?.id);
       const published = decide(run, { kind: "published", id: message.id }, clock());
       await store.runs.put(run.id, published, revision);
