@@ -1,7 +1,8 @@
 /**
  * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [unit | FILE…]`. What a file's name ends in says
- * what it needs: `_docker_test.ts` a daemon; these run one runtime after the other, since they look at the lists of all
- * containers. `_nats_test.ts` makes brokers of its own, `_slow_test.ts` processes, or takes its time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
+ * what it needs: `_docker_test.ts` a daemon, `_alone_test.ts` one that nobody else works with, since it compares the lists
+ * of all containers, volumes and networks; `_nats_test.ts` makes brokers of its own, `_slow_test.ts` processes, or takes its
+ * time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
  *
  * `NATS_SERVERS` names the brokers, with colons between them: Bun's tests run on the first, Deno's on the last, so that
  * each test meets both; what checks the transport's contract also runs the other way round.
@@ -18,14 +19,16 @@ interface Tally {
 const root = join(import.meta.dir, "..");
 const args = process.argv.slice(2);
 const NEEDS_DOCKER = /_docker_test\.ts$/;
+const NEEDS_DOCKER_ALONE = /_alone_test\.ts$/;
 const HAS_OWN_PARTS = /_(slow|nats)_test\.ts$/;
 const all = args.length > 0 && args[0] !== "unit"
   ? args
   : [...new Glob("tests/**/*_test.ts").scanSync(root)].sort();
 const only = args[0] === "unit";
-const unit = all.filter((file) => !NEEDS_DOCKER.test(file) && !HAS_OWN_PARTS.test(file));
+const unit = all.filter((file) => !/_(alone|docker|nats|slow)_test\.ts$/.test(file));
 const own = only ? [] : all.filter((file) => HAS_OWN_PARTS.test(file));
 const docker = only ? [] : all.filter((file) => NEEDS_DOCKER.test(file));
+const alone = only ? [] : all.filter((file) => NEEDS_DOCKER_ALONE.test(file));
 
 const brokers = (process.env.NATS_SERVERS ?? "nats-server").split(":");
 const NATS = { bun: brokers.at(0) ?? "", deno: brokers.at(-1) ?? "" };
@@ -43,8 +46,9 @@ const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const began = performance.now();
 await onBothAtOnce("unit", unit);
 await Promise.all([onBothAtOnce("brokers and processes", own), otherWayRound()]);
-await phase("Docker on Bun", bun(docker), docker);
-await phase("Docker on Deno", deno(docker), docker);
+await onBothAtOnce("Docker", docker);
+await phase("Docker alone on Bun", bun(alone), alone);
+await phase("Docker alone on Deno", deno(alone), alone);
 console.log(`took ${seconds(began)} s`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 const forbidden = process.env.CI === "true" && (total.skipped > 0 || (isOneOnly && !only));
