@@ -25,12 +25,23 @@ export interface Table<T> {
   list(options?: { after?: string; limit?: number }): Promise<{ key: string; value: T }[]>;
 }
 
+/** When a run ended, milliseconds since the epoch. */
+export interface EndedRun {
+  readonly endedAt: number;
+  readonly id: string;
+}
+
 /** Runs, with an index of the open ones (those without `outcome`), so that looking after them costs nothing for the ended ones. */
 export interface RunTable extends Omit<Table<Run>, "list"> {
   /** Ids of runs that have not ended. */
   open(): Promise<string[]>;
   /** Newest first; `before` is the id of the last one of the page before. `outcome: "open"` for those that have not ended. */
   list(options?: { outcome?: Run["outcome"] | "open"; before?: string; limit?: number }): Promise<Run[]>;
+  /**
+   * Runs that ended at `until` or earlier, longest ago first, at most `limit` (default 100); `after` is one of an earlier
+   * answer, there still or not. Costs as much as it answers, however many runs are stored.
+   */
+  ended(options: { until: number; after?: EndedRun; limit?: number }): Promise<EndedRun[]>;
   /** Ids that begin with `prefix`, at most `limit`. */
   find(prefix: string, limit: number): Promise<string[]>;
   /** Calls `changed` after every change of that run in this process until disposed; a fleet's store, after every change anywhere. */

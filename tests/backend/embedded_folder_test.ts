@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { openEmbedded, openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { UnavailableError } from "../../lib/base/errors.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { publishBatch, RUN, runOf } from "./store-conformance/opened.ts";
+import { OTHER_RUN, publishBatch, RUN, runOf } from "./store-conformance/opened.ts";
 import { bytes } from "./transport-conformance/opened.ts";
 
 test("openEmbedded makes everything for its user only, whatever the umask", async () => {
@@ -89,6 +89,23 @@ test("openEmbedded and openHistory refuse a newer schema and leave it alone", as
   using sqlite = new DatabaseSync(database);
   assert.equal(sqlite.prepare("PRAGMA user_version").get()?.["user_version"], 1000);
   assert.equal(sqlite.prepare("SELECT count(*) AS runs FROM runs").get()?.["runs"], 1);
+});
+
+test("openEmbedded brings a folder of the first schema up to date, with what it holds", async () => {
+  await using folder = await temporaryFolder();
+  const ended = { id: OTHER_RUN, endedAt: 1_700_000_000_000 };
+  {
+    await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+    await embedded.store.runs.put(RUN, runOf(RUN), 0);
+    await embedded.store.runs.put(OTHER_RUN, runOf(OTHER_RUN, { outcome: "failed", ...ended }), 0);
+  }
+  {
+    using sqlite = new DatabaseSync(join(folder.path, "conveyor.db"));
+    sqlite.exec("DROP INDEX runs_by_end; ALTER TABLE runs DROP COLUMN ended_at; PRAGMA user_version = 1");
+  }
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  assert.deepEqual(await embedded.store.runs.open(), [RUN]);
+  assert.deepEqual(await embedded.store.runs.ended({ until: ended.endedAt }), [ended]);
 });
 
 test("owner and seal key are made once for a folder, and others for another", async () => {

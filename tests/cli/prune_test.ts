@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
-import { prune } from "../../lib/cli/up/prune.ts";
+import type { Store } from "../../lib/backend/store.ts";
+import { pruner } from "../../lib/cli/up/prune.ts";
 import { publishBatch, runOf } from "../backend/store-conformance/opened.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -21,7 +22,7 @@ test("prune removes runs that ended long enough ago, the logs of others, and not
     await publishBatch(transport, ["a line"], { run: idOf(n) });
   }
   const options = { store, keepRunsMs: 30 * DAY, keepLogsMs: 20 * DAY, removeLog, clock: () => NOW };
-  const removed = await prune(options, new AbortController().signal);
+  const removed = await pruner(options)(new AbortController().signal);
   const expected = { removed: 0, mute: 0, whole: 0 };
   for (let n = 0; n < 120; n++) {
     const isEnded = n % 3 !== 0;
@@ -44,7 +45,7 @@ test("prune leaves logs alone where the broker removes them", async () => {
   await store.runs.put(idOf(1), runOf(idOf(1), { outcome: "failed", endedAt: NOW - 2 * DAY }), 0);
   await publishBatch(transport, ["a line"], { run: idOf(1) });
   const options = { store, keepRunsMs: 30 * DAY, keepLogsMs: DAY, clock: () => NOW };
-  assert.equal(await prune(options, new AbortController().signal), 0);
+  assert.equal(await pruner(options)(new AbortController().signal), 0);
   assert.equal(await store.logs.count(idOf(1)), 1);
 });
 
@@ -55,6 +56,50 @@ test("prune that keeps nothing still leaves open runs alone", async () => {
   await store.runs.put(idOf(1), runOf(idOf(1), { outcome: "failed", endedAt: NOW }), 0);
   await store.runs.put(idOf(2), runOf(idOf(2)), 0);
   const options = { store, keepRunsMs: 0, keepLogsMs: 0, clock: () => NOW };
-  assert.equal(await prune(options, new AbortController().signal), 1);
+  assert.equal(await pruner(options)(new AbortController().signal), 1);
   assert.deepEqual((await store.runs.list()).map(({ id }) => id), [idOf(2)]);
+});
+
+test("prune looks at what has come of age since it looked before, however much is stored", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store, removeLog } = embedded;
+  const count = 250;
+  for (let n = 0; n < count; n++) {
+    const endedAt = NOW - n * 3_600_000;
+    await store.runs.put(idOf(n), runOf(idOf(n), { outcome: "failed", endedAt }), 0);
+  }
+  const [seen, muted] = [new Set<string>(), new Array<string>()];
+  const watched: Store = {
+    ...store,
+    runs: {
+      ...store.runs,
+      list: () => Promise.reject(new Error("The whole list was asked for")),
+      ended: async (options) => {
+        const page = await store.runs.ended(options);
+        for (const { id } of page) seen.add(id);
+        return page;
+      },
+    },
+  };
+  let now = NOW;
+  const prune = pruner({
+    store: watched,
+    keepRunsMs: 200 * 3_600_000,
+    keepLogsMs: 100 * 3_600_000,
+    removeLog: async (run) => {
+      muted.push(run);
+      await removeLog(run);
+    },
+    clock: () => now,
+  });
+  const { signal } = new AbortController();
+  assert.equal(await prune(signal), 50);
+  assert.deepEqual(muted, Array.from({ length: 100 }, (_, i) => idOf(199 - i)));
+  seen.clear();
+  muted.length = 0;
+  now += 3_600_000;
+  assert.equal(await prune(signal), 1);
+  assert.deepEqual(muted, [idOf(101), idOf(100), idOf(99)]);
+  assert.deepEqual([...seen], [idOf(199), idOf(101), idOf(100), idOf(99)]);
 });

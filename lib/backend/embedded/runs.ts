@@ -9,15 +9,19 @@ import { Watchers } from "./watchers.ts";
 export function runTable(database: Database, lifetime: Lifetime, revisions: Revisions): RunTable {
   const watchers = new Watchers();
   const get = database.prepare("SELECT value, revision FROM runs WHERE id = ?");
-  const stateOf = database.prepare("SELECT revision, outcome, created_at FROM runs WHERE id = ?");
+  const stateOf = database.prepare("SELECT revision, outcome, created_at, ended_at FROM runs WHERE id = ?");
   const insert = database.prepare(
-    "INSERT INTO runs (id, revision, outcome, created_at, value) VALUES (?, ?, ?, ?, ?)",
+    "INSERT INTO runs (id, revision, outcome, created_at, ended_at, value) VALUES (?, ?, ?, ?, ?, ?)",
   );
   // Most changes leave the indices as they are: naming an indexed column writes its index anew, changed or not.
   const update = database.prepare("UPDATE runs SET revision = ?, value = ? WHERE id = ?");
-  const reindex = database.prepare("UPDATE runs SET outcome = ?, created_at = ? WHERE id = ?");
+  const reindex = database.prepare("UPDATE runs SET outcome = ?, created_at = ?, ended_at = ? WHERE id = ?");
   const remove = database.prepare("DELETE FROM runs WHERE id = ?");
   const open = database.prepare("SELECT id FROM runs WHERE outcome IS NULL ORDER BY created_at, id");
+  const ended = database.prepare(
+    `SELECT ended_at, id FROM runs WHERE ended_at <= ? AND (ended_at, id) > (?, ?)
+     ORDER BY ended_at, id LIMIT ?`,
+  );
   const find = database.prepare("SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
   const createdAt = database.prepare("SELECT created_at FROM runs WHERE id = ?");
   const page = (condition: string) =>
@@ -48,14 +52,17 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
           const found = stateOf.get(id);
           checkRevision(id, found?.["revision"], revision);
           const next = revisions.next();
-          const [outcome, created] = [run.outcome ?? null, Math.trunc(run.createdAt)];
+          const { outcome = null } = run;
+          const created = Math.trunc(run.createdAt);
+          const ended = outcome === null || run.endedAt === undefined ? null : Math.trunc(run.endedAt);
           if (!found) {
-            insert.run(id, next, outcome, created, text);
+            insert.run(id, next, outcome, created, ended, text);
             return next;
           }
           update.run(next, text, id);
-          if (found["outcome"] !== outcome || found["created_at"] !== created) {
-            reindex.run(outcome, created, id);
+          const { outcome: hadOutcome, created_at: hadCreated, ended_at: hadEnded } = found;
+          if (hadOutcome !== outcome || hadCreated !== created || hadEnded !== ended) {
+            reindex.run(outcome, created, ended, id);
           }
           return next;
         });
@@ -86,6 +93,14 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
         });
         return rows.map((row): Run => JSON.parse(String(row["value"])));
       }),
+
+    ended: ({ until, after = { endedAt: Number.MIN_SAFE_INTEGER, id: "" }, limit = 100 }) =>
+      lifetime.call(() =>
+        database.run(() => ended.all(Math.floor(until), after.endedAt, after.id, limit)).map((row) => ({
+          endedAt: Number(row["ended_at"]),
+          id: String(row["id"]),
+        }))
+      ),
 
     find: (prefix, limit) =>
       lifetime.call(() =>

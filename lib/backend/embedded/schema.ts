@@ -108,6 +108,11 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (run, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE runs ADD COLUMN ended_at INTEGER;
+  UPDATE runs SET ended_at = CAST(json_extract(value, '$.endedAt') AS INTEGER) WHERE outcome IS NOT NULL;
+  CREATE INDEX runs_by_end ON runs (ended_at, id) WHERE ended_at IS NOT NULL;
+  `,
 ];
 
 /** Brings the schema up to date, whoever else does so at the same time. Throws UnavailableError where it is newer than we know. */

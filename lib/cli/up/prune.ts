@@ -1,4 +1,4 @@
-import type { Store } from "../../backend/store.ts";
+import type { EndedRun, Store } from "../../backend/store.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
@@ -19,10 +19,11 @@ const EVERY_MS = 3_600_000;
 export function keepPruned(options: PruneOptions): AsyncDisposable {
   const closing = new AbortController();
   const { signal } = closing;
+  const prune = pruner(options);
   const pruning = (async () => {
     while (!signal.aborted) {
       try {
-        const count = await prune(options, signal);
+        const count = await prune(signal);
         if (count > 0) processLog("up").info("Removed {count} runs that had ended long ago", { count });
       } catch (error) {
         processLog("up").warn("Cannot remove old runs: {why}", { why: messageOf(error) });
@@ -38,33 +39,45 @@ export function keepPruned(options: PruneOptions): AsyncDisposable {
   };
 }
 
-/** Removes runs that ended long enough ago, and logs. Answers how many runs. */
-export async function prune(
+/**
+ * Removes runs that ended long enough ago, and logs. Answers how many runs. It looks at what has come of age since it was
+ * called before (the first time, at all logs), not at all that is stored.
+ */
+export function pruner(
   { store, keepRunsMs, keepLogsMs, removeLog, clock }: PruneOptions,
-  signal: AbortSignal,
-): Promise<number> {
-  const now = clock();
-  const old: string[] = [];
-  const mute: string[] = [];
-  // The whole list before anything is removed from it.
-  let page = await store.runs.list();
-  while (page.length > 0 && !signal.aborted) {
-    for (const { id, outcome, endedAt = now } of page) {
-      if (outcome === undefined) continue;
-      if (endedAt <= now - keepRunsMs) old.push(id);
-      else if (endedAt <= now - keepLogsMs) mute.push(id);
+): (signal: AbortSignal) => Promise<number> {
+  let mutedUntil = -Infinity;
+  return async (signal) => {
+    const now = clock();
+    let removed = 0;
+    for await (const { id } of endedRuns(store, { until: now - keepRunsMs, signal })) {
+      await store.removeRun(id);
+      removed++;
     }
-    page = await store.runs.list({ before: page.at(-1)?.id ?? "" });
+    if (removeLog && !signal.aborted) {
+      const until = now - keepLogsMs;
+      // Once more what was near the end of the time before: a run may have been stored a little after it ended.
+      const since = mutedUntil - EVERY_MS;
+      for await (const { id } of endedRuns(store, { since, until, signal })) await removeLog(id);
+      if (!signal.aborted) mutedUntil = until;
+    }
+    return removed;
+  };
+}
+
+/** Ends early where the signal fires. */
+async function* endedRuns(
+  store: Store,
+  { since = -Infinity, until, signal }: { since?: number; until: number; signal: AbortSignal },
+): AsyncGenerator<EndedRun> {
+  let after: EndedRun | undefined = Number.isFinite(since) ? { endedAt: since, id: "" } : undefined;
+  while (!signal.aborted) {
+    const page = await store.runs.ended({ until, ...(after && { after }) });
+    for (const run of page) {
+      if (signal.aborted) return;
+      yield run;
+    }
+    after = page.at(-1);
+    if (!after) return;
   }
-  for (const run of removeLog ? mute : []) {
-    if (signal.aborted) return 0;
-    await removeLog?.(run);
-  }
-  let removed = 0;
-  for (const run of old) {
-    if (signal.aborted) break;
-    await store.removeRun(run);
-    removed++;
-  }
-  return removed;
 }

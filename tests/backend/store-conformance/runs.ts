@@ -78,6 +78,45 @@ export function runs(name: string, open: OpenStore): void {
     assert.deepEqual(await idsOf({ limit: 2 }), ["run-5", "run-4"]);
   });
 
+  test(`${name}: ended gives the runs that had ended by a time, longest ago first, page by page`, async () => {
+    await using opened = await open();
+    const { runs } = opened.store;
+    const at = (ms: number): Partial<Run> => ({ outcome: "failed", endedAt: 1_700_000_000_000 + ms });
+    const until = 1_700_000_000_010;
+    for (
+      const [id, facts] of Object.entries({ b: at(5), a: at(5), late: at(11), first: at(-7), last: at(10) })
+    ) {
+      await runs.put(id, runOf(id, facts), 0);
+    }
+    const revision = await runs.put("open", runOf("open"), 0);
+    await runs.put("unfinished", runOf("unfinished", { endedAt: 1_700_000_000_000 }), 0);
+    await runs.put("timeless", runOf("timeless", { outcome: "failed" }), 0);
+    const order = ["first", "a", "b", "last"];
+    const all = await runs.ended({ until });
+    assert.deepEqual(all.map(({ id }) => id), order);
+    assert.deepEqual(all[0], { id: "first", endedAt: 1_700_000_000_000 - 7 });
+    assert.deepEqual(await runs.ended({ until: 1_600_000_000_000 }), []);
+
+    const seen: string[] = [];
+    let page = await runs.ended({ until, limit: 3 });
+    assert.equal(page.length, 3);
+    for (
+      ;
+      page.length > 0;
+      page = await runs.ended({ until, limit: 1, after: page.at(-1) ?? assert.fail() })
+    ) {
+      seen.push(...page.map(({ id }) => id));
+    }
+    assert.deepEqual(seen, order);
+
+    // A place in the list stays where its run is gone.
+    const [, second = assert.fail()] = all;
+    await runs.delete("a", (await runs.get("a"))?.revision ?? 0);
+    await runs.put("open", runOf("open", at(6)), revision);
+    const rest = await runs.ended({ until, after: second });
+    assert.deepEqual(rest.map(({ id }) => id), ["b", "open", "last"]);
+  });
+
   test(`${name}: find gives the ids that begin with a text, taken literally`, async () => {
     await using opened = await open();
     const { runs } = opened.store;
