@@ -5,10 +5,15 @@ import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
+import { authorization } from "../../lib/driver/conveyor/authorization.ts";
 import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { flutterCi, startFlutterCi } from "./start-program.ts";
+
+const PKI = join(import.meta.dirname ?? "", "../conveyor/pki");
+const OLD = join(import.meta.dirname ?? "", "../engine/door-pki");
+const pki = (file: string): string => join(PKI, file);
 
 const ALONE = ["--drivers", "none", "--listen", "127.0.0.1:0"];
 
@@ -60,6 +65,14 @@ test("up says what it cannot reach, and what it is not given right, before it se
     [["--cors", "https://x/path"], 2, /^error: --cors: Invalid origin "https:\/\/x\/path"/],
     [["--replicas", "2"], 2, /^error: --replicas: Invalid value "2": expected 1 or 3/],
     [["--tls-cert", "/nonexistent"], 2, /^error: The flag --tls-cert was given without --tls-key/],
+    [["--tls-ca", "/nonexistent"], 2, /^error: --tls-ca: Cannot read/],
+    [["--tls-ca", pki("es256.key")], 2, /^error: TLS authority ".*es256\.key" is not a certificate/],
+    [["--tls-ca", join(OLD, "old-ca.pem")], 2, /^error: TLS authority ".*old-ca\.pem" expired on 2021-01-01/],
+    [
+      ["--tls-cert", pki("es256.pem"), "--tls-key", pki("es384.key")],
+      2,
+      /^error: TLS key ".*es384\.key" does not match the certificate ".*es256\.pem"/,
+    ],
     [["--token-file", "/nonexistent"], 2, /^error: --token-file: Cannot read/],
     [["--drivers", "all", "--docker", "unix:///nonexistent.sock"], 3, /nonexistent\.sock/],
   ] as const;
@@ -118,6 +131,22 @@ test("up speaks https with a certificate, which submit trusts if told so", async
   const doubting = await flutterCi(submit);
   assert.deepEqual([doubting.code, doubting.stdout], [3, ""], doubting.stderr);
   assert.match(doubting.stderr, /^error: Cannot reach the control plane at "https:/);
+  up.kill("SIGTERM");
+  assert.equal((await up.ended).code, 0);
+});
+
+test("up lets in who signs a token with a certificate of its authority, as Conveyor's drivers do, and nobody else so", async () => {
+  await using folder = await temporaryFolder();
+  const up = startFlutterCi(["up", "--data", join(folder.path, "data"), ...ALONE, "--tls-ca", pki("ca.pem")]);
+  await up.said("Serves ");
+  const url = /Serves (\S+),/.exec(up.output())?.[1] ?? "";
+  const statusOf = async (name: string) => {
+    const credentials = { tlsCert: pki(`${name}.pem`), tlsKey: pki(`${name}.key`) };
+    return (await fetch(`${url}/x`, { headers: await authorization(credentials) })).status;
+  };
+  for (const name of ["rs256", "es256", "es384", "es512"]) assert.equal(await statusOf(name), 404, name);
+  assert.equal(await statusOf("stranger"), 401);
+  await up.said("Refused a signed token: Its certificate is of no authority of ours");
   up.kill("SIGTERM");
   assert.equal((await up.ended).code, 0);
 });

@@ -19,7 +19,7 @@ export async function checkTlsFiles(files: TlsFiles, now: number): Promise<void>
     throw new InputError(`TLS ${given} "${files.cert ?? files.key}" was given without its ${missing}`);
   }
   if (files.ca !== undefined) {
-    for (const authority of await certificates("TLS authority", files.ca)) {
+    for (const authority of await readAuthorities(files.ca)) {
       checkDates("TLS authority", files.ca, authority, now);
     }
   }
@@ -32,6 +32,10 @@ export async function checkTlsFiles(files: TlsFiles, now: number): Promise<void>
     }
   }
 }
+
+/** The certificates of a file of authorities. Throws InputError that names the file. */
+export const readAuthorities = (file: string): Promise<X509Certificate[]> =>
+  certificates("TLS authority", file);
 
 async function read(what: string, file: string): Promise<string> {
   try {

@@ -67,7 +67,9 @@ export function upCommand(drivers: Drivers) {
     .addOption(logFormatFlag())
     .addHelpText(
       "after",
-      "\nThe certificate and key are shown to callers, who then use https, and to the broker.\n" +
+      "\nThe certificate and key are shown to callers, who then use https, and to the broker. The authorities are those of the\n" +
+        "broker's certificate; beside the token, callers may show one that they sign themselves, as Conveyor's drivers do, with\n" +
+        "any certificate of these authorities (of public ones not).\n" +
         VARIABLES_NOTE,
     )
     .action(async (options) => {

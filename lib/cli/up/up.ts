@@ -1,6 +1,4 @@
-import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { checkTlsFiles } from "../../backend/nats/tls.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
@@ -22,6 +20,7 @@ import { readGitTokens } from "../git-tokens.ts";
 import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
 import { listenForStop } from "../run/stop-requests.ts";
+import { doorTls } from "./door-tls.ts";
 import { openPlane, type Plane } from "./open-plane.ts";
 import { keepPruned } from "./prune.ts";
 import { type Fleet, startDrivers } from "./start-drivers.ts";
@@ -65,7 +64,7 @@ async function serve(
   const { listen: address, cors } = options;
   const folder = dataFolder(options.data, environment);
   const given = await givenToken(options.tokenFile, environment);
-  const tls = await tlsOf(options);
+  const { tls, whyNotSigned } = await doorTls(options);
   await using plane = await openPlane(options, folder);
   const { transport, store, sealKey } = plane;
   const token = given ?? await ownToken(folder);
@@ -76,6 +75,7 @@ async function serve(
     engine,
     store,
     token,
+    whyNotSigned,
     isOurHost: namesOf(address.host, hostname()),
     cors,
     pipelines: { [FLUTTER_BUILDER]: BUILD_PIPELINE },
@@ -138,14 +138,6 @@ async function startFleet(
     drain: fleet.drain,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
-}
-
-/** Throws InputError that says what is wrong with the files. */
-async function tlsOf({ tlsCert, tlsKey }: UpOptions): Promise<{ cert: string; key: string } | undefined> {
-  if (tlsCert === undefined || tlsKey === undefined) return undefined;
-  await checkTlsFiles({ cert: tlsCert, key: tlsKey }, systemClock());
-  const [cert, key] = await Promise.all([readFile(tlsCert, "utf8"), readFile(tlsKey, "utf8")]);
-  return { cert, key };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

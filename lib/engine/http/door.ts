@@ -15,6 +15,8 @@ export interface DoorOptions {
   readonly engine: Engine;
   readonly store: Store;
   readonly token: string;
+  /** Tells why a token is none that an authority of ours vouches for; undefined where it is one. Without it none is. */
+  readonly whyNotSigned?: ((token: string) => string | undefined) | undefined;
   /** Tells whether we are asked for by a name of ours. */
   readonly isOurHost: (hostname: string) => boolean;
   /** The origin whose pages may call us from a browser; none without. */
@@ -41,7 +43,8 @@ const BEAT_MS = 10_000;
  * - `GET /health`
  */
 export function httpDoor(options: DoorOptions): (request: Request) => Promise<Response> {
-  const { engine, store, token, isOurHost, cors, pipelines, draining, beatMs = BEAT_MS } = options;
+  const { engine, store, token, whyNotSigned, isOurHost, cors, pipelines, draining, beatMs = BEAT_MS } =
+    options;
   const app = new Hono();
   app.onError((error, { json }) => {
     const { status, message } = problemOf(error);
@@ -51,7 +54,7 @@ export function httpDoor(options: DoorOptions): (request: Request) => Promise<Re
   app.use(hostGuard(isOurHost));
   if (cors !== undefined) app.use(corsFor(cors));
   app.get("/health", ({ json }) => json({ status: draining.aborted ? "draining" : "ok" }));
-  app.use(tokenGuard(token));
+  app.use(tokenGuard(token, whyNotSigned));
 
   app.post("/runs", limited(), async ({ req, json }) => {
     if (draining.aborted) throw new Problem(503, "The control plane is about to end: it takes no more runs");

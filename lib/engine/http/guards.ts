@@ -1,6 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
+import { processLog } from "../../base/log.ts";
 import { Problem } from "./problem.ts";
+import { looksSigned } from "./signed-token.ts";
 
 /**
  * Lets through only what asks for us by a name of ours: a page of somebody else whose name leads here (DNS rebinding) asks
@@ -20,13 +22,26 @@ export function hostGuard(isOurs: (hostname: string) => boolean): MiddlewareHand
   };
 }
 
-/** Lets through only what has the token. */
-export function tokenGuard(token: string): MiddlewareHandler {
+/**
+ * Lets through only what has the token, or one that an authority of ours vouches for: `whyNotSigned` tells why a token is none
+ * of those, and undefined where it is one. The reason is for our own log; who asks learns that the token is wrong.
+ */
+export function tokenGuard(
+  token: string,
+  whyNotSigned?: (token: string) => string | undefined,
+): MiddlewareHandler {
   const wanted = digest(token);
+  // Digests have the same length, whatever was given.
+  const isOurs = (given: string) => timingSafeEqual(digest(given), wanted);
+  const isSigned = (given: string) => {
+    if (!whyNotSigned || !looksSigned(given)) return false;
+    const why = whyNotSigned(given);
+    if (why !== undefined) processLog("http").warn("Refused a signed token: {why}", { why });
+    return why === undefined;
+  };
   return async ({ req, header }, next) => {
     const [, given] = /^Bearer +(\S+) *$/i.exec(req.header("authorization") ?? "") ?? [];
-    // Digests have the same length, whatever was given.
-    if (given === undefined || !timingSafeEqual(digest(given), wanted)) {
+    if (given === undefined || !(isOurs(given) || isSigned(given))) {
       header("WWW-Authenticate", "Bearer");
       throw new Problem(
         401,
