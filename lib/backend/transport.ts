@@ -6,6 +6,13 @@ export interface Message {
   readonly data: Uint8Array;
 }
 
+/** A message to be stored. */
+export interface OutgoingMessage {
+  readonly data: Uint8Array | string;
+  readonly id?: string;
+  readonly headers?: Record<string, string>;
+}
+
 /**
  * One delivery of a stored message to one consumer. Exactly one of `ack`, `nak` and `term` ends it; calls after that do
  * nothing. When the ack wait passes without any of them or `working`, the message is delivered again, to any instance.
@@ -58,6 +65,13 @@ export interface Transport extends AsyncDisposable {
     data: Uint8Array | string,
     options?: { id?: string; headers?: Record<string, string> },
   ): Promise<{ duplicate: boolean }>;
+
+  /**
+   * As `publish` for one message on the subject after the other, in their order; what the backend can do at once, it does
+   * at once. Throws where one cannot be stored: the ones after it are not, those before it may be, which an id makes
+   * harmless to do again.
+   */
+  publishAll(subject: string, messages: readonly OutgoingMessage[]): Promise<void>;
 
   /** Tells whoever listens right now; nobody may. Not stored, may be lost. */
   broadcast(subject: string, data: Uint8Array | string): Promise<void>;

@@ -1,3 +1,4 @@
+import type { OutgoingMessage } from "../backend/transport.ts";
 import { InputError } from "../base/errors.ts";
 import { withDeadline } from "../base/signals.ts";
 import { HEADERS } from "../wire/headers.ts";
@@ -5,6 +6,7 @@ import { ids } from "../wire/ids.ts";
 import { subjects } from "../wire/subjects.ts";
 import type { Context } from "./driver.ts";
 import { earlierResults } from "./earlier-results.ts";
+import type { Batch } from "./log/batches.ts";
 import { storeSingly } from "./log/single-lines.ts";
 import { type OpenStepLog, openStepLog, type StepLogOptions } from "./log/step-log.ts";
 import type { HandleParts } from "./parts.ts";
@@ -63,15 +65,18 @@ export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
 
 function inBatches(step: GrantedStep, { transport }: HandleParts): StepLogOptions["store"] {
   const { facts: { run, step: name, scope }, grant: { attempt }, lease: { reportSignal: signal } } = step;
-  return async ({ first, lines, data }) => {
-    signal.throwIfAborted();
-    const headers = {
+  const message = ({ first, lines, data }: Batch): OutgoingMessage => ({
+    data,
+    id: ids.logBatch(run, scope, attempt, first),
+    headers: {
       [HEADERS.step]: name,
       [HEADERS.attempt]: String(attempt),
       [HEADERS.lines]: String(lines),
-    };
-    const id = ids.logBatch(run, scope, attempt, first);
-    await persist(() => transport.publish(subjects.logs(run), data, { id, headers }), { signal });
+    },
+  });
+  return async (batches) => {
+    signal.throwIfAborted();
+    await persist(() => transport.publishAll(subjects.logs(run), batches.map(message)), { signal });
   };
 }
 

@@ -27,6 +27,12 @@ export function hostile(transport: Transport, seed: number): Transport {
   return {
     publish: (subject, data, options) =>
       call("publish", `${subject} ${options?.id ?? ""}`, () => transport.publish(subject, data, options)),
+    publishAll: async (subject, messages) => {
+      for (const { data, ...options } of messages) {
+        const key = `${subject} ${options.id ?? ""}`;
+        await call("publish", key, () => transport.publish(subject, data, options));
+      }
+    },
     broadcast: (subject, data) => call("broadcast", subject, () => transport.broadcast(subject, data)),
     request: (subject, data, options) =>
       call("request", subject, () => transport.request(subject, data, options)),

@@ -13,7 +13,10 @@ function broken(transport: Transport, subject: string, reason: string) {
     state.tries++;
     return Promise.reject(new Retryable("The store does not answer", { reason }));
   };
-  return { transport: { ...bound(transport), publish }, state };
+  const publishAll: Transport["publishAll"] = async (to, messages) => {
+    for (const { data, ...options } of messages) await publish(to, data, options);
+  };
+  return { transport: { ...bound(transport), publish, publishAll }, state };
 }
 
 test("a result that cannot be sent is tried again while its event is kept, and the work is not done again", async () => {

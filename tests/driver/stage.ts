@@ -274,6 +274,7 @@ export function changed(transport: Transport, change: (delivery: Delivery) => Pa
 export function bound(transport: Transport): Transport {
   return {
     publish: (...given) => transport.publish(...given),
+    publishAll: (...given) => transport.publishAll(...given),
     broadcast: (...given) => transport.broadcast(...given),
     listen: (...given) => transport.listen(...given),
     request: (...given) => transport.request(...given),

@@ -25,9 +25,11 @@ function open(options: Options = {}) {
     maxBytes: options.maxBytes ?? Number.POSITIVE_INFINITY,
     waitMs: options.waitMs ?? NEVER,
     ...options.clock && { clock: options.clock },
-    store: async (batch) => {
-      await options.store?.(batch);
-      batches.push(batch);
+    store: async (some) => {
+      for (const batch of some) {
+        await options.store?.(batch);
+        batches.push(batch);
+      }
     },
   });
   return {
@@ -71,7 +73,7 @@ test("StepLog leaves the pipeline out where there is none", async () => {
     fields: { run: RUN, driver: "d", step: "s" },
     mask: maskOf({}),
     maxBytes: 1,
-    store: (batch) => Promise.resolve(void batches.push(batch)),
+    store: (some) => Promise.resolve(void batches.push(...some)),
   });
   await log.line("x");
   await log.finish();
@@ -221,6 +223,24 @@ test("StepLog stores what has gathered as soon as the store is free again", asyn
   gate.resolve();
   assert.deepEqual(linesOf(await second.promise).map((line) => line.message), ["second"]);
   await log.finish();
+});
+
+test("StepLog stores batches together, as many as have gathered", async () => {
+  const groups: Batch[][] = [];
+  const log = openStepLog({
+    fields: { run: RUN, driver: "d", step: "s" },
+    mask: maskOf({}),
+    maxBytes: Number.POSITIVE_INFINITY,
+    waitMs: NEVER,
+    store: (batches) => Promise.resolve(void groups.push([...batches])),
+  });
+  const lines = Array.from({ length: 800 }, (_, i) => `${i} ${"x".repeat(995)}`);
+  await log.write("stdout", Buffer.from(`${lines.join("\n")}\n`));
+  await log.finish();
+  assert.deepEqual(groups.flat().flatMap(linesOf).map(({ message }) => message), lines);
+  // The first to come have waited for as many as may go together; the last go with what there is.
+  assert.equal(groups[0]?.length, 8);
+  assert.ok(groups.length < 4, `${groups.length} groups`);
 });
 
 test("StepLog does not end the process for a writer that did not wait", async () => {

@@ -34,8 +34,9 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<Contex
     fields: { run, driver: "test", step: "test" },
     mask: maskOf(given.secrets ?? {}),
     maxBytes: 1024 ** 3,
-    store: ({ data }) => {
-      for (const text of Buffer.from(data).toString("utf8").trimEnd().split("\n")) {
+    store: (batches) => {
+      const texts = batches.flatMap(({ data }) => Buffer.from(data).toString("utf8").trimEnd().split("\n"));
+      for (const text of texts) {
         const { stream, message } = JSON.parse(text);
         stored.push(`${stream} ${message}`);
       }

@@ -3,7 +3,7 @@ import { messageOf, Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { checkSize, streamOf } from "../checks.ts";
-import type { ConsumerSpec, Delivery, Transport } from "../transport.ts";
+import type { ConsumerSpec, Delivery, OutgoingMessage, Transport } from "../transport.ts";
 import type { ArtifactTable } from "./artifacts.ts";
 import { type Consumer, Consumers } from "./consumers.ts";
 import type { Database } from "./database.ts";
@@ -78,47 +78,43 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     }
   };
 
-  const publishMessage = (stream: StreamName, message: StoredMessage): boolean => {
-    const { id, subject } = message;
-    const wanting = consumers.wanting(stream, subject);
+  /** Stores a message for those who want it, or answers false where its id is known. Within a transaction. */
+  const insert = (stream: StreamName, message: StoredMessage, wanting: readonly Consumer[]): boolean => {
+    const { id } = message;
+    const isLog = stream === "logs-engine";
+    if (id !== undefined && (isLog ? logs.knows(id) : messages.knows(stream, id))) return false;
     // A queue's message waits for a consumer to come.
     const wanted = STREAMS[stream].retention === "workqueue" ? 1 : wanting.length;
-    const stored = database.write(() => {
-      if (id !== undefined && messages.knows(stream, id)) return false;
-      const seq = messages.insert(stream, message, wanted);
-      for (const consumer of wanting) pending.add(consumer, seq);
-      return true;
-    });
-    for (const consumer of stored ? wanting : []) consumer.bell.ring();
-    return stored;
+    const seq = isLog ? logs.insert(message) : messages.insert(stream, message, wanted);
+    for (const consumer of wanting) pending.add(consumer, seq);
+    return true;
   };
 
-  const publishLog = (message: StoredMessage): boolean => {
-    const { id, subject } = message;
-    const wanting = consumers.wanting("logs-engine", subject);
-    reserve.guard((room) => database.emptyLog(room));
-    const stored = database.write(() => {
-      if (id !== undefined && logs.knows(id)) return false;
-      const seq = logs.insert(message);
-      for (const consumer of wanting) pending.add(consumer, seq);
-      return true;
+  /** Stores messages on one subject in one transaction, and answers which of them have not been stored before. */
+  const publishAll = (subject: string, given: readonly OutgoingMessage[]): boolean[] => {
+    const stream = streamOf(subject);
+    const outgoing = given.map(({ data, id, headers = {} }) => {
+      const message = { subject, id, headers, data: bytesOf(data) };
+      checkSize(subject, message.data.length, headers);
+      return message;
     });
-    for (const consumer of stored ? wanting : []) consumer.bell.ring();
-    if (stored) logs.announce(subject);
+    const wanting = consumers.wanting(stream, subject);
+    if (stream === "logs-engine") reserve.guard((room) => database.emptyLog(room));
+    const stored = database.write(() => outgoing.map((message) => insert(stream, message, wanting)));
+    if (stored.includes(true)) {
+      for (const consumer of wanting) consumer.bell.ring();
+      if (stream === "logs-engine") logs.announce(subject);
+    }
     return stored;
   };
 
   return {
     ...live(lifetime),
 
-    publish: (subject, data, { id, headers = {} } = {}) =>
-      lifetime.call(() => {
-        const stream = streamOf(subject);
-        const message = { subject, id, headers, data: bytesOf(data) };
-        checkSize(subject, message.data.length, headers);
-        const stored = stream === "logs-engine" ? publishLog(message) : publishMessage(stream, message);
-        return { duplicate: !stored };
-      }),
+    publish: (subject, data, options) =>
+      lifetime.call(() => ({ duplicate: !publishAll(subject, [{ data, ...options }])[0] })),
+
+    publishAll: (subject, messages) => lifetime.call(() => void publishAll(subject, messages)),
 
     ensureConsumer: (spec) => lifetime.call(() => void consumers.ensure(spec)),
 

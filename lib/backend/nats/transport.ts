@@ -108,6 +108,10 @@ class NatsTransport implements NatsBackend {
       return { duplicate: stored.duplicate };
     });
 
+  publishAll: Transport["publishAll"] = async (subject, messages) => {
+    for (const { data, ...options } of messages) await this.publish(subject, data, options);
+  };
+
   broadcast: Transport["broadcast"] = (subject, data) =>
     this.#call(`broadcast on "${subject}"`, () => {
       checkSubject(subject);

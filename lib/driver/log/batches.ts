@@ -9,8 +9,8 @@ export interface Batch {
 }
 
 export interface BatchesOptions {
-  /** Stores one batch; called for one at a time. What it throws is final. */
-  readonly store: (batch: Batch) => Promise<void>;
+  /** Stores some batches in their order; called again when they are stored. What it throws is final. */
+  readonly store: (batches: readonly Batch[]) => Promise<void>;
   /** How long a line waits for others before it is stored, milliseconds. */
   readonly waitMs?: number;
 }
@@ -22,13 +22,15 @@ const BUFFER_BYTES = 1024 * 1024;
 /** How much of what has passed is still at hand for `recent`. */
 const RECENT_BYTES = 256 * 1024;
 const WAIT_MS = 50;
+/** So many batches are stored at once, or what there is when its time has come. */
+const AT_ONCE = 8;
 
 const SUFFIX = new TextEncoder().encode('"}\n');
 const decoder = new TextDecoder();
 
 /**
- * Lines on their way to the store: gathered into batches, one of which is being stored at a time, so that their order is
- * certain. After `discard` they are only remembered for `recent`.
+ * Lines on their way to the store: gathered into batches, which are stored in their order, none before the ones that came
+ * before it are. After `discard` they are only remembered for `recent`.
  */
 export class Batches {
   readonly #store: BatchesOptions["store"];
@@ -84,6 +86,9 @@ export class Batches {
   /** Resolves when all that was added is stored. Throws what `store` threw. */
   async flush(): Promise<void> {
     this.#close();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#start();
     await this.#pump;
     if (this.#failure) throw this.#failure.error;
   }
@@ -107,11 +112,8 @@ export class Batches {
     return messages.reverse();
   }
 
-  /** What has been gathered is a batch now. */
+  /** What has been gathered is a batch now. Like a line, it waits for others until it is due. */
   #close(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#isDue = false;
     if (this.#lines === 0) return;
     const data = this.#takeData();
     this.#remember(data);
@@ -121,6 +123,10 @@ export class Batches {
       this.#first += this.#lines;
     }
     this.#lines = 0;
+    if (this.#waiting.length >= AT_ONCE || this.isFull) this.#start();
+  }
+
+  #start(): void {
     if (this.#waiting.length > 0 && !this.#failure) this.#pump ??= this.#storeAll();
   }
 
@@ -145,19 +151,23 @@ export class Batches {
   /** While the store is busy, lines go on gathering: the slower it is, the fuller the batches. */
   #due(): void {
     this.#timer = undefined;
-    if (this.#pump) this.#isDue = true;
-    else this.#close();
+    this.#isDue = this.#pump !== undefined;
+    if (this.#isDue) return;
+    this.#close();
+    this.#start();
   }
 
   async #storeAll(): Promise<void> {
     try {
       for (;;) {
-        const batch = this.#waiting.shift();
-        if (!batch) break;
-        await this.#store(batch);
-        this.#waitingBytes -= batch.data.length;
+        const some = this.#waiting.splice(0, AT_ONCE);
+        if (some.length === 0) break;
+        await this.#store(some);
+        for (const { data } of some) this.#waitingBytes -= data.length;
         this.#awaken();
-        if (this.#isDue && this.#waiting.length === 0) this.#close();
+        if (!this.#isDue || this.#waiting.length > 0) continue;
+        this.#isDue = false;
+        this.#close();
       }
     } catch (error) {
       this.#failure = { error };

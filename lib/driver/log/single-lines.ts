@@ -22,7 +22,11 @@ const decoder = new TextDecoder();
  */
 export function storeSingly({ store, show }: SingleLinesOptions): BatchesOptions["store"] {
   const times = new LineTimes();
-  return async ({ first, data }: Batch) => {
+  return async (batches) => {
+    for (const batch of batches) await storeLines(batch);
+  };
+
+  async function storeLines({ first, data }: Batch): Promise<void> {
     const lines = decoder.decode(data).split("\n").map((text) => conveyorLog(JSON.parse(text), times));
     for (let at = 0; at < lines.length; at += AT_ONCE) {
       const some = lines.slice(at, at + AT_ONCE);
@@ -30,7 +34,7 @@ export function storeSingly({ store, show }: SingleLinesOptions): BatchesOptions
       // A live copy may get lost; who looks on reads the stored ones again.
       await Promise.allSettled(some.map(show));
     }
-  };
+  }
 }
 
 /** The line as a Conveyor server knows it, without the fields of ours. */

@@ -116,6 +116,7 @@ function retryableOnly(error: unknown): void {
 function patient(transport: Transport): Transport {
   return {
     publish: (subject, data, options) => again(() => transport.publish(subject, data, options)),
+    publishAll: (subject, messages) => again(() => transport.publishAll(subject, messages)),
     broadcast: (subject, data) => again(() => transport.broadcast(subject, data)),
     listen: (subject, handler) => again(() => transport.listen(subject, handler)),
     request: (subject, data, options) => again(() => transport.request(subject, data, options)),

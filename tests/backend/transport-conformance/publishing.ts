@@ -148,6 +148,39 @@ export function publishing(name: string, open: Open): void {
     }
   });
 
+  test(`${name}: publishAll stores messages in their order, as they are, and each id once`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    await transport.ensureConsumer(spec("a", ["resources.t"]));
+    await transport.publish("resources.t", "before", { id: "2" });
+    await transport.publishAll("resources.t", [
+      { data: "first", id: "1", headers: { Note: "one" } },
+      { data: "known", id: "2" },
+      { data: new TextEncoder().encode("third") },
+      { data: "again", id: "1" },
+    ]);
+    await transport.publishAll("resources.t", []);
+    await using puller = pull(await opened.another(), spec("a", ["resources.t"]));
+    const seen = [await puller.take(), await puller.take(), await puller.take()];
+    assert.deepEqual(seen.map(text), ["before", "first", "third"]);
+    assert.deepEqual(seen.map(({ id }) => id), ["2", "1", undefined]);
+    assert.deepEqual({ ...seen[1]?.headers }, { Note: "one" });
+    await transport.publish("resources.t", "after");
+    assert.equal(text(await puller.take()), "after");
+  });
+
+  test(`${name}: publishAll stores nothing that comes after what it refuses`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    await transport.ensureConsumer(spec("a", ["resources.t"]));
+    const large = { data: new Uint8Array(MAX_MESSAGE_BYTES + 1) };
+    await assert.rejects(transport.publishAll("resources.t", [large, { data: "late" }]), InputError);
+    await assert.rejects(transport.publishAll("resources.*", [{ data: "x" }]), InputError);
+    await transport.publish("resources.t", "next");
+    await using puller = pull(transport, spec("a", ["resources.t"]));
+    assert.equal(text(await puller.take()), "next");
+  });
+
   test(`${name}: publish keeps the order in which it was called`, async () => {
     await using opened = await open();
     const { transport } = opened;
