@@ -102,6 +102,20 @@ test("a driver that waits for its log to be stored is let go when it was told to
   assert.equal((await stage.result()).result.data.reason, "timeout");
 });
 
+test("a driver that does nothing but write hears that it was told to stop", async () => {
+  await using stage = await openStage({ engine: () => ({ answer: "go", attempt: 1, remainingMs: 20 }) });
+  let heard = false;
+  stage.start(async ({ log, signal }) => {
+    const block = new TextEncoder().encode("x".repeat(99) + "\n");
+    for (let i = 0; i < 2_000_000 && !signal.aborted; i++) await log.write("stdout", block);
+    heard = signal.aborted;
+    return succeed();
+  });
+  await stage.send();
+  await stage.result();
+  assert.ok(heard);
+});
+
 test("an event whose result could not be sent is not acked, and goes to another instance", async () => {
   await using stage = await openStage({
     through: (transport) => broken(transport, subjects.result, "transport-unreachable").transport,

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { encodeText, MOST_PER_BYTE } from "./encode.ts";
 
 /** Some consecutive lines of one step, as they are stored: newline-delimited Log objects. */
@@ -164,6 +165,8 @@ export class Batches {
         if (some.length === 0) break;
         await this.#store(some);
         for (const { data } of some) this.#waitingBytes -= data.length;
+        // A store that answers at once, and a writer that waits for nothing else, would keep every timer from firing.
+        if (some.length === AT_ONCE) await setImmediate();
         this.#awaken();
         if (!this.#isDue || this.#waiting.length > 0) continue;
         this.#isDue = false;
