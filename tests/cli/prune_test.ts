@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import type { Store } from "../../lib/backend/store.ts";
-import { pruner } from "../../lib/cli/up/prune.ts";
+import { keepPruned, pruner } from "../../lib/cli/up/prune.ts";
 import { publishBatch, runOf } from "../backend/store-conformance/opened.ts";
+import { captureLog } from "../support/process-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const NOW = 1_800_000_000_000;
@@ -102,4 +103,25 @@ test("prune looks at what has come of age since it looked before, however much i
   assert.equal(await prune(signal), 1);
   assert.deepEqual(muted, [idOf(101), idOf(100), idOf(99)]);
   assert.deepEqual([...seen], [idOf(199), idOf(101), idOf(100), idOf(99)]);
+});
+
+test("keepPruned removes what was silent for a day without being finished, also where it cannot remove runs", async () => {
+  await using folder = await temporaryFolder();
+  await using log = await captureLog();
+  const { store, ...opened } = await openEmbedded({ folder: folder.path, scope: "up" });
+  await opened[Symbol.asyncDispose]();
+  const asked = Promise.withResolvers<number>();
+  await using _pruning = keepPruned({
+    store,
+    keepRunsMs: DAY,
+    keepLogsMs: DAY,
+    removeUnfinished: ({ idleMs }) => {
+      asked.resolve(idleMs);
+      return Promise.resolve(3);
+    },
+    clock: () => NOW,
+  });
+  assert.equal(await asked.promise, DAY);
+  await log.line(/^warning: Cannot remove runs that had ended long ago: The store has been disposed$/);
+  await log.line(/^info: Removed 3 artifacts that were never finished$/);
 });

@@ -7,9 +7,10 @@ import { ARTIFACTS_BUCKET } from "./blobs.ts";
 import { orderedMessages } from "./ordered.ts";
 import { storedMessage } from "./stored.ts";
 
-/** The stream below the bucket, and where in it the objects' descriptions are. */
+/** The stream below the bucket, and where in it the objects' descriptions are, and their bytes: a subject for each object. */
 export const ARTIFACTS_STREAM = `OBJ_${ARTIFACTS_BUCKET}`;
-const DESCRIPTIONS = `$O.${ARTIFACTS_BUCKET}.M.>`;
+export const DESCRIPTIONS = `$O.${ARTIFACTS_BUCKET}.M.>`;
+export const CHUNKS = `$O.${ARTIFACTS_BUCKET}.C.*`;
 const CATCH_UP_MS = 10_000;
 
 /** What the bucket says of one object. */
@@ -51,6 +52,28 @@ export class ArtifactIndex implements AsyncDisposable {
 
   /** By name. Throws Retryable where the broker does not answer. */
   async of(run: string): Promise<ReadonlyMap<string, Entry>> {
+    await this.#catchUp();
+    return this.#runs.get(run) ?? new Map();
+  }
+
+  /** What all artifacts take of the bucket's stream: how many descriptions, and the subjects of their bytes. Throws as `of`. */
+  async subjects(): Promise<{ descriptions: number; chunks: Set<string> }> {
+    await this.#catchUp();
+    const chunks = new Set<string>();
+    let descriptions = 0;
+    for (const artifacts of this.#runs.values()) {
+      descriptions += artifacts.size;
+      for (const entry of artifacts.values()) if (entry.chunks > 0) chunks.add(entry.subject);
+    }
+    return { descriptions, chunks };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#following;
+  }
+
+  async #catchUp(): Promise<void> {
     const newest = await storedMessage(this.#manager, ARTIFACTS_STREAM, { last_by_subj: DESCRIPTIONS });
     const late = AbortSignal.timeout(CATCH_UP_MS);
     while (newest && this.#seen < newest.seq) {
@@ -62,12 +85,6 @@ export class ArtifactIndex implements AsyncDisposable {
         });
       }
     }
-    return this.#runs.get(run) ?? new Map();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort();
-    await this.#following;
   }
 
   async #follow(client: JetStreamClient): Promise<void> {
@@ -104,7 +121,7 @@ type Description = z.infer<typeof Description>;
 
 function entryOf(name: string, { name: object, nuid, size, chunks, digest }: Description): Entry {
   const sha256 = Buffer.from(digest.replace(/^SHA-256=/, ""), "base64url").toString("hex");
-  return { name, size, sha256, chunks, object, subject: `$O.${ARTIFACTS_BUCKET}.C.${nuid}` };
+  return { name, size, sha256, chunks, object, subject: CHUNKS.replace("*", nuid) };
 }
 
 /** Undefined for what is no description: somebody else's doing. */

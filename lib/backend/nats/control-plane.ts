@@ -1,7 +1,7 @@
 import { UnavailableError } from "../../base/errors.ts";
 import type { Store } from "../store.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
-import { natsStore } from "./store.ts";
+import { type NatsStore, natsStore } from "./store.ts";
 import { ensureStreams, type StreamsOptions } from "./streams.ts";
 import { type NatsBackend, openNats } from "./transport.ts";
 
@@ -20,7 +20,7 @@ export interface ControlPlaneOptions extends Omit<StreamsOptions, "newOwner"> {
  */
 export async function openControlPlane(
   { nats, local, owner, ...streams }: ControlPlaneOptions,
-): Promise<{ readonly transport: NatsBackend; readonly store: Store } & AsyncDisposable> {
+): Promise<{ readonly transport: NatsBackend; readonly store: NatsStore } & AsyncDisposable> {
   await using opening = new AsyncDisposableStack();
   const connection = opening.adopt(await connectNats(nats), (connection) => connection.close());
   const found = await ensureStreams(connection, { ...streams, newOwner: () => owner });

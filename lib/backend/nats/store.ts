@@ -11,12 +11,21 @@ import { artifactReader } from "./artifact-reader.ts";
 import { ARTIFACTS_BUCKET, openBucket } from "./blobs.ts";
 import { inOurWords } from "./calls.ts";
 import { logReader } from "./log-reader.ts";
+import { removeUnfinished } from "./unfinished.ts";
+
+export interface NatsStore extends Store {
+  /**
+   * Removes what is left of artifacts whose storing was cut off, and whose last piece came more than `idleMs` ago. Answers how
+   * many. Throws `Retryable`, `signal.reason`.
+   */
+  removeUnfinished(options: { idleMs: number; signal: AbortSignal }): Promise<number>;
+}
 
 /**
  * The control plane's state where logs and artifacts travel over a broker: they stay there, everything else is in `local`.
  * Makes the bucket of artifacts if it is missing. Dispose ends `local` too, and leaves the connection to whoever opened it.
  */
-export async function natsStore(connection: NatsConnection, local: Store): Promise<Store> {
+export async function natsStore(connection: NatsConnection, local: Store): Promise<NatsStore> {
   const manager = await jetstreamManager(connection, { checkAPI: false });
   await openBucket(connection, manager).catch((cause) => {
     throw inOurWords("open the bucket of artifacts", cause);
@@ -30,6 +39,14 @@ export async function natsStore(connection: NatsConnection, local: Store): Promi
     ...local,
     logs,
     artifacts,
+
+    removeUnfinished: (options) =>
+      lifetime.call(() =>
+        removeUnfinished(client, manager, index, options).catch((cause) => {
+          options.signal.throwIfAborted();
+          throw inOurWords("remove unfinished artifacts", cause);
+        })
+      ),
 
     async removeRun(run) {
       lifetime.check();

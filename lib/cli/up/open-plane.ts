@@ -1,4 +1,5 @@
 import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
+import type { NatsStore } from "../../backend/nats/store.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import { isRunId } from "../../wire/ids.ts";
@@ -13,6 +14,8 @@ export interface Plane extends AsyncDisposable {
   readonly sealKey: Uint8Array;
   /** Removes a run's log; undefined where the broker itself does so in time. */
   readonly removeLog: ((run: string) => Promise<void>) | undefined;
+  /** See `NatsStore`; undefined where the data folder clears itself of such. */
+  readonly removeUnfinished: NatsStore["removeUnfinished"] | undefined;
 }
 
 /** In this process and the data folder alone, or over a broker. Throws UnavailableError, InputError, Retryable. */
@@ -30,6 +33,7 @@ export async function openPlane(options: UpOptions, folder: string): Promise<Pla
       owner,
       sealKey,
       removeLog,
+      removeUnfinished: undefined,
       [Symbol.asyncDispose]: () => opened.disposeAsync(),
     };
   }
@@ -50,6 +54,7 @@ export async function openPlane(options: UpOptions, folder: string): Promise<Pla
     owner,
     sealKey,
     removeLog: undefined,
+    removeUnfinished: store.removeUnfinished,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

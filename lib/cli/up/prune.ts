@@ -13,21 +13,36 @@ export interface PruneOptions {
   readonly clock: Clock;
 }
 
+export interface KeepPrunedOptions extends PruneOptions {
+  /** As `NatsStore` has it; without it, what was cut off while it was stored is cleared elsewhere. */
+  readonly removeUnfinished?:
+    | ((options: { idleMs: number; signal: AbortSignal }) => Promise<number>)
+    | undefined;
+}
+
+/** Nothing that is still being stored is silent for that long. */
+const UNFINISHED_MS = 24 * 3_600_000;
 const EVERY_MS = 3_600_000;
 
 /** Prunes now and every hour, until disposed. A failure is a line in the process log. */
-export function keepPruned(options: PruneOptions): AsyncDisposable {
+export function keepPruned(
+  { removeUnfinished = () => Promise.resolve(0), ...options }: KeepPrunedOptions,
+): AsyncDisposable {
   const closing = new AbortController();
   const { signal } = closing;
   const prune = pruner(options);
   const pruning = (async () => {
     while (!signal.aborted) {
-      try {
-        const count = await prune(signal);
-        if (count > 0) processLog("up").info("Removed {count} runs that had ended long ago", { count });
-      } catch (error) {
-        processLog("up").warn("Cannot remove old runs: {why}", { why: messageOf(error) });
-      }
+      await attempt(
+        "runs that had ended long ago",
+        () => prune(signal),
+        signal,
+      );
+      await attempt(
+        "artifacts that were never finished",
+        () => removeUnfinished({ idleMs: UNFINISHED_MS, signal }),
+        signal,
+      );
       await delay(EVERY_MS, { signal }).catch(() => {});
     }
   })();
@@ -37,6 +52,17 @@ export function keepPruned(options: PruneOptions): AsyncDisposable {
       await pruning;
     },
   };
+}
+
+async function attempt(what: string, remove: () => Promise<number>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  try {
+    const count = await remove();
+    if (count > 0) processLog("up").info("Removed {count} {what}", { count, what });
+  } catch (error) {
+    if (signal.aborted) return;
+    processLog("up").warn("Cannot remove {what}: {why}", { what, why: messageOf(error) });
+  }
 }
 
 /**

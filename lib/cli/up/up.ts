@@ -87,6 +87,7 @@ async function serve(
     keepRunsMs: options.keepRuns,
     keepLogsMs: options.keepLogs,
     removeLog: plane.removeLog,
+    removeUnfinished: plane.removeUnfinished,
     clock: systemClock,
   });
   const log = processLog("up");

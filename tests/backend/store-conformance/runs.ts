@@ -115,6 +115,8 @@ export function runs(name: string, open: OpenStore): void {
     await runs.put("open", runOf("open", at(6)), revision);
     const rest = await runs.ended({ until, after: second });
     assert.deepEqual(rest.map(({ id }) => id), ["b", "open", "last"]);
+    await runs.put("last", runOf("last", at(11)), (await runs.get("last"))?.revision ?? 0);
+    assert.deepEqual((await runs.ended({ until, after: second })).map(({ id }) => id), ["b", "open"]);
   });
 
   test(`${name}: find gives the ids that begin with a text, taken literally`, async () => {

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { jetstream } from "@nats-io/jetstream";
+import { Objm } from "@nats-io/obj";
+import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import { natsStore } from "../../lib/backend/nats/store.ts";
+import { delay } from "../../lib/base/signals.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+import { startChild } from "./embedded-children/start.ts";
+import { broker, until } from "./nats-broker.ts";
+import { OTHER_RUN, RUN } from "./store-conformance/opened.ts";
+import { bytes } from "./transport-conformance/opened.ts";
+
+const { signal } = new AbortController();
+const CHUNK = 256 * 1024;
+
+/** A broker with a store and a transport on it. */
+async function openStore() {
+  await using opening = new AsyncDisposableStack();
+  const nats = opening.use(await broker());
+  const folder = opening.use(await temporaryFolder());
+  const embedded = opening.use(await openEmbedded({ folder: folder.path, scope: "up" }));
+  const store = opening.use(await natsStore(nats.connection, embedded.store));
+  const transport = await nats.open();
+  const chunks = async () => {
+    const options = { subjects_filter: "$O.artifacts.C.*" };
+    const { state } = await nats.manager.streams.info("OBJ_artifacts", options);
+    return Object.values(state.subjects ?? {}).toSorted((a, b) => a - b);
+  };
+  const opened = opening.move();
+  return { ...nats, store, transport, chunks, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+/** A source that gives a piece whenever it is told to, until it is ended. */
+function dripping() {
+  let taps: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const source = new ReadableStream<Uint8Array>({ start: (controller) => void (taps = controller) });
+  return { source, drip: () => taps?.enqueue(new Uint8Array(CHUNK + 1)), end: () => taps?.close() };
+}
+
+test("removeUnfinished removes what a killed process had not finished storing, and nothing that is being stored", async () => {
+  await using opened = await openStore();
+  const { server, store, transport, chunks } = opened;
+  await transport.putBlob(RUN, "empty", bytes());
+  await transport.putBlob(RUN, "replaced", bytes(new Uint8Array(CHUNK)));
+  await transport.putBlob(RUN, "replaced", bytes(new Uint8Array(2 * CHUNK)));
+  const drops = dripping();
+  const storing = transport.putBlob(OTHER_RUN, "slow", drops.source);
+  drops.drip();
+  await using child = startChild("../nats-children/store-half.ts", [server.url, RUN, "half"]);
+  await until(async () => JSON.stringify(await chunks()) === "[1,2,4]");
+  await child.kill();
+
+  assert.equal(await store.removeUnfinished({ idleMs: 60_000, signal }), 0);
+  assert.deepEqual(await chunks(), [1, 2, 4]);
+  await delay(2100);
+  drops.drip();
+  await until(async () => JSON.stringify(await chunks()) === "[2,2,4]");
+  assert.equal(await store.removeUnfinished({ idleMs: 2000, signal }), 1);
+  assert.deepEqual(await chunks(), [2, 2]);
+
+  drops.end();
+  await storing;
+  await delay(5);
+  assert.equal(await store.removeUnfinished({ idleMs: 0, signal }), 0);
+  const sizeOf = async (run: string, name: string) => {
+    const pieces = await Array.fromAsync(await store.artifacts.open(run, name) ?? []);
+    return pieces.reduce((size, { length }) => size + length, 0);
+  };
+  assert.deepEqual((await store.artifacts.list(RUN)).map(({ name }) => name), ["empty", "replaced"]);
+  assert.equal(await sizeOf(RUN, "empty"), 0);
+  assert.equal(await sizeOf(RUN, "replaced"), 2 * CHUNK);
+  assert.equal(await sizeOf(OTHER_RUN, "slow"), 2 * (CHUNK + 1));
+});
+
+test("removeUnfinished leaves what others keep in the bucket under names that are no artifact's", async () => {
+  await using opened = await openStore();
+  const { connection, store, chunks } = opened;
+  const bucket = await new Objm(jetstream(connection)).open("artifacts");
+  const names = ["100%", "ab", "a/b", "abb"];
+  for (const name of names) await bucket.putBlob({ name }, new TextEncoder().encode(name));
+  await delay(5);
+  assert.equal(await store.removeUnfinished({ idleMs: 0, signal }), 0);
+  assert.deepEqual(await chunks(), [1, 1, 1, 1]);
+  for (const name of names) {
+    assert.equal(new TextDecoder().decode(await bucket.getBlob(name) ?? undefined), name);
+  }
+});
+
+test("removeUnfinished removes nothing where it cannot tell what a description is of", async () => {
+  await using opened = await openStore();
+  const { connection, store, chunks } = opened;
+  const client = jetstream(connection);
+  await client.publish("$O.artifacts.C.unknown", "bytes");
+  await client.publish("$O.artifacts.M.unknown", "no JSON");
+  await delay(5);
+  await assert.rejects(
+    store.removeUnfinished({ idleMs: 0, signal }),
+    /Cannot remove unfinished artifacts/,
+  );
+  assert.deepEqual(await chunks(), [1]);
+});
+
+test("removeUnfinished lists nothing where all that is stored is whole", async () => {
+  await using opened = await openStore();
+  const { connection, store, transport } = opened;
+  for (let i = 0; i < 20; i++) await transport.putBlob(RUN, `${i}`, bytes(`${i}`));
+  const asked: string[] = [];
+  const subscription = connection.subscribe("$JS.API.STREAM.*.OBJ_artifacts", {
+    callback: (_, { subject, data }) => void asked.push(`${subject} ${new TextDecoder().decode(data)}`),
+  });
+  await connection.flush();
+  assert.equal(await store.removeUnfinished({ idleMs: 0, signal }), 0);
+  await connection.flush();
+  subscription.unsubscribe();
+  assert.deepEqual(asked.map((text) => text.trim()), ["$JS.API.STREAM.INFO.OBJ_artifacts"]);
+});
