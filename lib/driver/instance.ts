@@ -49,6 +49,8 @@ export interface InstanceOptions {
 export interface Instance extends AsyncDisposable {
   /** Events in hand. */
   readonly inHand: number;
+  /** How long the driver has had no room for a further event, milliseconds; 0 where it has. */
+  readonly fullMs: number;
   /** Resolves when events that are published from now on are kept for this driver, and cancels are heard at once. */
   readonly ready: Promise<void>;
   /**
@@ -76,8 +78,13 @@ export function startInstance(options: InstanceOptions): Instance {
   const ending = new AbortController();
   const { signal } = ending;
 
-  const admit: Admit = async (inHand, options) =>
-    await driver.admit?.({ docker: parts.docker, settings, inHand, ...options }) ?? true;
+  let fullSince: number | undefined;
+  const admit: Admit = async (inHand, options) => {
+    if (!options.isHere) fullSince ??= performance.now();
+    const hasRoom = await driver.admit?.({ docker: parts.docker, settings, inHand, ...options }) ?? true;
+    if (!options.isHere) fullSince = undefined;
+    return hasRoom;
+  };
   const take = (spec: ConsumerSpec, admit?: Admit) =>
     takeEvents({
       transport,
@@ -110,6 +117,9 @@ export function startInstance(options: InstanceOptions): Instance {
   return {
     get inHand() {
       return hands.taken;
+    },
+    get fullMs() {
+      return fullSince === undefined ? 0 : performance.now() - fullSince;
     },
     ready,
     drain,

@@ -31,7 +31,7 @@ test("DriverMetrics counts events by what became of them, what is in hand and ho
     }),
     { observer: metrics },
   );
-  const text = () => metrics.text({ inHand: instance.inHand, reconnects: 3 });
+  const text = () => metrics.text({ inHand: instance.inHand, fullMs: 1500, reconnects: 3 });
   const count = (outcome: string) =>
     sample(text(), `conveyor_events_total{driver="builder",outcome="${outcome}"}`);
   for (const step of ["fine", "throws", "large"]) {
@@ -53,12 +53,36 @@ test("DriverMetrics counts events by what became of them, what is in hand and ho
   assert.equal(sample(text(), 'conveyor_reconcile_seconds_count{driver="builder"}'), 4);
   assert.equal(sample(text(), 'conveyor_reconcile_seconds_bucket{driver="builder",le="+Inf"}'), 4);
   assert.equal(sample(text(), 'conveyor_broker_reconnects_total{driver="builder"}'), 3);
+  assert.equal(sample(text(), 'conveyor_full_seconds{driver="builder"}'), 1.5);
+});
+
+test("a driver on a full host is ready, and its figures say how long it has been full", async () => {
+  await using stage = await openStage();
+  const room = Promise.withResolvers<void>();
+  const instance = stage.start({
+    name: "builder",
+    resources: [TYPE],
+    admit: async ({ isHere }) => {
+      if (!isHere) await room.promise;
+      return true;
+    },
+    reconcile: () => Promise.resolve(succeed()),
+  });
+  const status = new DriverStatus({ usesDocker: false });
+  status.broker = { isConnected: true, reconnects: 0 };
+  status.instance = instance;
+  await instance.ready;
+  status.isConsuming = true;
+  await until(() => status.gauges.fullMs > 20, "it is full for a while");
+  assert.deepEqual(await status.reasons(), []);
+  room.resolve();
+  await until(() => status.gauges.fullMs === 0, "there is room again");
 });
 
 test("DriverMetrics has a histogram whose buckets hold all that is as quick", () => {
   const metrics = new DriverMetrics("d");
   for (const ms of [5, 50, 50, 5000, 10_000_000]) metrics.reconciled(ms);
-  const text = metrics.text({ inHand: 0, reconnects: 0 });
+  const text = metrics.text({ inHand: 0, fullMs: 0, reconnects: 0 });
   const buckets = ["0.01", "0.1", "1", "10", "60", "600", "3600", "+Inf"].map((le) =>
     sample(text, `conveyor_reconcile_seconds_bucket{driver="d",le="${le}"}`)
   );
@@ -89,7 +113,7 @@ test("DriverStatus names what is in the way of the next event, and asks Docker o
   assert.deepEqual(await status.reasons(), ["Docker does not answer: connect ENOENT"]);
   const without = new DriverStatus({ usesDocker: false });
   assert.deepEqual(await without.reasons(), ["The broker is not connected", "No events are taken"]);
-  assert.deepEqual(status.gauges, { inHand: 0, reconnects: 2 });
+  assert.deepEqual(status.gauges, { inHand: 0, fullMs: 0, reconnects: 2 });
 });
 
 test("serveHealth answers GET on its three paths, and nothing else", async () => {

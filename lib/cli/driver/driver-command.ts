@@ -62,7 +62,7 @@ export function driverCommand(name: string, { path, load, stop }: DriverProgram)
     )
     .addOption(logLevelFlag())
     .addOption(logFormatFlag())
-    .addHelpText("after", VARIABLES_NOTE)
+    .addHelpText("after", HEALTH_NOTE + VARIABLES_NOTE)
     .action(async (options) => {
       const { runDriver } = await import("./run-driver.ts");
       await runDriver(await load(), options, { stop });
@@ -71,6 +71,10 @@ export function driverCommand(name: string, { path, load, stop }: DriverProgram)
 
 /** The flags of a driver, read. Times are milliseconds, sizes bytes. */
 export type DriverOptions = ReturnType<ReturnType<typeof driverCommand>["opts"]>;
+
+const HEALTH_NOTE =
+  "\n/healthz answers 200 as long as the process lives; /readyz 200 when it takes events, else 503 and why. A host that is\n" +
+  "full is ready: it takes the next run when there is room, and conveyor_full_seconds of /metrics says how long there was none.\n";
 
 const titleOf = (name: string): string =>
   name.split("-").map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join(" ");

@@ -54,10 +54,10 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
     .addOption(flag("--max-memory <size>", "most memory a build may ask for", size))
     .addOption(flag("--max-timeout <time>", "longest time a build may ask for", duration))
     .addOption(
-      flag("--max-log <size>", "log kept of a step, most", size).default(DEFAULT_LIMITS.maxLogBytes, "1g"),
+      flag("--max-log <size>", "most log kept of a step", size).default(DEFAULT_LIMITS.maxLogBytes, "1g"),
     )
     .addOption(
-      flag("--max-artifacts <size>", "artifacts kept of a build, most", size).default(
+      flag("--max-artifacts <size>", "most artifacts kept of a build", size).default(
         DEFAULT_LIMITS.maxArtifactBytes,
         "2g",
       ),

@@ -6,6 +6,8 @@ const BOUNDS = [0.01, 0.1, 1, 10, 60, 600, 3600];
 /** What can be read off at any time. */
 export interface Gauges {
   readonly inHand: number;
+  /** How long there has been no room for a further event; 0 where there is. */
+  readonly fullMs: number;
   readonly reconnects: number;
 }
 
@@ -33,7 +35,7 @@ export class DriverMetrics implements Observer {
   }
 
   /** Prometheus' text format 0.0.4. */
-  text({ inHand, reconnects }: Gauges): string {
+  text({ inHand, fullMs, reconnects }: Gauges): string {
     const driver = `driver="${this.#driver}"`;
     const { count, seconds } = this.#reconciled;
     return [
@@ -43,6 +45,9 @@ export class DriverMetrics implements Observer {
       "# HELP conveyor_events_in_hand Events that are being worked on.",
       "# TYPE conveyor_events_in_hand gauge",
       `conveyor_events_in_hand{${driver}} ${inHand}`,
+      "# HELP conveyor_full_seconds How long there has been no room for a further event, 0 where there is.",
+      "# TYPE conveyor_full_seconds gauge",
+      `conveyor_full_seconds{${driver}} ${fullMs / 1000}`,
       "# HELP conveyor_reconcile_seconds How long the driver worked on a step.",
       "# TYPE conveyor_reconcile_seconds histogram",
       ...this.#buckets.map(({ bound, count }) =>

@@ -2,6 +2,7 @@ import type { NatsBackend } from "../../../backend/nats/transport.ts";
 import { messageOf } from "../../../base/errors.ts";
 import type { Docker } from "../../../docker/docker.ts";
 import type { Instance } from "../../../driver/instance.ts";
+import type { Gauges } from "./driver-metrics.ts";
 
 const DOCKER_MS = 3000;
 
@@ -9,7 +10,7 @@ const DOCKER_MS = 3000;
 export class DriverStatus {
   broker: Pick<NatsBackend, "isConnected" | "reconnects"> | undefined;
   docker: Pick<Docker, "now"> | undefined;
-  instance: Pick<Instance, "inHand"> | undefined;
+  instance: Pick<Instance, "inHand" | "fullMs"> | undefined;
   /** Events are being taken. */
   isConsuming = false;
   readonly #usesDocker: boolean;
@@ -19,11 +20,12 @@ export class DriverStatus {
     this.#usesDocker = usesDocker;
   }
 
-  get gauges(): { inHand: number; reconnects: number } {
-    return { inHand: this.instance?.inHand ?? 0, reconnects: this.broker?.reconnects ?? 0 };
+  get gauges(): Gauges {
+    const { inHand = 0, fullMs = 0 } = this.instance ?? {};
+    return { inHand, fullMs, reconnects: this.broker?.reconnects ?? 0 };
   }
 
-  /** Why no event can be handled just now, a line each; empty when one can. */
+  /** Why no event can be handled just now, a line each; empty when one can. A host that is full is no reason: it is at work. */
   async reasons(): Promise<string[]> {
     const docker = await (this.#asking ??= this.#askDocker().finally(() => this.#asking = undefined));
     const broker = this.broker?.isConnected ? undefined : "The broker is not connected";
