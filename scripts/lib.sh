@@ -105,17 +105,16 @@ need_docker() {
   die "dockerd was started but does not answer"
 }
 
-# An image with git, a C compiler and make: one that is here, else pulled, else made. Its name is in $IMAGE afterwards.
+# An image with git, a C compiler and make: one that is here, else pulled, else made. It is called $IMAGE.
 need_image() {
+  docker image inspect "$IMAGE" >/dev/null 2>&1 && return
   local candidate
-  for candidate in "$IMAGE" buildpack-deps:bookworm gcc:14; do
-    docker image inspect "$candidate" >/dev/null 2>&1 || continue
-    IMAGE=$candidate
-    return
+  for candidate in buildpack-deps:bookworm gcc:14; do
+    docker tag "$candidate" "$IMAGE" 2>/dev/null && return
   done
-  say "Pulling buildpack-deps:bookworm"
+  say "Pulling buildpack-deps:bookworm as $IMAGE"
   if timeout 600 docker pull -q buildpack-deps:bookworm >/dev/null 2>&1; then
-    IMAGE=buildpack-deps:bookworm
+    docker tag buildpack-deps:bookworm "$IMAGE"
     return
   fi
   say "It cannot be pulled; making $IMAGE from Debian's packages instead (about a minute)"

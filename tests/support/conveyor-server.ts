@@ -26,6 +26,8 @@ export interface ConveyorOptions {
   /** Lines for the broker's configuration, and how to connect to it. */
   readonly config?: string;
   readonly nats?: Partial<NatsOptions>;
+  /** Of loopback, where it listens; by default any that are free. */
+  readonly ports?: { readonly nats: number; readonly api: number };
 }
 
 /** A message on `pipelines.driver.result`. */
@@ -71,7 +73,9 @@ const STREAMS = [
 export async function startConveyor(options: ConveyorOptions = {}): Promise<ConveyorServer> {
   const { newer = false } = options;
   await using opened = new AsyncDisposableStack();
-  const broker = opened.use(await startNats({ config: options.config ?? "" }));
+  const broker = opened.use(
+    await startNats({ config: options.config ?? "", ...options.ports && { port: options.ports.nats } }),
+  );
   const connection = await connectNats({ servers: [broker.url], ...options.nats });
   opened.defer(() => connection.close());
   const state = new ServerState();
@@ -118,7 +122,7 @@ export async function startConveyor(options: ConveyorOptions = {}): Promise<Conv
     });
     response.writeHead(status, { "content-type": type }).end(said);
   };
-  http.listen(0, "127.0.0.1");
+  http.listen(options.ports?.api ?? 0, "127.0.0.1");
   await once(http, "listening");
   opened.defer(async () => {
     http.closeAllConnections();

@@ -28,6 +28,8 @@ export interface NatsServerOptions {
   config?: string;
   /** False for a server without JetStream. Default: true. */
   jetstream?: boolean;
+  /** Default: one that is free. */
+  port?: number;
   /** Must be unique in a cluster. */
   name?: string;
 }
@@ -36,7 +38,7 @@ const PROGRAM = process.env.NATS_SERVER ?? resolve(import.meta.dirname ?? "", ".
 
 export async function startNats(options: NatsServerOptions = {}): Promise<NatsServer> {
   const folder = await mkdtemp(join(tmpdir(), "conveyor-nats-"));
-  const port = await freePort();
+  const port = options.port ?? await freePort();
   const file = join(folder, "server.conf");
   let child: ChildProcess | undefined;
   const lastResort = () => {

@@ -1,14 +1,27 @@
 import { imageWithScript } from "./derived-image.ts";
 
+export interface RemoteFiles {
+  /** Lines of a script that is called `configure`. */
+  readonly configure?: string;
+  /** A file that `make` makes, with the word "made" in it. */
+  readonly makes?: string;
+  /** A name for its one commit. */
+  readonly tag?: string;
+}
+
 /** In the place of git's own helper for https: whatever the URL, it answers with a repository that it makes on the spot. */
-const HELPER = `
+const helper = ({ configure = "", makes, tag }: RemoteFiles) => `
 serve() {
   unset GIT_DIR GIT_WORK_TREE
   cd "$(mktemp -d)"
   git init -q -b main
   printf 'all:\\n\\t@echo built\\n' >Makefile
+  ${makes === undefined ? "" : `printf '\\t@echo made >${makes}\\n' >>Makefile`}
+  printf '#!/bin/sh\\n%s\\n' '${configure}' >configure
+  chmod +x configure
   git add .
   git -c user.name=T -c user.email=t@example.org commit -qm one
+  ${tag === undefined ? "" : `git tag ${tag}`}
   exec git upload-pack .
 }
 while read -r line; do
@@ -22,8 +35,10 @@ done
 `;
 
 /** An https URL that has a repository (with a Makefile that says "built") in containers of this image, without any network. */
-export function remoteRepository(): { readonly url: string; readonly image: string } & Disposable {
-  const image = imageWithScript("/usr/lib/git-core/git-remote-https", HELPER);
+export function remoteRepository(
+  files: RemoteFiles = {},
+): { readonly url: string; readonly image: string } & Disposable {
+  const image = imageWithScript("/usr/lib/git-core/git-remote-https", helper(files));
   return {
     url: "https://git.example.org/app.git",
     image: image.name,
