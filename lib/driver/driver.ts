@@ -75,7 +75,7 @@ export interface Context {
   readonly docker: Docker;
   /** Results of earlier steps of this run by driver, whatever shape the server stored them in. */
   readonly results: Readonly<Record<string, DriverResult>>;
-  /** By name; masked in everything that leaves this process. */
+  /** By name (one that is for this driver only: `<driver>:<name>`); masked in everything that leaves this process. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly settings: DriverSettings;
   /** Stores a file of the run for ever (see Transport.putBlob). Throws InputError on a name with a secret in it, too. */

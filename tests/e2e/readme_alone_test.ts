@@ -101,8 +101,8 @@ async function linesOf(section: string): Promise<string[]> {
 
 /** A checkout of this project with a state of its own, in which lines are typed. */
 async function checkout() {
-  const folder = await temporaryFolder();
-  const { path } = folder;
+  await using opening = new AsyncDisposableStack();
+  const { path } = opening.use(await temporaryFolder());
   const link = (name: string) => symlink(join(root, name), join(path, name));
   await mkdir(join(path, ".tools"));
   await Promise.all(["bin", "scripts", ".tools/bin"].map(link));
@@ -110,11 +110,12 @@ async function checkout() {
     process.env.NATS_SERVER ?? join(root, ".tools/nats-server"),
     join(path, ".tools/nats-server"),
   );
+  const opened = opening.move();
   const env = { CONVEYOR_RUNTIME: runtime, XDG_STATE_HOME: join(path, "state") };
   return {
     path,
     type: (line: string) => disposable(startProgram("/bin/sh", ["-c", `exec ${line}`], { cwd: path, env })),
-    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 

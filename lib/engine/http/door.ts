@@ -35,6 +35,8 @@ const BEAT_MS = 10_000;
 
 /**
  * The control plane over HTTP. Errors are `{"error": "…"}`. Every route but `/health` wants `Authorization: Bearer <token>`.
+ * Of the secrets of a run, one that is called `<driver>:<name>` is for that driver only: `git-cloner:git.example.com` is the
+ * git token for that host.
  *
  * - `POST /runs`: `{resource, run?, pipeline?, operation?, timeout?, restarts?, secrets?}` → 201 `{run}`; 409 where there is one of that id
  * - `GET /runs/<id>/events?logs=false`: the run from its beginning to its end, one JSON object a line; empty lines mean nothing
