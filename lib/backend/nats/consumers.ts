@@ -96,6 +96,7 @@ function changed(config: ConsumerConfig, spec: ConsumerSpec): Partial<ConsumerCo
     max_deliver: -1,
     max_ack_pending: pending === -1 ? -1 : Math.max(pending, MAX_ACK_PENDING),
     ...(filters.length > 0 ? { filter_subjects: filters } : {}),
+    // Since 2.11 the broker writes its own version there, under names of its own.
     metadata: Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => !key.startsWith("_nats."))),
   };
 }
