@@ -1,25 +1,49 @@
-/** Soaks and prints: `bun scripts/soaks/run-soak.ts [--minutes N]`. Exits with 1 where a run went wrong. */
+/** Soaks and prints: `bun scripts/soaks/run-soak.ts [--minutes N] [NAME…]`. Exits with 1 where a run went wrong. */
 import { parseArgs } from "node:util";
-import { openFleet } from "../../tests/support/fleet.ts";
-import { type Outcome, soak } from "./soak.ts";
-import { SOAKS } from "./soaks.ts";
+import { execFileSync } from "node:child_process";
+import { brokerEnds, brokerIsSilent, driversAreCutOff } from "./broker-soaks.ts";
+import { buildsOverKills } from "./build-soak.ts";
+import { nodesAreKilled } from "./cluster-soak.ts";
+import { longStepsOverFaults, longStepsUndisturbed } from "./long-soaks.ts";
+import { driversAreKilled } from "./process-soak.ts";
+import { type Soak, soak } from "./soak.ts";
 
-const { values } = parseArgs({ options: { minutes: { type: "string", default: `${SOAKS.length}` } } });
+const SOAKS: Readonly<Record<string, Soak>> = {
+  stop: brokerEnds("stop"),
+  kill: brokerEnds("kill"),
+  silence: brokerIsSilent,
+  cut: driversAreCutOff,
+  drivers: driversAreKilled,
+  cluster: nodesAreKilled,
+  long: longStepsUndisturbed,
+  "long-kill": longStepsOverFaults,
+  builds: buildsOverKills,
+};
+
+const { values, positionals } = parseArgs({
+  options: { minutes: { type: "string", default: "1" } },
+  allowPositionals: true,
+});
 const minutes = Number(values.minutes);
-if (!(minutes > 0)) {
-  console.error(`error: Invalid --minutes "${values.minutes}": expected a number above 0`);
+const names = positionals.length > 0 ? positionals : Object.keys(SOAKS);
+const unknown = names.find((name) => !Object.hasOwn(SOAKS, name));
+if (!(minutes > 0)) refuse(`Invalid --minutes "${values.minutes}": expected a number above 0`);
+if (unknown) refuse(`Unknown scenario "${unknown}": expected some of ${Object.keys(SOAKS).join(", ")}`);
+
+const broker = execFileSync(process.env.NATS_SERVER ?? "nats-server", ["--version"], { encoding: "utf8" });
+console.log(`On ${broker.trim().replace(":", "")}, ${minutes} min each\n`);
+console.log("| scenario | faults | runs | wrong | slowest recovery |");
+console.log("| --- | --- | --- | --- | --- |");
+let isWrong = false;
+for (const one of names.flatMap((name) => SOAKS[name] ?? [])) {
+  const { name, faults, runs, slowest, wrong } = await soak(one, minutes * 60_000);
+  console.log(`| ${name} | ${faults} | ${runs} | ${wrong.length} | ${slowest.toFixed(1)} s |`);
+  for (const what of wrong) console.error(`error: ${name}: ${what}`);
+  isWrong ||= wrong.length > 0;
+}
+process.exit(isWrong ? 1 : 0);
+
+function refuse(message: string): never {
+  console.error(`error: ${message}`);
   process.exit(2);
 }
-
-const outcomes: Outcome[] = [];
-for (const one of SOAKS) {
-  await using fleet = await openFleet();
-  outcomes.push(await soak(fleet, one, (minutes / SOAKS.length) * 60_000));
-}
-console.log("| fault | times | runs | slowest | wrong |");
-console.log("| --- | --- | --- | --- | --- |");
-for (const { name, runs, strikes, slowest, wrong } of outcomes) {
-  console.log(`| ${name} | ${strikes} | ${runs} | ${slowest.toFixed(1)} s | ${wrong.length} |`);
-}
-for (const { name, wrong } of outcomes) for (const what of wrong) console.error(`${name}: ${what}`);
-process.exit(outcomes.some(({ wrong }) => wrong.length > 0) ? 1 : 0);

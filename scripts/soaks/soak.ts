@@ -1,67 +1,105 @@
-import { delay } from "../../lib/base/signals.ts";
-import type { Fleet, FollowedRun } from "../../tests/support/fleet.ts";
-import { pipelineOf } from "../../tests/support/worker.ts";
+import { delay, withDeadline } from "../../lib/base/signals.ts";
 
-/** A fault that comes again and again while runs come and go. */
+/** A world with a fault that comes again and again while runs come and go. */
 export interface Soak {
   readonly name: string;
-  /** Starts what takes the runs' events, drivers named `talker` and `last`; answers what does the fault and mends it. */
-  prepare(fleet: Fleet, parts: AsyncDisposableStack): Promise<() => Promise<void>>;
+  /** Starts what takes part; it ends with `parts`. */
+  prepare(parts: AsyncDisposableStack): Promise<Scene>;
+}
+
+export interface Scene {
+  /** How many runs there are at a time. */
+  readonly atOnce: number;
+  /** Lets run number `i` happen, from its submission to its end. Throws where it does not end. */
+  run(i: number): Promise<Ended>;
+  /** Makes a fault and mends it. */
+  strike?(): Promise<void>;
+  /** Between two faults, milliseconds: the least and the most. Default: 500 and 3,500. */
+  readonly pauseMs?: readonly [number, number];
+  /** A run that takes longer has got lost. Default: 120,000. */
+  readonly patienceMs?: number;
+  /** Asked when all runs have ended: what is not as it should be. */
+  leftovers?(): Promise<string[]>;
+}
+
+export interface Ended {
+  /** `succeeded`, or why it did not. */
+  readonly outcome: string;
+  /** What is not as it should be. */
+  readonly wrong: readonly string[];
 }
 
 export interface Outcome {
   readonly name: string;
-  readonly runs: number;
-  readonly strikes: number;
-  /** Of the slowest run, seconds. */
+  readonly faults: number;
+  /** How many ended how: `120 succeeded, 3 driver-lost`. */
+  readonly runs: string;
+  /** The longest time from a fault until the last of the runs in hand at that moment had ended, seconds. */
   readonly slowest: number;
   readonly wrong: readonly string[];
 }
 
-/** Lines that each run writes. */
-export const LINES = 200;
-const AT_ONCE = 8;
-
 /** Lets runs flow under the fault for so long, then waits for the last of them. */
-export async function soak(fleet: Fleet, { name, prepare }: Soak, ms: number): Promise<Outcome> {
+export async function soak({ name, prepare }: Soak, ms: number): Promise<Outcome> {
   await using parts = new AsyncDisposableStack();
-  const strike = await prepare(fleet, parts);
-  const end = performance.now() + ms;
-  const isOver = () => performance.now() >= end;
-  const seen = { runs: 0, strikes: 0, slowest: 0, wrong: [] as string[] };
-  const flow = async () => {
-    while (!isOver()) {
+  const scene = await prepare(parts);
+  const { pauseMs: [least, most] = [500, 3500], patienceMs = 120_000 } = scene;
+  const over = performance.now() + ms;
+  const isOver = () => performance.now() >= over;
+  const faults: number[] = [];
+  const runs: { began: number; ended: number; outcome: string }[] = [];
+  const wrong: string[] = [];
+  const flow = async (first: number) => {
+    for (let i = first; !isOver(); i += scene.atOnce) {
       const began = performance.now();
-      const run = await fleet.submit({}, pipelineOf("talker last!"));
-      await run.ended;
-      seen.runs++;
-      seen.slowest = Math.max(seen.slowest, (performance.now() - began) / 1000);
-      seen.wrong.push(...wrongIn(run));
+      const run = await withPatience(patienceMs, () => scene.run(i));
+      wrong.push(...run.wrong);
+      runs.push({ began, ended: performance.now(), outcome: run.outcome });
     }
   };
   const strikes = async () => {
-    while (!isOver()) {
-      await delay(500 + Math.random() * 3000);
-      await strike();
-      seen.strikes++;
+    while (scene.strike && !isOver()) {
+      await delay(least + Math.random() * (most - least));
+      faults.push(performance.now());
+      await scene.strike();
     }
   };
-  await Promise.all([strikes(), ...Array.from({ length: AT_ONCE }, flow)]);
-  return { name, ...seen };
+  await Promise.all([strikes(), ...Array.from({ length: scene.atOnce }, (_, i) => flow(i))]);
+  wrong.push(...await scene.leftovers?.() ?? []);
+  const recoveries = faults.flatMap((at) =>
+    runs.flatMap(({ began, ended }) => began < at && at < ended ? [ended - at] : [])
+  );
+  return {
+    name,
+    faults: faults.length,
+    runs: counted(runs.map(({ outcome }) => outcome)),
+    slowest: Math.max(0, ...recoveries) / 1000,
+    wrong,
+  };
 }
 
-/** What is not as it should be: each step ended once and well, and of the attempt that counted each line once, in order. */
-function wrongIn(run: FollowedRun): string[] {
-  const found: string[] = [];
-  const steps = run.events.flatMap((event) =>
-    event.type === "step" && event.status !== "started" ? [`${event.step} ${event.status}`] : []
-  );
-  if (`${steps}` !== "talker succeeded,last succeeded") found.push(`${run.id}: ${steps}`);
-  const said = run.events.flatMap((event) => event.type === "log" ? [event.message] : []);
-  // An attempt that was overtaken may have said the beginning.
-  const lines = said.slice(said.lastIndexOf("line 1")).filter((line) => line.startsWith("line "));
-  if (lines.length !== LINES || lines.some((line, i) => line !== `line ${i + 1}`)) {
-    found.push(`${run.id}: ${lines.length} lines, the last is ${lines.at(-1)}`);
+/** What the run answers, or what it throws as an answer. */
+async function withPatience(ms: number, run: () => Promise<Ended>): Promise<Ended> {
+  try {
+    return await withDeadline(ms, (signal) =>
+      Promise.race([
+        run(),
+        new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      ]));
+  } catch (error) {
+    return { outcome: "lost", wrong: [`A run did not come to its end: ${error}`] };
   }
-  return found;
+}
+
+function counted(words: readonly string[]): string {
+  return [...new Set(words)].map((word) => `${words.filter((one) => one === word).length} ${word}`).join(
+    ", ",
+  );
+}
+
+/** One of them, by chance. */
+export function oneOf<T>(all: readonly T[]): T {
+  const one = all[Math.floor(Math.random() * all.length)];
+  if (one === undefined) throw new RangeError("There is none");
+  return one;
 }

@@ -21,7 +21,8 @@ test("a driver of the README's 20 lines, and one ported from Go, work when their
     [file("ported"), file("notify")].map((path) => fleet.driver(path, [], NO_DOCKER)),
   );
   assert.ok(ported && notify);
-  const run = await fleet.submit({ hook: hook.url }, pipeline("ported", "notify"), { CHAT_TOKEN: "a-token" });
+  const secrets = { CHAT_TOKEN: "a-token" };
+  const run = await fleet.submit({ hook: hook.url }, pipeline("ported", "notify"), { secrets });
   const end = await run.ended;
   assert.equal(end.outcome, "succeeded", end.message);
   assert.deepEqual(hook.calls, [{

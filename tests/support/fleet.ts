@@ -5,11 +5,12 @@ import { openControlPlane } from "../../lib/backend/nats/control-plane.ts";
 import type { NatsBackend } from "../../lib/backend/nats/transport.ts";
 import type { Store } from "../../lib/backend/store.ts";
 import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
-import type { Engine } from "../../lib/engine/engine.ts";
+import type { Engine, Submission } from "../../lib/engine/engine.ts";
 import type { RunEnded, RunEvent } from "../../lib/engine/events.ts";
 import { startEngine } from "../../lib/engine/start.ts";
 import type { Pipeline } from "../../lib/wire/resource.ts";
 import { root, runtime, type Started, startProgram } from "../cli/start-program.ts";
+import { again } from "../backend/nats-broker.ts";
 import { type NatsServer, startNats } from "./nats-server.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -23,7 +24,18 @@ export interface Fleet extends AsyncDisposable {
   /** Starts `bin/<name>`, or a driver's own file, with the broker's address; resolves when it takes events. */
   driver(name: string, flags?: readonly string[], env?: Record<string, string>): Promise<Started>;
   /** Submits a build, or a run of another pipeline. */
-  submit(spec: object, pipeline?: Pipeline, secrets?: Record<string, string>): Promise<FollowedRun>;
+  submit(
+    spec: object,
+    pipeline?: Pipeline,
+    options?: Partial<Pick<Submission, "secrets" | "timeoutMs">>,
+  ): Promise<FollowedRun>;
+}
+
+export interface FleetOptions {
+  /** Of the engine and of the drivers' programs. Default: `ACK_WAIT_MS`. */
+  readonly ackWaitMs?: number;
+  /** Of a cluster that is there already, which has a copy of everything on each. Default: a broker of its own. */
+  readonly nodes?: readonly NatsServer[];
 }
 
 /** A run that is followed from its beginning. */
@@ -40,16 +52,24 @@ export interface FollowedRun {
 /** Short, so that what is taken over is taken over soon. */
 export const ACK_WAIT_MS = 2000;
 
-export async function openFleet(): Promise<Fleet> {
+export async function openFleet({ ackWaitMs = ACK_WAIT_MS, nodes }: FleetOptions = {}): Promise<Fleet> {
   await using opening = new AsyncDisposableStack();
   const folder = opening.use(await temporaryFolder());
-  const server = opening.use(await startNats());
+  const server = nodes?.[0] ?? opening.use(await startNats());
+  const servers = nodes?.map(({ url }) => url) ?? [server.url];
   const local = opening.use(await openEmbedded({ folder: folder.path, scope: "up" }));
   const { transport, store } = opening.use(
-    await openControlPlane({ nats: { servers: [server.url] }, local: local.store, owner: local.owner }),
+    await again(() =>
+      openControlPlane({
+        nats: { servers },
+        local: local.store,
+        owner: local.owner,
+        replicas: servers.length,
+      })
+    ),
   );
   const engine = opening.use(
-    await startEngine({ transport, store, sealKey: local.sealKey, ackWaitMs: ACK_WAIT_MS }),
+    await startEngine({ transport, store, sealKey: local.sealKey, ackWaitMs }),
   );
   const open = opening.move();
   return {
@@ -61,19 +81,19 @@ export async function openFleet(): Promise<Fleet> {
     async driver(name, flags = [], env = {}) {
       const process = open.use(
         disposable(
-          startDriver(name, ["--nats", server.url, "--ack-wait", `${ACK_WAIT_MS}ms`, ...flags], env),
+          startDriver(name, ["--nats", servers.join(","), "--ack-wait", `${ackWaitMs}ms`, ...flags], env),
         ),
       );
       await process.said(" takes events of ");
       return process;
     },
-    async submit(spec, pipeline = BUILD_PIPELINE, secrets = {}) {
+    async submit(spec, pipeline = BUILD_PIPELINE, { secrets = {}, timeoutMs = 100_000 } = {}) {
       const resource = { id: randomUUID(), name: "app", resource: pipeline.resource, metadata: {}, spec };
       const id = await engine.submit({
         resource,
         pipeline,
         operation: "create",
-        timeoutMs: 100_000,
+        timeoutMs,
         restarts: 0,
         secrets,
       });

@@ -1,0 +1,67 @@
+import { delay } from "../../lib/base/signals.ts";
+import { cable } from "../../tests/support/cable.ts";
+import { ACK_WAIT_MS, openFleet } from "../../tests/support/fleet.ts";
+import { oneOf, type Soak } from "./soak.ts";
+import { startTalkers, talkingRun } from "./talkers.ts";
+
+const INSTANCES = 4;
+const AT_ONCE = 8;
+
+/** A broker that ends and comes back, in an orderly way or not. */
+export const brokerEnds = (end: "stop" | "kill"): Soak => ({
+  name: end === "stop" ? "broker stopped for up to 2 s" : "broker killed, away for up to 2 s",
+  async prepare(parts) {
+    const fleet = parts.use(await openFleet());
+    for (let i = 0; i < INSTANCES; i++) await startTalkers(fleet, parts);
+    return {
+      atOnce: AT_ONCE,
+      run: () => talkingRun(fleet),
+      async strike() {
+        await fleet.server[end]();
+        await delay(Math.random() * 2000);
+        await fleet.server.start();
+      },
+    };
+  },
+});
+
+/** A broker that says nothing for a while, its connections open. */
+export const brokerIsSilent: Soak = {
+  name: "broker silent for up to the ack wait",
+  async prepare(parts) {
+    const fleet = parts.use(await openFleet());
+    for (let i = 0; i < INSTANCES; i++) await startTalkers(fleet, parts);
+    return {
+      atOnce: AT_ONCE,
+      run: () => talkingRun(fleet),
+      async strike() {
+        fleet.server.freeze();
+        await delay(Math.random() * ACK_WAIT_MS);
+        fleet.server.thaw();
+      },
+    };
+  },
+};
+
+/** Drivers that are cut off, some for longer than the ack wait: their steps go to others. */
+export const driversAreCutOff: Soak = {
+  name: "drivers cut off for up to twice the ack wait",
+  async prepare(parts) {
+    const fleet = parts.use(await openFleet());
+    const wires = await Promise.all(Array.from({ length: INSTANCES }, () => cable(fleet.server.port)));
+    for (const wire of wires) {
+      parts.use(wire);
+      await startTalkers(fleet, parts, { servers: [wire.url] });
+    }
+    return {
+      atOnce: AT_ONCE,
+      run: () => talkingRun(fleet),
+      async strike() {
+        const wire = oneOf(wires);
+        wire.cut();
+        await delay(Math.random() * 2 * ACK_WAIT_MS);
+        wire.mend();
+      },
+    };
+  },
+};

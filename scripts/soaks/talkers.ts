@@ -1,0 +1,45 @@
+import { delay } from "../../lib/base/signals.ts";
+import type { Context } from "../../lib/driver/driver.ts";
+import type { Fleet } from "../../tests/support/fleet.ts";
+import { pipelineOf, worker, type WorkerOptions } from "../../tests/support/worker.ts";
+import { countedLines, inOrder, stepsOf, wrongInStory } from "./checks.ts";
+import type { Ended } from "./soak.ts";
+
+/** Lines that each run writes. */
+const LINES = 200;
+
+/** What the driver `talker` does. */
+export async function talk({ log, signal }: Pick<Context, "log" | "signal">): Promise<void> {
+  for (let i = 1; i <= LINES; i++) {
+    signal.throwIfAborted();
+    await log.line(`line ${i}`);
+    await delay(2);
+  }
+}
+
+/** An instance each of `talker` and `last`, in this process. */
+export async function startTalkers(
+  fleet: Fleet,
+  parts: AsyncDisposableStack,
+  options: WorkerOptions = {},
+): Promise<void> {
+  parts.use(await worker(fleet, "talker", talk, { concurrency: 4, ...options }));
+  parts.use(await worker(fleet, "last", () => {}, { concurrency: 4, ...options }));
+}
+
+/**
+ * Lets `talker` and then `last` have a run. Wrong is whatever is not one end for each step, a good one, and of the attempt that
+ * counted each line once, in order.
+ */
+export async function talkingRun(fleet: Fleet): Promise<Ended> {
+  const { id, ended, events } = await fleet.submit({}, pipelineOf("talker last!"));
+  const { outcome, reason = outcome } = await ended;
+  const found = wrongInStory(events);
+  const steps = stepsOf(events);
+  if (`${steps}` !== "talker succeeded,last succeeded") found.push(`${steps}`);
+  const said = countedLines(events, "talker");
+  // An attempt that was overtaken may have said the beginning.
+  const lines = said.slice(said.lastIndexOf("line 1"));
+  if (inOrder(lines) !== LINES) found.push(`${inOrder(lines)} of ${lines.length} lines are in order`);
+  return { outcome: reason, wrong: found.map((what) => `${id}: ${what}`) };
+}
