@@ -23,7 +23,7 @@ export async function persist<T>(
     } catch (error) {
       const most = error instanceof Retryable && isFull(error) ? Math.min(3, tries) : tries;
       if (!(error instanceof Retryable) || n >= most) throw error;
-      await delay(backOff(n, 50, 5000), signal ? { signal } : {}).catch(() => {});
+      await delay(backOff(n, 50, 2000), signal ? { signal } : {}).catch(() => {});
       if (signal?.aborted) throw error;
     }
   }

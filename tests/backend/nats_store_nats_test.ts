@@ -6,8 +6,10 @@ import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { natsStore } from "../../lib/backend/nats/store.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
+import { delay } from "../../lib/base/signals.ts";
 import { type NatsServer, startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { again } from "./nats-broker.ts";
 import { type OpenStore, storeConformance } from "./store-conformance.ts";
 import { OTHER_RUN, publishBatch, RUN } from "./store-conformance/opened.ts";
 import { bytes, within } from "./transport-conformance/opened.ts";
@@ -82,4 +84,49 @@ test("nats: removeRun leaves nothing of a run in the broker", async () => {
   } finally {
     await connection.close();
   }
+});
+
+test("nats: putBlob waits for a broker that is killed, and for one that is silent, and stores each byte once", async () => {
+  await using opened = await open();
+  const { store, transport } = opened;
+  const parts = Array.from({ length: 6 }, (_, i) => new Uint8Array(300_000).fill(i));
+  async function* source() {
+    for (const [i, part] of parts.entries()) {
+      if (i === 2) {
+        await server.kill();
+        void delay(200).then(() => server.start());
+      }
+      if (i === 4) {
+        server.freeze();
+        // Longer than a request waits for its answer: what was stored is sent once more.
+        void delay(5500).then(() => server.thaw());
+      }
+      yield part;
+    }
+  }
+  const { signal } = new AbortController();
+  const { size } = await transport.putBlob(RUN, "large", source(), { signal });
+  assert.equal(size, 1_800_000);
+  const read = await Array.fromAsync(await store.artifacts.open(RUN, "large") ?? []);
+  assert.ok(Buffer.concat(read).equals(Buffer.concat(parts)));
+});
+
+test("nats: what is read of a log while the broker is away is there as soon as that is back", async () => {
+  await using opened = await open();
+  const { store, transport } = opened;
+  await publishBatch(transport, ["one"]);
+  const coming = store.logs.read(RUN, { follow: true })[Symbol.asyncIterator]();
+  assert.equal((await coming.next()).value?.lines[0]?.message, "one");
+  const next = coming.next();
+  await server.kill();
+  await delay(100);
+  const there = Array.fromAsync(store.logs.read(RUN));
+  await server.start();
+  const back = performance.now();
+  assert.deepEqual((await there).map(({ firstSeq }) => firstSeq), [1]);
+  await again(() => publishBatch(transport, ["two"], { id: "two" }));
+  assert.equal((await next).value?.lines[0]?.message, "two");
+  // Less than what is lost on the way costs, which is waited for in vain.
+  assert.ok(performance.now() - back < 4000);
+  await coming.return?.();
 });

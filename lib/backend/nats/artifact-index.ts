@@ -1,9 +1,10 @@
-import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { JetStreamManager } from "@nats-io/jetstream";
 import { z } from "zod";
 import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { ARTIFACTS_BUCKET } from "./blobs.ts";
+import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
 import { storedMessage } from "./stored.ts";
 
@@ -45,9 +46,9 @@ export class ArtifactIndex implements AsyncDisposable {
   #seen = 0;
   #more = Promise.withResolvers<void>();
 
-  constructor(client: JetStreamClient, manager: JetStreamManager) {
+  constructor(link: Link, manager: JetStreamManager) {
     this.#manager = manager;
-    this.#following = this.#follow(client);
+    this.#following = this.#follow(link);
   }
 
   /** By name. Throws Retryable where the broker does not answer. */
@@ -87,12 +88,12 @@ export class ArtifactIndex implements AsyncDisposable {
     }
   }
 
-  async #follow(client: JetStreamClient): Promise<void> {
+  async #follow(link: Link): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
         const query = { stream: ARTIFACTS_STREAM, subject: DESCRIPTIONS };
-        for await (const { seq, data } of orderedMessages(client, query, signal)) this.#take(seq, data);
+        for await (const { seq, data } of orderedMessages(link, query, signal)) this.#take(seq, data);
       } catch (error) {
         if (signal.aborted) return;
         processLog("nats").warn("Cannot follow the artifacts, will try again: {error}", { error });

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
-import type { JetStreamClient } from "@nats-io/jetstream";
 import type { Lifetime } from "../embedded/lifetime.ts";
 import type { ArtifactReader } from "../store.ts";
 import { type ArtifactIndex, ARTIFACTS_STREAM, type Entry } from "./artifact-index.ts";
 import { inOurWords } from "./calls.ts";
+import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
 
 /** The artifacts as they lie in the bucket. Bytes come no faster than they are asked for, and are checked by their sum. */
 export function artifactReader(
-  client: JetStreamClient,
+  link: Link,
   index: ArtifactIndex,
   lifetime: Lifetime,
 ): ArtifactReader {
@@ -21,7 +21,7 @@ export function artifactReader(
       lifetime.call(async () => {
         const entry = (await index.of(run)).get(name);
         const isThere = async () => (await index.of(run)).get(name)?.subject === entry?.subject;
-        return entry && bytesOf(client, entry, isThere, lifetime.signal);
+        return entry && bytesOf(link, entry, isThere, lifetime.signal);
       }),
   };
 }
@@ -29,7 +29,7 @@ export function artifactReader(
 const byName = (a: { name: string }, b: { name: string }): number => a.name < b.name ? -1 : 1;
 
 async function* bytesOf(
-  client: JetStreamClient,
+  link: Link,
   { name, size, sha256, chunks, subject }: Entry,
   isThere: () => Promise<boolean>,
   signal: AbortSignal,
@@ -40,7 +40,7 @@ async function* bytesOf(
     try {
       const query = { stream: ARTIFACTS_STREAM, subject, from: 1, isThere };
       let missing = chunks;
-      for await (const { data } of orderedMessages(client, query, signal)) {
+      for await (const { data } of orderedMessages(link, query, signal)) {
         hash.update(data);
         read += data.length;
         yield data;

@@ -1,10 +1,13 @@
+import { randomUUID } from "node:crypto";
 import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
 import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { headers as newHeaders, type NatsConnection } from "@nats-io/transport-node";
+import { persist } from "../../base/retry.ts";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../checks.ts";
-import { apiCode, inOurWords } from "./calls.ts";
+import { apiCode, inOurWords, storedAt } from "./calls.ts";
 import { replicasLike } from "./dead.ts";
+import type { Link } from "./link.ts";
 
 /** The object store bucket of all runs' artifacts. */
 export const ARTIFACTS_BUCKET = "artifacts";
@@ -15,15 +18,15 @@ const CHUNK_BYTES = 256 * 1024;
 /** What an artifact is called in its bucket: `<run>/<name>`, percent-encoded where it is not ASCII, since the client takes nothing else. */
 export const objectName = (run: string, name: string): string => encodeURI(`${run}/${name}`);
 
-/** `Transport.putBlob` over the bucket, which is made where it is missing. */
-export function blobStore(connection: NatsConnection, manager: JetStreamManager) {
-  let opened: Promise<ObjectStore> | undefined;
-  const bucket = () => {
-    opened ??= openBucket(connection, manager).catch((error) => {
-      opened = undefined;
+/** `Transport.putBlob` over the bucket, which is made where it is missing. A broker that is away is waited for until the signal fires. */
+export function blobStore(link: Link, manager: JetStreamManager) {
+  let made: Promise<unknown> | undefined;
+  const ensure = () => {
+    made ??= openBucket(link.client, manager).catch((error) => {
+      made = undefined;
       throw error;
     });
-    return opened;
+    return made;
   };
 
   return async function putBlob(
@@ -35,8 +38,12 @@ export function blobStore(connection: NatsConnection, manager: JetStreamManager)
     checkBlobName(run, name);
     signal?.throwIfAborted();
     const source = sourceOf(bytes, signal);
+    const what = `store artifact "${name}"`;
     try {
-      const store = await bucket();
+      const patience = signal ? { signal } : {};
+      await persist(() => ensure().catch((cause) => Promise.reject(inOurWords(what, cause))), patience);
+      const client = steadfast(link, what, patience);
+      const store = await new Objm(jetstream(client)).open(ARTIFACTS_BUCKET, false);
       const info = await store.put(
         { name: objectName(run, name), options: { max_chunk_size: CHUNK_BYTES } },
         source.stream,
@@ -44,13 +51,34 @@ export function blobStore(connection: NatsConnection, manager: JetStreamManager)
       const [, digest = ""] = info.digest.split("=", 2);
       return { size: info.size, sha256: Buffer.from(digest, "base64url").toString("hex") };
     } catch (cause) {
-      opened = undefined;
+      made = undefined;
       if (source.failure) throw source.failure.error;
-      throw inOurWords(`store artifact "${name}"`, cause);
+      throw inOurWords(what, cause);
     } finally {
       await source.close();
     }
   };
+}
+
+/**
+ * The connection for storing one blob, whose bytes can be had only once: each request is made again until the broker has
+ * answered, and what it stores is stored once, since it is known by an id.
+ */
+function steadfast(link: Link, what: string, patience: { signal?: AbortSignal }): NatsConnection {
+  return link.clientThat(async (subject, data, { headers = newHeaders(), ...options } = {}) => {
+    const isToBeStored = subject.startsWith("$O.");
+    if (isToBeStored) headers.set("Nats-Msg-Id", randomUUID());
+    const ask = async () => {
+      try {
+        const answer = await link.ask(subject, data, { ...options, headers });
+        if (isToBeStored) storedAt(answer);
+        return answer;
+      } catch (cause) {
+        throw inOurWords(what, cause);
+      }
+    };
+    return await persist(ask, patience);
+  });
 }
 
 /** Opens the bucket, or makes it with this metadata. */

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/transport-node";
+import type { Msg, MsgHdrs, NatsConnection, RequestOptions } from "@nats-io/transport-node";
 import { delay } from "../../base/signals.ts";
 import { isClosing, isUnanswered } from "./calls.ts";
 
@@ -18,11 +18,37 @@ export class Link {
   #connected = true;
   #reconnects = 0;
   #back = Promise.withResolvers<void>();
+  readonly #onBack = new Set<() => void>();
 
-  /** `onBack` is called after each return of the connection. */
-  constructor(connection: NatsConnection, onBack: () => void) {
+  constructor(connection: NatsConnection) {
     this.connection = connection;
-    void this.#follow(onBack);
+    void this.#follow();
+  }
+
+  /** `listener` is called after each return of the connection, until the answer is disposed of. */
+  onBack(listener: () => void): Disposable {
+    this.#onBack.add(listener);
+    return { [Symbol.dispose]: () => void this.#onBack.delete(listener) };
+  }
+
+  /**
+   * The connection as the client's own parts are to have it: what they request is `ask`ed. By itself the client drops what
+   * was requested while the connection was lost, and waits for the answer.
+   */
+  get client(): NatsConnection {
+    return this.clientThat((subject, data, options) => this.ask(subject, data, options));
+  }
+
+  /** The connection as the client's own parts are to have it, with another way to request. */
+  clientThat(ask: Link["ask"]): NatsConnection {
+    const request = (
+      subject: string,
+      data: Uint8Array | string = "",
+      { timeout, headers }: Partial<RequestOptions> = {},
+    ) => ask(subject, data, { ...timeout && { timeoutMs: timeout }, headers });
+    return new Proxy(this.connection, {
+      get: (connection, key) => key === "request" ? request : Reflect.get(connection, key),
+    });
   }
 
   get isConnected(): boolean {
@@ -100,7 +126,7 @@ export class Link {
     }
   }
 
-  async #follow(onBack: () => void): Promise<void> {
+  async #follow(): Promise<void> {
     for await (const { type } of this.connection.status()) {
       if (type === "disconnect" && this.#connected) {
         this.#connected = false;
@@ -110,7 +136,7 @@ export class Link {
         this.#connected = true;
         this.#reconnects++;
         this.#back.resolve();
-        onBack();
+        for (const listener of this.#onBack) listener();
       }
     }
   }

@@ -1,4 +1,4 @@
-import { type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
+import type { JetStreamManager } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/transport-node";
 import { InputError, Retryable } from "../../base/errors.ts";
 import { backOff } from "../../base/retry.ts";
@@ -10,6 +10,7 @@ import type { Lifetime } from "../embedded/lifetime.ts";
 import { factsOf, linesOf } from "../log-batch.ts";
 import type { LogBatch, LogReader } from "../store.ts";
 import { inOurWords } from "./calls.ts";
+import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
 import { storedMessage } from "./stored.ts";
 
@@ -35,7 +36,7 @@ interface StoredLines {
 
 /** The log as it lies in the stream, which keeps it by limits. */
 export function logReader(
-  client: JetStreamClient,
+  link: Link,
   manager: JetStreamManager,
   lifetime: Lifetime,
 ): LogReader {
@@ -101,7 +102,7 @@ export function logReader(
     for (let failures = 1; !signal.aborted; failures++) {
       try {
         const query = { stream: STREAM, subject: subjects.logs(run), from: next, ...options };
-        for await (const message of orderedMessages(client, query, signal)) {
+        for await (const message of orderedMessages(link, query, signal)) {
           const { seq, data, headers, timestampNanos } = message;
           next = seq + 1;
           failures = 0;

@@ -1,4 +1,7 @@
-import { DeliverPolicy, type JetStreamClient, type JsMsg } from "@nats-io/jetstream";
+import { DeliverPolicy, jetstream, type JsMsg } from "@nats-io/jetstream";
+import { backOff } from "../../base/retry.ts";
+import { delay } from "../../base/signals.ts";
+import type { Link } from "./link.ts";
 
 export interface Query {
   readonly stream: string;
@@ -16,7 +19,7 @@ export interface Query {
 const AT_ONCE = 64;
 /** How long one request to the broker waits. */
 const EXPIRES_MS = 10_000;
-/** While it waits the broker says that often that it is there; two that are missed, and it is asked anew. */
+/** While it waits the broker says that often that it is there; two that are missed, and the reading begins anew. */
 const HEARTBEAT_MS = 2000;
 /** A reader that is gone without a word is forgotten after this, nanoseconds. */
 const INACTIVE_NS = 60 * 1e9;
@@ -25,15 +28,54 @@ const LOOK_EVERY_MS = 2000;
 
 /**
  * A stream's messages in their order and without a gap, whatever happens to the connection meanwhile: those that are there,
- * then those that come, until `signal` fires (then it returns). No faster than they are asked for.
+ * then those that come, until `signal` fires (then it returns). No faster than they are asked for. Throws what the client
+ * throws where the reading cannot begin.
  */
 export async function* orderedMessages(
-  client: JetStreamClient,
-  { stream, subject, from, headersOnly = false, isThere }: Query,
+  link: Link,
+  { isThere, ...query }: Query,
   signal: AbortSignal,
 ): AsyncGenerator<JsMsg> {
+  const leaving = new AbortController();
+  const ending = AbortSignal.any([signal, leaving.signal]);
+  const looking = isThere && setInterval(() => {
+    isThere().then((found) => !found && leaving.abort(), () => {});
+  }, LOOK_EVERY_MS);
+  const state = { from: query.from, hasBegun: false };
+  try {
+    for (let failures = 1; !ending.aborted; failures++) {
+      const { from } = state;
+      const onBegin = () => state.hasBegun = true;
+      try {
+        for await (
+          const message of reading(link, { ...query, ...from && { from } }, { signal: ending, onBegin })
+        ) {
+          state.from = message.seq + 1;
+          failures = 0;
+          yield message;
+        }
+        return;
+      } catch (error) {
+        if (!state.hasBegun) throw error;
+        await delay(backOff(failures, 50, 5000), { signal: ending }).catch(() => {});
+      }
+    }
+  } finally {
+    clearInterval(looking);
+  }
+}
+
+/**
+ * The messages until the connection is another one or the broker falls silent, then it throws. The client would go on by
+ * itself, but after the restart of a broker it may wait for ten seconds and more before it asks again.
+ */
+async function* reading(
+  link: Link,
+  { stream, subject, from, headersOnly = false }: Omit<Query, "isThere">,
+  { signal, onBegin }: { signal: AbortSignal; onBegin: () => void },
+): AsyncGenerator<JsMsg> {
   if (signal.aborted) return;
-  const consumer = await client.consumers.get(stream, {
+  const consumer = await jetstream(link.client).consumers.get(stream, {
     filter_subjects: subject,
     headers_only: headersOnly,
     inactive_threshold: INACTIVE_NS,
@@ -46,21 +88,30 @@ export async function* orderedMessages(
     expires: EXPIRES_MS,
     idle_heartbeat: HEARTBEAT_MS,
   });
+  onBegin();
+  let isBroken = false;
   const stop = () => messages.stop();
+  const breakOff = () => {
+    isBroken = true;
+    stop();
+  };
   signal.addEventListener("abort", stop, { once: true });
-  const looking = isThere && setInterval(() => {
-    isThere().then((found) => !found && stop(), () => {});
-  }, LOOK_EVERY_MS);
+  using _back = link.onBack(breakOff);
+  const listening = async () => {
+    for await (const { type } of messages.status()) if (type === "heartbeats_missed") breakOff();
+  };
+  void listening();
   try {
     if (signal.aborted) return;
     for await (const message of messages) {
       yield message;
       if (signal.aborted) return;
+      if (isBroken) break;
     }
+    if (isBroken) throw new Error("The broker fell silent, or the connection to it is another one");
   } finally {
-    clearInterval(looking);
     signal.removeEventListener("abort", stop);
-    messages.stop();
+    stop();
     // Not waited for: it would also go by itself.
     consumer.delete().catch(() => {});
   }

@@ -10,6 +10,7 @@ import { ArtifactIndex, ARTIFACTS_STREAM } from "./artifact-index.ts";
 import { artifactReader } from "./artifact-reader.ts";
 import { ARTIFACTS_BUCKET, openBucket } from "./blobs.ts";
 import { inOurWords } from "./calls.ts";
+import { Link } from "./link.ts";
 import { logReader } from "./log-reader.ts";
 import { removeUnfinished } from "./unfinished.ts";
 
@@ -26,15 +27,15 @@ export interface NatsStore extends Store {
  * Makes the bucket of artifacts if it is missing. Dispose ends `local` too, and leaves the connection to whoever opened it.
  */
 export async function natsStore(connection: NatsConnection, local: Store): Promise<NatsStore> {
-  const manager = await jetstreamManager(connection, { checkAPI: false });
-  await openBucket(connection, manager).catch((cause) => {
+  const link = new Link(connection);
+  const manager = await jetstreamManager(link.client, { checkAPI: false });
+  await openBucket(link.client, manager).catch((cause) => {
     throw inOurWords("open the bucket of artifacts", cause);
   });
-  const client = jetstream(connection);
   const lifetime = new Lifetime("The store");
-  const index = new ArtifactIndex(client, manager);
-  const logs = logReader(client, manager, lifetime);
-  const artifacts = artifactReader(client, index, lifetime);
+  const index = new ArtifactIndex(link, manager);
+  const logs = logReader(link, manager, lifetime);
+  const artifacts = artifactReader(link, index, lifetime);
   return {
     ...local,
     logs,
@@ -42,7 +43,7 @@ export async function natsStore(connection: NatsConnection, local: Store): Promi
 
     removeUnfinished: (options) =>
       lifetime.call(() =>
-        removeUnfinished(client, manager, index, options).catch((cause) => {
+        removeUnfinished(link, manager, index, options).catch((cause) => {
           options.signal.throwIfAborted();
           throw inOurWords("remove unfinished artifacts", cause);
         })
@@ -58,7 +59,7 @@ export async function natsStore(connection: NatsConnection, local: Store): Promi
       const objects = Array.from(await index.of(run), ([, { object }]) => object);
       try {
         await manager.streams.purge("logs-engine", { filter: subjects.logs(run) });
-        for (const object of objects) await removeObject(connection, manager, object);
+        for (const object of objects) await removeObject(link.client, manager, object);
       } catch (cause) {
         throw inOurWords(`remove run "${run}"`, cause);
       }

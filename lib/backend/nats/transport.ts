@@ -39,9 +39,10 @@ export async function openNats(
 ): Promise<NatsBackend> {
   const connection = await connectNats(options);
   try {
-    const manager = await jetstreamManager(connection, { checkAPI: false, timeout: MANAGE_TIMEOUT_MS });
+    const link = new Link(connection);
+    const manager = await jetstreamManager(link.client, { checkAPI: false, timeout: MANAGE_TIMEOUT_MS });
     await checkJetStream(connection, manager);
-    return new NatsTransport(connection, manager, { ...PULL_TIMES, ...options.pullTimes });
+    return new NatsTransport(link, manager, { ...PULL_TIMES, ...options.pullTimes });
   } catch (error) {
     await connection.close();
     throw error;
@@ -74,14 +75,15 @@ class NatsTransport implements NatsBackend {
   readonly #bury: ReturnType<typeof deadLetters>;
   #disposing: Promise<void> | undefined;
 
-  constructor(connection: NatsConnection, manager: JetStreamManager, pullTimes: PullTimes) {
-    this.#connection = connection;
+  constructor(link: Link, manager: JetStreamManager, pullTimes: PullTimes) {
+    this.#link = link;
+    this.#connection = link.connection;
     this.#manager = manager;
     this.#pullTimes = pullTimes;
-    this.#link = new Link(connection, () => {
+    link.onBack(() => {
       for (const pull of this.#pulls) pull.renew();
     });
-    this.#blobs = blobStore(connection, manager);
+    this.#blobs = blobStore(link, manager);
     this.#bury = deadLetters(this.#link, manager);
     for (const name of Object.keys(STREAMS) as StreamName[]) this.#held.set(name, new Held(manager, name));
   }

@@ -1,5 +1,6 @@
-import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { JetStreamManager } from "@nats-io/jetstream";
 import { type ArtifactIndex, ARTIFACTS_STREAM, CHUNKS, DESCRIPTIONS } from "./artifact-index.ts";
+import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
 import { storedMessage } from "./stored.ts";
 
@@ -10,7 +11,7 @@ import { storedMessage } from "./stored.ts";
  * two requests, however many artifacts are stored. Throws what the broker does.
  */
 export async function removeUnfinished(
-  client: JetStreamClient,
+  link: Link,
   manager: JetStreamManager,
   index: ArtifactIndex,
   { idleMs, signal }: { idleMs: number; signal: AbortSignal },
@@ -30,7 +31,7 @@ export async function removeUnfinished(
     if (last && last.time.getTime() < now - idleMs) idle.push({ subject, seq: last.seq });
   }
   if (idle.length === 0) return 0;
-  const described = await describedChunks(client, manager, signal);
+  const described = await describedChunks(link, manager, signal);
   const unfinished = idle.filter(({ subject }) => !described.has(subject));
   for (const { subject, seq } of unfinished) {
     // No further than what was seen to be idle.
@@ -44,7 +45,7 @@ export async function removeUnfinished(
  * of ours. Throws SyntaxError where one cannot be read, since nobody knows then what it describes.
  */
 async function describedChunks(
-  client: JetStreamClient,
+  link: Link,
   manager: JetStreamManager,
   signal: AbortSignal,
 ): Promise<Set<string>> {
@@ -52,7 +53,7 @@ async function describedChunks(
   const newest = await storedMessage(manager, ARTIFACTS_STREAM, { last_by_subj: DESCRIPTIONS });
   if (!newest) return described;
   const query = { stream: ARTIFACTS_STREAM, subject: DESCRIPTIONS };
-  for await (const message of orderedMessages(client, query, signal)) {
+  for await (const message of orderedMessages(link, query, signal)) {
     const { nuid } = message.json<{ nuid?: unknown }>();
     described.add(CHUNKS.replace("*", String(nuid)));
     if (message.seq >= newest.seq) return described;
