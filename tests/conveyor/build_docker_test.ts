@@ -17,7 +17,7 @@ import { tend } from "../../lib/driver/tend.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { makeRepository } from "../cli/git-repository.ts";
 import { testSettings } from "../support/settings.ts";
-import { stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
+import { objectsOf, stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
 
@@ -38,9 +38,7 @@ async function withDrivers(
     await registerResources(containerStart, { api: stage.server.api, credentials: {}, signal });
     await stage.pipeline("flutter", TYPE, NAMES);
     await work(stage, docker, owner);
-    const labels = { [LABELS.owner]: owner };
-    const left = [await docker.list(labels), await docker.volumes(labels), await docker.networks(labels)];
-    assert.deepEqual(left, [[], [], []]);
+    assert.deepEqual(await objectsOf(owner), []);
   } finally {
     await sweep(docker, { owner, isAlive: () => false, signal: AbortSignal.timeout(60_000) });
   }

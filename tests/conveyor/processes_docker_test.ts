@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openNats } from "../../lib/backend/nats/transport.ts";
-import { LABELS } from "../../lib/build/labels.ts";
 import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
 import { ACK_WAIT_MS, disposable, startDriver } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
-import { testDocker } from "../support/step-context.ts";
+import { objectsOf } from "../support/step-context.ts";
 
 const TYPE = "flutter-builder";
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
@@ -46,15 +45,8 @@ async function definePipeline(server: ConveyorServer): Promise<void> {
 
 /** Names of what the drivers of this broker have on the daemon. */
 async function left(server: ConveyorServer): Promise<string[]> {
-  await using docker = testDocker();
   await using transport = await openNats({ servers: [server.nats] });
-  const labels = { [LABELS.owner]: (await transport.owner()).owner };
-  const objects = [
-    ...await docker.list(labels),
-    ...await docker.volumes(labels),
-    ...await docker.networks(labels),
-  ];
-  return objects.map(({ name }) => name);
+  return await objectsOf((await transport.owner()).owner);
 }
 
 const resultOf = (server: ConveyorServer, run: string, driver: string) =>

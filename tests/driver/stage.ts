@@ -15,6 +15,9 @@ import type { Log } from "../../lib/wire/messages.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { testSettings } from "../support/settings.ts";
+import { within } from "../support/within.ts";
+
+export { within };
 
 export const TYPE = "flutter-builder";
 
@@ -211,17 +214,6 @@ function sentBy({ id, headers, data }: Delivery): Sent {
   const text = Buffer.from(data).toString();
   const { run_id: run, resource, driverresult: result } = JSON.parse(text);
   return { id, headers, text, run, resource, result };
-}
-
-/** The promise's outcome, or a failure that names what did not come. Generous: it only keeps a broken test from hanging. */
-export async function within<T>(promise: Promise<T>, what: string, ms = 20_000): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`Waited ${ms} ms for ${what}`)), ms);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Resolves when `holds` does; asks again every few milliseconds. */

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
-import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { containerName } from "../../lib/build/labels.ts";
 import type { RunEvent } from "../../lib/engine/events.ts";
 import { type FollowedRun, openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { testSettings } from "../support/settings.ts";
-import { stepContext, testDocker } from "../support/step-context.ts";
+import { objectsOf, stepContext, testDocker } from "../support/step-context.ts";
 
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 
@@ -40,18 +40,6 @@ function begunAt({ events }: FollowedRun, step: string): string {
     if (event.type === "step" && event.step === step && event.status === "started") return event.time;
   }
   throw new Error(`Step "${step}" has not begun`);
-}
-
-/** Names of the owner's containers, volumes and networks. */
-async function objectsOf(owner: string): Promise<string[]> {
-  await using docker = testDocker();
-  const labels = { [LABELS.owner]: owner };
-  const [containers, volumes, networks] = await Promise.all([
-    docker.list(labels),
-    docker.volumes(labels),
-    docker.networks(labels),
-  ]);
-  return [...containers, ...volumes, ...networks].map(({ name }) => name);
 }
 
 test("the four drivers, processes of their own, build a repository over NATS and leave nothing behind", async () => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { LABELS } from "../../lib/build/labels.ts";
 import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import type { Pipeline } from "../../lib/wire/resource.ts";
@@ -9,7 +8,7 @@ import { eventsOf } from "../engine/support/world.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { testSettings } from "../support/settings.ts";
-import { testDocker } from "../support/step-context.ts";
+import { objectsOf, testDocker } from "../support/step-context.ts";
 import { startedExecs } from "../support/started-execs.ts";
 
 /** Where each driver dies, each time with another run in hand. */
@@ -141,18 +140,6 @@ test("a run whose builder is killed starts again in a fresh container where it m
   assert.ok(said.length <= 2, `${said}`);
   assert.deepEqual(await objectsOf(fleet.owner), []);
 });
-
-/** Names of the owner's containers, volumes and networks. */
-async function objectsOf(owner: string): Promise<string[]> {
-  await using docker = testDocker();
-  const labels = { [LABELS.owner]: owner };
-  const [containers, volumes, networks] = await Promise.all([
-    docker.list(labels),
-    docker.volumes(labels),
-    docker.networks(labels),
-  ]);
-  return [...containers, ...volumes, ...networks].map(({ name }) => name);
-}
 
 /** A driver whose steps end when all runs have come to them. */
 async function openGate(fleet: Fleet) {

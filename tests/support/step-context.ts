@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { withDeadline } from "../../lib/base/signals.ts";
+import { LABELS } from "../../lib/build/labels.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { Context } from "../../lib/driver/driver.ts";
@@ -82,4 +83,16 @@ export async function dockerObjects(docker: Docker): Promise<string[]> {
   const volumes = (await docker.volumes({})).map(({ name }) => `volume ${name}`);
   const networks = (await docker.networks({})).map(({ name }) => `network ${name}`);
   return [...containers, ...volumes, ...networks].filter((text) => text !== "network conveyor").sort();
+}
+
+/** Names of an owner's containers, volumes and networks: what its runs have left. */
+export async function objectsOf(owner: string): Promise<string[]> {
+  await using docker = testDocker();
+  const labels = { [LABELS.owner]: owner };
+  const [containers, volumes, networks] = await Promise.all([
+    docker.list(labels),
+    docker.volumes(labels),
+    docker.networks(labels),
+  ]);
+  return [...containers, ...volumes, ...networks].map(({ name }) => name);
 }

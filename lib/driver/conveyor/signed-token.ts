@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, createPrivateKey, type KeyObject, sign, X509Certificate } from "node:crypto";
 import { InputError } from "../../base/errors.ts";
+import { tokenAlgorithm } from "../../wire/token-algorithm.ts";
 
 /** How long a token may be used; a new one is made for every request, milliseconds. */
 const LIFETIME_MS = 120_000;
@@ -53,25 +54,12 @@ function privateKeyOf(pem: string): KeyObject {
 }
 
 function algorithmOf(key: KeyObject): { alg: string; hash: string } {
-  if (key.asymmetricKeyType === "rsa") return { alg: "RS256", hash: "sha256" };
-  const curve = key.asymmetricKeyDetails?.namedCurve;
-  switch (key.asymmetricKeyType === "ec" ? curve : undefined) {
-    case "prime256v1":
-    case "P-256":
-      return { alg: "ES256", hash: "sha256" };
-    case "secp384r1":
-    case "P-384":
-      return { alg: "ES384", hash: "sha384" };
-    case "secp521r1":
-    case "P-521":
-      return { alg: "ES512", hash: "sha512" };
-    default: {
-      const kind = curve ?? key.asymmetricKeyType ?? key.type;
-      throw new InputError(
-        `Cannot sign a token with a key of kind "${kind}": expected RSA, or EC on P-256, P-384 or P-521`,
-      );
-    }
-  }
+  const algorithm = tokenAlgorithm(key);
+  if (algorithm) return algorithm;
+  const kind = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? key.type;
+  throw new InputError(
+    `Cannot sign a token with a key of kind "${kind}": expected RSA, or EC on P-256, P-384 or P-521`,
+  );
 }
 
 const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, type KeyObject, verify, X509Certificate } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
+import { tokenAlgorithm } from "../../wire/token-algorithm.ts";
 import { isIssued } from "./certificate-chain.ts";
 
 export interface SignedTokenOptions {
@@ -77,21 +78,11 @@ function hashFor(alg: unknown, key: KeyObject): string {
   throw new Refusal(`Its algorithm is not ${expected}, which belongs to its certificate's key`);
 }
 
-function algorithmOf({ asymmetricKeyType: kind, asymmetricKeyDetails: details }: KeyObject) {
-  if (kind === "rsa" && (details?.modulusLength ?? 0) >= LEAST_RSA_BITS) {
-    return { alg: "RS256", hash: "sha256" };
-  }
-  switch (kind === "ec" ? details?.namedCurve : undefined) {
-    case "prime256v1":
-    case "P-256":
-      return { alg: "ES256", hash: "sha256" };
-    case "secp384r1":
-    case "P-384":
-      return { alg: "ES384", hash: "sha384" };
-    case "secp521r1":
-    case "P-521":
-      return { alg: "ES512", hash: "sha512" };
-  }
+function algorithmOf(key: KeyObject): { alg: string; hash: string } {
+  const algorithm = tokenAlgorithm(key);
+  const isShort = key.asymmetricKeyType === "rsa" &&
+    (key.asymmetricKeyDetails?.modulusLength ?? 0) < LEAST_RSA_BITS;
+  if (algorithm && !isShort) return algorithm;
   throw new Refusal(
     "Its certificate's key is of no accepted kind: expected RSA of 2048 bits, or EC on P-256, P-384 or P-521",
   );

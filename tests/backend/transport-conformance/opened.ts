@@ -1,4 +1,7 @@
 import type { ConsumerSpec, Delivery, Transport } from "../../../lib/backend/transport.ts";
+import { within } from "../../support/within.ts";
+
+export { within };
 
 /** A transport under test, on a backend that holds nothing yet. */
 export interface Opened extends AsyncDisposable {
@@ -58,17 +61,6 @@ export function pull(transport: Transport, consumer: ConsumerSpec): Puller {
       await iterator.return?.();
     },
   };
-}
-
-/** The promise's outcome, or a failure that names what did not come. Generous: it only keeps a broken test from hanging. */
-export async function within<T>(promise: PromiseLike<T>, what: string, ms = 40_000): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`Waited ${ms} ms for ${what}`)), ms);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 export const text = (message: { data: Uint8Array }): string => new TextDecoder().decode(message.data);
