@@ -45,14 +45,10 @@ async function collect(
   }
   const budget = { left: context.settings.maxArtifactBytes, skipped: 0 };
   const kept: Artifact[] = [];
-  const waiting = paths.values();
-  const worker = async () => {
-    for (const path of waiting) {
-      const artifact = await keep(context, container, workdir, path, budget);
-      if (artifact) kept.push(artifact);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await atOnce(paths, async (path) => {
+    const artifact = await keep(context, container, workdir, path, budget);
+    if (artifact) kept.push(artifact);
+  });
   if (budget.skipped > 0) {
     const limit = formatSize(context.settings.maxArtifactBytes);
     await context.log.line(`${budget.skipped} artifacts are not kept: together they are more than ${limit}`);
@@ -62,6 +58,20 @@ async function collect(
     await context.log.line(`Kept ${name} (${formatSize(size)})`);
   }
   return kept.length > MAX_LISTED ? [await keepManifest(context, kept)] : kept;
+}
+
+/** Works on some at a time. At the first that fails no other is begun, and it throws when those in hand have ended. */
+async function atOnce(paths: readonly string[], work: (path: string) => Promise<void>): Promise<void> {
+  const failures: unknown[] = [];
+  const waiting = paths.values();
+  const worker = async () => {
+    for (const path of waiting) {
+      if (failures.length > 0) return;
+      await work(path).catch((error) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  if (failures.length > 0) throw failures[0];
 }
 
 async function keep(

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { builder } from "../../drivers/builder.ts";
+import { delay } from "../../lib/base/signals.ts";
 import { checkedOut, settings } from "./build.ts";
 
 test("builder gives commands CI, the run, its commit and ref, the spec's variables and secrets, and no input", async () => {
@@ -104,4 +105,15 @@ test("artifacts that match nothing, or link out of the workspace, fail the step 
       assert.match(failure?.message ?? "", message);
     });
   }
+});
+
+test("artifacts are kept no further once one of them has failed", async () => {
+  const commands = ["ln -s /etc/passwd a; for i in $(seq 200); do echo $i >b$i; done"];
+  await checkedOut({ commands, artifacts: ["a", "b*"] }, async ({ step }) => {
+    const { failure, artifacts } = await step(builder);
+    assert.equal(failure?.reason, "artifact-failed");
+    const kept = artifacts.size;
+    await delay(500);
+    assert.equal(artifacts.size, kept);
+  });
 });
