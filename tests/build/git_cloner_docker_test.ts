@@ -23,6 +23,11 @@ test("git-cloner checks out branches, tags and commits, and says what is missing
       assert.ok((await step(gitCloner, { attempt: 2 })).result?.success, "a second attempt clones again");
     });
   }
+  git("branch", "fix=1", "v1");
+  await build({ repository: app.path, ref: "fix=1" }, async ({ step }) => {
+    await step(containerStart);
+    assert.deepEqual((await step(gitCloner)).result?.data, { commit: first, ref: "refs/heads/fix=1" });
+  });
   for (const ref of ["no-such-branch", "abcdef12"]) {
     await build({ repository: app.path, ref }, async ({ step }) => {
       await step(containerStart);

@@ -33,8 +33,8 @@ export async function clone(context: Context, container: ContainerInfo, plan: Pl
     code = await runScript(context, container, plan, { said });
   }
   if (code !== 0) throw failure(code, context, plan);
-  const facts = Object.fromEntries(said.join("").split("\n").map((line) => line.split("=", 2)));
-  return { commit: String(facts.commit), ref: String(facts.ref ?? "") };
+  const fact = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(said.join(""))?.[1] ?? "";
+  return { commit: fact("commit"), ref: fact("ref") };
 }
 
 /** Answers the script's exit code. A local repository comes on its stdin, which is quicker than a copy of its own. */
