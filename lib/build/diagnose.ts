@@ -1,4 +1,4 @@
-import type { ContainerInfo } from "../docker/docker.ts";
+import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
 import { capture } from "../driver/exec.ts";
 import type { Reason } from "../wire/reasons.ts";
@@ -12,20 +12,42 @@ for file in /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events; do
 done
 true
 `;
+/** How long the daemon may take for its answers, milliseconds. */
 const DIAGNOSIS_MS = 10_000;
+/** A kill is looked for from a little before the command began, milliseconds. */
 const SLACK_MS = 500;
+
+export interface Diagnosis {
+  readonly reason: Reason;
+  readonly because?: string;
+}
 
 /**
  * Why a command failed, as far as the daemon, the kernel and its last lines tell: out of memory, of processes or of disk,
- * or because its container did; else simply `command-failed`.
+ * or because its container did; else, and where the daemon does not tell in `limitMs`, simply `command-failed`. Throws
+ * `Retryable`, `signal.reason`.
  */
 export async function diagnose(
   context: Context,
   container: ContainerInfo,
-  { exitCode, tookMs }: { exitCode: number; tookMs: number },
-): Promise<{ reason: Reason; because?: string }> {
+  { exitCode, tookMs, limitMs = DIAGNOSIS_MS }: { exitCode: number; tookMs: number; limitMs?: number },
+): Promise<Diagnosis> {
+  const limit = AbortSignal.timeout(limitMs);
+  const signal = AbortSignal.any([context.signal, limit]);
+  try {
+    return await lookForReason(context, container, { exitCode, tookMs, signal });
+  } catch (error) {
+    if (error !== limit.reason) throw error;
+    return { reason: "command-failed" };
+  }
+}
+
+async function lookForReason(
+  context: Context,
+  container: ContainerInfo,
+  { exitCode, tookMs, signal }: { exitCode: number; tookMs: number; signal: AbortSignal },
+): Promise<Diagnosis> {
   const { docker, log } = context;
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(DIAGNOSIS_MS)]);
   const lines = log.recent(LINES).join("\n");
   // In the daemon's clock, which need not be ours.
   const sinceMs = await docker.now({ signal }) - tookMs - SLACK_MS;
@@ -53,7 +75,7 @@ export async function diagnose(
   return { reason: "command-failed" };
 }
 
-/** An exec that the daemon cannot start is an answer too. */
+/** Under the step's own signal: an exec that is cut off ends everything in the container. */
 async function refusedForks(context: Context, container: ContainerInfo): Promise<boolean> {
   try {
     const { stdout } = await capture(context, container.id, {
@@ -61,8 +83,9 @@ async function refusedForks(context: Context, container: ContainerInfo): Promise
       user: "0",
     });
     return /^max [1-9]/m.test(stdout);
-  } catch {
-    context.signal.throwIfAborted();
-    return true;
+  } catch (error) {
+    // A daemon that refuses to start an exec has answered too.
+    if (error instanceof DockerError) return true;
+    throw error;
   }
 }
