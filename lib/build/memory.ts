@@ -11,6 +11,7 @@ export interface MemoryShare {
   readonly each: number;
 }
 
+/** Without `slots`, one build may have all of it. */
 export function memoryShare({ memory }: DaemonInfo, { slots }: DriverSettings): MemoryShare {
   const all = Math.floor(memory * MEMORY_SHARE);
   return { all, each: Math.floor(all / (slots ?? 1)) };

@@ -21,22 +21,29 @@ const UNSEEN = new WeakSet<Docker>();
 export const waitForRoom: NonNullable<Driver["admit"]> = async (
   { docker, settings, inHand, isHere, signal },
 ) => {
-  for (let said = "";;) {
-    const lacking = await whatIsLacking(docker, settings, inHand, signal);
-    if (lacking === undefined) return true;
+  let said: Lack["of"] | undefined;
+  for (;;) {
+    const lack = await whatIsLacking(docker, settings, inHand, signal);
+    if (lack === undefined) return true;
     if (isHere) return false;
-    if (lacking !== said) processLog("driver").info("Takes no new run: {lacking}", { lacking });
-    said = lacking;
+    // Once for each thing that lacks: how much of it does changes with every look.
+    if (lack.of !== said) processLog("driver").info("Takes no new run: {why}", { why: lack.why });
+    said = lack.of;
     await delay(LOOK_MS, { signal });
   }
 };
+
+interface Lack {
+  readonly of: "slots" | "memory" | "disk";
+  readonly why: string;
+}
 
 async function whatIsLacking(
   docker: Docker,
   settings: DriverSettings,
   inHand: number,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Lack | undefined> {
   const [daemon, containers] = await Promise.all([
     docker.info({ signal }),
     docker.list({ [LABELS.owner]: settings.owner }, { signal }),
@@ -49,26 +56,30 @@ function lackOfPlace(
   daemon: DaemonInfo,
   settings: DriverSettings,
   inHand: number,
-): string | undefined {
+): Lack | undefined {
   const { slots } = settings;
   if (slots === undefined) return undefined;
-  if (containers.length + inHand >= slots) return `all ${slots} slots are taken`;
+  if (containers.length + inHand >= slots) return { of: "slots", why: `all ${slots} slots are taken` };
   const share = memoryShare(daemon, settings);
   const promised = promisedMemory(containers, share) + inHand * share.each;
   if (promised + share.each <= share.all) return undefined;
-  return `${formatSize(promised)} of the ${formatSize(share.all)} of memory for builds are promised`;
+  const why = `${formatSize(promised)} of the ${formatSize(share.all)} of memory for builds are promised`;
+  return { of: "memory", why };
 }
 
 async function lackOfDisk(
   docker: Docker,
   daemon: DaemonInfo,
   { minFreeBytes }: DriverSettings,
-): Promise<string | undefined> {
+): Promise<Lack | undefined> {
   if (minFreeBytes === 0) return undefined;
   const free = await freeBytes(docker, daemon);
   if (free === undefined) return sayUnseen(docker, daemon);
   if (free >= minFreeBytes) return undefined;
-  return `Docker has ${formatSize(free)} of disk left, expected ${formatSize(minFreeBytes)}`;
+  return {
+    of: "disk",
+    why: `Docker has ${formatSize(free)} of disk left, expected ${formatSize(minFreeBytes)}`,
+  };
 }
 
 function sayUnseen(docker: Docker, { rootFolder }: DaemonInfo): undefined {

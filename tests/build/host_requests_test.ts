@@ -3,8 +3,10 @@ import { test } from "node:test";
 import { containerName, LABELS } from "../../lib/build/labels.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
 import { tendHost } from "../../lib/build/tend-host.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import { answer, startFakeDaemon } from "../docker/fake-daemon.ts";
+import { captureLog } from "../support/process-log.ts";
 import { testSettings } from "../support/settings.ts";
 
 const { signal } = new AbortController();
@@ -80,4 +82,26 @@ test("tendHost removes a volume that has lost its container only when it has exp
   await using docker = connectDocker(daemon.endpoint);
   await tendHost({ docker, settings, isAlive: () => Promise.resolve(undefined), signal });
   assert.deepEqual(removed, ["/volumes/v-late"]);
+});
+
+test("waitForRoom says once what lacks, though how much of it does changes", async () => {
+  await using log = await captureLog();
+  const GIB = 1024 ** 3;
+  const leaving = new AbortController();
+  let looks = 0;
+  // A container more at every look.
+  const docker = {
+    info: () => Promise.resolve({ memory: 100 * GIB }),
+    list: () => {
+      if (++looks === 2) leaving.abort(new Error("left"));
+      const one = { state: "running", labels: { [LABELS.memory]: String(80 * GIB) } };
+      return Promise.resolve(Array.from({ length: looks }, () => one));
+    },
+  } as unknown as Docker;
+  const waiting = waitForRoom({ docker, settings, inHand: 0, isHere: false, signal: leaving.signal });
+  await assert.rejects(waiting, /left/);
+  assert.deepEqual(
+    log.lines.filter((line) => line.includes("Takes no new run")),
+    ["info: Takes no new run: 80.0 GiB of the 80.0 GiB of memory for builds are promised"],
+  );
 });
