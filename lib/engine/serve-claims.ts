@@ -49,10 +49,11 @@ export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposab
     switch (answer.answer) {
       case "go": {
         asked.delete(id);
-        const { attempt, isNew, remainingMs } = answer;
+        const { attempt, tries, isNew, remainingMs } = answer;
         return {
           answer: "go",
           attempt,
+          tries,
           ...(remainingMs === undefined ? {} : { remainingMs }),
           ...(isNew && secrets ? { secrets: secretsFor(driverOf(run, request.step), secrets) } : {}),
         };

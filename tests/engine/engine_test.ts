@@ -156,3 +156,18 @@ test("dispose waits for what is in hand", async () => {
   await Promise.all([submitted, disposed]);
   assert.deepEqual(order, ["submitted", "disposed"]);
 });
+
+test("a driver hears which try its attempt is since the run's last fresh start", async () => {
+  await using world = await openWorld();
+  const engine = await world.engine();
+  const heard: unknown[] = [];
+  world.use(
+    await scriptedDriver(world.transport, "a", async (job) => {
+      const reply = await job.renew();
+      heard.push(reply.answer === "go" && [reply.attempt, reply.tries]);
+      return heard.length === 1 ? { success: false, message: "lost", data: { reason: "driver-lost" } } : OK;
+    }),
+  );
+  await endOf(engine, await engine.submit(submission("a", { restarts: 1 })));
+  assert.deepEqual(heard, [[1, 1], [2, 1]]);
+});
