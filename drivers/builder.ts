@@ -10,6 +10,7 @@ export const builder = defineDriver({
   resources: [FLUTTER_BUILDER],
   schema: buildSpecSchema,
   settingsFor,
+  exclusive: true,
   reconcile: buildStep(async (context, plan) => {
     const container = await requireContainer(context);
     const commands = await runCommands(context, container, plan, checkoutOf(context));

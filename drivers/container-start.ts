@@ -12,6 +12,7 @@ export const containerStart = defineDriver({
   resources: [FLUTTER_BUILDER],
   schema: buildSpecSchema,
   settingsFor,
+  exclusive: true,
   admit: waitForRoom,
   tend: tendHost,
   reconcile: buildStep(async (context, { spec }) => {

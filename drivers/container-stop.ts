@@ -8,6 +8,7 @@ export const containerStop = defineDriver({
   resources: [FLUTTER_BUILDER],
   schema: buildSpecSchema,
   settingsFor,
+  exclusive: true,
   reconcile: stopContainer,
 });
 

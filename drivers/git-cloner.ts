@@ -9,6 +9,7 @@ export const gitCloner = defineDriver({
   resources: [FLUTTER_BUILDER],
   schema: buildSpecSchema,
   settingsFor,
+  exclusive: true,
   reconcile: buildStep(async (context, plan) => {
     const { commit, ref } = await clone(context, await requireContainer(context), plan);
     context.reach("checked-out");

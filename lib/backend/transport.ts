@@ -113,6 +113,18 @@ export interface Transport extends AsyncDisposable {
   holds(stream: StreamName, id: string): Promise<boolean>;
 
   /**
+   * The mark of that name, or undefined where there is none. Marks are for instances of one work to find each other; they
+   * are kept for a day after they were written, unless the backend itself goes before.
+   */
+  readMark(name: string): Promise<{ readonly text: string; readonly revision: number } | undefined>;
+
+  /**
+   * Writes a mark over the one of this revision (0: over none), and answers the new one's. Undefined where the mark is of
+   * another revision by now: of many who write over the same one, one succeeds.
+   */
+  writeMark(name: string, text: string, revision: number): Promise<number | undefined>;
+
+  /**
    * Stores bytes under a run and a name, whole or not at all; the same name again replaces it. `name` is a relative path
    * of plain segments. Throws `InputError` on any other name, `Retryable` when there is no room or no connection.
    */

@@ -9,6 +9,9 @@ import { withinOwnTimeout } from "./own-timeout.ts";
 import { type Plan, planStep } from "./plan.ts";
 import { removeRun } from "./remove.ts";
 
+/** Reasons to stop after which somebody else goes on with the step. */
+const LEAVES = new Set(["shutdown", "driver-lost"]);
+
 /** `data` of git-cloner. `ref` is the full name of a branch or tag, `HEAD` where it is no branch, empty for a commit. */
 export const Checkout = z.object({ commit: z.string(), ref: z.string() });
 export type Checkout = z.infer<typeof Checkout>;
@@ -69,15 +72,15 @@ export async function requireContainer(context: Context): Promise<ContainerInfo>
   return container;
 }
 
-/** The machinery's failure, and a driver that is being stopped: the step is tried again, and needs what is there. */
+/** The machinery's failure, a driver that is being stopped or was overtaken: whoever tries the step again needs what is there. */
 function comesAgain(error: unknown, { signal }: Context): boolean {
   if (error instanceof StepFailure) return false;
   const { reason } = signal;
-  return error instanceof Retryable || (reason instanceof StopError && reason.reason === "shutdown");
+  return error instanceof Retryable || (reason instanceof StopError && LEAVES.has(reason.reason));
 }
 
 async function clearAlone(context: Context): Promise<void> {
-  if (context.claimed) return;
+  if (context.claimed || !await context.isOurs()) return;
   const { docker, run, settings: { owner } } = context;
   await context.cleanup(async (signal) => {
     const container = await findContainer(docker, { owner, run, signal });

@@ -33,7 +33,7 @@ export function addresseeOf(
   const resource = "resource" in event ? event.resource : undefined;
   const type = resource?.resource ?? delivery.subject.split(".").at(-1) ?? "";
   const standIn = () => JSON.stringify(standInFor(resource, type, facts.step));
-  const attempt = granted?.renew ? granted.attempt : undefined;
+  const attempt = facts.hasClaims ? granted?.attempt : undefined;
   return {
     facts,
     type,

@@ -27,7 +27,7 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
     run: facts.run,
     step: facts.step,
     attempt: grant.attempt,
-    claimed: grant.renew !== undefined,
+    claimed: facts.hasClaims,
     deadline: lease.deadline,
     signal: lease.signal,
     log,
@@ -42,6 +42,7 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
       return await transport.putBlob(facts.run, name, bytes, { signal: lease.signal });
     },
     cleanup: (work) => withDeadline(settings.graceMs + cleanupMs, work),
+    isOurs: () => lease.confirm(),
     reach: (point) => reach(point, facts.step),
   };
 }
@@ -51,7 +52,7 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
  * tried again as long as the step may report at all.
  */
 export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
-  const { event, facts, grant, mask } = step;
+  const { event, facts, mask } = step;
   const { driver, settings, clock } = parts;
   const pipeline = event.resource.pipeline?.slice(0, PIPELINE_LENGTH);
   return openStepLog({
@@ -59,7 +60,7 @@ export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
     mask,
     maxBytes: settings.maxLogBytes,
     clock,
-    store: grant.renew ? inBatches(step, parts) : singly(step, parts),
+    store: facts.hasClaims ? inBatches(step, parts) : singly(step, parts),
   });
 }
 

@@ -16,6 +16,11 @@ export interface Driver {
    * throws, and it takes the events of every host. In a pipeline that has a container, its steps are marked `anywhere`.
    */
   readonly usesDocker?: boolean;
+  /**
+   * True where no two instances may be at the same event at once, also for a Conveyor server, which knows no claims and may
+   * send an event twice (default false). Costs two messages an event there; an engine of ours sees to it in any case.
+   */
+  readonly exclusive?: boolean;
   reconcile(context: Context): Promise<DriverResult>;
   /**
    * The settings as they hold for one resource, which may ask for less than the operator allows; all of a step's work, its
@@ -82,6 +87,11 @@ export interface Context {
   putArtifact(name: string, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; sha256: string }>;
   /** Runs `work` under its own short clock, which neither cancel nor timeout stops: for cleaning up. */
   cleanup<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /**
+   * Asks whether the step is still this attempt's, before something that would harm one that has taken it over. Where
+   * nobody can tell, it waits for as long as the step may report at all.
+   */
+  isOurs(): Promise<boolean>;
   /** A test's fault point; does nothing else. */
   reach(point: FaultPoint): void;
 }

@@ -7,16 +7,19 @@ import type { EventFacts } from "./event-facts.ts";
 import type { Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
 import { backOff } from "../base/retry.ts";
+import { takeTurn } from "./turn.ts";
 
 /** The right to work on a step. */
 export interface Grant {
   readonly attempt: number;
   /** How many attempts there were since the run's last fresh start, this one included. */
   readonly tries: number;
-  /** Given by an engine, which is told that the work goes on and says when it has to stop. */
+  /** Tells whoever gave it that the work goes on, and hears when it has to stop; undefined where nobody watches. */
   readonly renew: (() => Promise<ClaimReply>) | undefined;
-  /** Tells the engine that this attempt ends without a result, so that the next need not wait for its silence. */
-  readonly letGo: (() => Promise<void>) | undefined;
+  /** Says that this attempt ends without a result, so that the next need not wait for its silence. */
+  readonly letGo?: (() => Promise<void>) | undefined;
+  /** Says that the event is settled, where no engine sees that by itself. */
+  readonly done?: (() => Promise<void>) | undefined;
   readonly remainingMs: number | undefined;
   readonly secrets: Readonly<Record<string, string>>;
 }
@@ -30,36 +33,45 @@ export async function askForGrant(
   facts: EventFacts,
   parts: HandleParts,
 ): Promise<Grant | Outcome> {
-  const { transport, instance, settings, settled } = parts;
-  const { step, run } = facts;
-  if (!facts.hasClaims) {
-    if (settled.has(`${facts.run}/${facts.id}`)) {
-      return { kind: "drop", why: "Its result was sent, and its ack got lost" };
-    }
-    return {
-      attempt: delivery.deliveries,
-      tries: delivery.deliveries,
-      renew: undefined,
-      letGo: undefined,
-      remainingMs: settings.maxTimeoutMs,
-      secrets: {},
-    };
-  }
-  const request: ClaimRequest = {
-    step,
-    event: facts.id,
-    delivery: delivery.deliveries,
-    instance,
-    host: settings.host,
-  };
-  const timeoutMs = Math.min(ANSWER_MS, beatMs(delivery, parts));
   try {
-    const reply = await askClaim(transport, run, request, { timeoutMs });
-    return granted(reply, (more) => askClaim(transport, run, { ...request, ...more }, { timeoutMs }));
+    return await (facts.hasClaims ? claimed(delivery, facts, parts) : unclaimed(delivery, facts, parts));
   } catch (error) {
     if (!(error instanceof Retryable)) throw error;
     return { kind: "later", delayMs: backOff(delivery.deliveries, parts.retryMs), why: messageOf(error) };
   }
+}
+
+async function unclaimed(
+  delivery: Delivery,
+  facts: EventFacts,
+  parts: HandleParts,
+): Promise<Grant | Outcome> {
+  const { driver, settings, settled } = parts;
+  if (settled.has(`${facts.run}/${facts.id}`)) {
+    return { kind: "drop", why: "Its result was sent, and its ack got lost" };
+  }
+  const grant = {
+    attempt: delivery.deliveries,
+    tries: delivery.deliveries,
+    renew: undefined,
+    remainingMs: settings.maxTimeoutMs,
+    secrets: {},
+  };
+  if (!driver.exclusive) return grant;
+  const turn = await takeTurn(delivery, facts, parts);
+  return "kind" in turn ? turn : { ...grant, ...turn };
+}
+
+async function claimed(
+  delivery: Delivery,
+  { step, run, id }: EventFacts,
+  parts: HandleParts,
+): Promise<Grant | Outcome> {
+  const { transport, instance, settings: { host } } = parts;
+  const request: ClaimRequest = { step, event: id, delivery: delivery.deliveries, instance, host };
+  const timeoutMs = Math.min(ANSWER_MS, beatMs(delivery, parts));
+  const reply = await askClaim(transport, run, request, { timeoutMs });
+  return granted(reply, (more) => askClaim(transport, run, { ...request, ...more }, { timeoutMs }));
 }
 
 function granted(

@@ -4,7 +4,7 @@ import type { Resource } from "../wire/resource.ts";
 import { addresseeOf } from "./addressee.ts";
 import { decodeEvent } from "./decode.ts";
 import { elsewhere } from "./elsewhere.ts";
-import { eventFacts } from "./event-facts.ts";
+import { type EventFacts, eventFacts } from "./event-facts.ts";
 import { beatMs } from "./beat.ts";
 import { askForGrant, type Grant } from "./grant.ts";
 import { Lease } from "./lease.ts";
@@ -13,6 +13,7 @@ import { MOST_ATTEMPTS, MOST_DELIVERIES, type Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
 import { failed } from "./result.ts";
 import { refuse, settle } from "./settle.ts";
+import { putOffMs } from "./turn.ts";
 import { work } from "./work.ts";
 
 /** Handles one delivery, from its bytes to its ack. */
@@ -27,28 +28,30 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   const end = async (outcome: Outcome, to = addresseeOf(delivery, event, facts)) => {
     const isOver = await settle(delivery, outcome, to, parts);
     if (isOver && !facts.hasClaims) parts.settled.add(`${facts.run}/${facts.id}`);
+    return isOver;
   };
   const host = driver.usesDocker !== false && "resource" in event &&
     elsewhere(delivery, event, driver.name, settings.host);
-  if (host) return await end({ kind: "forward", host });
+  if (host) return void await end({ kind: "forward", host });
 
-  // To the engine both would be one delivery that asks again, because its answer was lost.
-  using taken = facts.hasClaims ? parts.leases.take(facts.id) : undefined;
-  if (facts.hasClaims && !taken) {
-    return await end({ kind: "later", delayMs: beatMs(delivery, parts), why: "It is in hand already" });
+  // To whoever grants it both would be one delivery that asks again, because its answer was lost.
+  using taken = parts.leases.take(`${facts.run}/${facts.id}`);
+  if (!taken) {
+    const delayMs = facts.hasClaims ? beatMs(delivery, parts) : putOffMs(delivery, parts);
+    return void await end({ kind: "later", delayMs, why: "It is in hand already" });
   }
   const grant = await askForGrant(delivery, facts, parts);
-  if ("kind" in grant) return await end(grant);
+  if ("kind" in grant) return void await end(grant);
   reach("claimed", facts.step);
 
   using lease = leaseOf(delivery, grant, parts);
   using _held = parts.leases.add(facts.run, lease);
   const mask = maskOf({ ...settings.gitTokens, ...grant.secrets });
-  const outcome = "problem" in event
-    ? refusal(event.problem)
-    : givenUp(grant) ?? await work({ event, facts, grant, lease, mask }, partsFor(event.resource, parts));
+  const outcome = "problem" in event ? refusal(event.problem) : givenUp(grant, facts) ??
+    await work({ event, facts, grant, lease, mask }, partsFor(event.resource, parts));
   if (outcome.kind === "later") await grant.letGo?.();
-  await end(outcome, addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal }));
+  const to = addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal });
+  if (await end(outcome, to)) await grant.done?.();
 }
 
 function leaseOf(delivery: Delivery, grant: Grant, parts: HandleParts): Lease {
@@ -72,8 +75,8 @@ function refusal(problem: string): Outcome {
 }
 
 /** An event that every driver so far has died of is not tried for ever. */
-function givenUp({ tries, renew }: Grant): Outcome | undefined {
-  if (tries <= (renew ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
+function givenUp({ tries }: Grant, { hasClaims }: EventFacts): Outcome | undefined {
+  if (tries <= (hasClaims ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
   const message = `Given up: ${tries - 1} attempts came to no end`;
   return { kind: "report", result: failed("driver-lost", message) };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
-import { messageOf } from "../base/errors.ts";
+import { messageOf, Retryable } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
+import { persist } from "../base/retry.ts";
 import type { ClaimReply } from "../wire/claim.ts";
 import { StopError } from "./driver.ts";
 
@@ -64,6 +65,19 @@ export class Lease implements Disposable {
   /** Another attempt has taken over, or a result is recorded: nothing of this one counts any more. */
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Asks whether the work is still ours, until there is an answer or the report's clock has ended. */
+  async confirm(): Promise<boolean> {
+    const { renew } = this.#options;
+    if (!renew) return true;
+    try {
+      this.#heed(await persist(renew, { signal: this.reportSignal }));
+      return !this.#isLost;
+    } catch (error) {
+      if (!(error instanceof Retryable)) throw error;
+      return false;
+    }
   }
 
   /** The engine has something to say: asks it now. */

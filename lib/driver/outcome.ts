@@ -8,6 +8,8 @@ import { backOff, isFull } from "../base/retry.ts";
 export type Outcome =
   /** There is nothing to do, or nothing left to do. */
   | { readonly kind: "drop"; readonly why: string }
+  /** Another instance has taken it over, and settles it. */
+  | { readonly kind: "leave"; readonly why: string }
   /** It belongs to another host. */
   | { readonly kind: "forward"; readonly host: string }
   /** The step has its result. */

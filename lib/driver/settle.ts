@@ -38,6 +38,10 @@ export async function settle(
     case "drop":
       log.debug("Nothing to do for {run}/{step}: {why}", { why: outcome.why });
       return await done("dropped");
+    case "leave":
+      log.debug("Leaves {run}/{step} to others: {why}", { why: outcome.why });
+      parts.observer.settled("dropped");
+      return false;
     case "later":
       return await again(outcome.why, outcome.delayMs);
     case "forward": {

@@ -36,7 +36,13 @@ export async function work(step: GrantedStep, parts: HandleParts): Promise<Outco
   lease.reportWithin(Math.max(parts.reportMs, leftMs));
   const stored = await finished(log, outcome, step, parts);
   parts.reach("logged", facts.step);
-  return lease.isLost ? { kind: "drop", why: "Another attempt has taken over" } : stored;
+  return lease.isLost ? overtaken(facts) : stored;
+}
+
+/** An engine sees to the event of an attempt that it has replaced; without one, that is up to whoever works on it now. */
+function overtaken({ hasClaims }: EventFacts): Outcome {
+  const why = "Another attempt has taken over";
+  return hasClaims ? { kind: "drop", why } : { kind: "leave", why };
 }
 
 async function reconciled(step: GrantedStep, log: OpenStepLog, parts: HandleParts): Promise<Outcome> {

@@ -38,6 +38,9 @@ export function hostile(transport: Transport, seed: number): Transport {
       call("request", subject, () => transport.request(subject, data, options)),
     ensureConsumer: (spec) => call("ensureConsumer", spec.name, () => transport.ensureConsumer(spec)),
     holds: (stream, id) => call("holds", id, () => transport.holds(stream, id)),
+    readMark: (name) => call("readMark", name, () => transport.readMark(name)),
+    writeMark: (name, text, revision) =>
+      call("writeMark", name, () => transport.writeMark(name, text, revision)),
     putBlob: (run, name, bytes, options) =>
       call("putBlob", `${run} ${name}`, () => transport.putBlob(run, name, bytes, options)),
 

@@ -5,6 +5,7 @@ import { consuming } from "./transport-conformance/consuming.ts";
 import { holding } from "./transport-conformance/holding.ts";
 import { leasing } from "./transport-conformance/leasing.ts";
 import { lifetime } from "./transport-conformance/lifetime.ts";
+import { marking } from "./transport-conformance/marking.ts";
 import { publishing } from "./transport-conformance/publishing.ts";
 import type { Open } from "./transport-conformance/opened.ts";
 import { hostile } from "./hostile.ts";
@@ -35,6 +36,7 @@ export function transportConformance(name: string, open: Open, options: { hostil
   consuming(name, open);
   leasing(name, open);
   holding(name, open);
+  marking(name, open);
   asking(name, open);
   blobs(name, open);
   lifetime(name, open);

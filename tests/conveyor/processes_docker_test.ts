@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
+import { eventsTwice } from "../support/conveyor/events-twice.ts";
 import { ACK_WAIT_MS, disposable, startDriver } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { objectsOf } from "../support/step-context.ts";
@@ -77,6 +78,24 @@ test("the four programs build for a Conveyor server, its log is whole, and they 
     0,
     0,
   ]);
+});
+
+test("a build whose events are all stored twice runs its commands once, with two builders at hand", async () => {
+  await using server = await startConveyor();
+  await server.call("POST", "/resource-definitions", { name: TYPE, schema: { type: "object" } });
+  await definePipeline(server);
+  await using _twice = await eventsTwice(server, TYPE);
+  await using all = new AsyncDisposableStack();
+  for (const process of await Promise.all([...DRIVERS, "builder"].map((name) => driver(server, name)))) {
+    all.use(process);
+  }
+  const run = await server.create(resource("app", "mkdir once", "sleep 0.5; make"));
+  assert.equal((await resultOf(server, run, "container-stop")).driverresult.success, true);
+  assert.deepEqual(
+    server.results.map(({ driverresult: { driver, success } }) => `${driver} ${success}`),
+    DRIVERS.map((name) => `${name} true`),
+  );
+  assert.deepEqual(await left(server), []);
 });
 
 test("a builder that is killed beside a Conveyor server is succeeded by another one, which ends the run and clears it", async () => {

@@ -14,6 +14,7 @@ export interface StageOptions extends ConveyorOptions {
   readonly tls?: NonNullable<NatsOptions["tls"]>;
   readonly docker?: Docker;
   readonly owner?: string;
+  readonly ackWaitMs?: number;
 }
 
 /** A Conveyor server, and drivers that take their events from it. */
@@ -40,9 +41,10 @@ export async function openStage(options: StageOptions): Promise<ConveyorStage> {
     await openNats({ servers: [server.nats], ...options.tls && { tls: options.tls } }),
   );
   const settings = testSettings({ owner: options.owner ?? `test-${randomUUID()}` });
-  for (const driver of options.drivers) {
+  const { drivers, docker = NO_DOCKER, ackWaitMs = 30_000 } = options;
+  for (const driver of drivers) {
     const instance = opened.use(
-      startInstance({ driver, transport, docker: options.docker ?? NO_DOCKER, settings, retryMs: 1 }),
+      startInstance({ driver, transport, docker, settings, ackWaitMs, retryMs: 1 }),
     );
     await instance.ready;
   }

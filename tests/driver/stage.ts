@@ -274,6 +274,8 @@ export function bound(transport: Transport): Transport {
     ensureConsumer: (...given) => transport.ensureConsumer(...given),
     consume: (...given) => transport.consume(...given),
     holds: (...given) => transport.holds(...given),
+    readMark: (...given) => transport.readMark(...given),
+    writeMark: (...given) => transport.writeMark(...given),
     putBlob: (...given) => transport.putBlob(...given),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };

@@ -10,7 +10,7 @@ export interface RemoteFiles {
 }
 
 /** In the place of git's own helper for https: whatever the URL, it answers with a repository that it makes on the spot. */
-const helper = ({ configure = "", makes, tag }: RemoteFiles) => `
+export const remoteHelper = ({ configure = "", makes, tag }: RemoteFiles = {}) => `
 serve() {
   unset GIT_DIR GIT_WORK_TREE
   cd "$(mktemp -d)"
@@ -38,7 +38,7 @@ done
 export function remoteRepository(
   files: RemoteFiles = {},
 ): { readonly url: string; readonly image: string } & Disposable {
-  const image = imageWithScript("/usr/lib/git-core/git-remote-https", helper(files));
+  const image = imageWithScript("/usr/lib/git-core/git-remote-https", remoteHelper(files));
   return {
     url: "https://git.example.org/app.git",
     image: image.name,

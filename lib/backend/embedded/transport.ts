@@ -12,6 +12,7 @@ import { deliver } from "./delivery.ts";
 import { Lifetime } from "./lifetime.ts";
 import { bytesOf, live } from "./live.ts";
 import type { LogTable } from "./logs.ts";
+import { marks } from "./marks.ts";
 import { MessageTable, type StoredMessage } from "./messages.ts";
 import type { Reserve } from "./reserve.ts";
 import { PendingTable, releaseHeld } from "./pending.ts";
@@ -110,6 +111,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
 
   return {
     ...live(lifetime),
+    ...marks(lifetime),
 
     publish: (subject, data, options) =>
       lifetime.call(() => ({ duplicate: !publishAll(subject, [{ data, ...options }])[0] })),

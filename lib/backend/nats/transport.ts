@@ -15,6 +15,7 @@ import { deliveryOf, type DeliveryPorts, toHeaders } from "./delivery.ts";
 import { Held } from "./held.ts";
 import { findOwner } from "./owner.ts";
 import { CALL_TIMEOUT_MS, Link } from "./link.ts";
+import { marksOver } from "./marks.ts";
 import { Pull, PULL_TIMES, type PullTimes } from "./pull.ts";
 
 /** Those who serve a subject share its requests: each is answered once, however many replicas there are. */
@@ -73,6 +74,7 @@ class NatsTransport implements NatsBackend {
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #blobs: ReturnType<typeof blobStore>;
   readonly #bury: ReturnType<typeof deadLetters>;
+  readonly #marks: ReturnType<typeof marksOver>;
   #disposing: Promise<void> | undefined;
 
   constructor(link: Link, manager: JetStreamManager, pullTimes: PullTimes) {
@@ -85,6 +87,7 @@ class NatsTransport implements NatsBackend {
     });
     this.#blobs = blobStore(link, manager);
     this.#bury = deadLetters(this.#link, manager);
+    this.#marks = marksOver(this.#link, manager);
     for (const name of Object.keys(STREAMS) as StreamName[]) this.#held.set(name, new Held(manager, name));
   }
 
@@ -184,6 +187,12 @@ class NatsTransport implements NatsBackend {
       `look for message "${id}" in stream "${stream}"`,
       () => this.#held.get(stream)?.has(id) ?? Promise.resolve(false),
     );
+
+  readMark: Transport["readMark"] = (name) =>
+    this.#call(`read mark "${name}"`, () => this.#marks.readMark(name));
+
+  writeMark: Transport["writeMark"] = (name, text, revision) =>
+    this.#call(`write mark "${name}"`, () => this.#marks.writeMark(name, text, revision));
 
   putBlob: Transport["putBlob"] = (run, name, bytes, options) =>
     this.#follow(() => this.#blobs(run, name, bytes, options));

@@ -1,6 +1,7 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import type { Context } from "../../driver/driver.ts";
+import { endProcesses } from "../../driver/end-processes.ts";
 import { exec } from "../../driver/exec.ts";
 import type { Reason } from "../../wire/reasons.ts";
 import { OWN_FOLDER } from "../container.ts";
@@ -23,6 +24,7 @@ const TELLING_LINES = 20;
  */
 export async function clone(context: Context, container: ContainerInfo, plan: Plan): Promise<Checkout> {
   const { spec, repository } = plan;
+  await endEarlierAttempt(context, container);
   const source = repository.kind === "local" ? await openLocalSource(repository.path) : undefined;
   await context.log.line(`Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}`);
   const archive = source && (() => sourceArchive(source, SOURCE_NAME, context.signal));
@@ -35,6 +37,13 @@ export async function clone(context: Context, container: ContainerInfo, plan: Pl
   if (code !== 0) throw failure(code, context, plan);
   const fact = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(said.join(""))?.[1] ?? "";
   return { commit: fact("commit"), ref: fact("ref") };
+}
+
+/** What an earlier attempt began goes on in the container without it, and would write into the same workspace. */
+async function endEarlierAttempt(context: Context, { id }: ContainerInfo): Promise<void> {
+  const { docker, attempt, settings: { graceMs } } = context;
+  if (attempt === 1) return;
+  await context.cleanup((signal) => endProcesses(docker, id, { graceMs, signal }));
 }
 
 /** Answers the script's exit code. A local repository comes on its stdin, which is quicker than a copy of its own. */

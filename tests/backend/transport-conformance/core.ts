@@ -124,6 +124,8 @@ function patient(transport: Transport): Transport {
     ensureConsumer: (consumer) => again(() => transport.ensureConsumer(consumer)),
     consume: (consumer, options) => transport.consume(consumer, options),
     holds: (stream, id) => again(() => transport.holds(stream, id)),
+    readMark: (name) => again(() => transport.readMark(name)),
+    writeMark: (name, text, revision) => again(() => transport.writeMark(name, text, revision)),
     putBlob: (run, name, source, options) => transport.putBlob(run, name, source, options),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
