@@ -80,8 +80,8 @@ test("two instances of each driver that get every event twice at the same moment
 
 test("a git-cloner that was cut off is ended by the one that takes over, and clears nothing of the run", () =>
   withDrivers([containerStart, builder, containerStop], async (stage, docker, owner) => {
-    // The first clone comes to no end; it leaves a file where the second one works.
-    const hanging = "mkdir /.conveyor/first 2>/dev/null && { sleep 1000; touch stale; exit 1; }\n";
+    // The first clone comes to no end, and goes on to write where the second one works.
+    const hanging = "mkdir /.conveyor/first 2>/dev/null && while touch stale; do sleep 0.1; done\n";
     using image = imageWithScript("/usr/lib/git-core/git-remote-https", hanging + remoteHelper());
     await using wire = await cable(Number(new URL(stage.server.nats).port));
     await using opened = new AsyncDisposableStack();
