@@ -9,6 +9,8 @@ const HELD_OPEN_MS = 500;
 /** Between looks at whether a process whose output is still open has ended, milliseconds: at first, and at most. */
 const FIRST_LOOK_MS = 200;
 const LAST_LOOK_MS = 1000;
+/** No daemon takes longer from the end of a process's output to its exit code, milliseconds. */
+const OUTPUT_AHEAD_MS = 1000;
 const CAPTURED_BYTES = 256 * 1024;
 
 export type ExecContext = Pick<Context, "docker" | "log" | "signal" | "settings" | "cleanup">;
@@ -60,7 +62,7 @@ export async function exec(context: ExecContext, container: string, options: Exe
       await log.line("A process that was left behind keeps the output open; it is not read any more");
     }
     signal.throwIfAborted();
-    return await exitCode(process, signal);
+    return await exitCode(process, context);
   } finally {
     watch.abort();
     signal.removeEventListener("abort", stop);
@@ -133,11 +135,18 @@ function letGoOfHeldOutput(
   return { held: () => held };
 }
 
-/** The daemon closes the output a moment before it knows the exit code. */
-async function exitCode(process: Exec, signal: AbortSignal): Promise<number> {
+/**
+ * The daemon closes the output a moment before it knows the exit code, also where the process has closed it long before. Where
+ * it takes longer, the way to the daemon was cut: the log says so, and the process is waited for.
+ */
+async function exitCode(process: Exec, { log, signal }: ExecContext): Promise<number> {
+  let waitedMs = 0;
   for (let pause = 1;; pause = Math.min(pause * 2, 100)) {
     const code = await process.exitCode();
     if (code !== undefined) return code;
     await delay(pause, { signal });
+    const isLong = waitedMs < OUTPUT_AHEAD_MS && waitedMs + pause >= OUTPUT_AHEAD_MS;
+    if (isLong) await log.line("Docker lost the rest of the output; the process goes on, and is waited for");
+    waitedMs += pause;
   }
 }

@@ -3,6 +3,8 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { builder } from "../../drivers/builder.ts";
 import { delay } from "../../lib/base/signals.ts";
+import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
+import { testDocker } from "../support/step-context.ts";
 import { checkedOut, settings } from "./build.ts";
 
 test("builder gives commands CI, the run, its commit and ref, the spec's variables and secrets, and no input", async () => {
@@ -71,6 +73,32 @@ test("builder goes on when a process that was left behind holds the output open"
     assert.ok(lines.some((line) => line.startsWith("system A process that was left behind")));
   });
 });
+
+test("output that is cut off on its way shows in the log, and the process is waited for", async () => {
+  await using docker = testDocker();
+  await checkedOut({ commands: ["echo first; sleep 2; echo second; exit 5"] }, async ({ step }) => {
+    const { failure, lines } = await step(builder, { docker: cuttingOff(docker) });
+    assert.match(failure?.message ?? "", /exited with 5/);
+    const output = lines.indexOf("stdout first");
+    assert.match(lines[output + 1] ?? "", /^system Docker lost the rest of the output/);
+  });
+});
+
+/** Of each process only the first piece of its output comes. */
+function cuttingOff(docker: Docker): Docker {
+  return {
+    ...docker,
+    async exec(...given) {
+      const process = await docker.exec(...given);
+      return { ...process, output: first(process.output[Symbol.asyncIterator]()) };
+    },
+  };
+}
+
+async function* first(output: AsyncIterator<OutputChunk>): AsyncGenerator<OutputChunk> {
+  const { done, value } = await output.next();
+  if (!done) yield value;
+}
 
 test("a cancelled step ends its whole process tree, also what ignores TERM and what has left its parent", async () => {
   const commands = [

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
+import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
+import { testDocker } from "../support/step-context.ts";
 import { build, repository } from "./build.ts";
 
 test("git-cloner checks out branches, tags and commits, and says what is missing", async () => {
@@ -60,3 +62,27 @@ test("git-cloner runs no hook and nothing of the repository's configuration, her
     );
   });
 });
+
+test("git-cloner fails where what it checked out got lost on the way", async () => {
+  using app = repository();
+  await using docker = testDocker();
+  const deaf: Docker = {
+    ...docker,
+    async exec(...given) {
+      const process = await docker.exec(...given);
+      return { ...process, output: drained(process.output) };
+    },
+  };
+  await build({ repository: app.path }, async ({ step }) => {
+    await step(containerStart);
+    const { failure } = await step(gitCloner, { docker: deaf });
+    assert.equal(failure?.reason, "clone-failed");
+    assert.match(failure?.message ?? "", /without saying what it had checked out/);
+  });
+});
+
+/** Reads it all and gives nothing. */
+// deno-lint-ignore require-yield
+async function* drained(output: AsyncIterable<OutputChunk>): AsyncGenerator<OutputChunk> {
+  for await (const _ of output);
+}

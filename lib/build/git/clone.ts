@@ -15,6 +15,8 @@ import { sourceArchive } from "./source-archive.ts";
 
 const SOURCE_NAME = "source.git";
 const SOURCE = `${OWN_FOLDER}/${SOURCE_NAME}`;
+/** The script's last words. */
+const CHECKED_OUT = /^commit=([0-9a-f]{40,64})\nref=(.*)\n$/m;
 /** Of git's last lines, those that say why it failed. */
 const TELLING_LINES = 20;
 
@@ -35,8 +37,9 @@ export async function clone(context: Context, container: ContainerInfo, plan: Pl
     code = await runScript(context, container, plan, { said });
   }
   if (code !== 0) throw failure(code, context, plan);
-  const fact = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(said.join(""))?.[1] ?? "";
-  return { commit: fact("commit"), ref: fact("ref") };
+  const [, commit, ref] = CHECKED_OUT.exec(said.join("")) ?? [];
+  if (commit !== undefined && ref !== undefined) return { commit, ref };
+  throw new StepFailure("The clone ended without saying what it had checked out", { reason: "clone-failed" });
 }
 
 /** What an earlier attempt began goes on in the container without it, and would write into the same workspace. */
