@@ -259,7 +259,8 @@ export class Pull implements AsyncIterableIterator<Delivery> {
       // A process that was stopped or busy itself has not listened.
       if (now - this.#checkedAt > 2 * heartbeat) this.#heardAt = now;
       if (now - this.#heardAt > MISSED * heartbeat && this.#ports.link.isConnected) {
-        void this.#restart({ why: "missed its heartbeats" });
+        // That is all that a broker of 2.10 lets see of a consumer that was deleted; newer ones answer that it is not there.
+        void this.#restart({ why: "missed its heartbeats", ensure: true });
       } else this.#watch();
     }, heartbeat);
   }
