@@ -9,20 +9,25 @@ export function backOff(n: number, firstMs: number, mostMs = 15_000): number {
 }
 
 /**
- * The outcome of `work`, tried again while it throws `Retryable`, until `signal` fires or `tries` (without a signal: 4) are used up: then the
- * last failure is thrown. One try there is in any case. A full disk is not waited for: it does not become empty by itself, and
+ * The outcome of `work`, tried again while it throws `Retryable`, until `signal` fires, `forMs` milliseconds have passed, or
+ * `tries` (without either: 4) are used up: then the last failure is thrown. One try there is in any case. A full disk is not waited for: it does not become empty by itself, and
  * the run has to end while its report still fits.
  */
 export async function persist<T>(
   work: () => Promise<T>,
-  { signal, tries = signal ? Infinity : FEW_TRIES }: { signal?: AbortSignal; tries?: number } = {},
+  { signal, forMs = Infinity, tries = signal || forMs < Infinity ? Infinity : FEW_TRIES }: {
+    signal?: AbortSignal;
+    forMs?: number;
+    tries?: number;
+  } = {},
 ): Promise<T> {
+  const over = performance.now() + forMs;
   for (let n = 1;; n++) {
     try {
       return await work();
     } catch (error) {
       const most = error instanceof Retryable && isFull(error) ? Math.min(3, tries) : tries;
-      if (!(error instanceof Retryable) || n >= most) throw error;
+      if (!(error instanceof Retryable) || n >= most || performance.now() >= over) throw error;
       await delay(backOff(n, 50, 2000), signal ? { signal } : {}).catch(() => {});
       if (signal?.aborted) throw error;
     }

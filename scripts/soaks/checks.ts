@@ -19,10 +19,13 @@ export function stepsOf(events: readonly RunEvent[]): string[] {
   );
 }
 
-/** The lines of a step's output that count: `line 1`, `line 2` … */
+/** Of the lines `line 1`, `line 2` … */
+export const isCounted = (line: string): boolean => line.startsWith("line ");
+
+/** The lines of a step's output that count. */
 export function countedLines(events: readonly RunEvent[], step: string): string[] {
   return events.flatMap((event) =>
-    event.type === "log" && event.step === step && event.message.startsWith("line ") ? [event.message] : []
+    event.type === "log" && event.step === step && isCounted(event.message) ? [event.message] : []
   );
 }
 

@@ -2,7 +2,7 @@ import { delay } from "../../lib/base/signals.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import type { Fleet } from "../../tests/support/fleet.ts";
 import { pipelineOf, worker, type WorkerOptions } from "../../tests/support/worker.ts";
-import { countedLines, inOrder, stepsOf, wrongInStory } from "./checks.ts";
+import { inOrder, isCounted, stepsOf, wrongInStory } from "./checks.ts";
 import type { Ended } from "./soak.ts";
 
 /** Lines that each run writes. */
@@ -37,9 +37,16 @@ export async function talkingRun(fleet: Fleet): Promise<Ended> {
   const found = wrongInStory(events);
   const steps = stepsOf(events);
   if (`${steps}` !== "talker succeeded,last succeeded") found.push(`${steps}`);
-  const said = countedLines(events, "talker");
-  // An attempt that was overtaken may have said the beginning.
-  const lines = said.slice(said.lastIndexOf("line 1"));
+  const lines = await linesOfLastAttempt(fleet, id);
   if (inOrder(lines) !== LINES) found.push(`${inOrder(lines)} of ${lines.length} lines are in order`);
   return { outcome: reason, wrong: found.map((what) => `${id}: ${what}`) };
+}
+
+/** An attempt that was overtaken may have said the beginning, and the end of that when it is connected again. */
+async function linesOfLastAttempt({ store }: Fleet, run: string): Promise<string[]> {
+  const batches = (await Array.fromAsync(store.logs.read(run))).filter(({ step }) => step === "talker");
+  const last = Math.max(...batches.map(({ attempt }) => attempt ?? 0));
+  return batches.filter(({ attempt = 0 }) => attempt === last)
+    .flatMap(({ lines }) => lines.map(({ message }) => message))
+    .filter(isCounted);
 }

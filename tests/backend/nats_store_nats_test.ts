@@ -130,3 +130,17 @@ test("nats: what is read of a log while the broker is away is there as soon as t
   assert.ok(performance.now() - back < 4000);
   await coming.return?.();
 });
+
+test("nats: what is read while the broker's JetStream is not ready is waited for as long as an election takes", async () => {
+  await using opened = await open();
+  const { store, transport } = opened;
+  await publishBatch(transport, ["one"]);
+  await server.kill();
+  await server.start("jetstream: disabled");
+  const [line, tail] = [Array.fromAsync(store.logs.read(RUN)), store.logs.tail(RUN, 1)];
+  await delay(4000);
+  await server.kill();
+  await server.start();
+  assert.deepEqual((await line).map(({ firstSeq }) => firstSeq), [1]);
+  assert.deepEqual((await tail).map(({ message }) => message), ["one"]);
+});

@@ -6,13 +6,12 @@ import { delay } from "../../base/signals.ts";
 import { ARTIFACTS_BUCKET } from "./blobs.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
-import { storedMessage } from "./stored.ts";
+import { OUTAGE_MS, storedMessage } from "./stored.ts";
 
 /** The stream below the bucket, and where in it the objects' descriptions are, and their bytes: a subject for each object. */
 export const ARTIFACTS_STREAM = `OBJ_${ARTIFACTS_BUCKET}`;
 export const DESCRIPTIONS = `$O.${ARTIFACTS_BUCKET}.M.>`;
 export const CHUNKS = `$O.${ARTIFACTS_BUCKET}.C.*`;
-const CATCH_UP_MS = 10_000;
 
 /** What the bucket says of one object. */
 const Description = z.looseObject({
@@ -76,7 +75,7 @@ export class ArtifactIndex implements AsyncDisposable {
 
   async #catchUp(): Promise<void> {
     const newest = await storedMessage(this.#manager, ARTIFACTS_STREAM, { last_by_subj: DESCRIPTIONS });
-    const late = AbortSignal.timeout(CATCH_UP_MS);
+    const late = AbortSignal.timeout(OUTAGE_MS);
     while (newest && this.#seen < newest.seq) {
       const { promise } = this.#more;
       await Promise.race([promise, onAbort(late)]);

@@ -12,13 +12,11 @@ import type { LogBatch, LogReader } from "../store.ts";
 import { inOurWords } from "./calls.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
-import { storedMessage } from "./stored.ts";
+import { OUTAGE_MS, storedMessage } from "./stored.ts";
 
 const STREAM = "logs-engine";
 /** How far back from the end a tail looks first, in messages of all runs; then further. */
 const TAIL_WINDOW = 64;
-/** An outage longer than this many tries is the caller's to wait for. */
-const TRIES = 5;
 
 /** Where a reader is: the sequence of the last batch it has, and the number of the next line. Together they are the cursor. */
 interface Position {
@@ -91,7 +89,7 @@ export function logReader(
     }
   }
 
-  /** A broker or a leader that is away is waited for: what comes for ever as long as it takes, what must be there for a few tries. */
+  /** A broker or a leader that is away is waited for: what comes for ever as long as it takes, what must be there for a while. */
   async function* stream(
     run: string,
     from: number,
@@ -99,6 +97,7 @@ export function logReader(
     options: { headersOnly?: boolean; isThere?: () => Promise<boolean> } = {},
   ): AsyncGenerator<StoredLines> {
     let next = from;
+    let failingSince: number | undefined;
     for (let failures = 1; !signal.aborted; failures++) {
       try {
         const query = { stream: STREAM, subject: subjects.logs(run), from: next, ...options };
@@ -106,12 +105,15 @@ export function logReader(
           const { seq, data, headers, timestampNanos } = message;
           next = seq + 1;
           failures = 0;
+          failingSince = undefined;
           yield { seq, data, headers, at: Number(timestampNanos / 1_000_000n) };
         }
         return;
       } catch (cause) {
         const error = inOurWords(`read the log of run "${run}"`, cause);
-        if (!(error instanceof Retryable) || (options.isThere && failures >= TRIES)) throw error;
+        failingSince ??= performance.now();
+        const isLate = options.isThere && performance.now() - failingSince > OUTAGE_MS;
+        if (!(error instanceof Retryable) || isLate) throw error;
         await delay(backOff(failures, 50, 5000), { signal }).catch(() => {});
       }
     }

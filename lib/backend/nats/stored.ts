@@ -7,8 +7,8 @@ import {
 import { persist } from "../../base/retry.ts";
 import { apiCode, inOurWords } from "./calls.ts";
 
-/** An outage of the broker longer than this many tries is the caller's to wait for. */
-const TRIES = 5;
+/** An outage of the broker longer than this is the caller's to wait for, milliseconds: longer than a cluster takes to elect its leaders. */
+export const OUTAGE_MS = 30_000;
 
 /**
  * One message as the stream's leader has it, so that nothing which was confirmed is missed; undefined where there is none.
@@ -26,5 +26,5 @@ export async function storedMessage(
       if (apiCode(cause) === JetStreamApiCodes.NoMessageFound) return undefined;
       throw inOurWords(`read stream "${stream}"`, cause);
     }
-  }, { tries: TRIES });
+  }, { forMs: OUTAGE_MS });
 }
