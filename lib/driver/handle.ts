@@ -1,4 +1,5 @@
 import type { Delivery } from "../backend/transport.ts";
+import { backOff } from "../base/retry.ts";
 import { HEADERS } from "../wire/headers.ts";
 import type { Resource } from "../wire/resource.ts";
 import { addresseeOf } from "./addressee.ts";
@@ -16,6 +17,9 @@ import { refuse, settle } from "./settle.ts";
 import { putOffMs } from "./turn.ts";
 import { work } from "./work.ts";
 
+/** Between two deliveries of an event that another release handles, milliseconds. */
+const MOST_MS_FOR_OTHERS = 120_000;
+
 /** Handles one delivery, from its bytes to its ack. */
 export async function handle(delivery: Delivery, parts: HandleParts): Promise<void> {
   const { driver, resources, settings, reach } = parts;
@@ -30,6 +34,10 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
     if (isOver && !facts.hasClaims) parts.settled.add(`${facts.run}/${facts.id}`);
     return isOver;
   };
+  if ("problem" in event && isForOtherRelease(delivery, parts)) {
+    const delayMs = backOff(delivery.deliveries, parts.retryMs, MOST_MS_FOR_OTHERS);
+    return void await end({ kind: "later", delayMs, why: "Another release of this driver handles its type" });
+  }
   const host = driver.usesDocker !== false && "resource" in event &&
     elsewhere(delivery, event, driver.name, settings.host);
   if (host) return void await end({ kind: "forward", host });
@@ -52,6 +60,14 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   if (outcome.kind === "later") await grant.letGo?.();
   const to = addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal });
   if (await end(outcome, to)) await grant.done?.();
+}
+
+/**
+ * While releases of a driver are exchanged, those that know more resource types share their consumer with those that do
+ * not. An event of such a type has a few minutes to find its instance.
+ */
+function isForOtherRelease({ subject, deliveries }: Delivery, { resources }: HandleParts): boolean {
+  return deliveries < MOST_DELIVERIES && !resources.includes(subject.split(".").at(-1) ?? "");
 }
 
 function leaseOf(delivery: Delivery, grant: Grant, parts: HandleParts): Lease {

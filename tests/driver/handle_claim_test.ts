@@ -38,6 +38,18 @@ test("a step whose engine does not answer, or not in words, is not begun, and co
   assert.equal(stage.claims.length, 3);
 });
 
+test("an engine of another release may say more than we know, or no more than it has to", async () => {
+  const more = { tries: 1, secrets: {}, remainingMs: 60_000, mood: "good", next: { kind: "later" } };
+  await using stage = await openStage({
+    engine: ({ attempt = 1 }, _, n) => ({ answer: "go", attempt, ...n % 2 === 1 && more }),
+  });
+  stage.start(({ deadline }) => Promise.resolve(succeed(deadline === undefined ? "less" : "more")));
+  await stage.send({ step: "one" });
+  assert.equal((await stage.result()).result.message, "more");
+  await stage.send({ step: "two" });
+  assert.equal((await stage.result()).result.message, "less");
+});
+
 test("an event without claims is handled straight on, as the attempt of its delivery", async () => {
   await using stage = await openStage();
   const contexts: Context[] = [];

@@ -193,6 +193,46 @@ test("a consumer that somebody else made keeps the longer ack wait, and a step l
   }
 });
 
+test("an older and a newer release of a driver share a consumer, forth and back: its filters and its ack wait only grow", async () => {
+  const manager = await stream.jetstreamManager();
+  const NEW_TYPE = "new-type";
+  const handled: string[] = [];
+  const release = (name: string, resources: string[], ackWaitMs: number) =>
+    worker(fleet, "rolled", async ({ run }) => {
+      handled.push(`${run} ${name}`);
+      await delay(50);
+    }, { resources, ackWaitMs, retryMs: 20, concurrency: 2 });
+  const older = () => release("older", [TYPE], 3000);
+  const newer = () => release("newer", [TYPE, NEW_TYPE], 2000);
+  const submit = (types: string[]) =>
+    Promise.all(types.map((resource) => fleet.submit({}, { ...pipelineOf("rolled"), resource })));
+
+  await using first = await older();
+  const runs = await submit([TYPE, TYPE]);
+  await using second = await newer();
+  // Both types come while either release may be the one that gets them.
+  runs.push(...await submit([TYPE, NEW_TYPE, NEW_TYPE, NEW_TYPE, TYPE, NEW_TYPE]));
+  for (const run of runs) assert.equal((await run.ended).outcome, "succeeded");
+  await first[Symbol.asyncDispose]();
+  const rolled = await submit([TYPE, NEW_TYPE]);
+  for (const run of rolled) assert.equal((await run.ended).outcome, "succeeded");
+  await second[Symbol.asyncDispose]();
+  // Back: what only the newer one handles waits for it.
+  await using _back = await older();
+  const waiting = await submit([NEW_TYPE, TYPE]);
+  assert.equal((await waiting[1]?.ended)?.outcome, "succeeded");
+  await using _again = await newer();
+  assert.equal((await waiting[0]?.ended)?.outcome, "succeeded");
+
+  const all = [...runs, ...rolled, ...waiting].map(({ id }) => id);
+  assert.deepEqual(handled.map((one) => one.split(" ")[0]).sort(), all.sort());
+  const { config } = await manager.consumers.info("messages", "rolled");
+  assert.equal(config.ack_wait, 3e9);
+  for (const type of [TYPE, NEW_TYPE]) {
+    assert.ok(config.filter_subjects?.includes(subjects.step("rolled", type)), type);
+  }
+});
+
 /** Lets all pass when so many have come. */
 function barrier(count: number) {
   const full = Promise.withResolvers<void>();

@@ -6,10 +6,11 @@ import { test } from "node:test";
 import { ConflictError } from "../../lib/backend/store.ts";
 import type { Transport } from "../../lib/backend/transport.ts";
 import { InputError } from "../../lib/base/errors.ts";
+import { HEADERS } from "../../lib/wire/headers.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { drive, OK } from "./support/drive.ts";
-import { RUN, submission } from "./support/runs.ts";
-import { type Job, scriptedDriver } from "./support/scripted-driver.ts";
+import { RUN, submission, TYPE } from "./support/runs.ts";
+import { type Job, logLine, resultEvent, scriptedDriver } from "./support/scripted-driver.ts";
 import { brief, endOf, eventsOf, openWorld } from "./support/world.ts";
 
 test("submit runs the steps in order, and follow tells all of it in order", async () => {
@@ -170,4 +171,38 @@ test("a driver hears which try its attempt is since the run's last fresh start",
   );
   await endOf(engine, await engine.submit(submission("a", { restarts: 1 })));
   assert.deepEqual(heard, [[1, 1], [2, 1]]);
+});
+
+test("a driver of another release may say more than the engine knows, in claims, logs and results", async () => {
+  await using world = await openWorld();
+  const { transport } = world;
+  const engine = await world.engine();
+  const spec = {
+    stream: "messages",
+    name: "a",
+    filters: [subjects.step("a", TYPE)],
+    ackWaitMs: 30_000,
+  } as const;
+  await transport.ensureConsumer(spec);
+  const run = await engine.submit(submission("a"));
+  const events = transport.consume(spec, { signal: AbortSignal.timeout(20_000) })[Symbol.asyncIterator]();
+  const { value: delivery } = await events.next();
+  const more = { mood: "good", next: { kind: "later" } };
+  const request = { step: "a", event: delivery.id, delivery: 1, instance: "i", host: "h", ...more };
+  const answer = await transport.request(subjects.claim(run), JSON.stringify(request), { timeoutMs: 5000 });
+  assert.equal(JSON.parse(new TextDecoder().decode(answer)).answer, "go");
+  const headers = { [HEADERS.step]: "a", [HEADERS.attempt]: "1", "Conveyor-Mood": "good" };
+  const line = { ...JSON.parse(logLine(run, "a", "a", "a line")), ...more };
+  await transport.publish(subjects.logs(run), `${JSON.stringify(line)}\n`, {
+    headers: { ...headers, [HEADERS.lines]: "1" },
+  });
+  const { payload } = JSON.parse(new TextDecoder().decode(delivery.data));
+  const result = JSON.parse(resultEvent(run, JSON.parse(payload), "a", OK));
+  Object.assign(result, more);
+  Object.assign(result.driverresult, more);
+  await transport.publish(subjects.result, JSON.stringify(result), { headers });
+  await delivery.ack();
+  assert.equal((await endOf(engine, run)).outcome, "succeeded");
+  const told = (await eventsOf(engine, run)).map(brief);
+  assert.ok(told.includes("a 1 a line") && told.includes("a succeeded"), told.join(", "));
 });
