@@ -4,8 +4,9 @@ import type { ClaimReply, ClaimRequest } from "../wire/claim.ts";
 import { beatMs } from "./beat.ts";
 import { askClaim } from "./claim.ts";
 import type { EventFacts } from "./event-facts.ts";
-import type { Outcome } from "./outcome.ts";
+import { MOST_DELIVERIES, type Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
+import { failedBy } from "./result.ts";
 import { backOff } from "../base/retry.ts";
 import { takeTurn } from "./turn.ts";
 
@@ -37,6 +38,11 @@ export async function askForGrant(
     return await (facts.hasClaims ? claimed(delivery, facts, parts) : unclaimed(delivery, facts, parts));
   } catch (error) {
     if (!(error instanceof Retryable)) throw error;
+    // An engine that is away is waited for; where there is none, only deliveries tell how long this goes on.
+    if (!facts.hasClaims && delivery.deliveries >= MOST_DELIVERIES) {
+      const message = `${messageOf(error)} (given up after ${delivery.deliveries} deliveries)`;
+      return { kind: "report", result: failedBy(error, message) };
+    }
     return { kind: "later", delayMs: backOff(delivery.deliveries, parts.retryMs), why: messageOf(error) };
   }
 }
