@@ -144,6 +144,29 @@ test("openNats presents a user of a credentials file", async () => {
   await refuses({ servers: [server.url], credsFile }, /does not accept the credentials/);
 });
 
+test("credentials that are renewed in their file before they expire are used when they do, with a line for each end", async () => {
+  await using log = await captureLog();
+  await using folder = await temporaryFolder();
+  const operator = makeOperator();
+  const credsFile = join(folder.path, "user.creds");
+  await writeFile(credsFile, operator.creds());
+  await using server = await startNats({ config: operator.config });
+  const connection = await connectNats({ servers: [server.url], credsFile });
+  await ensureStreams(connection);
+  await connection.close();
+  await writeFile(credsFile, operator.creds(2));
+  await using transport = await openNats({ servers: [server.url], credsFile });
+  await using puller = pull(transport, spec("a", ["resources.t"]));
+  await transport.ensureConsumer(spec("a", ["resources.t"]));
+  const next = puller.take();
+  await writeFile(credsFile, operator.creds());
+  await log.line(/Connected to NATS at .* again/);
+  await again(() => transport.publish("resources.t", "after", { id: "after" }));
+  assert.equal(text(await next), "after");
+  assert.equal(log.lines.filter((line) => /Lost NATS/.test(line)).length, 1, log.lines.join("\n"));
+  assert.ok(log.lines.length <= 3, log.lines.join("\n"));
+});
+
 test("openNats names a credentials file that cannot be read or holds none", async () => {
   const servers = ["nats://127.0.0.1:1"];
   await refuses(

@@ -7,8 +7,8 @@ type KeyPair = ReturnType<typeof nkeys.createUser>;
 export interface Operator {
   /** Lines for the broker's configuration. */
   readonly config: string;
-  /** The text of a `.creds` file for a new user. */
-  creds(): string;
+  /** The text of a `.creds` file for a new user, who is let in for so many seconds (default: for ever). */
+  creds(seconds?: number): string;
 }
 
 export function makeOperator(): Operator {
@@ -35,9 +35,10 @@ export function makeOperator(): Operator {
       "resolver: MEMORY",
       `resolver_preload { ${account.getPublicKey()}: ${accountJwt}, ${system.getPublicKey()}: ${systemJwt} }`,
     ].join("\n"),
-    creds: () => {
+    creds: (seconds) => {
       const user = nkeys.createUser();
-      const jwt = sign(account, user, "driver", { type: "user", subs: -1, data: -1, payload: -1 });
+      const limits = { type: "user", subs: -1, data: -1, payload: -1 };
+      const jwt = sign(account, user, "driver", limits, seconds);
       const seed = new TextDecoder().decode(user.getSeed());
       return `-----BEGIN NATS USER JWT-----\n${jwt}\n------END NATS USER JWT------\n\n` +
         `-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`;
@@ -45,11 +46,19 @@ export function makeOperator(): Operator {
   };
 }
 
-function sign(issuer: KeyPair, subject: KeyPair, name: string, nats: Record<string, unknown>): string {
+function sign(
+  issuer: KeyPair,
+  subject: KeyPair,
+  name: string,
+  nats: Record<string, unknown>,
+  seconds?: number,
+): string {
+  const now = Math.floor(Date.now() / 1000);
   const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString("base64url");
   const claims = {
     jti: randomUUID(),
-    iat: Math.floor(Date.now() / 1000),
+    iat: now,
+    ...seconds !== undefined && { exp: now + seconds },
     iss: issuer.getPublicKey(),
     sub: subject.getPublicKey(),
     name,
