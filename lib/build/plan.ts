@@ -1,6 +1,7 @@
 import picomatch from "picomatch";
 import { InputError, StepFailure } from "../base/errors.ts";
 import { formatDuration, formatSize } from "../base/units.ts";
+import { parseImageName } from "../docker/image-name.ts";
 import type { DriverSettings } from "../driver/driver.ts";
 import { type BuildSpec, parseBuildSpec } from "../wire/build.ts";
 import { describeIssues } from "../wire/issues.ts";
@@ -132,12 +133,13 @@ function variables(spec: BuildSpec, policy: Policy): Record<string, string> {
   return env;
 }
 
-/** An image without a registry's host is also known by its full name; a glob may be written for either. */
+/** A glob may be written for the image's name as it stands, or for its full one: `debian:12` is `docker.io/library/debian:12`. */
 function checkImage(image: string, allowed: readonly string[]): void {
-  if (image.startsWith("-") || /\s/.test(image)) {
-    throw new InputError(`Invalid image ${JSON.stringify(image)}: expected a name like debian:12`);
-  }
-  if (allowed.length === 0 || allowed.some((pattern) => picomatch.isMatch(image, pattern))) return;
+  const { registry, repository, tag, digest } = parseImageName(image);
+  const full = `${registry}/${repository}${tag === undefined ? "" : `:${tag}`}${
+    digest === undefined ? "" : `@${digest}`
+  }`;
+  if (allowed.length === 0 || [image, full].some((name) => picomatch.isMatch(name, [...allowed]))) return;
   throw new InputError(`The image "${image}" is not allowed here: expected one of ${allowed.join(", ")}`);
 }
 

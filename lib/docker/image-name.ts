@@ -31,7 +31,7 @@ export function parseImageName(text: string): ImageName {
   if (repository.length + registry.length > 254) throw invalid(text, "a name of at most 255 characters");
   if (!HOST.test(registry)) throw invalid(text, `a host before the first "/", not "${registry}"`);
   if (!repository.split("/").every((part) => PATH_PART.test(part))) {
-    throw invalid(text, `lower-case words joined by ".", "_", "-" or "/" as its name, not "${repository}"`);
+    throw invalid(text, `lower-case words joined by ".", "_", "-" or "/" as its name, not "${name}"`);
   }
   if (tag !== undefined && !TAG.test(tag)) {
     throw invalid(text, `at most 128 letters, digits, ".", "_" and "-" as its tag, not "${tag}"`);

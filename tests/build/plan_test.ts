@@ -90,9 +90,20 @@ test("planBuild denies what only an operator can allow, until he does", () => {
   assert.equal(breaches({ repository: "/srv/app" }, { allowLocalRepository: true }), "");
   assert.match(breaches({ image: "evil" }, { allowImages: ["debian:*"] }), /debian:\*/);
   assert.equal(breaches({ image: "debian:12" }, { allowImages: ["debian:*"] }), "");
+  assert.equal(breaches({ image: "debian:12" }, { allowImages: ["docker.io/library/*"] }), "");
+  assert.match(
+    breaches({ image: "evil.io/library/debian:12" }, { allowImages: ["docker.io/library/*"] }),
+    /not allowed/,
+  );
   assert.match(breaches({ limits: { memory: "2g" } }, { maxMemory: 1024 ** 3 }), /1\.0 GiB/);
   assert.match(breaches({ limits: { cpus: 4 } }, { maxCpus: 2 }), /more than the 2/);
   assert.match(breaches({ timeout: "2h" }, { maxTimeoutMs: 60_000 }), /more than/);
+});
+
+test("planBuild refuses what is no image's name", () => {
+  for (const image of ["UPPER", "gcc:", "http://x/y", "a@b@c", "a b", "-x"]) {
+    assert.match(breaches({ image }), /^spec\.image: Invalid image ".*": expected /, image);
+  }
 });
 
 test("planBuild is not led astray by a __proto__ key", () => {
