@@ -141,6 +141,22 @@ test("submit cancels its run when it is told to stop, and ends as run does", asy
   assert.deepEqual(end?.type === "end" && [end.outcome, end.message], ["cancelled", "Cancelled by SIGINT"]);
 });
 
+test("submit whose control plane is killed before it answers follows the run that was taken all the same", async () => {
+  const handled: string[] = [];
+  await using staged = await stage({ builder: ({ run }) => Promise.resolve(void handled.push(run)) }, {
+    env: { CONVEYOR_FAULT: "run-stored@container-start" },
+  });
+  const { plane, up } = staged;
+  const submitted = plane.submit();
+  assert.equal((await within(up.ended, "the end of the control plane")).code, 137);
+  await submitted.said("trying again");
+  await plane.start();
+  const events = await within(submitted.events(), "the end of the run");
+  assert.equal((await submitted.ended).code, 0, submitted.output());
+  assert.deepEqual(stepsOf(events), DONE);
+  assert.deepEqual(handled, [events[0]?.run]);
+});
+
 for (const point of ["run-stored@git-cloner", "outbox-published@builder", "result-handled@git-cloner"]) {
   test(`a run goes on when its control plane is killed at ${point} and started again, and submit misses nothing`, async () => {
     const handled: string[] = [];

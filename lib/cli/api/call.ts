@@ -5,7 +5,17 @@ import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
 /** The control plane cannot be reached just now, or says so itself: trying again may help. */
 export class ApiAwayError extends Error {
   override readonly name = "ApiAwayError";
+  /** The connection broke once it was made: what was called for may have been done all the same. */
+  readonly isCutOff: boolean;
+
+  constructor(message: string, { isCutOff = false, ...options }: ErrorOptions & { isCutOff?: boolean } = {}) {
+    super(message, options);
+    this.isCutOff = isCutOff;
+  }
 }
+
+/** What is to be made is there already. */
+export class ExistsError extends UnavailableError {}
 
 export interface Api {
   /** Without a slash at its end. */
@@ -24,12 +34,14 @@ export interface Call {
 
 /** A control plane says something every ten seconds; one that is silent for this long is taken for gone. */
 const SILENCE_MS = 30_000;
+/** Codes of errors of a connection that was made. */
+const CUT_OFF: readonly unknown[] = ["ECONNRESET", "EPIPE"];
 /** What is shown of an error's text. */
 const MOST_CHARS = 4096;
 
 /**
  * Calls the control plane and answers the body of its answer, as it comes. Throws `ApiAwayError`, also in the middle of the
- * body; `InputError` for what it refuses of the request, `UnavailableError` for other refusals, `signal.reason`.
+ * body; `InputError` for what it refuses of the request, `ExistsError`, `UnavailableError` for other refusals, `signal.reason`.
  */
 export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Array>> {
   const answer = await send(api, call);
@@ -37,6 +49,7 @@ export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Arr
   if (status >= 200 && status < 300) return bytesOf(answer, api, call.signal);
   const message = await errorIn(bytesOf(answer, api, call.signal));
   if (status === 400 || status === 413) throw new InputError(message);
+  if (status === 409) throw new ExistsError(message);
   if (status === 401) {
     throw new UnavailableError(`The control plane at "${api.url}" does not accept the token`, {
       hint: "Give the token of its data folder with --token-file or CONVEYOR_TOKEN",
@@ -106,5 +119,6 @@ async function errorIn(body: AsyncIterable<Uint8Array>): Promise<string> {
 function away({ url }: Api, cause: unknown, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return signal.reason;
   const why = messageOf(cause) || "no connection";
-  return new ApiAwayError(`Cannot reach the control plane at "${url}": ${why}`, { cause });
+  const isCutOff = cause instanceof Error && "code" in cause && CUT_OFF.includes(cause.code);
+  return new ApiAwayError(`Cannot reach the control plane at "${url}": ${why}`, { cause, isCutOff });
 }

@@ -7,7 +7,7 @@ import { gitTokenOf } from "../../build/git/git-token.ts";
 import type { Plan } from "../../build/plan.ts";
 import type { RunEnded, RunEvent } from "../../engine/events.ts";
 import { isLoopback } from "../../engine/http/hosts.ts";
-import { ApiAwayError } from "../api/call.ts";
+import { ApiAwayError, ExistsError } from "../api/call.ts";
 import { type ApiClient, apiClient } from "../api/client.ts";
 import { followRun } from "../api/follow.ts";
 import { Patience } from "../api/patience.ts";
@@ -26,6 +26,8 @@ import type { SubmitOptions } from "./submit-command.ts";
 
 /** How long a control plane that was reached once may be away: long enough for it to be started again. */
 const PATIENCE_MS = 120_000;
+/** One that broke the connection to it before it had taken the run may not be a control plane at all. */
+const START_PATIENCE_MS = 15_000;
 const CANCEL_AGAIN_MS = 1000;
 
 /**
@@ -44,7 +46,7 @@ export async function submit(
   const secrets = { ...request.secrets, ...await gitTokenFor(request.plan, options) };
   const client = await clientOf(options);
   try {
-    await start(client, run, { ...request, secrets }, signal);
+    await start(client, run, { ...request, secrets }, { signal, note: renderer.note });
     if (options.detach) {
       process.stdout.write(options.json ? `${JSON.stringify({ run })}\n` : `${run}\n`);
       return EXIT.ok;
@@ -97,21 +99,36 @@ async function clientOf(options: SubmitOptions): Promise<ApiClient> {
   });
 }
 
+/** Where the connection breaks before there is an answer, it is submitted again: its id says that it is the same run. */
 async function start(
   client: ApiClient,
   run: string,
   { resource, plan, secrets }: BuildRequest,
-  signal: AbortSignal,
+  { signal, note }: { signal: AbortSignal; note: Renderer["note"] },
 ): Promise<void> {
   const { timeout, restart } = plan.spec;
-  try {
-    await client.submit({ run, resource, timeout, restarts: restart, secrets }, { signal });
-  } catch (error) {
-    if (!(error instanceof ApiAwayError)) throw error;
-    throw new UnavailableError(error.message, {
-      cause: error.cause,
-      hint: 'Start a control plane with "flutter-ci up", or say where it is with --api',
-    });
+  const patience = new Patience({
+    clock: systemClock,
+    patienceMs: START_PATIENCE_MS,
+    hint: `It may have taken the run all the same, and goes on with it then: ${run}`,
+    onAway: (error) => note(`${error.message}; trying again`),
+  });
+  for (let wasCutOff = false;;) {
+    try {
+      return await client.submit({ run, resource, timeout, restarts: restart, secrets }, { signal });
+    } catch (error) {
+      // It was taken, and only the answer got lost.
+      if (wasCutOff && error instanceof ExistsError) return;
+      if (!(error instanceof ApiAwayError)) throw error;
+      wasCutOff ||= error.isCutOff;
+      if (!wasCutOff) {
+        throw new UnavailableError(error.message, {
+          cause: error.cause,
+          hint: 'Start a control plane with "flutter-ci up", or say where it is with --api',
+        });
+      }
+      await patience.bear(error);
+    }
   }
 }
 
