@@ -40,6 +40,7 @@ const longSteps = (name: string, strikes: boolean): Soak => ({
       atOnce: QUEUED + LONG,
       patienceMs: 600_000,
       pauseMs: [5000, 25_000],
+      strikesToTheEnd: true,
       ...strikes && { strike: again },
       async run(i) {
         const driver = i < QUEUED ? "queued" : "long";

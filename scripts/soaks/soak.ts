@@ -16,6 +16,8 @@ export interface Scene {
   strike?(): Promise<void>;
   /** Between two faults, milliseconds: the least and the most. Default: 500 and 3,500. */
   readonly pauseMs?: readonly [number, number];
+  /** The faults go on until the last run has ended, which takes its time. Default: until no new one begins. */
+  readonly strikesToTheEnd?: boolean;
   /** A run that takes longer has got lost. Default: 120,000. */
   readonly patienceMs?: number;
   /** Asked when all runs have ended: what is not as it should be. */
@@ -49,6 +51,7 @@ export async function soak({ name, prepare }: Soak, ms: number): Promise<Outcome
   const faults: number[] = [];
   const runs: { began: number; ended: number; outcome: string }[] = [];
   const wrong: string[] = [];
+  let flowing = scene.atOnce;
   const flow = async (first: number) => {
     for (let i = first; !isOver(); i += scene.atOnce) {
       const began = performance.now();
@@ -56,9 +59,10 @@ export async function soak({ name, prepare }: Soak, ms: number): Promise<Outcome
       wrong.push(...run.wrong);
       runs.push({ began, ended: performance.now(), outcome: run.outcome });
     }
+    flowing--;
   };
   const strikes = async () => {
-    while (scene.strike && !isOver()) {
+    while (scene.strike && (scene.strikesToTheEnd ? flowing > 0 : !isOver())) {
       await delay(least + Math.random() * (most - least));
       faults.push(performance.now());
       await scene.strike();
