@@ -6,6 +6,7 @@ import { ids } from "../wire/ids.ts";
 import type { Run, StepState } from "../wire/run.ts";
 import { decide, type Input } from "./decide.ts";
 import { nextChange } from "./due.ts";
+import { isReported } from "./is-reported.ts";
 import type { Records } from "./records.ts";
 import type { Vault } from "./secrets.ts";
 import { openStep } from "./steps.ts";
@@ -147,7 +148,7 @@ export class Clockwork implements AsyncDisposable {
     watch.askAt = clock() + watch.patienceMs;
     this.seen(run);
     const isForeign = step.status === "running" && step.instance === undefined;
-    if (isForeign || await isHeld(transport, run, step)) return;
+    if (isForeign || await isHeld(transport, run, step) || await isReported(transport, run, step)) return;
     const { id, dispatch, heardAt } = step;
     const input: Input = await this.#isAtWork(run, step)
       ? { kind: "begun", step: id }

@@ -7,6 +7,7 @@ import { secretsFor } from "../wire/secrets.ts";
 import { subjects } from "../wire/subjects.ts";
 import { type Answer, claim } from "./claim.ts";
 import { decide, type Input } from "./decide.ts";
+import { isReported } from "./is-reported.ts";
 import { persist } from "../base/retry.ts";
 import type { Records } from "./records.ts";
 import type { Vault } from "./secrets.ts";
@@ -59,7 +60,7 @@ export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposab
         };
       }
       case "wait":
-        if (answer.ask) {
+        if (answer.ask && !await hasReported(run)) {
           asked.set(id, { attempt: attemptOf(run), at: clock() });
           await transport.broadcast(subjects.nudge(id), "").catch(() => {});
         }
@@ -85,6 +86,11 @@ export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposab
     // Time has closed the step that was asked about; the driver need not wait until the next one is on its way.
     if (run.outbox.length > 0) records.publish(id);
     return { run, answer };
+  }
+
+  async function hasReported(run: Run): Promise<boolean> {
+    const step = openStep(run);
+    return step !== undefined && await isReported(transport, run, step);
   }
 
   async function secretsOf(id: string): Promise<Readonly<Record<string, string>> | undefined> {
