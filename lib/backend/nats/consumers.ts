@@ -10,6 +10,7 @@ import { delay } from "../../base/signals.ts";
 import { withoutCovered } from "../checks.ts";
 import type { ConsumerSpec } from "../transport.ts";
 import { apiCode, isConsumerMissing } from "./calls.ts";
+import { resent } from "./resent.ts";
 
 /** Work in hand over all instances together; each holds no more than it has hands. */
 const MAX_ACK_PENDING = 10_000;
@@ -32,7 +33,7 @@ export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSp
     // Not one that creates or updates, whichever: what was read must still be so.
     const intent = { action: found ? "update" : "create", pedantic: false };
     try {
-      const made = await manager.consumers.add(spec.stream, config, intent);
+      const made = await resent(() => manager.consumers.add(spec.stream, config, intent));
       if (!found) return ackWaitOf(made, spec);
     } catch (error) {
       if (!LOST_RACE.has(apiCode(error))) throw error;
@@ -49,7 +50,7 @@ function ackWaitOf(info: ConsumerInfo | undefined, spec: ConsumerSpec): number {
 
 async function find(manager: JetStreamManager, spec: ConsumerSpec): Promise<ConsumerInfo | undefined> {
   try {
-    return await manager.consumers.info(spec.stream, spec.name);
+    return await resent(() => manager.consumers.info(spec.stream, spec.name));
   } catch (error) {
     if (isConsumerMissing(error)) return undefined;
     throw error;

@@ -51,7 +51,7 @@ async function copy(link: Link, message: Msg, place: Place, reason: string): Pro
   made.set("Conveyor-Dead-Consumer", place.consumer);
   made.set("Conveyor-Dead-Id", message.headers?.get("Nats-Msg-Id") ?? "");
   const data = message.data.subarray(0, MAX_MESSAGE_BYTES - HEADER_ROOM);
-  storedAt(await link.ask(subject, data, { headers: made }));
+  storedAt(await link.insist(subject, data, { headers: made, repeatable: true }));
 }
 
 async function ensureDeadStream(manager: JetStreamManager): Promise<void> {

@@ -16,8 +16,8 @@ export interface Place {
 }
 
 export interface DeliveryPorts {
-  /** Sends an answer to the subject on which a message is acked, and waits until the broker has it. */
-  answer(subject: string, payload: string): Promise<void>;
+  /** Sends an answer to the subject on which a message is acked, and waits until the broker has it. One that is `repeatable` may arrive twice. */
+  answer(subject: string, payload: string, options: { repeatable: boolean }): Promise<unknown>;
   /** Keeps a copy of a message that is termed. */
   bury(message: Msg, place: Place, reason: string): Promise<void>;
   /** The consumer that delivers it. */
@@ -34,7 +34,7 @@ export function deliveryOf(message: Msg, { answer, bury, consumer }: DeliveryPor
   const what = `${place.consumer}'s message ${place.streamSeq}`;
   let ended = false;
 
-  const end = async (verb: string, tell: () => Promise<void>): Promise<void> => {
+  const end = async (verb: string, tell: () => Promise<unknown>): Promise<void> => {
     if (ended) return;
     ended = true;
     try {
@@ -44,7 +44,7 @@ export function deliveryOf(message: Msg, { answer, bury, consumer }: DeliveryPor
       throw inOurWords(`${verb} ${what}`, cause);
     }
   };
-  const say = (payload: string) => answer(message.reply ?? "", payload);
+  const say = (payload: string, repeatable = true) => answer(message.reply ?? "", payload, { repeatable });
 
   return {
     subject: message.subject,
@@ -57,7 +57,8 @@ export function deliveryOf(message: Msg, { answer, bury, consumer }: DeliveryPor
     },
     ack: () => end("ack", () => say("+ACK")),
     nak: (delayMs = 0) =>
-      end("nak", () => say(delayMs > 0 ? `-NAK {"delay": ${Math.round(delayMs * 1e6)}}` : "-NAK")),
+      // The second of two would take the message from whoever has got it by the first.
+      end("nak", () => say(delayMs > 0 ? `-NAK {"delay": ${Math.round(delayMs * 1e6)}}` : "-NAK", false)),
     term: (reason) =>
       end("term", async () => {
         const line = oneLine(reason);

@@ -1,6 +1,7 @@
 import { JetStreamApiCodes, type JetStreamManager } from "@nats-io/jetstream";
 import { matches, type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { apiCode } from "./calls.ts";
+import { resent } from "./resent.ts";
 
 /** Past this the index starts anew. */
 const MAX_KNOWN = 50_000;
@@ -46,7 +47,7 @@ export class Held {
   }
 
   async #read(): Promise<void> {
-    const { state } = await this.#manager.streams.info(this.#stream);
+    const { state } = await resent(() => this.#manager.streams.info(this.#stream));
     // Another stream of that name: what is known is of the one before.
     if (state.last_seq < this.#readTo) this.#forget();
     while (this.#readTo < state.last_seq) {
@@ -68,7 +69,7 @@ export class Held {
 
   async #get(query: { seq: number; next_by_subj?: string }) {
     try {
-      return await this.#manager.streams.getMessage(this.#stream, query as { seq: number });
+      return await resent(() => this.#manager.streams.getMessage(this.#stream, query as { seq: number }));
     } catch (error) {
       if (apiCode(error) === JetStreamApiCodes.NoMessageFound) return null;
       throw error;

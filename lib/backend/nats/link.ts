@@ -2,9 +2,13 @@ import { setImmediate } from "node:timers";
 import type { Msg, MsgHdrs, NatsConnection, RequestOptions } from "@nats-io/transport-node";
 import { delay } from "../../base/signals.ts";
 import { isClosing, isUnanswered } from "./calls.ts";
+import { resent } from "./resent.ts";
 
 /** How long the broker may take to answer one of our own calls, milliseconds. */
 export const CALL_TIMEOUT_MS = 5000;
+/** A stream or consumer that changes its leader, or a broker that just started, may be deaf for longer than this: callers try again. */
+const DEAF_MS = 2000;
+const DEAF_PAUSE_MS = 100;
 
 /**
  * A connection that knows whether it is one: what was asked when it broke fails at once instead of waiting for an answer
@@ -88,7 +92,7 @@ export class Link {
     options: { timeoutMs?: number; headers?: MsgHdrs | undefined } = {},
   ): Promise<Msg> {
     const { timeoutMs = CALL_TIMEOUT_MS, headers } = options;
-    if (!this.#connected) await this.#return(timeoutMs);
+    if (!this.#connected) await this.connected(timeoutMs);
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
     this.#asked.add(reject);
     const request = headers ? { timeout: timeoutMs, headers } : { timeout: timeoutMs };
@@ -100,20 +104,29 @@ export class Link {
     }
   }
 
-  /** As `ask`, and again while nobody hears: a consumer that changes its leader, or a broker that just started, is deaf for a moment. */
-  async confirm(subject: string, payload: string): Promise<void> {
-    for (let tries = 1;; tries++) {
+  /**
+   * As `ask`, and again while the broker says that nobody hears (nothing was done then), for two seconds: without a leader
+   * a stream or consumer is deaf. What does no harm when it is carried out twice (`repeatable`) is sent again after
+   * silence, too.
+   */
+  async insist(
+    subject: string,
+    data: Uint8Array | string,
+    { headers, repeatable }: { headers?: MsgHdrs | undefined; repeatable: boolean },
+  ): Promise<Msg> {
+    const ask = () => this.ask(subject, data, { headers });
+    for (const start = performance.now();; await delay(DEAF_PAUSE_MS)) {
       try {
-        await this.ask(subject, payload);
-        return;
+        return await (repeatable ? resent(ask) : ask());
       } catch (error) {
-        if (!isUnanswered(error) || tries === 5) throw error;
-        await delay(100 * tries);
+        if (!isUnanswered(error) || performance.now() - start > DEAF_MS) throw error;
       }
     }
   }
 
-  async #return(timeoutMs: number): Promise<void> {
+  /** Resolves when there is a connection. Throws where none returns within `timeoutMs`. */
+  async connected(timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
+    if (this.#connected) return;
     const patience = new AbortController();
     const timer = delay(timeoutMs, patience).then(() => {
       throw new Error(`The connection to NATS is lost, and did not return within ${timeoutMs} ms`);

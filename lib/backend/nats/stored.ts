@@ -6,6 +6,7 @@ import {
 } from "@nats-io/jetstream";
 import { persist } from "../../base/retry.ts";
 import { apiCode, inOurWords } from "./calls.ts";
+import { resent } from "./resent.ts";
 
 /** An outage of the broker longer than this is the caller's to wait for, milliseconds: longer than a cluster takes to elect its leaders. */
 export const OUTAGE_MS = 30_000;
@@ -21,7 +22,7 @@ export async function storedMessage(
 ): Promise<StoredMsg | undefined> {
   return await persist(async () => {
     try {
-      return await manager.streams.getMessage(stream, query as MsgRequest) ?? undefined;
+      return await resent(() => manager.streams.getMessage(stream, query as MsgRequest)) ?? undefined;
     } catch (cause) {
       if (apiCode(cause) === JetStreamApiCodes.NoMessageFound) return undefined;
       throw inOurWords(`read stream "${stream}"`, cause);

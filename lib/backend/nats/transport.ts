@@ -108,7 +108,9 @@ class NatsTransport implements NatsBackend {
       const bytes = bytesOf(data);
       checkSize(subject, bytes.length, headers);
       const made = toHeaders(newHeaders, id, headers);
-      const stored = storedAt(await this.#link.ask(subject, bytes, { headers: made }));
+      // By its id the stream knows a message that it has already.
+      const options = { headers: made, repeatable: id !== undefined };
+      const stored = storedAt(await this.#link.insist(subject, bytes, options));
       if (id !== undefined) this.#held.get(stream)?.learn(id, stored.seq);
       return { duplicate: stored.duplicate };
     });
@@ -245,7 +247,7 @@ class NatsTransport implements NatsBackend {
     return deliveryOf(message, {
       consumer,
       bury: this.#bury,
-      answer: (subject, payload) => this.#untilDone(this.#link.confirm(subject, payload)),
+      answer: (subject, payload, options) => this.#untilDone(this.#link.insist(subject, payload, options)),
     });
   }
 

@@ -29,7 +29,7 @@ export async function untilThere(
         log.warn("Consumer {consumer} waits: {trouble}", { ...about, trouble });
         said = trouble;
       }
-      const pause = link.isConnected ? Math.min(2000, 100 * 2 ** tries) : 50;
+      const pause = link.isConnected ? Math.min(1000, 100 * 2 ** tries) : 50;
       await delay(pause, { signal }).catch(() => {});
     }
   }
