@@ -62,6 +62,7 @@ export class LogTail implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#next;
+    await this.#coming?.return?.();
   }
 
   #arrive(outcome: () => LogBatch | undefined): void {

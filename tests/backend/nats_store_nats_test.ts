@@ -9,7 +9,7 @@ import { openNats } from "../../lib/backend/nats/transport.ts";
 import { delay } from "../../lib/base/signals.ts";
 import { type NatsServer, startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { again } from "./nats-broker.ts";
+import { again, until } from "./nats-broker.ts";
 import { type OpenStore, storeConformance } from "./store-conformance.ts";
 import { OTHER_RUN, publishBatch, RUN } from "./store-conformance/opened.ts";
 import { bytes, within } from "./transport-conformance/opened.ts";
@@ -50,6 +50,35 @@ test("nats: tail looks as far back as it has to, past other runs' batches", asyn
   for (const count of [1, 21, 22, 99, 100, 101]) {
     const expected = Array.from({ length: 100 }, (_, i) => `${3 * (i + 1)}`).slice(-count);
     assert.deepEqual((await store.logs.tail(RUN, count)).map(({ message }) => message), expected);
+  }
+});
+
+test("nats: a log that is followed goes on, with no gap and nothing twice, when its consumer is gone", async () => {
+  await using opened = await open();
+  const { store, transport } = opened;
+  const connection = await connectNats({ servers: [server.url] });
+  try {
+    const manager = await jetstreamManager(connection);
+    const controller = new AbortController();
+    const seen: string[] = [];
+    const following = (async () => {
+      for await (const { lines } of store.logs.read(RUN, { follow: true, signal: controller.signal })) {
+        seen.push(...lines.map(({ message }) => message));
+        if (seen.length === 20) controller.abort();
+      }
+    })();
+    for (let i = 1; i <= 20; i++) {
+      await publishBatch(transport, [`${i}`]);
+      if (i % 5 !== 0) continue;
+      const readers = await Array.fromAsync(manager.consumers.list("logs-engine"));
+      for (const { name } of readers) await manager.consumers.delete("logs-engine", name);
+    }
+    await within(following, "the last line");
+    assert.deepEqual(seen, Array.from({ length: 20 }, (_, i) => `${i + 1}`));
+    // A reader that ends leaves none.
+    await until(async () => (await Array.fromAsync(manager.consumers.list("logs-engine"))).length === 0);
+  } finally {
+    await connection.close();
   }
 });
 

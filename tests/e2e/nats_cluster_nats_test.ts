@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openControlPlane } from "../../lib/backend/nats/control-plane.ts";
-import { Retryable } from "../../lib/base/errors.ts";
 import { delay } from "../../lib/base/signals.ts";
+import type { Engine } from "../../lib/engine/engine.ts";
 import { startEngine } from "../../lib/engine/start.ts";
+import { type StreamName, STREAMS } from "../../lib/wire/subjects.ts";
 import { again, until } from "../backend/nats-broker.ts";
 import { submission } from "../engine/support/runs.ts";
 import { ACK_WAIT_MS } from "../support/fleet.ts";
@@ -14,7 +15,9 @@ import { startNatsCluster } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { worker } from "../support/worker.ts";
 
-test("a run with output goes on when the node is killed that leads its log, and loses no line", async () => {
+const NAMES = Object.keys(STREAMS) as StreamName[];
+
+test("runs with output go on, and lose and repeat nothing, when the leader of each stream is killed, and a follower", async () => {
   await using folder = await temporaryFolder();
   await using cluster = await startNatsCluster(3);
   const servers = cluster.nodes.map(({ url }) => url);
@@ -23,12 +26,8 @@ test("a run with output goes on when the node is killed that leads its log, and 
     openControlPlane({ nats: { servers }, local: local.store, owner: local.owner, replicas: 3 })
   );
   const { transport, store } = plane;
-  await using engine = await startEngine({
-    transport,
-    store,
-    sealKey: local.sealKey,
-    ackWaitMs: ACK_WAIT_MS,
-  });
+  const { sealKey } = local;
+  await using engine = await startEngine({ transport, store, sealKey, ackWaitMs: ACK_WAIT_MS });
   await using parts = new AsyncDisposableStack();
   const connection = parts.adopt(await connectNats({ servers }), (it) => it.close());
   const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 500 });
@@ -37,40 +36,106 @@ test("a run with output goes on when the node is killed that leads its log, and 
 
   const handled: string[] = [];
   const state = { isDone: false, said: 0 };
-  parts.use(
-    await worker({ server }, "talker", async ({ log }) => {
-      handled.push("talker");
-      for (; !state.isDone; await delay(5)) await log.line(`line ${++state.said}`);
-    }, { servers }),
-  );
-  parts.use(await worker({ server }, "last", () => void handled.push("last"), { servers }));
-
-  const run = await engine.submit(submission("talker last!"));
-  const lines: string[] = [];
-  const reading = (async () => {
-    for await (const event of engine.follow(run)) {
-      if (event.type === "log" && event.message.startsWith("line ")) lines.push(event.message);
-      if (event.type === "end") return event;
+  for (let instances = 0; instances < 2; instances++) {
+    parts.use(
+      await worker({ server }, "talker", async ({ run, log }) => {
+        handled.push(`talker of ${run}`);
+        for (; !state.isDone; await delay(5)) await log.line(`line ${++state.said}`);
+      }, { servers }),
+    );
+    for (const name of ["first", "last"]) {
+      parts.use(
+        await worker({ server }, name, async ({ run, log }) => {
+          handled.push(`${name} of ${run}`);
+          for (let i = 1; i <= 3; i++) await log.line(`${name} ${i}`);
+        }, { servers }),
+      );
     }
-    throw new Error("The run was not followed to its end");
-  })();
-  const leaderOf = async (stream: string) => {
-    const { cluster } = await again(() => manager.streams.info(stream).catch(retryable));
-    const { leader, replicas = [] } = cluster ?? {};
-    return replicas.length === 2 && replicas.every(({ current }) => current) ? leader : undefined;
+  }
+
+  const long = await engine.submit(submission("talker last!"));
+  const follow = (id: string) => {
+    const lines: string[] = [];
+    return { id, lines, end: followed(engine, id, lines) };
   };
-  const found: { leader?: string | undefined } = {};
-  await until(async () => (found.leader = await leaderOf("logs-engine")) !== undefined);
-  await cluster.nodes.find((_, i) => `node-${i}` === found.leader)?.kill();
-  const before = state.said;
-  await until(() => Promise.resolve(lines.includes(`line ${before + 20}`)));
+  const runs = [follow(long)];
+
+  /** Kills the node, and starts it again when the log and a run that began without it have gone on. */
+  const without = async (name: string) => {
+    const node = cluster.nodes.find((_, i) => `node-${i}` === name);
+    await node?.kill();
+    const before = state.said;
+    const run = follow(await engine.submit(submission("first last!")));
+    runs.push(run);
+    await until(() => Promise.resolve(runs[0]?.lines.includes(`line ${before + 20}`) ?? false));
+    await run.end;
+    await node?.start();
+  };
+
+  const reader = await found(() => readerOnFollower(manager));
+  await without(reader);
+  for (const missing = new Set<string>(NAMES); missing.size > 0;) {
+    const leaders = await found(() => leadersOf(manager));
+    const [stream = ""] = missing;
+    const leader = leaders.get(stream) ?? "";
+    for (const [name, node] of leaders) if (node === leader) missing.delete(name);
+    await without(leader);
+  }
   state.isDone = true;
-  const end = await reading;
-  assert.equal(end.outcome, "succeeded");
-  assert.deepEqual(lines, Array.from({ length: state.said }, (_, i) => `line ${i + 1}`));
-  assert.deepEqual(handled, ["talker", "last"]);
+
+  for (const { id, lines, end } of runs) {
+    assert.equal((await end).outcome, "succeeded");
+    const said = id === long ? sequence("line", state.said) : sequence("first", 3);
+    const expected = [...said, ...sequence("last", 3)];
+    assert.deepEqual(lines, expected);
+    const replay = follow(id);
+    await replay.end;
+    assert.deepEqual(replay.lines, expected);
+  }
+  const steps = runs.flatMap(({ id }) =>
+    (id === long ? ["talker", "last"] : ["first", "last"]).map((step) => `${step} of ${id}`)
+  );
+  assert.deepEqual(handled.toSorted(), steps.toSorted());
 });
 
-function retryable(cause: unknown): never {
-  throw new Retryable("The cluster has no leader yet", { cause, reason: "transport-unreachable" });
+const sequence = (word: string, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${word} ${i + 1}`);
+
+/** Follows a run to its end, which it answers, and adds what it logs to `lines`. */
+async function followed(engine: Engine, run: string, lines: string[]) {
+  for await (const event of engine.follow(run)) {
+    if (event.type === "log") lines.push(event.message);
+    if (event.type === "end") return event;
+  }
+  throw new Error(`Run ${run} was not followed to its end`);
+}
+
+/** What `look` finds, in time: it may find nothing, and fail while there is an election. */
+async function found<T>(look: () => Promise<T | undefined>): Promise<T> {
+  const result: { it?: T | undefined } = {};
+  await until(async () => (result.it = await look().catch(() => undefined)) !== undefined);
+  return result.it as T;
+}
+
+/** The leader of each stream, once every node has all of it. */
+async function leadersOf(manager: JetStreamManager): Promise<Map<string, string> | undefined> {
+  const leaders = new Map<string, string>();
+  for (const name of NAMES) {
+    const { leader, replicas = [] } = (await manager.streams.info(name)).cluster ?? {};
+    if (!leader || replicas.length !== 2 || !replicas.every(({ current }) => current)) return undefined;
+    leaders.set(name, leader);
+  }
+  return leaders;
+}
+
+/** The node which has the consumer that reads the log, as soon as that is not the leader of the log's stream. */
+async function readerOnFollower(manager: JetStreamManager): Promise<string | undefined> {
+  const leader = (await leadersOf(manager))?.get("logs-engine");
+  const readers = await Array.fromAsync(manager.consumers.list("logs-engine"));
+  const nodes = readers.map(({ cluster }) => cluster?.leader);
+  if (leader === undefined) return undefined;
+  const follower = nodes.length === 1 ? nodes.find((node) => node !== leader) : undefined;
+  // Its reader makes another one, which may come to lie elsewhere.
+  if (!follower) { for (const { name } of readers) await manager.consumers.delete("logs-engine", name); }
+  return follower;
 }

@@ -1,18 +1,16 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/transport-node";
-import { InputError, Retryable } from "../../base/errors.ts";
-import { backOff } from "../../base/retry.ts";
-import { delay } from "../../base/signals.ts";
+import { InputError } from "../../base/errors.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import type { Log } from "../../wire/messages.ts";
 import { subjects } from "../../wire/subjects.ts";
 import type { Lifetime } from "../embedded/lifetime.ts";
 import { factsOf, linesOf } from "../log-batch.ts";
 import type { LogBatch, LogReader } from "../store.ts";
-import { inOurWords } from "./calls.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
-import { OUTAGE_MS, storedMessage } from "./stored.ts";
+import type { StreamMessage } from "./read-consumer.ts";
+import { storedMessage } from "./stored.ts";
 
 const STREAM = "logs-engine";
 /** How far back from the end a tail looks first, in messages of all runs; then further. */
@@ -22,14 +20,6 @@ const TAIL_WINDOW = 64;
 interface Position {
   readonly seq: number;
   readonly line: number;
-}
-
-/** What a message of the stream is, however it was read. */
-interface StoredLines {
-  readonly seq: number;
-  readonly data: Uint8Array;
-  readonly headers: MsgHdrs | undefined;
-  readonly at: number;
 }
 
 /** The log as it lies in the stream, which keeps it by limits. */
@@ -75,7 +65,7 @@ export function logReader(
     from: number,
     signal: AbortSignal,
     headersOnly = false,
-  ): AsyncGenerator<StoredLines> {
+  ): AsyncGenerator<StreamMessage> {
     if (signal.aborted || !isToken(run)) return;
     const first = await get({ seq: from, next_by_subj: subjects.logs(run) });
     if (!first) return;
@@ -89,41 +79,20 @@ export function logReader(
     }
   }
 
-  /** A broker or a leader that is away is waited for: what comes for ever as long as it takes, what must be there for a while. */
-  async function* stream(
+  function stream(
     run: string,
     from: number,
     signal: AbortSignal,
     options: { headersOnly?: boolean; isThere?: () => Promise<boolean> } = {},
-  ): AsyncGenerator<StoredLines> {
-    let next = from;
-    let failingSince: number | undefined;
-    for (let failures = 1; !signal.aborted; failures++) {
-      try {
-        const query = { stream: STREAM, subject: subjects.logs(run), from: next, ...options };
-        for await (const message of orderedMessages(link, query, signal)) {
-          const { seq, data, headers, timestampNanos } = message;
-          next = seq + 1;
-          failures = 0;
-          failingSince = undefined;
-          yield { seq, data, headers, at: Number(timestampNanos / 1_000_000n) };
-        }
-        return;
-      } catch (cause) {
-        const error = inOurWords(`read the log of run "${run}"`, cause);
-        failingSince ??= performance.now();
-        const isLate = options.isThere && performance.now() - failingSince > OUTAGE_MS;
-        if (!(error instanceof Retryable) || isLate) throw error;
-        await delay(backOff(failures, 50, 5000), { signal }).catch(() => {});
-      }
-    }
+  ): AsyncGenerator<StreamMessage> {
+    return orderedMessages(link, { stream: STREAM, subject: subjects.logs(run), from, ...options }, signal);
   }
 
   /** From the end backwards, in ever larger steps: a stream cannot be read that way. */
   async function tail(run: string, count: number, step: string | undefined): Promise<Log[]> {
     const end = count > 0 && isToken(run) ? await last(run) : undefined;
     if (!end) return [];
-    const found = (messages: StoredLines[]) =>
+    const found = (messages: StreamMessage[]) =>
       messages.map((message) => batchOf(run, message, 1).shown)
         .filter((batch) => step === undefined || batch.step === step)
         .flatMap(({ lines }) => lines);
@@ -139,12 +108,12 @@ export function logReader(
 
 const ofStored = (
   { seq, data, header, time }: NonNullable<Awaited<ReturnType<typeof storedMessage>>>,
-): StoredLines => ({ seq, data, headers: header, at: time.getTime() });
+): StreamMessage => ({ seq, data, headers: header, at: time.getTime() });
 
 /** The batch, and the number of the line after it. */
 function batchOf(
   run: string,
-  { seq, data, headers, at }: StoredLines,
+  { seq, data, headers, at }: StreamMessage,
   line: number,
 ): { shown: LogBatch; next: number } {
   const facts = factsOf(recordOf(headers), data);

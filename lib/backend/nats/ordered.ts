@@ -1,7 +1,18 @@
-import { DeliverPolicy, jetstream, type JsMsg } from "@nats-io/jetstream";
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  DeliverPolicy,
+  type JetStreamManager,
+  jetstreamManager,
+} from "@nats-io/jetstream";
+import { Retryable } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
 import { backOff } from "../../base/retry.ts";
 import { delay } from "../../base/signals.ts";
+import { inOurWords } from "./calls.ts";
 import type { Link } from "./link.ts";
+import { readConsumer, type StreamMessage } from "./read-consumer.ts";
+import { OUTAGE_MS } from "./stored.ts";
 
 export interface Query {
   readonly stream: string;
@@ -15,49 +26,58 @@ export interface Query {
   readonly isThere?: () => Promise<boolean>;
 }
 
-/** Messages asked for at once: as log batches, 4 MiB at most. */
-const AT_ONCE = 64;
-/** How long one request to the broker waits. */
-const EXPIRES_MS = 10_000;
-/** While it waits the broker says that often that it is there; two that are missed, and the reading begins anew. */
-const HEARTBEAT_MS = 2000;
 /** A reader that is gone without a word is forgotten after this, nanoseconds. */
 const INACTIVE_NS = 60 * 1e9;
+/** So long a consumer may be in the making before another one is asked for. */
+const REMAKE_MS = 500;
 /** How often a reader that waits for what must be there looks whether it was removed meanwhile. */
 const LOOK_EVERY_MS = 2000;
 
 /**
- * A stream's messages in their order and without a gap, whatever happens to the connection meanwhile: those that are there,
- * then those that come, until `signal` fires (then it returns). No faster than they are asked for. Throws what the client
- * throws where the reading cannot begin.
+ * A stream's messages in their order and without a gap, whatever happens to the broker meanwhile: those that are there,
+ * then those that come, until `signal` fires (then it returns). No faster than they are asked for. What comes is waited for
+ * for ever, what must be there (`isThere`) through an outage of 30 s: then it throws `Retryable`. Throws `InputError` for
+ * what can never work.
+ *
+ * They are read through a consumer that lives on one node of a cluster, so that a fleet's readers cost no elections. It
+ * dies with its node, and the cluster does not make it anew before that node is back: at the first sign of trouble there is
+ * another consumer, from the next message on.
  */
 export async function* orderedMessages(
   link: Link,
-  { isThere, ...query }: Query,
+  query: Query,
   signal: AbortSignal,
-): AsyncGenerator<JsMsg> {
-  const leaving = new AbortController();
-  const ending = AbortSignal.any([signal, leaving.signal]);
+): AsyncGenerator<StreamMessage> {
+  const { stream, isThere } = query;
+  const manager = await jetstreamManager(link.client, { checkAPI: false });
+  const ending = new AbortController();
+  const until = AbortSignal.any([signal, ending.signal]);
   const looking = isThere && setInterval(() => {
-    isThere().then((found) => !found && leaving.abort(), () => {});
+    isThere().then((found) => !found && ending.abort(), () => {});
   }, LOOK_EVERY_MS);
-  const state = { from: query.from, hasBegun: false };
   try {
-    for (let failures = 1; !ending.aborted; failures++) {
-      const { from } = state;
-      const onBegin = () => state.hasBegun = true;
+    let { from } = query;
+    let failingSince: number | undefined;
+    for (let failures = 1; !until.aborted; failures++) {
       try {
-        for await (
-          const message of reading(link, { ...query, ...from && { from } }, { signal: ending, onBegin })
-        ) {
-          state.from = message.seq + 1;
-          failures = 0;
-          yield message;
+        const name = await makeConsumer(link, manager, { ...query, from });
+        try {
+          for await (const message of readConsumer(link, { stream, name }, until)) {
+            from = message.seq + 1;
+            failures = 0;
+            failingSince = undefined;
+            yield message;
+          }
+        } finally {
+          remove(manager, stream, name);
         }
-        return;
-      } catch (error) {
-        if (!state.hasBegun) throw error;
-        await delay(backOff(failures, 50, 5000), { signal: ending }).catch(() => {});
+      } catch (cause) {
+        const error = inOurWords(`read stream "${stream}"`, cause);
+        failingSince ??= performance.now();
+        const isLate = isThere && performance.now() - failingSince > OUTAGE_MS;
+        if (!(error instanceof Retryable) || isLate) throw error;
+        if (!until.aborted) processLog("nats").debug("Reading {stream} anew: {cause}", { stream, cause });
+        await delay(backOff(failures, 50, 2000), { signal: until }).catch(() => {});
       }
     }
   } finally {
@@ -66,53 +86,48 @@ export async function* orderedMessages(
 }
 
 /**
- * The messages until the connection is another one or the broker falls silent, then it throws. The client would go on by
- * itself, but after the restart of a broker it may wait for ten seconds and more before it asks again.
+ * Answers the name of a consumer. The cluster may choose a node for it that was killed a moment ago, and then nobody answers:
+ * while there is no answer another one is asked for twice a second, which may come to lie elsewhere. The first that is made
+ * counts, the others are removed.
  */
-async function* reading(
+async function makeConsumer(
   link: Link,
-  { stream, subject, from, headersOnly = false }: Omit<Query, "isThere">,
-  { signal, onBegin }: { signal: AbortSignal; onBegin: () => void },
-): AsyncGenerator<JsMsg> {
-  if (signal.aborted) return;
-  const consumer = await jetstream(link.client).consumers.get(stream, {
-    filter_subjects: subject,
+  manager: JetStreamManager,
+  { stream, subject, from, headersOnly = false }: Omit<Query, "from"> & { from: number | undefined },
+): Promise<string> {
+  await link.connected();
+  const config: Partial<ConsumerConfig> = {
+    ack_policy: AckPolicy.None,
+    filter_subject: subject,
     headers_only: headersOnly,
     inactive_threshold: INACTIVE_NS,
+    max_deliver: 1,
+    mem_storage: true,
+    num_replicas: 1,
     ...(from === undefined
       ? { deliver_policy: DeliverPolicy.LastPerSubject }
       : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }),
-  });
-  const messages = await consumer.consume({
-    max_messages: AT_ONCE,
-    expires: EXPIRES_MS,
-    idle_heartbeat: HEARTBEAT_MS,
-  });
-  onBegin();
-  let isBroken = false;
-  const stop = () => messages.stop();
-  const breakOff = () => {
-    isBroken = true;
-    stop();
   };
-  signal.addEventListener("abort", stop, { once: true });
-  using _back = link.onBack(breakOff);
-  const listening = async () => {
-    for await (const { type } of messages.status()) if (type === "heartbeats_missed") breakOff();
+  const names = new Set<string>();
+  const { promise: made, resolve, reject } = Promise.withResolvers<string>();
+  const make = () => {
+    const name = `reader-${crypto.randomUUID()}`;
+    names.add(name);
+    manager.consumers.add(stream, { ...config, name }).then(() => resolve(name), reject);
   };
-  void listening();
+  make();
+  const timer = setInterval(make, REMAKE_MS);
   try {
-    if (signal.aborted) return;
-    for await (const message of messages) {
-      yield message;
-      if (signal.aborted) return;
-      if (isBroken) break;
-    }
-    if (isBroken) throw new Error("The broker fell silent, or the connection to it is another one");
+    const name = await made;
+    names.delete(name);
+    return name;
   } finally {
-    signal.removeEventListener("abort", stop);
-    stop();
-    // Not waited for: it would also go by itself.
-    consumer.delete().catch(() => {});
+    clearInterval(timer);
+    for (const name of names) remove(manager, stream, name);
   }
+}
+
+/** Not waited for: it would also go by itself. */
+function remove(manager: JetStreamManager, stream: string, name: string): void {
+  manager.consumers.delete(stream, name).catch(() => {});
 }

@@ -40,6 +40,8 @@ export async function removeUnfinished(
   return unfinished.length;
 }
 
+const decoder = new TextDecoder();
+
 /**
  * The subjects that a description names, of whatever is in the bucket: others may keep things there that are no artifacts
  * of ours. Throws SyntaxError where one cannot be read, since nobody knows then what it describes.
@@ -54,7 +56,7 @@ async function describedChunks(
   if (!newest) return described;
   const query = { stream: ARTIFACTS_STREAM, subject: DESCRIPTIONS };
   for await (const message of orderedMessages(link, query, signal)) {
-    const { nuid } = message.json<{ nuid?: unknown }>();
+    const { nuid } = JSON.parse(decoder.decode(message.data));
     described.add(CHUNKS.replace("*", String(nuid)));
     if (message.seq >= newest.seq) return described;
   }

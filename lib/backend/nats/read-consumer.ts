@@ -1,0 +1,138 @@
+import { createInbox, type Msg, type MsgHdrs } from "@nats-io/transport-node";
+import type { Link } from "./link.ts";
+
+/** A message as it lies in its stream. */
+export interface StreamMessage {
+  readonly seq: number;
+  readonly data: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+  /** When it was stored, milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** Messages asked for at once: as log batches, 4 MiB at most. */
+const AT_ONCE = 64;
+/** So many at least, so that a request is worth its while. */
+const WORTH_ASKING = AT_ONCE / 4;
+/** How long one request to the broker waits. */
+const EXPIRES_MS = 10_000;
+/** While it waits the broker says that often that it is there. */
+const HEARTBEAT_MS = 1000;
+/** The nodes of a cluster may hear later of a consumer than whoever made it: so long, milliseconds, and then we ask again. */
+const NEWS_MS = 500;
+const ASK_AGAIN_MS = 20;
+/** So many heartbeats missed: whoever sent them is gone. */
+const MISSED = 2.5;
+const NANOS = 1_000_000;
+
+/**
+ * The messages of a pull consumer that is read by nobody else and needs no acks, until `signal` fires: then it returns. No
+ * faster than they are asked for. Throws as soon as anything is not as it should be: the consumer or its node is gone, the
+ * connection was lost, a message did not come through. What was received before that has been given out by then.
+ */
+export async function* readConsumer(
+  link: Link,
+  { stream, name }: { stream: string; name: string },
+  signal: AbortSignal,
+): AsyncGenerator<StreamMessage> {
+  const { connection, reconnects } = link;
+  const inbox = createInbox();
+  const arrived: StreamMessage[] = [];
+  let open = 0;
+  let delivered = 0;
+  let heardAt = 0;
+  let checkedAt = 0;
+  let isKnown = false;
+  let asking: ReturnType<typeof setTimeout> | undefined;
+  let trouble: Error | undefined;
+  const madeAt = performance.now();
+  let news = Promise.withResolvers<void>();
+  const wake = () => news.resolve();
+  const fail = (why: string) => {
+    trouble ??= new Error(`Consumer "${name}" of stream "${stream}": ${why}`);
+    wake();
+  };
+
+  const ask = () => {
+    const batch = AT_ONCE - open;
+    if (batch < WORTH_ASKING) return;
+    const request = { batch, expires: EXPIRES_MS * NANOS, idle_heartbeat: HEARTBEAT_MS * NANOS };
+    connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`, JSON.stringify(request), {
+      reply: inbox,
+    });
+    if (open === 0) heardAt = performance.now();
+    open += batch;
+  };
+  const hear = (message: Msg) => {
+    heardAt = performance.now();
+    const code = message.data.length === 0 ? message.headers?.code ?? 0 : 0;
+    if (code === 503 && !isKnown && heardAt - madeAt < NEWS_MS) {
+      open = 0;
+      asking = setTimeout(wake, ASK_AGAIN_MS);
+      return;
+    }
+    isKnown = true;
+    if (code === 100) return;
+    if (code === 0) {
+      const { seq, ordinal, at } = placeOf(message.reply ?? "");
+      if (ordinal !== ++delivered) return fail("a message did not come through");
+      open--;
+      arrived.push({ seq, at, data: message.data, headers: message.headers });
+    } else {
+      const said = message.headers?.description ?? "";
+      // A request that ran its time. (404 and 408; with 409 only what speaks of one request.)
+      if (code !== 404 && code !== 408 && !/batch completed/i.test(said)) {
+        return fail(code === 503 ? "nobody answers for it" : said.toLowerCase() || `status ${code}`);
+      }
+      open = Math.max(0, open - Number(message.headers?.get("Nats-Pending-Messages")));
+    }
+    wake();
+  };
+  const check = () => {
+    const now = performance.now();
+    // A process that was stopped or busy itself has not listened.
+    if (now - checkedAt > 2 * HEARTBEAT_MS) heardAt = now;
+    checkedAt = now;
+    if (!link.isConnected || link.reconnects !== reconnects) fail("the connection was lost");
+    else if (open > 0 && now - heardAt > MISSED * HEARTBEAT_MS) fail("missed its heartbeats");
+  };
+
+  const subscription = connection.subscribe(inbox, {
+    callback: (error, message) => error ? fail(error.message) : hear(message),
+  });
+  checkedAt = performance.now();
+  const checking = setInterval(check, HEARTBEAT_MS / 2);
+  // Also where whoever reads never comes back for more.
+  const end = () => {
+    clearInterval(checking);
+    clearTimeout(asking);
+    subscription.unsubscribe();
+    wake();
+  };
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    while (!signal.aborted) {
+      const message = arrived.shift();
+      if (message) {
+        yield message;
+        continue;
+      }
+      if (trouble) throw trouble;
+      ask();
+      await news.promise;
+      news = Promise.withResolvers();
+    }
+  } finally {
+    signal.removeEventListener("abort", end);
+    end();
+  }
+}
+
+/**
+ * `$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>[.<random>]`
+ */
+function placeOf(reply: string): { seq: number; ordinal: number; at: number } {
+  const tokens = reply.split(".");
+  const [seq, ordinal, nanos = ""] = tokens.slice(tokens.length === 9 ? 5 : 7);
+  return { seq: Number(seq), ordinal: Number(ordinal), at: Number(nanos.slice(0, -6)) };
+}
