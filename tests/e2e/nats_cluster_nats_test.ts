@@ -38,9 +38,9 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
   const state = { isDone: false, said: 0 };
   for (let instances = 0; instances < 2; instances++) {
     parts.use(
-      await worker({ server }, "talker", async ({ run, log }) => {
+      await worker({ server }, "talker", async ({ run, log, signal }) => {
         handled.push(`talker of ${run}`);
-        for (; !state.isDone; await delay(5)) await log.line(`line ${++state.said}`);
+        for (; !state.isDone && !signal.aborted; await delay(5)) await log.line(`line ${++state.said}`);
       }, { servers }),
     );
     for (const name of ["first", "last"]) {

@@ -83,13 +83,16 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   };
 }
 
-/** Servers that form a cluster, with JetStream on each. Resolves when it has a leader. */
+/** Servers that form a cluster, with JetStream on each. Resolves when they take connections: JetStream's leader may not be elected yet. */
 export async function startNatsCluster(
   size: number,
 ): Promise<AsyncDisposable & { readonly nodes: readonly NatsServer[] }> {
   const ports = await Promise.all(Array.from({ length: size }, () => freePort()));
   const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(", ");
-  const config = (port: number) => `cluster { name: test, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
+  // Should another cluster have got one of these ports meanwhile, then by its name it is none of ours.
+  const name = `test-${ports.join("-")}`;
+  const config = (port: number) =>
+    `cluster { name: ${name}, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
   const nodes = await Promise.all(
     ports.map((port, i) => startNats({ name: `node-${i}`, config: config(port) })),
   );
