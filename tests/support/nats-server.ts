@@ -6,6 +6,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { delay } from "../../lib/base/signals.ts";
 
 /** A real nats-server with JetStream on loopback, its store in a temporary folder. Dispose stops it and removes the folder. */
 export interface NatsServer extends AsyncDisposable {
@@ -83,10 +86,25 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   };
 }
 
-/** Servers that form a cluster, with JetStream on each. Resolves when they take connections: JetStream's leader may not be elected yet. */
-export async function startNatsCluster(
-  size: number,
-): Promise<AsyncDisposable & { readonly nodes: readonly NatsServer[] }> {
+/** Servers with JetStream that know each other. */
+export interface NatsCluster extends AsyncDisposable {
+  readonly nodes: readonly NatsServer[];
+}
+
+/**
+ * Starts a cluster, with JetStream on each node. Resolves when it takes streams that have a copy on every node. One cluster
+ * in twenty of nats-server 2.10.25 answers for ever that it has no suitable peers: such a one is replaced, up to twice.
+ */
+export async function startNatsCluster(size: number): Promise<NatsCluster> {
+  for (let tries = 1; tries <= 3; tries++) {
+    const cluster = await startNodes(size);
+    if (await takesStreams(cluster)) return cluster;
+    await cluster[Symbol.asyncDispose]();
+  }
+  throw new Error("Three clusters were started, and none takes streams that have a copy on every node");
+}
+
+async function startNodes(size: number): Promise<NatsCluster> {
   const ports = await Promise.all(Array.from({ length: size }, () => freePort()));
   const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(", ");
   // Should another cluster have got one of these ports meanwhile, then by its name it is none of ours.
@@ -103,6 +121,33 @@ export async function startNatsCluster(
     },
   };
 }
+
+/** False where it has not got so far in several times as long as it takes. */
+async function takesStreams({ nodes }: NatsCluster): Promise<boolean> {
+  const connection = await connect({ servers: nodes.map(({ url }) => url) });
+  try {
+    const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 500 });
+    const stream = { name: "probe", subjects: ["probe"], num_replicas: nodes.length };
+    let isMade = false;
+    for (const start = performance.now(); performance.now() - start < 10_000; await delay(100)) {
+      try {
+        if (!isMade) await manager.streams.add(stream);
+        isMade = true;
+        await manager.streams.delete(stream.name);
+        return true;
+      } catch (error) {
+        // Refused, or not answered, until there is a leader that knows all nodes. Gone: an answer got lost.
+        if (isMade && isGone(error)) return true;
+      }
+    }
+    return false;
+  } finally {
+    await connection.close();
+  }
+}
+
+const isGone = (error: unknown): boolean =>
+  error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
 
 /** A port of loopback that was free a moment ago. */
 export async function freePort(): Promise<number> {
