@@ -63,6 +63,8 @@ export async function* orderedMessages(
         const name = await makeConsumer(link, manager, { ...query, from });
         try {
           for await (const message of readConsumer(link, { stream, name }, until)) {
+            // A node that has yet to catch up begins where its own copy ends.
+            if (from !== undefined && message.seq < from) continue;
             from = message.seq + 1;
             failures = 0;
             failingSince = undefined;

@@ -108,8 +108,8 @@ class NatsTransport implements NatsBackend {
       const bytes = bytesOf(data);
       checkSize(subject, bytes.length, headers);
       const made = toHeaders(newHeaders, id, headers);
-      // By its id the stream knows a message that it has already.
-      const options = { headers: made, repeatable: id !== undefined };
+      // Not after silence: a broker need not know a message by its id before it is stored, and then would store it twice.
+      const options = { headers: made, repeatable: false };
       const stored = storedAt(await this.#link.insist(subject, bytes, options));
       if (id !== undefined) this.#held.get(stream)?.learn(id, stored.seq);
       return { duplicate: stored.duplicate };
