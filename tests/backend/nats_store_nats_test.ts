@@ -82,6 +82,33 @@ test("nats: a log that is followed goes on, with no gap and nothing twice, when 
   }
 });
 
+test("nats: a log that is followed goes on when its consumer is there and has nothing of what is stored", async () => {
+  await using opened = await open();
+  const { store, transport } = opened;
+  const connection = await connectNats({ servers: [server.url] });
+  try {
+    const manager = await jetstreamManager(connection);
+    const controller = new AbortController();
+    const seen: string[] = [];
+    const following = (async () => {
+      for await (const { lines } of store.logs.read(RUN, { follow: true, signal: controller.signal })) {
+        seen.push(...lines.map(({ message }) => message));
+        if (seen.length === 2) controller.abort();
+      }
+    })();
+    await publishBatch(transport, ["1"]);
+    await until(() => Promise.resolve(seen.length === 1));
+    // As one on a node whose copy of the stream stays behind, which cannot be had when it is wanted.
+    const [reader] = await Array.fromAsync(manager.consumers.list("logs-engine"));
+    await manager.consumers.update("logs-engine", reader?.name ?? "", { filter_subject: "logs.nothing" });
+    await publishBatch(transport, ["2"]);
+    await within(following, "the last line");
+    assert.deepEqual(seen, ["1", "2"]);
+  } finally {
+    await connection.close();
+  }
+});
+
 test("nats: an artifact that is removed while it is read is no whole one", async () => {
   await using opened = await open();
   const { store, transport } = opened;

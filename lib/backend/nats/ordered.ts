@@ -12,7 +12,7 @@ import { delay } from "../../base/signals.ts";
 import { inOurWords } from "./calls.ts";
 import type { Link } from "./link.ts";
 import { readConsumer, type StreamMessage } from "./read-consumer.ts";
-import { OUTAGE_MS } from "./stored.ts";
+import { OUTAGE_MS, storedMessage } from "./stored.ts";
 
 export interface Query {
   readonly stream: string;
@@ -48,13 +48,14 @@ export async function* orderedMessages(
   query: Query,
   signal: AbortSignal,
 ): AsyncGenerator<StreamMessage> {
-  const { stream, isThere } = query;
+  const { stream, subject, isThere } = query;
   const manager = await jetstreamManager(link.client, { checkAPI: false });
   const ending = new AbortController();
   const until = AbortSignal.any([signal, ending.signal]);
   const looking = isThere && setInterval(() => {
     isThere().then((found) => !found && ending.abort(), () => {});
   }, LOOK_EVERY_MS);
+  const newest = async () => (await storedMessage(manager, stream, { last_by_subj: subject }))?.seq;
   try {
     let { from } = query;
     let failingSince: number | undefined;
@@ -62,7 +63,7 @@ export async function* orderedMessages(
       try {
         const name = await makeConsumer(link, manager, { ...query, from });
         try {
-          for await (const message of readConsumer(link, { stream, name }, until)) {
+          for await (const message of readConsumer(link, { stream, name, newest, from: from ?? 0 }, until)) {
             // A node that has yet to catch up begins where its own copy ends.
             if (from !== undefined && message.seq < from) continue;
             from = message.seq + 1;

@@ -1,4 +1,5 @@
 import { createInbox, type Msg, type MsgHdrs } from "@nats-io/transport-node";
+import { delay } from "../../base/signals.ts";
 import type { Link } from "./link.ts";
 
 /** A message as it lies in its stream. */
@@ -23,16 +24,31 @@ const NEWS_MS = 500;
 const ASK_AGAIN_MS = 20;
 /** So many heartbeats missed: whoever sent them is gone. */
 const MISSED = 2.5;
+/** After this without a message it is looked whether that can be, and then less and less often, milliseconds. */
+const QUIET_MS = 3000;
+const LONGEST_QUIET_MS = 30_000;
+/** What lies in the stream for longer than this, milliseconds, should have come. */
+const ON_ITS_WAY_MS = 1000;
 const NANOS = 1_000_000;
+
+export interface ReadOptions {
+  readonly stream: string;
+  readonly name: string;
+  /** The sequence of the newest message that the consumer is for, as the stream's leader has it; undefined where there is none. */
+  readonly newest: () => Promise<number | undefined>;
+  /** Nothing before this sequence is missed. */
+  readonly from: number;
+}
 
 /**
  * The messages of a pull consumer that is read by nobody else and needs no acks, until `signal` fires: then it returns. No
- * faster than they are asked for. Throws as soon as anything is not as it should be: the consumer or its node is gone, the
- * connection was lost, a message did not come through. What was received before that has been given out by then.
+ * faster than they are asked for. Throws as soon as anything is not as it should be: the consumer or its node is gone or
+ * does not keep up with the stream, the connection was lost, a message did not come through. What was received before that
+ * has been given out by then.
  */
 export async function* readConsumer(
   link: Link,
-  { stream, name }: { stream: string; name: string },
+  { stream, name, newest, from }: ReadOptions,
   signal: AbortSignal,
 ): AsyncGenerator<StreamMessage> {
   const { connection, reconnects } = link;
@@ -40,8 +56,11 @@ export async function* readConsumer(
   const arrived: StreamMessage[] = [];
   let open = 0;
   let delivered = 0;
+  let next = from;
   let heardAt = 0;
   let checkedAt = 0;
+  let quietMs = QUIET_MS;
+  let lookAt = performance.now() + quietMs;
   let isKnown = false;
   let asking: ReturnType<typeof setTimeout> | undefined;
   let trouble: Error | undefined;
@@ -77,6 +96,9 @@ export async function* readConsumer(
       const { seq, ordinal, at } = placeOf(message.reply ?? "");
       if (ordinal !== ++delivered) return fail("a message did not come through");
       open--;
+      next = seq + 1;
+      quietMs = QUIET_MS;
+      lookAt = heardAt + quietMs;
       arrived.push({ seq, at, data: message.data, headers: message.headers });
     } else {
       const said = message.headers?.description ?? "";
@@ -88,6 +110,15 @@ export async function* readConsumer(
     }
     wake();
   };
+  /** A node whose copy of the stream stays behind says that it is there, and has nothing. */
+  const look = async () => {
+    const seen = delivered;
+    const seq = await newest();
+    await delay(ON_ITS_WAY_MS, { signal });
+    if (seq !== undefined && seq >= next && delivered === seen) {
+      fail("its node does not keep up with the stream");
+    }
+  };
   const check = () => {
     const now = performance.now();
     // A process that was stopped or busy itself has not listened.
@@ -95,6 +126,12 @@ export async function* readConsumer(
     checkedAt = now;
     if (!link.isConnected || link.reconnects !== reconnects) fail("the connection was lost");
     else if (open > 0 && now - heardAt > MISSED * HEARTBEAT_MS) fail("missed its heartbeats");
+    else if (open > 0 && now >= lookAt) {
+      quietMs = Math.min(LONGEST_QUIET_MS, 2 * quietMs);
+      lookAt = now + quietMs;
+      // Where the stream's leader does not answer, there is nothing to compare with.
+      look().catch(() => {});
+    }
   };
 
   const subscription = connection.subscribe(inbox, {
