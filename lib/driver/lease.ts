@@ -31,7 +31,6 @@ export class Lease implements Disposable {
   readonly #options: LeaseOptions;
   readonly #work = new AbortController();
   readonly #report = new AbortController();
-  readonly #log = processLog("driver");
   #beat: ReturnType<typeof setTimeout> | undefined;
   #deadline: number | undefined;
   #deadlineTimer: ReturnType<typeof setTimeout> | undefined;
@@ -121,7 +120,7 @@ export class Lease implements Disposable {
 
   #working(): void {
     this.#options.working().catch((error) => {
-      this.#log.debug("Cannot keep the event: {error}", { error: messageOf(error) });
+      processLog("driver").debug("Cannot keep the event: {error}", { error: messageOf(error) });
     });
   }
 
@@ -133,7 +132,7 @@ export class Lease implements Disposable {
     try {
       this.#heed(await renew());
     } catch (error) {
-      this.#log.debug("Cannot renew the claim, going on: {error}", { error: messageOf(error) });
+      processLog("driver").debug("Cannot renew the claim, going on: {error}", { error: messageOf(error) });
     } finally {
       this.#isAsking = false;
     }

@@ -21,9 +21,10 @@ export async function settle(
   parts: HandleParts,
 ): Promise<boolean> {
   const { facts, signal } = to;
-  const log = processLog("driver").with({ driver: parts.driver.name, run: facts.run, step: facts.step });
+  const log = () =>
+    processLog("driver").with({ driver: parts.driver.name, run: facts.run, step: facts.step });
   const again = async (why: string, delayMs = backOff(delivery.deliveries, parts.retryMs)) => {
-    log.warn("Put {run}/{step} off for {delayMs} ms: {why}", { delayMs, why });
+    log().warn("Put {run}/{step} off for {delayMs} ms: {why}", { delayMs, why });
     parts.observer.settled("later");
     await tried(() => delivery.nak(delayMs));
     return false;
@@ -36,10 +37,10 @@ export async function settle(
   };
   switch (outcome.kind) {
     case "drop":
-      log.debug("Nothing to do for {run}/{step}: {why}", { why: outcome.why });
+      log().debug("Nothing to do for {run}/{step}: {why}", { why: outcome.why });
       return await done("dropped");
     case "leave":
-      log.debug("Leaves {run}/{step} to others: {why}", { why: outcome.why });
+      log().debug("Leaves {run}/{step} to others: {why}", { why: outcome.why });
       parts.observer.settled("dropped");
       return false;
     case "later":
@@ -59,7 +60,7 @@ export async function settle(
       const text = resultText(outcome.result, parts.driver.name, to.mask);
       const isSent = await sent(() => report(text, to, parts), signal);
       if (!isSent) return await again("Cannot send the result");
-      log.error("Refused an event of {run}/{step}: {why}", { why: outcome.why });
+      log().error("Refused an event of {run}/{step}: {why}", { why: outcome.why });
       return await done("refused", () => delivery.term(outcome.why));
     }
   }

@@ -11,7 +11,7 @@ import { type StreamName, STREAMS } from "../../lib/wire/subjects.ts";
 import { again, until } from "../backend/nats-broker.ts";
 import { submission } from "../engine/support/runs.ts";
 import { ACK_WAIT_MS } from "../support/fleet.ts";
-import { startNatsCluster } from "../support/nats-server.ts";
+import { type NatsCluster, startNatsCluster } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { worker } from "../support/worker.ts";
 
@@ -62,7 +62,7 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
 
   /** Kills the node, and starts it again when the log and a run that began without it have gone on. */
   const without = async (name: string) => {
-    const node = cluster.nodes.find((_, i) => `node-${i}` === name);
+    const node = nodeOf(cluster, name);
     await node?.kill();
     const before = state.said;
     const run = follow(await engine.submit(submission("first last!")));
@@ -72,10 +72,11 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
     await node?.start();
   };
 
+  await inStep(cluster, manager);
   const reader = await found(() => readerOnFollower(manager));
   await without(reader);
   for (const missing = new Set<string>(NAMES); missing.size > 0;) {
-    const leaders = await found(() => leadersOf(manager));
+    const leaders = await inStep(cluster, manager);
     const [stream = ""] = missing;
     const leader = leaders.get(stream) ?? "";
     for (const [name, node] of leaders) if (node === leader) missing.delete(name);
@@ -117,15 +118,40 @@ async function found<T>(look: () => Promise<T | undefined>): Promise<T> {
   return result.it as T;
 }
 
-/** The leader of each stream, once every node has all of it. */
-async function leadersOf(manager: JetStreamManager): Promise<Map<string, string> | undefined> {
+const nodeOf = ({ nodes }: NatsCluster, name: string) => nodes.find((_, i) => `node-${i}` === name);
+
+/**
+ * The leader of each stream, once every node has all of it. One of 2.10.25 now and then does not get there by itself: it is
+ * started anew, as its operator would.
+ */
+async function inStep(cluster: NatsCluster, manager: JetStreamManager): Promise<Map<string, string>> {
+  for (let tries = 1; tries <= 3; tries++) {
+    const behind = new Set<string>();
+    for (const start = performance.now(); performance.now() - start < 12_000; await delay(50)) {
+      const leaders = await leadersOf(manager, behind).catch(() => undefined);
+      if (leaders) return leaders;
+    }
+    for (const name of behind) {
+      await nodeOf(cluster, name)?.kill();
+      await nodeOf(cluster, name)?.start();
+    }
+  }
+  throw new Error("The nodes of the cluster do not get in step");
+}
+
+/** The leader of each stream; undefined where some node has yet to catch up, which is `behind` then. */
+async function leadersOf(
+  manager: JetStreamManager,
+  behind = new Set<string>(),
+): Promise<Map<string, string> | undefined> {
   const leaders = new Map<string, string>();
+  behind.clear();
   for (const name of NAMES) {
     const { leader, replicas = [] } = (await manager.streams.info(name)).cluster ?? {};
-    if (!leader || replicas.length !== 2 || !replicas.every(({ current }) => current)) return undefined;
-    leaders.set(name, leader);
+    for (const { name: node, current } of replicas) if (!current) behind.add(node);
+    if (leader && replicas.length === 2) leaders.set(name, leader);
   }
-  return leaders;
+  return leaders.size === NAMES.length && behind.size === 0 ? leaders : undefined;
 }
 
 /** The node which has the consumer that reads the log, as soon as that is not the leader of the log's stream. */
