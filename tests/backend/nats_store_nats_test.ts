@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { openEmbedded, openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { natsStore } from "../../lib/backend/nats/store.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
+import type { Transport } from "../../lib/backend/transport.ts";
 import { delay } from "../../lib/base/signals.ts";
 import { type NatsServer, startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -53,36 +54,33 @@ test("nats: tail looks as far back as it has to, past other runs' batches", asyn
   }
 });
 
-test("nats: a log that is followed goes on, with no gap and nothing twice, when its consumer is gone", async () => {
-  await using opened = await open();
-  const { store, transport } = opened;
-  const connection = await connectNats({ servers: [server.url] });
-  try {
-    const manager = await jetstreamManager(connection);
-    const controller = new AbortController();
-    const seen: string[] = [];
-    const following = (async () => {
-      for await (const { lines } of store.logs.read(RUN, { follow: true, signal: controller.signal })) {
-        seen.push(...lines.map(({ message }) => message));
-        if (seen.length === 20) controller.abort();
-      }
-    })();
+test("nats: a log that is followed goes on, with no gap and nothing twice, when its consumer is gone", () =>
+  whileFollowed(20, async ({ transport, manager }) => {
     for (let i = 1; i <= 20; i++) {
       await publishBatch(transport, [`${i}`]);
       if (i % 5 !== 0) continue;
       const readers = await Array.fromAsync(manager.consumers.list("logs-engine"));
       for (const { name } of readers) await manager.consumers.delete("logs-engine", name);
     }
-    await within(following, "the last line");
-    assert.deepEqual(seen, Array.from({ length: 20 }, (_, i) => `${i + 1}`));
-    // A reader that ends leaves none.
-    await until(async () => (await Array.fromAsync(manager.consumers.list("logs-engine"))).length === 0);
-  } finally {
-    await connection.close();
-  }
-});
+  }));
 
-test("nats: a log that is followed goes on when its consumer is there and has nothing of what is stored", async () => {
+test("nats: a log that is followed goes on when its consumer is there and has nothing of what is stored", () =>
+  whileFollowed(2, async ({ transport, manager, seen }) => {
+    await publishBatch(transport, ["1"]);
+    await until(() => Promise.resolve(seen.length === 1));
+    // As one on a node whose copy of the stream stays behind, which cannot be had when it is wanted.
+    const [reader] = await Array.fromAsync(manager.consumers.list("logs-engine"));
+    await manager.consumers.update("logs-engine", reader?.name ?? "", { filter_subject: "logs.nothing" });
+    await publishBatch(transport, ["2"]);
+  }));
+
+/** Follows a log into which `work` publishes the lines 1 to `count`: all are seen, once and in order, and no reader is left. */
+async function whileFollowed(
+  count: number,
+  work: (
+    parts: { transport: Transport; manager: JetStreamManager; seen: readonly string[] },
+  ) => Promise<void>,
+): Promise<void> {
   await using opened = await open();
   const { store, transport } = opened;
   const connection = await connectNats({ servers: [server.url] });
@@ -93,21 +91,17 @@ test("nats: a log that is followed goes on when its consumer is there and has no
     const following = (async () => {
       for await (const { lines } of store.logs.read(RUN, { follow: true, signal: controller.signal })) {
         seen.push(...lines.map(({ message }) => message));
-        if (seen.length === 2) controller.abort();
+        if (seen.length === count) controller.abort();
       }
     })();
-    await publishBatch(transport, ["1"]);
-    await until(() => Promise.resolve(seen.length === 1));
-    // As one on a node whose copy of the stream stays behind, which cannot be had when it is wanted.
-    const [reader] = await Array.fromAsync(manager.consumers.list("logs-engine"));
-    await manager.consumers.update("logs-engine", reader?.name ?? "", { filter_subject: "logs.nothing" });
-    await publishBatch(transport, ["2"]);
+    await work({ transport, manager, seen });
     await within(following, "the last line");
-    assert.deepEqual(seen, ["1", "2"]);
+    assert.deepEqual(seen, Array.from({ length: count }, (_, i) => `${i + 1}`));
+    await until(async () => (await Array.fromAsync(manager.consumers.list("logs-engine"))).length === 0);
   } finally {
     await connection.close();
   }
-});
+}
 
 test("nats: an artifact that is removed while it is read is no whole one", async () => {
   await using opened = await open();
