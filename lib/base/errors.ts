@@ -54,9 +54,12 @@ export class StepFailure extends Error {
 /** The text of anything that was thrown, with its causes: `Cannot start container: connect ENOENT /var/run/docker.sock`. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  const { message, cause } = thrown;
-  const own = message === "" ? thrown.name : message;
+  const own = thrown.message === "" ? thrown.name : thrown.message;
+  const { cause } = thrown;
   if (cause === undefined) return own;
   const below = messageOf(cause);
+  const first = cause instanceof Error ? cause.message : "";
+  // Whoever caught it may have said the cause already: then only what lies below that is new.
+  if (first !== "" && own.endsWith(first) && below.startsWith(first)) return own + below.slice(first.length);
   return own.includes(below) ? own : `${own}: ${below}`;
 }
