@@ -1,3 +1,4 @@
+import { delay } from "../base/signals.ts";
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
 import { capture } from "../driver/exec.ts";
@@ -16,6 +17,11 @@ true
 const DIAGNOSIS_MS = 10_000;
 /** A kill is looked for from a little before the command began, milliseconds. */
 const SLACK_MS = 500;
+
+/** What a shell says of a process that was ended by SIGKILL. */
+const KILLED = 137;
+/** A busy daemon hears of the end of a process before it hears why the kernel killed it: pauses before it is asked (again). */
+const LATE_OOM_MS = [0, 100, 300, 600];
 
 export interface Diagnosis {
   readonly reason: Reason;
@@ -52,7 +58,10 @@ async function lookForReason(
   // In the daemon's clock, which need not be ours.
   const sinceMs = await docker.now({ signal }) - tookMs - SLACK_MS;
   // A killed process need not be the one whose exit code we see: make and the like report their own.
-  if (await docker.oomEvents(container.id, sinceMs, { signal }) > 0) {
+  const wasKilled = exitCode === KILLED || /\bkilled\b/i.test(lines);
+  for (const pauseMs of wasKilled ? LATE_OOM_MS : [0]) {
+    await delay(pauseMs, { signal });
+    if (await docker.oomEvents(container.id, sinceMs, { signal }) === 0) continue;
     return {
       reason: "out-of-memory",
       because: "the container's memory limit was reached and the kernel killed a process",

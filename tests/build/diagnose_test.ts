@@ -33,3 +33,16 @@ test("diagnose takes a daemon that cannot be reached for no answer, and one that
   const { reason } = await diagnosed({ exec: () => Promise.reject(refusal) }, line);
   assert.equal(reason, "pids-exhausted");
 });
+
+test("diagnose asks again for a kill that a busy daemon hears of late, where a process was killed", async () => {
+  const late = () => {
+    const state = { asked: 0 };
+    return { state, oomEvents: () => Promise.resolve(++state.asked > 1 ? 1 : 0) };
+  };
+  const killed = late();
+  const { reason } = await diagnosed({ oomEvents: killed.oomEvents }, "cc1: fatal error: Killed signal");
+  assert.deepEqual([reason, killed.state.asked], ["out-of-memory", 2]);
+  const failed = late();
+  const other = await diagnosed({ oomEvents: failed.oomEvents }, "error: expected ';'");
+  assert.deepEqual([other.reason, failed.state.asked], ["command-failed", 1]);
+});
