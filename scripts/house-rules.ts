@@ -40,6 +40,11 @@ const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
     pattern: /process\.env|import \{[^}]*\benv\b[^}]*\} from "node:process"/,
     where: "lib/cli/environment.ts",
   },
+  {
+    what: "timers (use startTimer, startInterval or timeoutSignal)",
+    pattern: /(?<![.\w])set(?:Timeout|Interval)\(|AbortSignal\.timeout\(/,
+    where: "lib/base/timers.ts",
+  },
   { what: "the globals Deno and Bun", pattern: /(?<![\w."'`/-])(?:Deno|Bun)\./, where: "scripts/" },
 ];
 

@@ -1,12 +1,14 @@
+import { startTimer, stopTimer } from "./timers.ts";
+
 /** Resolves after `ms`, or rejects with `signal.reason` as soon as the signal fires. */
 export function delay(ms: number, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const onAbort = () => {
-      clearTimeout(timer);
+      stopTimer(timer);
       reject(signal?.reason);
     };
-    const timer = setTimeout(() => {
+    const timer = startTimer(() => {
       signal?.removeEventListener("abort", onAbort);
       resolve();
     }, ms);
@@ -42,13 +44,13 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
 /** Runs `work` under a clock of its own: cleanup and final reports go on although the run's own signal has fired. */
 export async function withDeadline<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  const timer = setTimeout(
+  const timer = startTimer(
     () => controller.abort(new DOMException(`Not finished after ${ms} ms`, "TimeoutError")),
     ms,
   );
   try {
     return await work(controller.signal);
   } finally {
-    clearTimeout(timer);
+    stopTimer(timer);
   }
 }

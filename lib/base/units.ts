@@ -5,8 +5,17 @@ const DURATION_UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3
 const SIZE = /^(\d+(?:\.\d+)?)([kmgt]?)i?b?$/i;
 const SIZE_UNITS: Record<string, number> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 
+/** A hundred years: a point in time that lies further away is no valid date. */
+const LONGEST_MS = 36_500 * 86_400_000;
+
 /** Milliseconds of a text like `30m`, `1h30m`, `250ms`; a bare number means seconds. Throws InputError. */
 export function parseDuration(text: string): number {
+  const ms = millisecondsOf(text);
+  if (ms <= LONGEST_MS) return ms;
+  throw new InputError(`Invalid duration "${text}": expected 36500d at most`);
+}
+
+function millisecondsOf(text: string): number {
   const value = text.trim();
   if (/^\d+(\.\d+)?$/.test(value)) return Math.round(Number(value) * 1000);
   const parts = value.match(/\d+(?:\.\d+)?(?:ms|s|m|h|d)/g);

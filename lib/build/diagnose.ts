@@ -1,4 +1,5 @@
 import { delay } from "../base/signals.ts";
+import { timeoutSignal } from "../base/timers.ts";
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
 import { capture } from "../driver/exec.ts";
@@ -38,7 +39,7 @@ export async function diagnose(
   container: ContainerInfo,
   { exitCode, tookMs, limitMs = DIAGNOSIS_MS }: { exitCode: number; tookMs: number; limitMs?: number },
 ): Promise<Diagnosis> {
-  const limit = AbortSignal.timeout(limitMs);
+  const limit = timeoutSignal(limitMs);
   const signal = AbortSignal.any([context.signal, limit]);
   try {
     return await lookForReason(context, container, { exitCode, tookMs, signal });

@@ -1,9 +1,7 @@
 import { StepFailure } from "../base/errors.ts";
+import { startTimer, stopTimer } from "../base/timers.ts";
 import { type Context, StopError } from "../driver/driver.ts";
 import { findContainer } from "./labels.ts";
-
-/** The longest timer that the runtimes know; a longer one would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Does a step's work within what is left of the run's time, where no engine watches over that. It counts from the run's
@@ -18,14 +16,14 @@ export async function withinOwnTimeout<T>(
   if (context.claimed) return await work(context);
   const leftMs = await timeLeft(context, timeoutMs);
   const own = new AbortController();
-  const timer = setTimeout(() => own.abort(new StopError("timeout")), Math.min(leftMs, LONGEST_TIMER_MS));
+  const timer = startTimer(() => own.abort(new StopError("timeout")), leftMs);
   const signal = AbortSignal.any([context.signal, own.signal]);
   try {
     return await work({ ...context, signal });
   } catch (thrown) {
     throw signal.aborted && !(thrown instanceof StepFailure) ? signal.reason : thrown;
   } finally {
-    clearTimeout(timer);
+    stopTimer(timer);
   }
 }
 

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { type Faults, noFaults } from "../base/faults.ts";
 import { processLog } from "../base/log.ts";
+import { startTimer, stopTimer, type Timer } from "../base/timers.ts";
 import type { Docker } from "../docker/docker.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
 import { defineDriver } from "./define.ts";
@@ -191,11 +192,11 @@ function hearNudges({ transport, leases }: HandleParts, signal: AbortSignal): Pr
 }
 
 async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
+    timer = startTimer(() => resolve(false), ms);
   });
   const isIn = await Promise.race([promise.then(() => true), late]);
-  clearTimeout(timer);
+  stopTimer(timer);
   return isIn;
 }

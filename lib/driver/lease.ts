@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf, Retryable } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import { persist } from "../base/retry.ts";
+import { startTimer, stopTimer, type Timer } from "../base/timers.ts";
 import type { ClaimReply } from "../wire/claim.ts";
 import { StopError } from "./driver.ts";
 
@@ -20,9 +21,6 @@ export interface LeaseOptions {
   readonly clock: Clock;
 }
 
-/** The longest timer that the runtimes know; a longer one would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
 /**
  * The right to work on one event. Kept alive with the transport and the engine until disposed; what the engine says about
  * it in between becomes `signal`. No answer means go on and ask again.
@@ -31,10 +29,10 @@ export class Lease implements Disposable {
   readonly #options: LeaseOptions;
   readonly #work = new AbortController();
   readonly #report = new AbortController();
-  #beat: ReturnType<typeof setTimeout> | undefined;
+  #beat: Timer | undefined;
   #deadline: number | undefined;
-  #deadlineTimer: ReturnType<typeof setTimeout> | undefined;
-  #reportTimer: ReturnType<typeof setTimeout> | undefined;
+  #deadlineTimer: Timer | undefined;
+  #reportTimer: Timer | undefined;
   #isAsking = false;
   #isNudged = false;
   #isLost = false;
@@ -94,7 +92,7 @@ export class Lease implements Disposable {
   /** The report's clock ends `ms` from now, unless it ends earlier. */
   reportWithin(ms: number): void {
     if (this.#isDisposed || this.#reportTimer !== undefined) return;
-    this.#reportTimer = timer(ms, () => this.#report.abort(new StopError("timeout")));
+    this.#reportTimer = startTimer(() => this.#report.abort(new StopError("timeout")), ms);
   }
 
   /** Ends both clocks at once: this process leaves. */
@@ -105,13 +103,13 @@ export class Lease implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    clearTimeout(this.#beat);
-    clearTimeout(this.#deadlineTimer);
-    clearTimeout(this.#reportTimer);
+    stopTimer(this.#beat);
+    stopTimer(this.#deadlineTimer);
+    stopTimer(this.#reportTimer);
   }
 
   #beatOn(): void {
-    this.#beat = setTimeout(() => {
+    this.#beat = startTimer(() => {
       this.#working();
       this.#renew();
       this.#beatOn();
@@ -152,12 +150,8 @@ export class Lease implements Disposable {
 
   #remain(ms: number | undefined): void {
     if (ms === undefined) return;
-    clearTimeout(this.#deadlineTimer);
+    stopTimer(this.#deadlineTimer);
     this.#deadline = this.#options.clock() + ms;
-    this.#deadlineTimer = timer(ms, () => this.stop("timeout"));
+    this.#deadlineTimer = startTimer(() => this.stop("timeout"), ms);
   }
-}
-
-function timer(ms: number, fire: () => void): ReturnType<typeof setTimeout> | undefined {
-  return ms > LONGEST_TIMER_MS ? undefined : setTimeout(fire, Math.max(0, ms));
 }

@@ -1,5 +1,6 @@
 import { messageOf } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
+import { startTimer, stopTimer, type Timer } from "../base/timers.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { contextOf, logOf } from "./context.ts";
 import type { DriverEvent } from "./decode.ts";
@@ -69,9 +70,9 @@ async function withinOvertime(context: Context, parts: HandleParts): Promise<Dri
   const { driver, settings, cleanupMs } = parts;
   const { signal } = context;
   const { promise: overtime, reject } = Promise.withResolvers<never>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   const onStop = () => {
-    timer = setTimeout(() => reject(signal.reason), settings.graceMs + cleanupMs);
+    timer = startTimer(() => reject(signal.reason), settings.graceMs + cleanupMs);
   };
   signal.addEventListener("abort", onStop, { once: true });
   if (signal.aborted) onStop();
@@ -79,7 +80,7 @@ async function withinOvertime(context: Context, parts: HandleParts): Promise<Dri
     return await Promise.race([(async () => await driver.reconcile(context))(), overtime]);
   } finally {
     signal.removeEventListener("abort", onStop);
-    clearTimeout(timer);
+    stopTimer(timer);
   }
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { processLog } from "../base/log.ts";
 import type { Store } from "../backend/store.ts";
 import type { Transport } from "../backend/transport.ts";
+import { startInterval, stopTimer, type Timer } from "../base/timers.ts";
 import { ids } from "../wire/ids.ts";
 import type { Run, StepState } from "../wire/run.ts";
 import { decide, type Input } from "./decide.ts";
@@ -46,14 +47,14 @@ interface Watch {
 export class Clockwork implements AsyncDisposable {
   readonly #options: ClockworkOptions;
   readonly #watched = new Map<string, Watch>();
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timer: Timer;
   #surveyAt: number;
   #working: Promise<void> | undefined;
 
   constructor(options: ClockworkOptions) {
     this.#options = options;
     this.#surveyAt = options.clock();
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer = startInterval(() => this.#tick(), TICK_MS);
   }
 
   /** What time has done to a run. */
@@ -64,7 +65,7 @@ export class Clockwork implements AsyncDisposable {
 
   /** Resolves when nothing is under way any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    stopTimer(this.#timer);
     await this.#working;
   }
 

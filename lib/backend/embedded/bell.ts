@@ -1,3 +1,5 @@
+import { startTimer, stopTimer } from "../../base/timers.ts";
+
 /** Wakes those in this process who wait for news; a ring that nobody waits for is forgotten. */
 export class Bell {
   readonly #waiting = new Set<() => void>();
@@ -15,13 +17,13 @@ export class Bell {
     return new Promise((resolve) => {
       if (signals.some((signal) => signal.aborted)) return resolve(true);
       const end = (rung: boolean) => {
-        clearTimeout(timer);
+        stopTimer(timer);
         this.#waiting.delete(wake);
         for (const signal of signals) signal.removeEventListener("abort", wake);
         resolve(rung);
       };
       const wake = () => end(true);
-      const timer = setTimeout(() => end(false), Math.max(1, Math.min(ms, LONGEST_MS)));
+      const timer = startTimer(() => end(false), Math.max(1, ms));
       this.#waiting.add(wake);
       for (const signal of signals) signal.addEventListener("abort", wake, { once: true });
     });
@@ -45,6 +47,3 @@ export class Bells {
     return rung;
   }
 }
-
-/** Above this a timer fires at once. */
-const LONGEST_MS = 2 ** 31 - 1;

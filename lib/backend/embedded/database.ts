@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Retryable } from "../../base/errors.ts";
+import { delay } from "../../base/signals.ts";
 import { freeBytes, sizeOf } from "./disk.ts";
 import { explain, isFull } from "./explain.ts";
 
@@ -154,7 +155,7 @@ async function useWriteAheadLog(database: Database): Promise<void> {
       return database.exec("PRAGMA journal_mode = WAL");
     } catch (error) {
       if (!(error instanceof Retryable) || error.reason === "disk-full" || tries === 500) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 20));
+      await delay(10 + Math.random() * 20);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
+import { startTimer, stopTimer } from "../../base/timers.ts";
 import { matches } from "../../wire/subjects.ts";
 import { checkFilter, checkSize, checkSubject } from "../checks.ts";
 import type { Message, Transport } from "../transport.ts";
@@ -81,7 +82,7 @@ function answer(
   signals: AbortSignal[],
 ): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const timer = setTimeout(
+  const timer = startTimer(
     () => reject(unanswered(message.subject, `no answer within ${timeoutMs} ms`)),
     timeoutMs,
   );
@@ -95,7 +96,7 @@ function answer(
     }
   });
   return promise.finally(() => {
-    clearTimeout(timer);
+    stopTimer(timer);
     for (const signal of signals) signal.removeEventListener("abort", onAbort);
   });
 }

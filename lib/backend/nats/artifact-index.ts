@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
+import { timeoutSignal } from "../../base/timers.ts";
 import { ARTIFACTS_BUCKET } from "./blobs.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
@@ -75,7 +76,7 @@ export class ArtifactIndex implements AsyncDisposable {
 
   async #catchUp(): Promise<void> {
     const newest = await storedMessage(this.#manager, ARTIFACTS_STREAM, { last_by_subj: DESCRIPTIONS });
-    const late = AbortSignal.timeout(OUTAGE_MS);
+    const late = timeoutSignal(OUTAGE_MS);
     while (newest && this.#seen < newest.seq) {
       const { promise } = this.#more;
       await Promise.race([promise, onAbort(late)]);

@@ -9,6 +9,7 @@ import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { backOff } from "../../base/retry.ts";
 import { delay } from "../../base/signals.ts";
+import { startInterval, stopTimer } from "../../base/timers.ts";
 import { inOurWords } from "./calls.ts";
 import type { Link } from "./link.ts";
 import { readConsumer, type StreamMessage } from "./read-consumer.ts";
@@ -52,7 +53,7 @@ export async function* orderedMessages(
   const manager = await jetstreamManager(link.client, { checkAPI: false });
   const ending = new AbortController();
   const until = AbortSignal.any([signal, ending.signal]);
-  const looking = isThere && setInterval(() => {
+  const looking = isThere && startInterval(() => {
     isThere().then((found) => !found && ending.abort(), () => {});
   }, LOOK_EVERY_MS);
   const newest = async () => (await storedMessage(manager, stream, { last_by_subj: subject }))?.seq;
@@ -84,7 +85,7 @@ export async function* orderedMessages(
       }
     }
   } finally {
-    clearInterval(looking);
+    stopTimer(looking);
   }
 }
 
@@ -119,13 +120,13 @@ async function makeConsumer(
     manager.consumers.add(stream, { ...config, name }).then(() => resolve(name), reject);
   };
   make();
-  const timer = setInterval(make, REMAKE_MS);
+  const timer = startInterval(make, REMAKE_MS);
   try {
     const name = await made;
     names.delete(name);
     return name;
   } finally {
-    clearInterval(timer);
+    stopTimer(timer);
     for (const name of names) remove(manager, stream, name);
   }
 }

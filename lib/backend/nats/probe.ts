@@ -1,4 +1,5 @@
 import { createConnection } from "node:net";
+import { startTimer, stopTimer } from "../../base/timers.ts";
 
 /** What greets at an address: a NATS server (and whether it wants a certificate), HTTP, something else, nothing. */
 export type Greeting = { kind: "nats"; wantsCertificate: boolean } | { kind: "http" | "other" | "silent" };
@@ -13,13 +14,13 @@ export function probe(address: string, timeoutMs: number): Promise<Greeting> {
     const socket = createConnection(Number(port), hostname.replace(/^\[|\]$/g, ""));
     let heard = "";
     const end = (greeting: Greeting) => {
-      clearTimeout(ask);
-      clearTimeout(giveUp);
+      stopTimer(ask);
+      stopTimer(giveUp);
       socket.destroy();
       resolve(greeting);
     };
-    const ask = setTimeout(() => socket.write("GET / HTTP/1.0\r\n\r\n"), timeoutMs / 2);
-    const giveUp = setTimeout(() => end({ kind: "silent" }), timeoutMs);
+    const ask = startTimer(() => socket.write("GET / HTTP/1.0\r\n\r\n"), timeoutMs / 2);
+    const giveUp = startTimer(() => end({ kind: "silent" }), timeoutMs);
     socket.on("error", () => end({ kind: "silent" }));
     socket.on("close", () => end({ kind: heard === "" ? "silent" : "other" }));
     socket.on("data", (data) => {

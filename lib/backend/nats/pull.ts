@@ -2,6 +2,7 @@ import { createInbox, type Msg, type NatsConnection, type Subscription } from "@
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, delay, withDeadline } from "../../base/signals.ts";
+import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { ConsumerSpec, Delivery } from "../transport.ts";
 import type { DeliveryPorts } from "./delivery.ts";
 import type { Link } from "./link.ts";
@@ -65,7 +66,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   #reported = "";
   #verifiedAt = 0;
   #ackWaitMs: number;
-  #monitor: ReturnType<typeof setTimeout> | undefined;
+  #monitor: Timer | undefined;
 
   constructor(spec: ConsumerSpec, ports: PullPorts) {
     this.#spec = spec;
@@ -98,7 +99,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
     this.#ports.onEnd();
-    clearTimeout(this.#monitor);
+    stopTimer(this.#monitor);
     for (const hand of this.#waiting.splice(0)) hand.resolve({ done: true, value: undefined });
     this.#giveUpInbox();
   }
@@ -252,7 +253,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     if (this.#monitor !== undefined) return;
     const { heartbeat } = this.#ports.times;
     this.#checkedAt = performance.now();
-    this.#monitor = setTimeout(() => {
+    this.#monitor = startTimer(() => {
       this.#monitor = undefined;
       if (this.#open === 0) return;
       const now = performance.now();

@@ -1,5 +1,6 @@
 import { createInbox, type Msg, type MsgHdrs } from "@nats-io/transport-node";
 import { delay } from "../../base/signals.ts";
+import { startInterval, startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { Link } from "./link.ts";
 
 /** A message as it lies in its stream. */
@@ -62,7 +63,7 @@ export async function* readConsumer(
   let quietMs = QUIET_MS;
   let lookAt = performance.now() + quietMs;
   let isKnown = false;
-  let asking: ReturnType<typeof setTimeout> | undefined;
+  let asking: Timer | undefined;
   let trouble: Error | undefined;
   const madeAt = performance.now();
   let news = Promise.withResolvers<void>();
@@ -87,7 +88,7 @@ export async function* readConsumer(
     const code = message.data.length === 0 ? message.headers?.code ?? 0 : 0;
     if (code === 503 && !isKnown && heardAt - madeAt < NEWS_MS) {
       open = 0;
-      asking = setTimeout(wake, ASK_AGAIN_MS);
+      asking = startTimer(wake, ASK_AGAIN_MS);
       return;
     }
     isKnown = true;
@@ -138,11 +139,11 @@ export async function* readConsumer(
     callback: (error, message) => error ? fail(error.message) : hear(message),
   });
   checkedAt = performance.now();
-  const checking = setInterval(check, HEARTBEAT_MS / 2);
+  const checking = startInterval(check, HEARTBEAT_MS / 2);
   // Also where whoever reads never comes back for more.
   const end = () => {
-    clearInterval(checking);
-    clearTimeout(asking);
+    stopTimer(checking);
+    stopTimer(asking);
     subscription.unsubscribe();
     wake();
   };

@@ -1,3 +1,5 @@
+import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
+
 /** So long an answer may take before the call is made once more, milliseconds: many times what a broker at rest needs. */
 const RESEND_MS = 1000;
 
@@ -9,15 +11,15 @@ const RESEND_MS = 1000;
  */
 export async function resent<T>(call: () => Promise<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   const make = (patienceMs: number) => {
-    timer = setTimeout(() => make(2 * patienceMs), patienceMs);
+    timer = startTimer(() => make(2 * patienceMs), patienceMs);
     call().then(resolve, reject);
   };
   make(RESEND_MS);
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
+    stopTimer(timer);
   }
 }

@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 
 /** Text for one reader, in chunks: a write per line would be too slow for a million of them. */
 export interface Output {
@@ -16,7 +17,7 @@ const LINGER_MS = 20;
 export function openOutput(stream: Writable, { onClosed }: { onClosed?: () => void } = {}): Output {
   let pending = "";
   let writing: Promise<void> | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   let closed = false;
 
   stream.on("error", () => {
@@ -35,7 +36,7 @@ export function openOutput(stream: Writable, { onClosed }: { onClosed?: () => vo
   }
 
   function flush(): Promise<void> {
-    clearTimeout(timer);
+    stopTimer(timer);
     timer = undefined;
     writing ??= drain().finally(() => writing = undefined);
     return writing;
@@ -46,7 +47,7 @@ export function openOutput(stream: Writable, { onClosed }: { onClosed?: () => vo
       if (closed) return undefined;
       pending += text;
       if (pending.length >= CHUNK_CHARS) return flush();
-      timer ??= setTimeout(flush, LINGER_MS);
+      timer ??= startTimer(flush, LINGER_MS);
       return undefined;
     },
     flush,

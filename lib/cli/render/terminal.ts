@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import { startInterval, stopTimer } from "../../base/timers.ts";
 import { formatDuration } from "../../base/units.ts";
 import type { LogLine, StepEnded } from "../../engine/events.ts";
 import { neutral, neutralText } from "./neutral.ts";
@@ -32,7 +33,7 @@ export function terminalRenderer({ out, style, columns, clock }: Terminal): Rend
   let shown = false;
   let running: { step: string; since: number; doing: string } | undefined;
   let frame = 0;
-  const timer = setInterval(paint, FRAME_MS);
+  const timer = startInterval(paint, FRAME_MS);
 
   function paint(): Promise<void> | undefined {
     const status = statusLine();
@@ -86,7 +87,7 @@ export function terminalRenderer({ out, style, columns, clock }: Terminal): Rend
       add(style.yellow(neutralText(text)));
     },
     async close() {
-      clearInterval(timer);
+      stopTimer(timer);
       running = undefined;
       await paint();
     },

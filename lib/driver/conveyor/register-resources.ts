@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, delay } from "../../base/signals.ts";
+import { timeoutSignal } from "../../base/timers.ts";
 import type { Driver } from "../driver.ts";
 import { backOff } from "../../base/retry.ts";
 import { authorization, type Credentials } from "./authorization.ts";
@@ -66,7 +67,7 @@ type Answer = "known" | "unheard-of" | { readonly why: string; readonly isFinal:
 
 async function apply(definition: Definition, options: RegisterOptions): Promise<Answer> {
   const { api, credentials, signal, answerMs = ANSWER_MS, clock = systemClock } = options;
-  const late = AbortSignal.timeout(answerMs);
+  const late = timeoutSignal(answerMs);
   try {
     const url = new URL(`${api.replace(/\/+$/, "")}/resource-definitions/apply`);
     const headers = await authorization(credentials, clock);

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import { encodeText, MOST_PER_BYTE } from "./encode.ts";
 
 /** Some consecutive lines of one step, as they are stored: newline-delimited Log objects. */
@@ -45,7 +46,7 @@ export class Batches {
   #waitingBytes = 0;
   #recent: Uint8Array[] = [];
   #recentBytes = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #isDue = false;
   #pump: Promise<void> | undefined;
   #wake: PromiseWithResolvers<void> | undefined;
@@ -67,7 +68,7 @@ export class Batches {
     for (let i = 0; i < SUFFIX.length; i++) buffer[at++] = SUFFIX[i] as number;
     this.#length = at;
     this.#lines++;
-    this.#timer ??= setTimeout(() => this.#due(), this.#waitMs);
+    this.#timer ??= startTimer(() => this.#due(), this.#waitMs);
   }
 
   /** True while writers should wait for `room`. */
@@ -87,7 +88,7 @@ export class Batches {
   /** Resolves when all that was added is stored. Throws what `store` threw. */
   async flush(): Promise<void> {
     this.#close();
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
     this.#timer = undefined;
     this.#start();
     await this.#pump;

@@ -1,3 +1,4 @@
+import { startTimer, stopTimer } from "../../base/timers.ts";
 import { Bell } from "../bell.ts";
 
 /** Text that waits for its reader; more is not taken. */
@@ -54,12 +55,12 @@ export function lineStream(
 
   async function newsOrBeat(): Promise<void> {
     const beat = { isDue: false };
-    const timer = setTimeout(() => {
+    const timer = startTimer(() => {
       beat.isDue = true;
       news.ring();
     }, beatMs);
     while (buffer.text === "" && !buffer.isOver && !beat.isDue) await news.rung();
-    clearTimeout(timer);
+    stopTimer(timer);
     // Where one line has come, others may be on their heels: they go with it.
     if (!buffer.isOver && buffer.text.length < MOST_CHARS) {
       await new Promise((resolve) => setImmediate(resolve));

@@ -1,5 +1,6 @@
 import type { NatsBackend } from "../../../backend/nats/transport.ts";
 import { messageOf } from "../../../base/errors.ts";
+import { timeoutSignal } from "../../../base/timers.ts";
 import type { Docker } from "../../../docker/docker.ts";
 import type { Instance } from "../../../driver/instance.ts";
 import type { Gauges } from "./driver-metrics.ts";
@@ -38,7 +39,7 @@ export class DriverStatus {
     if (!this.#usesDocker) return undefined;
     if (!this.docker) return "Docker is not connected";
     try {
-      await this.docker.now({ signal: AbortSignal.timeout(DOCKER_MS) });
+      await this.docker.now({ signal: timeoutSignal(DOCKER_MS) });
       return undefined;
     } catch (error) {
       return `Docker does not answer: ${messageOf(error)}`;
