@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { InputError } from "../base/errors.ts";
 import type { DockerEndpoint, Tls } from "./endpoint.ts";
 import { parseEndpoint } from "./parse-endpoint.ts";
-import { readJsonIfThere } from "./read-if-there.ts";
+import { readJsonIfThere } from "../base/files.ts";
 import { readTlsFiles } from "./tls-files.ts";
 
 /** The context that `docker context use` has chosen, if it has. */

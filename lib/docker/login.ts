@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { askHelper } from "./credential-helper.ts";
 import type { RegistryLogin } from "./docker.ts";
 import { parseImageName } from "./image-name.ts";
-import { readJsonIfThere } from "./read-if-there.ts";
+import { readJsonIfThere } from "../base/files.ts";
 
 /** The name under which Docker keeps logins to Docker Hub. */
 const HUB_KEY = "https://index.docker.io/v1/";

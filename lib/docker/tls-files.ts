@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { InputError } from "../base/errors.ts";
-import { readIfThere } from "./read-if-there.ts";
+import { readIfThere } from "../base/files.ts";
 import type { Tls } from "./endpoint.ts";
 
 /** `ca.pem`, `cert.pem` and `key.pem` of a folder, as far as they are there. Throws InputError where one of a pair is missing. */

@@ -1,4 +1,5 @@
-import { messageOf } from "../base/errors.ts";
+import { z } from "zod";
+import { messageOf, Retryable } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import { delay } from "../base/signals.ts";
 import type { Transport } from "../backend/transport.ts";
@@ -8,6 +9,7 @@ import type { Driver, DriverSettings } from "./driver.ts";
 
 const EVERY_MS = 60_000;
 const ANSWER_MS = 5000;
+const AliveReply = z.object({ alive: z.boolean() });
 
 /** Lets a driver look after its host, now and every minute, until `signal` fires. */
 export async function tend(
@@ -33,18 +35,19 @@ export async function tend(
   }
 }
 
-/** What the engine says; undefined where none answers. */
+/** The engine's answer, undefined where no engine answers. Throws where it cannot be asked, or its answer makes no sense. */
 async function askIfAlive(
   transport: Transport,
   run: string,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
+  let answer: Uint8Array;
   try {
-    const answer = await transport.request(subjects.alive(run), "", { timeoutMs: ANSWER_MS, signal });
-    const { alive } = JSON.parse(new TextDecoder().decode(answer));
-    return typeof alive === "boolean" ? alive : undefined;
-  } catch {
+    answer = await transport.request(subjects.alive(run), "", { timeoutMs: ANSWER_MS, signal });
+  } catch (error) {
     signal.throwIfAborted();
-    return undefined;
+    if (error instanceof Retryable) return undefined;
+    throw error;
   }
+  return AliveReply.parse(JSON.parse(new TextDecoder().decode(answer))).alive;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -192,3 +192,21 @@ function unavailable(named: string) {
     return true;
   };
 }
+
+test("openEmbedded and openHistory refuse a data folder whose parts are links, and touch nothing behind them", async () => {
+  for (
+    const name of ["reserve", "seal.key", "artifacts", "partial", "locks", "conveyor.db", "conveyor.db-wal"]
+  ) {
+    await using folder = await temporaryFolder();
+    const [data, elsewhere] = [join(folder.path, "data"), join(folder.path, "elsewhere")];
+    await mkdir(data, { mode: 0o700 });
+    if (["artifacts", "partial", "locks"].includes(name)) await mkdir(elsewhere);
+    else await writeFile(elsewhere, "precious");
+    await symlink(elsewhere, join(data, name));
+    await assert.rejects(openEmbedded({ folder: data, scope: "up" }), unavailable(join(data, name)));
+    await assert.rejects(openHistory(data), unavailable(join(data, name)));
+    assert.deepEqual(await readdir(data), [name]);
+    if ((await stat(elsewhere)).isFile()) assert.equal(await readFile(elsewhere, "utf8"), "precious");
+    else assert.deepEqual(await readdir(elsewhere), []);
+  }
+});

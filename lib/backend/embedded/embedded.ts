@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { Retryable, UnavailableError } from "../../base/errors.ts";
+import { lstatIfThere } from "../../base/files.ts";
 import type { Store } from "../store.ts";
 import type { Transport } from "../transport.ts";
 import { ArtifactTable } from "./artifacts.ts";
 import { connect, type Database } from "./database.ts";
-import { dataFolder, prepareFolder, sealKeyOf } from "./folder.ts";
+import { checkFolder, dataFolder, prepareFolder, sealKeyOf } from "./folder.ts";
 import { Reserve } from "./reserve.ts";
 import { LogTable } from "./logs.ts";
 import { migrate } from "./schema.ts";
@@ -60,7 +60,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
 export async function openHistory(path: string): Promise<Store> {
   const folder = dataFolder(path);
   await using opened = new AsyncDisposableStack();
-  const file = existsSync(folder.database) ? folder.database : ":memory:";
+  checkFolder(folder);
+  const file = lstatIfThere(folder.database) ? folder.database : ":memory:";
   const database = opened.use(await openDatabase(file, new Reserve(folder.reserve)));
   const logs = new LogTable(database, systemClock);
   const store = opened.use(embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts)));

@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import {
   chmodSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -13,6 +12,7 @@ import {
 import { join, resolve } from "node:path";
 import { getuid } from "node:process";
 import { UnavailableError } from "../../base/errors.ts";
+import { lstatIfThere, refuseLinks } from "../../base/files.ts";
 import type { Database } from "./database.ts";
 import { makeFile } from "./locks.ts";
 
@@ -39,12 +39,22 @@ export function dataFolder(folder: string): DataFolder {
 }
 
 /**
+ * Throws UnavailableError where something in the folder is a symbolic link: the folder may lie in a tree of somebody else's
+ * making, and what we write or read must stay in it.
+ */
+export function checkFolder({ database, locks, artifacts, sealKey, reserve }: DataFolder): void {
+  const beside = ["-wal", "-shm", "-journal"].map((end) => database + end);
+  refuseLinks(database, ...beside, locks, artifacts.whole, artifacts.partial, sealKey, reserve);
+}
+
+/**
  * Makes what is missing, all of it for our user only (folders 0700, files 0600). Throws UnavailableError where the folder
- * cannot be used, or could be changed by others.
+ * cannot be used, could be changed by others, or leads elsewhere.
  */
 export function prepareFolder(folder: DataFolder): void {
   try {
     mkdirSync(folder.path, { recursive: true, mode: 0o700 });
+    checkFolder(folder);
     closeToOthers(folder);
     for (const path of [folder.locks, folder.artifacts.whole, folder.artifacts.partial]) {
       mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -61,9 +71,9 @@ export function prepareFolder(folder: DataFolder): void {
 
 /** The installation's key: made once, whoever else is just doing so. */
 export function sealKeyOf(folder: DataFolder, database: Database): Uint8Array {
-  if (!existsSync(folder.sealKey)) {
+  if (!lstatIfThere(folder.sealKey)) {
     database.write(() => {
-      if (!existsSync(folder.sealKey)) writeWhole(folder.sealKey, randomBytes(KEY_BYTES));
+      if (!lstatIfThere(folder.sealKey)) writeWhole(folder.sealKey, randomBytes(KEY_BYTES));
     });
   }
   const key = readFileSync(folder.sealKey);
@@ -78,12 +88,12 @@ export function sealKeyOf(folder: DataFolder, database: Database): Uint8Array {
 
 const KEY_BYTES = 32;
 
-/** A folder of somebody else's making is closed where it is empty or has been ours before, else left as it is. */
+/** Sets mode 0700 on an existing folder if it is empty or already ours. */
 function closeToOthers({ path, database }: DataFolder): void {
   const { mode, uid } = statSync(path);
   if ((mode & 0o077) === 0) return;
   const isOurs = uid === getuid?.();
-  if (isOurs && (existsSync(database) || readdirSync(path).length === 0)) return chmodSync(path, 0o700);
+  if (isOurs && (lstatIfThere(database) || readdirSync(path).length === 0)) return chmodSync(path, 0o700);
   if ((mode & 0o022) === 0) return;
   throw new UnavailableError(
     `Cannot use "${path}" as data folder: others may write to it, expected one that only you can change`,

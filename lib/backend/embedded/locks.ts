@@ -1,5 +1,6 @@
-import { closeSync, existsSync, openSync, rmSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { lstatIfThere, refuseLinks } from "../../base/files.ts";
 import { isBusy } from "./explain.ts";
 
 /** Held until disposed or until the process is gone, however it went. */
@@ -16,6 +17,7 @@ export interface Lock extends Disposable {
  */
 export function takeLock(path: string): Lock | undefined {
   makeFile(path);
+  refuseLinks(path);
   const sqlite = new DatabaseSync(path);
   try {
     // No journal file: nothing is ever written. 100 ms: long enough for somebody who only looks whether it is locked.
@@ -51,7 +53,7 @@ export function isLocked(path: string): boolean {
     return false;
   } catch (error) {
     if (isBusy(error)) return true;
-    if (!existsSync(path)) return false;
+    if (!lstatIfThere(path)) return false;
     throw error;
   }
 }

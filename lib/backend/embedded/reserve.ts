@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { Retryable, UnavailableError } from "../../base/errors.ts";
@@ -46,7 +46,7 @@ export class Reserve {
   /** Gives it up, and answers how many bytes it had. */
   spend(): number {
     const size = sizeOf(this.#path);
-    if (size > 0) closeSync(openSync(this.#path, "w", 0o600));
+    if (size > 0) closeSync(openSync(this.#path, TRUNCATE, 0o600));
     return size;
   }
 
@@ -60,7 +60,7 @@ export class Reserve {
   }
 
   #write(): boolean {
-    const file = openSync(this.#path, "w", 0o600);
+    const file = openSync(this.#path, TRUNCATE, 0o600);
     try {
       // No zeros: some file systems keep them in no room at all.
       const bytes = randomBytes(1024 * 1024);
@@ -78,4 +78,6 @@ export class Reserve {
 
 /** Some hundred records of runs, with what they cost in the database's log. */
 const RESERVE_BYTES = 20 * 1024 * 1024;
+/** As "w", but never through a symbolic link. */
+const TRUNCATE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 const SLACK_BYTES = 1024 * 1024;

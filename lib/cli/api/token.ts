@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { chmod, open, readFile, rename } from "node:fs/promises";
+import { chmod, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { UnavailableError } from "../../base/errors.ts";
+import { readIfThere, refuseLinks } from "../../base/files.ts";
 import type { Environment } from "../environment.ts";
 import { readInputFile } from "../read-input-file.ts";
 
@@ -16,13 +17,11 @@ export async function givenToken(
   return CONVEYOR_TOKEN?.trim() || undefined;
 }
 
-/** The token that the control plane of this data folder has made; undefined where there is none for us. */
+/** The token that the control plane of this data folder has made, if it has. Throws UnavailableError where it cannot be read. */
 export async function tokenOf(folder: string): Promise<string | undefined> {
-  try {
-    return (await readFile(join(folder, FILE), "utf8")).trim() || undefined;
-  } catch {
-    return undefined;
-  }
+  const path = join(folder, FILE);
+  refuseLinks(path);
+  return (await readIfThere(path))?.trim() || undefined;
 }
 
 /** The token of this data folder, made at the first start, for its user only. */
