@@ -1,160 +1,140 @@
 /**
- * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [unit | FILE…]`. What a file's name ends in says
- * what it needs: `_docker_test.ts` a daemon, `_alone_test.ts` one that nobody else works with, since it compares the lists
- * of all containers, volumes and networks; `_nats_test.ts` makes brokers of its own, `_slow_test.ts` processes, or takes its
- * time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
+ * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [--under-load] [unit | FILE…]`. What a file's name
+ * ends in says what it needs: `_docker_test.ts` a daemon, `_nats_test.ts` brokers of its own, `_slow_test.ts` processes,
+ * `_alone_test.ts` something that the machine has once, so that only one of them runs at a time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
+ *
+ * As many processes work at once as there are cores, and as many again, since tests wait more than they compute. Each takes
+ * the next file of one queue, those first that took longest the last time. Whatever a test leaves behind fails the run.
  *
  * `NATS_SERVERS` names the brokers, with colons between them: Bun's tests run on the first, Deno's on the last, so that
  * each test meets both; what checks the transport's contract also runs the other way round.
  */
 import { Glob } from "bun";
+import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-
-interface Tally {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
+import { measurePace, PACE_VARIABLE } from "../tests/support/pace.ts";
+import { busyLoops } from "./suite/busy-loops.ts";
+import { commandOf, type Job, jobsFor, kindOf, nameOf } from "./suite/jobs.ts";
+import { suitePlace } from "./suite/place.ts";
+import { add, nothing, type Tally, tallyOf, tallyText, timesIn } from "./suite/tally.ts";
 
 const root = join(import.meta.dir, "..");
-const args = process.argv.slice(2);
-const NEEDS_DOCKER = /_docker_test\.ts$/;
-const NEEDS_DOCKER_ALONE = /_alone_test\.ts$/;
-const HAS_OWN_PARTS = /_(slow|nats)_test\.ts$/;
-const all = args.length > 0 && args[0] !== "unit"
-  ? args
-  : [...new Glob("tests/**/*_test.ts").scanSync(root)].sort();
-const only = args[0] === "unit";
-const unit = all.filter((file) => !/_(alone|docker|nats|slow)_test\.ts$/.test(file));
-const own = only ? [] : all.filter((file) => HAS_OWN_PARTS.test(file));
-const docker = only ? [] : all.filter((file) => NEEDS_DOCKER.test(file));
-const alone = only ? [] : all.filter((file) => NEEDS_DOCKER_ALONE.test(file));
+/** How long the files took the last time, in milliseconds. */
+const TIMES = join(root, ".tools/test-times.json");
+const TEST_LIMIT_MS = 120_000;
+const LOOPS_UNDER_LOAD = 2;
 
-const brokers = (process.env.NATS_SERVERS ?? "nats-server").split(":");
-const NATS = { bun: brokers.at(0) ?? "", deno: brokers.at(-1) ?? "" };
-const isOneOnly = NATS.bun === NATS.deno;
-const CONTRACT = "tests/backend/nats_transport_nats_test.ts";
-if (!only) {
+const words = process.argv.slice(2);
+const isUnderLoad = words.includes("--under-load");
+const args = words.filter((word) => word !== "--under-load");
+const isUnitOnly = args[0] === "unit";
+const files = args.length > 0 && !isUnitOnly
+  ? args
+  : [...new Glob("tests/**/*_test.ts").scanSync(root)].sort().filter((file) =>
+    !isUnitOnly || kindOf(file) === "unit"
+  );
+const needsBroker = !isUnitOnly;
+
+const programs = (process.env.NATS_SERVERS ?? "nats-server").split(":");
+const brokers = { bun: programs.at(0) ?? "", deno: programs.at(-1) ?? "" };
+const isOneBroker = brokers.bun === brokers.deno;
+if (needsBroker) {
   console.log(
-    isOneOnly
-      ? `warning: All tests are on ${versionOf(NATS.bun)}; no other version of the broker is tested`
-      : `Bun's tests are on ${versionOf(NATS.bun)}, Deno's on ${versionOf(NATS.deno)}`,
+    isOneBroker
+      ? `warning: All tests are on ${versionOf(brokers.bun)}; no other version of the broker is tested`
+      : `Bun's tests are on ${versionOf(brokers.bun)}, Deno's on ${versionOf(brokers.deno)}`,
   );
 }
 
-const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+const parts = new DisposableStack();
+const underWay = new Map<Job, Bun.Subprocess>();
+for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+  process.on(signal, () => {
+    for (const child of underWay.values()) child.kill("SIGKILL");
+    parts.dispose();
+    process.exit(128 + number);
+  });
+}
 const began = performance.now();
-await onBothAtOnce("unit", unit);
-await Promise.all([onBothAtOnce("brokers and processes", own), otherWayRound()]);
-await onBothAtOnce("Docker", docker);
-await phase("Docker alone on Bun", bun(alone), alone);
-await phase("Docker alone on Deno", deno(alone), alone);
+if (isUnderLoad) parts.use(busyLoops(LOOPS_UNDER_LOAD));
+const place = parts.use(suitePlace(isUnitOnly ? undefined : process.env.CONVEYOR_TEST_IMAGE));
+const pace = measurePace(20);
+console.log(
+  `Limits are ${pace} times as long as on a machine of our own${
+    isUnderLoad ? ", beside two busy loops" : ""
+  }`,
+);
+
+const times = timesBefore();
+const waiting = jobsFor(files, brokers, times);
+const total = nothing();
+const kinds = new Map<string, Tally>();
+await Promise.all(Array.from({ length: 2 * availableParallelism() }, async () => {
+  for (let job = next(); job; job = next()) await run(job);
+}));
+
+for (const [kind, tally] of [...kinds].sort()) console.log(`${kind}: ${tallyText(tally)}`);
+const left = await place.left();
+for (const what of left) console.log(`error: The tests have left something behind: ${what}`);
+if (left.length > 0) total.failed++;
+parts.dispose();
+if (!isUnitOnly) writeFileSync(TIMES, JSON.stringify(times));
 console.log(`took ${seconds(began)} s`);
-console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-const forbidden = process.env.CI === "true" && (total.skipped > 0 || (isOneOnly && !only));
-if (forbidden) console.log("error: nothing may be skipped where CI=true, no version of the broker either");
-process.exit(total.failed > 0 || total.passed === 0 || forbidden ? 1 : 0);
+console.log(tallyText(total));
+const isForbidden = process.env.CI === "true" && (total.skipped > 0 || (isOneBroker && needsBroker));
+if (isForbidden) console.log("error: nothing may be skipped where CI=true, no version of the broker either");
+process.exit(total.failed > 0 || total.passed === 0 || isForbidden ? 1 : 0);
 
-/** On both runtimes, each in two halves: such tests wait more than they work. */
-async function onBothAtOnce(title: string, files: string[]): Promise<void> {
-  const halves = [0, 1].map((half) => files.filter((_, i) => i % 2 === half));
-  await Promise.all(halves.flatMap((half, i) => [
-    phase(`${title} on Bun, ${i + 1} of 2`, bun(half), half),
-    phase(`${title} on Deno, ${i + 1} of 2`, deno(half), half),
-  ]));
+/** The next job. Of those that run alone none is taken while one is under way: whoever works at that takes it afterwards. */
+function next(): Job | undefined {
+  const isAlone = [...underWay.keys()].some(({ kind }) => kind === "alone");
+  const at = waiting.findIndex(({ kind }) => !isAlone || kind !== "alone");
+  return at === -1 ? undefined : waiting.splice(at, 1)[0];
 }
 
-/** The transport's contract, on the broker that the other runtime's tests are on. */
-async function otherWayRound(): Promise<void> {
-  const files = own.filter((file) => file.endsWith(CONTRACT));
-  if (isOneOnly || files.length === 0) return;
-  await phase(`transport on Bun and ${versionOf(NATS.deno)}`, bun(files), files, NATS.deno);
-  await phase(`transport on Deno and ${versionOf(NATS.bun)}`, deno(files), files, NATS.bun);
-}
-
-function bun(files: string[]): string[] {
-  return [
-    "bun",
-    "--no-env-file",
-    "test",
-    "--isolate",
-    "--timeout",
-    "120000",
-    ...files.map((file) => `./${file}`),
-  ];
-}
-
-function deno(files: string[]): string[] {
-  return ["deno", "test", "-A", "--no-check", "--cached-only", ...files];
-}
-
-/** Runs one command, shows its output when it is through, and adds its counts. A crash without counts is a failure. */
-async function phase(
-  title: string,
-  command: string[],
-  files: string[],
-  broker = command[0] === "bun" ? NATS.bun : NATS.deno,
-): Promise<void> {
-  if (files.length === 0) return;
+/** Runs one job, says how it went, and adds its counts. Its output is shown where something failed. */
+async function run(job: Job): Promise<void> {
   const start = performance.now();
-  const child = Bun.spawn(command, {
+  const child = Bun.spawn(commandOf(job, TEST_LIMIT_MS * pace), {
     cwd: root,
     stdout: "pipe",
     stderr: "pipe",
-    env: { ...process.env, NO_COLOR: "1", NATS_SERVER: broker },
+    env: {
+      ...process.env,
+      ...place.environment,
+      NO_COLOR: "1",
+      NATS_SERVER: job.broker,
+      [PACE_VARIABLE]: String(pace),
+    },
   });
+  underWay.set(job, child);
   const [out, err, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
     child.exited,
   ]);
-  const output = out + err;
-  const tally = command[0] === "bun" ? countBun(output) : countDeno(output);
-  if (code !== 0 && tally.failed === 0) tally.failed = 1;
-  if (tally.failed > 0) console.log(output);
-  else for (const slow of slowest(output)) console.log(`  ${slow}`);
-  console.log(
-    `${title}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped in ${
-      seconds(start)
-    } s`,
-  );
-  total.passed += tally.passed;
-  total.failed += tally.failed;
-  total.skipped += tally.skipped;
+  underWay.delete(job);
+  const tally = tallyOf(job.runtime, out + err, code);
+  if (tally.failed > 0) console.log(out + err);
+  const [longest] = timesIn(out + err).sort((a, b) => b.ms - a.ms);
+  const detail = longest && longest.ms >= 2000
+    ? ` (${(longest.ms / 1000).toFixed(1)} s: ${longest.title})`
+    : "";
+  console.log(`${seconds(start)} s  ${nameOf(job)}: ${tallyText(tally)}${detail}`);
+  times[nameOf(job)] = Math.round(performance.now() - start);
+  add(total, tally);
+  const kind = `${job.kind} on ${job.runtime === "bun" ? "Bun" : "Deno"}`;
+  kinds.set(kind, kinds.get(kind) ?? nothing());
+  add(kinds.get(kind) ?? total, tally);
 }
 
-function countBun(output: string): Tally {
-  const number = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
-  return {
-    passed: number("pass"),
-    failed: number("fail") + number("errors?"),
-    skipped: number("skip") + number("todo"),
-  };
-}
-
-function countDeno(output: string): Tally {
-  const last = [
-    ...output.matchAll(
-      /(\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored)?/g,
-    ),
-  ].at(-1);
-  return { passed: Number(last?.[1] ?? 0), failed: Number(last?.[2] ?? 0), skipped: Number(last?.[3] ?? 0) };
-}
-
-/** The five tests that took longest, of those over two seconds: where the time goes. */
-function slowest(output: string): string[] {
-  const timed = [
-    ...output.matchAll(/^(?:\(pass\) )?(.+?)(?: \.\.\. .*ok)? [[(](?:(\d+)m)?([\d.]+)(ms|s)[\])]$/gm),
-  ];
-  return timed
-    .map(([, title = "", minutes = "0", value = "0", unit]) => ({
-      title,
-      s: Number(minutes) * 60 + Number(value) / (unit === "ms" ? 1000 : 1),
-    }))
-    .filter(({ title, s }) => s >= 2 && !/^(Ran \d+ tests|ok \|)/.test(title))
-    .sort((a, b) => b.s - a.s)
-    .slice(0, 5)
-    .map(({ title, s }) => `${s.toFixed(1)} s  ${title}`);
+function timesBefore(): Record<string, number> {
+  try {
+    return JSON.parse(readFileSync(TIMES, "utf8"));
+  } catch {
+    return {}; // The first time, or written by another release.
+  }
 }
 
 /** What a broker's program calls itself: `nats-server v2.10.25`. */

@@ -37,12 +37,12 @@ export interface StartOptions {
   readonly cwd?: string;
 }
 
-/** Starts a program with an environment of its own: PATH, a home without anybody's settings, and what is given. */
+/** Starts a program with an environment of its own: PATH, TMPDIR, a home without anybody's settings, and what is given. */
 export function startProgram(path: string, args: readonly string[], options: StartOptions = {}): Started {
   const { env = {}, cwd = tmpdir() } = options;
   const child = spawn(path, [...args], {
     cwd,
-    env: { PATH: process.env.PATH, HOME: home, ...env },
+    env: { PATH: process.env.PATH, TMPDIR: tmpdir(), HOME: home, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -225,7 +225,7 @@ test("submit misses nothing of a build while the broker is restarted", async () 
   goOn.resolve();
   await staged.up.said("Lost NATS");
   await broker.start();
-  const events = await within(submitted.events(), "the end of the run", 60_000);
+  const events = await within(submitted.events(), "the end of the run");
   assert.equal((await submitted.ended).code, 0, submitted.output());
   assert.deepEqual(stepsOf(events), DONE);
   assert.deepEqual(

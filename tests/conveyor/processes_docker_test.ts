@@ -5,7 +5,7 @@ import { type ConveyorServer, startConveyor } from "../support/conveyor-server.t
 import { eventsTwice } from "../support/conveyor/events-twice.ts";
 import { ACK_WAIT_MS, disposable, startDriver } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
-import { objectsOf } from "../support/step-context.ts";
+import { objectsOfBroker } from "../support/left-as-it-was.ts";
 
 const TYPE = "flutter-builder";
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
@@ -44,12 +44,6 @@ async function definePipeline(server: ConveyorServer): Promise<void> {
   assert.equal(status, 201);
 }
 
-/** Names of what the drivers of this broker have on the daemon. */
-async function left(server: ConveyorServer): Promise<string[]> {
-  await using transport = await openNats({ servers: [server.nats] });
-  return await objectsOf((await transport.owner()).owner);
-}
-
 const resultOf = (server: ConveyorServer, run: string, driver: string) =>
   server.result((one) => one.run_id === run && one.driverresult.driver === driver);
 
@@ -70,7 +64,7 @@ test("the four programs build for a Conveyor server, its log is whole, and they 
   const from = lines.indexOf("1");
   assert.ok(lines.slice(0, from).includes("built"));
   assert.deepEqual(lines.slice(from, from + 500), Array.from({ length: 500 }, (_, i) => String(i + 1)));
-  assert.deepEqual(await left(server), []);
+  assert.deepEqual(await objectsOfBroker(server.nats), []);
   for (const process of processes) process.kill("SIGTERM");
   assert.deepEqual((await Promise.all(processes.map(({ ended }) => ended))).map(({ code }) => code), [
     0,
@@ -95,7 +89,7 @@ test("a build whose events are all stored twice runs its commands once, with two
     server.results.map(({ driverresult: { driver, success } }) => `${driver} ${success}`),
     DRIVERS.map((name) => `${name} true`),
   );
-  assert.deepEqual(await left(server), []);
+  assert.deepEqual(await objectsOfBroker(server.nats), []);
 });
 
 test("a builder that is killed beside a Conveyor server is succeeded by another one, which ends the run and clears it", async () => {
@@ -120,5 +114,5 @@ test("a builder that is killed beside a Conveyor server is succeeded by another 
     false,
     "driver-lost",
   ]);
-  assert.deepEqual(await left(server), []);
+  assert.deepEqual(await objectsOfBroker(server.nats), []);
 });

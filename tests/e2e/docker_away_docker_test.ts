@@ -80,7 +80,7 @@ test(
     };
     const succeeded = Object.fromEntries(Object.keys(outcomes).map((step) => [step, "succeeded"]));
 
-    await leftAsItWas(async () => {
+    await leftAsItWas(socketPath, async () => {
       const runs = await startStuckRuns(place, images, () => flags);
       await Promise.all(runs.map(({ stuck }) => stuck));
       registry.resume();
@@ -99,6 +99,6 @@ test(
         assert.deepEqual(stepOutcomes(ended), { ...succeeded, ...differing }, step);
         assert.equal(ended.exit, exit, step);
       }
-    }, { socketPath });
+    });
   },
 );

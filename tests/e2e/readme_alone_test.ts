@@ -7,7 +7,7 @@ import { within } from "../backend/transport-conformance/opened.ts";
 import { root, runtime, type Started, startProgram } from "../cli/start-program.ts";
 import { startConveyor } from "../support/conveyor-server.ts";
 import { disposable } from "../support/fleet.ts";
-import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { objectsOfBroker } from "../support/left-as-it-was.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -16,7 +16,7 @@ const PORTS = { nats: 4222, api: 8080 };
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 const taken = await Promise.all(Object.values(PORTS).map(isTaken));
 
-/** These programs are typed as they stand in the README, so they cannot be told to go elsewhere. */
+/** These programs are typed as they stand in the README, so they cannot be told to go elsewhere, nor run twice at once. */
 const skip = taken.some((is) => is) && "Something listens on port 4222 or 8080 of this machine already";
 
 test(
@@ -35,24 +35,23 @@ test(
     const [nats, up, ...rest] = lines;
     const submit = rest.pop();
     assert.deepEqual(rest.map((line) => line.split(" ")[0]), DRIVERS.map((name) => `bin/${name}`));
-    await leftAsItWas(async () => {
-      await using place = await checkout();
-      await using terminals = new AsyncDisposableStack();
-      const type = async (line: string | undefined, ready: string): Promise<Started> => {
-        const typed = terminals.use(place.type(line ?? ""));
-        await within(typed.said(ready), `"${ready}" of ${line}`);
-        return typed;
-      };
-      await type(nats, "Server is ready");
-      const plane = await type(up, "Serves http://127.0.0.1:8080");
-      const drivers = await Promise.all(rest.map((line) => type(line, " takes events of flutter-builder")));
-      const { code, stdout, stderr } = await place.type(submit ?? "").ended;
-      assert.equal(code, 0, stdout + stderr + plane.output());
-      assert.match(stdout, /^Checking for gcc\.\.\.$/m);
-      assert.match(stdout, /^Succeeded in /m);
-      assert.equal(await readFile(join(place.path, "artifacts/libz.a"), "utf8"), "made\n");
-      await interrupt([...drivers, plane]);
-    });
+    await using place = await checkout();
+    await using terminals = new AsyncDisposableStack();
+    const type = async (line: string | undefined, ready: string): Promise<Started> => {
+      const typed = terminals.use(place.type(line ?? ""));
+      await within(typed.said(ready), `"${ready}" of ${line}`);
+      return typed;
+    };
+    await type(nats, "Server is ready");
+    const plane = await type(up, "Serves http://127.0.0.1:8080");
+    const drivers = await Promise.all(rest.map((line) => type(line, " takes events of flutter-builder")));
+    const { code, stdout, stderr } = await place.type(submit ?? "").ended;
+    assert.equal(code, 0, stdout + stderr + plane.output());
+    assert.match(stdout, /^Checking for gcc\.\.\.$/m);
+    assert.match(stdout, /^Succeeded in /m);
+    assert.equal(await readFile(join(place.path, "artifacts/libz.a"), "utf8"), "made\n");
+    await interrupt([...drivers, plane]);
+    assert.deepEqual(await objectsOfBroker(`nats://127.0.0.1:${PORTS.nats}`), []);
   },
 );
 
@@ -63,31 +62,30 @@ test(
     using remote = remoteRepository();
     const lines = await linesOf("With a Conveyor CI server");
     assert.deepEqual(lines.map((line) => line.split(" ")[0]), DRIVERS.map((name) => `bin/${name}`));
-    await leftAsItWas(async () => {
-      await using place = await checkout();
-      await using server = await startConveyor({ ports: PORTS });
-      await using terminals = new AsyncDisposableStack();
-      const drivers = lines.map((line) => terminals.use(place.type(line)));
-      const registered = drivers.map((driver) => driver.said("Registered resource type"));
-      await within(Promise.all(registered), "the drivers to find the server's API");
-      const resource = "flutter-builder";
-      const steps = DRIVERS.map((name) => ({ id: name, name, driver: name }));
-      await server.call("POST", "/pipelines", { name: "flutter", resource, steps });
-      const spec = { repository: remote.url, image: remote.image, commands: ["make"] };
-      const run = await server.create({ name: "app", resource, pipeline: "flutter", spec });
-      const last = await server.result((one) =>
-        one.run_id === run && one.driverresult.driver === "container-stop"
-      );
-      assert.equal(last.driverresult.success, true, last.text);
-      const results = server.results.filter(({ run_id }) => run_id === run).map(({ driverresult }) =>
-        driverresult
-      );
-      assert.deepEqual(
-        results.map(({ driver, success }) => [driver, success]),
-        DRIVERS.map((name) => [name, true]),
-      );
-      await interrupt(drivers);
-    });
+    await using place = await checkout();
+    await using server = await startConveyor({ ports: PORTS });
+    await using terminals = new AsyncDisposableStack();
+    const drivers = lines.map((line) => terminals.use(place.type(line)));
+    const registered = drivers.map((driver) => driver.said("Registered resource type"));
+    await within(Promise.all(registered), "the drivers to find the server's API");
+    const resource = "flutter-builder";
+    const steps = DRIVERS.map((name) => ({ id: name, name, driver: name }));
+    await server.call("POST", "/pipelines", { name: "flutter", resource, steps });
+    const spec = { repository: remote.url, image: remote.image, commands: ["make"] };
+    const run = await server.create({ name: "app", resource, pipeline: "flutter", spec });
+    const last = await server.result((one) =>
+      one.run_id === run && one.driverresult.driver === "container-stop"
+    );
+    assert.equal(last.driverresult.success, true, last.text);
+    const results = server.results.filter(({ run_id }) => run_id === run).map(({ driverresult }) =>
+      driverresult
+    );
+    assert.deepEqual(
+      results.map(({ driver, success }) => [driver, success]),
+      DRIVERS.map((name) => [name, true]),
+    );
+    await interrupt(drivers);
+    assert.deepEqual(await objectsOfBroker(server.nats), []);
   },
 );
 

@@ -1,9 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DOCKER_SOCKET, TEST_IMAGE } from "./step-context.ts";
+import { DOCKER_SOCKET, ownImageName, TEST_IMAGE } from "./step-context.ts";
 
 /** An image, of the machine's daemon or of another one, with a shell script in the place of a program. Gone afterwards. */
 export function imageWithScript(
@@ -11,7 +10,7 @@ export function imageWithScript(
   script: string,
   { image = TEST_IMAGE, socketPath = DOCKER_SOCKET }: { image?: string; socketPath?: string } = {},
 ): { readonly name: string } & Disposable {
-  const name = `conveyor-test-${randomUUID().slice(0, 8)}`;
+  const name = ownImageName();
   const folder = mkdtempSync(join(tmpdir(), "derived-image-"));
   const docker = (...args: string[]) =>
     execFileSync("docker", ["-H", `unix://${socketPath}`, ...args], { encoding: "utf8" }).trim();

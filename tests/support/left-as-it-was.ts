@@ -1,17 +1,26 @@
 import assert from "node:assert/strict";
+import { openNats } from "../../lib/backend/nats/transport.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
-import { DOCKER_SOCKET, dockerObjects, testDocker } from "./step-context.ts";
+import type { Place } from "./start-run.ts";
+import { dockerObjects, objectsOf, testDocker } from "./step-context.ts";
 
-/**
- * Does the work, after which the lists of all containers, volumes and networks of the daemon are what they were: of the
- * machine's, or of another one.
- */
-export async function leftAsItWas(
-  work: (docker: Docker) => Promise<void>,
-  { socketPath = DOCKER_SOCKET }: { socketPath?: string } = {},
-): Promise<void> {
+/** Does the work with runs of this place, after which nothing of theirs is left on the machine's daemon. */
+export async function leavesNothing(place: Place, work: (docker: Docker) => Promise<void>): Promise<void> {
+  await using docker = testDocker();
+  await work(docker);
+  assert.deepEqual(await place.objects(), []);
+}
+
+/** Names of the containers, volumes and networks that the drivers of this broker have on the machine's daemon. */
+export async function objectsOfBroker(url: string): Promise<string[]> {
+  await using transport = await openNats({ servers: [url] });
+  return await objectsOf((await transport.owner()).owner);
+}
+
+/** Does the work, after which the lists of all containers, volumes and networks of a daemon of one's own are what they were. */
+export async function leftAsItWas(socketPath: string, work: () => Promise<void>): Promise<void> {
   await using docker = testDocker(socketPath);
   const before = await dockerObjects(docker);
-  await work(docker);
+  await work();
   assert.deepEqual(await dockerObjects(docker), before);
 }

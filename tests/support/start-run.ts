@@ -4,11 +4,12 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { containerName } from "../../lib/build/labels.ts";
 import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/events.ts";
-import { TEST_IMAGE, testDocker } from "./step-context.ts";
+import { objectsOf, TEST_IMAGE, testDocker } from "./step-context.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/flutter-ci", import.meta.url));
 /** The program is tested on the runtime that the test runs on. */
@@ -42,7 +43,7 @@ export interface EndedRun {
 }
 
 export interface RunOptions {
-  /** Of the variables of this process it has PATH and DOCKER_HOST only. */
+  /** Of the variables of this process it has PATH, TMPDIR and DOCKER_HOST only. */
   readonly env?: Record<string, string>;
   readonly image?: string;
   /** Takes the lines of the log in the place of `events` and `stdout`. */
@@ -61,6 +62,7 @@ export function startRun(
     cwd: place.folder,
     env: {
       PATH,
+      TMPDIR: tmpdir(),
       HOME: place.folder,
       CONVEYOR_RUNTIME: RUNTIME,
       ...(DOCKER_HOST === undefined ? {} : { DOCKER_HOST }),
@@ -165,6 +167,8 @@ export interface Place extends AsyncDisposable {
   readonly processes: Set<ChildProcess>;
   readonly dataFolders: Set<string>;
   data(name: string): string;
+  /** Names of the containers, volumes and networks of all runs that were started here. */
+  objects(): Promise<string[]>;
 }
 
 /** A repository with these files, committed; data folders are made by whoever uses them. */
@@ -190,6 +194,10 @@ export async function makePlace(
     processes,
     dataFolders,
     data: (name) => join(folder, name),
+    async objects() {
+      const owners = Array.from(dataFolders, ownerOf);
+      return (await Promise.all(owners.map((owner) => objectsOf(owner)))).flat();
+    },
     async [Symbol.asyncDispose]() {
       const ends = Array.from(processes, (child) => once(child, "close"));
       for (const child of processes) child.kill("SIGKILL");
@@ -198,6 +206,16 @@ export async function makePlace(
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The label of all that belongs to a data folder. */
+function ownerOf(dataFolder: string): string {
+  const database = new DatabaseSync(join(dataFolder, "conveyor.db"), { readOnly: true });
+  try {
+    return String(database.prepare("SELECT value FROM meta WHERE key = 'owner'").get()?.["value"]);
+  } finally {
+    database.close();
+  }
 }
 
 /** Those of all runs in a data folder. */

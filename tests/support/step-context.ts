@@ -10,6 +10,9 @@ import { testSettings } from "./settings.ts";
 
 export const TEST_IMAGE = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
 
+/** A name for an image of a test's own, in the test image's repository. */
+export const ownImageName = (): string => `${TEST_IMAGE.split(":")[0]}:test-${randomUUID().slice(0, 8)}`;
+
 /** Where the machine's daemon listens. */
 export const DOCKER_SOCKET = (process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock").replace(
   "unix://",

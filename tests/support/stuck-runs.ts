@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { imageWithScript } from "./derived-image.ts";
-import { leftAsItWas } from "./left-as-it-was.ts";
+import { leavesNothing } from "./left-as-it-was.ts";
 import { startRegistry } from "./registry.ts";
 import { began, makePlace, type Place, type StartedRun, startRun } from "./start-run.ts";
 import { TEST_IMAGE } from "./step-context.ts";
@@ -66,7 +66,7 @@ export async function stuckInEveryStep(
     missing: registry.image,
     stalled: registry.stalled,
   };
-  await leftAsItWas(async () => {
+  await leavesNothing(place, async () => {
     const runs = await startStuckRuns(place, images, flags);
     await Promise.all(runs.map(async (run) => {
       await run.stuck;

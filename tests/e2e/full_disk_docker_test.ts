@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
-import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { leavesNothing } from "../support/left-as-it-was.ts";
 import { mountSmallDisk, noSmallDisk } from "../support/small-disk.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
 import { stepOutcomes } from "../support/step-outcomes.ts";
@@ -20,8 +20,8 @@ for (const { what, flags } of CASES) {
     { skip },
     async () => {
       await using place = await makePlace();
-      await leftAsItWas(async () => {
-        using disk = mountSmallDisk(place.data("disk"), "40m");
+      using disk = mountSmallDisk(place.data("disk"), "40m");
+      await leavesNothing(place, async () => {
         const data = "disk/data";
         const ended = await startRun(place, flags, { data, onLine: () => {} }).ended;
         assert.equal(ended.exit, 1, ended.stderr);
@@ -54,7 +54,7 @@ test("run does not begin where the data folder has no room for a run's end", { s
   );
 
   disk.grow("400m");
-  await leftAsItWas(async () => {
+  await leavesNothing(place, async () => {
     assert.equal((await startRun(place, ["-c", "make"], { data }).ended).exit, 0);
   });
   await using store = await openHistory(place.data(data));

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
-import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { leavesNothing } from "../support/left-as-it-was.ts";
 import { type EndedRun, makePlace, type Place, startRun } from "../support/start-run.ts";
 
 /** Something that every encoding changes; no part of it stands anywhere else. */
@@ -56,7 +56,7 @@ const PRINTS = [
 
 test("a secret that a build prints, however, leaves neither in what is shown nor in what is kept", async () => {
   await using place = await makePlace();
-  await leftAsItWas(async () => {
+  await leavesNothing(place, async () => {
     const commands = PRINTS.flatMap((command) => ["-c", command]);
     const flags = ["--secret", "TOKEN", "--log-level", "debug", ...commands];
     const ended = await startRun(place, flags, { env: { TOKEN: SECRET } }).ended;
@@ -79,7 +79,7 @@ test("a secret that a build prints, however, leaves neither in what is shown nor
 
 test("a secret leaves neither in the names nor in the errors of a build that fails", async () => {
   await using place = await makePlace();
-  await leftAsItWas(async () => {
+  await leavesNothing(place, async () => {
     const token = join(place.folder, "token");
     await writeFile(token, `${SECRET}\n`);
     const cases: { flags: string[]; reason: string; message: RegExp; secret?: string }[] = [

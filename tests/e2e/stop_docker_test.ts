@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { delay } from "../../lib/base/signals.ts";
 import { containerName } from "../../lib/build/labels.ts";
-import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
 import { stepOutcomes } from "../support/step-outcomes.ts";
 import { NEVER_ENDS, stuckInEveryStep } from "../support/stuck-runs.ts";
@@ -60,7 +60,7 @@ test("run ends in an orderly way when its time is over in any of its steps, and 
 
 test("run ends the whole process tree within the grace period and a second", async () => {
   await using place = await makePlace();
-  await leftAsItWas(async () => {
+  await leavesNothing(place, async () => {
     const trees = [
       { command: NEVER_ENDS, grace: 1, atMost: 2 },
       // Who heeds TERM is gone long before the grace period is over.
@@ -90,7 +90,7 @@ function diedAt(run: string, since: number): number {
 
 test("run leaves at once at the second signal, says what is left, and the next one removes it", async () => {
   await using place = await makePlace();
-  await leftAsItWas(async (docker) => {
+  await leavesNothing(place, async (docker) => {
     const run = startRun(place, ["--grace", "60s", "-c", NEVER_ENDS]);
     const { run: id } = await run.line("stubborn");
     run.kill("SIGINT");
@@ -110,7 +110,7 @@ test("run leaves at once at the second signal, says what is left, and the next o
 
 test("run takes it for a hang-up when nobody reads its output any more", async () => {
   await using place = await makePlace();
-  await leftAsItWas(async () => {
+  await leavesNothing(place, async () => {
     const run = startRun(place, ["--grace", "1s", "-c", "while :; do echo more; sleep 0.1; done"]);
     const { run: id } = await run.line("more");
     run.closeOutput();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { FAULT_POINTS } from "../../lib/base/faults.ts";
 import type { Run } from "../../lib/wire/run.ts";
-import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, type Place, startRun } from "../support/start-run.ts";
 
 /** Every point at its first passage, and again at steps where something else is there to be left. */
@@ -27,7 +27,7 @@ const MAY_BE_TOO_EARLY = "run-stored";
 
 test("kill -9 of a run at any boundary of an event leaves nothing once the next run is through", async () => {
   await using place = await makePlace();
-  await leftAsItWas(async () => {
+  await leavesNothing(place, async () => {
     const groups = Array.from(
       { length: GROUPS },
       (_, group) => FAULTS.filter((_, i) => i % GROUPS === group),

@@ -3,14 +3,14 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { containerName } from "../../lib/build/labels.ts";
-import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
 
 const WAITS = "echo waits; while ! [ -e /tmp/go ]; do sleep 0.05; done; echo through";
 
 test("runs of two data folders on one daemon leave each other alone, whatever one of them clears up", async () => {
   await using place = await makePlace();
-  await leftAsItWas(async (docker) => {
+  await leavesNothing(place, async (docker) => {
     const start = (data: string, command: string) => startRun(place, ["-c", command], { data });
     const state = async (run: string) => (await docker.inspect(containerName(run)))?.state;
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import type { LogLine } from "../../lib/engine/events.ts";
-import { leftAsItWas } from "../support/left-as-it-was.ts";
+import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
 
 /** Lines on each of the two streams. */
@@ -37,7 +37,7 @@ class Checker {
 
 test("run shows every line of both streams, once and in order, and history keeps them like that", async () => {
   await using place = await makePlace();
-  await leftAsItWas(async () => {
+  await leavesNothing(place, async () => {
     const live = new Checker();
     const failures: unknown[] = [];
     const onLine = (line: LogLine) => {

@@ -1,0 +1,77 @@
+/** What there is to run: files of tests, each on a runtime and, for those that need one, on a broker. */
+
+export type Runtime = "bun" | "deno";
+
+export interface Job {
+  readonly runtime: Runtime;
+  readonly files: readonly string[];
+  /** The program of the broker that its tests start. */
+  readonly broker: string;
+  readonly kind: Kind;
+}
+
+/** What a file needs, which the end of its name says. */
+export type Kind = "unit" | "processes" | "brokers" | "Docker" | "alone" | "transport";
+
+const ENDINGS: readonly [RegExp, Kind][] = [
+  [/_alone_test\.ts$/, "alone"],
+  [/_docker_test\.ts$/, "Docker"],
+  [/_nats_test\.ts$/, "brokers"],
+  [/_slow_test\.ts$/, "processes"],
+];
+/** Files without parts of their own are quick: a process takes this many of them. */
+const UNITS_AT_ONCE = 25;
+/** What checks the transport's contract, which each runtime does on each broker. */
+const CONTRACT = "tests/backend/nats_transport_nats_test.ts";
+
+export const kindOf = (file: string): Kind => ENDINGS.find(([ending]) => ending.test(file))?.[1] ?? "unit";
+
+/** All jobs, those first that take longest according to `times` (milliseconds; see `nameOf`), where that is known. */
+export function jobsFor(
+  files: readonly string[],
+  brokers: Record<Runtime, string>,
+  times: Readonly<Record<string, number>>,
+): Job[] {
+  const jobs: Job[] = [];
+  for (const runtime of ["bun", "deno"] as const) {
+    const broker = brokers[runtime];
+    const units = files.filter((file) => kindOf(file) === "unit");
+    for (let i = 0; i < units.length; i += UNITS_AT_ONCE) {
+      jobs.push({ runtime, broker, kind: "unit", files: units.slice(i, i + UNITS_AT_ONCE) });
+    }
+    for (const file of files) {
+      const kind = kindOf(file);
+      if (kind !== "unit") jobs.push({ runtime, broker, kind, files: [file] });
+      const other = brokers[runtime === "bun" ? "deno" : "bun"];
+      if (file.endsWith(CONTRACT) && other !== broker) {
+        jobs.push({ runtime, broker: other, kind: "transport", files: [file] });
+      }
+    }
+  }
+  const guess: Record<Kind, number> = {
+    alone: 20_000,
+    Docker: 9000,
+    brokers: 7000,
+    transport: 7000,
+    processes: 3000,
+    unit: 1000,
+  };
+  const length = (job: Job) => times[nameOf(job)] ?? guess[job.kind];
+  return jobs.sort((a, b) => length(b) - length(a));
+}
+
+/** `bun tests/cli/flag_test.ts and 24 more` */
+export function nameOf({ runtime, files, kind }: Job): string {
+  const more = files.length > 1 ? ` and ${files.length - 1} more` : "";
+  return `${runtime} ${files[0]}${more}${kind === "transport" ? " on the other broker" : ""}`;
+}
+
+/** The command that runs a job's tests, each of which may take so long. */
+export function commandOf({ runtime, files }: Job, timeoutMs: number): string[] {
+  return runtime === "bun"
+    ? [
+      ...["bun", "--no-env-file", "test", "--isolate", "--timeout", String(timeoutMs)],
+      ...files.map((file) => file.startsWith("/") ? file : `./${file}`),
+    ]
+    : ["deno", "test", "-A", "--no-check", "--cached-only", ...files];
+}

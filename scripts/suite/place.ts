@@ -1,0 +1,48 @@
+/** Where a run of the suite works: a temporary folder and a name for images that nobody else has. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { filesIn, processesWith, watchDocker } from "./leftovers.ts";
+
+export interface SuitePlace extends Disposable {
+  /** What the tests' environment has beside this process's. */
+  readonly environment: Record<string, string>;
+  /** What was left here, when the last test is through. */
+  left(): Promise<string[]>;
+}
+
+/** With an image of its own where one is named. */
+export function suitePlace(image: string | undefined): SuitePlace {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "conveyor-suite-")));
+  const repository = basename(folder).toLowerCase();
+  using opening = new DisposableStack();
+  opening.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const own = image === undefined ? undefined : `${repository}:base`;
+  if (image !== undefined && own !== undefined) {
+    docker("tag", image, own);
+    opening.defer(() => docker("rmi", own));
+  }
+  const watch = own === undefined ? undefined : opening.use(watchDocker(repository));
+  const parts = opening.move();
+  const look = () => [
+    ...filesIn(folder),
+    ...processesWith(folder),
+    ...watch?.left().filter((what) => what !== `image ${own}`) ?? [],
+  ];
+  return {
+    environment: { TMPDIR: folder, ...own !== undefined && { CONVEYOR_TEST_IMAGE: own } },
+    async left() {
+      // A process that was killed, or a container that is being removed, may take a moment.
+      let left = look();
+      for (let i = 0; left.length > 0 && i < 50; i++, left = look()) await Bun.sleep(100);
+      return left;
+    },
+    [Symbol.dispose]: () => parts.dispose(),
+  };
+}
+
+function docker(...args: string[]): void {
+  const { status, stderr } = spawnSync("docker", args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`docker ${args.join(" ")} failed: ${stderr.trim()}`);
+}
