@@ -3,63 +3,102 @@ import { matches, type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { apiCode } from "./calls.ts";
 import { resent } from "./resent.ts";
 
-/** Past this the index starts anew. */
+/** Ids that are kept at hand. */
 const MAX_KNOWN = 50_000;
 
 /**
- * Where messages lie in a stream, by id. JetStream has no such index, so this one is filled by what this process publishes
- * and, for ids of others, by reading what lies in the stream beyond what was read before. A message that nobody wants any
- * more is not in its stream any more; only the log stream keeps them, and there the consumers are asked.
+ * Index from message id to stream sequence (JetStream has none): filled by our own publishes and by reading the rest of the
+ * stream on demand. It forgets the oldest ids when it is full, and then looks for them in the stream itself. A message that
+ * nobody wants any more is not in its stream any more; only the log stream keeps them, and there the consumers are asked.
  */
 export class Held {
   readonly #manager: JetStreamManager;
   readonly #stream: StreamName;
+  readonly #maxKnown: number;
   readonly #known = new Map<string, number>();
+  /** Everything up to here has been read; only `#read` moves it forward. */
   #readTo = 0;
+  /** Ids up to here may have been forgotten; only `learn` moves it forward. */
+  #forgottenTo = 0;
+  #created = "";
 
-  constructor(manager: JetStreamManager, stream: StreamName) {
+  constructor(manager: JetStreamManager, stream: StreamName, maxKnown = MAX_KNOWN) {
     this.#manager = manager;
     this.#stream = stream;
+    this.#maxKnown = maxKnown;
   }
 
   learn(id: string, seq: number): void {
-    if (this.#known.size >= MAX_KNOWN) {
-      this.#forget();
-    }
+    this.#known.delete(id);
     this.#known.set(id, seq);
-  }
-
-  #forget(): void {
-    this.#known.clear();
-    this.#readTo = 0;
+    if (this.#known.size <= this.#maxKnown) return;
+    for (const [oldest, at] of this.#known) {
+      this.#known.delete(oldest);
+      this.#forgottenTo = Math.max(this.#forgottenTo, at);
+      return;
+    }
   }
 
   async has(id: string): Promise<boolean> {
-    if (!this.#known.has(id)) await this.#read();
-    const seq = this.#known.get(id);
-    if (seq === undefined) return false;
-    const subject = await this.#subjectAt(seq, id);
-    if (subject === undefined) {
-      this.#known.delete(id);
-      return false;
+    const known = this.#known.get(id);
+    if (known !== undefined) {
+      const subject = await this.#subjectAt(known, id);
+      if (subject !== undefined) return await this.#isHeld(subject, known);
+      if (this.#known.get(id) === known) this.#known.delete(id);
     }
+    const seq = await this.#find(id);
+    const subject = seq === undefined ? undefined : await this.#subjectAt(seq, id);
+    return seq !== undefined && subject !== undefined && await this.#isHeld(subject, seq);
+  }
+
+  async #isHeld(subject: string, seq: number): Promise<boolean> {
     return STREAMS[this.#stream].retention !== "limits" || await this.#isWanted(subject, seq);
   }
 
+  async #find(id: string): Promise<number | undefined> {
+    await this.#read();
+    return this.#known.get(id) ?? await this.#search(id);
+  }
+
+  /** Learns what has been stored since the last time. */
   async #read(): Promise<void> {
-    const { state } = await resent(() => this.#manager.streams.info(this.#stream));
-    // Another stream of that name: what is known is of the one before.
-    if (state.last_seq < this.#readTo) this.#forget();
+    const { state, created } = await resent(() => this.#manager.streams.info(this.#stream));
+    if (created !== this.#created) this.#startOver(created);
     while (this.#readTo < state.last_seq) {
       const message = await this.#get({ seq: this.#readTo + 1, next_by_subj: ">" });
+      // The stream was replaced while it was read: what this learnt is of the old one.
+      if (created !== this.#created) return;
       if (!message) {
-        this.#readTo = state.last_seq;
-        return;
+        this.#readTo = Math.max(this.#readTo, state.last_seq);
+        break;
       }
       const id = message.header?.get("Nats-Msg-Id");
       if (id) this.learn(id, message.seq);
       this.#readTo = Math.max(this.#readTo, message.seq);
     }
+    // What is below the stream's first message is gone, and need not be looked for.
+    if (this.#forgottenTo < state.first_seq) this.#forgottenTo = 0;
+  }
+
+  /** A stream of that name that was made anew: what is known is of the one before. */
+  #startOver(created: string): void {
+    if (this.#created !== "") {
+      this.#known.clear();
+      this.#readTo = 0;
+      this.#forgottenTo = 0;
+    }
+    this.#created = created;
+  }
+
+  /** Looks among the messages whose ids have been forgotten, without learning them again. */
+  async #search(id: string): Promise<number | undefined> {
+    for (let seq = 1; seq <= this.#forgottenTo;) {
+      const message = await this.#get({ seq, next_by_subj: ">" });
+      if (!message) return undefined;
+      if (message.header?.get("Nats-Msg-Id") === id) return message.seq;
+      seq = message.seq + 1;
+    }
+    return undefined;
   }
 
   async #subjectAt(seq: number, id: string): Promise<string | undefined> {
