@@ -102,15 +102,20 @@ function covers(wide: string, narrow: string): boolean {
   return matches(wide, narrow) && (wide.endsWith(">") || !narrow.endsWith(">"));
 }
 
-/** Throws InputError on a message that is over the limit with its headers, each counted as `name: value` and a line end. */
-export function checkSize(subject: string, bytes: number, headers: Readonly<Record<string, string>>): void {
+/** Throws InputError on a message that is over `most` bytes with its headers, each counted as `name: value` and a line end. */
+export function checkSize(
+  subject: string,
+  bytes: number,
+  headers: Readonly<Record<string, string>>,
+  most = MAX_MESSAGE_BYTES,
+): void {
   let total = bytes;
   for (const [name, value] of Object.entries(headers)) {
     total += Buffer.byteLength(name) + Buffer.byteLength(value) + 4;
   }
-  if (total > MAX_MESSAGE_BYTES) {
+  if (total > most) {
     throw new InputError(
-      `Message on "${subject}" has ${total} bytes: expected ${MAX_MESSAGE_BYTES} at most, headers included`,
+      `Message on "${subject}" has ${total} bytes: expected ${most} at most, headers included`,
     );
   }
 }

@@ -48,13 +48,17 @@ export interface ConsumerSpec {
 
 /**
  * How events, results, log batches and artifacts travel. It promises only what NATS can keep: at least once; order
- * within one stream at first delivery; dedupe by id for two minutes; no transaction with a Store; 1 MiB a message.
+ * within one stream at first delivery; dedupe by id for two minutes; no transaction with a Store; 1 MiB a message, or what
+ * `maxMessageBytes` says.
  *
  * Everything may be called at once from many places. A call that the backend cannot carry out just now throws
  * `Retryable`; a call after dispose throws. Dispose is an orderly end: iterations end, what is in hand may still be
  * acked until it resolves, what was not acked is delivered again after its ack wait. Disposing twice is fine.
  */
 export interface Transport extends AsyncDisposable {
+  /** The largest message that the backend takes just now, headers included: MAX_MESSAGE_BYTES, or less. May change with the connection. */
+  readonly maxMessageBytes: number;
+
   /**
    * Stores a message in the stream that its subject belongs to (wire/subjects.ts, STREAMS). Resolves when it is stored.
    * The same `id` within two minutes in the same stream stores nothing and answers `duplicate`. A message on the
@@ -136,8 +140,14 @@ export interface Transport extends AsyncDisposable {
   ): Promise<{ size: number; sha256: string }>;
 }
 
-/** The largest message, headers included, that every backend takes. */
+/** The largest message, headers included, that any backend takes. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024;
+
+/** The least that a backend must take. Results, log batches and pieces of artifacts are made to fit; less has no room for an event. */
+export const LEAST_MESSAGE_BYTES = 16 * 1024;
+
+/** Room that the headers and the subject of a message of ours need at most. */
+export const HEADER_ROOM_BYTES = 4096;
 
 /** How long a message id is remembered, milliseconds. */
 export const DEDUPE_WINDOW_MS = 120_000;

@@ -1,4 +1,4 @@
-import type { OutgoingMessage } from "../backend/transport.ts";
+import { HEADER_ROOM_BYTES, type OutgoingMessage } from "../backend/transport.ts";
 import { InputError } from "../base/errors.ts";
 import { withDeadline } from "../base/signals.ts";
 import { HEADERS } from "../wire/headers.ts";
@@ -53,13 +53,14 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
  */
 export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
   const { event, facts, mask } = step;
-  const { driver, settings, clock } = parts;
+  const { driver, settings, clock, transport } = parts;
   const pipeline = event.resource.pipeline?.slice(0, PIPELINE_LENGTH);
   return openStepLog({
     fields: { run: facts.run, driver: driver.name, step: facts.step, pipeline },
     mask,
     maxBytes: settings.maxLogBytes,
     clock,
+    maxMessageBytes: transport.maxMessageBytes - HEADER_ROOM_BYTES,
     store: facts.hasClaims ? inBatches(step, parts) : singly(step, parts),
   });
 }

@@ -1,17 +1,16 @@
 import { Buffer } from "node:buffer";
-import { MAX_MESSAGE_BYTES } from "../backend/transport.ts";
+import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../backend/transport.ts";
 import { messageOf, type Retryable, type StepFailure } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
-import type { Reason } from "../wire/reasons.ts";
+import { type Reason, reasonOf } from "../wire/reasons.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import type { Mask } from "./log/mask.ts";
 
 /** Limits of what a driver answers, as JSON. */
 export const MAX_DATA_BYTES = 64 * 1024;
 export const MAX_TEXT_BYTES = 16 * 1024;
-
-/** What headers and subject may take of a message. */
-const HEADER_BYTES = 4096;
+/** How much of its message a result keeps that has to be cut down. */
+const CUT_TEXT_LENGTH = 1000;
 
 /** A failed result with a reason of the closed set. */
 export function failed(reason: Reason, message: string, data: Record<string, unknown> = {}): DriverResult {
@@ -72,11 +71,41 @@ export interface EchoedResource {
   readonly standIn: () => string;
 }
 
+/**
+ * The result as JSON, made to fit into an event of `mostBytes`: one that does not is a failed one that says so, with the
+ * reason and the beginning of the message that it had if it was failed before.
+ */
+export function fittingResult(
+  run: string,
+  { standIn }: EchoedResource,
+  result: string,
+  { driver, mask, mostBytes }: { driver: string; mask: Mask; mostBytes: number },
+): string {
+  const bytes = Buffer.byteLength(resultEvent(run, { payload: standIn(), standIn }, result));
+  const most = mostBytes - HEADER_ROOM_BYTES;
+  if (bytes <= most) return result;
+  const { success, message, data } = JSON.parse(result) as DriverResult;
+  const note = `The result has ${formatSize(bytes)}: expected ${
+    formatSize(most)
+  } at most, as the broker takes no larger messages`;
+  const cut = message.slice(0, CUT_TEXT_LENGTH);
+  return resultText(
+    success ? failed("driver-error", note) : failed(reasonOf(data), `${cut} … [cut. ${note}]`),
+    driver,
+    mask,
+  );
+}
+
 /** The message for `pipelines.driver.result` (protocol 1.3). Of the resource nothing changes on its way through here. */
-export function resultEvent(run: string, resource: EchoedResource, result: string): string {
+export function resultEvent(
+  run: string,
+  resource: EchoedResource,
+  result: string,
+  mostBytes = MAX_MESSAGE_BYTES,
+): string {
   const event = (echoed: string) =>
     `{"event":"driver.result","run_id":${JSON.stringify(run)},"resource":${echoed},"driverresult":${result}}`;
   const whole = event(resource.payload);
-  const fits = Buffer.byteLength(whole) <= MAX_MESSAGE_BYTES - HEADER_BYTES;
+  const fits = Buffer.byteLength(whole) <= mostBytes - HEADER_ROOM_BYTES;
   return fits ? whole : event(resource.standIn());
 }

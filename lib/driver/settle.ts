@@ -7,7 +7,7 @@ import type { Addressee } from "./addressee.ts";
 import type { Settled } from "./observer.ts";
 import type { Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
-import { isSuccess, resultEvent, resultText } from "./result.ts";
+import { fittingResult, isSuccess, resultEvent, resultText } from "./result.ts";
 import { backOff, persist } from "../base/retry.ts";
 
 /** Acks, naks and terms that do not come through are left: the event comes again, and is found to be done. */
@@ -50,14 +50,14 @@ export async function settle(
       return isSent ? await done("forwarded") : await again("Cannot forward the event");
     }
     case "report": {
-      const text = resultText(outcome.result, parts.driver.name, to.mask);
+      const text = resultOf(outcome.result, to, parts);
       const isSent = await sent(() => report(text, to, parts), signal);
       return isSent
         ? await done(isSuccess(text) ? "succeeded" : "failed")
         : await again("Cannot send the result");
     }
     case "refuse": {
-      const text = resultText(outcome.result, parts.driver.name, to.mask);
+      const text = resultOf(outcome.result, to, parts);
       const isSent = await sent(() => report(text, to, parts), signal);
       if (!isSent) return await again("Cannot send the result");
       log().error("Refused an event of {run}/{step}: {why}", { why: outcome.why });
@@ -73,8 +73,14 @@ export async function refuse(delivery: Delivery, why: string, { observer }: Hand
   await tried(() => delivery.term(why));
 }
 
+function resultOf(result: unknown, to: Addressee, { driver, transport }: HandleParts): string {
+  const text = resultText(result, driver.name, to.mask);
+  const fit = { driver: driver.name, mask: to.mask, mostBytes: transport.maxMessageBytes };
+  return fittingResult(to.facts.run, to.resource, text, fit);
+}
+
 async function report(result: string, to: Addressee, { transport, reach }: HandleParts): Promise<void> {
-  const event = resultEvent(to.facts.run, to.resource, result);
+  const event = resultEvent(to.facts.run, to.resource, result, transport.maxMessageBytes);
   await transport.publish(subjects.result, event, to.result);
   reach("result-published", to.facts.step);
 }

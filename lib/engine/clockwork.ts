@@ -1,4 +1,6 @@
 import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Troubles } from "../base/keep-going.ts";
 import { processLog } from "../base/log.ts";
 import type { Store } from "../backend/store.ts";
 import type { Transport } from "../backend/transport.ts";
@@ -21,6 +23,7 @@ export interface ClockworkOptions {
   readonly ackWaitMs: number;
   readonly hearingSince: number;
   readonly adopt: boolean;
+  readonly troubles: Troubles;
 }
 
 /** How often it is looked at what is due; a cancel or timeout is at most this late. */
@@ -29,6 +32,9 @@ const TICK_MS = 200;
 const OUTBOX_MS = 1000;
 /** A step that waits in a long queue is asked after less and less often. */
 const LONGEST_PATIENCE_MS = 600_000;
+
+/** How the engine's health names this. */
+const PART = "Looking after runs";
 
 /** Runs that are looked at at the same time. */
 const AT_ONCE = 8;
@@ -93,7 +99,9 @@ export class Clockwork implements AsyncDisposable {
 
   #tick(): void {
     if (this.#working) return;
-    this.#working = this.#work().catch((error) => {
+    const { troubles } = this.#options;
+    this.#working = this.#work().then(() => troubles.clear(PART), (error) => {
+      troubles.note(PART, messageOf(error));
       processLog("engine").warn("Cannot look after the runs: {error}", { error });
     }).finally(() => this.#working = undefined);
   }

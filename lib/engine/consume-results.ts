@@ -26,10 +26,13 @@ export interface ResultsOptions {
 const AT_ONCE = 16;
 const LONGEST_DELAY_MS = 30_000;
 
-/** Takes results, and runs that a Conveyor server starts, until `signal` fires and what is in hand is done. */
+/**
+ * Takes results, and runs that a Conveyor server starts, until `signal` fires and what is in hand is done. Calls `isWell`
+ * when the transport has shown that it delivers. Throws what the transport throws.
+ */
 export async function consumeResults(
   options: ResultsOptions,
-  { signal }: { signal: AbortSignal },
+  { signal, isWell = () => {} }: { signal: AbortSignal; isWell?: () => void },
 ): Promise<void> {
   const { transport, ackWaitMs } = options;
   const spec = {
@@ -39,12 +42,18 @@ export async function consumeResults(
     ackWaitMs,
   } as const;
   const inHand = new Set<Promise<void>>();
-  for await (const delivery of transport.consume(spec, { signal })) {
-    const handled = settle(options, delivery).finally(() => inHand.delete(handled));
-    inHand.add(handled);
-    if (inHand.size >= AT_ONCE) await Promise.race(inHand);
+  try {
+    await transport.ensureConsumer(spec);
+    isWell();
+    for await (const delivery of transport.consume(spec, { signal })) {
+      isWell();
+      const handled = settle(options, delivery).finally(() => inHand.delete(handled));
+      inHand.add(handled);
+      if (inHand.size >= AT_ONCE) await Promise.race(inHand);
+    }
+  } finally {
+    await Promise.all(inHand);
   }
-  await Promise.all(inHand);
 }
 
 /** Acks when the record is stored and what follows from it is published, so that a crash anywhere before repeats it all. */
@@ -77,11 +86,11 @@ async function handle(options: ResultsOptions, delivery: Delivery): Promise<stri
   }
 }
 
-async function handleInit({ store, records, clock }: ResultsOptions, event: PipelineEvent) {
+async function handleInit({ transport, store, records, clock }: ResultsOptions, event: PipelineEvent) {
   const name = event.resource.pipeline ?? "";
   const pipeline = await store.pipelines.get(name);
   if (!pipeline) return `Unknown pipeline "${name}" of resource "${event.resource.name}"`;
-  const run = initiatedRun(event, pipeline.value, clock());
+  const run = initiatedRun(event, pipeline.value, clock(), transport.maxMessageBytes);
   if (typeof run === "string") return run;
   // Where it exists already, this is the second delivery, and the first may have got no further than that.
   const created = await records.create(run).catch(async (error) => {

@@ -5,7 +5,7 @@ import type { Outcome, Run } from "../wire/run.ts";
 import { abandon, advance, giveUp, handOut, restart, sentence } from "./moves.ts";
 import { bounded, hostIn, isSkipped } from "./result.ts";
 import { close, hostOf, openStep, runDeadline, stepLimit, withStep } from "./steps.ts";
-import { driverLost, failureOf, runTimeout, stepTimeout } from "./verdicts.ts";
+import { driverLost, eventTooLarge, failureOf, runTimeout, stepTimeout } from "./verdicts.ts";
 
 /** What can happen to a run, claims aside (claim.ts). */
 export type Input =
@@ -27,7 +27,9 @@ export type Input =
   /** A driver that knows no claims is at work on the step. */
   | { kind: "begun"; step: string }
   /** The transport has taken the message. */
-  | { kind: "published"; id: string };
+  | { kind: "published"; id: string }
+  /** The transport will never take the message: it is larger than the broker allows by now. */
+  | { kind: "refused"; id: string };
 
 /**
  * How long a cleanup addressed to a host waits to be claimed. A host that does not come back for it clears what the run
@@ -68,6 +70,11 @@ export function decide(run: Run, input: Input, now: number): Run {
       if (step?.id !== input.step || step.status !== "dispatched") return run;
       const begun = withStep(run, { ...step, status: "running", startedAt: now });
       return { ...begun, startedAt: run.startedAt ?? now };
+    }
+    case "refused": {
+      const step = openStep(run);
+      if (!step || !run.outbox.some(({ id }) => id === input.id)) return run;
+      return giveUp({ ...run, outbox: [] }, step, eventTooLarge(step), now);
     }
     case "published":
       return run.outbox.some(({ id }) => id === input.id)

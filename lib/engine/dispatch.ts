@@ -1,15 +1,12 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { MAX_MESSAGE_BYTES } from "../backend/transport.ts";
+import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../backend/transport.ts";
 import { HEADERS } from "../wire/headers.ts";
 import { ids } from "../wire/ids.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import type { OutboxMessage, Run, StepState } from "../wire/run.ts";
 import { subjects } from "../wire/subjects.ts";
 import { hostOf } from "./steps.ts";
-
-/** Headers and the subject count towards a message's size; both are far below this. */
-const ROOM_BYTES = 4096;
 
 /**
  * The event that hands `step` to its driver as dispatch number `dispatch`: addressed to the run's host once that is
@@ -33,6 +30,7 @@ export function stepEvent(run: Run, step: StepState, dispatch: number): OutboxMe
 
 function eventBody(run: Run, step: StepState, id: string): string | undefined {
   const results = earlierResults(run);
+  const most = mostEventBytes(run);
   for (;;) {
     const body = JSON.stringify({
       event: run.operation,
@@ -40,10 +38,14 @@ function eventBody(run: Run, step: StepState, id: string): string | undefined {
       id: createHash("sha256").update(id).digest("hex").slice(0, 24),
       run_id: run.id,
     });
-    if (Buffer.byteLength(body) <= MAX_MESSAGE_BYTES - ROOM_BYTES) return body;
+    if (Buffer.byteLength(body) <= most) return body;
     if (!step.always || !dropLargest(results)) return undefined;
   }
 }
+
+/** The most bytes of an event's body. */
+export const mostEventBytes = ({ maxMessageBytes = MAX_MESSAGE_BYTES }: Run): number =>
+  maxMessageBytes - HEADER_ROOM_BYTES;
 
 /** What the steps that have run answered, by driver; of a driver that ran twice, the later answer. */
 function earlierResults(run: Run): Map<string, DriverResult> {

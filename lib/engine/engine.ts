@@ -51,4 +51,6 @@ export interface Engine extends AsyncDisposable {
   abandon(run: string, message: string): Promise<void>;
   /** The run from its beginning to its end, then on until the `end` event; `logs: false` leaves the lines out. Returns early when `signal` fires. */
   follow(run: string, options?: { logs?: boolean; signal?: AbortSignal }): AsyncIterable<RunEvent>;
+  /** The parts of it that do not work just now; each is tried again. Empty while all is well. */
+  readonly troubles: readonly string[];
 }

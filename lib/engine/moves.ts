@@ -1,6 +1,6 @@
 import type { DriverResult } from "../wire/resource.ts";
 import type { Run, StepState } from "../wire/run.ts";
-import { stepEvent } from "./dispatch.ts";
+import { mostEventBytes, stepEvent } from "./dispatch.ts";
 import { close, fenced, openStep, withStep } from "./steps.ts";
 import { eventTooLarge, type Verdict } from "./verdicts.ts";
 
@@ -17,7 +17,7 @@ export function advance(run: Run, now: number): Run {
 export function handOut(run: Run, step: StepState, now: number): Run {
   const dispatch = step.dispatch + 1;
   const event = stepEvent(run, step, dispatch);
-  if (!event) return giveUp(run, step, eventTooLarge(step), now);
+  if (!event) return giveUp(run, step, eventTooLarge(step, mostEventBytes(run)), now);
   // A step that is running stays so: should its attempt be alive after all, nothing is taken from it.
   const status = step.status === "running" ? "running" : "dispatched";
   return { ...withStep(run, { ...step, status, dispatch, dispatchedAt: now }), outbox: [event] };

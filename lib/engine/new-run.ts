@@ -1,4 +1,5 @@
 import { InputError } from "../base/errors.ts";
+import { MAX_MESSAGE_BYTES } from "../backend/transport.ts";
 import type { PipelineEvent } from "../wire/messages.ts";
 import type { Pipeline } from "../wire/resource.ts";
 import type { Run } from "../wire/run.ts";
@@ -9,7 +10,12 @@ import { checkSubmission } from "./validate.ts";
 const INITIATED_TIMEOUT_MS = 3_600_000;
 
 /** The record of a run of which nothing has happened yet. */
-export function newRun(id: string, submission: Submission, now: number): Run {
+export function newRun(
+  id: string,
+  submission: Submission,
+  now: number,
+  maxMessageBytes = MAX_MESSAGE_BYTES,
+): Run {
   const { resource, pipeline, operation, timeoutMs, restarts } = submission;
   return {
     schema: 1,
@@ -23,12 +29,18 @@ export function newRun(id: string, submission: Submission, now: number): Run {
     createdAt: now,
     timeoutMs,
     restartsLeft: restarts,
+    ...maxMessageBytes < MAX_MESSAGE_BYTES && { maxMessageBytes },
     outbox: [],
   };
 }
 
 /** The run that a Conveyor server's API asks for, or why there can be none. */
-export function initiatedRun(event: PipelineEvent, pipeline: Pipeline, now: number): Run | string {
+export function initiatedRun(
+  event: PipelineEvent,
+  pipeline: Pipeline,
+  now: number,
+  maxMessageBytes?: number,
+): Run | string {
   const operation = (["create", "update", "delete"] as const).find((name) => name === event.event);
   if (!operation) return `Unknown operation "${event.event}": expected create, update or delete`;
   const submission: Submission = {
@@ -46,5 +58,5 @@ export function initiatedRun(event: PipelineEvent, pipeline: Pipeline, now: numb
     if (error instanceof InputError) return error.message;
     throw error;
   }
-  return newRun(event.run_id, submission, now);
+  return newRun(event.run_id, submission, now, maxMessageBytes);
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { FaultPoint } from "../base/faults.ts";
+import { InputError } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import { ConflictError, type Store, type Versioned } from "../backend/store.ts";
 import type { Transport } from "../backend/transport.ts";
@@ -120,7 +121,21 @@ export class Records {
     } catch (error) {
       // Whoever changed it since has seen to the outbox, or will.
       if (error instanceof ConflictError) return { run };
+      if (error instanceof InputError) return await this.#refused(run, message.id, revision);
       processLog("engine").warn("Cannot publish {id}, will try again: {error}", { id: message.id, error });
+      return { run, unpublished: error };
+    }
+  }
+
+  /** What the transport will never take ends its step. */
+  async #refused(run: Run, message: string, revision: number): Promise<Changed> {
+    try {
+      const next = decide(run, { kind: "refused", id: message }, this.#options.clock());
+      const stored = await this.#put(next, revision);
+      if (next.outcome) await this.#options.ended(run.id);
+      return await this.#settle(next, stored);
+    } catch (error) {
+      if (error instanceof ConflictError) return { run };
       return { run, unpublished: error };
     }
   }

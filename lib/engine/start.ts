@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { systemClock } from "../base/clock.ts";
 import { InputError } from "../base/errors.ts";
 import { noFaults } from "../base/faults.ts";
-import { processLog } from "../base/log.ts";
+import { keepGoing, Troubles } from "../base/keep-going.ts";
 import { ConflictError } from "../backend/store.ts";
 import { HEADERS } from "../wire/headers.ts";
 import { Log } from "../wire/messages.ts";
@@ -39,14 +39,19 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     seen: (run) => clockwork.seen(run),
     ended: (run) => vault.forget(run),
   });
-  const parts = { transport, store, records, vault, clock, ackWaitMs, reach };
+  const troubles = new Troubles();
+  const parts = { transport, store, records, vault, clock, ackWaitMs, reach, troubles };
   const clockwork = new Clockwork({ ...parts, hearingSince: clock(), adopt });
   await using opening = new AsyncDisposableStack();
   opening.use(clockwork);
   opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }));
   opening.use(await serveAlive(transport, store));
-  const consuming = consumeResults(parts, { signal: closing.signal }).catch((error) => {
-    processLog("engine").error("Results are not taken any more: {error}", { error });
+  const { signal } = closing;
+  const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {
+    part: "Taking results",
+    category: "engine",
+    troubles,
+    signal,
   });
   opening.defer(() => consuming);
   opening.defer(() => closing.abort());
@@ -58,11 +63,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
   return {
     async submit(submission: Submission) {
-      checkSubmission(submission);
+      checkSubmission(submission, transport.maxMessageBytes);
       const { run = randomUUID(), secrets } = submission;
       if (await store.runs.get(run)) throw new ConflictError(`A run "${run}" exists already`);
       await vault.keep(run, secrets);
-      await records.create(newRun(run, submission, clock()));
+      await records.create(newRun(run, submission, clock(), transport.maxMessageBytes));
       return run;
     },
 
@@ -79,6 +84,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
     follow: (id, { logs = true, signal } = {}) =>
       follow(store, id, { logs, signal: AbortSignal.any([closing.signal, ...(signal ? [signal] : [])]) }),
+
+    get troubles() {
+      return troubles.parts;
+    },
 
     async [Symbol.asyncDispose]() {
       await open.disposeAsync();

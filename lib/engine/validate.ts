@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
+import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../backend/transport.ts";
 import { InputError } from "../base/errors.ts";
 import { isRunId } from "../wire/ids.ts";
 import { describeIssues } from "../wire/issues.ts";
@@ -40,7 +41,7 @@ const Checked = z.object({
 export class TooLargeError extends InputError {}
 
 /** Throws InputError, one line for each thing that is wrong, on a submission that no run can be made of. */
-export function checkSubmission(submission: Submission): void {
+export function checkSubmission(submission: Submission, maxMessageBytes = MAX_MESSAGE_BYTES): void {
   const parsed = Checked.safeParse(submission);
   if (!parsed.success) {
     throw new InputError(describeIssues(parsed.error, withoutSecrets(submission), "submission"));
@@ -50,7 +51,8 @@ export function checkSubmission(submission: Submission): void {
   checkSize("resource.spec", spec, MAX_SPEC_BYTES);
   checkSize("resource.metadata", metadata, MAX_METADATA_BYTES);
   checkSize("resource", others, MAX_OTHER_BYTES);
-  checkSize("secrets", secrets, MAX_OTHER_BYTES);
+  // They reach a step in one message, with the answer to its claim.
+  checkSize("secrets", secrets, Math.min(MAX_OTHER_BYTES, maxMessageBytes - HEADER_ROOM_BYTES));
   refuseOpenSecrets(resource, secrets);
   for (const name of Object.keys(secrets)) {
     const driver = addresseeOfSecret(name);

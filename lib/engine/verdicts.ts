@@ -1,4 +1,4 @@
-import { formatDuration } from "../base/units.ts";
+import { formatDuration, formatSize } from "../base/units.ts";
 import { reasonOf } from "../wire/reasons.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import type { Run, StepState } from "../wire/run.ts";
@@ -30,8 +30,9 @@ export function driverLost(message: string): Verdict {
   return { outcome: "failed", reason: "driver-lost", message };
 }
 
-export function eventTooLarge(step: StepState): Verdict {
-  const message = `The event of step "${step.id}" has more bytes than a message may have: ` +
+export function eventTooLarge(step: StepState, most?: number): Verdict {
+  const size = most === undefined ? "" : ` (${formatSize(most)})`;
+  const message = `The event of step "${step.id}" has more bytes than a message may have${size}: ` +
     "expected less in the spec, the metadata and the results of earlier steps";
   return { outcome: "failed", reason: "invalid-spec", message };
 }

@@ -61,6 +61,8 @@ export const Run = z.object({
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),
   timeoutMs: z.number(),
+  /** The most bytes of a message of its events, where the broker takes less than usual. */
+  maxMessageBytes: z.int().optional(),
   /** How many fresh starts a lost run still has. */
   restartsLeft: z.int(),
   verdict: z.object({

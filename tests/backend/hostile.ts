@@ -25,6 +25,9 @@ export function hostile(transport: Transport, seed: number): Transport {
   };
 
   return {
+    get maxMessageBytes() {
+      return transport.maxMessageBytes;
+    },
     publish: (subject, data, options) =>
       call("publish", `${subject} ${options?.id ?? ""}`, () => transport.publish(subject, data, options)),
     publishAll: async (subject, messages) => {

@@ -212,3 +212,22 @@ test("registerResources tells nothing to an https server of an authority that we
   await trying;
   assert.equal(http.asked.length, 0);
 });
+
+test("registerResources names a schema() that throws, or is no JSON, in the process log and goes on", async () => {
+  await using log = await captureLog();
+  await using http = await server([[201]]);
+  const round: Record<string, unknown> = {};
+  round["self"] = round;
+  const schemas = [() => round, () => {
+    throw new TypeError("no schema today");
+  }];
+  for (const schema of schemas) {
+    const { signal } = new AbortController();
+    await registerResources({ ...builder, schema }, { api: http.api, credentials: {}, signal });
+  }
+  assert.deepEqual(http.asked, []);
+  assert.match(
+    log.lines.join("\n"),
+    /Cannot register the resource types of driver "?builder"?: .*no schema today/,
+  );
+});

@@ -265,6 +265,7 @@ export function changed(transport: Transport, change: (delivery: Delivery) => Pa
 /** The transport as an object whose calls can be replaced one by one. */
 export function bound(transport: Transport): Transport {
   return {
+    maxMessageBytes: transport.maxMessageBytes,
     publish: (...given) => transport.publish(...given),
     publishAll: (...given) => transport.publishAll(...given),
     broadcast: (...given) => transport.broadcast(...given),

@@ -98,6 +98,17 @@ test("httpDoor answers only who has the token, but /health to all", async () => 
   assert.deepEqual([health.status, await health.json()], [200, { status: "ok" }]);
 });
 
+test("httpDoor says at /health that a part of the engine fails", async () => {
+  await using world = await openWorld();
+  const { engine, ask } = await openDoor(world);
+  const failing = Object.create(engine, { troubles: { value: ["Taking results"] } });
+  const { ask: askFailing } = await openDoor(world, { engine: failing });
+  assert.deepEqual((await ask("GET", "/health")).status, 200);
+  const health = await askFailing("GET", "/health", { headers: { authorization: "" } });
+  assert.equal(health.status, 503);
+  assert.deepEqual(await health.json(), { status: "failing", troubles: ["Taking results"] });
+});
+
 test("httpDoor answers nobody who asks for another host, not even /health", async () => {
   await using world = await openWorld();
   const { ask } = await openDoor(world);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Store } from "../../lib/backend/store.ts";
 import type { Transport } from "../../lib/backend/transport.ts";
-import { Retryable } from "../../lib/base/errors.ts";
+import { InputError, Retryable } from "../../lib/base/errors.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
 import { drive, OK } from "./support/drive.ts";
 import { submission, TYPE } from "./support/runs.ts";
@@ -126,4 +126,87 @@ test("an engine takes results of a driver that knows no claims, headers or steps
   const line = events.find((event) => event.type === "log");
   assert.equal(line?.type === "log" && line.time, "2026-01-01T00:00:00.000Z");
   assert.equal(line?.type === "log" && line.stream, "stdout");
+});
+
+test("results are taken again after the storage failed under their consumer, and the engine says that it failed", async () => {
+  await using world = await openWorld();
+  const { transport } = world;
+  let failures = 0;
+  const failing = Promise.withResolvers<void>();
+  const mended = Promise.withResolvers<void>();
+  const broken: Transport = {
+    ...transport,
+    ensureConsumer: async (spec) => {
+      if (spec.name === consumers.engine && failures > 0) {
+        failing.resolve();
+        await mended.promise;
+      }
+      await transport.ensureConsumer(spec);
+    },
+    async *consume(spec, options) {
+      for await (const delivery of transport.consume(spec, options)) {
+        if (spec.name === consumers.engine && failures++ === 0) {
+          await delivery.nak();
+          throw new Error("disk I/O error");
+        }
+        yield delivery;
+      }
+    },
+  };
+  const engine = await world.engine({ transport: broken });
+  await drive(world, "a");
+  const run = await engine.submit(submission("a"));
+  await failing.promise;
+  assert.deepEqual(engine.troubles, ["Taking results"]);
+  mended.resolve();
+  assert.equal((await endOf(engine, run)).outcome, "succeeded");
+  assert.deepEqual(engine.troubles, []);
+});
+
+test("looking after runs is a trouble of the engine while the store fails, and none when it is back", async () => {
+  await using world = await openWorld();
+  const { store } = world;
+  let isBroken = true;
+  const seen = Promise.withResolvers<void>();
+  const back = Promise.withResolvers<void>();
+  const flaky: Store = {
+    ...store,
+    secrets: {
+      ...store.secrets,
+      list: (options) => {
+        if (!isBroken) {
+          back.resolve();
+          return store.secrets.list(options);
+        }
+        seen.resolve();
+        return Promise.reject(new Error("disk I/O error"));
+      },
+    },
+  };
+  const engine = await world.engine({ store: flaky, ackWaitMs: 1 });
+  await seen.promise;
+  while (engine.troubles.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(engine.troubles, ["Looking after runs"]);
+  isBroken = false;
+  await back.promise;
+  while (engine.troubles.length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+test("an event that the transport will never take ends its step and the run, and cleaning up goes on", async () => {
+  await using world = await openWorld();
+  const { transport } = world;
+  const shrunk: Transport = {
+    ...transport,
+    publish: (subject, data, options) =>
+      subject.startsWith("drivers.a.")
+        ? Promise.reject(new InputError("Message has more bytes than expected"))
+        : transport.publish(subject, data, options),
+  };
+  const engine = await world.engine({ transport: shrunk });
+  await drive(world, "b");
+  const run = await engine.submit(submission("a b!"));
+  const end = await endOf(engine, run);
+  assert.deepEqual([end.outcome, end.reason], ["failed", "invalid-spec"]);
+  const steps = (await world.store.runs.get(run))?.value.steps.map(({ id, status }) => `${id} ${status}`);
+  assert.deepEqual(steps, ["a failed", "b succeeded"]);
 });

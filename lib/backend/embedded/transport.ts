@@ -3,7 +3,13 @@ import { messageOf, Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { checkSize, streamOf } from "../checks.ts";
-import type { ConsumerSpec, Delivery, OutgoingMessage, Transport } from "../transport.ts";
+import {
+  type ConsumerSpec,
+  type Delivery,
+  MAX_MESSAGE_BYTES,
+  type OutgoingMessage,
+  type Transport,
+} from "../transport.ts";
 import type { ArtifactTable } from "./artifacts.ts";
 import { type Consumer, Consumers } from "./consumers.ts";
 import type { Database } from "./database.ts";
@@ -110,6 +116,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
   };
 
   return {
+    maxMessageBytes: MAX_MESSAGE_BYTES,
     ...live(lifetime),
     ...marks(lifetime),
 

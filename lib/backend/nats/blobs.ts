@@ -5,6 +5,7 @@ import { headers as newHeaders, type NatsConnection } from "@nats-io/transport-n
 import { persist } from "../../base/retry.ts";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../checks.ts";
+import { HEADER_ROOM_BYTES } from "../transport.ts";
 import { apiCode, inOurWords, storedAt } from "./calls.ts";
 import { replicasLike } from "./dead.ts";
 import type { Link } from "./link.ts";
@@ -45,7 +46,7 @@ export function blobStore(link: Link, manager: JetStreamManager) {
       const client = steadfast(link, what, patience);
       const store = await new Objm(jetstream(client)).open(ARTIFACTS_BUCKET, false);
       const info = await store.put(
-        { name: objectName(run, name), options: { max_chunk_size: CHUNK_BYTES } },
+        { name: objectName(run, name), options: { max_chunk_size: chunkBytes(link) } },
         source.stream,
       );
       const [, digest = ""] = info.digest.split("=", 2);
@@ -59,6 +60,10 @@ export function blobStore(link: Link, manager: JetStreamManager) {
     }
   };
 }
+
+/** A chunk has headers, too: the client's own limit leaves no room for them. */
+const chunkBytes = ({ maxMessageBytes }: Link): number =>
+  Math.min(CHUNK_BYTES, maxMessageBytes - HEADER_ROOM_BYTES);
 
 /**
  * The connection for storing one blob, whose bytes can be had only once: each request is made again until the broker has

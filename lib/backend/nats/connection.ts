@@ -3,6 +3,7 @@ import { type Authenticator, credsAuthenticator, type NatsConnection } from "@na
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { InputError, UnavailableError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
+import { LEAST_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "../transport.ts";
 import { dial } from "./dial.ts";
 import { explain } from "./explain.ts";
 import { checkTlsFiles, type TlsFiles } from "./tls.ts";
@@ -65,7 +66,8 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
   }
   try {
     checkVersion(connection);
-    void logStatus(connection, () => lost.since = clock());
+    checkMaxPayload(connection);
+    logStatus(connection, () => lost.since = clock()).catch(() => {});
     return connection;
   } catch (error) {
     await connection.close();
@@ -161,6 +163,26 @@ function checkVersion(connection: NatsConnection): void {
   throw new UnavailableError(
     `NATS at "${connection.getServer()}" is version ${version}: expected ${LEAST_VERSION.join(".")} or newer`,
     { hint: "Older ones ignore consumers with several filters; update the nats-server" },
+  );
+}
+
+/** A broker that takes only small messages gets small ones; below some size nothing of ours would fit. */
+function checkMaxPayload(connection: NatsConnection): void {
+  const most = connection.info?.max_payload ?? MAX_MESSAGE_BYTES;
+  const server = connection.getServer();
+  if (most < LEAST_MESSAGE_BYTES) {
+    throw new UnavailableError(
+      `NATS at "${server}" takes messages of ${most} bytes at most: expected ${LEAST_MESSAGE_BYTES} or more`,
+      {
+        hint:
+          `Raise max_payload in the configuration of the nats-server; its default is ${MAX_MESSAGE_BYTES}`,
+      },
+    );
+  }
+  if (most >= MAX_MESSAGE_BYTES) return;
+  processLog("nats").warn(
+    "NATS at {server} takes messages of {most} bytes at most: larger events are refused, larger results are cut",
+    { server, most },
   );
 }
 

@@ -5,14 +5,12 @@ import { processLog } from "../../base/log.ts";
 import { apiCode, isStreamMissing, isUnanswered, storedAt } from "./calls.ts";
 import type { Place } from "./delivery.ts";
 import type { Link } from "./link.ts";
-import { MAX_MESSAGE_BYTES } from "../transport.ts";
+import { HEADER_ROOM_BYTES } from "../transport.ts";
 
 /** Keeps what could never be handled, for people to look at: 30 days, 1 GiB at most. */
 export const DEAD_STREAM = "dead";
 const MAX_AGE_NS = 30 * 86_400 * 1e9;
 const MAX_BYTES = 1024 ** 3;
-/** Room for the headers that a copy has in addition. */
-const HEADER_ROOM = 4096;
 
 /**
  * Copies messages to `dead.<stream>.<subject>`, with the reason and their origin as headers, before they are termed; makes
@@ -50,9 +48,12 @@ async function copy(link: Link, message: Msg, place: Place, reason: string): Pro
   made.set("Conveyor-Dead-Reason", reason);
   made.set("Conveyor-Dead-Consumer", place.consumer);
   made.set("Conveyor-Dead-Id", message.headers?.get("Nats-Msg-Id") ?? "");
-  const data = message.data.subarray(0, MAX_MESSAGE_BYTES - HEADER_ROOM);
+  const data = message.data.subarray(0, Math.max(0, link.maxMessageBytes - headerRoom(message)));
   storedAt(await link.insist(subject, data, { headers: made, repeatable: true }));
 }
+
+/** What a copy's headers take: those of the message, and the ones that are added. */
+const headerRoom = ({ headers }: Msg): number => HEADER_ROOM_BYTES + (headers?.toString().length ?? 0);
 
 async function ensureDeadStream(manager: JetStreamManager): Promise<void> {
   try {

@@ -1,6 +1,9 @@
 import { setImmediate } from "node:timers";
 import type { Msg, MsgHdrs, NatsConnection, RequestOptions } from "@nats-io/transport-node";
+import { messageOf } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
+import { MAX_MESSAGE_BYTES } from "../transport.ts";
 import { isClosing, isUnanswered } from "./calls.ts";
 import { resent } from "./resent.ts";
 
@@ -10,6 +13,16 @@ export const CALL_TIMEOUT_MS = 5000;
 const DEAF_MS = 2000;
 const DEAF_PAUSE_MS = 100;
 
+interface Unsent {
+  readonly publish: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** On a closed connection nobody misses what is not sent. */
+function logRefused(error: unknown): void {
+  if (!isClosing(error)) processLog("nats").warn("Cannot send: {error}", { error: messageOf(error) });
+}
+
 /**
  * A connection that knows whether it is one: what was asked when it broke fails at once instead of waiting for an answer
  * that cannot come, and what is asked meanwhile is sent when it is back.
@@ -18,7 +31,7 @@ export class Link {
   readonly connection: NatsConnection;
   readonly #asked = new Set<(reason: Error) => void>();
   /** What is sent at the end of this turn of the event loop. */
-  #unsent: (() => void)[] = [];
+  #unsent: Unsent[] = [];
   #connected = true;
   #reconnects = 0;
   #back = Promise.withResolvers<void>();
@@ -26,7 +39,8 @@ export class Link {
 
   constructor(connection: NatsConnection) {
     this.connection = connection;
-    void this.#follow();
+    // Ends with the connection; what a listener throws is its own.
+    this.#follow().catch(logRefused);
   }
 
   /** `listener` is called after each return of the connection, until the answer is disposed of. */
@@ -55,6 +69,11 @@ export class Link {
     });
   }
 
+  /** The largest message that this broker takes from us. */
+  get maxMessageBytes(): number {
+    return Math.min(MAX_MESSAGE_BYTES, this.connection.info?.max_payload ?? MAX_MESSAGE_BYTES);
+  }
+
   get isConnected(): boolean {
     return this.#connected;
   }
@@ -65,22 +84,23 @@ export class Link {
   }
 
   /**
-   * Does what publishes together with all else of this turn of the event loop: a write costs more than the rest of a message.
-   * On a connection that is closed by then it is left undone.
+   * Runs `publish` together with all else of this turn of the event loop: a write costs more than the rest of a message. On a
+   * connection that is closed by then it is not run. `onError` hears what `publish` throws (the client refuses some messages
+   * itself), and nobody else does; without `onError` it is a line in the process log.
    */
-  send(publish: () => void): void {
-    if (this.#unsent.push(publish) === 1) setImmediate(() => this.flush());
+  send(publish: () => void, onError: (error: unknown) => void = logRefused): void {
+    if (this.#unsent.push({ publish, onError }) === 1) setImmediate(() => this.flush());
   }
 
   /** Sends at once what waits for the end of this turn. */
   flush(): void {
     const unsent = this.#unsent;
     this.#unsent = [];
-    for (const publish of unsent) {
+    for (const { publish, onError } of unsent) {
       try {
         publish();
       } catch (error) {
-        if (!isClosing(error)) throw error;
+        onError(error);
       }
     }
   }
@@ -96,7 +116,7 @@ export class Link {
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
     this.#asked.add(reject);
     const request = headers ? { timeout: timeoutMs, headers } : { timeout: timeoutMs };
-    this.send(() => void this.connection.request(subject, data, request).then(resolve, reject));
+    this.send(() => void this.connection.request(subject, data, request).then(resolve, reject), reject);
     try {
       return await promise;
     } finally {
@@ -149,7 +169,13 @@ export class Link {
         this.#connected = true;
         this.#reconnects++;
         this.#back.resolve();
-        for (const listener of this.#onBack) listener();
+        for (const listener of this.#onBack) {
+          try {
+            listener();
+          } catch (error) {
+            logRefused(error);
+          }
+        }
       }
     }
   }

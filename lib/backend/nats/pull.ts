@@ -196,15 +196,16 @@ export class Pull implements AsyncIterableIterator<Delivery> {
         });
         this.#verifiedAt = performance.now();
       }
+      this.#restarting = false;
+      if (!calm) this.#restartedAt = performance.now();
+      if (this.#end.signal.aborted || this.#connection.isClosed()) return this.stop();
+      this.#openInbox();
+      this.#ask();
     } catch (error) {
+      this.#restarting = false;
       this.#waiting.shift()?.reject(error);
       this.stop();
     }
-    this.#restarting = false;
-    if (!calm) this.#restartedAt = performance.now();
-    if (this.#end.signal.aborted || this.#connection.isClosed()) return this.stop();
-    this.#openInbox();
-    this.#ask();
   }
 
   /** One line, unless it was the last one too, or the connection broke, which has a line of its own. */

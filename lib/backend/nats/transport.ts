@@ -94,6 +94,10 @@ class NatsTransport implements NatsBackend {
   owner: NatsBackend["owner"] = () =>
     this.#call("learn whose broker this is", () => findOwner(this.#connection, this.#manager));
 
+  get maxMessageBytes(): number {
+    return this.#link.maxMessageBytes;
+  }
+
   get isConnected(): boolean {
     return this.#link.isConnected;
   }
@@ -106,7 +110,7 @@ class NatsTransport implements NatsBackend {
     this.#call(`publish on "${subject}"`, async () => {
       const stream = streamOf(subject);
       const bytes = bytesOf(data);
-      checkSize(subject, bytes.length, headers);
+      checkSize(subject, bytes.length, headers, this.maxMessageBytes);
       const made = toHeaders(newHeaders, id, headers);
       // Not after silence: a broker need not know a message by its id before it is stored, and then would store it twice.
       const options = { headers: made, repeatable: false };
@@ -123,7 +127,7 @@ class NatsTransport implements NatsBackend {
     this.#call(`broadcast on "${subject}"`, () => {
       checkSubject(subject);
       const bytes = bytesOf(data);
-      checkSize(subject, bytes.length, {});
+      checkSize(subject, bytes.length, {}, this.maxMessageBytes);
       this.#link.send(() => this.#connection.publish(subject, bytes));
       return Promise.resolve();
     });
@@ -140,7 +144,7 @@ class NatsTransport implements NatsBackend {
     try {
       checkSubject(subject);
       const bytes = bytesOf(data);
-      checkSize(subject, bytes.length, {});
+      checkSize(subject, bytes.length, {}, this.maxMessageBytes);
       const answer = this.#link.ask(subject, bytes, { timeoutMs });
       return (await (signal ? abortable(answer, signal) : answer)).data;
     } catch (cause) {
@@ -154,7 +158,8 @@ class NatsTransport implements NatsBackend {
       `serve "${subject}"`,
       () =>
         this.#subscribe(subject, { queue: SERVERS_GROUP }, async (message) => {
-          const answer = await handler({ subject: message.subject, data: message.data });
+          const answer = bytesOf(await handler({ subject: message.subject, data: message.data }));
+          checkSize(message.subject, answer.length, {}, this.maxMessageBytes);
           this.#link.send(() => message.respond(answer));
         }),
     );

@@ -34,7 +34,7 @@ const ANSWER_MS = 10_000;
  * (404) there is nothing to tell. Never rejects, since a driver works without: what goes wrong is in the process log.
  */
 export async function registerResources(driver: Driver, options: RegisterOptions): Promise<void> {
-  const schema = driver.schema?.();
+  const schema = schemaOf(driver);
   if (!schema) return;
   const { resources = driver.resources } = options;
   await Promise.all(
@@ -42,6 +42,24 @@ export async function registerResources(driver: Driver, options: RegisterOptions
       persistently({ name, description: `Made by the driver ${driver.name}`, version: "1", schema }, options)
     ),
   );
+}
+
+/** Undefined where the driver has none, and where what it says is none: then it works all the same, and the type is not registered. */
+function schemaOf(driver: Driver): Record<string, unknown> | undefined {
+  try {
+    const schema = driver.schema?.();
+    if (schema !== undefined) JSON.stringify(schema);
+    return schema;
+  } catch (error) {
+    processLog("driver").error(
+      "Cannot register the resource types of driver {driver}: its schema() threw {why}",
+      {
+        driver: driver.name,
+        why: messageOf(error),
+      },
+    );
+    return undefined;
+  }
 }
 
 type Definition = Readonly<{ name: string; description: string; version: string; schema: unknown }>;

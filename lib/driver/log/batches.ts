@@ -15,6 +15,8 @@ export interface BatchesOptions {
   readonly store: (batches: readonly Batch[]) => Promise<void>;
   /** How long a line waits for others before it is stored, milliseconds. */
   readonly waitMs?: number;
+  /** The most bytes of a batch (default and at most 64 KiB). */
+  readonly maxBatchBytes?: number;
 }
 
 /** A batch is closed before it grows larger; a single line that is larger is a batch of its own. */
@@ -37,6 +39,7 @@ const decoder = new TextDecoder();
 export class Batches {
   readonly #store: BatchesOptions["store"];
   readonly #waitMs: number;
+  readonly #batchBytes: number;
   #buffer = new Uint8Array(0);
   #length = 0;
   #lines = 0;
@@ -52,7 +55,8 @@ export class Batches {
   #wake: PromiseWithResolvers<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor({ store, waitMs = WAIT_MS }: BatchesOptions) {
+  constructor({ store, waitMs = WAIT_MS, maxBatchBytes = BATCH_BYTES }: BatchesOptions) {
+    this.#batchBytes = Math.min(BATCH_BYTES, maxBatchBytes);
     this.#store = store;
     this.#waitMs = waitMs;
   }
@@ -60,8 +64,8 @@ export class Batches {
   /** Adds a line: its Log object as JSON up to the text of `message`, then that text. Never waits: see `isFull`. */
   add(prefix: Uint8Array, bytes: Uint8Array, start: number, end: number): void {
     const most = prefix.length + (end - start) * MOST_PER_BYTE + SUFFIX.length;
-    if (this.#length + most > BATCH_BYTES) this.#close();
-    if (this.#buffer.length < most) this.#buffer = new Uint8Array(Math.max(BATCH_BYTES, most));
+    if (this.#length + most > this.#batchBytes) this.#close();
+    if (this.#buffer.length < most) this.#buffer = new Uint8Array(Math.max(this.#batchBytes, most));
     const buffer = this.#buffer;
     buffer.set(prefix, this.#length);
     let at = encodeText(buffer, this.#length + prefix.length, bytes, start, end);

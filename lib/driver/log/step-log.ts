@@ -1,18 +1,22 @@
 import { Buffer } from "node:buffer";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { formatSize } from "../../base/units.ts";
+import { MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
 import type { LogStream } from "../../wire/messages.ts";
 import type { StepLog } from "../driver.ts";
 import { Batches, type BatchesOptions } from "./batches.ts";
-import { LineCutter } from "./lines.ts";
+import { MOST_PER_BYTE } from "./encode.ts";
+import { LineCutter, MAX_LINE_BYTES } from "./lines.ts";
 import type { Mask } from "./mask.ts";
 import { type LogFields, Prefixes } from "./prefixes.ts";
 
-export interface StepLogOptions extends BatchesOptions {
+export interface StepLogOptions extends Omit<BatchesOptions, "maxBatchBytes"> {
   readonly fields: LogFields;
   readonly mask: Mask;
   /** Output beyond this is counted and not kept. The driver's own lines always are. */
   readonly maxBytes: number;
+  /** The most bytes of a stored message. A longer line comes in pieces. Default: MAX_MESSAGE_BYTES. */
+  readonly maxMessageBytes?: number;
   readonly clock?: Clock;
 }
 
@@ -25,7 +29,10 @@ export interface OpenStepLog extends StepLog {
   finish(): Promise<void>;
 }
 
-const CUT_MARK = Buffer.from(" … [cut at 64 KiB, goes on in the next line]");
+const cutMark = (bytes: number): Buffer =>
+  Buffer.from(` … [cut at ${formatSize(bytes)}, goes on in the next line]`);
+/** Room for a line's Log object around its text, and for the mark of a cut one. */
+const LINE_ROOM_BYTES = 2048;
 const DONE = Promise.resolve();
 
 /** Opens the log of one attempt of a step. */
@@ -38,6 +45,8 @@ class BatchedStepLog implements OpenStepLog {
   readonly #prefixes: Prefixes;
   readonly #clock: Clock;
   readonly #maxBytes: number;
+  /** The longest piece of a line; no character of it needs more room than its message has. */
+  readonly #maxLineBytes: number;
   readonly #mask: Mask;
   readonly #cutters: Partial<Record<LogStream, LineCutter>> = {};
   /** Writers that wait for room, by stream: the next of the same stream waits for them. */
@@ -48,7 +57,12 @@ class BatchedStepLog implements OpenStepLog {
   #lost = { lines: 0, bytes: 0 };
 
   constructor(options: StepLogOptions) {
-    this.#batches = new Batches(options);
+    const { maxMessageBytes = MAX_MESSAGE_BYTES } = options;
+    this.#batches = new Batches({ ...options, maxBatchBytes: maxMessageBytes });
+    this.#maxLineBytes = Math.min(
+      MAX_LINE_BYTES,
+      Math.floor((maxMessageBytes - LINE_ROOM_BYTES) / MOST_PER_BYTE),
+    );
     this.#prefixes = new Prefixes(options.fields);
     this.#clock = options.clock ?? systemClock;
     this.#mask = options.mask;
@@ -121,10 +135,20 @@ class BatchedStepLog implements OpenStepLog {
   }
 
   #take(stream: LogStream, bytes: Uint8Array, start: number, end: number, goesOn: boolean): void {
+    let at = start;
+    while (end - at > this.#maxLineBytes) {
+      const cut = endOfCharacter(bytes, at + this.#maxLineBytes);
+      this.#add(stream, bytes, at, cut, true);
+      at = cut;
+    }
+    this.#add(stream, bytes, at, end, goesOn);
+  }
+
+  #add(stream: LogStream, bytes: Uint8Array, start: number, end: number, goesOn: boolean): void {
     const isKept = stream === "system" || this.#fits(end - start + 1);
     this.#batches.discard(!isKept);
     if (!goesOn) return this.#batches.add(this.#prefixes.of(stream), bytes, start, end);
-    const marked = Buffer.concat([bytes.subarray(start, end), CUT_MARK]);
+    const marked = Buffer.concat([bytes.subarray(start, end), cutMark(this.#maxLineBytes)]);
     this.#batches.add(this.#prefixes.of(stream), marked, 0, marked.length);
   }
 
@@ -146,4 +170,11 @@ class BatchedStepLog implements OpenStepLog {
     this.#lost.bytes += size;
     return false;
   }
+}
+
+/** `at`, or the beginning of the character (UTF-8) that lies across it. */
+function endOfCharacter(bytes: Uint8Array, at: number): number {
+  let end = at;
+  for (let back = 0; back < 3 && ((bytes[end] as number) & 0xc0) === 0x80; back++) end--;
+  return end;
 }

@@ -42,7 +42,8 @@ const BEAT_MS = 10_000;
  * - `GET /runs/<id>/events?logs=false`: the run from its beginning to its end, one JSON object a line; empty lines mean nothing
  * - `POST /runs/<id>/cancel`: `{message?}` → 202
  * - `GET /runs/<id>/artifacts/<name>`: the bytes
- * - `GET /health`
+ * - `GET /health`: 200 `{status: "ok" | "draining"}`, or 503 `{status: "failing", troubles}` while a part of the control plane
+ *   does not work and is tried again
  */
 export function httpDoor(options: DoorOptions): (request: Request) => Promise<Response> {
   const { engine, store, token, whyNotSigned, isOurHost, cors, pipelines, draining, beatMs = BEAT_MS } =
@@ -55,7 +56,11 @@ export function httpDoor(options: DoorOptions): (request: Request) => Promise<Re
   app.notFound(({ req, json }) => json({ error: `Unknown route "${req.method} ${req.path}"` }, 404));
   app.use(hostGuard(isOurHost));
   if (cors !== undefined) app.use(corsFor(cors));
-  app.get("/health", ({ json }) => json({ status: draining.aborted ? "draining" : "ok" }));
+  app.get("/health", ({ json }) => {
+    const { troubles } = engine;
+    if (troubles.length > 0) return json({ status: "failing", troubles }, 503);
+    return json({ status: draining.aborted ? "draining" : "ok" });
+  });
   app.use(tokenGuard(token, whyNotSigned));
 
   app.post("/runs", limited(), async ({ req, json }) => {

@@ -115,6 +115,7 @@ function retryableOnly(error: unknown): void {
 /** The transport as its users are to use it: calls that throw `Retryable` are made again. */
 function patient(transport: Transport): Transport {
   return {
+    maxMessageBytes: transport.maxMessageBytes,
     publish: (subject, data, options) => again(() => transport.publish(subject, data, options)),
     publishAll: (subject, messages) => again(() => transport.publishAll(subject, messages)),
     broadcast: (subject, data) => again(() => transport.broadcast(subject, data)),

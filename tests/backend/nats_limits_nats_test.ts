@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { openNats } from "../../lib/backend/nats/transport.ts";
+import { InputError, UnavailableError } from "../../lib/base/errors.ts";
+import { endOf } from "../engine/support/world.ts";
+import { submission } from "../engine/support/runs.ts";
+import { openNatsPlane } from "../support/nats-plane.ts";
+import { startNats } from "../support/nats-server.ts";
+
+const SMALL = 32 * 1024;
+const OK = { success: true, message: "done" };
+
+test("connectNats refuses a broker whose largest message has no room for an event, and says what to change", async () => {
+  await using server = await startNats({ config: "max_payload: 8192" });
+  await assert.rejects(connectNats({ servers: [server.url] }), (error) => {
+    assert.ok(error instanceof UnavailableError);
+    assert.match(error.message, /takes messages of 8192 bytes at most: expected 16384 or more/);
+    assert.match(String(error.hint), /max_payload/);
+    return true;
+  });
+});
+
+test("a broker that takes small messages only: what is too large fails by itself, and nothing else with it", async () => {
+  await using plane = await openNatsPlane({ config: `max_payload: ${SMALL}` });
+  const { transport } = plane;
+  assert.equal(transport.maxMessageBytes, SMALL);
+  const other = await plane.connect();
+  await using _served = await other.serve(
+    "questions",
+    ({ data }) => Promise.resolve(new Uint8Array(data.length === 0 ? SMALL + 1 : 1)),
+  );
+
+  // One turn of the event loop, so that all of it is one write; the client itself refuses what is larger than it is told.
+  const large = new Uint8Array(SMALL - 50);
+  const ids = { id: "x".repeat(100) };
+  const answers = await Promise.allSettled([
+    transport.publish("logs.a", "before"),
+    transport.publish("logs.a", new Uint8Array(SMALL + 1)),
+    transport.publish("logs.a", large, ids),
+    transport.broadcast("live.logs.a.b", new Uint8Array(SMALL + 1)),
+    transport.request("questions", "", { timeoutMs: 200 }),
+    transport.request("questions", "more", { timeoutMs: 5000 }),
+    transport.publish("logs.a", "after"),
+    transport.publishAll("logs.a", [{ data: "last" }]),
+  ]);
+  assert.deepEqual(answers.map(({ status }) => status), [
+    "fulfilled",
+    "rejected",
+    "rejected",
+    "rejected",
+    "rejected",
+    "fulfilled",
+    "fulfilled",
+    "fulfilled",
+  ]);
+  for (const n of [1, 2, 3]) {
+    assert.ok(answers[n]?.status === "rejected" && answers[n].reason instanceof InputError);
+  }
+  assert.equal(await plane.store.logs.count("a"), 3);
+});
+
+test("a broker that takes small messages only: long lines, large results and artifacts are made to fit", async () => {
+  await using plane = await openNatsPlane({ config: `max_payload: ${SMALL}` });
+  const { engine, store } = plane;
+  const line = "é\u0001".repeat(15_000);
+  await plane.driver("a", async ({ log, putArtifact }) => {
+    await log.line(line);
+    for (let n = 0; n < 400; n++) await log.line(`line ${n} ${"y".repeat(500)}`);
+    await putArtifact(
+      "big",
+      (async function* () {
+        yield new Uint8Array(300_000).fill(7);
+      })(),
+    );
+    return OK;
+  });
+  await plane.driver("b", () => ({ success: true, message: "fine", data: { text: "z".repeat(40_000) } }));
+  await plane.driver("c", () => ({
+    success: false,
+    message: `exit code 9: ${"m".repeat(15_000)}`,
+    data: { reason: "command-failed", text: "z".repeat(20_000) },
+  }));
+
+  const first = await engine.submit(submission("a"));
+  assert.equal((await endOf(engine, first)).outcome, "succeeded");
+  const lines = await store.logs.tail(first, 1000);
+  const pieces = lines.map(({ message }) => message).filter((message) => !message.startsWith("line "));
+  assert.equal(pieces.map((piece) => piece.replace(/ … \[cut .*\]$/, "")).join(""), line);
+  assert.equal(lines.filter(({ message }) => message.startsWith("line ")).length, 400);
+  assert.deepEqual((await store.artifacts.list(first)).map(({ name, size }) => [name, size]), [[
+    "big",
+    300_000,
+  ]]);
+  const bytes = await Array.fromAsync(await store.artifacts.open(first, "big") ?? []);
+  assert.ok(Buffer.concat(bytes).equals(Buffer.alloc(300_000, 7)));
+
+  const second = await endOf(engine, await engine.submit(submission("b")));
+  assert.equal(second.outcome, "failed");
+  assert.equal(second.reason, "driver-error");
+  assert.match(second.message, /The result has .*: expected .* at most/);
+
+  const third = await endOf(engine, await engine.submit(submission("c")));
+  assert.equal(third.reason, "command-failed");
+  assert.match(third.message, /exit code 9: m+ … \[cut\. The result has/);
+});
+
+test("a broker that takes small messages only: a spec that fits into no event ends the run with invalid-spec", async () => {
+  await using plane = await openNatsPlane({ config: `max_payload: ${SMALL}` });
+  const { engine } = plane;
+  const resource = { ...submission("a").resource, spec: { text: "s".repeat(30_000) } };
+  const end = await endOf(engine, await engine.submit(submission("a", { resource })));
+  assert.equal(end.reason, "invalid-spec");
+  assert.match(end.message, /more bytes than a message may have \(28.0 KiB\)/);
+  await assert.rejects(
+    engine.submit(submission("a", { secrets: { LONG: "s".repeat(40_000) } })),
+    /submission.secrets: has \d+ bytes as JSON, expected 28672 at most/,
+  );
+});
+
+test("openNats takes a broker's limit anew when the broker comes back with another", async () => {
+  await using server = await startNats();
+  await using transport = await openNats({ servers: [server.url] });
+  const before = transport.maxMessageBytes;
+  await server.stop();
+  await server.start(`max_payload: ${SMALL}`);
+  while (transport.reconnects === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual([before, transport.maxMessageBytes], [1024 * 1024, SMALL]);
+});

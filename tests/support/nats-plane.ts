@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import type { NatsOptions } from "../../lib/backend/nats/connection.ts";
+import { type ControlPlaneOptions, openControlPlane } from "../../lib/backend/nats/control-plane.ts";
+import type { NatsStore } from "../../lib/backend/nats/store.ts";
+import { type NatsBackend, openNats } from "../../lib/backend/nats/transport.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import type { Context, Driver } from "../../lib/driver/driver.ts";
+import { type Instance, type InstanceOptions, startInstance } from "../../lib/driver/instance.ts";
+import type { Engine, EngineOptions } from "../../lib/engine/engine.ts";
+import { startEngine } from "../../lib/engine/start.ts";
+import type { DriverResult } from "../../lib/wire/resource.ts";
+import { type NatsServer, startNats } from "./nats-server.ts";
+import { testSettings } from "./settings.ts";
+
+export interface NatsPlaneOptions {
+  /** Lines of the broker's configuration. */
+  readonly config?: string;
+  readonly plane?: Partial<ControlPlaneOptions>;
+  readonly engine?: Partial<EngineOptions>;
+  /** How each role logs in at the broker. */
+  readonly login?: (role: string) => Partial<NatsOptions>;
+}
+
+/** A real broker, our control plane on it, and drivers that a test makes, all in this process. */
+export interface NatsPlane extends AsyncDisposable {
+  readonly server: NatsServer;
+  readonly transport: NatsBackend;
+  readonly store: NatsStore;
+  readonly engine: Engine;
+  readonly folder: string;
+  /** A connection of its own, as a driver or a stranger has one. */
+  connect(role?: string): Promise<NatsBackend>;
+  /** A driver of resources of the type `thing`; `reconcile` moves no containers. Resolves when it takes events. */
+  driver(
+    name: string,
+    reconcile: (context: Context) => Promise<DriverResult> | DriverResult,
+    options?: Partial<InstanceOptions>,
+  ): Promise<Instance>;
+}
+
+const NO_DOCKER = {} as Docker;
+
+export async function openNatsPlane(options: NatsPlaneOptions = {}): Promise<NatsPlane> {
+  const { config = "", login = () => ({}) } = options;
+  const folder = await mkdtemp(join(tmpdir(), "conveyor-plane-"));
+  await using opening = new AsyncDisposableStack();
+  opening.defer(() => rm(folder, { recursive: true, force: true }));
+  const server = opening.use(await startNats({ config }));
+  const nats = (role: string) => ({ servers: [server.url], ...login(role) });
+  const local = opening.use(await openEmbedded({ folder, scope: "up" }));
+  const { owner, sealKey, store: state } = local;
+  const { transport, store } = opening.use(
+    await openControlPlane({ nats: nats("control-plane"), local: state, owner, ...options.plane }),
+  );
+  const engine = opening.use(await startEngine({ transport, store, sealKey, ...options.engine }));
+  const parts = opening.move();
+  const connect = async (role = "stranger") => parts.use(await openNats(nats(role)));
+  return {
+    server,
+    transport,
+    store,
+    engine,
+    folder,
+    connect,
+    async driver(name, reconcile, more = {}) {
+      const driver: Driver = {
+        name,
+        resources: ["thing"],
+        usesDocker: false,
+        reconcile: async (context) => await reconcile(context),
+      };
+      const own = more.transport ?? await connect(name);
+      const instance = parts.use(startInstance({
+        driver,
+        transport: own,
+        docker: NO_DOCKER,
+        settings: testSettings({ host: "here" }),
+        ...more,
+      }));
+      await instance.ready;
+      return instance;
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
