@@ -30,7 +30,7 @@ export interface OpenStepLog extends StepLog {
 }
 
 const cutMark = (bytes: number): Buffer =>
-  Buffer.from(` … [cut at ${formatSize(bytes)}, goes on in the next line]`);
+  Buffer.from(` … [cut at ${formatSize(bytes).replace(".0 ", " ")}, goes on in the next line]`);
 /** Room for a line's Log object around its text, and for the mark of a cut one. */
 const LINE_ROOM_BYTES = 2048;
 const DONE = Promise.resolve();
