@@ -5,7 +5,7 @@ import type { Resource } from "../wire/resource.ts";
 import type { BrokenEvent, DriverEvent } from "./decode.ts";
 import type { EventFacts } from "./event-facts.ts";
 import type { Grant } from "./grant.ts";
-import { type Mask, maskOf } from "./log/mask.ts";
+import { type Mask, maskOf } from "./mask/mask.ts";
 import type { EchoedResource } from "./result.ts";
 
 /** Whose event it is, and what a result of it is made of. */

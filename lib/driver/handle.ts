@@ -9,7 +9,7 @@ import { type EventFacts, eventFacts } from "./event-facts.ts";
 import { beatMs } from "./beat.ts";
 import { askForGrant, type Grant } from "./grant.ts";
 import { Lease } from "./lease.ts";
-import { maskOf } from "./log/mask.ts";
+import { maskOf } from "./mask/mask.ts";
 import { MOST_ATTEMPTS, MOST_DELIVERIES, type Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
 import { failed } from "./result.ts";

@@ -4,7 +4,7 @@ import { messageOf, type Retryable, type StepFailure } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
 import { type Reason, reasonOf } from "../wire/reasons.ts";
 import type { DriverResult } from "../wire/resource.ts";
-import type { Mask } from "./log/mask.ts";
+import type { Mask } from "./mask/mask.ts";
 
 /** Limits of what a driver answers, as JSON. */
 export const MAX_DATA_BYTES = 64 * 1024;

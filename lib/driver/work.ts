@@ -8,7 +8,7 @@ import type { Context } from "./driver.ts";
 import type { EventFacts } from "./event-facts.ts";
 import type { Grant } from "./grant.ts";
 import type { Lease } from "./lease.ts";
-import type { Mask } from "./log/mask.ts";
+import type { Mask } from "./mask/mask.ts";
 import type { OpenStepLog } from "./log/step-log.ts";
 import { type Outcome, outcomeOfThrown } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";

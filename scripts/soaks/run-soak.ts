@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { brokerEnds, brokerIsSilent, driversAreCutOff } from "./broker-soaks.ts";
 import { buildsOverKills } from "./build-soak.ts";
 import { nodesAreKilled } from "./cluster-soak.ts";
+import { fuzz } from "./fuzz.ts";
 import { longStepsOverFaults, longStepsUndisturbed } from "./long-soaks.ts";
 import { driversAreKilled } from "./process-soak.ts";
 import { type Soak, soak } from "./soak.ts";
@@ -20,15 +21,24 @@ const SOAKS: Readonly<Record<string, Soak>> = {
   builds: buildsOverKills,
 };
 
+const FUZZ = "fuzz";
+
 const { values, positionals } = parseArgs({
   options: { minutes: { type: "string", default: "1" } },
   allowPositionals: true,
 });
 const minutes = Number(values.minutes);
-const names = positionals.length > 0 ? positionals : Object.keys(SOAKS);
-const unknown = names.find((name) => !Object.hasOwn(SOAKS, name));
+const all = [...Object.keys(SOAKS), FUZZ];
+const names = positionals.length > 0 ? positionals : all;
+const unknown = names.find((name) => !all.includes(name));
 if (!(minutes > 0)) refuse(`Invalid --minutes "${values.minutes}": expected a number above 0`);
-if (unknown) refuse(`Unknown scenario "${unknown}": expected some of ${Object.keys(SOAKS).join(", ")}`);
+if (unknown) refuse(`Unknown scenario "${unknown}": expected some of ${all.join(", ")}`);
+
+if (names.includes(FUZZ)) {
+  const isRight = await fuzz(minutes * 60_000);
+  if (!isRight) process.exit(1);
+  if (names.length === 1) process.exit(0);
+}
 
 const broker = execFileSync(process.env.NATS_SERVER ?? "nats-server", ["--version"], { encoding: "utf8" });
 console.log(`On ${broker.trim().replace(":", "")}, ${minutes} min each\n`);

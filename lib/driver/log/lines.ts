@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { type Mask, redact, type Spans } from "./mask.ts";
+import { type Mask, redact, type Scanner, type Spans } from "../mask/mask.ts";
 
 /** The longest line that is kept as one, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1024;
@@ -23,7 +23,9 @@ export type TakeLine = (bytes: Uint8Array, start: number, end: number, goesOn: b
  */
 export class LineCutter {
   readonly #take: TakeLine;
-  readonly #mask: Mask;
+  readonly #scanner: Scanner;
+  /** Bytes beyond the longest line that tell whether a secret lies across its end. */
+  readonly #ahead: number;
   readonly #clock: Clock;
   /** What has come of the current line so far, unless its pieces were already taken. */
   #held = new Uint8Array(1024);
@@ -36,13 +38,15 @@ export class LineCutter {
 
   constructor(options: { take: TakeLine; mask: Mask; clock: Clock }) {
     this.#take = options.take;
-    this.#mask = options.mask;
+    this.#scanner = options.mask.scanner();
+    this.#ahead = Math.max(options.mask.longest, 4);
     this.#clock = options.clock;
   }
 
   /** Takes `chunk` from `from` on until it is used up or `isFull` answers true; answers up to where it came. */
   feed(chunk: Uint8Array, from: number, isFull: () => boolean): number {
     let at = from;
+    this.#scanner.enter(chunk);
     let newline = chunk.indexOf(NEWLINE, at);
     let carriage = chunk.indexOf(RETURN, at);
     while (at < chunk.length) {
@@ -50,7 +54,7 @@ export class LineCutter {
       if (carriage >= 0 && carriage < at) carriage = chunk.indexOf(RETURN, at);
       const hasReturn = carriage >= 0 && carriage < end;
       if (newline >= 0 && this.#length === 0 && !hasReturn && end - at <= MAX_LINE_BYTES) {
-        this.#emit(chunk, at, end, this.#mask.find(chunk, at, end));
+        this.#emit(chunk, at, end, this.#scanner.findInChunk(chunk, at, end));
         at = end + 1;
       } else {
         // No more at a time than one long line, so that a huge chunk asks `isFull` in between.
@@ -118,8 +122,7 @@ export class LineCutter {
   }
 
   #append(bytes: Uint8Array, start: number, end: number): void {
-    // As much more than a line as is needed to see whether a hidden text lies across its end.
-    const most = MAX_LINE_BYTES + Math.max(this.#mask.longest, 4);
+    const most = MAX_LINE_BYTES + this.#ahead;
     let at = start;
     while (at < end) {
       const count = Math.min(end - at, most - this.#length);
@@ -134,7 +137,7 @@ export class LineCutter {
   #cut(): void {
     let at = MAX_LINE_BYTES;
     for (let back = 0; back < 3 && ((this.#held[at] as number) & 0xc0) === 0x80; back++) at--;
-    const spans = this.#spans();
+    const spans = this.#spans(true);
     this.#emit(this.#held, 0, at, spans, true);
     this.#covered = 0;
     for (let i = 0; i < spans.length; i += 2) {
@@ -144,8 +147,8 @@ export class LineCutter {
     this.#length -= at;
   }
 
-  #spans(): Spans {
-    return this.#mask.find(this.#held, 0, this.#length, this.#covered);
+  #spans(goesOn = false): Spans {
+    return this.#scanner.find(this.#held, 0, this.#length, { covered: this.#covered, goesOn });
   }
 
   #emit(bytes: Uint8Array, start: number, end: number, spans: Spans, goesOn = false): void {

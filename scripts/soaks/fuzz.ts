@@ -1,0 +1,39 @@
+import { fuzzMask } from "./fuzz-mask.ts";
+
+/** Tries one random input, the same for the same number. Throws where something is not as it should be. */
+export type Fuzz = (seed: number) => void | Promise<void>;
+
+/** What is fuzzed, by name. */
+const TARGETS: Readonly<Record<string, Fuzz>> = {
+  mask: fuzzMask,
+};
+
+/** Fuzzes everything for `ms` altogether and prints how many inputs were tried; false where one went wrong. */
+export async function fuzz(ms: number): Promise<boolean> {
+  let isRight = true;
+  console.log("| target | inputs | wrong |");
+  console.log("| --- | --- | --- |");
+  for (const [name, target] of Object.entries(TARGETS)) {
+    const { tried, wrong } = await tryAll(target, ms / Object.keys(TARGETS).length);
+    console.log(`| ${name} | ${tried} | ${wrong.length} |`);
+    for (const what of wrong) console.error(`error: ${name}: ${what}`);
+    isRight &&= wrong.length === 0;
+  }
+  return isRight;
+}
+
+/** Inputs of other seeds every day; the seed stands beside what went wrong. */
+async function tryAll(target: Fuzz, ms: number): Promise<{ tried: number; wrong: string[] }> {
+  const wrong: string[] = [];
+  const first = Math.floor(Date.now() / 1000) * 1000;
+  const end = performance.now() + ms;
+  let tried = 0;
+  for (; performance.now() < end && wrong.length < 10; tried++) {
+    try {
+      await target(first + tried);
+    } catch (error) {
+      wrong.push(`seed ${first + tried}: ${error instanceof Error ? error.stack : error}`);
+    }
+  }
+  return { tried, wrong };
+}
