@@ -71,9 +71,10 @@ function renewal(
   if (attempt !== step.attempt || isNobodys) return { run, answer: SUPERSEDED };
   if (step.status !== "running") return { run, answer: { answer: "done" } };
   if (letsGo) return { run: released(run, step, times.now), answer: { answer: "done" } };
-  // Not heard of: a driver that was told to stop and does not is lost after the ack wait.
-  if (isStopped(run, step)) return { run, answer: { answer: "stop", reason: reasonToStop(run) } };
-  return go(heard(run, step, times), step, times, false);
+  const alive = heard(run, step, times);
+  // It may have to wait for a slow daemon before it can clean up and report; its own runtime limits how long that takes.
+  if (isStopped(run, step)) return { run: alive, answer: { answer: "stop", reason: reasonToStop(run) } };
+  return go(alive, step, times, false);
 }
 
 function released(run: Run, step: StepState, now: number): Run {

@@ -112,7 +112,6 @@ test("claim tells a step to stop once its run has a verdict, and lets what alway
   const told = decide(run, { kind: "stop", outcome: "timed-out", reason: "timeout", message: "late" }, 5);
   const renewal = ask(told, 20_000, { attempt: 1 });
   assert.deepEqual(renewal.answer, { answer: "stop", reason: "timeout" });
-  assert.equal(renewal.run, told, "a driver that only says that it is alive does not put its end off");
   assert.deepEqual(ask(told, 20_000, { delivery: 2, instance: "j" }).answer, {
     answer: "stop",
     reason: "timeout",
@@ -126,6 +125,23 @@ test("claim tells a step to stop once its run has a verdict, and lets what alway
   }, 30);
   const cleanup = ask(cleaning, 40, { step: "b", event: `${RUN}/b/1` });
   assert.equal(cleanup.answer.answer, "go");
+});
+
+test("claim keeps a driver that was told to stop for as long as it renews, and loses one that is silent", () => {
+  const time = { kind: "time", ackWaitMs: ACK_WAIT, hearingSince: 0 } as const;
+  let { run } = ask(submitted("a b!"), 0);
+  run = decide(run, { kind: "stop", outcome: "cancelled", reason: "cancelled", message: "stop" }, 5);
+  for (let now = 10_000; now <= 10 * ACK_WAIT; now += 10_000) {
+    run = decide(run, time, now);
+    const renewal = ask(run, now, { attempt: 1 });
+    assert.deepEqual(renewal.answer, { answer: "stop", reason: "cancelled" }, `${now}`);
+    run = renewal.run;
+  }
+  const result = { success: false, message: "Stopped", data: { reason: "cancelled" } };
+  const reported = decide(run, { kind: "result", driver: "a", step: "a", attempt: 1, result }, 310_000);
+  assert.equal((reported.steps[0]?.result?.data as { reason: string }).reason, "cancelled");
+  const silent = decide(run, time, 11 * ACK_WAIT);
+  assert.equal((silent.steps[0]?.result?.data as { reason: string }).reason, "driver-lost");
 });
 
 test("claim answers done where a result is recorded, and stop to who was given up", () => {
