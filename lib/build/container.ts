@@ -10,7 +10,7 @@ import { provideNetwork } from "./network.ts";
 import { type MemoryShare, memoryShare } from "./memory.ts";
 import { WORKSPACE } from "./plan.ts";
 import { removeRun } from "./remove.ts";
-import { waitForTurn } from "./wait-for-turn.ts";
+import { startInTurn } from "./start-in-turn.ts";
 
 /** What a build needs to unpack, chown and drop to another user, and nothing that reaches outside of its container. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL"];
@@ -50,8 +50,7 @@ export async function startContainer(
       reason: "image-unusable",
     });
   }
-  await waitForTurn(context, id, container.memory, share);
-  await start(context, id);
+  await startInTurn(context, { id, memory: container.memory, start: () => start(context, id) }, share);
   context.reach("container-started");
   if (user !== "") await giveWorkspace(context, id, user);
   await context.log.line(describe(container, image, network.description));

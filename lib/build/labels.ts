@@ -11,6 +11,8 @@ export const LABELS = {
   memory: "conveyor.memory",
   /** Milliseconds since the epoch in the daemon's clock: nobody who knows the run is expected to be alive after it. */
   expires: "conveyor.expires",
+  /** Of a volume: the id of a container that is about to start, and needs room although it does not run yet. */
+  starts: "conveyor.starts",
   /** The spec's `keep`; always written, since an image can carry labels too. What is kept no sweep removes before it expires. */
   keep: "conveyor.keep",
 } as const;

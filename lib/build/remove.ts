@@ -14,11 +14,13 @@ interface Owned {
 export async function removeRun(docker: Docker, owned: Owned): Promise<boolean> {
   const { owner, run, signal } = owned;
   const labels = { [LABELS.owner]: owner, [LABELS.run]: run };
-  const [container, networks] = await Promise.all([
+  const [container, networks, announcements] = await Promise.all([
     findContainer(docker, owned),
     docker.networks(labels, { signal }),
+    docker.volumes({ ...labels, [LABELS.starts]: "" }, { signal }),
   ]);
   const removed = container !== undefined && await docker.remove(container.id, { signal });
+  for (const { name } of announcements) await docker.removeVolume(name, { signal });
   for (const { id } of networks) await docker.removeNetwork(id, { signal });
   return removed;
 }

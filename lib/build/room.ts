@@ -1,14 +1,11 @@
 import { statfs } from "node:fs/promises";
 import { processLog } from "../base/log.ts";
-import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
 import type { DaemonInfo, Docker, ListedContainer } from "../docker/docker.ts";
 import type { Driver, DriverSettings } from "../driver/driver.ts";
 import { LABELS } from "./labels.ts";
+import { lookUntil } from "./look-until.ts";
 import { memoryShare, promisedMemory } from "./memory.ts";
-
-/** Between two looks at a host that is full, milliseconds. */
-const LOOK_MS = 1000;
 
 /** Daemons whose disk cannot be seen from here, which has been said. */
 const UNSEEN = new WeakSet<Docker>();
@@ -22,15 +19,15 @@ export const waitForRoom: NonNullable<Driver["admit"]> = async (
   { docker, settings, inHand, isHere, signal },
 ) => {
   let said: Lack["of"] | undefined;
-  for (;;) {
+  return await lookUntil(docker, settings.owner, async () => {
     const lack = await whatIsLacking(docker, settings, inHand, signal);
     if (lack === undefined) return true;
     if (isHere) return false;
     // Once for each thing that lacks: how much of it does changes with every look.
     if (lack.of !== said) processLog("driver").info("Takes no new run: {why}", { why: lack.why });
     said = lack.of;
-    await delay(LOOK_MS, { signal });
-  }
+    return undefined;
+  }, { signal });
 };
 
 interface Lack {

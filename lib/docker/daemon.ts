@@ -1,10 +1,10 @@
-import { call } from "./calls.ts";
+import { call, labelFilter } from "./calls.ts";
 import type { Client } from "./client.ts";
 import type { CallOptions, DaemonInfo, Docker } from "./docker.ts";
 import { jsonLines } from "./json-lines.ts";
 
 /** What the daemon tells of itself and of what it has seen. */
-export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "oomEvents"> {
+export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "oomEvents" | "changes"> {
   async function info(options: CallOptions = {}): Promise<DaemonInfo> {
     const info = await client.info(call(options));
     return {
@@ -27,6 +27,19 @@ export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "oomE
   return {
     info,
     now,
+
+    async *changes(labels, { sinceMs, ...options }) {
+      const stream = await client.getEvents({
+        since: seconds(sinceMs),
+        filters: {
+          ...labelFilter(labels),
+          type: ["container"],
+          event: ["create", "start", "die", "destroy"],
+        },
+        ...call(options),
+      } as object);
+      for await (const _ of jsonLines(stream as unknown as AsyncIterable<Uint8Array>)) yield;
+    },
 
     async oomEvents(reference, sinceMs, options = {}) {
       const stream = await client.getEvents({

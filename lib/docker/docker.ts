@@ -126,6 +126,14 @@ export interface Docker extends AsyncDisposable {
   inspect(container: string, options?: CallOptions): Promise<ContainerInfo | undefined>;
   /** All containers, running or not, that carry all these labels; an empty value asks for the key alone. One request. */
   list(labels: Readonly<Record<string, string>>, options?: CallOptions): Promise<ListedContainer[]>;
+  /**
+   * One item for each change of such a container: created, started, ended, removed. Has those since `sinceMs` (the daemon's
+   * clock) too, as far as the daemon remembers them. Goes on until the signal fires.
+   */
+  changes(
+    labels: Readonly<Record<string, string>>,
+    options: CallOptions & { sinceMs: number },
+  ): AsyncIterable<void>;
   /** The commands of all processes in a running container, with their pids on the host; empty when it does not run. */
   processes(container: string, options?: CallOptions): Promise<{ pid: number; command: string }[]>;
   /** Kills every process in it. False where it is not running or not there. */
@@ -178,6 +186,11 @@ export interface Docker extends AsyncDisposable {
     labels: Readonly<Record<string, string>>,
     options?: CallOptions,
   ): Promise<{ name: string; labels: Readonly<Record<string, string>> }[]>;
+  /** A named volume; one of that name that is there already is left as it is. */
+  createVolume(
+    spec: { name: string; labels: Readonly<Record<string, string>> },
+    options?: CallOptions,
+  ): Promise<void>;
   removeVolume(name: string, options?: CallOptions): Promise<boolean>;
 }
 

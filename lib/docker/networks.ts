@@ -4,7 +4,7 @@ import type { Docker } from "./docker.ts";
 
 type Calls = Pick<
   Docker,
-  "networks" | "network" | "createNetwork" | "removeNetwork" | "volumes" | "removeVolume"
+  "networks" | "network" | "createNetwork" | "removeNetwork" | "volumes" | "createVolume" | "removeVolume"
 >;
 
 /** What a container lives on: its network and its volume. */
@@ -45,6 +45,14 @@ export function networkAndVolumeCalls(client: Client): Calls {
     async volumes(labels, options = {}) {
       const found = await client.listVolumes({ filters: labelFilter(labels), ...call(options) });
       return (found.Volumes ?? []).map(({ Name, Labels }) => ({ name: Name, labels: Labels ?? {} }));
+    },
+
+    async createVolume({ name, labels }, options = {}) {
+      await client.createVolume({
+        _query: {},
+        _body: { Name: checked("volume", name), Labels: labels },
+        ...call(options),
+      } as object);
     },
 
     async removeVolume(name, options = {}) {

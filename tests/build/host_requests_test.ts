@@ -91,6 +91,8 @@ test("waitForRoom says once what lacks, though how much of it does changes", asy
   let looks = 0;
   // A container more at every look.
   const docker = {
+    now: () => Promise.resolve(0),
+    async *changes() {},
     info: () => Promise.resolve({ memory: 100 * GIB }),
     list: () => {
       if (++looks === 2) leaving.abort(new Error("left"));

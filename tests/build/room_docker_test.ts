@@ -108,11 +108,17 @@ test("container-start starts a container only when what is promised to all fits,
     const [first, second, third] = [next(half), next(half), next()];
     await start(first);
     const starting = start(second);
-    await until(() => second.log.recent(1).some((line) => line.startsWith("Waits for memory: ")), "it waits");
+    await until(
+      () => second.log.recent(1).some((line) => line.startsWith("Waiting for memory (")),
+      "it waits",
+    );
     assert.equal(await stateOf(docker, second), "created");
     // The third would fit beside the first, but not beside both.
     const last = start(third);
-    await until(() => third.log.recent(1).some((line) => line.startsWith("Waits for memory: ")), "it waits");
+    await until(
+      () => third.log.recent(1).some((line) => line.startsWith("Waiting for memory (")),
+      "it waits",
+    );
     assert.equal(await stateOf(docker, third), "created");
     await removeRun(docker, { owner, run: first.run, signal });
     await Promise.all([starting, last]);
@@ -124,8 +130,7 @@ test("container-start keeps to its slots though two instances saw one free at th
   await onHost({ slots: 1 }, async ({ docker, settings: { owner }, next }) => {
     const both = [next(), next()];
     const starting = both.map((context) => start(context));
-    const isWaiting = ({ log }: StepContext) =>
-      log.recent(1)[0] === "Waits for a slot: all 1 are taken by builds before it";
+    const isWaiting = ({ log }: StepContext) => log.recent(1)[0] === "Waiting for a slot (1 of 1 in use)";
     await until(() => both.some(isWaiting), "one of them waits");
     const first = await Promise.race(starting.map((started, i) => started.then(() => i)));
     const [runs, waits] = first === 0 ? both : both.toReversed();

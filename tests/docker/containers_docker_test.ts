@@ -215,6 +215,36 @@ test("remove may be called by many at once", async () => {
   assert.deepEqual(await docker.volumes(spec.labels), []);
 });
 
+test("changes tells of every change of a labelled container, also of those since a time", async () => {
+  await using docker = realDocker();
+  const labels = uniqueLabel();
+  const sinceMs = await docker.now();
+  const listening = new AbortController();
+  let heard = 0;
+  const hearing = (async () => {
+    for await (const _ of docker.changes(labels, { sinceMs, signal: listening.signal })) heard++;
+  })();
+  const container = await docker.create(idleSpec({ labels }));
+  await docker.start(container);
+  await until(() => Promise.resolve(heard === 2));
+  await docker.remove(container);
+  await until(() => Promise.resolve(heard === 4));
+  listening.abort(new Error("enough"));
+  await assert.rejects(hearing, /enough/);
+  let again = 0;
+  for await (const _ of docker.changes(labels, { sinceMs })) if (++again === 4) break;
+});
+
+test("createVolume makes a volume that is found by label, and leaves one of that name as it is", async () => {
+  await using docker = realDocker();
+  const [first, second] = [uniqueLabel(), { other: "label" }];
+  const name = `conveyor-test-${Date.now()}`;
+  await docker.createVolume({ name, labels: first });
+  await docker.createVolume({ name, labels: second });
+  assert.deepEqual(await docker.volumes(first), [{ name, labels: first }]);
+  assert.equal(await docker.removeVolume(name), true);
+});
+
 test("createNetwork makes a bridge that is found by label, and isolated where that is asked for", async () => {
   await using docker = realDocker();
   const labels = uniqueLabel();

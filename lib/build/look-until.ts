@@ -1,0 +1,63 @@
+import { processLog } from "../base/log.ts";
+import { messageOf } from "../base/errors.ts";
+import { delay } from "../base/signals.ts";
+import type { Docker } from "../docker/docker.ts";
+import { LABELS } from "./labels.ts";
+
+/** How often to look when the daemon tells of no change: disk and memory change without one. */
+const EVERY_MS = 5000;
+
+/**
+ * Calls `look` until it answers something, once for each time that a container of the owner changes and every few seconds.
+ * Throws what `look` throws, and `signal.reason`.
+ */
+export async function lookUntil<T>(
+  docker: Docker,
+  owner: string,
+  look: () => Promise<T | undefined>,
+  { signal, everyMs = EVERY_MS }: { signal: AbortSignal; everyMs?: number },
+): Promise<T> {
+  const first = await look();
+  if (first !== undefined) return first;
+  // Before the next look, so that no change falls between the two.
+  const sinceMs = await docker.now({ signal });
+  const leaving = new AbortController();
+  const listening = AbortSignal.any([signal, leaving.signal]);
+  const bell = { rung: Promise.withResolvers<void>() };
+  const ring = () => bell.rung.resolve();
+  const hearing = hear(docker, owner, { sinceMs, signal: listening, everyMs, ring });
+  try {
+    for (;;) {
+      bell.rung = Promise.withResolvers();
+      const rung = bell.rung.promise;
+      const found = await look();
+      if (found !== undefined) return found;
+      await Promise.race([rung, delay(everyMs, { signal: listening })]);
+    }
+  } finally {
+    leaving.abort(new Error("Nobody looks any more"));
+    await hearing;
+  }
+}
+
+/** Rings at every change until the signal fires. Never rejects: where the daemon cannot be heard, somebody looks all the same. */
+async function hear(
+  docker: Docker,
+  owner: string,
+  { sinceMs, signal, everyMs, ring }: {
+    sinceMs: number;
+    signal: AbortSignal;
+    everyMs: number;
+    ring: () => void;
+  },
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      for await (const _ of docker.changes({ [LABELS.owner]: owner }, { sinceMs, signal })) ring();
+    } catch (error) {
+      if (signal.aborted) return;
+      processLog("driver").debug("Cannot hear of changes on the host: {why}", { why: messageOf(error) });
+    }
+    await delay(everyMs, { signal }).catch(() => {});
+  }
+}

@@ -1,0 +1,127 @@
+import { StepFailure } from "../base/errors.ts";
+import { delay } from "../base/signals.ts";
+import { formatSize } from "../base/units.ts";
+import type { Docker, ListedContainer } from "../docker/docker.ts";
+import type { Context } from "../driver/driver.ts";
+import { LABELS } from "./labels.ts";
+import { lookUntil } from "./look-until.ts";
+import { type MemoryShare, promisedMemory } from "./memory.ts";
+
+/** A container that was created and is to start. `memory`: its limit, bytes. */
+export interface Starting {
+  readonly id: string;
+  readonly memory: number;
+  readonly start: () => Promise<void>;
+}
+
+/** Before another try where two reached for the same room at once, milliseconds; longer each time. */
+const APART_MS = 25;
+const MOST_APART_MS = 1000;
+const ALIVE = new Set(["running", "paused", "restarting"]);
+
+/**
+ * Starts a container when its host has a slot and memory left for it. Containers start in the order in which they were created,
+ * in whichever process, so that none waits for ever. Two instances never start one each on the last slot: before the start a
+ * volume announces it, and the daemon is asked again after that, so that of two the later one sees the other. Without slots the
+ * container starts at once. Throws StepFailure where it would never fit, `signal.reason`.
+ */
+export async function startInTurn(
+  context: Context,
+  { id, memory, start }: Starting,
+  share: MemoryShare,
+): Promise<void> {
+  const { docker, settings: { owner, slots }, log, signal } = context;
+  if (slots === undefined) return await start();
+  if (memory > share.all) {
+    throw new StepFailure(
+      `spec.limits.memory: ${formatSize(memory)} is more than the ${
+        formatSize(share.all)
+      } that builds may have on this host`,
+      { reason: "invalid-spec" },
+    );
+  }
+  const lackBeside = (others: readonly ListedContainer[]): string | undefined => {
+    if (others.length >= slots) return `Waiting for a slot (${slots} of ${slots} in use)`;
+    const promised = promisedMemory(others, share);
+    if (promised + memory <= share.all) return undefined;
+    return `Waiting for memory (${formatSize(promised)} of ${formatSize(share.all)} in use)`;
+  };
+  let isTold = false;
+  await lookUntil(docker, owner, async () => {
+    for (let n = 0;; n++) {
+      const { own, taking, created } = await placesOn(docker, owner, id, signal);
+      // Removed from under us: the start says so.
+      if (!own) return await start(), true;
+      const lack = lackBeside([...taking, ...await earlier(docker, own, created, signal)]);
+      if (lack === undefined) {
+        if (await startAlone(context, id, { start, isFree })) return true;
+      } else if (!isTold) {
+        await log.line(lack);
+        isTold = true;
+      }
+      // No event tells when somebody else who is about to start changes its mind.
+      const isContested = lack === undefined || taking.some(({ state }) => state === "created");
+      if (!isContested) return undefined;
+      await delay(Math.min(APART_MS * 2 ** n, MOST_APART_MS) * (1 + Math.random()), { signal });
+    }
+  }, { signal });
+
+  async function isFree(): Promise<boolean> {
+    return lackBeside((await placesOn(docker, owner, id, signal)).taking) === undefined;
+  }
+}
+
+/** Announces the start, and starts where there is room among all that run or were announced before. False where there is none. */
+async function startAlone(
+  { docker, run, settings: { owner }, cleanup, signal }: Context,
+  container: string,
+  { start, isFree }: { start: () => Promise<void>; isFree: () => Promise<boolean> },
+): Promise<boolean> {
+  const name = `conveyor-starts-${container.slice(0, 16)}`;
+  const labels = { [LABELS.owner]: owner, [LABELS.run]: run, [LABELS.starts]: container };
+  signal.throwIfAborted();
+  try {
+    await cleanup((signal) => docker.createVolume({ name, labels }, { signal }));
+    if (!await isFree()) return false;
+    await start();
+    return true;
+  } finally {
+    await cleanup((signal) => docker.removeVolume(name, { signal }));
+  }
+}
+
+/**
+ * The owner's containers beside `own`: those that take room, because they run or somebody has announced that they start, and
+ * those that were merely created. Announcements are read first: one that is over by then is a container that runs.
+ */
+async function placesOn(docker: Docker, owner: string, id: string, signal: AbortSignal) {
+  const announced = await docker.volumes({ [LABELS.owner]: owner, [LABELS.starts]: "" }, { signal });
+  const starting = new Set(announced.map(({ labels }) => labels[LABELS.starts]));
+  const containers = await docker.list({ [LABELS.owner]: owner }, { signal });
+  const own = containers.find((one) => one.id === id);
+  const others = containers.filter((one) => one !== own);
+  const isTaking = (one: ListedContainer) => ALIVE.has(one.state) || starting.has(one.id);
+  return { own, taking: others.filter(isTaking), created: others.filter((one) => !isTaking(one)) };
+}
+
+/** Of these containers those that were created before `own`. A list has whole seconds: the daemon is asked about those of the same one. */
+async function earlier(
+  docker: Docker,
+  own: ListedContainer,
+  containers: readonly ListedContainer[],
+  signal: AbortSignal,
+): Promise<ListedContainer[]> {
+  const undecided = containers.filter((one) => one.createdSecond === own.createdSecond);
+  const createdAt = new Map<string, number>();
+  if (undecided.length > 0) {
+    const found = await Promise.all([own, ...undecided].map(({ id }) => docker.inspect(id, { signal })));
+    for (const one of found) if (one) createdAt.set(one.id, one.createdAt);
+  }
+  return containers.filter((one) => {
+    if (one.createdSecond !== own.createdSecond) return one.createdSecond < own.createdSecond;
+    const [ms, ownMs] = [createdAt.get(one.id), createdAt.get(own.id)];
+    // What is gone meanwhile takes nothing.
+    if (ms === undefined || ownMs === undefined) return false;
+    return ms === ownMs ? one.id < own.id : ms < ownMs;
+  });
+}
