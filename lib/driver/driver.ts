@@ -146,6 +146,10 @@ export interface DriverSettings {
   readonly allowPrivileged: boolean;
   /** A local path as repository: only for `run`. */
   readonly allowLocalRepository: boolean;
+  /** The commit of a local repository that a `run` is for, as it was when the command was typed. */
+  readonly localCommit?:
+    | { readonly repository: string; readonly commit: string; readonly ref: string }
+    | undefined;
   /** Token, or private ssh key, by host name. */
   readonly gitTokens: Readonly<Record<string, string>>;
   /** A container that stays for a look when its run has ended. */

@@ -7,7 +7,7 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
 import { testDocker } from "../support/step-context.ts";
-import { build, repository } from "./build.ts";
+import { build, repository, settings } from "./build.ts";
 
 test("git-cloner checks out branches, tags and commits, and says what is missing", async () => {
   using app = repository();
@@ -60,6 +60,49 @@ test("git-cloner runs no hook and nothing of the repository's configuration, her
     assert.throws(() =>
       execFileSync("docker", ["exec", container, "test", "-e", "/tmp/hooked"], { stdio: "ignore" })
     );
+  });
+});
+
+test("git-cloner brings into the container what the pinned commit reaches, and nothing else of the repository", async () => {
+  using app = repository({ "a.txt": "one\n", "b.txt": "same\n" });
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", app.path, "-c", "user.name=T", "-c", "user.email=t@example.org", ...args], {
+      encoding: "utf8",
+    }).trim();
+  const pinned = git("rev-parse", "HEAD");
+  git("tag", "-a", "-m", "v1", "v1");
+  writeFileSync(join(app.path, ".env"), "SECRET=staged\n");
+  git("add", "-f", ".env");
+  git("rm", "-q", "--cached", ".env");
+  writeFileSync(join(app.path, "a.txt"), "stashed\n");
+  git("stash");
+  git("checkout", "-q", "-b", "other");
+  writeFileSync(join(app.path, "a.txt"), "other\n");
+  git("commit", "-qam", "other");
+  git("checkout", "-q", "main");
+  writeFileSync(join(app.path, "a.txt"), "two\n");
+  git("commit", "-qam", "committed after the command was typed");
+  const wanted = git("rev-list", "--objects", "--no-object-names", pinned).split("\n");
+  const localCommit = { repository: app.path, commit: pinned, ref: "refs/heads/main" };
+  await build({ repository: app.path, depth: 0 }, async ({ step, container }) => {
+    const inside = (...words: string[]) =>
+      execFileSync("docker", ["exec", "--workdir", "/workspace", container, ...words], { encoding: "utf8" })
+        .trim();
+    await step(containerStart);
+    const { result } = await step(gitCloner, { settings: { ...settings, localCommit } });
+    assert.deepEqual(result?.data, { commit: pinned, ref: "refs/heads/main" });
+    const objects = inside("git", "cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split(
+      "\n",
+    );
+    assert.deepEqual(objects, [...wanted, git("rev-parse", "v1")].sort());
+    assert.equal(inside("git", "describe", "--long"), `v1-0-g${pinned.slice(0, 7)}`);
+    assert.equal(inside("git", "status", "--porcelain", "--branch"), "## main");
+    const packs = inside(
+      "sh",
+      "-c",
+      "find / -xdev \\( -name '*.pack' -o -name 'packed-refs' \\) 2>/dev/null",
+    );
+    assert.equal(packs, "", "no copy beside the workspace, which is a volume of its own");
   });
 });
 

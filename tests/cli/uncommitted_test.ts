@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { appendFile, chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
-import { uncommittedFiles } from "../../lib/cli/run/uncommitted.ts";
+import { snapshotWorkTree, uncommittedFiles } from "../../lib/cli/run/uncommitted.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
 
-async function uncommitted(folder: string, PATH = process.env.PATH): Promise<string[]> {
-  const source = await openLocalSource(folder);
+async function uncommitted(
+  folder: string,
+  { environment = { PATH: process.env.PATH }, own = [] as string[] } = {},
+): Promise<string[]> {
+  const workTree = snapshotWorkTree(await openLocalSource(folder, { environment }));
   const { signal } = new AbortController();
-  return (await uncommittedFiles(source, { environment: { PATH }, signal })).toSorted();
+  return workTree ? (await uncommittedFiles(workTree, { environment, own, signal })).toSorted() : [];
 }
 
 test("uncommittedFiles names what is changed, staged, new or deleted, and nothing that is ignored", async () => {
@@ -83,9 +86,9 @@ test("uncommittedFiles finds nothing in a bare repository, nor without a git in 
   assert.deepEqual(await uncommitted(join(folder.path, "bare")), []);
   await writeFile(join(repo, "a"), "changed");
   assert.deepEqual(await uncommitted(repo), ["a"]);
-  assert.deepEqual(await uncommitted(repo, ".:bin"), []);
+  assert.deepEqual(await uncommitted(repo, { environment: { PATH: ".:bin" } }), []);
   await mkdir(join(folder.path, "empty"));
-  assert.deepEqual(await uncommitted(repo, join(folder.path, "empty")), []);
+  assert.deepEqual(await uncommitted(repo, { environment: { PATH: join(folder.path, "empty") } }), []);
 });
 
 test("uncommittedFiles leaves nothing behind, in the repository or beside it", async () => {
@@ -104,4 +107,75 @@ test("uncommittedFiles leaves nothing behind, in the repository or beside it", a
   }
   assert.deepEqual(await readFile(join(folder.path, ".git/index")), index);
   assert.deepEqual(await readdir(temporary.path), []);
+});
+
+test("uncommittedFiles compares with the moment of the snapshot", async () => {
+  await using folder = await temporaryFolder();
+  makeRepository(folder.path, { "a": "a", "b": "b" });
+  const environment = { PATH: process.env.PATH };
+  const workTree = snapshotWorkTree(await openLocalSource(folder.path, { environment }));
+  assert.ok(workTree);
+  await writeFile(join(folder.path, "a"), "changed");
+  git(folder.path, "commit", "--quiet", "--all", "--message", "meanwhile");
+  const { signal } = new AbortController();
+  assert.deepEqual(await uncommittedFiles(workTree, { environment, signal }), ["a"]);
+  assert.deepEqual(await uncommitted(folder.path), []);
+});
+
+test("uncommittedFiles leaves out new files in our own folders, at any depth, and no others", async () => {
+  await using folder = await temporaryFolder();
+  const at = (name: string) => join(folder.path, name);
+  makeRepository(folder.path, { "a": "a", "artifacts/kept": "kept" });
+  await mkdir(at("out/apk"), { recursive: true });
+  await mkdir(at("odd [x]* #"));
+  for (const name of ["artifacts/new", "out/apk/app", "odd [x]* #/f"]) await writeFile(at(name), "");
+  const own = [at("artifacts"), at("out/apk"), at("odd [x]* #")];
+  assert.deepEqual(await uncommitted(folder.path, { own }), []);
+  await writeFile(at("artifacts/kept"), "changed");
+  await writeFile(at("out/other"), "");
+  assert.deepEqual(await uncommitted(folder.path, { own }), ["artifacts/kept", "out/"]);
+  assert.deepEqual(await uncommitted(folder.path, { own: [folder.path, "/", dirname(folder.path)] }), [
+    "artifacts/kept",
+    "artifacts/new",
+    "odd [x]* #/",
+    "out/",
+  ]);
+});
+
+test("uncommittedFiles compares as the repository and the user's own git say", async () => {
+  await using folder = await temporaryFolder();
+  const repo = join(folder.path, "repo");
+  makeRepository(repo, { "a": "a" });
+  await chmod(join(repo, "a"), 0o755);
+  assert.deepEqual(await uncommitted(repo), ["a"]);
+  git(repo, "config", "core.fileMode", "false");
+  assert.deepEqual(await uncommitted(repo), []);
+  await writeFile(join(repo, "note~"), "");
+  const environment = { PATH: process.env.PATH, HOME: join(folder.path, "home") };
+  await mkdir(environment.HOME);
+  await writeFile(join(environment.HOME, "ignored"), "*~\n");
+  assert.deepEqual(await uncommitted(repo, { environment }), ["note~"]);
+  await writeFile(
+    join(environment.HOME, ".gitconfig"),
+    `[core]\n\texcludesFile = ${join(environment.HOME, "ignored")}\n`,
+  );
+  assert.deepEqual(await uncommitted(repo, { environment }), []);
+});
+
+test("uncommittedFiles looks into submodules and work trees with a separate git folder when they are built", async () => {
+  await using folder = await temporaryFolder();
+  const at = (name: string) => join(folder.path, name);
+  makeRepository(at("library"), { "l": "l" });
+  makeRepository(at("app"), { "a": "a" });
+  git(at("app"), "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", at("library"), "sub");
+  git(at("app"), "commit", "--quiet", "--message", "sub");
+  git(folder.path, "clone", "--quiet", "--separate-git-dir", at("elsewhere"), at("library"), "separate");
+  for (const name of ["app/sub", "separate"]) {
+    assert.deepEqual(await uncommitted(at(name)), [], name);
+    await writeFile(at(`${name}/l`), "changed");
+    assert.deepEqual(await uncommitted(at(name)), ["l"], name);
+  }
+  assert.deepEqual(await uncommitted(at("app")), []);
+  git(at("app/sub"), "commit", "--quiet", "--all", "--message", "moved");
+  assert.deepEqual(await uncommitted(at("app")), ["sub"]);
 });

@@ -1,20 +1,17 @@
+import { RECEIVE } from "./receive-script.ts";
+
 /**
  * What runs in the container, as the build's user, in the workspace. Its stdout is for us (`key=value` lines), git's own
  * output goes to stderr and into the log. Everything that varies comes in variables, so that nothing of a repository's
  * or a ref's text is ever read as shell. Ends with one of CLONE_EXIT, or 0.
  *
- * SOURCE (where to unpack the repository that comes as an archive on stdin; may be empty), URL, REF (may be empty), DEPTH
- * (0: all), SUBMODULES (1 or empty), CONVEYOR_GIT_CONFIG, CONVEYOR_GIT_TOKEN, CONVEYOR_SSH_KEY.
+ * LOCAL (1 where the repository comes on stdin, else empty), URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty),
+ * CONVEYOR_GIT_CONFIG, CONVEYOR_GIT_TOKEN, CONVEYOR_SSH_KEY.
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2
 command -v git >/dev/null 2>&1 || exit 60
 umask 022
-if [ -n "$SOURCE" ]; then
-  command -v tar >/dev/null 2>&1 || exit 63
-  while ! [ -d "\${SOURCE%/*}" ]; do sleep 0.1; done
-  rm -rf -- "$SOURCE" && tar -xf - -C "\${SOURCE%/*}" || exit 61
-fi
 # A first attempt may have left something: the workspace is emptied.
 rm -rf -- ./* ./.[!.]* ./..?* || exit 61
 
@@ -48,11 +45,14 @@ fetch_one() { # a full name or a full commit
   git init --quiet --template= . && git remote add -- origin "$URL" &&
     git fetch --progress --no-recurse-submodules $shallow origin "$1" && commit=$(git rev-parse --verify --quiet "FETCH_HEAD^{commit}")
 }
+${RECEIVE}
 hexadecimal() { case "$REF" in *[!0-9a-fA-F]*) false ;; ????*) true ;; *) false ;; esac; }
 
 ref=
 commit=
-case "$REF" in
+# No ref has a ":" in it.
+case "\${LOCAL:+local:}$REF" in
+  local:*) receive || exit 64; ref=$REF ;;
   '') clone || exit 64 ;;
   refs/*) fetch_one "$REF" || exit 65; ref=$REF ;;
   *)
@@ -92,7 +92,6 @@ export const CLONE_EXIT = {
   noGit: 60,
   workspace: 61,
   noSsh: 62,
-  noTar: 63,
   clone: 64,
   ref: 65,
   checkout: 66,

@@ -4,17 +4,13 @@ import type { Context } from "../../driver/driver.ts";
 import { endProcesses } from "../../driver/end-processes.ts";
 import { exec } from "../../driver/exec.ts";
 import type { Reason } from "../../wire/reasons.ts";
-import { OWN_FOLDER } from "../container.ts";
 import { buildUser } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
 import type { Checkout } from "../step.ts";
 import { CLONE_EXIT, CLONE_SCRIPT, cloneConfig } from "./clone-script.ts";
 import { gitTokenOf } from "./git-token.ts";
-import { openLocalSource } from "./local-source.ts";
-import { sourceArchive } from "./source-archive.ts";
+import { type LocalStream, localStream } from "./local-stream.ts";
 
-const SOURCE_NAME = "source.git";
-const SOURCE = `${OWN_FOLDER}/${SOURCE_NAME}`;
 /** The script's last words. */
 const CHECKED_OUT = /^commit=([0-9a-f]{40,64})\nref=(.*)\n$/m;
 /** Of git's last lines, those that say why it failed. */
@@ -27,15 +23,10 @@ const TELLING_LINES = 20;
 export async function clone(context: Context, container: ContainerInfo, plan: Plan): Promise<Checkout> {
   const { spec, repository } = plan;
   await endEarlierAttempt(context, container);
-  const source = repository.kind === "local" ? await openLocalSource(repository.path) : undefined;
+  const local = repository.kind === "local" ? await localStream(context, plan, repository.path) : undefined;
   await context.log.line(`Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}`);
-  const archive = source && (() => sourceArchive(source, SOURCE_NAME, context.signal));
   const said: string[] = [];
-  let code = await runScript(context, container, plan, { stdin: archive?.(), said });
-  if (code === CLONE_EXIT.noTar && archive) {
-    await context.docker.copyIn(container.id, OWN_FOLDER, archive(), { signal: context.signal });
-    code = await runScript(context, container, plan, { said });
-  }
+  const code = await runScript(context, container, plan, { local, said });
   if (code !== 0) throw failure(code, context, plan);
   const [, commit, ref] = CHECKED_OUT.exec(said.join("")) ?? [];
   if (commit !== undefined && ref !== undefined) return { commit, ref };
@@ -49,12 +40,12 @@ async function endEarlierAttempt(context: Context, { id }: ContainerInfo): Promi
   await context.cleanup((signal) => endProcesses(docker, id, { graceMs, signal }));
 }
 
-/** Answers the script's exit code. A local repository comes on its stdin, which is quicker than a copy of its own. */
+/** Returns the script's exit code. A local repository comes on its stdin. */
 async function runScript(
   context: Context,
   container: ContainerInfo,
   plan: Plan,
-  { stdin, said }: { stdin?: AsyncIterable<Uint8Array> | undefined; said: string[] },
+  { local, said }: { local: LocalStream | undefined; said: string[] },
 ): Promise<number> {
   const { spec, repository } = plan;
   return await exec(context, container.id, {
@@ -62,14 +53,14 @@ async function runScript(
     workdir: WORKSPACE,
     ...buildUser(container),
     env: {
-      SOURCE: stdin ? SOURCE : "",
-      URL: repository.kind === "local" ? `file://${SOURCE}` : repository.url,
-      REF: spec.ref ?? "",
+      LOCAL: local ? "1" : "",
+      URL: repository.kind === "local" ? "" : repository.url,
+      REF: local ? local.ref : spec.ref ?? "",
       DEPTH: String(spec.depth),
       SUBMODULES: spec.submodules ? "1" : "",
       ...credentials(context, plan),
     },
-    ...stdin && { stdin },
+    ...local && { stdin: local.stream },
     intercept: ({ stream, data }) => {
       if (stream === "stderr") return false;
       said.push(Buffer.from(data).toString("utf8"));

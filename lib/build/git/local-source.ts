@@ -1,162 +1,151 @@
-import { readdir, readFile, stat } from "node:fs/promises";
-import { isAbsolute, join, resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { dirname, isAbsolute, resolve } from "node:path";
 import { InputError } from "../../base/errors.ts";
+import { type Config, lastOf, parseConfig } from "./local/config.ts";
+import { findRepository, type Found } from "./local/find-repository.ts";
+import { GitFolder } from "./local/git-folder.ts";
+import { isOurs, refuseOthers } from "./local/owner.ts";
 
 /** A repository on this machine, as files: read, never run, and no git is needed here. */
 export interface LocalSource {
   /** The folder the user named. */
   readonly path: string;
-  /** Where this work tree's HEAD is. */
-  readonly gitFolder: string;
-  /** Where refs, configuration and objects are; the same but for a linked work tree. */
-  readonly commonFolder: string;
+  /** The top of the work tree; undefined for a bare repository. */
+  readonly workTree: string | undefined;
+  /** This work tree's HEAD and index. */
+  readonly gitFolder: GitFolder;
+  /** Refs, configuration and objects; the same but for a linked work tree. */
+  readonly commonFolder: GitFolder;
   /** This repository's objects and those it borrows. */
-  readonly objectFolders: readonly string[];
-  /** `sha1` or `sha256`. */
-  readonly objectFormat: string;
+  readonly objectFolders: readonly GitFolder[];
+  readonly objectFormat: "sha1" | "sha256";
+  readonly config: Config;
+  /** A clone that left objects at its remote; some may be missing here. */
+  readonly isPartial: boolean;
 }
 
-const MAX_ALTERNATES = 20;
+const MOST_CONFIG_BYTES = 1024 * 1024;
+const MOST_ALTERNATES = 20;
+/** As git. */
+const MOST_BORROWING = 5;
+/** Those that git knows and that change nothing of what is read here. */
+const HARMLESS_EXTENSIONS = new Set([
+  "noop",
+  "noop-v1",
+  "objectformat",
+  "partialclone",
+  "preciousobjects",
+  "refstorage",
+  "relativeworktrees",
+  "worktreeconfig",
+]);
 
 /**
- * Finds the repository that a folder belongs to, as git does: `.git` there or in a parent, a `.git` file that points
- * elsewhere, a bare repository. Throws InputError where there is none or its form cannot be packed up, with the reason.
+ * Opens the repository that a folder belongs to. Its data may be somebody else's making, see docs/SECURITY.md: nothing is
+ * followed out of the git folder but what git itself writes there, and other users' repositories are refused.
+ *
+ * Throws InputError for what is no repository or is refused, UnavailableError for what cannot be read.
  */
-export async function openLocalSource(path: string): Promise<LocalSource> {
-  const top = resolve(path);
-  const gitFolder = await findGitFolder(top, path);
-  const commonFolder = await findCommonFolder(gitFolder);
-  const config = parseConfig(await read(join(commonFolder, "config")));
-  refuseUnsupported(path, config);
-  const objectFolders = await findObjectFolders(join(commonFolder, "objects"));
-  for (const folder of objectFolders) {
-    if ((await names(join(folder, "pack"))).some((name) => name.endsWith(".promisor"))) {
-      throw partial(path);
-    }
+export async function openLocalSource(
+  path: string,
+  { environment }: { environment: Readonly<Record<string, string | undefined>> },
+): Promise<LocalSource> {
+  const found = findRepository(path);
+  await refuseOthers(found.paths, { folder: found.workTree ?? found.gitFolder, environment });
+  const gitFolder = new GitFolder(found.gitFolder);
+  const commonFolder = found.commonFolder === found.gitFolder ? gitFolder : new GitFolder(found.commonFolder);
+  const config = parseConfig(commonFolder.text("config", MOST_CONFIG_BYTES) ?? "");
+  checkFormat(path, config);
+  if (gitFolder.linkAt("HEAD") === undefined && gitFolder.kind("HEAD") === "nothing") {
+    throw new InputError(`Cannot build ${path}: its git repository has no HEAD`);
   }
-  const head = await read(join(gitFolder, "HEAD"));
-  if (head.trim() === "") throw new InputError(`Cannot build ${path}: its git repository has no HEAD`);
   return {
     path,
+    workTree: found.workTree,
     gitFolder,
     commonFolder,
-    objectFolders,
-    objectFormat: config.get("extensions.objectformat")?.toLowerCase() ?? "sha1",
+    objectFolders: findObjectFolders(found, environment),
+    objectFormat: lastOf(config, "extensions.objectformat")?.toLowerCase() === "sha256" ? "sha256" : "sha1",
+    config,
+    isPartial: lastOf(config, "extensions.partialclone") !== undefined ||
+      config.some(([key, value]) => /^remote\..*\.promisor$/s.test(key) && value !== "false"),
   };
 }
 
-async function findGitFolder(top: string, shown: string): Promise<string> {
-  const kind = await kindOf(top);
-  if (kind !== "folder") {
-    const what = kind === "nothing" ? "does not exist" : "is not a folder";
-    throw new InputError(`Cannot build ${JSON.stringify(shown)}: it ${what}; expected a git repository`);
-  }
-  for (let folder = top;; folder = resolve(folder, "..")) {
-    const dotGit = join(folder, ".git");
-    const found = await kindOf(dotGit);
-    if (found === "folder" && await isGitFolder(dotGit)) return dotGit;
-    if (found === "file") return await followGitFile(dotGit);
-    if (await isGitFolder(folder)) return folder;
-    if (resolve(folder, "..") === folder) break;
-  }
-  throw new InputError(`Cannot build ${JSON.stringify(shown)}: it is not in a git repository`);
-}
-
-async function isGitFolder(folder: string): Promise<boolean> {
-  return await kindOf(join(folder, "HEAD")) === "file" &&
-    (await kindOf(join(folder, "objects")) === "folder" ||
-      await kindOf(join(folder, "commondir")) === "file");
-}
-
-/** A linked work tree or a submodule: `gitdir: <path>`. */
-async function followGitFile(file: string): Promise<string> {
-  const target = /^gitdir: (.+)$/m.exec(await read(file))?.[1]?.trim();
-  const folder = target && resolve(file, "..", target);
-  if (folder && await isGitFolder(folder)) return folder;
-  throw new InputError(
-    `Cannot build: ${file} points to ${JSON.stringify(target ?? "")}, which is no git folder`,
-  );
-}
-
-async function findCommonFolder(gitFolder: string): Promise<string> {
-  const common = (await read(join(gitFolder, "commondir"))).trim();
-  return common === "" ? gitFolder : resolve(gitFolder, common);
-}
-
-/** Objects borrowed from other repositories, and what those borrow. */
-async function findObjectFolders(own: string): Promise<string[]> {
-  const folders: string[] = [];
-  const waiting = [own];
-  for (let folder = waiting.shift(); folder !== undefined; folder = waiting.shift()) {
-    if (folders.includes(folder)) continue;
-    if (folders.length > MAX_ALTERNATES) {
+/**
+ * This repository's objects and those that it borrows from others by `objects/info/alternates`. That file makes us read
+ * another folder of the user's, so it is believed in their own repository only: one with a work tree that lies in no other
+ * repository's (a clone never brings a folder `.git`), and from folders that belong to the same user.
+ */
+function findObjectFolders(
+  found: Found,
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly GitFolder[] {
+  const folders: GitFolder[] = [];
+  const add = (path: string, depth: number): void => {
+    const folder = new GitFolder(path);
+    if (folders.some((known) => known.path === folder.path)) return;
+    folders.push(folder);
+    const file = folder.shown("info/alternates");
+    const lines = (folder.text("info/alternates", MOST_CONFIG_BYTES) ?? "").split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => Buffer.from(line, "latin1").toString("utf8"));
+    if (lines.length === 0) return;
+    if (found.mayBorrow !== true) {
+      throw new InputError(`Cannot build: "${file}" borrows objects, ${found.mayBorrow}`);
+    }
+    if (depth === MOST_BORROWING || folders.length + lines.length > MOST_ALTERNATES) {
       throw new InputError(
-        `Cannot build: ${own} borrows objects from more than ${MAX_ALTERNATES} repositories`,
+        `Cannot build: "${file}" borrows objects from more than ${MOST_ALTERNATES} repositories, or over more than ${MOST_BORROWING} of them`,
       );
     }
-    folders.push(folder);
-    for (const line of (await read(join(folder, "info", "alternates"))).split("\n")) {
-      if (line === "" || line.startsWith("#")) continue;
-      waiting.push(isAbsolute(line) ? line : resolve(folder, line));
+    for (const line of lines) {
+      add(borrowed(isAbsolute(line) ? line : resolve(path, line), file, environment), depth + 1);
     }
-  }
+  };
+  add(resolve(found.commonFolder, "objects"), 0);
   return folders;
 }
 
-function refuseUnsupported(path: string, config: ReadonlyMap<string, string>): void {
-  const isPromisor = [...config].some(([key, value]) =>
-    /^remote\..*\.promisor$/.test(key) && value !== "false"
+function borrowed(
+  path: string,
+  file: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  let folder: string;
+  try {
+    folder = realpathSync(path);
+  } catch (cause) {
+    throw new InputError(`Cannot build: "${file}" borrows objects from "${path}", which cannot be read`, {
+      cause,
+    });
+  }
+  if ([folder, dirname(folder)].every((one) => isOurs(one, environment))) return folder;
+  throw new InputError(
+    `Cannot build: "${file}" borrows objects from "${path}", which belongs to somebody else; "git repack -a" and removing that file make an own copy`,
   );
-  if (config.has("extensions.partialclone") || isPromisor) throw partial(path);
-  const storage = config.get("extensions.refstorage") ?? "files";
+}
+
+function checkFormat(path: string, config: Config): void {
+  const version = Number(lastOf(config, "core.repositoryformatversion") ?? 0);
+  const extensions = config.filter(([key]) => key.startsWith("extensions."));
+  const unknown = extensions.find(([key]) => !HARMLESS_EXTENSIONS.has(key.slice("extensions.".length)));
+  if (!(version <= 1) || (version === 1 && unknown)) {
+    const what = unknown ? `the extension "${unknown[0].slice("extensions.".length)}"` : `version ${version}`;
+    throw new InputError(
+      `Cannot build ${path}: its repository has ${what} of git's format, which is not known here`,
+    );
+  }
+  const storage = lastOf(config, "extensions.refstorage") ?? "files";
   if (storage !== "files") {
-    throw new InputError(`Cannot build ${path}: its refs are stored as "${storage}"; expected files`);
+    throw new InputError(
+      `Cannot build ${path}: its refs are stored as "${storage}"; expected files (git refs migrate --ref-format=files)`,
+    );
   }
-}
-
-function partial(path: string): InputError {
-  return new InputError(
-    `Cannot build ${path}: it is a partial clone, whose missing objects only its remote has; expected a full or shallow clone`,
-  );
-}
-
-/** `section.key` and `section.subsection.key` in lower case (but for the subsection), the last value of each. */
-function parseConfig(text: string): ReadonlyMap<string, string> {
-  const entries = new Map<string, string>();
-  let section = "";
-  for (const line of text.split("\n")) {
-    const header = /^\s*\[([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]/.exec(line);
-    if (header) section = header[1]?.toLowerCase() + (header[2] === undefined ? "" : `.${header[2]}`);
-    const entry = /^(?:\s*\[.*?\])?\s*([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*?))?\s*$/.exec(line);
-    if (entry) {
-      entries.set(`${section}.${entry[1]?.toLowerCase()}`, entry[2]?.replace(/^"|"$/g, "") ?? "true");
-    }
-  }
-  return entries;
-}
-
-async function kindOf(path: string): Promise<"file" | "folder" | "nothing"> {
-  try {
-    const found = await stat(path);
-    return found.isDirectory() ? "folder" : "file";
-  } catch {
-    return "nothing";
-  }
-}
-
-/** A file's text; empty where there is none. */
-async function read(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-async function names(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch {
-    return [];
+  const format = lastOf(config, "extensions.objectformat")?.toLowerCase() ?? "sha1";
+  if (format !== "sha1" && format !== "sha256") {
+    throw new InputError(
+      `Cannot build ${path}: its objects are named by "${format}"; expected sha1 or sha256`,
+    );
   }
 }

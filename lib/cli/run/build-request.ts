@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { basename, dirname, resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, relative, resolve } from "node:path";
 import { InputError } from "../../base/errors.ts";
 import { openLocalSource } from "../../build/git/local-source.ts";
+import { resolveCommit } from "../../build/git/local/resolve-commit.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { type Plan, planBuild } from "../../build/plan.ts";
 import { parseRepository } from "../../build/repository.ts";
@@ -11,16 +13,27 @@ import type { Environment } from "../environment.ts";
 import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
 import type { ResourceFile } from "./resource-file.ts";
 import type { Operands } from "./operands.ts";
+import { snapshotWorkTree, type WorkTree } from "./uncommitted.ts";
 
 /** A build as it was asked for: valid, and within what the command line allows. */
 export interface BuildRequest {
   readonly resource: Resource;
   readonly plan: Plan;
+  /** What a local repository was when the command was typed. */
+  readonly local: LocalRequest | undefined;
   readonly secrets: Readonly<Record<string, string>>;
   /** Variables of the caller that the spec may read: those named with -e. */
   readonly allowEnv: readonly string[];
   /** The network that was named with --network. */
   readonly allowNetworks: readonly string[];
+}
+
+export interface LocalRequest {
+  /** Undefined where there is no such ref, which the clone says. */
+  readonly commit: { readonly repository: string; readonly commit: string; readonly ref: string } | undefined;
+  readonly workTree: WorkTree | undefined;
+  /** The folder that was named, below the top of the work tree; empty for the top. */
+  readonly below: string;
 }
 
 /**
@@ -48,9 +61,20 @@ export async function buildRequest(
     ...elsewhere ? othersToAllow(spec) : { allowNetworks, allowEnv, allowPrivileged: false, environment },
     allowLocalRepository: !elsewhere,
   });
-  if (plan.repository.kind === "local") await openLocalSource(plan.repository.path);
+  const local = plan.repository.kind === "local"
+    ? await pin(plan, plan.repository.path, environment)
+    : undefined;
   const secrets = secretsOf(plan.spec.secrets, environment);
-  return { resource: resourceOf(file, plan, spec), plan, secrets, allowEnv, allowNetworks };
+  return { resource: resourceOf(file, plan, spec), plan, secrets, allowEnv, allowNetworks, local };
+}
+
+/** Everything that is built later is decided now: what is committed meanwhile belongs to the next build. */
+async function pin({ spec }: Plan, repository: string, environment: Environment): Promise<LocalRequest> {
+  const source = await openLocalSource(repository, { environment });
+  const commit = resolveCommit(source, spec.ref);
+  const workTree = snapshotWorkTree(source);
+  const below = workTree ? relative(workTree.path, realpathSync(repository)) : "";
+  return { commit: commit && { repository, ...commit }, workTree, below };
 }
 
 const NO_LIMITS = {

@@ -97,6 +97,7 @@ function settingsOf(
     allowPrivileged: false,
     allowKeep: true,
     allowLocalRepository: true,
+    localCommit: request.local?.commit,
     gitTokens,
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),

@@ -3,6 +3,7 @@ import { InputError, messageOf } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
 import { containerName } from "../../build/labels.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
+import { dataFolder } from "../data-folder.ts";
 import type { Drivers } from "../drivers.ts";
 import { environment } from "../environment.ts";
 import { exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
@@ -15,7 +16,7 @@ import type { Operands } from "./operands.ts";
 import type { RunOptions } from "./run-command.ts";
 import { openSession } from "./session.ts";
 import { showRun } from "./show-run.ts";
-import { warnOfUncommitted } from "./warn-of-uncommitted.ts";
+import { sayWhatIsBuilt } from "./say-what-is-built.ts";
 
 export interface RunInput {
   readonly operands: Operands;
@@ -57,9 +58,10 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     });
     await submit(parts, run, request);
     await using _cleaning = parts.cleanUp(idle.promise);
-    await using _warning = warnOfUncommitted(request.plan.repository, {
+    await using _warning = sayWhatIsBuilt(request, {
       after: idle.promise,
       environment,
+      own: [options.output, dataFolder(options.data, environment)],
       note: renderer.note,
     });
     session.onStop((stop) => cancel(parts, run, stop, renderer.note));

@@ -1,0 +1,56 @@
+import { InputError, messageOf, StepFailure, UnavailableError } from "../../base/errors.ts";
+import type { Context } from "../../driver/driver.ts";
+import type { Plan } from "../plan.ts";
+import { resolveCommit } from "./local/resolve-commit.ts";
+import { openLocalSource } from "./local-source.ts";
+import { sourceStream } from "./source-stream.ts";
+
+/** A local repository on its way into the container. */
+export interface LocalStream {
+  /** The full name of what is checked out: see `Checkout`. */
+  readonly ref: string;
+  readonly stream: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Opens a local repository at the commit that was pinned when the build was asked for, else at what its ref means now. Throws
+ * StepFailure `ref-not-found`, `clone-failed`; what goes wrong in the stream is thrown there as `clone-failed`.
+ */
+export async function localStream(context: Context, { spec }: Plan, path: string): Promise<LocalStream> {
+  const { settings, signal } = context;
+  return await asStepFailure(async () => {
+    const source = await openLocalSource(path, settings);
+    const { localCommit } = settings;
+    const pinned = localCommit?.repository === path ? localCommit : resolveCommit(source, spec.ref);
+    if (!pinned) throw notFound(spec.ref);
+    return { ref: pinned.ref, stream: failing(sourceStream(source, { pinned, depth: spec.depth, signal })) };
+  });
+}
+
+function notFound(ref: string | undefined): StepFailure {
+  const message = ref === undefined || ref === "HEAD"
+    ? "The repository has no commit at its HEAD"
+    : `The repository has no branch, tag or commit "${ref}"`;
+  return new StepFailure(message, { reason: "ref-not-found" });
+}
+
+async function* failing(stream: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    for (;;) {
+      const { done, value } = await asStepFailure(() => stream.next());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await stream.return(undefined);
+  }
+}
+
+async function asStepFailure<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof InputError || error instanceof UnavailableError)) throw error;
+    throw new StepFailure(messageOf(error), { reason: "clone-failed", cause: error });
+  }
+}

@@ -1,0 +1,182 @@
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { InputError } from "../../../base/errors.ts";
+import { ifThere, lstatIfThere } from "../../../base/files.ts";
+import { isTrue, lastOf, parseConfig } from "./config.ts";
+import { GitFolder } from "./git-folder.ts";
+
+/** Where a folder's repository is; absolute paths without links. */
+export interface Found {
+  readonly workTree: string | undefined;
+  readonly gitFolder: string;
+  readonly commonFolder: string;
+  /** What must belong to us. */
+  readonly paths: readonly string[];
+  /** True where alternates are believed, else why they are not. */
+  readonly mayBorrow: true | string;
+}
+
+const MOST_POINTER_BYTES = 64 * 1024;
+
+/**
+ * Finds the repository that a folder belongs to, as git does: `.git` there or in a parent, a `.git` file that points
+ * elsewhere, a bare repository. Throws InputError where there is none, or one that could lead us astray:
+ *
+ * - A bare repository inside of another repository: a clone can bring one (git's `safe.bareRepository=explicit`).
+ * - A `.git` file or link is believed where its target names it back (linked work trees by `gitdir`, submodules by
+ *   `core.worktree`) or says nothing else (`--separate-git-dir`), never when it is another work tree's git folder.
+ * - `commondir` is believed in a linked work tree only, and only when it names the folder that git puts those into.
+ */
+export function findRepository(path: string): Found {
+  const top = realFolder(path);
+  for (const folder of upwards(top)) {
+    const dotGit = join(folder, ".git");
+    const stats = lstatIfThere(dotGit);
+    if (stats?.isDirectory() && isGitFolder(dotGit)) return plain(folder, dotGit);
+    if (stats?.isFile()) return pointedTo(folder, dotGit, targetOf(folder));
+    if (stats?.isSymbolicLink()) return pointedTo(folder, dotGit, dotGit);
+    if (stats && !stats.isDirectory()) throw refused(path, `"${dotGit}" is neither a folder nor a file`);
+    if (!isGitFolder(folder)) continue;
+    return basename(folder) === ".git" ? plain(dirname(folder), folder) : bare(path, folder);
+  }
+  throw refused(path, "it is not in a git repository");
+}
+
+function realFolder(path: string): string {
+  const real = ifThere(path, () => realpathSync(resolve(path)));
+  const what = real === undefined
+    ? "does not exist"
+    : lstatIfThere(real)?.isDirectory()
+    ? undefined
+    : "is not a folder";
+  if (real !== undefined && what === undefined) return real;
+  throw refused(path, `it ${what}; expected a git repository`);
+}
+
+function* upwards(from: string): Generator<string> {
+  for (let folder = from;; folder = dirname(folder)) {
+    yield folder;
+    if (dirname(folder) === folder) return;
+  }
+}
+
+/** Whether git could take it for a git folder; what is behind these names is looked at later. */
+function isGitFolder(folder: string): boolean {
+  const has = (name: string) => lstatIfThere(join(folder, name)) !== undefined;
+  if (!has("HEAD") || !(has("commondir") || (has("objects") && has("refs")))) return false;
+  const head = lstatIfThere(join(folder, "HEAD"));
+  if (!head?.isFile() || basename(folder) === ".git") return true;
+  const text = new GitFolder(folder).text("HEAD", MOST_POINTER_BYTES) ?? "";
+  return /^ref:\s*refs\/|^[0-9a-f]{40}/.test(text);
+}
+
+function plain(workTree: string, gitFolder: string): Found {
+  if (lstatIfThere(join(gitFolder, "commondir"))) {
+    throw refused(
+      workTree,
+      `"${join(gitFolder, "commondir")}" points elsewhere, which git writes for linked work trees only`,
+    );
+  }
+  const outer = outerRepository(workTree);
+  return {
+    workTree: worksElsewhere(gitFolder, workTree) ? undefined : workTree,
+    gitFolder,
+    commonFolder: gitFolder,
+    paths: [workTree, gitFolder],
+    mayBorrow: outer === undefined || `and the repository lies inside of another one ("${outer}")`,
+  };
+}
+
+function bare(path: string, folder: string): Found {
+  const outer = outerRepository(folder);
+  if (outer !== undefined) {
+    throw refused(
+      path,
+      `"${folder}" is a bare repository inside of another repository ("${outer}"), which may have brought it along; build a clone of it`,
+    );
+  }
+  return {
+    workTree: undefined,
+    gitFolder: folder,
+    commonFolder: folder,
+    paths: [folder],
+    mayBorrow:
+      'which is believed of a repository with a work tree only; "git repack -a" and removing that file make an own copy',
+  };
+}
+
+/** The repository that a folder lies in, other than its own. */
+function outerRepository(folder: string): string | undefined {
+  for (const outer of upwards(dirname(folder))) {
+    if (outer === folder) return undefined;
+    if (lstatIfThere(join(outer, ".git")) || isGitFolder(outer)) return outer;
+  }
+  return undefined;
+}
+
+/** `gitdir: <path>` of a folder's `.git` file. */
+function targetOf(folder: string): string {
+  const text = textOf(folder, ".git");
+  const target = /^gitdir: (.+)$/s.exec(text.replace(/[\r\n]+$/, ""))?.[1];
+  if (target !== undefined && !/[\r\n\0]/.test(target)) return resolve(folder, target);
+  throw refused(folder, `"${join(folder, ".git")}" says nothing of a git folder: expected "gitdir: <path>"`);
+}
+
+function pointedTo(workTree: string, dotGit: string, target: string): Found {
+  const gitFolder = ifThere(target, () => realpathSync(target));
+  if (gitFolder === undefined || !lstatIfThere(gitFolder)?.isDirectory() || !isGitFolder(gitFolder)) {
+    throw refused(workTree, `"${dotGit}" points to "${target}", which is no git folder`);
+  }
+  const found = { workTree, gitFolder, mayBorrow: true as const };
+  if (lstatIfThere(join(gitFolder, "commondir"))) {
+    const commonFolder = commonFolderOf(gitFolder, dotGit);
+    return { ...found, commonFolder, paths: [workTree, dotGit, gitFolder, commonFolder] };
+  }
+  const config = parseConfig(textOf(gitFolder, "config"));
+  const named = lastOf(config, "core.worktree");
+  const isOwn = named !== undefined && !worksElsewhere(gitFolder, workTree);
+  if (!isOwn && (named !== undefined || basename(gitFolder) === ".git" || isTrue(config, "core.bare"))) {
+    throw refused(
+      workTree,
+      `"${dotGit}" points to "${gitFolder}", which is another work tree's or a bare repository`,
+    );
+  }
+  return { ...found, commonFolder: gitFolder, paths: [workTree, dotGit, gitFolder] };
+}
+
+/** `<common>/worktrees/<name>` is a linked work tree's git folder; its files `gitdir` and `commondir` must say the same. */
+function commonFolderOf(gitFolder: string, dotGit: string): string {
+  const common = dirname(dirname(gitFolder));
+  const back = resolve(gitFolder, textOf(gitFolder, "gitdir").trim());
+  const said = resolve(gitFolder, textOf(gitFolder, "commondir").trim());
+  const isSame = (a: string, b: string) =>
+    ifThere(a, () => realpathSync(a)) === ifThere(b, () => realpathSync(b));
+  if (basename(dirname(gitFolder)) === "worktrees" && isSame(said, common)) {
+    if (isSame(dirname(back), dirname(dotGit)) && basename(back) === ".git") return common;
+    throw refused(
+      dirname(dotGit),
+      `"${dotGit}" points to "${gitFolder}", which is the work tree "${
+        dirname(back)
+      }"; "git worktree repair" sets a moved one right`,
+    );
+  }
+  throw refused(
+    dirname(dotGit),
+    `"${join(gitFolder, "commondir")}" points to "${said}"; expected "${common}"`,
+  );
+}
+
+/** Whether the configuration names another work tree. */
+function worksElsewhere(gitFolder: string, workTree: string): boolean {
+  const named = lastOf(parseConfig(textOf(gitFolder, "config")), "core.worktree");
+  if (named === undefined) return false;
+  const path = resolve(gitFolder, Buffer.from(named, "latin1").toString("utf8"));
+  return ifThere(path, () => realpathSync(path)) !== workTree;
+}
+
+const textOf = (folder: string, name: string): string =>
+  new GitFolder(folder).read(name, 1024 * 1024)?.toString("utf8") ?? "";
+
+function refused(path: string, why: string): InputError {
+  return new InputError(`Cannot build ${JSON.stringify(path)}: ${why}`);
+}

@@ -1,0 +1,204 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+} from "node:fs";
+import { InputError } from "../../../base/errors.ts";
+import { ifThere } from "../../../base/files.ts";
+import { formatSize } from "../../../base/units.ts";
+
+const MOST_LINKS = 8;
+/** NONBLOCK: opening a FIFO without a writer would wait for ever. */
+const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** A regular file, open for reading. */
+export interface OpenFile extends Disposable {
+  readonly path: string;
+  readonly size: number;
+  /** Reads up to `length` bytes at an offset; fewer at the file's end. */
+  read(offset: number, length: number): Buffer;
+}
+
+/**
+ * A folder of git data, which may be somebody else's making. Nothing outside it is ever opened: each component of a name
+ * is looked at before it is used, a symbolic link is resolved here and refused where it leaves the folder, and only regular
+ * files are opened. Names are the bytes of a path as Latin-1 text, separated by "/".
+ *
+ * Throws InputError with the path for what is refused, UnavailableError for what cannot be read.
+ */
+export class GitFolder {
+  /** Absolute. */
+  readonly path: string;
+  /** Names that were found to be real folders. */
+  readonly #folders = new Set<string>();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** A path for messages. */
+  shown(name: string): string {
+    return `${this.path}/${Buffer.from(name, "latin1").toString("utf8")}`;
+  }
+
+  kind(name: string): "file" | "folder" | "nothing" {
+    const found = this.#locate(name);
+    if (!found) return "nothing";
+    if (found.stats.isDirectory()) return "folder";
+    if (found.stats.isFile()) return "file";
+    throw new InputError(`Cannot read "${this.shown(name)}": expected a regular file`);
+  }
+
+  /** Changes whenever the file is replaced; undefined where it is missing. */
+  stamp(name: string): string | undefined {
+    const stats = this.#locate(name)?.stats;
+    return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+  }
+
+  /** Where a link that has this very name leads to, as it was written; undefined for anything else. */
+  linkAt(name: string): string | undefined {
+    const parent = name.includes("/") ? this.#locate(name.slice(0, name.lastIndexOf("/"))) : { name: "" };
+    if (!parent) return undefined;
+    const own = parent.name === "" ? name : `${parent.name}/${name.slice(name.lastIndexOf("/") + 1)}`;
+    return this.#lstat(own)?.isSymbolicLink() ? this.#readLink(own) : undefined;
+  }
+
+  /** The names in a folder; none where it is missing. */
+  names(folder: string): string[] {
+    const found = this.#locate(folder);
+    if (!found) return [];
+    const shown = this.shown(folder);
+    if (!found.stats.isDirectory()) throw new InputError(`Cannot read "${shown}": expected a folder`);
+    const entries = ifThere(shown, () => readdirSync(this.#pathOf(found.name), { encoding: "buffer" })) ?? [];
+    return entries.map((entry) => Buffer.from(entry).toString("latin1"));
+  }
+
+  /** A whole file, undefined where it is missing. Throws InputError where it has more than `most` bytes. */
+  read(name: string, most: number): Buffer | undefined {
+    using file = this.open(name);
+    if (!file) return undefined;
+    const bytes = file.read(0, Math.min(file.size, most) + 1);
+    if (bytes.length <= most) return bytes;
+    throw new InputError(`Cannot use "${file.path}": it is larger than ${formatSize(most)}`);
+  }
+
+  /** As `read`, as Latin-1 text. */
+  text(name: string, most: number): string | undefined {
+    return this.read(name, most)?.toString("latin1");
+  }
+
+  open(name: string): OpenFile | undefined {
+    const found = this.#locate(name);
+    if (!found) return undefined;
+    const path = this.shown(name);
+    if (!found.stats.isFile()) throw new InputError(`Cannot read "${path}": expected a regular file`);
+    const descriptor = ifThere(path, () => openSync(this.#pathOf(found.name), OPEN));
+    if (descriptor === undefined) return undefined;
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile() || stats.ino !== found.stats.ino || stats.dev !== found.stats.dev) {
+      closeSync(descriptor);
+      throw new InputError(`Cannot read "${path}": it was replaced while it was opened`);
+    }
+    return openFile(descriptor, path, stats.size);
+  }
+
+  /** A name without links, and what it names; undefined where something is missing. */
+  #locate(name: string): { name: string; stats: Stats } | undefined {
+    let waiting = name.split("/");
+    let here = "";
+    let links = 0;
+    let stats: Stats | undefined;
+    while (waiting.length > 0) {
+      const [segment = "", ...rest] = waiting;
+      waiting = rest;
+      if (segment === "" || segment === ".") continue;
+      if (segment === "..") {
+        if (here === "") throw this.#leaving(name);
+        here = here.slice(0, Math.max(0, here.lastIndexOf("/")));
+        stats = undefined;
+        continue;
+      }
+      const next = here === "" ? segment : `${here}/${segment}`;
+      if (rest.length > 0 && this.#folders.has(next)) {
+        here = next;
+        continue;
+      }
+      stats = this.#lstat(next);
+      if (!stats) return undefined;
+      if (stats.isSymbolicLink()) {
+        if (++links > MOST_LINKS) throw new InputError(`Cannot read "${this.shown(name)}": too many links`);
+        const target = this.#readLink(next);
+        const own = `${Buffer.from(this.path).toString("latin1")}/`;
+        if (target.startsWith("/") && !target.startsWith(own)) throw this.#leaving(name);
+        if (target.startsWith("/")) here = "";
+        waiting = [...(target.startsWith("/") ? target.slice(own.length) : target).split("/"), ...waiting];
+        continue;
+      }
+      if (stats.isDirectory()) this.#folders.add(next);
+      else if (rest.some((one) => one !== "")) return undefined;
+      here = next;
+    }
+    stats ??= this.#lstat(here);
+    return stats && { name: here, stats };
+  }
+
+  #leaving(name: string): InputError {
+    return new InputError(
+      `Cannot read "${
+        this.shown(name)
+      }": a symbolic link leads out of "${this.path}", and none is followed there`,
+    );
+  }
+
+  #lstat(name: string): Stats | undefined {
+    return ifThere(this.shown(name), () => lstatSync(this.#pathOf(name)));
+  }
+
+  #readLink(name: string): string {
+    try {
+      return Buffer.from(readlinkSync(this.#pathOf(name), { encoding: "buffer" })).toString("latin1");
+    } catch (cause) {
+      throw new InputError(`Cannot read the link "${this.shown(name)}"`, { cause });
+    }
+  }
+
+  #pathOf(name: string): string | Buffer {
+    if (name === "") return this.path;
+    // deno-lint-ignore no-control-regex
+    if (/^[\x01-\x7f]*$/.test(name)) return `${this.path}/${name}`;
+    const bytes = Buffer.from(name, "latin1");
+    const text = bytes.toString("utf8");
+    // Deno opens no path that is not UTF-8: such a name is missing there, which `Refs` tells apart.
+    return Buffer.from(text).equals(bytes)
+      ? `${this.path}/${text}`
+      : Buffer.concat([Buffer.from(`${this.path}/`), bytes]);
+  }
+}
+
+function openFile(descriptor: number, path: string, size: number): OpenFile {
+  let isOpen = true;
+  return {
+    path,
+    size,
+    read(offset, length) {
+      const bytes = Buffer.allocUnsafe(length);
+      let filled = 0;
+      while (filled < length) {
+        const count = readSync(descriptor, bytes, filled, length - filled, offset + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+      return bytes.subarray(0, filled);
+    },
+    [Symbol.dispose]() {
+      if (isOpen) closeSync(descriptor);
+      isOpen = false;
+    },
+  };
+}

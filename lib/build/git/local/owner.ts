@@ -1,0 +1,64 @@
+import { lstatSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { geteuid } from "node:process";
+import { InputError } from "../../../base/errors.ts";
+import { readIfThere } from "../../../base/files.ts";
+import { type Config, parseConfig } from "./config.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Throws InputError where one of a repository's paths belongs to somebody else, as git does (`safe.directory`): whoever
+ * wrote it decides what is read as us. Root may also build what belongs to the user who called sudo. The user's own
+ * configuration of git may except `folder`.
+ */
+export async function refuseOthers(
+  paths: readonly string[],
+  { folder, environment }: { folder: string; environment: Environment },
+): Promise<void> {
+  const stranger = paths.find((path) => !isOurs(path, environment));
+  if (stranger === undefined || isSafe(folder, safeDirectories(await userConfig(environment), environment))) {
+    return;
+  }
+  throw new InputError(
+    `Cannot build "${folder}": "${stranger}" belongs to user ${
+      lstatSync(stranger).uid
+    }, not to us (user ${geteuid?.()}); ` +
+      `build as that user, build a clone of your own, or trust it with: git config --global --add safe.directory ${folder}`,
+  );
+}
+
+/** Whether a path belongs to the effective user; for root, also to the one who called sudo. True where there are no users. */
+export function isOurs(path: string, { SUDO_UID }: Environment): boolean {
+  const own = geteuid?.();
+  if (own === undefined) return true;
+  const { uid } = lstatSync(path);
+  return uid === own || (own === 0 && SUDO_UID !== undefined && uid === Number(SUDO_UID));
+}
+
+/** The configuration of git that belongs to the user and the machine, not to a repository. Its includes are not read. */
+export async function userConfig(environment: Environment): Promise<Config> {
+  const home = environment.HOME || homedir();
+  const files = [
+    "/etc/gitconfig",
+    join(environment.XDG_CONFIG_HOME || join(home, ".config"), "git", "config"),
+    join(home, ".gitconfig"),
+  ];
+  const texts = await Promise.all(files.map(readIfThere));
+  return texts.flatMap((text) => [...parseConfig(text ?? "")]);
+}
+
+function safeDirectories(config: Config, { HOME }: Environment): string[] {
+  const values = config.filter(([key]) => key === "safe.directory").map(([, value]) => value);
+  // An empty value forgets those before it.
+  return values.slice(values.lastIndexOf("") + 1)
+    .map((value) => value.startsWith("~/") ? join(HOME || homedir(), value.slice(2)) : value);
+}
+
+function isSafe(folder: string, safe: readonly string[]): boolean {
+  return safe.some((value) =>
+    value === "*" || resolve(value) === folder ||
+    (value.endsWith("/*") && folder.startsWith(`${resolve(value.slice(0, -2))}/`))
+  );
+}

@@ -1,0 +1,90 @@
+import { InputError } from "../../../base/errors.ts";
+
+/** git's kinds of objects, with their numbers in a pack. */
+export const TYPES = { commit: 1, tree: 2, blob: 3, tag: 4 } as const;
+export type ObjectType = keyof typeof TYPES;
+/** An object in a pack that is stored as its difference from another. */
+export const OFFSET_DELTA = 6;
+export const ID_DELTA = 7;
+
+/** Objects up to this size may be held in memory; only blobs that are stored whole may be larger. */
+export const MOST_WHOLE_BYTES = 256 * 1024 * 1024;
+
+/** A whole object. */
+export interface GitObject {
+  readonly type: ObjectType;
+  readonly bytes: Buffer;
+}
+
+/** Throws for objects that contradict git's format. `where` says which, or which file. */
+export function corrupt(where: string, what: string): InputError {
+  return new InputError(`Cannot use ${where}: ${what}; "git fsck" says more`);
+}
+
+export function typeOf(number: number): ObjectType | undefined {
+  return (Object.keys(TYPES) as ObjectType[]).find((type) => TYPES[type] === number);
+}
+
+/** What stands before an object's data in a pack. */
+export function packHeader(type: number, size: number): Buffer {
+  const bytes: number[] = [];
+  let byte = (type << 4) | (size % 16);
+  let rest = Math.floor(size / 16);
+  while (rest > 0) {
+    bytes.push(byte | 0x80);
+    byte = rest % 128;
+    rest = Math.floor(rest / 128);
+  }
+  return Buffer.from([...bytes, byte]);
+}
+
+/** The distance to a delta's base, as it stands in a pack. */
+export function packDistance(distance: number): Buffer {
+  const bytes = [distance % 128];
+  for (let rest = Math.floor(distance / 128); rest > 0; rest = Math.floor(rest / 128)) {
+    rest -= 1;
+    bytes.unshift(0x80 | (rest % 128));
+  }
+  return Buffer.from(bytes);
+}
+
+/** Parents and tree of a commit. Throws InputError. */
+export function parseCommit(id: string, bytes: Buffer): { tree: string; parents: string[] } {
+  const end = bytes.indexOf("\n\n");
+  const lines = bytes.toString("latin1", 0, end === -1 ? bytes.length : end).split("\n");
+  const tree = idAfter("tree ", lines[0], id.length);
+  if (tree === undefined) throw corrupt(`commit ${id}`, "it has no tree");
+  const parents: string[] = [];
+  for (let i = 1; i < lines.length; i++) {
+    const parent = idAfter("parent ", lines[i], id.length);
+    if (parent === undefined) break;
+    parents.push(parent);
+  }
+  return { tree, parents };
+}
+
+/** The object that a tag names. Throws InputError. */
+export function parseTag(id: string, bytes: Buffer): string {
+  const target = idAfter("object ", bytes.toString("latin1", 0, 7 + id.length), id.length);
+  if (target !== undefined) return target;
+  throw corrupt(`tag ${id}`, "it names no object");
+}
+
+function idAfter(word: string, line: string | undefined, length: number): string | undefined {
+  const id = line?.startsWith(word) ? line.slice(word.length) : "";
+  return id.length === length && /^[0-9a-f]+$/.test(id) ? id : undefined;
+}
+
+/** The objects of a tree, without submodules' commits. Throws InputError. */
+export function* parseTree(id: string, bytes: Buffer): Generator<{ id: string; isTree: boolean }> {
+  const idBytes = id.length / 2;
+  for (let at = 0; at < bytes.length;) {
+    const zero = bytes.indexOf(0, at);
+    if (zero === -1 || zero + 1 + idBytes > bytes.length) throw corrupt(`tree ${id}`, "it is cut off");
+    // "40000" is a folder, "160000" a submodule.
+    const isTree = bytes[at] === 0x34;
+    const isSubmodule = bytes[at] === 0x31 && bytes[at + 1] === 0x36;
+    at = zero + 1 + idBytes;
+    if (!isSubmodule) yield { id: bytes.toString("hex", zero + 1, at), isTree };
+  }
+}

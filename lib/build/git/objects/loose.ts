@@ -1,0 +1,50 @@
+import type { GitFolder, OpenFile } from "../local/git-folder.ts";
+import { corrupt, type GitObject, MOST_WHOLE_BYTES, type ObjectType, TYPES } from "./format.ts";
+import { inflate, inflateStart } from "./inflate.ts";
+
+/** More than the header of an object takes, compressed. */
+const START_BYTES = 128;
+
+/** An object in a file of its own, open. */
+export interface LooseObject extends Disposable {
+  readonly type: ObjectType;
+  /** Of its data, without the header. */
+  readonly size: number;
+  readonly headerBytes: number;
+  readonly file: OpenFile;
+}
+
+export const looseName = (id: string): string => `${id.slice(0, 2)}/${id.slice(2)}`;
+
+/** Undefined where it is not there. Throws InputError where it is no object. */
+export function openLoose(folder: GitFolder, id: string): LooseObject | undefined {
+  const file = folder.open(looseName(id));
+  if (!file) return undefined;
+  try {
+    const start = inflateStart(file.read(0, START_BYTES), whereOf(file));
+    const header = /^(commit|tree|blob|tag) (0|[1-9][0-9]{0,15})\0/.exec(start.toString("latin1", 0, 32));
+    const [text = "", type = "", size] = header ?? [];
+    if (!Object.hasOwn(TYPES, type)) throw corrupt(whereOf(file), "it begins with no object's type and size");
+    return {
+      type: type as ObjectType,
+      size: Number(size),
+      headerBytes: text.length,
+      file,
+      [Symbol.dispose]: () => file[Symbol.dispose](),
+    };
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The whole object. Throws InputError where it is too large for memory. */
+export function readLoose({ type, size, headerBytes, file }: LooseObject): GitObject {
+  const whole = headerBytes + size;
+  const most = whole + Math.ceil(whole / 1000) + 64;
+  if (size > MOST_WHOLE_BYTES) throw corrupt(whereOf(file), "it is too large");
+  const bytes = inflate(file.read(0, Math.min(file.size, most)), whole, whereOf(file));
+  return { type, bytes: bytes.subarray(headerBytes) };
+}
+
+export const whereOf = (file: OpenFile): string => `the object "${file.path}"`;

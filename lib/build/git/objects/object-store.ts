@@ -1,0 +1,217 @@
+import { InputError } from "../../../base/errors.ts";
+import type { GitFolder } from "../local/git-folder.ts";
+import type { LocalSource } from "../local-source.ts";
+import { applyDelta } from "./delta.ts";
+import { type GitObject, MOST_WHOLE_BYTES, type ObjectType, typeOf } from "./format.ts";
+import { looseName, openLoose, readLoose } from "./loose.ts";
+import { Pack } from "./pack.ts";
+import { PackIndex } from "./pack-index.ts";
+
+/** Where an object is stored. */
+export type Place =
+  | { readonly pack: Pack; readonly place: number }
+  | { readonly folder: GitFolder };
+
+/** Longer than git makes any chain of deltas. */
+const MOST_DELTAS = 5000;
+const CACHE_BYTES = 64 * 1024 * 1024;
+const MOST_CACHED_BYTES = 8 * 1024 * 1024;
+const MOST_ABBREVIATED = 100;
+
+/**
+ * The objects of a local repository, packed and loose, and of those it borrows from. Reads what is asked for, never a
+ * whole pack; memory goes by the largest object, not by the history. Grafts and replacements are not looked at. Holds its
+ * packs open, so that git may replace them meanwhile.
+ */
+export class ObjectStore implements Disposable {
+  readonly #source: LocalSource;
+  readonly #idBytes: number;
+  readonly #packs = new Map<string, Pack>();
+  readonly #files: Disposable[] = [];
+  readonly #cache = new Map<string, GitObject>();
+  #cachedBytes = 0;
+  #isScanned = false;
+
+  constructor(source: LocalSource) {
+    this.#source = source;
+    this.#idBytes = source.objectFormat === "sha1" ? 20 : 32;
+  }
+
+  [Symbol.dispose](): void {
+    this.#files.forEach((file) => file[Symbol.dispose]());
+    this.#packs.clear();
+  }
+
+  /** All packs, in the order in which they are searched. */
+  packs(): Pack[] {
+    if (!this.#isScanned) this.#scan();
+    return [...this.#packs.values()];
+  }
+
+  locate(id: string): Place | undefined {
+    if (!this.#isScanned) this.#scan();
+    // Not there: git may have packed it in this moment.
+    return this.#find(id) ?? (this.#scan() ? this.#find(id) : undefined);
+  }
+
+  /** Throws InputError where the object is missing, damaged or too large for memory. */
+  read(id: string): GitObject {
+    const place = this.#placeOf(id);
+    return "pack" in place
+      ? this.#readPacked(place.pack, place.pack.index.offsetAt(place.place))
+      : this.#readLoose(place.folder, id);
+  }
+
+  /** As `read`, of what an entry of a pack is in the end. */
+  readAt(pack: Pack, offset: number): GitObject {
+    return this.#readPacked(pack, offset);
+  }
+
+  /** An object's type, without its data. Undefined where the object is missing. */
+  typeOf(id: string): ObjectType | undefined {
+    let place = this.locate(id);
+    let offset = place && "pack" in place ? place.pack.index.offsetAt(place.place) : 0;
+    for (let i = 0; place && i < MOST_DELTAS; i++) {
+      if ("folder" in place) {
+        using loose = openLoose(place.folder, id);
+        return loose?.type;
+      }
+      const { type, base } = place.pack.entryAt(offset);
+      if (base === undefined) return typeOf(type);
+      if (typeof base === "number") offset = base;
+      else {
+        id = base.toString("hex");
+        place = this.locate(id);
+        offset = place && "pack" in place ? place.pack.index.offsetAt(place.place) : 0;
+      }
+    }
+    return undefined;
+  }
+
+  /** Full ids that begin so. */
+  beginningWith(prefix: string): string[] {
+    const found = new Set(this.packs().flatMap(({ index }) => index.beginningWith(prefix, MOST_ABBREVIATED)));
+    const [start, rest] = [prefix.slice(0, 2), prefix.slice(2)];
+    for (const folder of this.#source.objectFolders) {
+      for (const name of folder.names(start)) {
+        if (name.length === 2 * this.#idBytes - 2 && name.startsWith(rest)) found.add(start + name);
+      }
+    }
+    return [...found].filter((id) => /^[0-9a-f]+$/.test(id)).sort();
+  }
+
+  /** Throws InputError. */
+  missing(id: string): InputError {
+    const why = this.#source.isPartial
+      ? "it is a partial clone, whose missing objects only its remote has; expected a full or shallow clone, or a ref that is checked out"
+      : 'its repository is incomplete, "git fsck" says more';
+    return new InputError(`Cannot build ${this.#source.path}: the object ${id} is missing: ${why}`);
+  }
+
+  #placeOf(id: string): Place {
+    const place = this.locate(id);
+    if (place) return place;
+    throw this.missing(id);
+  }
+
+  #find(id: string): Place | undefined {
+    const bytes = Buffer.from(id, "hex");
+    for (const pack of this.#packs.values()) {
+      const place = pack.index.find(bytes);
+      if (place !== -1) return { pack, place };
+    }
+    const folder = this.#source.objectFolders.find((one) => one.kind(looseName(id)) === "file");
+    return folder && { folder };
+  }
+
+  /** Opens packs that are new since the last time; answers whether there are any. */
+  #scan(): boolean {
+    this.#isScanned = true;
+    const before = this.#packs.size;
+    for (const folder of this.#source.objectFolders) {
+      const names = new Set(folder.names("pack"));
+      for (const name of names) {
+        const path = folder.shown(`pack/${name}`);
+        if (!/^pack-.+\.pack$/.test(name) || this.#packs.has(path)) continue;
+        const pack = this.#openPack(folder, `pack/${name.slice(0, -".pack".length)}`);
+        if (pack) this.#packs.set(path, pack);
+      }
+    }
+    return this.#packs.size > before;
+  }
+
+  /** Undefined for a pack without an index: git has not finished it, or has just removed it. */
+  #openPack(folder: GitFolder, name: string): Pack | undefined {
+    using opening = new DisposableStack();
+    const index = opening.use(folder.open(`${name}.idx`));
+    const file = opening.use(folder.open(`${name}.pack`));
+    if (!index || !file) return undefined;
+    const pack = new Pack(folder.shown(name), {
+      file,
+      index: new PackIndex(index, this.#idBytes),
+      idBytes: this.#idBytes,
+    });
+    this.#files.push(opening.move());
+    return pack;
+  }
+
+  #readLoose(folder: GitFolder, id: string): GitObject {
+    using loose = openLoose(folder, id);
+    // Packed and removed since it was found.
+    if (!loose) return this.#scan() ? this.read(id) : this.#throwMissing(id);
+    return readLoose(loose);
+  }
+
+  #throwMissing(id: string): never {
+    throw this.missing(id);
+  }
+
+  /** Goes down the chain of deltas to a whole object, and up again. */
+  #readPacked(pack: Pack, offset: number): GitObject {
+    const deltas: { key: string; delta: Buffer }[] = [];
+    let held = 0;
+    let object: GitObject | undefined;
+    while (!object) {
+      const key = `${pack.name} ${offset}`;
+      object = this.#cache.get(key);
+      if (object) break;
+      const entry = pack.entryAt(offset);
+      held += entry.size;
+      if (held > MOST_WHOLE_BYTES || deltas.length > MOST_DELTAS) {
+        throw pack.corrupt("an object is too large, or its chain of deltas too long");
+      }
+      const data = pack.dataOf(entry);
+      const type = typeOf(entry.type);
+      if (type) object = this.#remember(key, { type, bytes: data });
+      else if (entry.base === undefined) throw pack.corrupt("an object has no type");
+      else {
+        deltas.push({ key, delta: data });
+        if (typeof entry.base === "number") offset = entry.base;
+        else {
+          const id = entry.base.toString("hex");
+          const place = this.#placeOf(id);
+          if ("folder" in place) object = this.#readLoose(place.folder, id);
+          else [pack, offset] = [place.pack, place.pack.index.offsetAt(place.place)];
+        }
+      }
+    }
+    for (let next = deltas.pop(); next; next = deltas.pop()) {
+      const bytes = applyDelta(object.bytes, next.delta, `the pack "${pack.file.path}"`);
+      object = this.#remember(next.key, { type: object.type, bytes });
+    }
+    return object;
+  }
+
+  /** Keeps what may be the base of the next object; the oldest goes first. */
+  #remember(key: string, object: GitObject): GitObject {
+    if (object.bytes.length > MOST_CACHED_BYTES) return object;
+    this.#cache.set(key, object);
+    this.#cachedBytes += object.bytes.length;
+    for (const [oldest, { bytes }] of this.#cache) {
+      if (this.#cachedBytes <= CACHE_BYTES) break;
+      this.#cache.delete(oldest);
+      this.#cachedBytes -= bytes.length;
+    }
+    return object;
+  }
+}

@@ -1,0 +1,91 @@
+import type { OpenFile } from "../local/git-folder.ts";
+import { corrupt } from "./format.ts";
+
+/** Up to this size an index is held in memory; of a larger one only what is asked for is read. */
+const MOST_HELD_BYTES = 64 * 1024 * 1024;
+const MAGIC = 0xff744f63;
+
+/** Where a pack's objects are: version 2 of git's index, and version 1 of old repositories. */
+export class PackIndex {
+  readonly count: number;
+  readonly #file: OpenFile;
+  readonly #idBytes: number;
+  readonly #held: Buffer | undefined;
+  readonly #fanout: readonly number[];
+  readonly #isOld: boolean;
+
+  /** Throws InputError where it is none. */
+  constructor(file: OpenFile, idBytes: number) {
+    this.#file = file;
+    this.#idBytes = idBytes;
+    this.#held = file.size <= MOST_HELD_BYTES ? file.read(0, file.size) : undefined;
+    const start = this.#at(0, 8);
+    this.#isOld = start.readUInt32BE(0) !== MAGIC;
+    if (!this.#isOld && start.readUInt32BE(4) !== 2) throw this.#corrupt("its version is not known");
+    const table = this.#at(this.#isOld ? 0 : 8, 1024);
+    this.#fanout = Array.from({ length: 256 }, (_, i) => table.readUInt32BE(4 * i));
+    if (this.#fanout.some((count, i) => count < (this.#fanout[i - 1] ?? 0))) {
+      throw this.#corrupt("its table is not in order");
+    }
+    this.count = this.#fanout[255] ?? 0;
+    const entry = this.#isOld ? idBytes + 4 : idBytes + 8;
+    if (file.size < (this.#isOld ? 1024 : 1032) + this.count * entry) throw this.#corrupt("it is cut off");
+  }
+
+  /** The place of an id among all of them, in their order; -1 where it is not here. */
+  find(id: Buffer): number {
+    const [low, high] = this.#range(id[0] ?? 0);
+    const place = this.#firstFrom(id, low, high);
+    return place < high && this.idAt(place).equals(id) ? place : -1;
+  }
+
+  /** All ids that begin so, up to `most`. */
+  beginningWith(prefix: string, most: number): string[] {
+    const first = Buffer.from(prefix.padEnd(2 * this.#idBytes, "0"), "hex");
+    const [low, high] = this.#range(first[0] ?? 0);
+    const ids: string[] = [];
+    for (let place = this.#firstFrom(first, low, high); place < high && ids.length < most; place++) {
+      const id = this.idAt(place).toString("hex");
+      if (!id.startsWith(prefix)) break;
+      ids.push(id);
+    }
+    return ids;
+  }
+
+  idAt(place: number): Buffer {
+    const at = this.#isOld ? 1024 + place * (this.#idBytes + 4) + 4 : 1032 + place * this.#idBytes;
+    return this.#at(at, this.#idBytes);
+  }
+
+  offsetAt(place: number): number {
+    if (this.#isOld) return this.#at(1024 + place * (this.#idBytes + 4), 4).readUInt32BE(0);
+    const offsets = 1032 + this.count * (this.#idBytes + 4);
+    const offset = this.#at(offsets + place * 4, 4).readUInt32BE(0);
+    if (offset < 0x80000000) return offset;
+    const large = this.#at(offsets + this.count * 4 + (offset - 0x80000000) * 8, 8);
+    return large.readUInt32BE(0) * 2 ** 32 + large.readUInt32BE(4);
+  }
+
+  #range(first: number): [number, number] {
+    return [this.#fanout[first - 1] ?? 0, this.#fanout[first] ?? 0];
+  }
+
+  #firstFrom(id: Buffer, low: number, high: number): number {
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.idAt(middle).compare(id) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #at(offset: number, length: number): Buffer {
+    const bytes = this.#held ? this.#held.subarray(offset, offset + length) : this.#file.read(offset, length);
+    if (bytes.length === length) return bytes;
+    throw this.#corrupt("it is cut off");
+  }
+
+  #corrupt(what: string): Error {
+    return corrupt(`the pack index "${this.#file.path}"`, what);
+  }
+}

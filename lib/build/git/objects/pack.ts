@@ -1,0 +1,102 @@
+import type { OpenFile } from "../local/git-folder.ts";
+import { corrupt, ID_DELTA, OFFSET_DELTA } from "./format.ts";
+import { inflate } from "./inflate.ts";
+import type { PackIndex } from "./pack-index.ts";
+
+/** An object as it stands in a pack, without its data. */
+export interface PackEntry {
+  readonly type: number;
+  /** Of the data when inflated. */
+  readonly size: number;
+  /** Where its compressed data begins. */
+  readonly start: number;
+  /** A delta's base: the offset of it, or its id. */
+  readonly base?: number | Buffer;
+}
+
+/** No entry's header is longer: a size of 64 bits, and an id of 32 bytes. */
+const HEADER_BYTES = 48;
+
+/** One pack with its index. */
+export class Pack {
+  readonly name: string;
+  readonly index: PackIndex;
+  readonly file: OpenFile;
+  /** Where its last object ends. */
+  readonly end: number;
+  readonly #idBytes: number;
+  #offsets: Float64Array | undefined;
+
+  /** Throws InputError where it is no pack. */
+  constructor(name: string, { file, index, idBytes }: { file: OpenFile; index: PackIndex; idBytes: number }) {
+    this.name = name;
+    this.file = file;
+    this.index = index;
+    this.#idBytes = idBytes;
+    this.end = file.size - idBytes;
+    const start = file.read(0, 12);
+    const isPack = start.length === 12 && start.toString("latin1", 0, 4) === "PACK" &&
+      [2, 3].includes(start.readUInt32BE(4)) && start.readUInt32BE(8) === index.count;
+    if (!isPack) throw this.corrupt("it is no pack, or another one than its index is for");
+  }
+
+  entryAt(offset: number): PackEntry {
+    if (!(offset >= 12 && offset < this.end)) throw this.corrupt("its index points beyond it");
+    const bytes = this.file.read(offset, Math.min(HEADER_BYTES, this.end - offset));
+    let i = 0;
+    const next = () => {
+      const byte = bytes[i++];
+      if (byte === undefined) throw this.corrupt("it is cut off");
+      return byte;
+    };
+    let byte = next();
+    const type = (byte >> 4) & 7;
+    let size = byte & 15;
+    for (let unit = 16; byte & 0x80; unit *= 128) {
+      byte = next();
+      size += (byte & 0x7f) * unit;
+    }
+    if (!Number.isSafeInteger(size)) throw this.corrupt("an object has an impossible size");
+    if (type === OFFSET_DELTA) {
+      byte = next();
+      let distance = byte & 0x7f;
+      while (byte & 0x80) {
+        byte = next();
+        distance = (distance + 1) * 128 + (byte & 0x7f);
+      }
+      if (!(distance > 0 && distance < offset)) throw this.corrupt("a delta's base is not in it");
+      return { type, size, start: offset + i, base: offset - distance };
+    }
+    if (type !== ID_DELTA) return { type, size, start: offset + i };
+    const base = Buffer.from(bytes.subarray(i, i + this.#idBytes));
+    if (base.length < this.#idBytes) throw this.corrupt("it is cut off");
+    return { type, size, start: offset + i + this.#idBytes, base };
+  }
+
+  /** The data of an entry, whose size the caller has found to be fit for memory. */
+  dataOf({ start, size }: PackEntry): Buffer {
+    // What does not compress grows by some bytes in every 16 KiB.
+    const most = size + Math.ceil(size / 1000) + 64;
+    return inflate(
+      this.file.read(start, Math.min(most, this.end - start)),
+      size,
+      `the pack "${this.file.path}"`,
+    );
+  }
+
+  /** The offsets of all objects, in order. Throws InputError where two have the same one. */
+  offsets(): Float64Array {
+    if (this.#offsets) return this.#offsets;
+    const offsets = new Float64Array(this.index.count);
+    for (let place = 0; place < offsets.length; place++) offsets[place] = this.index.offsetAt(place);
+    offsets.sort();
+    for (let i = 1; i < offsets.length; i++) {
+      if (offsets[i] === offsets[i - 1]) throw this.corrupt("two of its objects are in the same place");
+    }
+    return this.#offsets = offsets;
+  }
+
+  corrupt(what: string): Error {
+    return corrupt(`the pack "${this.file.path}"`, what);
+  }
+}

@@ -1,0 +1,109 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { Refs } from "../local/refs.ts";
+import type { LocalSource } from "../local-source.ts";
+import { corrupt, parseCommit, parseTag, parseTree } from "./format.ts";
+import type { ObjectStore } from "./object-store.ts";
+import { Chosen } from "./chosen.ts";
+
+/** What of a repository is sent: the objects that one commit reaches within a depth, and the refs that lead to them. */
+export interface Shipment {
+  readonly chosen: Chosen;
+  readonly refs: readonly { readonly name: string; readonly id: string }[];
+  /** Commits whose parents are left out. */
+  readonly shallow: readonly string[];
+}
+
+const MOST_SHALLOW_BYTES = 64 * 1024 * 1024;
+const MOST_TAGS_OF_TAGS = 16;
+/** Objects between two looks at everything else that this process does. */
+const TURN = 500;
+
+/**
+ * Chooses what is sent. `depth` counts commits; 0 means all. Nothing else of the repository is read: no other branch, no
+ * stash, no object that was staged and never committed. Throws InputError for what is missing or damaged.
+ */
+export async function chooseObjects(
+  source: LocalSource,
+  { store, refs, commit, depth, signal }: {
+    store: ObjectStore;
+    refs: Refs;
+    commit: string;
+    depth: number;
+    signal: AbortSignal;
+  },
+): Promise<Shipment> {
+  const chosen = new Chosen(store);
+  const cut = shallowOf(source);
+  const shallow: string[] = [];
+  const pace = pacer(signal);
+  let generation = [commit];
+  chosen.add(commit);
+  for (let distance = 1; generation.length > 0; distance++) {
+    const next: string[] = [];
+    for (const id of generation) {
+      const { type, bytes } = store.read(id);
+      if (type !== "commit") throw corrupt(`the object ${id}`, `it is a ${type}, expected a commit`);
+      const { tree, parents } = parseCommit(id, bytes);
+      await addTree(tree, { store, chosen, pace });
+      if (cut.has(id) || distance === depth) {
+        if (parents.length > 0) shallow.push(id);
+        continue;
+      }
+      for (const parent of parents) if (chosen.add(parent)) next.push(parent);
+      await pace();
+    }
+    generation = next;
+  }
+  const leading = [];
+  for (const ref of ["heads", "tags", "remotes"].flatMap((kind) => refs.list(kind))) {
+    if (leadsToChosen(ref.id, { store, chosen })) leading.push(ref);
+    await pace();
+  }
+  return { chosen, refs: leading, shallow };
+}
+
+async function addTree(
+  top: string,
+  { store, chosen, pace }: { store: ObjectStore; chosen: Chosen; pace: () => Promise<void> },
+): Promise<void> {
+  if (!chosen.add(top)) return;
+  const waiting = [top];
+  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    const { type, bytes } = store.read(id);
+    if (type !== "tree") throw corrupt(`the object ${id}`, `it is a ${type}, expected a tree`);
+    for (const entry of parseTree(id, bytes)) {
+      if (chosen.add(entry.id) && entry.isTree) waiting.push(entry.id);
+    }
+    await pace();
+  }
+}
+
+/** Adds the tags of a ref that leads to a chosen commit. */
+function leadsToChosen(id: string, { store, chosen }: { store: ObjectStore; chosen: Chosen }): boolean {
+  const tags: string[] = [];
+  let at = id;
+  while (store.typeOf(at) === "tag" && tags.length < MOST_TAGS_OF_TAGS) {
+    tags.push(at);
+    at = parseTag(at, store.read(at).bytes);
+  }
+  // Of other refs, only those of the same commits: a tag may name a tree or a file as well.
+  if (!chosen.has(at) || store.typeOf(at) !== "commit") return false;
+  tags.forEach((tag) => chosen.add(tag));
+  return true;
+}
+
+function shallowOf({ commonFolder }: LocalSource): ReadonlySet<string> {
+  return new Set(
+    (commonFolder.text("shallow", MOST_SHALLOW_BYTES) ?? "").split("\n").map((line) => line.trim()),
+  );
+}
+
+/** Lets everything else have its turn now and then. The promise rejects with `signal.reason`. */
+export function pacer(signal: AbortSignal): () => Promise<void> {
+  let count = 0;
+  return async () => {
+    if (++count % TURN !== 0) return;
+    await turn();
+    signal.throwIfAborted();
+  };
+}

@@ -1,0 +1,174 @@
+import { createHash, type Hash } from "node:crypto";
+import { pipeline, Readable } from "node:stream";
+import { createDeflate, createInflate, deflateSync } from "node:zlib";
+import type { OpenFile } from "../local/git-folder.ts";
+import type { Chosen } from "./chosen.ts";
+import { corrupt, ID_DELTA, OFFSET_DELTA, packDistance, packHeader, typeOf, TYPES } from "./format.ts";
+import { openLoose, readLoose, whereOf } from "./loose.ts";
+import type { ObjectStore } from "./object-store.ts";
+import type { Pack } from "./pack.ts";
+import { pacer } from "./shipment.ts";
+
+const CHUNK_BYTES = 256 * 1024;
+/** Loose objects up to this size are read whole. */
+const SMALL_BYTES = 4 * 1024 * 1024;
+/** What is compressed here is sent over a socket of this machine. */
+const QUICK = { level: 1 };
+
+/**
+ * The chosen objects as one pack. What is compressed already is sent as it is, deltas too where their base is sent; memory
+ * goes by the largest object that has to be made whole. Nothing is verified here: who reads a pack names its objects by
+ * what they are. Throws InputError for what is damaged.
+ */
+export async function* writePack(
+  chosen: Chosen,
+  { store, algorithm, signal }: { store: ObjectStore; algorithm: "sha1" | "sha256"; signal: AbortSignal },
+): AsyncGenerator<Uint8Array> {
+  const out = new Output(algorithm);
+  const pace = pacer(signal);
+  const start = Buffer.from("PACK\0\0\0\x02\0\0\0\0", "latin1");
+  start.writeUInt32BE(chosen.count, 8);
+  out.add(start);
+  for (const pack of chosen.packs()) {
+    for (const piece of packed(pack, { chosen, store, out })) {
+      out.add(piece);
+      if (out.isFull()) yield out.take();
+      await pace();
+    }
+  }
+  for (const id of chosen.loose()) {
+    for await (const piece of loose(id, store)) {
+      out.add(piece);
+      if (out.isFull()) yield out.take();
+      signal.throwIfAborted();
+    }
+    await pace();
+  }
+  yield out.end();
+}
+
+/** The chosen objects of one pack in their order there, so that a delta comes after its base. */
+function* packed(
+  pack: Pack,
+  { chosen, store, out }: { chosen: Chosen; store: ObjectStore; out: Output },
+): Generator<Uint8Array> {
+  const offsets = pack.offsets();
+  const isChosen = new Uint8Array(offsets.length);
+  for (let place = 0; place < offsets.length; place++) {
+    if (chosen.hasPlace(pack, place)) isChosen[rankOf(offsets, pack.index.offsetAt(place))] = 1;
+  }
+  const sentAt = new Float64Array(offsets.length);
+  for (let rank = 0; rank < offsets.length; rank++) {
+    if (!isChosen[rank]) continue;
+    const offset = offsets[rank] ?? 0;
+    sentAt[rank] = out.size;
+    const { type, size, start, base } = pack.entryAt(offset);
+    const end = offsets[rank + 1] ?? pack.end;
+    const baseRank = typeof base === "number" ? rankOf(offsets, base) : -1;
+    if (base === undefined) yield packHeader(type, size);
+    else if (isChosen[baseRank]) {
+      yield packHeader(OFFSET_DELTA, size);
+      yield packDistance((sentAt[rank] ?? 0) - (sentAt[baseRank] ?? 0));
+    } else if (typeof base !== "number" && chosen.has(base.toString("hex"))) {
+      yield packHeader(ID_DELTA, size);
+      yield base;
+    } else {
+      const object = store.readAt(pack, offset);
+      yield packHeader(TYPES[object.type], object.bytes.length);
+      yield deflateSync(object.bytes, QUICK);
+      continue;
+    }
+    if (base === undefined && typeOf(type) === undefined) throw pack.corrupt("an object has no type");
+    yield* piecesOf(pack.file, start, end);
+  }
+}
+
+/** A loose object's header is compressed with its data, so it is compressed anew. */
+async function* loose(id: string, store: ObjectStore): AsyncGenerator<Uint8Array> {
+  const place = store.locate(id);
+  using object = place && "folder" in place ? openLoose(place.folder, id) : undefined;
+  if (object && object.size > SMALL_BYTES) {
+    yield packHeader(TYPES[object.type], object.size);
+    let size = 0;
+    const data = async function* (inflated: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+      let skip = object.headerBytes;
+      for await (const chunk of inflated) {
+        const rest = chunk.subarray(Math.min(skip, chunk.length));
+        skip -= chunk.length - rest.length;
+        size += rest.length;
+        if (size > object.size) break;
+        yield rest;
+      }
+      if (size !== object.size) throw corrupt(whereOf(object.file), "its data is not of the size it says");
+    };
+    const compressed = createDeflate(QUICK);
+    pipeline(
+      Readable.from(piecesOf(object.file, 0, object.file.size)),
+      createInflate(),
+      data,
+      compressed,
+      () => {},
+    );
+    yield* compressed;
+    return;
+  }
+  // Packed since it was chosen.
+  const { type, bytes } = object ? readLoose(object) : store.read(id);
+  yield packHeader(TYPES[type], bytes.length);
+  yield deflateSync(bytes, QUICK);
+}
+
+function* piecesOf(file: OpenFile, start: number, end: number): Generator<Buffer> {
+  for (let at = start; at < end;) {
+    const piece = file.read(at, Math.min(CHUNK_BYTES, end - at));
+    if (piece.length === 0) throw corrupt(`"${file.path}"`, "it is cut off");
+    yield piece;
+    at += piece.length;
+  }
+}
+
+/** Where an offset is among all of them; -1 where it is none of them. */
+function rankOf(offsets: Float64Array, offset: number): number {
+  let [low, high] = [0, offsets.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((offsets[middle] ?? 0) < offset) low = middle + 1;
+    else high = middle;
+  }
+  return offsets[low] === offset ? low : -1;
+}
+
+/** Gathers small pieces, counts and hashes them. */
+class Output {
+  #pieces: Uint8Array[] = [];
+  #held = 0;
+  readonly #hash: Hash;
+  size = 0;
+
+  constructor(algorithm: string) {
+    this.#hash = createHash(algorithm);
+  }
+
+  add(piece: Uint8Array): void {
+    this.#pieces.push(piece);
+    this.#held += piece.length;
+    this.size += piece.length;
+  }
+
+  isFull(): boolean {
+    return this.#held >= CHUNK_BYTES;
+  }
+
+  take(): Uint8Array {
+    const bytes = Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#held = 0;
+    this.#hash.update(bytes);
+    return bytes;
+  }
+
+  end(): Uint8Array {
+    const last = this.take();
+    return Buffer.concat([last, this.#hash.digest()]);
+  }
+}

@@ -1,0 +1,53 @@
+import { isRefName, Refs } from "./local/refs.ts";
+import type { PinnedCommit } from "./local/resolve-commit.ts";
+import type { LocalSource } from "./local-source.ts";
+import { ObjectStore } from "./objects/object-store.ts";
+import { chooseObjects, type Shipment } from "./objects/shipment.ts";
+import { writePack } from "./objects/write-pack.ts";
+
+/**
+ * What the clone script makes a repository of (its `receive`): lines of text, then a pack.
+ *
+ *     sha1 | sha256
+ *     ref: refs/heads/main | the commit
+ *     <id> <ref>             for each ref that leads to what is sent, then an empty line
+ *     <commit>               for each whose parents are left out, then an empty line
+ *
+ * Only what the commit reaches within the depth is read and sent: nothing of the repository's configuration and hooks, and
+ * nothing that was staged, stashed or committed elsewhere. Throws InputError for what is missing or damaged.
+ */
+export async function* sourceStream(
+  source: LocalSource,
+  { pinned, depth, signal }: { pinned: PinnedCommit; depth: number; signal: AbortSignal },
+): AsyncGenerator<Uint8Array> {
+  using store = new ObjectStore(source);
+  const refs = new Refs(source);
+  const { commit } = pinned;
+  const { objectFormat: algorithm } = source;
+  const shipment = await chooseObjects(source, { store, refs, commit, depth, signal });
+  yield Buffer.from(
+    [algorithm, headOf(pinned), ...refLines(pinned, shipment), "", ...shipment.shallow, "", ""].join("\n"),
+    "latin1",
+  );
+  yield* writePack(shipment.chosen, { store, algorithm, signal });
+}
+
+/** A branch stays one, so that its name is known in the build; everything else is a commit without a branch. */
+function headOf({ commit, ref }: PinnedCommit): string {
+  return ref.startsWith("refs/heads/") ? `ref: ${bytesOf(ref)}` : commit;
+}
+
+/** The branch or tag that was asked for names the pinned commit, even if it has moved since. */
+function refLines({ commit, ref }: PinnedCommit, { refs }: Shipment): string[] {
+  const pinned = bytesOf(ref);
+  const others = refs.filter(({ name }) => name !== pinned);
+  const own = refs.find(({ name, id }) =>
+    name === pinned && !pinned.startsWith("refs/heads/") && id !== commit
+  );
+  const all = pinned.startsWith("refs/") && isRefName(pinned)
+    ? [...others, own ?? { id: commit, name: pinned }]
+    : others;
+  return all.map(({ id, name }) => `${id} ${name}`);
+}
+
+const bytesOf = (ref: string): string => Buffer.from(ref).toString("latin1");

@@ -1,0 +1,50 @@
+import type { Environment } from "../environment.ts";
+import type { BuildRequest } from "./build-request.ts";
+import { uncommittedFiles } from "./uncommitted.ts";
+
+const NAMED = 3;
+
+/**
+ * Says what of a local repository is built, where that could be mistaken: that commands run at its top although a folder
+ * below was named, and which files are left out since they are not committed. Git is asked `after` something else, and
+ * beside the build; disposing gives up.
+ */
+export function sayWhatIsBuilt(
+  { local, plan: { spec } }: BuildRequest,
+  { after, environment, own, note }: {
+    after: Promise<void>;
+    environment: Environment;
+    /** Folders that we write to ourselves. */
+    own: readonly string[];
+    note: (text: string) => void;
+  },
+): AsyncDisposable {
+  const closing = new AbortController();
+  if (local && local.below !== "" && spec.workdir === undefined) note(atTheTop(local.below));
+  const looking = after.then(look).catch((error) => {
+    if (!closing.signal.aborted) throw error;
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await looking;
+    },
+  };
+
+  async function look(): Promise<void> {
+    if (!local?.workTree) return;
+    const files = await uncommittedFiles(local.workTree, { environment, own, signal: closing.signal });
+    if (files.length > 0) note(warning(files));
+  }
+}
+
+function atTheTop(below: string): string {
+  const flag = /^[\w./-]+$/.test(below) ? below : `'${below.replaceAll("'", "'\\''")}'`;
+  return `Commands run at the top of the repository, not in ${below}; to run them there: --workdir ${flag}`;
+}
+
+function warning(files: readonly string[]): string {
+  const named = files.slice(0, NAMED).join(", ");
+  const more = files.length > NAMED ? ` and ${files.length - NAMED} more` : "";
+  return `warning: Not committed, so not built: ${named}${more}`;
+}

@@ -1,0 +1,60 @@
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { once } from "node:events";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { InputError } from "../../lib/base/errors.ts";
+import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
+import { openLocalSource } from "../../lib/build/git/local-source.ts";
+import { RECEIVE } from "../../lib/build/git/receive-script.ts";
+import { sourceStream } from "../../lib/build/git/source-stream.ts";
+
+const env = {
+  HOME: "/nonexistent",
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  PATH: process.env.PATH ?? "",
+};
+
+/** git, without anybody's configuration. */
+export function git(folder: string, ...args: string[]): string {
+  const who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"];
+  return execFileSync("git", ["-C", folder, ...who, ...args], { encoding: "utf8", env, stdio: "pipe" })
+    .trim();
+}
+
+/** Sends a local repository, and receives it in a folder as the clone script does. Answers its commit. */
+export async function receive(
+  source: string,
+  into: string,
+  { ref, depth = 1 }: { ref?: string; depth?: number } = {},
+): Promise<string> {
+  const local = await openLocalSource(source, { environment: env });
+  const pinned = resolveCommit(local, ref);
+  if (!pinned) throw new Error(`There is no ref ${ref}`);
+  const { signal } = new AbortController();
+  mkdirSync(into);
+  const script =
+    `set -e\n${RECEIVE}\ncommit=; receive || exit; git checkout --quiet --force \${commit:-HEAD} --`;
+  const shell = spawn("sh", ["-c", script], { cwd: into, env, stdio: ["pipe", "ignore", "pipe"] });
+  const said: Buffer[] = [];
+  shell.stderr.on("data", (chunk) => said.push(chunk));
+  const ended = once(shell, "close");
+  const sent = await pipeline(Readable.from(sourceStream(local, { pinned, depth, signal })), shell.stdin)
+    .catch((error) => error);
+  const [code] = await ended;
+  if (sent instanceof InputError) throw sent;
+  if (code !== 0) throw new Error(`The script ended with ${code}: ${Buffer.concat(said)}`);
+  return pinned.commit;
+}
+
+/** All objects of a repository, whatever leads to them. */
+export function objectsIn(folder: string): string[] {
+  const format = "--batch-check=%(objectname)";
+  return git(folder, "cat-file", "--batch-all-objects", "--unordered", format).split("\n").sort();
+}
+
+/** The objects that a commit reaches. */
+export function reachable(folder: string, ...what: string[]): string[] {
+  return [...new Set(git(folder, "rev-list", "--objects", "--no-object-names", ...what).split("\n"))].sort();
+}
