@@ -1,6 +1,6 @@
 import type { Delivery, Transport } from "../../lib/backend/transport.ts";
 import { Retryable } from "../../lib/base/errors.ts";
-import { delay } from "../../lib/base/signals.ts";
+import { turns } from "../support/until.ts";
 
 /**
  * The transport, with everything happening to its user that the contract allows: deliveries are late, lost on the way,
@@ -133,9 +133,9 @@ function failure(when: string, what: string, key: string): Retryable {
   });
 }
 
-/** Half of the times not at all, else up to 20 ms. */
+/** Half of the times not at all, else for up to a hundred turns of the event loop. */
 async function pause(fate: number): Promise<void> {
-  if (fate >= 0.5) await delay((fate - 0.5) * 40);
+  if (fate >= 0.5) await turns(Math.round((fate - 0.5) * 200));
 }
 
 /** A delivery whose ack wait has passed: it is already on its way to somebody else. */

@@ -4,8 +4,8 @@ import { AckPolicy } from "@nats-io/jetstream";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { Retryable } from "../../lib/base/errors.ts";
-import { delay } from "../../lib/base/signals.ts";
 import { captureLog } from "../support/process-log.ts";
+import { turns } from "../support/until.ts";
 import { again, broker, until, waitingPulls } from "./nats-broker.ts";
 import { bytes, pull, spec, text, within } from "./transport-conformance/opened.ts";
 
@@ -50,7 +50,9 @@ test("consume waits for a stream that does not exist yet, and says so once", asy
   await log.line(/does not exist yet/);
   await assert.rejects(transport.ensureConsumer(A), Retryable);
   await assert.rejects(transport.publish("resources.t", "x"), Retryable);
-  await delay(1000);
+  let asked = 0;
+  nats.connection.subscribe("$JS.API.>", { callback: () => void asked++ });
+  await until(() => asked >= 3, "it asks again and again");
   await ensureStreams(nats.connection);
   await log.line(/takes messages again/);
   await transport.publish("resources.t", "after");
@@ -224,7 +226,7 @@ test("consume gives back what is on its way to it when its signal fires", async 
     await using leaving = pull(transport, A);
     const last = leaving.take().then((delivery) => missing.delete(delivery.id ?? ""), () => {});
     const published = other.publish("resources.t", "x", { id });
-    await delay(i % 3);
+    await turns(i % 50);
     leaving.stop();
     await Promise.all([published, last]);
   }

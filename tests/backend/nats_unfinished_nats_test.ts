@@ -4,7 +4,7 @@ import { jetstream } from "@nats-io/jetstream";
 import { Objm } from "@nats-io/obj";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { natsStore } from "../../lib/backend/nats/store.ts";
-import { delay } from "../../lib/base/signals.ts";
+import { paced } from "../support/pace.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startChild } from "./embedded-children/start.ts";
 import { broker, until } from "./nats-broker.ts";
@@ -27,8 +27,14 @@ async function openStore() {
     const { state } = await nats.manager.streams.info("OBJ_artifacts", options);
     return Object.values(state.subjects ?? {}).toSorted((a, b) => a - b);
   };
+  /** Resolves when the last of what is stored was stored longer ago than that, by the broker's clock. */
+  const idle = (ms: number) =>
+    until(async () => {
+      const { state, ts = "" } = await nats.manager.streams.info("OBJ_artifacts");
+      return Date.parse(ts) - Date.parse(state.last_ts) > ms;
+    });
   const opened = opening.move();
-  return { ...nats, store, transport, chunks, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { ...nats, store, transport, chunks, idle, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 /** A source that gives a piece whenever it is told to, until it is ended. */
@@ -40,7 +46,7 @@ function dripping() {
 
 test("removeUnfinished removes what a killed process had not finished storing, and nothing that is being stored", async () => {
   await using opened = await openStore();
-  const { server, store, transport, chunks } = opened;
+  const { server, store, transport, chunks, idle } = opened;
   await transport.putBlob(RUN, "empty", bytes());
   await transport.putBlob(RUN, "replaced", bytes(new Uint8Array(CHUNK)));
   await transport.putBlob(RUN, "replaced", bytes(new Uint8Array(2 * CHUNK)));
@@ -53,15 +59,16 @@ test("removeUnfinished removes what a killed process had not finished storing, a
 
   assert.equal(await store.removeUnfinished({ idleMs: 60_000, signal }), 0);
   assert.deepEqual(await chunks(), [1, 2, 4]);
-  await delay(2100);
+  const idleMs = paced(800);
+  await idle(idleMs);
   drops.drip();
   await until(async () => JSON.stringify(await chunks()) === "[2,2,4]");
-  assert.equal(await store.removeUnfinished({ idleMs: 2000, signal }), 1);
+  assert.equal(await store.removeUnfinished({ idleMs, signal }), 1);
   assert.deepEqual(await chunks(), [2, 2]);
 
   drops.end();
   await storing;
-  await delay(5);
+  await idle(0);
   assert.equal(await store.removeUnfinished({ idleMs: 0, signal }), 0);
   const sizeOf = async (run: string, name: string) => {
     const pieces = await Array.fromAsync(await store.artifacts.open(run, name) ?? []);
@@ -75,11 +82,11 @@ test("removeUnfinished removes what a killed process had not finished storing, a
 
 test("removeUnfinished leaves what others keep in the bucket under names that are no artifact's", async () => {
   await using opened = await openStore();
-  const { connection, store, chunks } = opened;
+  const { connection, store, chunks, idle } = opened;
   const bucket = await new Objm(jetstream(connection)).open("artifacts");
   const names = ["100%", "ab", "a/b", "abb"];
   for (const name of names) await bucket.putBlob({ name }, new TextEncoder().encode(name));
-  await delay(5);
+  await idle(0);
   assert.equal(await store.removeUnfinished({ idleMs: 0, signal }), 0);
   assert.deepEqual(await chunks(), [1, 1, 1, 1]);
   for (const name of names) {
@@ -89,11 +96,11 @@ test("removeUnfinished leaves what others keep in the bucket under names that ar
 
 test("removeUnfinished removes nothing where it cannot tell what a description is of", async () => {
   await using opened = await openStore();
-  const { connection, store, chunks } = opened;
+  const { connection, store, chunks, idle } = opened;
   const client = jetstream(connection);
   await client.publish("$O.artifacts.C.unknown", "bytes");
   await client.publish("$O.artifacts.M.unknown", "no JSON");
-  await delay(5);
+  await idle(0);
   await assert.rejects(
     store.removeUnfinished({ idleMs: 0, signal }),
     /Cannot remove unfinished artifacts/,

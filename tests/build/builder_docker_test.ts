@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { builder } from "../../drivers/builder.ts";
-import { delay } from "../../lib/base/signals.ts";
 import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
 import { testDocker } from "../support/step-context.ts";
-import { checkedOut, settings } from "./build.ts";
+import { until } from "../support/until.ts";
+import { checkedOut } from "./build.ts";
 
 test("builder gives commands CI, the run, its commit and ref, the spec's variables and secrets, and no input", async () => {
   const spec = { env: [{ name: "COLOUR", value: "ü'$x" }], commands: ["env; pwd; cat; echo end"] };
@@ -50,19 +50,20 @@ test("builder never runs commands twice: a second attempt ends what still runs a
 test("builder tells memory, disk and processes that have run out apart from an ordinary failure", async () => {
   const limits = { memory: "200m", pids: 40 };
   const eat = "head -c 900m /dev/zero | tail";
-  for (
-    const [reason, commands] of [
-      ["out-of-memory", [eat]],
-      ["disk-full", ["dd if=/dev/zero of=/dev/shm/x bs=1M count=100"]],
-      ["pids-exhausted", ["for i in $(seq 100); do sleep 5 & done; wait"]],
-      ["command-failed", ["echo fine; exit 1"]],
-    ] as const
-  ) {
-    await checkedOut({ limits, commands }, async ({ step }) => {
-      const { failure, lines } = await step(builder);
-      assert.equal(failure?.reason, reason, lines.join("\n"));
-    });
-  }
+  const cases = {
+    "out-of-memory": eat,
+    "disk-full": "dd if=/dev/zero of=/dev/shm/x bs=1M count=100",
+    "pids-exhausted": "for i in $(seq 100); do sleep 60 >/dev/null 2>&1 & done",
+    "command-failed": "echo fine; exit 1",
+  };
+  await Promise.all(
+    Object.entries(cases).map(([reason, command]) =>
+      checkedOut({ limits, commands: [command] }, async ({ step }) => {
+        const { failure, lines } = await step(builder);
+        assert.equal(failure?.reason, reason, lines.join("\n"));
+      })
+    ),
+  );
 });
 
 test("builder goes on when a process that was left behind holds the output open", async () => {
@@ -76,21 +77,28 @@ test("builder goes on when a process that was left behind holds the output open"
 
 test("output that is cut off on its way shows in the log, and the process is waited for", async () => {
   await using docker = testDocker();
-  await checkedOut({ commands: ["echo first; sleep 2; echo second; exit 5"] }, async ({ step }) => {
-    const { failure, lines } = await step(builder, { docker: cuttingOff(docker) });
+  const command = "echo first; until [ -e /tmp/go ]; do sleep 0.05; done; echo second; exit 5";
+  await checkedOut({ commands: [command] }, async ({ step, container }) => {
+    const goOn = () => void execFileSync("docker", ["exec", container, "touch", "/tmp/go"]);
+    const { failure, lines } = await step(builder, { docker: cuttingOff(docker, goOn) });
     assert.match(failure?.message ?? "", /exited with 5/);
     const output = lines.indexOf("stdout first");
     assert.match(lines[output + 1] ?? "", /^system Docker lost the rest of the output/);
   });
 });
 
-/** Of each process only the first piece of its output comes. */
-function cuttingOff(docker: Docker): Docker {
+/** Of each process only the first piece of its output comes; `then` is called when somebody has asked often for its end. */
+function cuttingOff(docker: Docker, then: () => void): Docker {
   return {
     ...docker,
     async exec(...given) {
       const process = await docker.exec(...given);
-      return { ...process, output: first(process.output[Symbol.asyncIterator]()) };
+      let asked = 0;
+      const exitCode = () => {
+        if (++asked === 20) then();
+        return process.exitCode();
+      };
+      return { ...process, exitCode, output: first(process.output[Symbol.asyncIterator]()) };
     },
   };
 }
@@ -101,6 +109,7 @@ async function* first(output: AsyncIterator<OutputChunk>): AsyncGenerator<Output
 }
 
 test("a cancelled step ends its whole process tree, also what ignores TERM and what has left its parent", async () => {
+  await using docker = testDocker();
   const commands = [
     "trap '' TERM; (setsid sh -c \"trap '' TERM; sleep 600\" &); echo begun; while :; do sleep 1; done",
   ];
@@ -108,13 +117,9 @@ test("a cancelled step ends its whole process tree, also what ignores TERM and w
     const cancel = new AbortController();
     const running = step(builder, { signal: cancel.signal });
     running.catch(() => {});
-    const begun = () =>
-      execFileSync("docker", ["top", container], { encoding: "utf8" }).includes("sleep 600");
-    while (!begun()) await new Promise((resolve) => setTimeout(resolve, 50));
-    const at = Date.now();
+    await until(async () => (await docker.processes(container)).some((one) => one.command === "sleep 600"));
     cancel.abort(new Error("cancelled for the test"));
     await assert.rejects(running, /cancelled for the test/);
-    assert.ok(Date.now() - at < settings.graceMs + 5000);
     const left = execFileSync("docker", ["ps", "-q", "--filter", `name=${container}`], { encoding: "utf8" });
     assert.equal(left, "", "what ignores TERM can only be ended with its container");
   });
@@ -137,12 +142,13 @@ test("artifacts that match nothing, or link out of the workspace, fail the step 
 
 test("artifacts are kept no further once one of them has failed", async () => {
   const commands = ["ln -s /etc/passwd a; for i in $(seq 200); do echo $i >b$i; done"];
+  const seen = { atFailure: 0, artifacts: new Map<string, Buffer>() };
   await checkedOut({ commands, artifacts: ["a", "b*"] }, async ({ step }) => {
     const { failure, artifacts } = await step(builder);
     assert.equal(failure?.reason, "artifact-failed");
-    const kept = artifacts.size;
-    assert.ok(kept < 50, `${kept} of 200`);
-    await delay(500);
-    assert.equal(artifacts.size, kept);
+    Object.assign(seen, { atFailure: artifacts.size, artifacts });
+    assert.ok(artifacts.size < 50, `${artifacts.size} of 200`);
   });
+  // Its container is gone now.
+  assert.equal(seen.artifacts.size, seen.atFailure);
 });

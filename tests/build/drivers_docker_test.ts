@@ -7,6 +7,7 @@ import { gitCloner } from "../../drivers/git-cloner.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import { testDocker } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
+import { patience } from "../support/within.ts";
 
 test("the four drivers build a local repository and keep its artifacts", async () => {
   using app = repository({ "hello.c": "int main(void) { return 0; }\n", Makefile: "hello: hello.c\n" });
@@ -50,7 +51,7 @@ test("sweep removes what dead runs left, and nothing of live runs or other owner
     await live.step(containerStart);
     await build({}, async (dead) => {
       await dead.step(containerStart);
-      const signal = AbortSignal.timeout(30_000);
+      const signal = patience();
       assert.deepEqual(await sweep(docker, { owner: "somebody else", isAlive: () => false, signal }), []);
       const removed = await sweep(docker, {
         owner: settings.owner,

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StepFailure } from "../../lib/base/errors.ts";
-import { delay } from "../../lib/base/signals.ts";
 import { withinOwnTimeout } from "../../lib/build/own-timeout.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { type Context, StopError } from "../../lib/driver/driver.ts";
 import { testSettings } from "../support/settings.ts";
+import { shortTimers } from "../support/until.ts";
 
 /** As much of a context as a run has that has no container yet. */
 function contextWith(given: Partial<Context>): Context {
@@ -33,7 +33,8 @@ test("withinOwnTimeout leaves what comes in time as it is, and a month as a mont
   const context = contextWith({});
   const month = 31 * 24 * 3_600_000;
   const work = async ({ signal }: Context) => {
-    await delay(5);
+    // A timer that cannot wait so long fires at once.
+    await shortTimers();
     return signal.aborted;
   };
   assert.equal(await withinOwnTimeout(context, month, work), false);

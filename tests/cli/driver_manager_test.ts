@@ -4,6 +4,7 @@ import { InputError } from "../../lib/base/errors.ts";
 import { DriverManager, type ManagerParts } from "../../lib/cli/driver/driver-manager.ts";
 import type { ManagedDriver } from "../../lib/driver/managed-driver.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
+import { shortTimers, turns } from "../support/until.ts";
 import { openStage, SETTINGS, type Stage, TYPE, within } from "../driver/stage.ts";
 
 const driver = (reconcile: ManagedDriver["reconcile"]): ManagedDriver => ({
@@ -24,7 +25,7 @@ async function wanted(stage: Stage): Promise<void> {
 }
 
 function partsOf(stage: Stage): ManagerParts {
-  return { transport: stage.transport, docker: {} as never, settings: SETTINGS, drainMs: 5000 };
+  return { transport: stage.transport, docker: {} as never, settings: SETTINGS, drainMs: 60_000 };
 }
 
 test("DriverManager runs a driver the Conveyor way until it is told to stop", async () => {
@@ -63,14 +64,15 @@ test("DriverManager finishes what it has in hand when it is told to stop", async
       return { success: true, message: "finished" };
     }),
     ["*"],
-    () => Promise.resolve({ ...partsOf(stage), cleanupMs: 5 }),
+    () => Promise.resolve({ ...partsOf(stage), cleanupMs: 0 }),
   );
   const stopping = new AbortController();
   const running = manager.run({ signal: stopping.signal });
   await stage.send();
   await begun.promise;
   stopping.abort();
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await shortTimers();
+  await turns();
   gate.resolve();
   await within(running, "the manager");
   assert.equal((await stage.result()).result.message, "finished");

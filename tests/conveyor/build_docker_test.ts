@@ -20,6 +20,7 @@ import { testSettings } from "../support/settings.ts";
 import { objectsOf, stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
+import { patience } from "../support/within.ts";
 
 const TYPE = "flutter-builder";
 const FOUR = [containerStart, gitCloner, builder, containerStop];
@@ -34,13 +35,13 @@ async function withDrivers(
   const owner = `test-${randomUUID()}`;
   try {
     await using stage = await openStage({ drivers, newer, docker, owner });
-    const signal = AbortSignal.timeout(60_000);
+    const signal = patience();
     await registerResources(containerStart, { api: stage.server.api, credentials: {}, signal });
     await stage.pipeline("flutter", TYPE, NAMES);
     await work(stage, docker, owner);
     assert.deepEqual(await objectsOf(owner), []);
   } finally {
-    await sweep(docker, { owner, isAlive: () => false, signal: AbortSignal.timeout(60_000) });
+    await sweep(docker, { owner, isAlive: () => false, signal: patience() });
   }
 }
 

@@ -10,6 +10,7 @@ import { registerResources } from "../../lib/driver/conveyor/register-resources.
 import type { Context } from "../../lib/driver/driver.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { openStage, simple, succeeded } from "./stage.ts";
+import { patience } from "../support/within.ts";
 
 const TYPE = "bench-type";
 const pki = (name: string): string => fileURLToPath(new URL(`pki/${name}`, import.meta.url));
@@ -224,7 +225,7 @@ test("a server with authentication takes our certificate on its broker and our s
     body: { error: "missing Authorization header" },
   });
   const credentials = { tlsCert: tls.cert, tlsKey: tls.key, tlsCa: tls.ca };
-  await registerResources(builder, { api, credentials, signal: AbortSignal.timeout(60_000) });
+  await registerResources(builder, { api, credentials, signal: patience() });
   const { body } = await stage.server.call(
     "GET",
     "/resource-definitions/flutter-builder",
@@ -237,7 +238,7 @@ test("a server with authentication takes our certificate on its broker and our s
 test("a resource of a registered type is checked by the server against our schema", async () => {
   await using stage = await openStage({ drivers: [] });
   const { api } = stage.server;
-  await registerResources(builder, { api, credentials: {}, signal: AbortSignal.timeout(60_000) });
+  await registerResources(builder, { api, credentials: {}, signal: patience() });
   const create = (name: string, spec: unknown) =>
     stage.server.call("POST", "/resources", { name, resource: "flutter-builder", spec });
   const repository = "https://github.com/example/app.git";

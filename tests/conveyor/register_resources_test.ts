@@ -12,6 +12,7 @@ import { refusal } from "../support/conveyor/auth.ts";
 import { freePort } from "../support/nats-server.ts";
 import { captureLog } from "../support/process-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { patience } from "../support/within.ts";
 
 const pki = (name: string): string => fileURLToPath(new URL(`pki/${name}`, import.meta.url));
 
@@ -77,7 +78,7 @@ const register = (api: string, options: Partial<RegisterOptions> = {}) =>
   registerResources(builder, {
     api,
     credentials: {},
-    signal: AbortSignal.timeout(60_000),
+    signal: patience(),
     retryMs: 1,
     ...options,
   });
@@ -124,7 +125,7 @@ test("registerResources lets a server be that knows no definitions, and one that
 test("registerResources tells nothing of a driver that has no schema", async () => {
   await using http = await server([[201]]);
   const { schema: _, ...plain } = builder;
-  await registerResources(plain, { api: http.api, credentials: {}, signal: AbortSignal.timeout(60_000) });
+  await registerResources(plain, { api: http.api, credentials: {}, signal: patience() });
   assert.equal(http.asked.length, 0);
 });
 

@@ -20,6 +20,8 @@ import { remoteHelper, remoteRepository } from "../support/remote-repository.ts"
 import { testSettings } from "../support/settings.ts";
 import { testDocker } from "../support/step-context.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
+import { until } from "../support/until.ts";
+import { patience } from "../support/within.ts";
 
 const TYPE = "flutter-builder";
 const ACK_WAIT_MS = 1000;
@@ -40,7 +42,7 @@ async function withDrivers(
     const left = [await docker.list(labels), await docker.volumes(labels), await docker.networks(labels)];
     assert.deepEqual(left, [[], [], []]);
   } finally {
-    await sweep(docker, { owner, isAlive: () => false, signal: AbortSignal.timeout(60_000) });
+    await sweep(docker, { owner, isAlive: () => false, signal: patience() });
   }
 }
 
@@ -111,7 +113,7 @@ test("a git-cloner that was cut off is ended by the one that takes over, and cle
     wire.mend();
     assert.equal(success, true);
     assert.equal((await stage.result(run, "container-stop")).success, true);
-    while (first.inHand > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => first.inHand === 0, "the first has let go");
     assert.deepEqual(resultsOf(stage, run), FOUR.map(({ name }) => `${name} true`));
     const lines = (await stage.server.logs(run)).map(({ message }) => message);
     assert.ok(lines.includes("Makefile") && !lines.includes("stale"), lines.join("\n"));

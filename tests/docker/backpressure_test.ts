@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Retryable } from "../../lib/base/errors.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
+import { quiet, until } from "../support/until.ts";
 import { UPGRADED } from "./fake-daemon.ts";
 import { docked, execWith, type Handle, silent, text } from "./stage.ts";
 
@@ -27,9 +28,9 @@ for (
       })();
       const sending = Promise.resolve(send(docker, source)).then((sent) => sent?.output && text(sent.output));
       const failed = assert.rejects(sending, Retryable);
-      while (pieces === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-      // Time enough for all of it, if nothing held it back.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await until(() => pieces > 0, "the first piece is sent");
+      // All of it would be sent, if nothing held it back.
+      await quiet(() => pieces);
       assert.ok(pieces < 100, `${pieces} pieces`);
       await daemon.die();
       await failed;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { until } from "../support/until.ts";
 import { answer, chunked, CHUNKED_END } from "./fake-daemon.ts";
 import { docked, type Handle, isUnreachable, spec } from "./stage.ts";
 
@@ -87,7 +88,7 @@ test("remove waits where a removal is under way already", async () => {
   await docked(handle, async (docker, daemon) => {
     let done = false;
     const removing = docker.remove("abc").finally(() => done = true);
-    while (daemon.requests.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    await until(() => daemon.requests.length === 2, "the daemon is asked to wait");
     assert.equal(done, false);
     removed.resolve();
     assert.equal(await removing, true);

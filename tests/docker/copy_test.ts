@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { until } from "../support/until.ts";
 import { answer, chunked } from "./fake-daemon.ts";
 import { docked, endless, isUnreachable, silent } from "./stage.ts";
 
@@ -37,7 +38,7 @@ test("copyIn throws what its source throws and breaks its connection", () =>
     const failure = new Error("no such file");
     const source = (async function* () {
       yield new Uint8Array(10);
-      while (daemon.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      await until(() => daemon.requests.length > 0, "the daemon is asked");
       throw failure;
     })();
     await assert.rejects(docker.copyIn("abc", "/x", source), failure);

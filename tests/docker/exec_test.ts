@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { test } from "node:test";
 import { Retryable } from "../../lib/base/errors.ts";
+import { turns } from "../support/until.ts";
 import { answer, frame, UPGRADED } from "./fake-daemon.ts";
 import { docked, execWith, type Handle, isUnreachable, text } from "./stage.ts";
 
@@ -40,12 +41,15 @@ test("exec throws Retryable when its connection was reset before anybody has rea
   const reset = Promise.withResolvers<void>();
   const start: Handle = ({ socket }) => {
     socket.on("close", () => reset.resolve());
-    socket.write(UPGRADED, () => setTimeout(() => socket.resetAndDestroy(), 20));
+    socket.write(UPGRADED, async () => {
+      await turns();
+      socket.resetAndDestroy();
+    });
   };
   await docked(execWith(start), async (docker, daemon) => {
     const { output } = await docker.exec("abc", { command: ["x"] });
     await reset.promise;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await turns();
     await assert.rejects(text(output), isUnreachable(daemon));
   }, { tcp: true });
 });
@@ -101,7 +105,8 @@ test("exec lets go when it is detached, before and while its output is read", ()
     for await (const _ of read.output) read.detach();
     const waiting = await docker.exec("abc", { command: ["x"] });
     const reading = text(waiting.output);
-    setTimeout(() => waiting.detach(), 10);
+    await turns();
+    waiting.detach();
     await reading;
     await docker[Symbol.asyncDispose]();
     await daemon.idle();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,8 @@ import { UnavailableError } from "../../lib/base/errors.ts";
 import { askHelper } from "../../lib/docker/credential-helper.ts";
 import type { RegistryLogin } from "../../lib/docker/docker.ts";
 import { registryLogin } from "../../lib/docker/login.ts";
+import { paced } from "../support/pace.ts";
+import { until } from "../support/until.ts";
 
 interface Configured extends AsyncDisposable {
   readonly folder: string;
@@ -225,17 +227,16 @@ test("askHelper ends a helper that takes too long with all that it has started, 
   await using docker = await configured(undefined, {
     slow: `sleep 60 & echo $! > "$(dirname "$0")/pid"; wait`,
   });
-  const asking = askHelper("slow", {
-    serverAddress: "r.io",
-    signal: new AbortController().signal,
-    timeoutMs: 500,
-  });
+  // Time for it to start.
+  const timeoutMs = paced(400);
+  const { signal } = new AbortController();
+  const asking = askHelper("slow", { serverAddress: "r.io", signal, timeoutMs });
   await assert.rejects(asking, {
     name: "UnavailableError",
-    message: /docker-credential-slow: Not finished after 500 ms/,
+    message: new RegExp(`docker-credential-slow: Not finished after ${timeoutMs} ms`),
   });
   const pid = Number(await readFile(join(docker.folder, "bin/pid"), "utf8"));
-  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => !isAlive(pid), "what it has started has ended");
 });
 
 function isAlive(pid: number): boolean {
@@ -252,15 +253,8 @@ test("askHelper ends with the signal's reason", async () => {
   const controller = new AbortController();
   const asking = askHelper("slow", { serverAddress: "r.io", signal: controller.signal });
   const reason = new Error("cancelled");
-  const timer = setInterval(async () => {
-    // Not before the helper runs.
-    if (await readFile(join(docker.folder, "bin/started")).then(() => true, () => false)) {
-      controller.abort(reason);
-    }
-  }, 5);
-  try {
-    await assert.rejects(asking, reason);
-  } finally {
-    clearInterval(timer);
-  }
+  const refused = assert.rejects(asking, reason);
+  await until(() => existsSync(join(docker.folder, "bin/started")), "the helper runs");
+  controller.abort(reason);
+  await refused;
 });

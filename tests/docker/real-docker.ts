@@ -82,7 +82,4 @@ export async function run(
   return { stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr), exitCode };
 }
 
-/** Looks until it is so. */
-export async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!await isSo()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
+export { until } from "../support/until.ts";

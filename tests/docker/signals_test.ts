@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { type Docker, DockerError } from "../../lib/docker/docker.ts";
+import { turns } from "../support/until.ts";
 import { answer, chunked, CHUNKED_END, frame, UPGRADED } from "./fake-daemon.ts";
 import { docked, endless, type Handle, spec, text } from "./stage.ts";
 
@@ -51,8 +52,12 @@ for (const [name, ask] of CALLS) {
 test("connectDocker ends a call with the signal's reason in the middle of an answer", async () => {
   const controller = new AbortController();
   const reason = new Error("cancelled");
-  await docked(({ socket }) => socket.write(chunked("[")), async (docker, daemon) => {
-    setTimeout(() => controller.abort(reason), 20);
+  const begin: Handle = ({ socket }) =>
+    void socket.write(chunked("["), async () => {
+      await turns();
+      controller.abort(reason);
+    });
+  await docked(begin, async (docker, daemon) => {
     await assert.rejects(docker.volumes({}, { signal: controller.signal }), reason);
     await daemon.idle();
   });

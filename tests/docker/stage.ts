@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Retryable } from "../../lib/base/errors.ts";
 import type { ContainerSpec, Docker } from "../../lib/docker/docker.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
+import { turns } from "../support/until.ts";
 import { answer, type FakeDaemon, type FakeRequest, startFakeDaemon } from "./fake-daemon.ts";
 
 /** Answers a request. */
@@ -71,7 +72,7 @@ export async function* endless(onEnd: () => void = () => {}): AsyncGenerator<Uin
   try {
     for (;;) {
       yield new Uint8Array(65_536);
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await turns(1);
     }
   } finally {
     onEnd();

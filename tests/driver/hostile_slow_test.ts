@@ -4,9 +4,11 @@ import { test } from "node:test";
 import type { Context } from "../../lib/driver/driver.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { hostile } from "../backend/hostile.ts";
+import { paced } from "../support/pace.ts";
+import { turns } from "../support/until.ts";
 import { type Engine, openStage, type Sent, succeed, until, within } from "./stage.ts";
 
-const ACK_WAIT_MS = 400;
+const ACK_WAIT_MS = paced(400);
 
 /** An engine's part in claims: one attempt at a time, the next one when the last was silent. */
 function engine() {
@@ -51,7 +53,7 @@ for (const seed of [1, 2]) {
       working.add(attempt);
       for (let i = 1; i <= 20; i++) {
         await context.log.write("stdout", new TextEncoder().encode(`${context.attempt}: line ${i}\n`));
-        if (i % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
+        if (i % 7 === 0) await turns(100);
       }
       await context.putArtifact(
         "a",

@@ -6,6 +6,7 @@ import type { ClaimReply } from "../../lib/wire/claim.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
+import { shortTimers } from "../support/until.ts";
 import { changed, openStage, type Stage, succeed, TYPE, until, within, workUntilStopped } from "./stage.ts";
 
 /** A driver whose steps wait until the test lets them go on. */
@@ -266,7 +267,7 @@ test("drain stops also what has yet to begin", async () => {
   await stage.send();
   await until(() => stage.claims.length === 1, "the claim is asked");
   const drained = instance.drain(0);
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await shortTimers();
   gate.resolve({ answer: "go", attempt: 1 });
   assert.equal(await seen.promise, true);
   await within(drained, "the drain");

@@ -15,9 +15,10 @@ import type { Log } from "../../lib/wire/messages.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { testSettings } from "../support/settings.ts";
+import { until } from "../support/until.ts";
 import { within } from "../support/within.ts";
 
-export { within };
+export { until, within };
 
 export const TYPE = "flutter-builder";
 
@@ -214,15 +215,6 @@ function sentBy({ id, headers, data }: Delivery): Sent {
   const text = Buffer.from(data).toString();
   const { run_id: run, resource, driverresult: result } = JSON.parse(text);
   return { id, headers, text, run, resource, result };
-}
-
-/** Resolves when `holds` does; asks again every few milliseconds. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!await holds()) {
-    if (Date.now() > end) throw new Error(`Waited 20 s until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 export const succeed = (message = "done", data?: unknown): DriverResult => ({ success: true, message, data });

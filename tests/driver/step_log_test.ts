@@ -5,6 +5,7 @@ import type { Batch } from "../../lib/driver/log/batches.ts";
 import { maskOf } from "../../lib/driver/mask/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
 import { Log } from "../../lib/wire/messages.ts";
+import { shortTimers, turns } from "../support/until.ts";
 
 const NEVER = 3_600_000;
 const RUN = "fbab31f6-a278-4a8f-96be-ac49b007ca65";
@@ -117,14 +118,14 @@ test("StepLog has one batch being stored at a time, in order, and gathers the re
     waitMs: 0,
     store: async () => {
       assert.equal(++storing, 1);
-      await new Promise((resolve) => setTimeout(resolve, 3));
+      await turns(10);
       storing--;
     },
   });
   const lines = Array.from({ length: 200 }, (_, i) => `line ${i}`);
   for (const line of lines) {
     await log.line(line);
-    if (Number(line.slice(5)) % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+    if (Number(line.slice(5)) % 10 === 0) await shortTimers();
   }
   await log.finish();
   assert.deepEqual(messages(), lines);
@@ -139,7 +140,7 @@ test("StepLog makes a writer wait while the store does not keep up, and loses no
   const writing = log.write("stdout", block).then(() => isWritten = true);
   const other = log.write("stdout", Buffer.from("second\n"));
   const line = log.line("from the driver");
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await turns();
   assert.equal(isWritten, false);
   gate.resolve();
   await Promise.all([writing, other, line]);
@@ -208,18 +209,19 @@ test("StepLog keeps its most recent lines at hand, stored or not", async () => {
 
 test("StepLog stores what has gathered as soon as the store is free again", async () => {
   const gate = Promise.withResolvers<void>();
-  const second = Promise.withResolvers<Batch>();
+  const [first, second] = [Promise.withResolvers<Batch>(), Promise.withResolvers<Batch>()];
   const { log } = open({
     waitMs: 1,
     store: (batch) => {
-      if (batch.first > 1) second.resolve(batch);
+      (batch.first > 1 ? second : first).resolve(batch);
       return gate.promise;
     },
   });
   await log.line("first");
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await first.promise;
   await log.line("second");
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  // Its time has come while the store is busy.
+  await shortTimers();
   gate.resolve();
   assert.deepEqual(linesOf(await second.promise).map((line) => line.message), ["second"]);
   await log.finish();
@@ -244,12 +246,18 @@ test("StepLog stores batches together, as many as have gathered", async () => {
 });
 
 test("StepLog does not end the process for a writer that did not wait", async () => {
-  const { log } = open({ waitMs: 0, store: () => Promise.reject(new Error("The disk is gone")) });
+  const stored = Promise.withResolvers<void>();
+  const store = () => {
+    stored.resolve();
+    return Promise.reject(new Error("The disk is gone"));
+  };
+  const { log } = open({ waitMs: 0, store });
   await log.line("first");
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await stored.promise;
+  await turns();
   void log.line("second");
   void log.write("stdout", Buffer.from("third\n"));
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await turns();
   await assert.rejects(log.finish(), /The disk is gone/);
 });
 

@@ -4,15 +4,15 @@ import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openControlPlane } from "../../lib/backend/nats/control-plane.ts";
-import { delay } from "../../lib/base/signals.ts";
 import type { Engine } from "../../lib/engine/engine.ts";
 import { startEngine } from "../../lib/engine/start.ts";
 import { type StreamName, STREAMS } from "../../lib/wire/subjects.ts";
-import { again, until } from "../backend/nats-broker.ts";
+import { again } from "../support/again.ts";
 import { submission } from "../engine/support/runs.ts";
 import { ACK_WAIT_MS } from "../support/fleet.ts";
 import { type NatsCluster, startNatsCluster } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { comes, moment, until } from "../support/until.ts";
 import { worker } from "../support/worker.ts";
 
 const NAMES = Object.keys(STREAMS) as StreamName[];
@@ -40,7 +40,7 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
     parts.use(
       await worker({ server }, "talker", async ({ run, log, signal }) => {
         handled.push(`talker of ${run}`);
-        for (; !state.isDone && !signal.aborted; await delay(5)) await log.line(`line ${++state.said}`);
+        for (; !state.isDone && !signal.aborted; await moment()) await log.line(`line ${++state.said}`);
       }, { servers }),
     );
     for (const name of ["first", "last"]) {
@@ -127,10 +127,12 @@ const nodeOf = ({ nodes }: NatsCluster, name: string) => nodes.find((_, i) => `n
 async function inStep(cluster: NatsCluster, manager: JetStreamManager): Promise<Map<string, string>> {
   for (let tries = 1; tries <= 3; tries++) {
     const behind = new Set<string>();
-    for (const start = performance.now(); performance.now() - start < 12_000; await delay(50)) {
-      const leaders = await leadersOf(manager, behind).catch(() => undefined);
-      if (leaders) return leaders;
-    }
+    const found: { leaders?: Map<string, string> | undefined } = {};
+    const look = async () => {
+      found.leaders = await leadersOf(manager, behind).catch(() => undefined);
+      return found.leaders !== undefined;
+    };
+    if (await comes(look, 12_000) && found.leaders) return found.leaders;
     for (const name of behind) {
       await nodeOf(cluster, name)?.kill();
       await nodeOf(cluster, name)?.start();

@@ -3,12 +3,14 @@ import { after, before, test } from "node:test";
 import { AckPolicy, jetstream, type JetStreamClient } from "@nats-io/jetstream";
 import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
-import { delay } from "../../lib/base/signals.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { TYPE } from "../engine/support/runs.ts";
-import { type Fleet, type FollowedRun, openFleet } from "../support/fleet.ts";
+import { ACK_WAIT_MS, type Fleet, type FollowedRun, openFleet } from "../support/fleet.ts";
+import { barrier } from "../support/barrier.ts";
+import { leaseEnds } from "../support/lease.ts";
+import { moment } from "../support/until.ts";
 import { pipelineOf, worker } from "../support/worker.ts";
 
 let fleet: Fleet;
@@ -146,17 +148,16 @@ test("a driver of ours shares the consumer that a driver in Go made first, which
   };
   await manager.consumers.add("messages", config);
   const handled: { run: string; by: string }[] = [];
-  let three = barrier(3);
+  const three = barrier(3);
   await using _go = await goDriver("mixed", async (run) => {
     handled.push({ run, by: "go" });
-    await three.arrive();
+    await three();
   });
   await using _ours = await worker(fleet, "mixed", async ({ run }) => {
     handled.push({ run, by: "ours" });
-    await three.arrive();
+    await three();
   }, { concurrency: 2, pullTimes: { expires: 400, heartbeat: 200, verify: 0 } });
   for (const round of [1, 2]) {
-    three = barrier(3);
     const runs = await Promise.all([1, 2, 3].map(() => fleet.submit({}, pipelineOf("mixed"))));
     // Two at once by ours, beside Go's one: more than the one at all that Go asked for.
     for (const run of runs) assert.equal((await run.ended).outcome, "succeeded");
@@ -181,7 +182,8 @@ test("a consumer that somebody else made keeps the longer ack wait, and a step l
     const handled: string[] = [];
     const work = async ({ run, attempt }: Context) => {
       handled.push(`${run} ${attempt}`);
-      await delay(2000);
+      // Longer than the shorter one, several times.
+      for (let i = 0; i < 3; i++) await leaseEnds(fleet.server.url, 500);
     };
     await using _one = await worker(fleet, name, work, { ackWaitMs: ours });
     await using _other = await worker(fleet, name, work, { ackWaitMs: ours });
@@ -200,10 +202,10 @@ test("an older and a newer release of a driver share a consumer, forth and back:
   const release = (name: string, resources: string[], ackWaitMs: number) =>
     worker(fleet, "rolled", async ({ run }) => {
       handled.push(`${run} ${name}`);
-      await delay(50);
+      await moment();
     }, { resources, ackWaitMs, retryMs: 20, concurrency: 2 });
-  const older = () => release("older", [TYPE], 3000);
-  const newer = () => release("newer", [TYPE, NEW_TYPE], 2000);
+  const older = () => release("older", [TYPE], ACK_WAIT_MS + 1000);
+  const newer = () => release("newer", [TYPE, NEW_TYPE], ACK_WAIT_MS);
   const submit = (types: string[]) =>
     Promise.all(types.map((resource) => fleet.submit({}, { ...pipelineOf("rolled"), resource })));
 
@@ -227,23 +229,11 @@ test("an older and a newer release of a driver share a consumer, forth and back:
   const all = [...runs, ...rolled, ...waiting].map(({ id }) => id);
   assert.deepEqual(handled.map((one) => one.split(" ")[0]).sort(), all.sort());
   const { config } = await manager.consumers.info("messages", "rolled");
-  assert.equal(config.ack_wait, 3e9);
+  assert.equal(config.ack_wait, (ACK_WAIT_MS + 1000) * 1e6);
   for (const type of [TYPE, NEW_TYPE]) {
     assert.ok(config.filter_subjects?.includes(subjects.step("rolled", type)), type);
   }
 });
-
-/** Lets all pass when so many have come. */
-function barrier(count: number) {
-  const full = Promise.withResolvers<void>();
-  let left = count;
-  return {
-    arrive: () => {
-      if (--left === 0) full.resolve();
-      return full.promise;
-    },
-  };
-}
 
 /** Resolves when the engine has taken every result that was sent. */
 async function engineIsThrough(): Promise<void> {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FaultPoint } from "../../lib/base/faults.ts";
-import { delay } from "../../lib/base/signals.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
+import { until } from "../support/until.ts";
 import { RUN, submission } from "./support/runs.ts";
 import { mortalStore, mortalTransport } from "./support/mortal.ts";
 import { scriptedDriver } from "./support/scripted-driver.ts";
@@ -89,10 +89,10 @@ test("an engine that does not adopt leaves the runs of others alone", async () =
   for (let looks = 0; looks < 3; looks++) {
     // Forgotten at the end of a look at all that is there.
     await world.store.secrets.put(ended, "left", 0);
-    while (await world.store.secrets.get(ended)) {
+    await until(async () => {
       now += 60_000;
-      await delay(20);
-    }
+      return await world.store.secrets.get(ended) === undefined;
+    }, "all secrets were looked at");
   }
   assert.deepEqual(await world.store.runs.get(RUN), before);
 });

@@ -12,6 +12,7 @@ import { drive, OK } from "./support/drive.ts";
 import { RUN, submission, TYPE } from "./support/runs.ts";
 import { type Job, logLine, resultEvent, scriptedDriver } from "./support/scripted-driver.ts";
 import { brief, endOf, eventsOf, openWorld } from "./support/world.ts";
+import { patience } from "../support/within.ts";
 
 test("submit runs the steps in order, and follow tells all of it in order", async () => {
   await using world = await openWorld();
@@ -185,7 +186,7 @@ test("a driver of another release may say more than the engine knows, in claims,
   } as const;
   await transport.ensureConsumer(spec);
   const run = await engine.submit(submission("a"));
-  const events = transport.consume(spec, { signal: AbortSignal.timeout(20_000) })[Symbol.asyncIterator]();
+  const events = transport.consume(spec, { signal: patience() })[Symbol.asyncIterator]();
   const { value: delivery } = await events.next();
   const more = { mood: "good", next: { kind: "later" } };
   const request = { step: "a", event: delivery.id, delivery: 1, instance: "i", host: "h", ...more };

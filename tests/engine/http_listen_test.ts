@@ -9,6 +9,7 @@ import { listen } from "../../lib/engine/http/listen.ts";
 import { lineStream } from "../../lib/engine/http/line-stream.ts";
 import { within } from "../backend/transport-conformance/opened.ts";
 import { TEST_CERTIFICATE } from "../docker/certificate.ts";
+import { quiet } from "../support/until.ts";
 
 const HERE = { host: "127.0.0.1", port: 0 };
 
@@ -141,12 +142,3 @@ test("lineStream packs lines that come fast, takes no more than its reader does,
   assert.equal(chars, 100_000 * 100);
   assert.ok(pieces < 1000, `${pieces} pieces`);
 });
-
-/** Resolves when the number has not changed over many turns of the loop. */
-async function quiet(count: () => number): Promise<void> {
-  for (let last = -1, same = 0; same < 50;) {
-    await new Promise((resolve) => setTimeout(resolve, 2));
-    same = count() === last ? same + 1 : 0;
-    last = count();
-  }
-}

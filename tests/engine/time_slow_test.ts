@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { delay } from "../../lib/base/signals.ts";
 import { seal } from "../../lib/engine/seal.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import type { Run } from "../../lib/wire/run.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
+import { until } from "../support/until.ts";
 import { submission, TYPE } from "./support/runs.ts";
 import { type Job, resultEvent, scriptedDriver } from "./support/scripted-driver.ts";
 import { brief, endOf, eventsOf, openWorld, type World } from "./support/world.ts";
@@ -15,7 +15,7 @@ const ACK_WAIT = 30_000;
 const CANCEL = { outcome: "cancelled", reason: "cancelled", message: "no" } as const;
 
 /** Resolves when the run's record is as wanted. */
-async function until(world: World, run: string, wanted: (run: Run) => boolean): Promise<Run> {
+async function recorded(world: World, run: string, wanted: (run: Run) => boolean): Promise<Run> {
   for (;;) {
     const changed = Promise.withResolvers<void>();
     await using _watch = await world.store.runs.watch(run, () => changed.resolve());
@@ -151,7 +151,7 @@ test("a driver that claims nothing but writes a log is seen at work, and its eve
     const line = { runid: run, driver: "a", pipeline: "", timestamp: "1767225600", message: "at it" };
     await world.transport.publish(subjects.logs(run), JSON.stringify(line));
     now = ACK_WAIT;
-    await until(world, run, ({ steps }) => steps[0]?.status === "running");
+    await recorded(world, run, ({ steps }) => steps[0]?.status === "running");
     await world.transport.publish(subjects.result, resultEvent(run, JSON.parse(payload), "a", OK));
   });
   const run = await engine.submit(submission("a"));
@@ -237,7 +237,7 @@ test("secrets that a crash left behind are forgotten, and not those of a submiss
     // The last in the list: when it is gone, all of it has been looked at.
     await leave(ended);
     now += ACK_WAIT;
-    while ((await left()).includes(ended)) await delay(20);
+    await until(async () => !(await left()).includes(ended), "all secrets were looked at");
   };
   await look();
   await leave(orphan);

@@ -6,12 +6,16 @@ export interface Cable extends AsyncDisposable {
   readonly url: string;
   /** Ends every connection, and lets no new one through. */
   cut(): void;
+  /** How many bytes have come for the broker. */
+  readonly sent: number;
+  /** How many connections were not let through. */
+  readonly refused: number;
   mend(): void;
 }
 
 export async function cable(to: number): Promise<Cable> {
   const sockets = new Set<Socket>();
-  const state = { isCut: false };
+  const state = { isCut: false, refused: 0, sent: 0 };
   const keep = (socket: Socket, other: Socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
@@ -21,10 +25,14 @@ export async function cable(to: number): Promise<Cable> {
     });
   };
   const server = createServer((near) => {
-    if (state.isCut) return void near.destroy();
+    if (state.isCut) {
+      state.refused++;
+      return void near.destroy();
+    }
     const far = connect(to, "127.0.0.1");
     keep(near, far);
     keep(far, near);
+    near.on("data", ({ length }) => state.sent += length);
     near.pipe(far).pipe(near);
   });
   server.listen(0, "127.0.0.1");
@@ -38,6 +46,12 @@ export async function cable(to: number): Promise<Cable> {
   return {
     url: `nats://127.0.0.1:${address.port}`,
     cut,
+    get sent() {
+      return state.sent;
+    },
+    get refused() {
+      return state.refused;
+    },
     mend: () => void (state.isCut = false),
     async [Symbol.asyncDispose]() {
       cut();

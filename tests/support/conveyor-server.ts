@@ -17,6 +17,7 @@ import { ConveyorEngine } from "./conveyor/engine.ts";
 import { type GoEvent, goJson, type GoLog, type GoResource, readLog } from "./conveyor/go.ts";
 import { ServerState } from "./conveyor/state.ts";
 import { startNats } from "./nats-server.ts";
+import { within } from "./within.ts";
 
 export interface ConveyorOptions {
   /** As servers after 0.6.6 behave (protocol 9). */
@@ -62,7 +63,6 @@ export interface ConveyorServer extends AsyncDisposable {
 }
 
 /** Only a test that fails waits that long. */
-const RESULT_MS = 60_000;
 
 const STREAMS = [
   ["messages", ["resources.>", "events.>", "drivers.>"], RetentionPolicy.Interest],
@@ -152,24 +152,20 @@ export async function startConveyor(options: ConveyorOptions = {}): Promise<Conv
       return (body as { runid: string }).runid;
     },
     results,
-    result: (matches) =>
-      new Promise((resolve, reject) => {
-        const settle = (end: () => void) => {
-          clearTimeout(timer);
-          waiting.delete(look);
-          end();
-        };
-        const look = () => {
-          const found = results.find(matches);
-          if (found) settle(() => resolve(found));
-        };
-        const timer = setTimeout(() => {
-          const known = JSON.stringify({ results, lost });
-          settle(() => reject(new Error(`No such result came within ${RESULT_MS} ms: ${known}`)));
-        }, RESULT_MS);
-        waiting.add(look);
-        look();
-      }),
+    async result(matches) {
+      const { promise, resolve } = Promise.withResolvers<SentResult>();
+      const look = () => {
+        const found = results.find(matches);
+        if (found) resolve(found);
+      };
+      waiting.add(look);
+      look();
+      try {
+        return await within(promise, () => `such a result, of ${JSON.stringify({ results, lost })}`);
+      } finally {
+        waiting.delete(look);
+      }
+    },
     resource: (type, name) => state.resource(type, name),
     logs: async (run) => (await call("GET", `/logs?runid=${run}`)).body as GoLog[],
     lost,

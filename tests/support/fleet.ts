@@ -12,6 +12,7 @@ import type { Pipeline } from "../../lib/wire/resource.ts";
 import { root, runtime, type Started, startProgram } from "../cli/start-program.ts";
 import { again } from "../backend/nats-broker.ts";
 import { type NatsServer, startNats } from "./nats-server.ts";
+import { paced } from "./pace.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 /** A broker with our control plane in this process, and drivers in processes of their own. */
@@ -50,7 +51,7 @@ export interface FollowedRun {
 }
 
 /** Short, so that what is taken over is taken over soon. */
-export const ACK_WAIT_MS = 2000;
+export const ACK_WAIT_MS = paced(2000);
 
 export async function openFleet({ ackWaitMs = ACK_WAIT_MS, nodes }: FleetOptions = {}): Promise<Fleet> {
   await using opening = new AsyncDisposableStack();

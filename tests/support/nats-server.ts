@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { delay } from "../../lib/base/signals.ts";
+import { comes } from "./until.ts";
 
 /** A real nats-server with JetStream on loopback, its store in a temporary folder. Dispose stops it and removes the folder. */
 export interface NatsServer extends AsyncDisposable {
@@ -129,7 +129,7 @@ async function takesStreams({ nodes }: NatsCluster): Promise<boolean> {
     const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 500 });
     const stream = { name: "probe", subjects: ["probe"], num_replicas: nodes.length };
     let isMade = false;
-    for (const start = performance.now(); performance.now() - start < 10_000; await delay(100)) {
+    return await comes(async () => {
       try {
         if (!isMade) await manager.streams.add(stream);
         isMade = true;
@@ -137,10 +137,9 @@ async function takesStreams({ nodes }: NatsCluster): Promise<boolean> {
         return true;
       } catch (error) {
         // Refused, or not answered, until there is a leader that knows all nodes. Gone: an answer got lost.
-        if (isMade && isGone(error)) return true;
+        return isMade && isGone(error);
       }
-    }
-    return false;
+    }, 10_000);
   } finally {
     await connection.close();
   }

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
-import { delay } from "../../lib/base/signals.ts";
+import { until } from "./until.ts";
 
 /** A daemon of the test's own, with a store of its own, for containers without a network, that may die and come back. */
 export interface PrivateDocker extends AsyncDisposable {
@@ -72,7 +72,7 @@ export async function startPrivateDocker(): Promise<PrivateDocker> {
       const containerd = Number(await readFile(pidFile, "utf8"));
       await end("SIGKILL");
       // It dies with its daemon, but not as fast; the next one would take it, or what is not reaped of it, for its own.
-      while (isAlive(containerd)) await delay(10);
+      await until(() => !isAlive(containerd), "its containerd has ended");
       await rm(pidFile);
     },
     start,

@@ -1,4 +1,5 @@
 import { configure, type LogRecord, reset } from "@logtape/logtape";
+import { within } from "./within.ts";
 
 /** The process's own log while it is open, a line each: `warning: Lost NATS at 127.0.0.1:4222; trying again`. */
 export interface CapturedLog extends AsyncDisposable {
@@ -24,22 +25,20 @@ export async function captureLog(): Promise<CapturedLog> {
   });
   return {
     lines,
-    line: (pattern) =>
-      new Promise((resolve, reject) => {
-        const patience = setTimeout(
-          () => reject(new Error(`No line matches ${pattern}:\n${lines.join("\n")}`)),
-          40_000,
-        );
-        const look = () => {
-          const found = lines.find((line) => pattern.test(line));
-          if (found === undefined) return;
-          clearTimeout(patience);
-          waiting.delete(look);
-          resolve(found);
-        };
-        waiting.add(look);
-        look();
-      }),
+    async line(pattern) {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      const look = () => {
+        const found = lines.find((line) => pattern.test(line));
+        if (found !== undefined) resolve(found);
+      };
+      waiting.add(look);
+      look();
+      try {
+        return await within(promise, () => `a line that matches ${pattern}, of:\n${lines.join("\n")}`);
+      } finally {
+        waiting.delete(look);
+      }
+    },
     [Symbol.asyncDispose]: () => reset(),
   };
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import type { ConsumerSpec, Transport } from "../../../lib/backend/transport.ts";
 import { Retryable } from "../../../lib/base/errors.ts";
+import { until } from "../../support/until.ts";
 import { bytes, type Open, pull, spec, within } from "./opened.ts";
 
 /** What a user who tries again and expects repetition can rely on, whatever happens that the contract allows. */
@@ -105,7 +106,7 @@ function work(
 }
 
 async function unheld(transport: Transport, id: string): Promise<void> {
-  while (await transport.holds("messages", id)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(async () => !await transport.holds("messages", id), `message ${id} is done`);
 }
 
 function retryableOnly(error: unknown): void {

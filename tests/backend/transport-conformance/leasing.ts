@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { paced } from "../../support/pace.ts";
+import { moment } from "../../support/until.ts";
 import { type Open, pull, spec, text } from "./opened.ts";
+
+/** An ack wait that is waited for. */
+const SHORT = paced(300);
 
 export function leasing(name: string, open: Open): void {
   test(`${name}: a delivery is repeated, to any instance, when its ack wait passes`, async () => {
     await using opened = await open();
     const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], 400);
+    const consumer = spec("a", ["resources.t"], SHORT);
     await transport.ensureConsumer(consumer);
     await transport.publish("resources.t", "1", { id: "1", headers: { "Conveyor-Step": "s" } });
     {
@@ -24,7 +29,7 @@ export function leasing(name: string, open: Open): void {
   test(`${name}: ack ends a delivery for good, and calls after it do nothing`, async () => {
     await using opened = await open();
     const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], 400);
+    const consumer = spec("a", ["resources.t"], SHORT);
     await transport.ensureConsumer(consumer);
     await transport.publish("resources.t", "1", { id: "1" });
     await transport.publish("resources.t", "2", { id: "2" });
@@ -61,8 +66,8 @@ export function leasing(name: string, open: Open): void {
     for (const i of ["1", "2", "3"]) await transport.publish("resources.t", i);
     await using puller = pull(transport, spec("a", ["resources.t"]));
     const [one, two, three] = [await puller.next(), await puller.next(), await puller.next()];
-    await one.nak(600);
-    await two.nak(200);
+    await one.nak(paced(600));
+    await two.nak(paced(200));
     await three.nak();
     const seen = [await puller.take(), await puller.take(), await puller.take()];
     assert.deepEqual(seen.map(text), ["3", "2", "1"]);
@@ -72,12 +77,12 @@ export function leasing(name: string, open: Open): void {
   test(`${name}: nak with a delay longer than the ack wait holds`, async () => {
     await using opened = await open();
     const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], 200);
+    const consumer = spec("a", ["resources.t"], paced(200));
     await transport.ensureConsumer(consumer);
     await transport.publish("resources.t", "slow");
     await transport.publish("resources.t", "quick");
     await using puller = pull(transport, consumer);
-    await (await puller.next()).nak(1000);
+    await (await puller.next()).nak(paced(1000));
     for (const deliveries of [1, 2, 3]) {
       const delivery = await puller.next();
       assert.deepEqual([text(delivery), delivery.deliveries], ["quick", deliveries]);
@@ -89,7 +94,7 @@ export function leasing(name: string, open: Open): void {
   test(`${name}: term ends a delivery for good`, async () => {
     await using opened = await open();
     const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], 400);
+    const consumer = spec("a", ["resources.t"], SHORT);
     await transport.ensureConsumer(consumer);
     await transport.publish("resources.t", "1", { id: "1" });
     await transport.publish("resources.t", "2", { id: "2" });
@@ -106,14 +111,17 @@ export function leasing(name: string, open: Open): void {
   test(`${name}: working keeps a delivery from being repeated`, async () => {
     await using opened = await open();
     const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], 800);
+    const consumer = spec("a", ["resources.t"], paced(600));
     await transport.ensureConsumer(consumer);
     await transport.publish("resources.t", "kept", { id: "kept" });
     await transport.publish("resources.t", "left");
     await using puller = pull(transport, consumer);
     const kept = await puller.next();
     await puller.next();
-    const beat = setInterval(() => kept.working(), 100);
+    const state = { isOver: false };
+    const beating = (async () => {
+      for (; !state.isOver; await moment()) await kept.working();
+    })();
     try {
       for (const deliveries of [2, 3]) {
         const repeated = await puller.next();
@@ -121,7 +129,8 @@ export function leasing(name: string, open: Open): void {
         if (deliveries === 3) await repeated.ack();
       }
     } finally {
-      clearInterval(beat);
+      state.isOver = true;
+      await beating;
     }
     await kept.ack();
     assert.equal(await transport.holds("messages", "kept"), false);
@@ -142,7 +151,7 @@ export function leasing(name: string, open: Open): void {
   test(`${name}: working once only starts the ack wait anew`, async () => {
     await using opened = await open();
     const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], 400);
+    const consumer = spec("a", ["resources.t"], SHORT);
     await transport.ensureConsumer(consumer);
     await transport.publish("resources.t", "1");
     await using puller = pull(transport, consumer);

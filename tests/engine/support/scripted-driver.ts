@@ -1,12 +1,11 @@
 import type { Delivery, Transport } from "../../../lib/backend/transport.ts";
-import { Retryable } from "../../../lib/base/errors.ts";
-import { delay } from "../../../lib/base/signals.ts";
 import { ClaimReply } from "../../../lib/wire/claim.ts";
 import { HEADERS } from "../../../lib/wire/headers.ts";
 import { ids } from "../../../lib/wire/ids.ts";
 import { DriverMessage } from "../../../lib/wire/messages.ts";
 import type { DriverResult, Resource } from "../../../lib/wire/resource.ts";
 import { consumers, subjects } from "../../../lib/wire/subjects.ts";
+import { again } from "../../support/again.ts";
 import { TYPE } from "./runs.ts";
 
 /** What a scripted driver sees of its step. */
@@ -52,7 +51,7 @@ export async function scriptedDriver(
       ? []
       : [{ name: consumers.onHost(driver, host), filters: [subjects.stepOnHost(driver, host, TYPE)] }]),
   ].map((spec) => ({ stream: "messages", ackWaitMs, ...spec }) as const);
-  for (const spec of specs) await tried(() => transport.ensureConsumer(spec));
+  for (const spec of specs) await again(() => transport.ensureConsumer(spec));
   const loops = specs.map(async (spec) => {
     for await (const delivery of transport.consume(spec, { signal: stopping.signal })) await handle(delivery);
   });
@@ -75,10 +74,10 @@ export async function scriptedDriver(
       instance,
       host: host ?? "h",
     };
-    const ask = (changes = {}) => tried(() => claim(run, { ...request, ...changes }));
+    const ask = (changes = {}) => again(() => claim(run, { ...request, ...changes }));
     const reply = await ask();
-    if (reply.answer === "wait") return await tried(() => delivery.nak(reply.retryMs));
-    if (reply.answer !== "go") return await tried(() => delivery.ack());
+    if (reply.answer === "wait") return await again(() => delivery.nak(reply.retryMs));
+    if (reply.answer !== "go") return await again(() => delivery.ack());
     const { attempt, secrets = {}, remainingMs } = reply;
     let line = 1;
     const result = await work({
@@ -94,7 +93,7 @@ export async function scriptedDriver(
       letGo: () => ask({ attempt, letsGo: true }),
       log: async (text) => {
         const first = line++;
-        await tried(() =>
+        await again(() =>
           transport.publish(subjects.logs(run), logLine(run, driver, step, text), {
             id: ids.logBatch(run, step, attempt, first),
             headers: { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt), [HEADERS.lines]: "1" },
@@ -103,13 +102,13 @@ export async function scriptedDriver(
       },
     });
     if (!result) return;
-    await tried(() =>
+    await again(() =>
       transport.publish(subjects.result, resultEvent(run, resource, driver, result), {
         id: ids.result(run, step, attempt),
         headers: { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt) },
       })
     );
-    await tried(() => delivery.ack());
+    await again(() => delivery.ack());
   }
 
   async function claim(run: string, request: unknown): Promise<ClaimReply> {
@@ -130,15 +129,4 @@ export function resultEvent(run: string, resource: Resource, driver: string, res
 export function logLine(run: string, driver: string, step: string, message: string): string {
   const timestamp = new Date().toISOString();
   return `${JSON.stringify({ runid: run, driver, timestamp, message, step, stream: "stdout" })}\n`;
-}
-
-async function tried<T>(work: () => Promise<T>): Promise<T> {
-  for (let n = 0;; n++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof Retryable) || n > 50) throw error;
-      await delay(5);
-    }
-  }
 }

@@ -1,0 +1,16 @@
+import { Retryable } from "../../lib/base/errors.ts";
+import { until } from "./until.ts";
+
+/** The call's outcome, made again while it throws `Retryable`: an election in a cluster takes its time. */
+export async function again<T>(call: () => Promise<T>): Promise<T> {
+  const outcomes: T[] = [];
+  await until(async () => {
+    try {
+      return outcomes.push(await call()) > 0;
+    } catch (error) {
+      if (error instanceof Retryable) return false;
+      throw error;
+    }
+  }, "the call goes through");
+  return outcomes[0] as T;
+}

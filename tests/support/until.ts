@@ -1,0 +1,42 @@
+import { paced } from "./pace.ts";
+
+/** Between two looks, milliseconds. */
+const PAUSE_MS = 5;
+/** As in `within`: it only keeps a broken test from hanging. */
+const LIMIT_MS = 60_000;
+
+type Condition = () => boolean | Promise<boolean>;
+
+/** Resolves when it holds: looks again and again, and fails the test where it never does. */
+export async function until(holds: Condition, what = "the condition holds"): Promise<void> {
+  if (!await comes(holds, LIMIT_MS)) throw new Error(`Waited ${paced(LIMIT_MS)} ms until ${what}`);
+}
+
+/** True when it holds; false where it does not come to that in so long, which a test can mend by itself. */
+export async function comes(holds: Condition, ms: number): Promise<boolean> {
+  const end = performance.now() + paced(ms);
+  while (!await holds()) {
+    if (performance.now() > end) return false;
+    await moment();
+  }
+  return true;
+}
+
+/** Lets the event loop go round so often: what was ready to happen in this process has happened by then. */
+export async function turns(count = 50): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A pause between two things that a test does again and again. Nothing may depend on how long it is. */
+export const moment = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+
+/** Resolves when every timer of a millisecond or less that was set before has fired. */
+export const shortTimers = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
+
+/** Resolves when the number has stayed the same while the event loop went round many times. */
+export async function quiet(count: () => number): Promise<void> {
+  for (let last = NaN; last !== count();) {
+    last = count();
+    await turns(200);
+  }
+}
