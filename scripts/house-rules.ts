@@ -1,6 +1,6 @@
 /**
  * What formatter, linter and compiler do not know: which room may import which, which one file may import a library or
- * read the environment, and that neither runtime's globals are used. Prints each breach with its place; exit 1 if any.
+ * read the environment, that neither runtime's globals are used, and that no test goes by the clock. Prints each breach with its place; exit 1 if any.
  */
 import { Glob } from "bun";
 import { dirname, join, relative } from "node:path";
@@ -48,16 +48,41 @@ const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
   { what: "the globals Deno and Bun", pattern: /(?<![\w."'`/-])(?:Deno|Bun)\./, where: "scripts/" },
 ];
 
+/**
+ * What goes by the clock. Tests await conditions instead: `until`, `within`, `turns`, `leaseEnds`, and limits in the
+ * measured pace of the machine are in these files.
+ */
+const CLOCK =
+  /(?<![.\w])(?:set(?:Timeout|Interval)|delay|sleep)\(|AbortSignal\.timeout\(|timeoutSignal\(|performance\.now\(|Date\.now\(\) [-<>]|"node:timers\/promises"/;
+const MAY_USE_CLOCK = [
+  "tests/support/until.ts",
+  "tests/support/within.ts",
+  "tests/support/pace.ts",
+  "tests/base/timers_test.ts", // Timers are what it tests.
+];
+
 const breaches: string[] = [];
 for await (const path of new Glob("{lib,drivers}/**/*.ts").scan(root)) {
   const text = await Bun.file(join(root, path)).text();
-  const code = text.replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
+  const code = withoutComments(text);
   checkArrows(path, code);
   checkOnlyIn(path, code);
   checkShape(path, text, code);
 }
+for await (const path of new Glob("tests/**/*.ts").scan(root)) {
+  // What a test starts as a process of its own may stay for as long as it is let.
+  if (MAY_USE_CLOCK.includes(path) || path.includes("-children/")) continue;
+  const code = withoutComments(await Bun.file(join(root, path)).text());
+  const match = CLOCK.exec(code);
+  if (match) breach(path, code, match.index, `goes by the clock ("${match[0]}"); await a condition`);
+}
 for (const breach of breaches.sort()) console.error(breach);
 process.exit(breaches.length === 0 ? 0 : 1);
+
+/** The text with blanks in the place of comments. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
+}
 
 function checkArrows(path: string, code: string): void {
   const from = roomOf(path);

@@ -8,6 +8,7 @@ import { endOf } from "../engine/support/world.ts";
 import { submission } from "../engine/support/runs.ts";
 import { openNatsPlane } from "../support/nats-plane.ts";
 import { startNats } from "../support/nats-server.ts";
+import { until } from "../support/until.ts";
 
 const SMALL = 32 * 1024;
 const OK = { success: true, message: "done" };
@@ -125,6 +126,6 @@ test("openNats takes a broker's limit anew when the broker comes back with anoth
   const before = transport.maxMessageBytes;
   await server.stop();
   await server.start(`max_payload: ${SMALL}`);
-  while (transport.reconnects === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => transport.reconnects > 0, "it is connected again");
   assert.deepEqual([before, transport.maxMessageBytes], [1024 * 1024, SMALL]);
 });

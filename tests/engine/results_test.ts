@@ -8,6 +8,7 @@ import { drive, OK } from "./support/drive.ts";
 import { submission, TYPE } from "./support/runs.ts";
 import { resultEvent, scriptedDriver } from "./support/scripted-driver.ts";
 import { brief, endOf, eventsOf, openWorld } from "./support/world.ts";
+import { until } from "../support/until.ts";
 
 test("a result is taken again until what follows from it is published", async () => {
   await using world = await openWorld();
@@ -185,11 +186,11 @@ test("looking after runs is a trouble of the engine while the store fails, and n
   };
   const engine = await world.engine({ store: flaky, ackWaitMs: 1 });
   await seen.promise;
-  while (engine.troubles.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => engine.troubles.length > 0, "the engine is in trouble");
   assert.deepEqual(engine.troubles, ["Looking after runs"]);
   isBroken = false;
   await back.promise;
-  while (engine.troubles.length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => engine.troubles.length === 0, "the engine is well again");
 });
 
 test("an event that the transport will never take ends its step and the run, and cleaning up goes on", async () => {
