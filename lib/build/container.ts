@@ -74,6 +74,7 @@ function containerSpec(
     [LABELS.memory]: String(memory),
     [LABELS.expires]: String(expires),
     [LABELS.keep]: spec.keep,
+    [LABELS.kind]: "build",
   };
   return {
     name: containerName(run),

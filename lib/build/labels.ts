@@ -15,10 +15,24 @@ export const LABELS = {
   starts: "conveyor.starts",
   /** The spec's `keep`; always written, since an image can carry labels too. What is kept no sweep removes before it expires. */
   keep: "conveyor.keep",
+  /** What a container beside the build's own is for: `git`. It takes no slot of its own. */
+  kind: "conveyor.kind",
 } as const;
 
 /** The one name that a run's container can have, so that a second one cannot be made. */
 export const containerName = (run: string): string => `conveyor-${run}`;
+
+/** The name of the container that clones for a run, beside the run's own. */
+export const gitContainerName = (run: string): string => `conveyor-git-${run}`;
+
+/** Whether a container is the one that clones for a run of this owner. */
+export function isGitContainer(
+  { name, labels }: Pick<ListedContainer, "name" | "labels">,
+  owner: string,
+  run: string,
+): boolean {
+  return name === gitContainerName(run) && labels[LABELS.owner] === owner && labels[LABELS.run] === run;
+}
 
 /** Ours is what carries our owner and the name that belongs to its run. An image can carry labels too; it cannot choose a name. */
 export function isOurs(

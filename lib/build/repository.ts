@@ -29,7 +29,8 @@ export function parseRepository(text: string): Repository {
   const scp = text.startsWith("/") || text.startsWith(".") ? null : SCP_LIKE.exec(text);
   if (scp) {
     const [, user = "git", host = "", path = ""] = scp;
-    return parseUrl(`ssh://${user}@${host}/${path}`);
+    // Other than in an ssh URL, a path without a "/" before it counts from the user's home.
+    return { ...parseUrl(`ssh://${user}@${host}/${path}`), url: `${user}@${host}:${path}` };
   }
   return { kind: "local", path: text };
 }
@@ -46,7 +47,7 @@ export function checkRef(ref: string): void {
   }
 }
 
-function parseUrl(text: string): Repository {
+function parseUrl(text: string): Repository & { kind: "remote" } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const protocol = url?.protocol.slice(0, -1);
   if (!url || url.hostname === "") throw refused(text, EXPECTED);

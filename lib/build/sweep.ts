@@ -1,7 +1,7 @@
 import type { Docker } from "../docker/docker.ts";
 import { staysForALook } from "./keep.ts";
-import { isOurs, LABELS } from "./labels.ts";
-import { removeRun } from "./remove.ts";
+import { isGitContainer, isOurs, LABELS } from "./labels.ts";
+import { removeGitContainer, removeRun } from "./remove.ts";
 
 export interface SweepOptions {
   readonly owner: string;
@@ -25,6 +25,9 @@ export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOpt
   const isKept = (labels: Labels) => staysForALook(labels, { hasFailed: true }) && !isExpired(labels);
   for (const container of await docker.list(ours, { signal })) {
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;
+    if (isGitContainer(container, owner, run) && !await isAlive(run, isExpired(labels))) {
+      if (await removeGitContainer(docker, { owner, run, signal })) removed.push(name);
+    }
     if (!isOurs(container, owner, run)) continue;
     if (await isAlive(run, isExpired(labels)) || isKept(labels)) kept.add(run);
     else if (await removeRun(docker, { owner, run, signal })) removed.push(name);

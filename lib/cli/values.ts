@@ -48,9 +48,9 @@ export function variable(value: string): { name: string; value: string | undefin
   return { name: variableName(value.slice(0, at)), value: value.slice(at + 1) };
 }
 
-/** `HOST=FILE`: which host a token is for, and the file that holds it. */
+/** `HOST=FILE` or `HOST:PORT=FILE`: which host a token is for, and the file that holds it. */
 export function hostFile(value: string): { host: string; file: string } {
-  const [, host, file] = /^([A-Za-z0-9.-]+)=(.+)$/.exec(value) ?? [];
+  const [, host, file] = /^([A-Za-z0-9.-]+(?::\d{1,5})?)=(.+)$/.exec(value) ?? [];
   if (host === undefined || file === undefined || host.startsWith("-")) {
     throw new InputError(`Invalid token "${value}": expected HOST=FILE, like git.example.com=token.txt`);
   }

@@ -30,16 +30,28 @@ export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
       LogConfig: { Type: "none" },
       RestartPolicy: { Name: "no" },
       NetworkMode: spec.network,
-      Mounts: [{
-        Type: "volume",
-        Target: spec.volume.target,
-        VolumeOptions: { Labels: spec.volume.labels },
-      }],
+      ...(spec.removesItself ? { AutoRemove: true } : {}),
+      Mounts: [mountOf(spec.volume)],
     },
   };
+}
+
+function mountOf(volume: ContainerSpec["volume"]): Record<string, unknown> {
+  const mount = { Type: "volume", Target: volume.target };
+  // Without NoCopy the daemon would fill an empty volume with what the image has in that folder.
+  if ("name" in volume) return { ...mount, Source: volume.name, VolumeOptions: { NoCopy: true } };
+  return { ...mount, VolumeOptions: { Labels: volume.labels } };
 }
 
 /** `NAME=value` strings. */
 export function environmentList(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env).map(([name, value]) => `${name}=${value}`);
+}
+
+/** The reverse: what is there without "=" counts as empty. */
+export function environmentOf(list: readonly string[]): Record<string, string> {
+  return Object.fromEntries(list.map((entry) => {
+    const [name = "", ...value] = entry.split("=");
+    return [name, value.join("=")];
+  }));
 }

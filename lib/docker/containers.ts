@@ -1,6 +1,6 @@
 import { answered, call, checked, done, hasStatus, labelFilter } from "./calls.ts";
 import type { Client, CreateOptions } from "./client.ts";
-import { containerOptions } from "./container-options.ts";
+import { containerOptions, environmentOf } from "./container-options.ts";
 import type { ContainerInfo, Docker, ListedContainer } from "./docker.ts";
 
 type Calls = Pick<Docker, "create" | "start" | "inspect" | "list" | "processes" | "kill" | "remove">;
@@ -32,6 +32,11 @@ export function containerCalls(client: Client): Calls {
         state: found.State.Status as ContainerInfo["state"],
         user: found.Config.User,
         createdAt: Date.parse(found.Created),
+        env: environmentOf(found.Config.Env ?? []),
+        network: found.HostConfig.NetworkMode ?? "",
+        volumes: Object.fromEntries(
+          found.Mounts.flatMap(({ Destination, Name }) => Name === undefined ? [] : [[Destination, Name]]),
+        ),
       };
     },
 

@@ -25,8 +25,13 @@ export interface ContainerSpec {
   /** The image's user without it. */
   readonly user?: string;
   readonly workdir: string;
-  /** An unnamed volume with these labels, made with the container and removed with it. */
-  readonly volume: { readonly target: string; readonly labels: Readonly<Record<string, string>> };
+  /** An unnamed volume with these labels, made with the container and removed with it; or one that another container has. */
+  readonly volume:
+    & { readonly target: string }
+    & (
+      | { readonly labels: Readonly<Record<string, string>> }
+      | { readonly name: string }
+    );
   readonly network: string;
   /** The only capabilities the container has. */
   readonly capabilities: readonly string[];
@@ -34,6 +39,8 @@ export interface ContainerSpec {
   readonly pids: number;
   readonly memory: number;
   readonly cpus?: number;
+  /** The daemon removes the container when its process has ended. */
+  readonly removesItself?: boolean;
 }
 
 /** A container as the daemon lists it: one request, however many there are. */
@@ -53,6 +60,12 @@ export interface ContainerInfo extends Omit<ListedContainer, "createdSecond"> {
   readonly user: string;
   /** Milliseconds since the epoch, in the daemon's clock. */
   readonly createdAt: number;
+  /** The variables that its processes start with: the image's, and those it was created with. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Name of a network, or a mode such as `host`. */
+  readonly network: string;
+  /** Names of its volumes, by the folder that they are mounted at. */
+  readonly volumes: Readonly<Record<string, string>>;
 }
 
 /** A piece of a process's output. A piece may end in the middle of a line or of a character. */
@@ -64,6 +77,8 @@ export interface OutputChunk {
 export interface ExecSpec {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Variables of the container that the process does not get. */
+  readonly unset?: readonly string[];
   readonly user?: string;
   readonly workdir?: string;
   /** Bytes for its standard input, which is closed after them; closed at once without. */

@@ -15,7 +15,8 @@ export function insideCalls(
     async exec(reference, spec, options = {}) {
       const created = await container(reference).exec({
         Cmd: [...spec.command],
-        Env: environmentList(spec.env ?? {}),
+        // A name without "=" takes the variable away.
+        Env: [...spec.unset ?? [], ...environmentList(spec.env ?? {})],
         ...(spec.user === undefined ? {} : { User: spec.user }),
         ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir }),
         AttachStdin: spec.stdin !== undefined,

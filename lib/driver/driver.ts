@@ -152,6 +152,10 @@ export interface DriverSettings {
     | undefined;
   /** Token, or private ssh key, by host name. */
   readonly gitTokens: Readonly<Record<string, string>>;
+  /** The image that clones where credentials are used; the build's without it. */
+  readonly gitImage: string | undefined;
+  /** Whom ssh believes: lines of a known_hosts file. */
+  readonly gitKnownHosts: string;
   /** A container that stays for a look when its run has ended. */
   readonly allowKeep: boolean;
   /** The driver process's own environment, for `valueFrom`. */

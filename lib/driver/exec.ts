@@ -1,6 +1,7 @@
 import { delay } from "../base/signals.ts";
 import type { Exec, ExecSpec, OutputChunk } from "../docker/docker.ts";
 import { DockerError } from "../docker/docker.ts";
+import { BoundedText } from "./bounded-text.ts";
 import type { Context } from "./driver.ts";
 import { endProcesses } from "./end-processes.ts";
 
@@ -70,24 +71,21 @@ export async function exec(context: ExecContext, container: string, options: Exe
   }
 }
 
-/** Runs a short command and answers its output, which is not logged. Output past 256 KiB is dropped. */
+/** Runs a short command and answers its output, which is not logged. Of each stream, what is over 256 KiB is dropped. */
 export async function capture(
   context: ExecContext,
   container: string,
   spec: ExecSpec,
 ): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  const parts = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
-  let size = 0;
+  const said = { stdout: new BoundedText(CAPTURED_BYTES), stderr: new BoundedText(CAPTURED_BYTES) };
   const code = await exec(context, container, {
     ...spec,
     intercept: ({ stream, data }) => {
-      if (size < CAPTURED_BYTES) parts[stream].push(data.slice(0, CAPTURED_BYTES - size));
-      size += data.length;
+      said[stream].add(data);
       return true;
     },
   });
-  const text = (chunks: Uint8Array[]) => Buffer.concat(chunks).toString("utf8");
-  return { exitCode: code, stdout: text(parts.stdout), stderr: text(parts.stderr) };
+  return { exitCode: code, stdout: said.stdout.text(), stderr: said.stderr.text() };
 }
 
 /** True where the daemon's refusal to start a command means that the container can hold no more processes. */

@@ -44,7 +44,7 @@ test("parseRepository tells https, ssh and local paths apart", () => {
   });
   assert.deepEqual(parseRepository("git@example.org:team/a.git"), {
     kind: "remote",
-    url: "ssh://git@example.org/team/a.git",
+    url: "git@example.org:team/a.git",
     protocol: "ssh",
     host: "example.org",
   });

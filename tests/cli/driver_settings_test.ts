@@ -21,7 +21,8 @@ function settings(...words: string[]) {
   const command = withLimitFlags(newCommand({ path: "x", summary: "x", examples: [] }));
   const options = command.parse(words, { from: "user" }).opts();
   const environment = { HOME: "/home/me", SECRET: "no" };
-  return driverSettings(options, { owner: "o", info, gitTokens: { "a.example": "t" }, environment });
+  const gitAccess = { gitTokens: { "a.example": "t" }, gitImage: undefined, gitKnownHosts: "" };
+  return driverSettings(options, { owner: "o", info, gitAccess, environment });
 }
 
 test("driverSettings allows nothing more than the defaults where no flag says so", () => {
@@ -42,6 +43,8 @@ test("driverSettings allows nothing more than the defaults where no flag says so
     allowPrivileged: false,
     allowLocalRepository: false,
     gitTokens: { "a.example": "t" },
+    gitImage: undefined,
+    gitKnownHosts: "",
     allowKeep: false,
     environment: { HOME: "/home/me", SECRET: "no" },
     dockerConfig: "/home/me/.docker",

@@ -91,6 +91,9 @@ test("every flag of run that is promised is in its help", async () => {
     "--max-log",
     "--max-artifacts",
     "--git-token",
+    "--git-image",
+    "--git-known-hosts",
+    "--git-well-known-hosts",
     "--docker",
     "--keep",
     "--data",
@@ -109,11 +112,12 @@ test("every flag of up and of submit that is promised is in its help", async () 
     return [...stdout.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name ?? "");
   };
   const [run, submit, up, driver] = await Promise.all(["run", "submit", "up", "builder"].map(flagsOf));
+  const ofTheMachine = ["docker", "git-image", "git-known-hosts", "git-well-known-hosts"];
   const ofTheApi = ["api", "token-file", "tls-ca", "detach"];
   assert.deepEqual(
     submit?.toSorted(),
-    // Where Docker is, the operators of the drivers say: that flag is refused with a word why.
-    [...run?.filter((name) => name !== "docker") ?? [], ...ofTheApi].toSorted(),
+    // Where Docker is, and what clones there, the operators of the drivers say: those flags are refused with a word why.
+    [...run?.filter((name) => !ofTheMachine.includes(name)) ?? [], ...ofTheApi].toSorted(),
   );
   const ofADriver = ["api", "resource", "concurrency", "health"];
   const ofUp = ["drivers", "listen", "data", "replicas", "keep-runs", "keep-logs", "cors"];

@@ -291,6 +291,7 @@ test("submit refuses a folder, and says what it cannot reach or may not enter", 
       2,
       /^error: --docker: Which Docker builds run on .*operator/,
     ],
+    [[...base, "--git-image", "x", url], 2, /^error: --git-image: Which image clones .*operator/],
     [[...base, "--git-token", "repository.invalid=/nonexistent", url], 2, /^error: --git-token: Cannot read/],
     [[...base, "--token-file", wrong, url], 3, /does not accept the token/],
     [

@@ -104,12 +104,14 @@ test("inspect and list tell what a container is, and by whose labels it is found
   await using docker = realDocker();
   const labels = { ...uniqueLabel(), "conveyor.test.other": "a=b" };
   const before = await docker.now();
-  const specs = [idleSpec({ labels }), idleSpec({ labels, user: "7" })];
+  const env = { GREETING: "a=b", EMPTY: "" };
+  const specs = [idleSpec({ labels, env }), idleSpec({ labels, env, user: "7" })];
   const ids: string[] = [];
   try {
     for (const spec of specs) ids.push(await docker.create(spec));
     await docker.start(ids[1] ?? "");
     const inspected = await Promise.all(specs.map(({ name }) => docker.inspect(name)));
+    const volumes = inspected.map((found) => found?.volumes["/workspace"]);
     const expected = specs.map(({ name, user = "" }, i) => ({
       id: ids[i],
       name,
@@ -118,16 +120,23 @@ test("inspect and list tell what a container is, and by whose labels it is found
       state: i === 0 ? "created" : "running",
       user,
       createdAt: inspected[i]?.createdAt,
+      env,
+      network: "none",
+      volumes: { "/workspace": volumes[i] },
     }));
     assert.deepEqual(inspected, expected);
+    assert.deepEqual(new Set(volumes), new Set((await docker.volumes(labels)).map(({ name }) => name)));
     assert.deepEqual(await Promise.all(ids.map((id) => docker.inspect(id))), inspected);
     const after = await docker.now();
     for (const { createdAt = 0 } of expected) assert.ok(createdAt >= before && createdAt <= after);
     const listed = await docker.list(labels);
     assert.deepEqual(
       ids.map((id) => listed.find((one) => one.id === id)),
-      expected.map(({ image: _, user: __, createdAt = 0, ...rest }) => ({
-        ...rest,
+      expected.map(({ id, name, labels, state, createdAt = 0 }) => ({
+        id,
+        name,
+        labels,
+        state,
         createdSecond: Math.floor(createdAt / 1000),
       })),
     );

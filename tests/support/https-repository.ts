@@ -12,24 +12,41 @@ export interface HttpsRepository extends AsyncDisposable {
   /** Reached from a container in the network "host"; without the wire protocol that a shallow clone needs. */
   readonly url: string;
   readonly image: string;
+  /** Where its branch is. */
+  readonly commit: string;
+  /** The credentials of each request: `Basic …`, or nothing. */
+  readonly logins: ReadonlySet<string | undefined>;
+  /** From now on no request with the token is answered; resolves when the first one has come. */
+  hang(): Promise<void>;
 }
 
-/** Serves a repository with these files, committed; with a `token`, only to who has that. */
+/** Serves a repository with these files, committed; with a `token`, only to those who have it. */
 export async function httpsRepository(
   files: Record<string, string>,
-  { token }: { token?: string } = {},
+  { token, host = "127.0.0.1", submodules = [] }: {
+    token?: string;
+    host?: "127.0.0.1" | "localhost";
+    submodules?: readonly Submodule[];
+  } = {},
 ): Promise<HttpsRepository> {
   await using opening = new AsyncDisposableStack();
   const place = opening.use(await makePlace(files));
+  addSubmodules(place.repository, submodules);
+  const commit = headOf(place.repository);
   const bare = join(place.folder, "app.git");
   execFileSync("git", ["clone", "-q", "--bare", place.repository, bare]);
   execFileSync("git", ["-C", bare, "update-server-info"]);
   const wanted = token === undefined ? undefined : `Basic ${btoa(`x-access-token:${token}`)}`;
+  const logins = new Set<string | undefined>();
+  const asked = Promise.withResolvers<void>();
+  const state = { hangs: false };
   const server = createServer(TEST_CERTIFICATE, async ({ url = "", headers }, response) => {
+    logins.add(headers.authorization);
     if (wanted !== undefined && headers.authorization !== wanted) {
       response.writeHead(401, { "www-authenticate": 'Basic realm="test"' }).end();
       return;
     }
+    if (state.hangs) return asked.resolve();
     const path = new URL(url, "https://x").pathname.replace(/^\/app\.git/, "");
     try {
       response.end(await readFile(join(bare, path)));
@@ -49,8 +66,37 @@ export async function httpsRepository(
   const image = opening.use(imageWithScript("/etc/ssl/certs/ca-certificates.crt", TEST_CERTIFICATE.cert));
   const opened = opening.move();
   return {
-    url: `https://127.0.0.1:${port}/app.git`,
+    url: `https://${host}:${port}/app.git`,
     image: image.name,
+    commit,
+    logins,
+    hang() {
+      state.hangs = true;
+      return asked.promise;
+    },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
+
+/** Of a repository elsewhere, or at this one's own first commit. */
+export interface Submodule {
+  readonly path: string;
+  readonly url: string;
+  readonly commit?: string;
+}
+
+function addSubmodules(repository: string, submodules: readonly Submodule[]): void {
+  if (submodules.length === 0) return;
+  const git = (...args: string[]) => execFileSync("git", ["-C", repository, ...args]);
+  const own = headOf(repository);
+  for (const { path, url, commit = own } of submodules) {
+    git("update-index", "--add", "--cacheinfo", `160000,${commit},${path}`);
+    git("config", "--file", ".gitmodules", `submodule.${path}.path`, path);
+    git("config", "--file", ".gitmodules", `submodule.${path}.url`, url);
+  }
+  git("add", ".gitmodules");
+  git("-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "submodules");
+}
+
+const headOf = (repository: string): string =>
+  execFileSync("git", ["-C", repository, "rev-parse", "HEAD"], { encoding: "utf8" }).trim();

@@ -20,6 +20,8 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     allowPrivileged: false,
     allowLocalRepository: true,
     gitTokens: {},
+    gitImage: undefined,
+    gitKnownHosts: "",
     allowKeep: false,
     environment: {},
     dockerConfig: undefined,

@@ -1,88 +1,210 @@
+import { PRIVATE_FOLDER } from "./private-files.ts";
 import { RECEIVE } from "./receive-script.ts";
 
 /**
- * What runs in the container, as the build's user, in the workspace. Its stdout is for us (`key=value` lines), git's own
- * output goes to stderr and into the log. Everything that varies comes in variables, so that nothing of a repository's
- * or a ref's text is ever read as shell. Ends with one of CLONE_EXIT, or 0.
+ * What clones in a container, as the build's user, in the workspace. Everything that varies comes in variables and files, so
+ * that no text of a repository or a ref is ever read as shell. git's own output goes to stderr and into the log; stdout is for
+ * us: `commit=` and `ref=` at the end, or facts about a failure (see clone-facts.ts). Ends with 0 or one of CLONE_EXIT.
  *
- * LOCAL (1 where the repository comes on stdin, else empty), URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty),
- * CONVEYOR_GIT_CONFIG, CONVEYOR_GIT_TOKEN, CONVEYOR_SSH_KEY.
+ * Standard input: the private files, then the repository itself where LOCAL says so.
+ *
+ * LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty), ORIGIN (what a local repository calls
+ * its origin; may be empty).
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2
-command -v git >/dev/null 2>&1 || exit 60
+export LC_ALL=C
+umask 077
+private=${PRIVATE_FOLDER}
+rm -rf "$private" && mkdir "$private" || exit 61
+trap 'rm -rf "$private"' EXIT
+trap 'exit 143' TERM INT HUP
+while IFS= read -r line; do
+  case $line in
+    ' '*) printf '%s\\n' "\${line# }" >>"$file" || exit 61 ;;
+    .) break ;;
+    *) file=$private/$line ;;
+  esac
+done
 umask 022
-# A first attempt may have left something: the workspace is emptied.
-rm -rf -- ./* ./.[!.]* ./..?* || exit 61
+command -v git >/dev/null 2>&1 || exit 60
 
-home=$(mktemp -d) || exit 61
-trap 'rm -rf "$home"' EXIT
-export HOME="$home" XDG_CONFIG_HOME="$home" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1 LC_ALL=C
-unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_ASKPASS SSH_ASKPASS
-printf '%s' "$CONVEYOR_GIT_CONFIG" >"$home/.gitconfig" || exit 61
-if [ -n "$CONVEYOR_SSH_KEY" ]; then
-  (umask 077; printf '%s\\n' "$CONVEYOR_SSH_KEY" >"$home/key")
-  export GIT_SSH_COMMAND="ssh -F /dev/null -i $home/key -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=$home/known_hosts"
-  command -v ssh >/dev/null 2>&1 || exit 62
-elif [ "\${URL#ssh:}" != "$URL" ]; then
-  export GIT_SSH_COMMAND="ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+export HOME="$private" XDG_CONFIG_HOME="$private" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1
+export GIT_SSH_COMMAND="sh $private/ssh" GIT_SSH_VARIANT=ssh
+# What git says of its failures, for us alone: its own errors apart from their arguments, and how a server answered.
+export GIT_TRACE2_EVENT="$private/events" GIT_TRACE_CURL="$private/http" GIT_TRACE_CURL_NO_DATA=1 GIT_TRACE_REDACT=1
+
+git() { command git "$@" 3>&-; }
+
+# A fact whose value a repository chose: one line, whatever is in it.
+fact() { printf '%s=%s\\n' "$1" "$(printf '%s' "$2" | tr '\\n\\r' '  ' | cut -c 1-2000)" >&3; }
+
+fail() {
+  {
+    df -Pk . | sed 's/^/blocks=/'
+    df -Pi . | sed 's/^/inodes=/'
+    grep -h '"event":"error"' "$private/events" | head -n 20 | cut -c 1-4000 | sed 's/^/error=/'
+    grep -E '^[^ ]+ [^ ]+ +(<= Recv header: HTTP/|=> Send header: (GET|POST) )' "$private/http" |
+      tail -n 2 | cut -c 1-2000 | sed 's/^/http=/'
+    sed 's/^/ssh=/' "$private/ssh-exit"
+  } 2>/dev/null >&3
+  if [ -f "$private/ssh-exit" ]; then host_key "\${2-$URL}"; fi
+  exit "$1"
+}
+
+# Whose key the host of an ssh URL shows, and whether we know it.
+host_key() {
+  case $1 in
+    ssh://*) host=\${1#ssh://}; host=\${host%%/*}; host=\${host##*@} ;;
+    *:*) host=\${1%%:*}; host=\${host##*@} ;;
+    *) return ;;
+  esac
+  port=22
+  case $host in
+    \\[*\\]:*) port=\${host##*:}; host=\${host%:*} ;;
+    \\[*\\]) ;;
+    *:*) port=\${host##*:}; host=\${host%:*} ;;
+  esac
+  host=\${host#\\[}
+  host=\${host%\\]}
+  case $host$port in -* | *[!A-Za-z0-9.:-]*) return ;; esac
+  name=$host
+  [ "$port" = 22 ] || name="[$host]:$port"
+  {
+    printf 'host=%s %s\\n' "$host" "$port"
+    ssh-keygen -F "$name" -f "$private/known_hosts" | grep -v '^#' | head -n 20 | sed 's/^/host-known=/'
+    ssh-keyscan -T 10 -p "$port" "$host" | grep -v '^#' | head -n 10 | cut -c 1-2000 | sed 's/^/host-offers=/'
+  } 2>/dev/null >&3
+}
+
+# The facts of a failure are those of the last attempt.
+fresh() { rm -rf ./.git "$private/events" "$private/http" "$private/ssh-exit"; }
+
+# A first attempt may have left something: the workspace is emptied.
+rm -rf -- ./* ./.[!.]* ./..?* || fail 61
+case $URL in '' | https:*) is_ssh= ;; *) is_ssh=1 ;; esac
+# A host with a token is reached by https, whatever its URL says.
+if [ -n "$is_ssh" ] && ! command -v ssh >/dev/null 2>&1; then
+  case $(git ls-remote --get-url "$URL") in https:*) ;; *) exit 62 ;; esac
 fi
-unset CONVEYOR_SSH_KEY
 
 shallow=
 [ "$DEPTH" = 0 ] || shallow="--depth=$DEPTH"
+hexadecimal() { case "$REF" in *[!0-9a-fA-F]*) false ;; ????*) true ;; *) false ;; esac; }
+commit_of() { commit=$(git rev-parse --verify --quiet "$1^{commit}"); }
 
 clone() { # a branch or a tag, or the remote's HEAD without one
+  fresh
   git clone --progress --no-checkout --no-recurse-submodules --template= $shallow "$@" -- "$URL" .
 }
 all_of_it() {
-  rm -rf ./.git
-  git clone --progress --no-checkout --no-recurse-submodules --template= -- "$URL" . || exit 64
-  git fetch --quiet origin '+refs/tags/*:refs/tags/*' || exit 64
+  fresh
+  git clone --progress --no-checkout --no-recurse-submodules --template= -- "$URL" . || fail 64
 }
-fetch_one() { # a full name or a full commit
-  rm -rf ./.git
-  git init --quiet --template= . && git remote add -- origin "$URL" &&
-    git fetch --progress --no-recurse-submodules $shallow origin "$1" && commit=$(git rev-parse --verify --quiet "FETCH_HEAD^{commit}")
+fetch() { git fetch --progress --no-recurse-submodules "$@" && commit_of FETCH_HEAD; }
+# A full name, or a full commit, of a repository whose commits have as many digits as $2.
+fetch_one() {
+  if [ "$DEPTH" = 0 ]; then
+    all_of_it
+    commit_of "$1" || fetch origin "$1"
+  else
+    fresh
+    format=
+    [ \${#2} -le 40 ] || format=--object-format=sha256
+    git init --quiet --template= $format . && git remote add -- origin "$URL" && fetch $shallow origin "$1"
+  fi
 }
 ${RECEIVE}
-hexadecimal() { case "$REF" in *[!0-9a-fA-F]*) false ;; ????*) true ;; *) false ;; esac; }
+# The full name that the remote has for REF, by git's own rules, and a commit of that repository. False where it has none.
+look_up() {
+  fresh
+  names=$(git ls-remote --quiet -- "$URL" "$REF") || fail 64
+  tab=$(printf '\\t')
+  for name in "$REF" "refs/$REF" "refs/tags/$REF" "refs/heads/$REF" "refs/remotes/$REF"; do
+    while IFS="$tab" read -r any full; do
+      if [ "$full" = "$name" ]; then return 0; fi
+    done <<END
+$names
+END
+  done
+  false
+}
+# A branch or a tag by its own name. git prefers a branch, whatever REF says.
+clone_named() {
+  short=\${REF#refs/heads/}
+  short=\${short#refs/tags/}
+  case $short in refs/*) return 1 ;; esac
+  clone --branch="$short" || return
+  git rev-parse --verify --quiet "refs/heads/$short" >/dev/null && ref=refs/heads/$short || ref=refs/tags/$short
+  case $REF in refs/*) [ "$REF" = "$ref" ] ;; esac
+}
 
 ref=
 commit=
 # No ref has a ":" in it.
 case "\${LOCAL:+local:}$REF" in
-  local:*) receive || exit 64; ref=$REF ;;
-  '') clone || exit 64 ;;
-  refs/*) fetch_one "$REF" || exit 65; ref=$REF ;;
+  local:*) receive || fail 64; ref=$REF ;;
+  '' | HEAD | @) clone || fail 64 ;;
   *)
     if hexadecimal && [ \${#REF} -ge 40 ]; then
-      # Servers give out a commit by its name only if they were told to; else it is looked for in everything.
-      fetch_one "$REF" || { all_of_it; commit=$(git rev-parse --verify --quiet "$REF^{commit}") || exit 65; }
-    elif clone --branch="$REF"; then
-      git rev-parse --verify --quiet "refs/heads/$REF" >/dev/null && ref=refs/heads/$REF || ref=refs/tags/$REF
+      # Not every server gives out a commit by its name; else it is looked for in everything.
+      fetch_one "$REF" "$REF" || { [ "$DEPTH" = 0 ] || all_of_it; commit_of "$REF" || fail 65; }
+    elif clone_named; then :
+    elif look_up; then
+      ref=$full
+      fetch_one "$full" "$any" || fail 64
     elif hexadecimal; then
+      ref=
       all_of_it
-      commit=$(git rev-parse --verify --quiet "$REF^{commit}") || exit 65
+      commit_of "$REF" || fail 65
     else
-      # The repository answers: then it is the name that it does not have.
-      git ls-remote --quiet -- "$URL" >/dev/null 2>&1 && exit 65
-      exit 64
+      fail 65
     fi ;;
 esac
 
 if [ -n "$commit" ]; then
-  git -c advice.detachedHead=false checkout --progress --detach "$commit" -- || exit 66
+  git -c advice.detachedHead=false checkout --progress --detach "$commit" -- || fail 66
 else
   # The commit, and the branch that it is the head of, in one go: starting git costs more than what it does here.
   set -- $(git rev-parse HEAD --symbolic-full-name HEAD 2>/dev/null)
-  [ $# = 2 ] || exit 67
+  [ $# = 2 ] || fail 67
   commit=$1
   [ -n "$ref" ] || ref=$2
-  git -c advice.detachedHead=false checkout --progress --force HEAD -- || exit 66
+  git -c advice.detachedHead=false checkout --progress --force HEAD -- || fail 66
 fi
+# Relative URLs of submodules count from where the repository itself came from.
+[ -z "$ORIGIN" ] || git remote add -- origin "$ORIGIN"
+
+# Names the first submodule below the current folder that is not as it should be.
+unfinished() {
+  git config --file .gitmodules --name-only --get-regexp '^submodule\\..*\\.path$' | while IFS= read -r key; do
+    path=$(git config --file .gitmodules --get "$key")
+    wanted=$(git rev-parse --verify --quiet ":$path") || continue
+    case /$path/ in */../*) continue ;; esac
+    if [ -e "$path/.git" ] && [ "$(git -C "$path" rev-parse HEAD 2>/dev/null)" = "$wanted" ]; then
+      (cd "$path" && unfinished) || exit 1
+    else
+      key=\${key%.path}.url
+      url=$(git config --get "$key") || url=$(git config --file .gitmodules --get "$key")
+      printf '%s\\n' "$url" >"$private/url"
+      fact submodule "$path"
+      fact submodule-url "$url"
+      fact submodule-says "$(git config --file .gitmodules --get "$key")"
+      exit 1
+    fi
+  done
+}
 if [ -n "$SUBMODULES" ]; then
-  git -c protocol.file.allow=never submodule update --init --recursive --progress $shallow || exit 68
+  rm -f "$private/events" "$private/http" "$private/ssh-exit"
+  if ! git -c protocol.file.allow=never submodule update --init --recursive --progress $shallow; then
+    unfinished
+    url=$(git ls-remote --get-url "$(cat "$private/url")")
+    case $url in
+      https:*) ;;
+      ssh:* | *@*:*) command -v ssh >/dev/null 2>&1 || exit 62 ;;
+    esac
+    fail 68 "$url"
+  fi
 fi
 printf 'commit=%s\\nref=%s\\n' "$commit" "$ref" >&3
 `;
@@ -98,35 +220,3 @@ export const CLONE_EXIT = {
   empty: 67,
   submodules: 68,
 } as const;
-
-/**
- * git's whole configuration while it clones: no hooks, no helpers, no protocol but the one that is wanted. A token is offered
- * to `tokenHost` only (with its port, if it has one of its own); the helper reads it from the environment.
- */
-export function cloneConfig(protocol: "https" | "ssh" | "file", tokenHost: string | undefined): string {
-  const lines = [
-    "[core]",
-    "\thooksPath = /dev/null",
-    "\tfsmonitor = false",
-    "\tsymlinks = true",
-    "\tprotectNTFS = true",
-    "\tprotectHFS = true",
-    "[protocol]",
-    "\tallow = never",
-    `[protocol "${protocol}"]`,
-    "\tallow = always",
-    // Submodules of a repository that came by ssh or https may come by https.
-    ...(protocol === "https" ? [] : ['[protocol "https"]', "\tallow = always"]),
-    "[safe]",
-    "\tdirectory = *",
-    "[http]",
-    "\tfollowRedirects = initial",
-  ];
-  if (tokenHost !== undefined) {
-    lines.push(
-      `[credential "https://${tokenHost}"]`,
-      '\thelper = "!f() { test \\"$1\\" = get && echo username=x-access-token && echo \\"password=$CONVEYOR_GIT_TOKEN\\"; }; f"',
-    );
-  }
-  return lines.join("\n") + "\n";
-}

@@ -1,36 +1,63 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
+import { BoundedText } from "../../driver/bounded-text.ts";
 import type { Context } from "../../driver/driver.ts";
 import { endProcesses } from "../../driver/end-processes.ts";
 import { exec } from "../../driver/exec.ts";
-import type { Reason } from "../../wire/reasons.ts";
 import { buildUser } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
 import type { Checkout } from "../step.ts";
-import { CLONE_EXIT, CLONE_SCRIPT, cloneConfig } from "./clone-script.ts";
-import { gitTokenOf } from "./git-token.ts";
+import { cloneFailure } from "./clone-failure.ts";
+import { CLONE_SCRIPT } from "./clone-script.ts";
+import { type Credential, credentialsFor } from "./credentials.ts";
+import { cleanEnvironment } from "./environment.ts";
+import { inGitContainer } from "./git-container.ts";
 import { type LocalStream, localStream } from "./local-stream.ts";
+import { encodeFiles, privateFiles } from "./private-files.ts";
 
 /** The script's last words. */
 const CHECKED_OUT = /^commit=([0-9a-f]{40,64})\nref=(.*)\n$/m;
-/** Of git's last lines, those that say why it failed. */
-const TELLING_LINES = 20;
+/** Many times what the script ever says; an image's own git can say anything. */
+const MAX_SAID_BYTES = 256 * 1024;
+
+/** Where a clone is done. */
+interface Place {
+  readonly container: ContainerInfo;
+  readonly user: string;
+  readonly image: string;
+}
 
 /**
- * Clones a plan's repository into the container's empty workspace, as the build's user. git runs in the container only.
- * Throws StepFailure `image-unusable`, `repository-not-found`, `ref-not-found`, `clone-failed`, `disk-full`.
+ * Clones a plan's repository into the build container's empty workspace, as the build's user. git runs in containers only:
+ * with credentials in one of its own, else in the build's. Throws StepFailure `image-unusable`, `repository-not-found`,
+ * `ref-not-found`, `clone-failed`, `disk-full`, `invalid-spec`, and those of `inGitContainer`.
  */
-export async function clone(context: Context, container: ContainerInfo, plan: Plan): Promise<Checkout> {
+export async function clone(context: Context, build: ContainerInfo, plan: Plan): Promise<Checkout> {
   const { spec, repository } = plan;
-  await endEarlierAttempt(context, container);
+  await endEarlierAttempt(context, build);
   const local = repository.kind === "local" ? await localStream(context, plan, repository.path) : undefined;
-  await context.log.line(`Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}`);
-  const said: string[] = [];
-  const code = await runScript(context, container, plan, { local, said });
-  if (code !== 0) throw failure(code, context, plan);
-  const [, commit, ref] = CHECKED_OUT.exec(said.join("")) ?? [];
-  if (commit !== undefined && ref !== undefined) return { commit, ref };
-  throw new StepFailure("The clone ended without saying what it had checked out", { reason: "clone-failed" });
+  const { all, image } = await credentialsFor(context, plan);
+  const what = `Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}`;
+  if (image === undefined) {
+    await context.log.line(what);
+    return await cloneIn(context, { container: build, ...buildUser(build), image: spec.image }, {
+      plan,
+      local,
+      all,
+    });
+  }
+  const hosts = all.map(({ host }) => host).join(", ");
+  await context.log.line(
+    `${what}, in a container of its own from ${image} with the credentials for ${hosts}`,
+  );
+  // Nobody waits for a clone to end in good order: its container is killed.
+  const hurried = { ...context, settings: { ...context.settings, graceMs: 0 } };
+  return await inGitContainer(
+    context,
+    build,
+    { plan, image },
+    async (git) => await cloneIn(hurried, { ...git, image }, { plan, local, all }),
+  );
 }
 
 /** What an earlier attempt began goes on in the container without it, and would write into the same workspace. */
@@ -40,82 +67,69 @@ async function endEarlierAttempt(context: Context, { id }: ContainerInfo): Promi
   await context.cleanup((signal) => endProcesses(docker, id, { graceMs, signal }));
 }
 
-/** Returns the script's exit code. A local repository comes on its stdin. */
+interface Input {
+  readonly plan: Plan;
+  readonly local: LocalStream | undefined;
+  readonly all: readonly Credential[];
+}
+
+async function cloneIn(context: Context, place: Place, input: Input): Promise<Checkout> {
+  const { plan } = input;
+  const { code, said } = await runScript(context, place, input);
+  if (code !== 0) throw cloneFailure(code, said, { plan, image: place.image });
+  const [, commit, ref] = CHECKED_OUT.exec(said) ?? [];
+  if (commit !== undefined && ref !== undefined) return { commit, ref };
+  throw new StepFailure("The clone ended without saying what it had checked out", { reason: "clone-failed" });
+}
+
+/** Returns the script's exit code and what it told us. A local repository comes on its stdin. */
 async function runScript(
   context: Context,
-  container: ContainerInfo,
-  plan: Plan,
-  { local, said }: { local: LocalStream | undefined; said: string[] },
-): Promise<number> {
-  const { spec, repository } = plan;
-  return await exec(context, container.id, {
+  { container, user, image }: Place,
+  { plan: { spec, repository }, local, all }: Input,
+): Promise<{ code: number; said: string }> {
+  const { env, unset } = cleanEnvironment(container, context.settings);
+  const files = privateFiles({
+    protocol: repository.kind === "local" ? "https" : repository.protocol,
+    authority: repository.kind === "remote" && repository.protocol === "https"
+      ? new URL(repository.url).host
+      : undefined,
+    credentials: all,
+    knownHosts: context.settings.gitKnownHosts,
+  });
+  const said = new BoundedText(MAX_SAID_BYTES);
+  const code = await exec(context, container.id, {
     command: ["/bin/sh", "-c", CLONE_SCRIPT],
     workdir: WORKSPACE,
-    ...buildUser(container),
+    user,
     env: {
+      ...env,
       LOCAL: local ? "1" : "",
       URL: repository.kind === "local" ? "" : repository.url,
       REF: local ? local.ref : spec.ref ?? "",
       DEPTH: String(spec.depth),
       SUBMODULES: spec.submodules ? "1" : "",
-      ...credentials(context, plan),
+      ORIGIN: local?.origin ?? "",
     },
-    ...local && { stdin: local.stream },
+    unset,
+    stdin: concatenated(encodeFiles(files), local?.stream),
     intercept: ({ stream, data }) => {
       if (stream === "stderr") return false;
-      said.push(Buffer.from(data).toString("utf8"));
-      return true;
-    },
-  });
-}
-
-/** The token for the repository's host, of the run itself or of the operator: no other one leaves this process. */
-function credentials({ settings, secrets }: Context, { repository }: Plan): Record<string, string> {
-  if (repository.kind === "local") return { CONVEYOR_GIT_CONFIG: cloneConfig("file", undefined) };
-  const { protocol, host, url } = repository;
-  const token = secrets[gitTokenOf(host)] ?? settings.gitTokens[host];
-  if (token === undefined) return { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, undefined) };
-  return protocol === "ssh"
-    ? { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, undefined), CONVEYOR_SSH_KEY: token }
-    // git tells ports of a host apart: it is the repository's own that gets the token.
-    : { CONVEYOR_GIT_CONFIG: cloneConfig(protocol, new URL(url).host), CONVEYOR_GIT_TOKEN: token };
-}
-
-function failure(code: number, { log }: Context, { spec }: Plan): StepFailure {
-  const said = log.recent(TELLING_LINES).join("\n");
-  const lastLine = log.recent(TELLING_LINES).findLast((line) => /^(?:fatal|error): /.test(line));
-  const fail = (reason: Reason, message: string) =>
-    new StepFailure(lastLine === undefined ? message : `${message}: ${lastLine}`, {
-      reason,
-      data: { exitCode: code },
-    });
-  if (/No space left on device/i.test(said)) return fail("disk-full", "The disk is full");
-  switch (code) {
-    case CLONE_EXIT.noGit:
-      return new StepFailure(
-        `The image "${spec.image}" has no git: use one that has, or install it in the image (for example: apt-get install git)`,
+      said.add(data);
+      if (!said.isCut) return true;
+      throw new StepFailure(
+        `The git of the image "${image}" writes where only the clone script does, more than ${MAX_SAID_BYTES} bytes`,
         { reason: "image-unusable" },
       );
-    case CLONE_EXIT.noSsh:
-      return new StepFailure(`The image "${spec.image}" has no ssh, which this repository's URL needs`, {
-        reason: "image-unusable",
-      });
-    case CLONE_EXIT.ref:
-      return fail("ref-not-found", `The repository has no branch, tag or commit "${spec.ref}"`);
-    case CLONE_EXIT.empty:
-      return fail("ref-not-found", "The repository has no commit at its HEAD");
-    case CLONE_EXIT.submodules:
-      return fail("clone-failed", "Cannot get the submodules");
-    case CLONE_EXIT.checkout:
-      return fail("clone-failed", "Cannot check out");
-    default:
-      return isUnknownRepository(said)
-        ? fail("repository-not-found", `Cannot read the repository "${spec.repository}"`)
-        : fail("clone-failed", `Cannot clone "${spec.repository}"`);
-  }
+    },
+  });
+  return { code, said: said.text() };
 }
 
-function isUnknownRepository(said: string): boolean {
-  return /authentication failed|could not read (?:username|password|from remote)|repository .*not found|does not (?:exist|appear to be a git repository)|permission denied \(publickey/i
-    .test(said);
+async function* concatenated(
+  first: Uint8Array,
+  rest: AsyncIterable<Uint8Array> = ReadableStream.from([]),
+): AsyncGenerator<Uint8Array> {
+  yield first;
+  yield* rest;
 }

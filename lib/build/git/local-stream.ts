@@ -3,12 +3,15 @@ import type { Context } from "../../driver/driver.ts";
 import type { Plan } from "../plan.ts";
 import { resolveCommit } from "./local/resolve-commit.ts";
 import { openLocalSource } from "./local-source.ts";
+import { originOf } from "./origin.ts";
 import { sourceStream } from "./source-stream.ts";
 
 /** A local repository on its way into the container. */
 export interface LocalStream {
   /** The full name of what is checked out: see `Checkout`. */
   readonly ref: string;
+  /** Where the repository came from: an https or ssh URL. */
+  readonly origin: string | undefined;
   readonly stream: AsyncIterable<Uint8Array>;
 }
 
@@ -23,7 +26,8 @@ export async function localStream(context: Context, { spec }: Plan, path: string
     const { localCommit } = settings;
     const pinned = localCommit?.repository === path ? localCommit : resolveCommit(source, spec.ref);
     if (!pinned) throw notFound(spec.ref);
-    return { ref: pinned.ref, stream: failing(sourceStream(source, { pinned, depth: spec.depth, signal })) };
+    const stream = failing(sourceStream(source, { pinned, depth: spec.depth, signal }));
+    return { ref: pinned.ref, origin: originOf(source.config, pinned.ref), stream };
   });
 }
 

@@ -3,16 +3,17 @@ import { dockerConfigFolder } from "../../docker/endpoint.ts";
 import type { DriverSettings } from "../../driver/driver.ts";
 import { homeFolder } from "../data-folder.ts";
 import type { Environment } from "../environment.ts";
+import type { GitAccess } from "../git-access.ts";
 import { hostId } from "../host-id.ts";
 import type { LimitOptions } from "./limit-flags.ts";
 
 /** What the flags of a driver's program, or of `up`, allow its builds, on the daemon that it works with. */
 export function driverSettings(
   options: LimitOptions,
-  { owner, info, gitTokens, environment }: {
+  { owner, info, gitAccess, environment }: {
     owner: string;
     info: DaemonInfo;
-    gitTokens: Readonly<Record<string, string>>;
+    gitAccess: GitAccess;
     environment: Environment;
   },
 ): DriverSettings {
@@ -33,7 +34,7 @@ export function driverSettings(
     allowPrivileged: options.allowPrivileged === true,
     allowKeep: options.allowKeep === true,
     allowLocalRepository: false,
-    gitTokens,
+    ...gitAccess,
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

@@ -1,13 +1,14 @@
 import type { Command, OptionValues } from "@commander-js/extra-typings";
 import { DEFAULT_LIMITS } from "../default-limits.ts";
 import { flag, listFlag, switchFlag } from "../flag.ts";
+import { withGitAccessFlags } from "../git-access.ts";
 import { duration, hostFile, positiveNumber, size, subjectToken, text, wholeNumber } from "../values.ts";
 
 /** Which Docker builds run on, and what a spec may ask of it. */
 export function withLimitFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
 ) {
-  return command
+  const limited = command
     .addOption(
       flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
     )
@@ -69,6 +70,7 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
         hostFile,
       ),
     );
+  return withGitAccessFlags(limited);
 }
 
 /** These flags, read. Times are milliseconds, sizes bytes. */

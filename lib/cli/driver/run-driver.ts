@@ -7,7 +7,7 @@ import { startInstance } from "../../driver/instance.ts";
 import { tend } from "../../driver/tend.ts";
 import { environment } from "../environment.ts";
 import { exitOfSignal, type StopSignal } from "../exit-codes.ts";
-import { readGitTokens } from "../git-tokens.ts";
+import { readGitAccess } from "../git-access.ts";
 import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
 import { listenForStop } from "../run/stop-requests.ts";
@@ -36,7 +36,7 @@ export async function runDriver(
     write: (line) => process.stderr.write(line),
   });
   await checkBrokerFlags(options);
-  const gitTokens = await readGitTokens(options.gitToken ?? []);
+  const gitAccess = await readGitAccess(options);
 
   const stopping = new AbortController();
   const signal = stop ? AbortSignal.any([stopping.signal, stop]) : stopping.signal;
@@ -59,7 +59,7 @@ export async function runDriver(
       reaching.answer,
     ]);
     status.docker = docker;
-    const settings = driverSettings(options, { owner, info, gitTokens, environment });
+    const settings = driverSettings(options, { owner, info, gitAccess, environment });
     await using instance = startInstance({
       driver,
       transport,

@@ -14,6 +14,7 @@ import { dataFolder, homeFolder } from "../data-folder.ts";
 import { DEFAULT_LIMITS } from "../default-limits.ts";
 import type { Drivers } from "../drivers.ts";
 import type { Environment } from "../environment.ts";
+import type { GitAccess } from "../git-access.ts";
 import { hostId } from "../host-id.ts";
 import type { Reaching } from "../reach-docker.ts";
 import type { BuildRequest } from "./build-request.ts";
@@ -37,7 +38,7 @@ export interface PartsOptions {
   readonly run: string;
   readonly request: BuildRequest;
   readonly options: RunOptions;
-  readonly gitTokens: Readonly<Record<string, string>>;
+  readonly gitAccess: GitAccess;
   readonly drivers: Drivers;
   readonly environment: Environment;
   /** Outlives the parts. */
@@ -76,10 +77,10 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
 
 /** Whoever types `run` is the operator as well: the limits are those of the spec. */
 function settingsOf(
-  { request, gitTokens, environment }: PartsOptions,
+  { request, gitAccess, environment }: PartsOptions,
   { owner, host }: { owner: string; host: string },
 ): DriverSettings {
-  const { grace, limits } = request.plan.spec;
+  const { grace, limits, image } = request.plan.spec;
   return {
     owner,
     host,
@@ -91,14 +92,15 @@ function settingsOf(
     maxCpus: undefined,
     maxMemory: undefined,
     maxTimeoutMs: undefined,
-    allowImages: [],
+    // Chosen by the person who may also give credentials to what clones in it.
+    allowImages: [image],
     allowNetworks: request.allowNetworks,
     allowEnv: request.allowEnv,
     allowPrivileged: false,
     allowKeep: true,
     allowLocalRepository: true,
     localCommit: request.local?.commit,
-    gitTokens,
+    ...gitAccess,
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

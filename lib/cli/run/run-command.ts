@@ -2,6 +2,7 @@ import { newCommand } from "../command.ts";
 import type { Drivers } from "../drivers.ts";
 import { flag } from "../flag.ts";
 import { text } from "../values.ts";
+import { withGitAccessFlags } from "../git-access.ts";
 import { withBuildFlags, withOutputFlags } from "./build-flags.ts";
 import { operandsOf } from "./operands.ts";
 
@@ -40,7 +41,7 @@ export function runCommand(drivers: Drivers, words: readonly string[]) {
         text,
       ).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
     );
-  return withOutputFlags(withMachine)
+  return withOutputFlags(withGitAccessFlags(withMachine))
     .action(async (_repository, _command, options, { args }) => {
       const { run } = await import("./run.ts");
       process.exitCode = await run({ operands: operandsOf(args, words), options, drivers });

@@ -7,7 +7,7 @@ import { dataFolder } from "../data-folder.ts";
 import type { Drivers } from "../drivers.ts";
 import { environment } from "../environment.ts";
 import { exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
-import { readGitTokens } from "../git-tokens.ts";
+import { readGitAccess } from "../git-access.ts";
 import { reachDocker } from "../reach-docker.ts";
 import type { Renderer } from "../render/renderer.ts";
 import type { BuildRequest } from "./build-request.ts";
@@ -41,14 +41,14 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     interpretSchemas();
     const { buildRequest } = await import("./build-request.ts");
     const request = await buildRequest(options, operands, environment);
-    const gitTokens = await readGitTokens(options.gitToken ?? []);
+    const gitAccess = await readGitAccess(options);
     const reach = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");
     await using parts = await openParts({
       run,
       request,
       options,
-      gitTokens,
+      gitAccess,
       drivers,
       environment,
       docker,

@@ -14,7 +14,8 @@ export function submitCommand(words: readonly string[]) {
     description: "Build a repository through a control plane, on any of its hosts, and follow it here.\n" +
       "The repository is an https or ssh URL that the hosts can reach. Flags, output and exit codes are those of run,\n" +
       "within what the operators of the drivers allow: a build that asks for more fails, and says what for.\n" +
-      "Secrets, and of the git tokens the one for the repository's host, are kept encrypted until the run has ended.",
+      "Secrets, and of the git tokens those for the repository's host (with --submodules all), are kept encrypted until\n" +
+      "the run has ended.",
     usage: "[flags] [repository] [-- command ...]",
     examples: [
       ["Through the control plane on this machine", "flutter-ci submit https://git.example.com/app.git"],
@@ -42,8 +43,8 @@ export function submitCommand(words: readonly string[]) {
       flag("--data <dir>", "data folder of a control plane on this machine", text)
         .default(undefined, "$XDG_STATE_HOME/flutter-ci"),
     )
-    .addOption(switchFlag("--detach", "print the run's id and leave"))
-    .addOption(dockerFlag());
+    .addOption(switchFlag("--detach", "print the run's id and leave"));
+  for (const option of operatorsFlags()) withApi.addOption(option);
   return withOutputFlags(withApi)
     .action(async (_repository, _command, options, { args }) => {
       const { submit } = await import("./submit.ts");
@@ -51,14 +52,23 @@ export function submitCommand(words: readonly string[]) {
     });
 }
 
-/** Known from `run`, so it is answered and not called unknown. Its variable may be set for `run`, and means nothing here. */
-function dockerFlag() {
-  return new Option("--docker <endpoint>").hideHelp().argParser((): never => {
-    throw new InputError(
-      "--docker: Which Docker builds run on is not up to who submits them: each driver works with its own, " +
-        "which its operator names (flutter-ci container-start --docker …)",
-    );
-  });
+const OPERATORS_FLAGS = [
+  ["--docker <endpoint>", "Which Docker builds run on"],
+  ["--git-image <image>", "Which image clones where a token is used"],
+  ["--git-known-hosts <file>", "Which host keys are believed"],
+  ["--git-well-known-hosts <use>", "Which host keys are believed"],
+] as const;
+
+/** Known from `run`, so they are answered and not called unknown. Their variables may be set for `run`, and mean nothing here. */
+function operatorsFlags(): Option[] {
+  return OPERATORS_FLAGS.map(([usage, what]) =>
+    new Option(usage).hideHelp().argParser((): never => {
+      const name = usage.split(" ")[0];
+      throw new InputError(
+        `${name}: ${what} is not up to the submitter: each driver has its own, which its operator names (flutter-ci container-start ${name} …)`,
+      );
+    })
+  );
 }
 
 /** The flags of `submit`, read. */

@@ -3,7 +3,7 @@ import type { ArtifactReader } from "../../backend/store.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
-import { gitTokenOf } from "../../build/git/git-token.ts";
+import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";
 import type { Plan } from "../../build/plan.ts";
 import type { RunEnded, RunEvent } from "../../engine/events.ts";
 import { isLoopback } from "../../engine/http/hosts.ts";
@@ -15,7 +15,7 @@ import { givenToken, tokenOf } from "../api/token.ts";
 import { dataFolder } from "../data-folder.ts";
 import { environment } from "../environment.ts";
 import { EXIT, exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
-import { readGitTokens } from "../git-tokens.ts";
+import { readGitTokens } from "../git-access.ts";
 import { readInputFile } from "../read-input-file.ts";
 import type { Renderer } from "../render/renderer.ts";
 import { type BuildRequest, buildRequest } from "../run/build-request.ts";
@@ -43,7 +43,7 @@ export async function submit(
   });
   const { renderer, signal } = session;
   const request = await buildRequest(options, operands, environment, { elsewhere: true });
-  const secrets = { ...request.secrets, ...await gitTokenFor(request.plan, options) };
+  const secrets = { ...request.secrets, ...await gitTokensFor(request.plan, options) };
   const client = await clientOf(options);
   try {
     await start(client, run, { ...request, secrets }, { signal, note: renderer.note });
@@ -69,15 +69,15 @@ export async function submit(
   }
 }
 
-/** The token for the repository's host, as a secret of the run. Those for other hosts stay here. */
-async function gitTokenFor(
-  { repository }: Plan,
+/** The token for the repository's host, as a secret of the run, and with submodules those for other hosts too. */
+async function gitTokensFor(
+  { repository, spec: { submodules } }: Plan,
   { gitToken = [] }: SubmitOptions,
 ): Promise<Record<string, string>> {
-  if (repository.kind !== "remote") return {};
-  const { host } = repository;
-  const token = (await readGitTokens(gitToken))[host];
-  return token === undefined ? {} : { [gitTokenOf(host)]: token };
+  const own = credentialHosts(repository);
+  const tokens = Object.entries(await readGitTokens(gitToken));
+  const wanted = tokens.filter(([host]) => submodules || own.includes(host));
+  return Object.fromEntries(wanted.map(([host, token]) => [gitTokenOf(host), token]));
 }
 
 async function clientOf(options: SubmitOptions): Promise<ApiClient> {

@@ -16,7 +16,7 @@ import { driverSettings } from "../driver/driver-settings.ts";
 import type { Drivers } from "../drivers.ts";
 import { environment } from "../environment.ts";
 import { exitOfSignal } from "../exit-codes.ts";
-import { readGitTokens } from "../git-tokens.ts";
+import { readGitAccess } from "../git-access.ts";
 import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
 import { listenForStop } from "../run/stop-requests.ts";
@@ -115,12 +115,12 @@ async function startFleet(
   },
 ): Promise<Fleet | undefined> {
   if (options.drivers.length === 0) return undefined;
-  const gitTokens = await readGitTokens(options.gitToken ?? []);
+  const gitAccess = await readGitAccess(options);
   await using opening = new AsyncDisposableStack();
   const reaching = opening.use(reachDocker({ endpoint: options.docker, environment, signal }));
   const { docker, info } = await reaching.answer;
   const { owner, transport } = plane;
-  const settings = driverSettings(options, { owner, info, gitTokens, environment });
+  const settings = driverSettings(options, { owner, info, gitAccess, environment });
   const fleet = opening.use(
     await startDrivers(options.drivers, {
       drivers,

@@ -1,0 +1,111 @@
+import { StepFailure } from "../../base/errors.ts";
+import type { Reason } from "../../wire/reasons.ts";
+import type { Plan } from "../plan.ts";
+import { type CloneFacts, parseFacts } from "./clone-facts.ts";
+import { CLONE_EXIT } from "./clone-script.ts";
+
+/** Statuses by which a server says that it has no such repository, or not for us. */
+const REFUSALS = [401, 403, 404, 410];
+/** ssh's own exit code; any other is that of what it started on the server. */
+const SSH_FAILED = 255;
+
+/** The step's failure for the script's exit code and what it told. `image` is the one that cloned. */
+export function cloneFailure(
+  code: number,
+  said: string,
+  { plan: { spec, repository }, image }: { plan: Plan; image: string },
+): StepFailure {
+  const facts = parseFacts(said);
+  const git = facts.errors[0]?.message.split("\n")[0];
+  const fail = (reason: Reason, message: string, detail = git) =>
+    new StepFailure(detail === undefined ? message : `${message}: ${detail}`, {
+      reason,
+      data: { exitCode: code },
+    });
+  if (facts.isDiskFull) return fail("disk-full", "The disk is full");
+  switch (code) {
+    case CLONE_EXIT.noGit:
+      return fail(
+        "image-unusable",
+        `The image "${image}" has no git: use one that has, or install it in the image (for example: apt-get install git)`,
+        undefined,
+      );
+    case CLONE_EXIT.noSsh:
+      return fail(
+        "image-unusable",
+        `The image "${image}" has no ssh, which ${whatNeedsSsh(facts)} needs`,
+        undefined,
+      );
+    case CLONE_EXIT.workspace:
+      return fail("clone-failed", "Cannot prepare the workspace");
+    case CLONE_EXIT.ref:
+      return fail("ref-not-found", `The repository has no branch, tag or commit "${spec.ref}"`, undefined);
+    case CLONE_EXIT.empty:
+      return fail("ref-not-found", "The repository has no commit at its HEAD", undefined);
+    case CLONE_EXIT.checkout:
+      return fail("clone-failed", "Cannot check out");
+    case CLONE_EXIT.submodules:
+      return submoduleFailure(facts, fail, { isLocal: repository.kind === "local" });
+    default: {
+      const hostKey = whyHostKey(facts);
+      if (hostKey !== undefined) return fail("clone-failed", `Cannot clone "${spec.repository}"`, hostKey);
+      return isRefused(facts)
+        ? fail("repository-not-found", `Cannot read the repository "${spec.repository}"`)
+        : fail("clone-failed", `Cannot clone "${spec.repository}"`);
+    }
+  }
+}
+
+type Fail = (reason: Reason, message: string, detail?: string) => StepFailure;
+
+function submoduleFailure(facts: CloneFacts, fail: Fail, { isLocal }: { isLocal: boolean }): StepFailure {
+  if (!facts.submodule) return fail("clone-failed", "Cannot get the submodules");
+  const { path, url, says } = facts.submodule;
+  const what = `Cannot get the submodule ${JSON.stringify(path)} from ${JSON.stringify(url)}`;
+  if (isLocal && /^\.\.?\//.test(says) && !/^(?:https|ssh):|^[^/]*@/.test(url)) {
+    return fail(
+      "clone-failed",
+      `Cannot get the submodule ${JSON.stringify(path)} from ${JSON.stringify(says)}`,
+      "the URL counts from the repository's origin, and that is no https or ssh URL here",
+    );
+  }
+  const hostKey = whyHostKey(facts);
+  if (hostKey !== undefined) return fail("clone-failed", what, hostKey);
+  return fail(isRefused(facts) ? "repository-not-found" : "clone-failed", what);
+}
+
+function whatNeedsSsh({ submodule }: CloneFacts): string {
+  return submodule
+    ? `the submodule ${JSON.stringify(submodule.path)} from ${JSON.stringify(submodule.url)}`
+    : "this repository's URL";
+}
+
+/** The server was reached, and answered that it has no such repository or wants another login. */
+function isRefused({ http, ssh, host }: CloneFacts): boolean {
+  if (ssh === SSH_FAILED) return host !== undefined && host.offers.length > 0;
+  if (ssh !== undefined) return ssh !== 0;
+  return http !== undefined && http.path.includes("/info/refs") && REFUSALS.includes(http.status);
+}
+
+/** Why ssh does not believe the host to be the one it is called; undefined where it does, or has not got that far. */
+function whyHostKey({ ssh, host }: CloneFacts): string | undefined {
+  if (ssh !== SSH_FAILED || !host) return undefined;
+  const { name, port, known, offers } = host;
+  const scan = `ssh-keyscan ${port === "22" ? "" : `-p ${port} `}${name}`;
+  if (known.length === 0) {
+    const line = offers.find((line) => line.includes(" ssh-ed25519 ")) ?? offers[0];
+    const what = line === undefined ? `what "${scan}" prints` : `this line: ${line}`;
+    return `The host key of "${name}" is not known; compare it with what the host's owner says, then add to a file for ` +
+      `--git-known-hosts ${what}`;
+  }
+  if (offers.length === 0 || known.some((line) => line.startsWith("@cert-authority"))) return undefined;
+  const keys = new Set(known.map(keyOf));
+  if (offers.some((line) => keys.has(keyOf(line)))) return undefined;
+  return `"${name}" shows another host key than the one that is known: somebody may be in between, or the host has a new key. ` +
+    `Compare what "${scan}" prints with what the host's owner says`;
+}
+
+/** Type and key of a line of a known_hosts file. */
+function keyOf(line: string): string {
+  return line.split(" ").filter((word) => !word.startsWith("@")).slice(1, 3).join(" ");
+}

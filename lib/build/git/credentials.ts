@@ -1,0 +1,71 @@
+import { StepFailure } from "../../base/errors.ts";
+import type { Context } from "../../driver/driver.ts";
+import type { Plan } from "../plan.ts";
+import { credentialHosts, gitTokenOf } from "./git-token.ts";
+
+/** What opens the private repositories of one host. */
+export interface Credential {
+  /** `host`, or `host:port` where it is for that port only. */
+  readonly host: string;
+  /** A token is for https, a private key for ssh. */
+  readonly kind: "token" | "key";
+  readonly secret: string;
+}
+
+/** Which credentials a clone gets, and the image that is trusted with them. */
+export interface Credentials {
+  readonly all: readonly Credential[];
+  /** Undefined where there is nothing to trust it with: then the build's own container clones. */
+  readonly image: string | undefined;
+}
+
+/**
+ * The credentials of a plan's clone: for the repository's host, and with submodules for every host; of the run itself before
+ * the operator's. The operator's are for an image that the operator chose (`--git-image`, or `--allow-image`): without one,
+ * one that the repository needs fails the step, and others are left out with a line in the log.
+ */
+export async function credentialsFor(context: Context, plan: Plan): Promise<Credentials> {
+  const { settings, secrets, log } = context;
+  const { repository, spec } = plan;
+  const own = credentialHosts(repository);
+  const ofRun = new Map(
+    Object.entries(secrets).flatMap(([name, secret]) => {
+      const host = hostOf(name);
+      return host === undefined ? [] : [[host, secret] as const];
+    }),
+  );
+  const ofOperator = new Map(Object.entries(settings.gitTokens).filter(([host]) => !ofRun.has(host)));
+  const isWanted = (host: string) => own.includes(host) || spec.submodules;
+  const isTrusted = settings.gitImage !== undefined || settings.allowImages.length > 0;
+  const wanted = [...ofOperator.keys()].filter(isWanted);
+  const needed = own.find((host) => ofOperator.has(host));
+  if (!isTrusted && needed !== undefined) {
+    throw new StepFailure(
+      `The operator's credential for "${needed}" is not given to the image "${spec.image}", which the operator has not chosen: ` +
+        "expected --git-image IMAGE with git in it, or an --allow-image that the build's image matches",
+      { reason: "invalid-spec" },
+    );
+  }
+  if (!isTrusted && wanted.length > 0) {
+    await log.line(
+      `The operator's credentials for submodules on ${
+        wanted.join(", ")
+      } are not used: the operator has not chosen ` +
+        `the image "${spec.image}", and there is no --git-image`,
+    );
+  }
+  const all = [...ofRun, ...isTrusted ? ofOperator : []]
+    .filter(([host]) => isWanted(host))
+    .map(([host, secret]) => ({ host, secret, kind: kindOf(secret) }));
+  return { all, image: all.length === 0 ? undefined : settings.gitImage ?? spec.image };
+}
+
+const PREFIX = gitTokenOf("");
+
+function hostOf(secret: string): string | undefined {
+  return secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : undefined;
+}
+
+function kindOf(secret: string): Credential["kind"] {
+  return secret.startsWith("-----BEGIN ") ? "key" : "token";
+}

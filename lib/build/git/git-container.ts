@@ -1,0 +1,162 @@
+import { StepFailure } from "../../base/errors.ts";
+import { type ContainerInfo, type ContainerSpec, DockerError } from "../../docker/docker.ts";
+import type { Context } from "../../driver/driver.ts";
+import { capture } from "../../driver/exec.ts";
+import { OWN_FOLDER } from "../container.ts";
+import { provideImage } from "../image.ts";
+import { buildUser, gitContainerName, LABELS } from "../labels.ts";
+import { type Plan, WORKSPACE } from "../plan.ts";
+import { removeGitContainer } from "../remove.ts";
+import { cleanEnvironment } from "./environment.ts";
+
+/** Root in it prepares for another user and ends processes; git itself needs none of it. */
+const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL"];
+const PIDS = 1024;
+/** It outlives the run's own limit by this at most, when everybody who knew of it was lost, milliseconds. */
+const SPARE_MS = 60_000;
+/**
+ * The process that keeps the container. ssh refuses to work for a user without a name, so the build's user gets one. What is
+ * left alone ends by itself, and the daemon removes it then.
+ */
+const IDLE = `
+trap '' TERM INT HUP
+mkdir -p -m 1777 ${OWN_FOLDER}
+if [ "$USER_ID" != 0 ]; then echo "conveyor:x:$USER_ID:$GROUP_ID::/:/bin/sh" >>/etc/passwd; fi
+exec sleep "$SECONDS_LEFT"
+`;
+
+/** A container beside the build's, for a clone that has credentials. */
+export interface GitContainer {
+  readonly container: ContainerInfo;
+  /** `uid:gid` of the build's user. */
+  readonly user: string;
+}
+
+/**
+ * Does `work` in a container of its own from `image`, which shares the build's workspace and network and nothing else: what
+ * is in it never reaches the build. It is gone when this resolves or throws; one that an earlier attempt left is removed first.
+ * Throws StepFailure `image-not-found`, `image-pull-failed`, `image-unusable`, `container-failed`.
+ */
+export async function inGitContainer<T>(
+  context: Context,
+  build: ContainerInfo,
+  { plan, image }: { plan: Plan; image: string },
+  work: (git: GitContainer) => Promise<T>,
+): Promise<T> {
+  const { docker, run, settings: { owner }, signal } = context;
+  signal.throwIfAborted();
+  const removed = () => context.cleanup((signal) => removeGitContainer(docker, { owner, run, signal }));
+  const prepared = Promise.all([
+    userOf(context, build),
+    image === plan.spec.image ? undefined : provideImage(context, { ...plan.spec, image, pull: "missing" }),
+    // No longer than an attempt that has ended can this one be there.
+    context.attempt === 1 ? undefined : removed(),
+  ]);
+  const [user] = await prepared;
+  try {
+    const container = await start(context, build, { plan, image, user });
+    return await work({ container, user });
+  } finally {
+    await removed();
+  }
+}
+
+/** The build's user by numbers, since another image knows other names. */
+async function userOf(context: Context, build: ContainerInfo): Promise<string> {
+  const { user } = buildUser(build);
+  if (user === "0") return "0:0";
+  if (/^\d+:\d+$/.test(user)) return user;
+  const { exitCode, stdout } = await capture(context, build.id, {
+    command: ["/bin/sh", "-c", 'echo "$(id -u):$(id -g)"'],
+    user,
+    ...cleanEnvironment(build, context.settings),
+  });
+  const numbers = stdout.trim();
+  if (exitCode === 0 && /^\d+:\d+$/.test(numbers)) return numbers;
+  throw new StepFailure(
+    `Cannot find out the number of the user "${user}": the image's id printed "${numbers}"`,
+    {
+      reason: "image-unusable",
+    },
+  );
+}
+
+async function start(
+  context: Context,
+  build: ContainerInfo,
+  { plan, image, user }: { plan: Plan; image: string; user: string },
+): Promise<ContainerInfo> {
+  const { docker, run } = context;
+  try {
+    // What the daemon has begun to make it makes: cut off, it would be there after the cleanup.
+    const id = await context.cleanup((signal) =>
+      createAgain(context, specOf(build, { run, plan, image, user }), signal)
+    );
+    await docker.start(id, { signal: context.signal });
+    const container = await docker.inspect(id, { signal: context.signal });
+    if (container) return container;
+    throw new StepFailure("The container that clones is gone", { reason: "container-failed" });
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    throw new StepFailure(`Cannot start a container from "${image}" to clone in: ${error.message}`, {
+      reason: "container-failed",
+      cause: error,
+    });
+  }
+}
+
+/** A name that is taken is an earlier attempt's, or nobody's that we know. */
+async function createAgain(
+  { docker, run, settings: { owner } }: Context,
+  spec: ContainerSpec,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return await docker.create(spec, { signal });
+  } catch (error) {
+    const isTaken = error instanceof DockerError && error.status === 409;
+    if (!isTaken || !await removeGitContainer(docker, { owner, run, signal })) throw error;
+    return await docker.create(spec, { signal });
+  }
+}
+
+function specOf(
+  build: ContainerInfo,
+  { run, plan, image, user }: { run: string; plan: Plan; image: string; user: string },
+): ContainerSpec {
+  const volume = build.volumes[WORKSPACE];
+  if (volume === undefined) {
+    throw new StepFailure("The run's container has no workspace", { reason: "container-lost" });
+  }
+  const [uid = "0", gid = "0"] = user.split(":");
+  const { [LABELS.owner]: owner = "", [LABELS.resource]: resource = "", [LABELS.expires]: expires = "" } =
+    build.labels;
+  return {
+    name: gitContainerName(run),
+    image,
+    labels: {
+      [LABELS.owner]: owner,
+      [LABELS.run]: run,
+      [LABELS.resource]: resource,
+      [LABELS.expires]: expires,
+      [LABELS.keep]: "never",
+      [LABELS.kind]: "git",
+    },
+    entrypoint: ["/bin/sh"],
+    command: ["-c", IDLE],
+    env: {
+      USER_ID: uid,
+      GROUP_ID: gid,
+      SECONDS_LEFT: String(Math.ceil((plan.spec.timeout + SPARE_MS) / 1000)),
+    },
+    user: "0",
+    workdir: "/",
+    volume: { target: WORKSPACE, name: volume },
+    network: build.network,
+    capabilities: CAPABILITIES,
+    privileged: false,
+    pids: PIDS,
+    memory: Number(build.labels[LABELS.memory]) || 0,
+    removesItself: true,
+  };
+}

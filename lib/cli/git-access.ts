@@ -1,0 +1,83 @@
+import type { Command, OptionValues } from "@commander-js/extra-typings";
+import { InputError, messageOf } from "../base/errors.ts";
+import { knownHosts, parseKnownHosts } from "../build/git/known-hosts.ts";
+import { parseImageName } from "../docker/image-name.ts";
+import type { DriverSettings } from "../driver/driver.ts";
+import { flag, listFlag } from "./flag.ts";
+import { readInputFile } from "./read-input-file.ts";
+import { oneOf, text } from "./values.ts";
+
+/** How clones reach private repositories, beside the credentials themselves. */
+export function withGitAccessFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
+  command: Command<A, O, G>,
+) {
+  return command
+    .addOption(
+      flag("--git-image <image>", "image that clones where a --git-token is used", imageName).default(
+        undefined,
+        "the build's",
+      ),
+    )
+    .addOption(
+      listFlag(
+        "--git-known-hosts <file>",
+        "host keys for ssh, a known_hosts file, repeatable; goes before the well-known ones",
+        text,
+      ),
+    )
+    .addOption(
+      flag(
+        "--git-well-known-hosts <use>",
+        "believe the host keys that github.com, gitlab.com and bitbucket.org publish",
+        oneOf(["on", "off"]),
+      ).default("on" as const, "on"),
+    );
+}
+
+export type GitAccess = Pick<DriverSettings, "gitTokens" | "gitImage" | "gitKnownHosts">;
+
+/** Reads the files that these flags and `--git-token` name. Throws InputError that names the flag and the file. */
+export async function readGitAccess(
+  { gitToken = [], gitImage, gitKnownHosts = [], gitWellKnownHosts }: {
+    gitToken?: readonly { host: string; file: string }[] | undefined;
+    gitImage?: string | undefined;
+    gitKnownHosts?: readonly string[] | undefined;
+    gitWellKnownHosts: "on" | "off";
+  },
+): Promise<GitAccess> {
+  const gitTokens = await readGitTokens(gitToken);
+  const own: string[] = [];
+  for (const file of gitKnownHosts) own.push(...await readKnownHosts(file));
+  return { gitTokens, gitImage, gitKnownHosts: knownHosts(own, { wellKnown: gitWellKnownHosts === "on" }) };
+}
+
+/** Tokens, and private ssh keys, by host name. Throws InputError that names the flag and the file. */
+export async function readGitTokens(
+  files: readonly { host: string; file: string }[],
+): Promise<Readonly<Record<string, string>>> {
+  const tokens: Record<string, string> = {};
+  for (const { host, file } of files) {
+    if (Object.hasOwn(tokens, host)) {
+      throw new InputError(`--git-token: Two tokens for "${host}": expected one`);
+    }
+    // ssh wants the newline at the end of a key; a token has none.
+    const content = await readInputFile("--git-token", file);
+    tokens[host] = content.startsWith("-----BEGIN ") ? content : content.trim();
+  }
+  return tokens;
+}
+
+async function readKnownHosts(file: string): Promise<string[]> {
+  const flag = "--git-known-hosts";
+  const content = await readInputFile(flag, file);
+  try {
+    return parseKnownHosts(content);
+  } catch (error) {
+    throw new InputError(`${flag}: Cannot use "${file}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function imageName(value: string): string {
+  parseImageName(value);
+  return value;
+}

@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { containerStart } from "../../drivers/container-start.ts";
+import { containerStop } from "../../drivers/container-stop.ts";
+import { gitCloner } from "../../drivers/git-cloner.ts";
+import { gitTokenOf } from "../../lib/build/git/git-token.ts";
+import { containerName, gitContainerName, LABELS } from "../../lib/build/labels.ts";
+import { waitForRoom } from "../../lib/build/room.ts";
+import { sweep } from "../../lib/build/sweep.ts";
+import { StopError } from "../../lib/driver/driver.ts";
+import { hostileImage } from "../support/hostile-image.ts";
+import { httpsRepository } from "../support/https-repository.ts";
+import { testDocker } from "../support/step-context.ts";
+import { build, settings as base } from "./build.ts";
+
+const TOKEN = "a-token-that-nobody-else-has";
+const FILES = { "a.txt": "one\n" };
+const settings = { ...base, allowNetworks: ["host"], gitTokens: { "127.0.0.1": TOKEN } };
+const spec = { network: "host", depth: 0 };
+
+const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "utf8" });
+
+/** Asserts that nothing in the container knows the text: no file, no process. It comes on stdin, so that the search has it neither. */
+function assertUnknownIn(container: string, text: string): void {
+  const search = (command: string) =>
+    execFileSync("docker", ["exec", "-i", "--user", "0", container, "sh", "-c", `${command}; true`], {
+      encoding: "utf8",
+      input: text,
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+  assert.equal(search("grep -rlF -f - / --exclude-dir=proc --exclude-dir=sys"), "");
+  assert.equal(search("grep -lF -f - /proc/[0-9]*/environ /proc/[0-9]*/cmdline"), "");
+}
+
+test("git-cloner gives the operator's token to no image that the operator has not chosen", async () => {
+  await using repository = await httpsRepository(FILES, { token: TOKEN });
+  await build({ ...spec, repository: repository.url, image: repository.image }, async ({ step }) => {
+    assert.ok((await step(containerStart, { settings })).result?.success);
+    const { failure } = await step(gitCloner, { settings });
+    assert.equal(failure?.reason, "invalid-spec");
+    assert.match(
+      failure?.message ?? "",
+      /not given to the image .* expected --git-image IMAGE .* --allow-image/,
+    );
+    assert.deepEqual([...repository.logins], []);
+    const allowed = { ...settings, allowImages: [repository.image] };
+    assert.ok((await step(gitCloner, { settings: allowed })).result?.success);
+  });
+});
+
+test("git-cloner clones with a token where neither the build's git nor its image's variables act", async () => {
+  await using repository = await httpsRepository(FILES, { token: TOKEN });
+  using image = hostileImage("env >/workspace/stolen; cat >>/workspace/stolen; exit 1", {
+    GIT_SSL_NO_VERIFY: "1",
+    BASH_ENV: "/evil",
+    LD_PRELOAD: "/evil.so",
+  });
+  const chosen = { ...settings, gitImage: repository.image };
+  const given = { ...spec, repository: repository.url, image: image.name, user: "games" };
+  await build(given, async ({ step, container }) => {
+    assert.ok((await step(containerStart, { settings: chosen })).result?.success);
+    const { result, lines } = await step(gitCloner, { settings: chosen });
+    assert.ok(result?.success, lines.join("\n"));
+    assert.equal(
+      docker("exec", container, "sh", "-c", "stat -c '%U %n' * .git; cat a.txt").trim(),
+      "games a.txt\ngames .git\none",
+    );
+    assertUnknownIn(container, TOKEN);
+    assert.ok(lines.some((line) => line.includes(`a container of its own from ${repository.image}`)));
+    assert.equal(
+      docker("ps", "-aq", "--filter", `label=${LABELS.owner}=${settings.owner}`).trim().split("\n").length,
+      1,
+    );
+  });
+});
+
+test("a clone that is cut off leaves its token nowhere, takes no slot and is removed by whoever comes next", async () => {
+  await using repository = await httpsRepository(FILES, { token: TOKEN });
+  await using client = testDocker();
+  const chosen = { ...settings, allowImages: [repository.image] };
+  const limits = { memory: "256m" };
+  const given = { ...spec, repository: repository.url, image: repository.image, limits };
+  const asked = repository.hang();
+  await build(given, async ({ step, container, run }) => {
+    await step(containerStart, { settings: chosen });
+    const cut = new AbortController();
+    // A driver that is killed cleans up nothing: its calls of the daemon never return.
+    const killed = { ...client, remove: () => new Promise<boolean>(() => {}) };
+    const cloning = step(gitCloner, { settings: chosen, docker: killed, signal: cut.signal });
+    cloning.catch(() => {});
+    await asked;
+    const name = gitContainerName(run);
+    assert.equal((await client.inspect(name))?.state, "running");
+    assertUnknownIn(container, TOKEN);
+    assert.throws(() => assertUnknownIn(name, TOKEN));
+    assert.doesNotMatch(docker("diff", name), /conveyor-git/);
+    const admits = await waitForRoom({
+      docker: client,
+      settings: { ...chosen, slots: 2 },
+      inHand: 0,
+      isHere: true,
+      signal: AbortSignal.timeout(60_000),
+    });
+    assert.ok(admits, "the two containers of one run take one slot");
+
+    // Another instance takes the step over.
+    const again = new AbortController();
+    const second = step(gitCloner, { settings: chosen, attempt: 2, signal: again.signal });
+    const before = (await client.inspect(name))?.id;
+    for (let now = before; now === before || now === undefined;) now = (await client.inspect(name))?.id;
+    again.abort(new StopError("cancelled"));
+    await assert.rejects(second, { name: "StopError" });
+    assert.equal(await client.inspect(name), undefined);
+    assertUnknownIn(container, TOKEN);
+  });
+});
+
+test("what a killed driver left of a clone is removed by the sweep, and with its run", async () => {
+  await using client = testDocker();
+  const { owner } = settings;
+  const leave = (run: string) => {
+    const labels = ["owner", "run"].flatMap((
+      name,
+    ) => ["--label", `conveyor.${name}=${name === "run" ? run : owner}`]);
+    docker(
+      "run",
+      "-d",
+      "--name",
+      gitContainerName(run),
+      ...labels,
+      "conveyor-build:bookworm",
+      "sleep",
+      "600",
+    );
+  };
+  await build({ repository: "https://git.example.org/app.git" }, async ({ step, run }) => {
+    await step(containerStart);
+    leave(run);
+    const signal = AbortSignal.timeout(60_000);
+    await sweep(client, { owner, isAlive: () => true, signal });
+    assert.ok(await client.inspect(gitContainerName(run)));
+    leave("of-nobody");
+    assert.deepEqual(await sweep(client, { owner, isAlive: (one) => one === run, signal }), [
+      gitContainerName("of-nobody"),
+    ]);
+    assert.ok((await step(containerStop)).result?.success);
+    assert.equal(await client.inspect(gitContainerName(run)), undefined);
+    assert.equal(await client.inspect(containerName(run)), undefined);
+  });
+});
+
+test("git-cloner gives a token to its own host only, in submodules too, and gets those that are named by ssh over https", async () => {
+  const other = "another-token-of-another-host";
+  await using library = await httpsRepository({ "lib.txt": "lib\n" }, { token: other, host: "localhost" });
+  await using stranger = await httpsRepository({ "open.txt": "open\n" }, { host: "localhost" });
+  await using repository = await httpsRepository(FILES, {
+    token: TOKEN,
+    submodules: [
+      { path: "library", ...library },
+      { path: "stranger", ...stranger },
+      { path: "again", url: "git@127.0.0.1:app.git" },
+    ],
+  });
+  const given = { ...spec, repository: repository.url, image: repository.image, submodules: true };
+  const tokens = { ...settings, gitTokens: {}, gitImage: repository.image };
+  const own = {
+    secrets: { [gitTokenOf("127.0.0.1")]: TOKEN, [gitTokenOf(new URL(library.url).host)]: other },
+  };
+  await build(given, async ({ step, container }) => {
+    await step(containerStart, { settings: tokens });
+    const { result, lines, failure } = await step(gitCloner, { settings: tokens, ...own });
+    assert.ok(result?.success, `${failure?.message}\n${lines.join("\n")}`);
+    assert.equal(
+      docker("exec", container, "cat", "library/lib.txt", "stranger/open.txt", "again/a.txt"),
+      "lib\nopen\none\n",
+    );
+    const basic = (token: string) => `Basic ${btoa(`x-access-token:${token}`)}`;
+    assert.deepEqual(repository.logins, new Set([undefined, basic(TOKEN)]));
+    assert.deepEqual(library.logins, new Set([undefined, basic(other)]));
+    assert.deepEqual(stranger.logins, new Set([undefined]));
+  });
+});
