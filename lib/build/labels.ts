@@ -34,6 +34,10 @@ export function isGitContainer(
   return name === gitContainerName(run) && labels[LABELS.owner] === owner && labels[LABELS.run] === run;
 }
 
+/** Of an owner's containers those that count against slots and memory: one that clones works in the place of its build. */
+export const takingRoom = (containers: readonly ListedContainer[]): ListedContainer[] =>
+  containers.filter(({ name, labels }) => name !== gitContainerName(labels[LABELS.run] ?? ""));
+
 /** Ours is what carries our owner and the name that belongs to its run. An image can carry labels too; it cannot choose a name. */
 export function isOurs(
   { name, labels }: Pick<ListedContainer, "name" | "labels">,

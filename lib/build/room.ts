@@ -3,7 +3,7 @@ import { processLog } from "../base/log.ts";
 import { formatSize } from "../base/units.ts";
 import type { DaemonInfo, Docker, ListedContainer } from "../docker/docker.ts";
 import type { Driver, DriverSettings } from "../driver/driver.ts";
-import { isGitContainer, LABELS } from "./labels.ts";
+import { LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
 import { memoryShare, promisedMemory } from "./memory.ts";
 
@@ -45,11 +45,8 @@ async function whatIsLacking(
     docker.info({ signal }),
     docker.list({ [LABELS.owner]: settings.owner }, { signal }),
   ]);
-  // One that clones does so in the place of its build, which waits meanwhile.
-  const builds = containers.filter((container) =>
-    !isGitContainer(container, settings.owner, container.labels[LABELS.run] ?? "")
-  );
-  return lackOfPlace(builds, daemon, settings, inHand) ?? await lackOfDisk(docker, daemon, settings);
+  return lackOfPlace(takingRoom(containers), daemon, settings, inHand) ??
+    await lackOfDisk(docker, daemon, settings);
 }
 
 function lackOfPlace(

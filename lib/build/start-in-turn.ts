@@ -3,7 +3,7 @@ import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
 import type { Docker, ListedContainer } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { LABELS } from "./labels.ts";
+import { LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
 import { type MemoryShare, promisedMemory } from "./memory.ts";
 
@@ -97,7 +97,7 @@ async function startAlone(
 async function placesOn(docker: Docker, owner: string, id: string, signal: AbortSignal) {
   const announced = await docker.volumes({ [LABELS.owner]: owner, [LABELS.starts]: "" }, { signal });
   const starting = new Set(announced.map(({ labels }) => labels[LABELS.starts]));
-  const containers = await docker.list({ [LABELS.owner]: owner }, { signal });
+  const containers = takingRoom(await docker.list({ [LABELS.owner]: owner }, { signal }));
   const own = containers.find((one) => one.id === id);
   const others = containers.filter((one) => one !== own);
   const isTaking = (one: ListedContainer) => ALIVE.has(one.state) || starting.has(one.id);
