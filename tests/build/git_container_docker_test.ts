@@ -100,7 +100,7 @@ test("a clone that is cut off leaves its token nowhere, takes no slot and is rem
       settings: { ...chosen, slots: 2 },
       inHand: 0,
       isHere: true,
-      signal: AbortSignal.timeout(60_000),
+      signal: new AbortController().signal,
     });
     assert.ok(admits, "the two containers of one run take one slot");
 
@@ -137,7 +137,7 @@ test("what a killed driver left of a clone is removed by the sweep, and with its
   await build({ repository: "https://git.example.org/app.git" }, async ({ step, run }) => {
     await step(containerStart);
     leave(run);
-    const signal = AbortSignal.timeout(60_000);
+    const signal = new AbortController().signal;
     await sweep(client, { owner, isAlive: () => true, signal });
     assert.ok(await client.inspect(gitContainerName(run)));
     leave("of-nobody");
