@@ -10,8 +10,10 @@ import { until } from "../support/until.ts";
 export { again, until };
 
 /** A broker of its own, with the streams unless told otherwise, and a connection to look and meddle with. */
-export async function broker({ streams = true, config = "" } = {}) {
-  const server = await startNats({ config });
+export async function broker(
+  { streams = true, config = "", maxFile = undefined as string | undefined } = {},
+) {
+  const server = await startNats({ config, ...maxFile !== undefined && { maxFile } });
   const connection = await connectNats({ servers: [server.url] });
   const manager = await jetstreamManager(connection);
   if (streams) await ensureStreams(connection);

@@ -42,6 +42,7 @@ test("term goes on where the copy is refused, and says so", async () => {
   await using log = await captureLog();
   await using nats = await broker();
   const transport = await nats.open();
+  await nats.manager.streams.delete("dead");
   await nats.manager.streams.add({ name: "dead", subjects: ["dead.>"], max_msg_size: 1 });
   await transport.ensureConsumer(A);
   await transport.publish("resources.t", "nonsense", { id: "run/1" });
@@ -64,7 +65,7 @@ test("term copies the beginning of a message of the largest size", async () => {
 });
 
 test("publish and putBlob say disk-full where the broker has no room", async () => {
-  await using nats = await broker({ config: "jetstream { max_file_store: 3MB }" });
+  await using nats = await broker({ maxFile: "40M" });
   const transport = await nats.open();
   const full = (error: unknown) => error instanceof Retryable && error.reason === "disk-full";
   const fill = async () => {
@@ -73,7 +74,7 @@ test("publish and putBlob say disk-full where the broker has no room", async () 
   await assert.rejects(fill(), full);
   const bytes = async function* () {
     await Promise.resolve();
-    for (let i = 0; i < 10; i++) yield new Uint8Array(500_000);
+    for (let i = 0; i < 100; i++) yield new Uint8Array(500_000);
   };
   await assert.rejects(transport.putBlob("run", "large", bytes()), full);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { InputError, UnavailableError } from "../../lib/base/errors.ts";
@@ -128,4 +129,79 @@ test("openNats takes a broker's limit anew when the broker comes back with anoth
   await server.start(`max_payload: ${SMALL}`);
   await until(() => transport.reconnects > 0, "it is connected again");
   assert.deepEqual([before, transport.maxMessageBytes], [1024 * 1024, SMALL]);
+});
+
+test("a build that fills a small broker with its log ends disk-full, what runs always runs, and the next run works", async () => {
+  await using plane = await openNatsPlane({ maxFile: "40M" });
+  const { engine, store } = plane;
+  const text = "x".repeat(60_000);
+  await plane.driver("chatty", async ({ log }) => {
+    for (let n = 0; n < 1500; n++) await log.write("stdout", Buffer.from(`${n} ${text}\n`));
+    return OK;
+  });
+  await plane.driver("keeper", async ({ putArtifact }) => {
+    await putArtifact(
+      "huge",
+      (async function* () {
+        for (let n = 0; n < 60; n++) yield new Uint8Array(1024 * 1024);
+      })(),
+    );
+    return OK;
+  });
+  const stopped: string[] = [];
+  await plane.driver("stop", async ({ log, run }) => {
+    for (let n = 0; n < 5; n++) {
+      await log.line(`Clearing ${n}`);
+      await new Promise((resolve) => setTimeout(resolve, 60)); // a batch goes out, and is refused
+    }
+    stopped.push(run);
+    return OK;
+  });
+  await plane.driver("quiet", () => OK);
+
+  const first = await engine.submit(submission("chatty stop!"));
+  const end = await endOf(engine, first);
+  assert.deepEqual([end.outcome, end.reason], ["failed", "disk-full"], end.message);
+  assert.deepEqual(stopped, [first]);
+
+  const second = await engine.submit(submission("keeper stop!"));
+  assert.equal((await endOf(engine, second)).reason, "disk-full");
+  assert.deepEqual(stopped, [first, second]);
+  assert.deepEqual(await store.artifacts.list(second), []);
+
+  const third = await engine.submit(submission("quiet"));
+  assert.equal((await endOf(engine, third)).outcome, "succeeded");
+
+  // Logs of ended runs make room for those to come.
+  assert.ok(await store.makeRoom({ signal: new AbortController().signal }) > 0);
+  await plane.driver("speaks", async ({ log }) => {
+    await log.line("hello");
+    return OK;
+  });
+  const fourth = await engine.submit(submission("speaks"));
+  assert.equal((await endOf(engine, fourth)).outcome, "succeeded");
+  assert.equal(await store.logs.count(fourth), 1);
+});
+
+test("openControlPlane refuses a broker that has too little storage, and says what to change", async () => {
+  await assert.rejects(openNatsPlane({ maxFile: "5M" }), (error) => {
+    assert.ok(error instanceof UnavailableError);
+    assert.match(error.message, /^The broker has .* of storage for JetStream: expected 16\.0 MiB at least$/);
+    assert.match(String(error.hint), /max_file/);
+    return true;
+  });
+});
+
+test("openControlPlane shares out what the broker's account may take, and leaves room for events", async () => {
+  const config =
+    "accounts { A { jetstream { max_file: 100M }, users [{ user: a, password: a }] } }\nno_auth_user: a";
+  await using plane = await openNatsPlane({ config });
+  const connection = await connectNats({ servers: [plane.server.url] });
+  const manager = await jetstreamManager(connection);
+  const names = ["messages", "pipeline-engine", "logs-engine", "OBJ_artifacts", "dead"];
+  const bounds = await Promise.all(
+    names.map(async (name) => (await manager.streams.info(name)).config.max_bytes),
+  );
+  assert.deepEqual(bounds, [15e6, 10e6, 30e6, 40e6, 5e6]);
+  await connection.close();
 });

@@ -18,6 +18,7 @@ import { testSettings } from "./settings.ts";
 export interface NatsPlaneOptions {
   /** Lines of the broker's configuration. */
   readonly config?: string;
+  readonly maxFile?: string;
   readonly plane?: Partial<ControlPlaneOptions>;
   readonly engine?: Partial<EngineOptions>;
   /** How each role logs in at the broker. */
@@ -44,11 +45,11 @@ export interface NatsPlane extends AsyncDisposable {
 const NO_DOCKER = {} as Docker;
 
 export async function openNatsPlane(options: NatsPlaneOptions = {}): Promise<NatsPlane> {
-  const { config = "", login = () => ({}) } = options;
+  const { config = "", maxFile, login = () => ({}) } = options;
   const folder = await mkdtemp(join(tmpdir(), "conveyor-plane-"));
   await using opening = new AsyncDisposableStack();
   opening.defer(() => rm(folder, { recursive: true, force: true }));
-  const server = opening.use(await startNats({ config }));
+  const server = opening.use(await startNats({ config, ...maxFile !== undefined && { maxFile } }));
   const nats = (role: string) => ({ servers: [server.url], ...login(role) });
   const local = opening.use(await openEmbedded({ folder, scope: "up" }));
   const { owner, sealKey, store: state } = local;

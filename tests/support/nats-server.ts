@@ -31,6 +31,8 @@ export interface NatsServerOptions {
   config?: string;
   /** False for a server without JetStream. Default: true. */
   jetstream?: boolean;
+  /** What it may store, as `max_file` of its configuration: `40M`. */
+  maxFile?: string;
   /** Default: one that is free. */
   port?: number;
   /** Must be unique in a cluster. */
@@ -161,12 +163,13 @@ export async function freePort(): Promise<number> {
 }
 
 function configuration(folder: string, port: number, options: NatsServerOptions): string {
-  const { config = "", jetstream = true, name } = options;
+  const { config = "", jetstream = true, maxFile, name } = options;
+  const limit = maxFile === undefined ? "" : `, max_file: ${maxFile}`;
   return [
     name ? `server_name: ${name}` : "",
     `host: "127.0.0.1"`,
     `port: ${port}`,
-    jetstream ? `jetstream { store_dir: ${JSON.stringify(join(folder, "store"))} }` : "",
+    jetstream ? `jetstream { store_dir: ${JSON.stringify(join(folder, "store"))}${limit} }` : "",
     config,
   ].join("\n");
 }

@@ -4,13 +4,12 @@ import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
-import { ARTIFACTS_BUCKET } from "./blobs.ts";
+import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM } from "./blobs.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
 import { OUTAGE_MS, storedMessage } from "./stored.ts";
 
-/** The stream below the bucket, and where in it the objects' descriptions are, and their bytes: a subject for each object. */
-export const ARTIFACTS_STREAM = `OBJ_${ARTIFACTS_BUCKET}`;
+/** Where in the bucket's stream the objects' descriptions are, and their bytes: a subject for each object. */
 export const DESCRIPTIONS = `$O.${ARTIFACTS_BUCKET}.M.>`;
 export const CHUNKS = `$O.${ARTIFACTS_BUCKET}.C.*`;
 

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Lifetime } from "../embedded/lifetime.ts";
 import type { ArtifactReader } from "../store.ts";
-import { type ArtifactIndex, ARTIFACTS_STREAM, type Entry } from "./artifact-index.ts";
+import type { ArtifactIndex, Entry } from "./artifact-index.ts";
+import { ARTIFACTS_STREAM } from "./blobs.ts";
 import { inOurWords } from "./calls.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";

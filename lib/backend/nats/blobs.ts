@@ -6,14 +6,15 @@ import { persist } from "../../base/retry.ts";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../checks.ts";
 import { HEADER_ROOM_BYTES } from "../transport.ts";
-import { apiCode, inOurWords, storedAt } from "./calls.ts";
+import { apiCode, inOurWords, NAME_IN_USE, storedAt } from "./calls.ts";
 import { replicasLike } from "./dead.ts";
 import type { Link } from "./link.ts";
 
 /** The object store bucket of all runs' artifacts. */
 export const ARTIFACTS_BUCKET = "artifacts";
+/** The stream below it. */
+export const ARTIFACTS_STREAM = `OBJ_${ARTIFACTS_BUCKET}`;
 
-const NAME_IN_USE = 10058;
 const CHUNK_BYTES = 256 * 1024;
 
 /** What an artifact is called in its bucket: `<run>/<name>`, percent-encoded where it is not ASCII, since the client takes nothing else. */

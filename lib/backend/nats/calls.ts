@@ -11,6 +11,12 @@ import { InputError, Retryable, UnavailableError } from "../../base/errors.ts";
 
 /** What a broker answers when it has no room: limits of the server, the account or the stream, or a failing disk. */
 const NO_ROOM = new Set([10002, 10023, 10028, 10047, 10077]);
+/** Answers to a stream that would take more than there is: of the server, the account, or any node of a cluster. */
+const TOO_MUCH = new Set([10002, 10005, 10023, 10028, 10047, 10122]);
+/** What answers the creation of a stream that exists with another configuration. */
+export const NAME_IN_USE = 10058;
+/** What answers the creation of a stream while the server still removes the folder of an account that had none left. */
+export const NO_STORE = 10049;
 const FILTERS_OVERLAP = new Set([10136, 10138]);
 
 /** What JetStream answers to a message that it was to store. Throws JetStreamApiError where it says no. */
@@ -53,6 +59,9 @@ export const isClosing = (error: unknown): boolean =>
 export function apiCode(error: unknown): number {
   return error instanceof JetStreamApiError ? error.code : 0;
 }
+
+/** True where a stream cannot be made because it would take more storage than there is. */
+export const isTooMuch = (error: unknown): boolean => TOO_MUCH.has(apiCode(error));
 
 export const isStreamMissing = (error: unknown): boolean =>
   apiCode(error) === JetStreamApiCodes.StreamNotFound;

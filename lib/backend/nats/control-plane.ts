@@ -34,7 +34,7 @@ export async function openControlPlane(
       },
     );
   }
-  const store = opening.use(await natsStore(connection, local));
+  const store = opening.use(await natsStore(connection, local, found));
   const transport = opening.use(await openNats(nats));
   const opened = opening.move();
   return { transport, store, [Symbol.asyncDispose]: () => opened.disposeAsync() };

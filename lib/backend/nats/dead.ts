@@ -2,10 +2,10 @@ import { type JetStreamManager, RetentionPolicy } from "@nats-io/jetstream";
 import { headers, type Msg } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { apiCode, isStreamMissing, isUnanswered, storedAt } from "./calls.ts";
+import { apiCode, isStreamMissing, isTooMuch, isUnanswered, NAME_IN_USE, storedAt } from "./calls.ts";
 import type { Place } from "./delivery.ts";
 import type { Link } from "./link.ts";
-import { HEADER_ROOM_BYTES } from "../transport.ts";
+import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../transport.ts";
 
 /** Keeps what could never be handled, for people to look at: 30 days, 1 GiB at most. */
 export const DEAD_STREAM = "dead";
@@ -55,19 +55,28 @@ async function copy(link: Link, message: Msg, place: Place, reason: string): Pro
 /** What a copy's headers take: those of the message, and the ones that are added. */
 const headerRoom = ({ headers }: Msg): number => HEADER_ROOM_BYTES + (headers?.toString().length ?? 0);
 
-async function ensureDeadStream(manager: JetStreamManager): Promise<void> {
+/** Makes the stream where it is missing, as large as the broker allows. */
+export async function ensureDeadStream(manager: JetStreamManager, maxBytes = MAX_BYTES): Promise<void> {
   try {
     await manager.streams.info(DEAD_STREAM);
   } catch (error) {
     if (!isStreamMissing(error)) throw error;
-    await manager.streams.add({
+    const config = {
       name: DEAD_STREAM,
       subjects: [`${DEAD_STREAM}.>`],
       retention: RetentionPolicy.Limits,
       max_age: MAX_AGE_NS,
-      max_bytes: MAX_BYTES,
       num_replicas: await replicasLike(manager, "messages"),
-    });
+    };
+    for (let bytes = maxBytes;; bytes = Math.floor(bytes / 8)) {
+      try {
+        return void await manager.streams.add({ ...config, max_bytes: bytes });
+      } catch (refusal) {
+        // Another process was quicker.
+        if (apiCode(refusal) === NAME_IN_USE) return;
+        if (!isTooMuch(refusal) || bytes < MAX_MESSAGE_BYTES) throw refusal;
+      }
+    }
   }
 }
 

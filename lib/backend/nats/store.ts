@@ -5,13 +5,14 @@ import { InputError } from "../../base/errors.ts";
 import { subjects } from "../../wire/subjects.ts";
 import { checkBlobName } from "../checks.ts";
 import { Lifetime } from "../embedded/lifetime.ts";
-import type { Store } from "../store.ts";
-import { ArtifactIndex, ARTIFACTS_STREAM } from "./artifact-index.ts";
+import type { EndedRun, Store } from "../store.ts";
+import { ArtifactIndex } from "./artifact-index.ts";
 import { artifactReader } from "./artifact-reader.ts";
-import { ARTIFACTS_BUCKET, openBucket } from "./blobs.ts";
+import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM, openBucket } from "./blobs.ts";
 import { inOurWords } from "./calls.ts";
 import { Link } from "./link.ts";
 import { logReader } from "./log-reader.ts";
+import { boundFor } from "./streams.ts";
 import { removeUnfinished } from "./unfinished.ts";
 
 export interface NatsStore extends Store {
@@ -20,18 +21,30 @@ export interface NatsStore extends Store {
    * many. Throws `Retryable`, `signal.reason`.
    */
   removeUnfinished(options: { idleMs: number; signal: AbortSignal }): Promise<number>;
+  /**
+   * Where the logs take most of what they may, removes those of runs that have ended, longest ago first, until a third is free.
+   * Answers of how many runs. Throws `Retryable`, `signal.reason`.
+   */
+  makeRoom(options: { signal: AbortSignal }): Promise<number>;
 }
 
 /**
  * The control plane's state where logs and artifacts travel over a broker: they stay there, everything else is in `local`.
- * Makes the bucket of artifacts if it is missing. Dispose ends `local` too, and leaves the connection to whoever opened it.
+ * Makes the bucket of artifacts if it is missing, and bounds it where told. Dispose ends `local` too, and leaves the connection to whoever opened it.
  */
-export async function natsStore(connection: NatsConnection, local: Store): Promise<NatsStore> {
+export async function natsStore(
+  connection: NatsConnection,
+  local: Store,
+  { maxArtifactBytes }: { maxArtifactBytes?: number } = {},
+): Promise<NatsStore> {
   const link = new Link(connection);
   const manager = await jetstreamManager(link.client, { checkAPI: false });
-  await openBucket(link.client, manager).catch((cause) => {
+  try {
+    await openBucket(link.client, manager);
+    if (maxArtifactBytes !== undefined) await boundArtifacts(manager, maxArtifactBytes);
+  } catch (cause) {
     throw inOurWords("open the bucket of artifacts", cause);
-  });
+  }
   const lifetime = new Lifetime("The store");
   const index = new ArtifactIndex(link, manager);
   const logs = logReader(link, manager, lifetime);
@@ -46,6 +59,14 @@ export async function natsStore(connection: NatsConnection, local: Store): Promi
         removeUnfinished(link, manager, index, options).catch((cause) => {
           options.signal.throwIfAborted();
           throw inOurWords("remove unfinished artifacts", cause);
+        })
+      ),
+
+    makeRoom: ({ signal }) =>
+      lifetime.call(() =>
+        makeLogRoom(manager, local, signal).catch((cause) => {
+          signal.throwIfAborted();
+          throw inOurWords("make room for logs", cause);
         })
       ),
 
@@ -72,6 +93,39 @@ export async function natsStore(connection: NatsConnection, local: Store): Promi
       await local[Symbol.asyncDispose]();
     },
   };
+}
+
+async function boundArtifacts(manager: JetStreamManager, bytes: number): Promise<void> {
+  const found = await manager.streams.info(ARTIFACTS_STREAM);
+  const max_bytes = boundFor(found, bytes, { isFixed: true });
+  if (found.config.max_bytes !== max_bytes) {
+    await manager.streams.update(ARTIFACTS_STREAM, { ...found.config, max_bytes });
+  }
+}
+
+/** Shares of the log stream's bound: room is made past the first, down to the second. */
+const FULL = 0.8;
+const ROOMY = 0.66;
+
+async function makeLogRoom(manager: JetStreamManager, { runs }: Store, signal: AbortSignal): Promise<number> {
+  const used = async () => {
+    const { config, state } = await manager.streams.info("logs-engine");
+    return config.max_bytes > 0 ? state.bytes / config.max_bytes : 0;
+  };
+  let count = 0;
+  if (await used() < FULL) return count;
+  for (let after: EndedRun | undefined;;) {
+    const page: EndedRun[] = await runs.ended({ until: Number.MAX_SAFE_INTEGER, ...after && { after } });
+    for (const { id } of page) {
+      signal.throwIfAborted();
+      const { purged } = await manager.streams.purge("logs-engine", { filter: subjects.logs(id) });
+      if (purged === 0) continue;
+      count++;
+      if (await used() < ROOMY) return count;
+    }
+    after = page.at(-1);
+    if (!after) return count;
+  }
 }
 
 /** The client leaves a note for ever that there was something; what follows the bucket has read it by then, or never knew. */

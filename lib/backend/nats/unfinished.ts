@@ -1,5 +1,6 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
-import { type ArtifactIndex, ARTIFACTS_STREAM, CHUNKS, DESCRIPTIONS } from "./artifact-index.ts";
+import { type ArtifactIndex, CHUNKS, DESCRIPTIONS } from "./artifact-index.ts";
+import { ARTIFACTS_STREAM } from "./blobs.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
 import { storedMessage } from "./stored.ts";

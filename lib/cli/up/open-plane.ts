@@ -16,6 +16,8 @@ export interface Plane extends AsyncDisposable {
   readonly removeLog: ((run: string) => Promise<void>) | undefined;
   /** See `NatsStore`; undefined where the data folder clears itself of such. */
   readonly removeUnfinished: NatsStore["removeUnfinished"] | undefined;
+  /** See `NatsStore`. */
+  readonly makeRoom: NatsStore["makeRoom"] | undefined;
 }
 
 /** In this process and the data folder alone, or over a broker. Throws UnavailableError, InputError, Retryable. */
@@ -34,6 +36,7 @@ export async function openPlane(options: UpOptions, folder: string): Promise<Pla
       sealKey,
       removeLog,
       removeUnfinished: undefined,
+      makeRoom: undefined,
       [Symbol.asyncDispose]: () => opened.disposeAsync(),
     };
   }
@@ -55,6 +58,7 @@ export async function openPlane(options: UpOptions, folder: string): Promise<Pla
     sealKey,
     removeLog: undefined,
     removeUnfinished: store.removeUnfinished,
+    makeRoom: store.makeRoom,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

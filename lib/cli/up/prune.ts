@@ -14,6 +14,8 @@ export interface PruneOptions {
 }
 
 export interface KeepPrunedOptions extends PruneOptions {
+  /** As `NatsStore` has it; without it, the room for logs is the disk's. */
+  readonly makeRoom?: ((options: { signal: AbortSignal }) => Promise<number>) | undefined;
   /** As `NatsStore` has it; without it, what was cut off while it was stored is cleared elsewhere. */
   readonly removeUnfinished?:
     | ((options: { idleMs: number; signal: AbortSignal }) => Promise<number>)
@@ -23,10 +25,15 @@ export interface KeepPrunedOptions extends PruneOptions {
 /** Nothing that is still being stored is silent for that long. */
 const UNFINISHED_MS = 24 * 3_600_000;
 const EVERY_MS = 3_600_000;
+const ROOM_EVERY_MS = 60_000;
 
-/** Prunes now and every hour, until disposed. A failure is a line in the process log. */
+/** Prunes now and every hour, and makes room for logs every minute, until disposed. A failure is a line in the process log. */
 export function keepPruned(
-  { removeUnfinished = () => Promise.resolve(0), ...options }: KeepPrunedOptions,
+  {
+    removeUnfinished = () => Promise.resolve(0),
+    makeRoom = () => Promise.resolve(0),
+    ...options
+  }: KeepPrunedOptions,
 ): AsyncDisposable {
   const closing = new AbortController();
   const { signal } = closing;
@@ -46,10 +53,16 @@ export function keepPruned(
       await delay(EVERY_MS, { signal }).catch(() => {});
     }
   })();
+  const making = (async () => {
+    while (!signal.aborted) {
+      await attempt("logs of ended runs, to make room for others", () => makeRoom({ signal }), signal);
+      await delay(ROOM_EVERY_MS, { signal }).catch(() => {});
+    }
+  })();
   return {
     async [Symbol.asyncDispose]() {
       closing.abort();
-      await pruning;
+      await Promise.all([pruning, making]);
     },
   };
 }

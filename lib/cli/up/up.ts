@@ -88,6 +88,7 @@ async function serve(
     keepLogsMs: options.keepLogs,
     removeLog: plane.removeLog,
     removeUnfinished: plane.removeUnfinished,
+    makeRoom: plane.makeRoom,
     clock: systemClock,
   });
   const log = processLog("up");

@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { formatSize } from "../../base/units.ts";
+import { Retryable } from "../../base/errors.ts";
+import { isFull } from "../../base/retry.ts";
 import { MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
 import type { LogStream } from "../../wire/messages.ts";
 import type { StepLog } from "../driver.ts";
@@ -69,8 +71,13 @@ class BatchedStepLog implements OpenStepLog {
     this.#maxBytes = options.maxBytes;
   }
 
-  line(text: string): Promise<void> {
-    return this.#write("system", Buffer.from(text.endsWith("\n") ? text : `${text}\n`));
+  async line(text: string): Promise<void> {
+    try {
+      await this.#write("system", Buffer.from(text.endsWith("\n") ? text : `${text}\n`));
+    } catch (error) {
+      // Cleaning up goes on where there is no room for its log; the log's end says so.
+      if (!(error instanceof Retryable && isFull(error))) throw error;
+    }
   }
 
   write(stream: Exclude<LogStream, "system">, data: Uint8Array): Promise<void> {
