@@ -114,7 +114,8 @@ async function makeLogRoom(manager: JetStreamManager, { runs }: Store, signal: A
   };
   let count = 0;
   if (await used() < FULL) return count;
-  for (let after: EndedRun | undefined;;) {
+  let after: EndedRun | undefined;
+  for (;;) {
     const page: EndedRun[] = await runs.ended({ until: Number.MAX_SAFE_INTEGER, ...after && { after } });
     for (const { id } of page) {
       signal.throwIfAborted();
