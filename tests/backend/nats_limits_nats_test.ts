@@ -150,10 +150,8 @@ test("a build that fills a small broker with its log ends disk-full, what runs a
   });
   const stopped: string[] = [];
   await plane.driver("stop", async ({ log, run }) => {
-    for (let n = 0; n < 5; n++) {
-      await log.line(`Clearing ${n}`);
-      await new Promise((resolve) => setTimeout(resolve, 60)); // a batch goes out, and is refused
-    }
+    // More than the buffer holds, so that some of it has been refused by the end.
+    for (let n = 0; n < 40; n++) await log.line(`Clearing ${n} ${text}`);
     stopped.push(run);
     return OK;
   });
