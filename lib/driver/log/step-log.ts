@@ -71,13 +71,16 @@ class BatchedStepLog implements OpenStepLog {
     this.#maxBytes = options.maxBytes;
   }
 
-  async line(text: string): Promise<void> {
-    try {
-      await this.#write("system", Buffer.from(text.endsWith("\n") ? text : `${text}\n`));
-    } catch (error) {
+  line(text: string): Promise<void> {
+    const writing = this.#write("system", Buffer.from(text.endsWith("\n") ? text : `${text}\n`));
+    if (writing === DONE) return DONE;
+    const written = writing.catch((error) => {
       // Cleaning up goes on where there is no room for its log; the log's end says so.
       if (!(error instanceof Retryable && isFull(error))) throw error;
-    }
+    });
+    // Whoever did not wait for it hears of it at the log's end; it must not end the process.
+    written.catch(() => {});
+    return written;
   }
 
   write(stream: Exclude<LogStream, "system">, data: Uint8Array): Promise<void> {
