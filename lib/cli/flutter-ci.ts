@@ -28,7 +28,9 @@ async function flutterCiProgram(drivers: Drivers, words: readonly string[]) {
   })
     .option("-t, --toggle", "accepted, does nothing")
     .version(version(), "-v, --version", "print the version")
-    .helpCommand(false);
+    .helpCommand(false)
+    // Its own flags stand before the command only: after one they belong to the command.
+    .enablePositionalOptions();
 
   const groups = groupsOf(drivers, words);
   const isNamed = Object.values(groups).some((commands) => Object.hasOwn(commands, words[0] ?? ""));

@@ -4,15 +4,20 @@ import { environment, returnToCaller } from "./environment.ts";
 import { EXIT } from "./exit-codes.ts";
 import { applyEnvironment } from "./flag.ts";
 import { checkRuntime } from "./runtime-version.ts";
+import { isReaderGone, makeSafe, type SafeStream } from "./safe-stream.ts";
+import { defectText, exitOnDefects } from "./stop/defects.ts";
 
 /**
- * Runs a program on the words of the command line, and ends the process with its exit code: what its action has set as
- * `process.exitCode`, else by what it has thrown. Goes back to the caller's folder first.
+ * Runs a program on the words of the command line, and ends the process. The exit code is what the program's action has set
+ * as `process.exitCode`, or follows from what it has thrown. Goes back to the caller's folder first.
  */
 export async function runProgram(
   program: CommandUnknownOpts,
   words: readonly string[] = process.argv.slice(2),
 ): Promise<void> {
+  const stdout = makeSafe(process.stdout);
+  const stderr = makeSafe(process.stderr);
+  using _defects = exitOnDefects();
   try {
     checkRuntime(process.versions);
     returnToCaller();
@@ -21,12 +26,14 @@ export async function runProgram(
   } catch (error) {
     process.exitCode = report(error);
   }
-  // Not by itself: an open connection that was forgotten must not keep a command from ending.
-  await Promise.all([written(process.stdout), written(process.stderr)]);
+  await stdout.written();
+  reportLostOutput(stdout);
+  await stderr.written();
+  // Exit explicitly: a leaked handle must not keep the process alive.
   process.exit();
 }
 
-/** Says on stderr what went wrong; answers the exit code. */
+/** Says on stderr what went wrong; returns the exit code. */
 function report(error: unknown): number {
   // Commander has said it already. Help and version come this way too.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -38,17 +45,13 @@ function report(error: unknown): number {
     process.stderr.write(`error: ${messageOf(error)}\n${error.hint ? `${error.hint}\n` : ""}`);
     return EXIT.unavailable;
   }
-  const stack = error instanceof Error ? error.stack : undefined;
-  process.stderr.write(
-    `error: This is a defect of the program: ${messageOf(error)}\n${stack ? `${stack}\n` : ""}`,
-  );
-  return EXIT.unavailable;
+  process.stderr.write(defectText(error));
+  return EXIT.defect;
 }
 
-function written(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    stream.once("error", () => resolve());
-    if (stream.destroyed || !stream.writable) resolve();
-    else stream.write("", () => resolve());
-  });
+/** A program whose results did not reach stdout has not succeeded, unless its reader had enough of them. */
+function reportLostOutput({ failure }: SafeStream): void {
+  if (!failure || isReaderGone(failure)) return;
+  process.stderr.write(`error: Cannot write to stdout: ${messageOf(failure)}\n`);
+  process.exitCode ||= EXIT.unavailable;
 }

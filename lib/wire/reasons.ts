@@ -43,6 +43,8 @@ export const REASONS = [
   "no-pipeline",
   /** A driver threw what it should not have: a defect in the driver. */
   "driver-error",
+  /** The program that the run was typed into failed in a way that nobody expected. */
+  "defect",
   /** A driver answered `success: false` and gave no reason. */
   "step-failed",
 ] as const;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -48,6 +49,11 @@ test("completion does not suggest what is not for people", async () => {
   assert.deepEqual(values.includes("run"), true);
 });
 
+test("completion takes a flag and its value as one word too", async () => {
+  assert.deepEqual(await suggested("run", "--pull=mi"), { values: ["--pull=missing"], files: false });
+  assert.deepEqual(await suggested("run", "--file="), { values: [], files: true });
+});
+
 test("completion bash makes bash complete our words", async () => {
   await using folder = await temporaryFolder();
   const { stdout: script } = await flutterCi(["completion", "bash"]);
@@ -57,18 +63,49 @@ test("completion bash makes bash complete our words", async () => {
     `${script}
 COMP_WORDS=(flutter-ci run --submo); COMP_CWORD=2; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
 COMP_WORDS=(flutter-ci com); COMP_CWORD=1; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(flutter-ci run --pull =); COMP_CWORD=3; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(flutter-ci run --pull = mi); COMP_CWORD=4; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(flutter-ci run --image gcc : 14 --submo); COMP_CWORD=6; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
 complete -p flutter-ci
 `,
   );
   const { stdout } = await promisify(execFile)("bash", ["--norc", file], {
     env: { PATH: `${join(root, "bin")}:${process.env.PATH}`, CONVEYOR_RUNTIME: runtime },
   });
-  assert.equal(stdout, "--submodules\ncompletion\ncomplete -o default -F __flutter_ci_complete flutter-ci\n");
+  assert.equal(
+    stdout,
+    "--submodules\ncompletion\nmissing always never\nmissing\n--submodules\ncomplete -o default -F __flutter_ci_complete flutter-ci\n",
+  );
 });
 
-test("completion has a script for zsh and for fish", async () => {
+test("completion bash runs nothing of the line, and prints nothing however often it is sourced", async () => {
+  await using folder = await temporaryFolder();
+  const { stdout: script } = await flutterCi(["completion", "bash"]);
+  await writeFile(join(folder.path, "script"), script);
+  const mark = join(folder.path, "mark");
+  await writeFile(
+    join(folder.path, "lines"),
+    `source ./script; source ./script
+for word in '$(touch ${mark})' '\`touch ${mark}\`' '"$(touch ${mark})"' "';touch ${mark};'" '<(touch ${mark})' 'a[$(touch ${mark})]'; do
+  COMP_WORDS=(flutter-ci run "$word" --submo); COMP_CWORD=3; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
+  COMP_WORDS=(flutter-ci "$word"); COMP_CWORD=1; __flutter_ci_complete
+  COMP_WORDS=(flutter-ci run --pull "$word"); COMP_CWORD=3; __flutter_ci_complete
+done
+true
+`,
+  );
+  const { stdout, stderr } = await promisify(execFile)("bash", ["--norc", "lines"], {
+    cwd: folder.path,
+    env: { PATH: `${join(root, "bin")}:${process.env.PATH}`, CONVEYOR_RUNTIME: runtime },
+  });
+  assert.deepEqual([stdout, stderr], ["--submodules\n".repeat(6), ""]);
+  assert.equal(existsSync(mark), false);
+});
+
+test("completion has a script for zsh and for fish, which evaluate nothing either", async () => {
   const zsh = await flutterCi(["completion", "zsh"]);
   assert.match(zsh.stdout, /^#compdef flutter-ci\n/);
   const fish = await flutterCi(["completion", "fish"]);
   assert.match(fish.stdout, /complete -c flutter-ci/);
+  for (const { stdout } of [zsh, fish]) assert.doesNotMatch(stdout, /\beval\b|compgen -W|readonly/);
 });

@@ -64,7 +64,7 @@ test("openOutput says once that its reader has gone, and holds nobody up after t
       done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
     },
   });
-  const out = openOutput(stream, { onClosed: () => closed++ });
+  const out = openOutput(stream, { onFailed: () => closed++ });
   out.write("x");
   await out.flush();
   await new Promise(setImmediate);

@@ -4,11 +4,24 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
+import { until } from "../support/until.ts";
 import { makeRepository } from "./git-repository.ts";
-import { type Ended, flutterCi, type Started, startFlutterCi, temporaryFolder } from "./start-program.ts";
+import {
+  type Ended,
+  flutterCi,
+  root,
+  runtime,
+  type Started,
+  startFlutterCi,
+  startProgram,
+  temporaryFolder,
+} from "./start-program.ts";
 
 const image = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
+
+const PROGRAM = join(root, "bin/flutter-ci");
 
 interface Line {
   type: string;
@@ -44,6 +57,17 @@ function leftOf(run: string): string[] {
     execFileSync("docker", [...words, "--filter", `label=conveyor.run=${run}`], { encoding: "utf8" })
       .split("\n").filter((line) => line !== "");
   return [...list("ps", "-aq"), ...list("volume", "ls", "-q"), ...list("network", "ls", "-q")];
+}
+
+/** Signals that come within a moment of each other count as one: it takes a later one. */
+async function signalledUntilItEnds(started: Started, signal: NodeJS.Signals): Promise<Ended> {
+  let isOver = false;
+  started.ended.then(() => isOver = true, () => isOver = true);
+  await until(() => {
+    if (!isOver) started.kill(signal);
+    return isOver;
+  }, "it ends at a later signal");
+  return await started.ended;
 }
 
 async function runIdOf(started: Started): Promise<string> {
@@ -199,6 +223,78 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]
   });
 }
 
+test("run takes a signal that arrives twice at once for one request, as timeout and make deliver it", async () => {
+  await using app = await project();
+  const started = app.start("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
+  await started.said('"message":"ready"');
+  for (let i = 0; i < 3; i++) started.kill("SIGTERM");
+  const ended = await started.ended;
+  assert.equal(ended.code, 143, ended.stderr);
+  assert.doesNotMatch(ended.stderr, /Left at once/);
+  const end = linesOf(ended).at(-1) ?? assert.fail();
+  assert.deepEqual([end.type, end.outcome], ["end", "cancelled"]);
+  assert.deepEqual(leftOf(end.run), []);
+});
+
+test("run ignores a signal that it was started to ignore, as under nohup", async () => {
+  await using app = await project();
+  const words = app.words("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
+  const started = startProgram("/bin/sh", ["-c", `trap '' HUP; exec "$0" "$@"`, PROGRAM, ...words], {
+    cwd: join(app.path, "repo"),
+    env: { CONVEYOR_RUNTIME: runtime },
+  });
+  await started.said('"message":"ready"');
+  started.kill("SIGHUP");
+  started.kill("SIGTERM");
+  const ended = await started.ended;
+  assert.equal(ended.code, 143, ended.stderr);
+  assert.match(linesOf(ended).at(-1)?.message ?? "", /SIGTERM/);
+});
+
+test("run on a full disk is cancelled, names it, and exits 3", async () => {
+  await using app = await project();
+  const words = app.words("--json", "--", "sh", "-c", "sleep 600 & wait");
+  const started = startProgram("/bin/sh", ["-c", `exec "$0" "$@" >/dev/full`, PROGRAM, ...words], {
+    cwd: join(app.path, "repo"),
+    env: { CONVEYOR_RUNTIME: runtime },
+  });
+  const { code, stderr } = await started.ended;
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /^error: Cannot write to stdout: .*no space left on device/im);
+  await using history = await openHistory(join(app.path, "data"));
+  const [{ id } = assert.fail()] = await history.runs.list({ limit: 1 });
+  assert.deepEqual(leftOf(id), []);
+});
+
+test("run ends in an orderly way after a rejection that nobody caught: cleanup, its end, exit code 70", async () => {
+  await using app = await project();
+  const words = app.words("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
+  const child = [fileURLToPath(new URL("children/flutter-ci-with-stray.ts", import.meta.url)), ...words];
+  const started = startProgram(
+    runtime,
+    runtime === "bun" ? ["--no-env-file", ...child] : ["run", "-A", "--no-check", "--cached-only", ...child],
+    { cwd: join(app.path, "repo") },
+  );
+  await started.said('"message":"ready"');
+  started.kill("SIGUSR2");
+  const ended = await started.ended;
+  assert.equal(ended.code, 70, ended.stderr);
+  assert.match(ended.stderr, /^error: This is a defect of the program: a stray rejection\n/m);
+  const end = linesOf(ended).at(-1) ?? assert.fail();
+  assert.deepEqual([end.type, end.outcome, end.reason], ["end", "failed", "defect"]);
+  assert.deepEqual(leftOf(end.run), []);
+});
+
+test("run succeeds though the folder for temporary files is missing", async () => {
+  await using app = await project();
+  const ended = await startFlutterCi(app.words("--json", "--", "sleep", "1"), {
+    cwd: join(app.path, "repo"),
+    env: { TMPDIR: "/nonexistent" },
+  }).ended;
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(linesOf(ended).at(-1)?.type, "end");
+});
+
 test("run is cancelled when nobody reads its stdout any more", async () => {
   await using app = await project();
   const started = app.start("--json", "--", "sh", "-c", "while :; do echo line; sleep 0.05; done");
@@ -225,8 +321,7 @@ test("run leaves at once at the second signal, names what it leaves, and the nex
   await started.said('"message":"ready"');
   started.kill("SIGINT");
   await started.said("Stopping the build");
-  started.kill("SIGTERM");
-  const ended = await started.ended;
+  const ended = await signalledUntilItEnds(started, "SIGTERM");
   assert.equal(ended.code, 143);
   assert.match(
     ended.stderr,

@@ -17,8 +17,8 @@ export function completionCommand() {
   })
     .addArgument(new Argument("<shell>", "bash, zsh or fish").choices(SHELLS))
     .action(async (shell) => {
-      const { printCompletionScript } = await import("./completion-script.ts");
-      printCompletionScript(shell, "flutter-ci");
+      const { completionScript } = await import("./completion-script.ts");
+      process.stdout.write(completionScript(shell, "flutter-ci"));
     });
 }
 
@@ -30,6 +30,6 @@ export function suggestionsCommand() {
     .action(async (words, _, command) => {
       const { suggest } = await import("./suggest.ts");
       const program = command.parent;
-      if (program) suggest(program, words);
+      if (program) process.stdout.write(suggest(program, words));
     });
 }

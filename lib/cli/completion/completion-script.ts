@@ -1,17 +1,91 @@
-import { script } from "@bomb.sh/tab";
-
-/** Prints the script that teaches a shell to complete `program`: it asks `program complete -- <words>` at each key press. */
-export function printCompletionScript(shell: "bash" | "zsh" | "fish", program: string): void {
-  script(shell, program, program);
-  if (shell === "bash") console.log(bashAddition(program));
+/**
+ * The script that teaches a shell to complete `program`: at each press of the key it asks `program complete -- <words>`. It
+ * passes the words on as they stand on the line, and never evaluates them: `$(…)` on the line is not run.
+ */
+export function completionScript(shell: keyof typeof SCRIPTS, program: string): string {
+  return SCRIPTS[shell](program, program.replaceAll("-", "_"));
 }
 
-/** The script leans on bash-completion, which not everybody has, and would leave out files where we suggest nothing. */
-const bashAddition = (program: string): string => `
-declare -F _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() {
-    words=("\${COMP_WORDS[@]}")
-    cword=$COMP_CWORD
-    cur=\${COMP_WORDS[COMP_CWORD]}
-    prev=\${COMP_WORDS[COMP_CWORD-1]}
+/** An answer is a suggestion a line, each with a tab and its explanation, then `:4`, or `:0` where files may stand too. */
+const SCRIPTS = { bash, zsh, fish };
+
+function bash(program: string, name: string): string {
+  return `# bash completion for ${program}
+
+__${name}_complete() {
+    local word line last prefix
+    local -a words=()
+    COMPREPLY=()
+    # bash takes --flag=value for three words.
+    for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
+        if ((\${#words[@]} > 0)) && [[ $word == [=:] || \${words[-1]} == *[=:] ]]; then
+            words[-1]+=$word
+        else
+            words+=("$word")
+        fi
+    done
+    last=\${words[-1]-}
+    word=\${COMP_WORDS[COMP_CWORD]}
+    [[ $word != [=:] ]] || word=
+    prefix=\${last%"$word"}
+    while IFS= read -r line; do
+        case $line in
+            :4) compopt +o default 2>/dev/null ;;
+            :*) ;;
+            "$last"*)
+                line=\${line%%$'\\t'*}
+                COMPREPLY+=("\${line#"$prefix"}")
+                ;;
+        esac
+    done < <(command ${program} complete -- "\${words[@]}" 2>/dev/null </dev/null)
 }
-complete -o default -F __${program.replaceAll("-", "_")}_complete ${program}`;
+complete -o default -F __${name}_complete ${program}
+`;
+}
+
+function zsh(program: string, name: string): string {
+  return `#compdef ${program}
+# zsh completion for ${program}
+
+__${name}_complete() {
+    local line files=no
+    local -a values
+    while IFS= read -r line; do
+        case $line in
+            (:0) files=yes ;;
+            (:*) ;;
+            (*$'\\t'*) values+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}") ;;
+            (*) values+=("\${line//:/\\\\:}") ;;
+        esac
+    done < <(command ${program} complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null </dev/null)
+    [[ \${#values} == 0 ]] || _describe ${program} values
+    [[ $files == no ]] || _files
+}
+if [[ \${funcstack[1]} == _${program} ]]; then
+    __${name}_complete
+elif (( $+functions[compdef] )); then
+    compdef __${name}_complete ${program}
+fi
+`;
+}
+
+function fish(program: string, name: string): string {
+  return `# fish completion for ${program}
+
+function __${name}_complete
+    set -l words (commandline -opc)
+    set -l last (commandline -ct)
+    for line in (command ${program} complete -- $words[2..-1] "$last" 2>/dev/null </dev/null)
+        switch $line
+            case ':0'
+                __fish_complete_path "$last"
+            case ':*'
+            case '*'
+                printf '%s\\n' $line
+        end
+    end
+end
+complete -c ${program} -e
+complete -c ${program} -f -a '(__${name}_complete)'
+`;
+}

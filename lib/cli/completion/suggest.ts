@@ -1,59 +1,61 @@
-import { type Command as Described, RootCommand, ShellCompDirective } from "@bomb.sh/tab";
-import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 
 /** Flags whose value is a file or a folder, by what their usage calls it. */
 const NAMES_A_FILE = /<(?:file|dir|host=file)>/;
 
+interface Suggestion {
+  readonly value: string;
+  readonly why: string;
+}
+
 /**
- * Prints what may stand at the place of the last word (empty where a new one begins), a suggestion a line with its
- * explanation, and a last line that tells the shell whether files may stand there too.
+ * What may stand in the place of the last word, which is empty where a new one begins: a suggestion a line, with a tab and its
+ * explanation if it has one, then `:0` where files may stand too, else `:4`.
  */
-export function suggest(program: CommandUnknownOpts, words: readonly string[]): void {
+export function suggest(program: CommandUnknownOpts, words: readonly string[]): string {
+  const current = words.at(-1) ?? "";
   const before = words.slice(0, -1);
-  if (before.includes("--") || mayBeFile(program, before, words.at(-1) ?? "")) {
-    console.log(`:${ShellCompDirective.ShellCompDirectiveDefault}`);
-  } else {
-    described(program).parse([...words]);
-  }
+  const { values, files } = candidates(program, before, current);
+  const lines = values.filter(({ value }) => value.startsWith(current))
+    .map(({ value, why }) => why === "" ? value : `${value}\t${why}`);
+  return `${[...lines, files ? ":0" : ":4"].join("\n")}\n`;
 }
 
-function mayBeFile(program: CommandUnknownOpts, before: readonly string[], current: string): boolean {
+function candidates(
+  program: CommandUnknownOpts,
+  before: readonly string[],
+  current: string,
+): { values: Suggestion[]; files: boolean } {
+  if (before.includes("--")) return { values: [], files: true };
   const command = program.commands.find((known) => known.name() === before[0]);
-  if (!command) return false;
-  const previous = command.options.find(({ long, short }) => [long, short].includes(before.at(-1)));
-  if (previous?.required) return NAMES_A_FILE.test(previous.flags);
-  return !current.startsWith("-") && command.registeredArguments.some((argument) => !argument.argChoices);
+  if (!command) {
+    return { values: current.startsWith("-") ? flagsOf(program) : commandsOf(program), files: false };
+  }
+  const [typed, given] = current.startsWith("--") ? current.split("=", 2) : [undefined, undefined];
+  if (typed !== undefined && given !== undefined) return valuesOf(flagOf(command, typed), `${typed}=`);
+  const previous = flagOf(command, before.at(-1));
+  if (previous?.required) return valuesOf(previous, "");
+  if (current.startsWith("-")) return { values: flagsOf(command), files: false };
+  const [argument] = command.registeredArguments;
+  const values = (argument?.argChoices ?? []).map((value) => ({ value, why: "" }));
+  return { values, files: argument !== undefined && !argument.argChoices };
 }
 
-/** The program in the words of the completion library. */
-function described(program: CommandUnknownOpts): RootCommand {
-  const root = new RootCommand();
-  addOptions(root, program);
+function valuesOf(option: Option | undefined, prefix: string): { values: Suggestion[]; files: boolean } {
+  const values = (option?.argChoices ?? []).map((value) => ({ value: `${prefix}${value}`, why: "" }));
+  return { values, files: option !== undefined && NAMES_A_FILE.test(option.flags) };
+}
+
+const flagOf = (command: CommandUnknownOpts, word: string | undefined): Option | undefined =>
+  command.options.find(({ long, short }) => word !== undefined && [long, short].includes(word));
+
+/** What has no place in the help, such as `complete` itself, is not suggested. */
+function commandsOf(program: CommandUnknownOpts): Suggestion[] {
   const { commands } = program;
-  const visible = program.createHelp().visibleCommands(program).filter((command) =>
-    commands.includes(command)
-  );
-  for (const command of visible) {
-    const described = root.command(command.name(), command.summary());
-    addOptions(described, command);
-    for (const argument of command.registeredArguments) {
-      described.argument(argument.name(), suggesting(argument.argChoices), argument.variadic);
-    }
-  }
-  return root;
+  return program.createHelp().visibleCommands(program).filter((command) => commands.includes(command))
+    .map((command) => ({ value: command.name(), why: command.summary() }));
 }
 
-function addOptions(described: Described, command: CommandUnknownOpts): void {
-  for (const option of command.createHelp().visibleOptions(command)) {
-    const name = option.long?.slice(2);
-    if (name === undefined) continue;
-    const short = option.short?.slice(1);
-    if (option.required) described.option(name, option.description, suggesting(option.argChoices), short);
-    else if (short) described.option(name, option.description, short);
-    else described.option(name, option.description);
-  }
-}
-
-const suggesting = (values: readonly string[] = []) => (suggest: (value: string, why: string) => void) => {
-  for (const value of values) suggest(value, "");
-};
+const flagsOf = (command: CommandUnknownOpts): Suggestion[] =>
+  command.createHelp().visibleOptions(command)
+    .flatMap(({ long, description }) => long ? [{ value: long, why: description }] : []);

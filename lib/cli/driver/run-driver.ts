@@ -1,3 +1,4 @@
+import { messageOf } from "../../base/errors.ts";
 import { parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, aborted } from "../../base/signals.ts";
@@ -6,11 +7,12 @@ import { registerResources } from "../../driver/conveyor/register-resources.ts";
 import { startInstance } from "../../driver/instance.ts";
 import { tend } from "../../driver/tend.ts";
 import { environment } from "../environment.ts";
-import { exitOfSignal, type StopSignal } from "../exit-codes.ts";
+import { EXIT } from "../exit-codes.ts";
 import { readGitAccess } from "../git-access.ts";
 import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
-import { listenForStop } from "../run/stop-requests.ts";
+import type { Stop } from "../stop/stop.ts";
+import { listenForStop } from "../stop/stop-requests.ts";
 import { checkBrokerFlags } from "./check-broker-flags.ts";
 import type { DriverOptions } from "./driver-command.ts";
 import { driverSettings } from "./driver-settings.ts";
@@ -40,8 +42,8 @@ export async function runDriver(
 
   const stopping = new AbortController();
   const signal = stop ? AbortSignal.any([stopping.signal, stop]) : stopping.signal;
-  using _stop = listenForStop({
-    onFirst: (name) => stopping.abort(new DOMException(`Stopped by ${name}`, "AbortError")),
+  using requests = listenForStop({
+    onFirst: ({ verdict }) => stopping.abort(new DOMException(verdict.message, "AbortError")),
     onSecond: leaveAtOnce,
   });
   const { usesDocker = true } = driver;
@@ -89,13 +91,16 @@ export async function runDriver(
     await tend(driver, { transport, docker, settings, signal });
     await aborted(signal);
     status.isConsuming = false;
-    log.info("Driver {name} takes no more events and finishes the {count} in hand", {
+    log.info("{why}: driver {name} takes no more events and finishes the {count} in hand", {
+      why: messageOf(signal.reason),
       name: driver.name,
       count: instance.inHand,
     });
     await instance.drain(options.drain);
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
+  } finally {
+    if (requests.first?.exit === EXIT.defect) process.exitCode = EXIT.defect;
   }
 }
 
@@ -113,7 +118,7 @@ async function openHealth(
   return health;
 }
 
-function leaveAtOnce(name: StopSignal): never {
+function leaveAtOnce({ exit }: Stop): never {
   process.stderr.write("Left at once; what was in hand goes to another instance after the ack wait\n");
-  process.exit(exitOfSignal(name));
+  process.exit(exit);
 }

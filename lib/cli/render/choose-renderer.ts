@@ -14,16 +14,16 @@ export interface Surroundings {
   readonly stdout: WriteStream;
   readonly stderr: WriteStream;
   readonly environment: Environment;
-  /** Called once, when nobody reads stdout any more. */
-  readonly onClosed: () => void;
+  /** Called once, when stdout takes no more. */
+  readonly onFailed: (error: NodeJS.ErrnoException) => void;
 }
 
 /** The form in which a run is shown: as asked for, else by what stdout is. `NO_COLOR` is obeyed. */
 export function chooseRenderer(
   { json, quiet }: { json: boolean; quiet: boolean },
-  { stdout, stderr, environment, onClosed }: Surroundings,
+  { stdout, stderr, environment, onFailed }: Surroundings,
 ): Renderer {
-  const out = openOutput(stdout, { onClosed });
+  const out = openOutput(stdout, { onFailed });
   const note = (text: string) => {
     stderr.write(`${neutralText(text)}\n`);
   };

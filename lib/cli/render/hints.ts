@@ -27,5 +27,6 @@ export const HINTS: Readonly<Record<Reason, string>> = {
   "driver-lost": "The process that worked on it was ended: run again",
   "no-pipeline": "Name a pipeline in the resource",
   "driver-error": "This is a defect of the driver: report it with the log",
+  "defect": "This is a defect of the program: report it with the lines above",
   "step-failed": "See what the step says above",
 };

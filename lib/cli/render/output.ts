@@ -13,18 +13,21 @@ const CHUNK_CHARS = 64 * 1024;
 /** How long a line waits for company, milliseconds. */
 const LINGER_MS = 20;
 
-/** `onClosed` is called once, when the reader has gone away; what is written after that goes nowhere. */
-export function openOutput(stream: Writable, { onClosed }: { onClosed?: () => void } = {}): Output {
+/** `onFailed` is called once, when the stream takes no more; what is written after that goes nowhere. */
+export function openOutput(
+  stream: Writable,
+  { onFailed }: { onFailed?: (error: NodeJS.ErrnoException) => void } = {},
+): Output {
   let pending = "";
   let writing: Promise<void> | undefined;
   let timer: Timer | undefined;
   let closed = false;
 
-  stream.on("error", () => {
+  stream.on("error", (error) => {
     if (closed) return;
     closed = true;
     pending = "";
-    onClosed?.();
+    onFailed?.(error);
   });
 
   async function drain(): Promise<void> {

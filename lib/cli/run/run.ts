@@ -6,10 +6,11 @@ import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { dataFolder } from "../data-folder.ts";
 import type { Drivers } from "../drivers.ts";
 import { environment } from "../environment.ts";
-import { exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
+import { exitOfRun } from "../exit-codes.ts";
 import { readGitAccess } from "../git-access.ts";
 import { reachDocker } from "../reach-docker.ts";
 import type { Renderer } from "../render/renderer.ts";
+import type { Stop } from "../stop/stop.ts";
 import type { BuildRequest } from "./build-request.ts";
 import type { Parts } from "./open-parts.ts";
 import type { Operands } from "./operands.ts";
@@ -64,7 +65,7 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       own: [options.output, dataFolder(options.data, environment)],
       note: renderer.note,
     });
-    session.onStop((stop) => cancel(parts, run, stop, renderer.note));
+    using _stopping = session.onStop((stop) => cancel(parts, run, stop, renderer.note));
     const { engine, store: { artifacts } } = parts;
     // Lines that nobody is shown are not read back from the store.
     const events = engine.follow(run, { logs: options.quiet !== true });
@@ -73,7 +74,7 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
   } catch (error) {
     if (session.stopped === undefined || error !== signal.reason) throw error;
     renderer.note("Cancelled before anything was started");
-    return exitOfSignal(session.stopped);
+    return session.stopped.exit;
   }
 }
 
@@ -97,12 +98,12 @@ async function submit(
 async function cancel(
   { engine }: Parts,
   run: string,
-  signal: StopSignal,
+  { verdict }: Stop,
   note: Renderer["note"],
 ): Promise<void> {
   note("Stopping the build and cleaning up; once more to leave at once");
   try {
-    await engine.stop(run, { outcome: "cancelled", reason: "cancelled", message: `Cancelled by ${signal}` });
+    await engine.stop(run, verdict);
   } catch (error) {
     note(`Cannot stop the build: ${messageOf(error)}`);
   }

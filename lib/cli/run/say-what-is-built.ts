@@ -1,3 +1,5 @@
+import { messageOf } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
 import type { Environment } from "../environment.ts";
 import type { BuildRequest } from "./build-request.ts";
 import { uncommittedFiles } from "./uncommitted.ts";
@@ -7,7 +9,7 @@ const NAMED = 3;
 /**
  * Says what of a local repository is built, where that could be mistaken: that commands run at its top although a folder
  * below was named, and which files are left out since they are not committed. Git is asked `after` something else, and
- * beside the build; disposing gives up.
+ * beside the build; disposing gives up. A failure of it is a line in the process log: the build does not depend on it.
  */
 export function sayWhatIsBuilt(
   { local, plan: { spec } }: BuildRequest,
@@ -22,7 +24,8 @@ export function sayWhatIsBuilt(
   const closing = new AbortController();
   if (local && local.below !== "" && spec.workdir === undefined) note(atTheTop(local.below));
   const looking = after.then(look).catch((error) => {
-    if (!closing.signal.aborted) throw error;
+    if (closing.signal.aborted) return;
+    processLog("run").warn("Cannot tell what is not committed: {error}", { error: messageOf(error) });
   });
   return {
     async [Symbol.asyncDispose]() {

@@ -1,45 +1,53 @@
+import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import { environment } from "../environment.ts";
-import { exitOfSignal, type StopSignal } from "../exit-codes.ts";
+import { EXIT } from "../exit-codes.ts";
 import { startProcessLog } from "../process-log.ts";
 import { chooseRenderer } from "../render/choose-renderer.ts";
 import type { Renderer } from "../render/renderer.ts";
+import type { Stop } from "../stop/stop.ts";
+import { listenForStop } from "../stop/stop-requests.ts";
 import { checkOutputFlags, type OutputOptions } from "./build-flags.ts";
-import { listenForStop } from "./stop-requests.ts";
 
-/** One run as its person sees it: what is shown of it, and what they do to end it. Dispose writes what is left to show. */
+/** One run as its person sees it: what is shown of it, and what ends it before its time. Dispose writes what is left to show. */
 export interface Session extends AsyncDisposable {
   readonly renderer: Renderer;
-  /** Fires at the first request to stop. */
+  /** Fires at the first cause to stop. */
   readonly signal: AbortSignal;
-  /** What was asked first; undefined as long as nothing was. */
-  readonly stopped: StopSignal | undefined;
-  /** Calls back at the first request to stop, also where it has come already. */
-  onStop(cancel: (signal: StopSignal) => unknown): void;
+  /** The first cause to stop; undefined as long as there is none. */
+  readonly stopped: Stop | undefined;
+  /** Calls back at the first cause to stop, also if it has come already, but not once the answer is disposed. */
+  onStop(cancel: (stop: Stop) => Promise<void>): Disposable;
 }
 
+/** How long an orderly end may take after a defect, which may have broken what it needs, milliseconds. */
+const AFTER_DEFECT_MS = 120_000;
+
 /**
- * Opens it; the process's own log is shown in it. The second request to stop ends the process, saying what is left behind.
+ * Opens the session; the process's own log is shown in it. A second signal ends the process and says what is left behind.
  * Throws InputError for forms of output that exclude each other.
  */
 export function openSession(options: OutputOptions, { leftBehind }: { leftBehind: string }): Session {
   checkOutputFlags(options);
   const stopping = new AbortController();
-  const asked = Promise.withResolvers<StopSignal>();
+  const asked = Promise.withResolvers<Stop>();
+  let limit: Timer | undefined;
+  const leave = ({ exit }: Stop): void => {
+    process.stderr.write(`Left at once. ${leftBehind}\n`);
+    process.exit(exit);
+  };
   const stop = listenForStop({
-    onFirst(signal) {
-      stopping.abort(new DOMException(`Stopped by ${signal}`, "AbortError"));
-      asked.resolve(signal);
+    onFirst(cause) {
+      if (cause.exit === EXIT.defect) limit = startTimer(() => leave(cause), AFTER_DEFECT_MS);
+      stopping.abort(new DOMException(cause.verdict.message, "AbortError"));
+      asked.resolve(cause);
     },
-    onSecond(signal) {
-      process.stderr.write(`Left at once. ${leftBehind}\n`);
-      process.exit(exitOfSignal(signal));
-    },
+    onSecond: leave,
   });
   const renderer = chooseRenderer({ json: options.json === true, quiet: options.quiet === true }, {
     stdout: process.stdout,
     stderr: process.stderr,
     environment,
-    onClosed: () => stop.outputClosed(),
+    onFailed: (error) => stop.outputFailed(error),
   });
   startProcessLog({
     level: options.logLevel,
@@ -52,9 +60,15 @@ export function openSession(options: OutputOptions, { leftBehind }: { leftBehind
     get stopped() {
       return stop.first;
     },
-    onStop: (cancel) => void asked.promise.then(cancel),
+    onStop(cancel) {
+      const over = new AbortController();
+      // A callback that rejects is a defect, of which `stop` hears.
+      void asked.promise.then((cause) => over.signal.aborted ? undefined : cancel(cause));
+      return { [Symbol.dispose]: () => over.abort() };
+    },
     async [Symbol.asyncDispose]() {
       await renderer.close();
+      stopTimer(limit);
       stop[Symbol.dispose]();
     },
   };

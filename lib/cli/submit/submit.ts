@@ -14,7 +14,7 @@ import { Patience } from "../api/patience.ts";
 import { givenToken, tokenOf } from "../api/token.ts";
 import { dataFolder } from "../data-folder.ts";
 import { environment } from "../environment.ts";
-import { EXIT, exitOfRun, exitOfSignal, type StopSignal } from "../exit-codes.ts";
+import { EXIT, exitOfRun } from "../exit-codes.ts";
 import { readGitTokens } from "../git-access.ts";
 import { readInputFile } from "../read-input-file.ts";
 import type { Renderer } from "../render/renderer.ts";
@@ -22,6 +22,7 @@ import { type BuildRequest, buildRequest } from "../run/build-request.ts";
 import type { Operands } from "../run/operands.ts";
 import { openSession } from "../run/session.ts";
 import { showRun } from "../run/show-run.ts";
+import type { Stop } from "../stop/stop.ts";
 import type { SubmitOptions } from "./submit-command.ts";
 
 /** How long a control plane that was reached once may be away: long enough for it to be started again. */
@@ -57,15 +58,15 @@ export async function submit(
       hint: `The run goes on without us: ${run}`,
       onAway: (error) => renderer.note(`${error.message}; trying again`),
     });
-    session.onStop((stop) => cancel(client, run, stop, renderer.note));
+    using _stopping = session.onStop((stop) => cancel(client, run, stop, renderer.note));
     return exitOfRun(await show({ client, run, renderer, options, patience }), session.stopped);
   } catch (error) {
     const { stopped } = session;
     if (stopped === undefined || error !== signal.reason) throw error;
     // It may have been taken although we have not heard so.
-    await client.cancel(run, `Cancelled by ${stopped}`).catch(() => {});
+    await client.cancel(run, stopped.verdict.message).catch(() => {});
     renderer.note("Cancelled before it had begun");
-    return exitOfSignal(stopped);
+    return stopped.exit;
   }
 }
 
@@ -173,13 +174,13 @@ async function* notingArtifacts(
 async function cancel(
   client: ApiClient,
   run: string,
-  signal: StopSignal,
+  { verdict }: Stop,
   note: Renderer["note"],
 ): Promise<void> {
   note("Stopping the build and cleaning up; once more to leave at once");
   for (;;) {
     try {
-      return await client.cancel(run, `Cancelled by ${signal}`);
+      return await client.cancel(run, verdict.message);
     } catch (error) {
       if (!(error instanceof ApiAwayError)) return note(`Cannot stop the build: ${messageOf(error)}`);
       // Whoever follows the run decides when that is given up.

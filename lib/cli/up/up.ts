@@ -3,6 +3,7 @@ import { systemClock } from "../../base/clock.ts";
 import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
+import { aborted } from "../../base/signals.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { httpDoor } from "../../engine/http/door.ts";
 import { isLoopback, namesOf } from "../../engine/http/hosts.ts";
@@ -15,11 +16,11 @@ import { checkBrokerFlags } from "../driver/check-broker-flags.ts";
 import { driverSettings } from "../driver/driver-settings.ts";
 import type { Drivers } from "../drivers.ts";
 import { environment } from "../environment.ts";
-import { exitOfSignal } from "../exit-codes.ts";
+import { EXIT } from "../exit-codes.ts";
 import { readGitAccess } from "../git-access.ts";
 import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
-import { listenForStop } from "../run/stop-requests.ts";
+import { listenForStop } from "../stop/stop-requests.ts";
 import { doorTls } from "./door-tls.ts";
 import { openPlane, type Plane } from "./open-plane.ts";
 import { keepPruned } from "./prune.ts";
@@ -40,11 +41,11 @@ export async function up(options: UpOptions, drivers: Drivers): Promise<void> {
   const reach = parseFaults(environment.CONVEYOR_FAULT);
   const stopping = new AbortController();
   const { signal } = stopping;
-  using _stop = listenForStop({
-    onFirst: (name) => stopping.abort(new DOMException(`Stopped by ${name}`, "AbortError")),
-    onSecond(name) {
-      process.stderr.write("Left at once; runs go on when it is started again\n");
-      process.exit(exitOfSignal(name));
+  using stop = listenForStop({
+    onFirst: ({ verdict }) => stopping.abort(new DOMException(verdict.message, "AbortError")),
+    onSecond({ exit }) {
+      process.stderr.write("Stopped immediately; runs resume on restart\n");
+      process.exit(exit);
     },
   });
   try {
@@ -54,6 +55,8 @@ export async function up(options: UpOptions, drivers: Drivers): Promise<void> {
     if (!(error instanceof Retryable)) throw error;
     // At the start, what may pass is a reason not to start.
     throw new UnavailableError(messageOf(error), { cause: error });
+  } finally {
+    if (stop.first?.exit === EXIT.defect) process.exitCode = EXIT.defect;
   }
 }
 
@@ -102,7 +105,10 @@ async function serve(
     log.warn("Listens beyond this machine without TLS, so that others may read the token on its way");
   }
   await aborted(signal);
-  log.info("Takes no more runs and finishes the {count} steps in hand", { count: fleet?.inHand ?? 0 });
+  log.info("{why}: takes no more runs and finishes the {count} steps in hand", {
+    why: messageOf(signal.reason),
+    count: fleet?.inHand ?? 0,
+  });
   await fleet?.drain(options.drain);
 }
 
@@ -140,11 +146,4 @@ async function startFleet(
     drain: fleet.drain,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
 }

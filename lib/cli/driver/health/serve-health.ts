@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { UnavailableError } from "../../../base/errors.ts";
+import { messageOf, UnavailableError } from "../../../base/errors.ts";
 
 export interface HealthOptions {
   readonly host: string;
@@ -47,8 +47,12 @@ export async function serveHealth(
   };
 }
 
+/** Never rejects: whoever asks for health must not end the driver. */
 async function serve(request: IncomingMessage, response: ServerResponse, options: HealthOptions) {
-  const { status, text } = await answer(request, options);
+  const { status, text } = await answer(request, options).catch((error): Answer => ({
+    status: 500,
+    text: `${messageOf(error)}\n`,
+  }));
   response.writeHead(status, {
     "content-type": "text/plain; version=0.0.4; charset=utf-8",
     "cache-control": "no-store",

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { exitOfRun } from "../../lib/cli/exit-codes.ts";
+import { ignoredSignals } from "../../lib/cli/stop/ignored-signals.ts";
+import {
+  STOP_SIGNALS,
+  stopByDefect,
+  stopByOutput,
+  stopBySignal,
+  type StopSignal,
+} from "../../lib/cli/stop/stop.ts";
+import { listenForStop } from "../../lib/cli/stop/stop-requests.ts";
+
+/** Requests to stop, on a clock of the test's own. */
+function listening(ignored: StopSignal[] = []) {
+  const heard: string[] = [];
+  const clock = { now: 1000 };
+  const requests = listenForStop({
+    onFirst: ({ verdict }) => heard.push(`first: ${verdict.message}`),
+    onSecond: ({ exit }) => heard.push(`second: ${exit}`),
+  }, { now: () => clock.now, ignored });
+  return { heard, clock, requests };
+}
+
+test("listenForStop takes signals that arrive together for one, and a later one for an order", () => {
+  const { heard, clock, requests } = listening();
+  using _ = requests;
+  process.emit("SIGTERM");
+  process.emit("SIGTERM");
+  process.emit("SIGHUP");
+  clock.now += 400;
+  process.emit("SIGTERM");
+  assert.deepEqual(heard, ["first: Cancelled by SIGTERM"]);
+  clock.now += 200;
+  process.emit("SIGTERM");
+  assert.deepEqual(heard, ["first: Cancelled by SIGTERM", "second: 143"]);
+});
+
+test("listenForStop takes another signal a moment later for an order", () => {
+  const { heard, clock, requests } = listening();
+  using _ = requests;
+  process.emit("SIGTERM");
+  clock.now += 30;
+  process.emit("SIGINT");
+  assert.deepEqual(heard, ["first: Cancelled by SIGTERM", "second: 130"]);
+});
+
+test("listenForStop leaves alone what the process was started to ignore", () => {
+  const { heard, requests } = listening(["SIGHUP"]);
+  using _ = requests;
+  process.emit("SIGHUP");
+  assert.deepEqual(heard, []);
+  process.emit("SIGTERM");
+  assert.deepEqual(heard, ["first: Cancelled by SIGTERM"]);
+});
+
+test("listenForStop takes a reader that has gone away for a hang-up, and no second one for an order", () => {
+  const { heard, requests } = listening();
+  using _ = requests;
+  requests.outputFailed(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+  requests.outputFailed(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+  assert.deepEqual(heard, ["first: Cancelled by SIGHUP"]);
+  assert.equal(requests.first?.exit, 129);
+  process.emit("SIGTERM");
+  assert.deepEqual(heard.slice(1), ["second: 143"]);
+});
+
+test("listenForStop names what else keeps stdout from being written", () => {
+  const { heard, requests } = listening();
+  using _ = requests;
+  requests.outputFailed(Object.assign(new Error("No space left on device"), { code: "ENOSPC" }));
+  assert.deepEqual(heard, ["first: Cancelled: Cannot write to stdout: No space left on device"]);
+  assert.equal(requests.first?.exit, 3);
+});
+
+test("listenForStop hears nothing once it is disposed", () => {
+  const { heard, requests } = listening();
+  requests[Symbol.dispose]();
+  for (const signal of STOP_SIGNALS) assert.equal(process.listenerCount(signal), 0);
+  assert.deepEqual(heard, []);
+});
+
+test("ignoredSignals reads which signals this process was started to ignore", () => {
+  const status = (mask: string) => `Name:\tbun\nSigBlk:\t0000000000000000\nSigIgn:\t${mask}\nSigCgt:\t00\n`;
+  assert.deepEqual(ignoredSignals(STOP_SIGNALS, status("0000000000000000")), []);
+  // SIGHUP is 1, SIGINT 2, SIGPIPE 13, SIGTERM 15.
+  assert.deepEqual(ignoredSignals(STOP_SIGNALS, status("0000000001005001")), ["SIGTERM", "SIGHUP"]);
+  assert.deepEqual(ignoredSignals(STOP_SIGNALS, status("8000000000001002")), ["SIGINT"]);
+  assert.deepEqual(ignoredSignals(STOP_SIGNALS, ""), []);
+});
+
+test("exitOfRun tells a defect, a full stdout and each signal apart", () => {
+  const end = (outcome: "cancelled" | "failed" | "succeeded", reason?: "cancelled" | "defect") =>
+    ({ outcome, ...reason && { reason } }) as Parameters<typeof exitOfRun>[0];
+  assert.equal(exitOfRun(end("cancelled", "cancelled"), stopBySignal("SIGHUP")), 129);
+  assert.equal(exitOfRun(end("cancelled", "cancelled"), stopByOutput(new Error("full"))), 3);
+  assert.equal(exitOfRun(end("cancelled", "cancelled")), 130);
+  assert.equal(exitOfRun(end("failed", "defect")), 70);
+  assert.equal(exitOfRun(end("succeeded"), stopByDefect(new Error("stray"))), 70);
+  assert.equal(exitOfRun(end("succeeded"), stopBySignal("SIGINT")), 0);
+});
