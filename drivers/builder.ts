@@ -1,4 +1,4 @@
-import { collectArtifacts } from "../lib/build/artifacts.ts";
+import { collectArtifacts } from "../lib/build/artifacts/collect.ts";
 import { runCommands } from "../lib/build/commands.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";

@@ -74,9 +74,19 @@ export interface LogReader {
   count(run: string): Promise<number>;
 }
 
+export interface StoredArtifact {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
 /** What `Transport.putBlob` stored. */
 export interface ArtifactReader {
-  list(run: string): Promise<{ name: string; size: number; sha256: string }[]>;
+  list(run: string): Promise<StoredArtifact[]>;
+  /** As `list` has it; undefined where there is none. */
+  find(run: string, name: string): Promise<StoredArtifact | undefined>;
   /** The bytes, or undefined where there is no such artifact. */
   open(run: string, name: string): Promise<AsyncIterable<Uint8Array> | undefined>;
 }

@@ -130,13 +130,13 @@ export interface Transport extends AsyncDisposable {
 
   /**
    * Stores bytes under a run and a name, whole or not at all; the same name again replaces it. `name` is a relative path
-   * of plain segments. Throws `InputError` on any other name, `Retryable` when there is no room or no connection.
+   * of plain segments; `mode` are its permission bits (0644 without). Throws `InputError` on any other name, `Retryable` when there is no room or no connection.
    */
   putBlob(
     run: string,
     name: string,
     bytes: AsyncIterable<Uint8Array>,
-    options?: { signal?: AbortSignal },
+    options?: { signal?: AbortSignal; mode?: number },
   ): Promise<{ size: number; sha256: string }>;
 }
 

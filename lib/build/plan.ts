@@ -1,10 +1,10 @@
-import picomatch from "picomatch";
 import { InputError, StepFailure } from "../base/errors.ts";
 import { formatDuration, formatSize } from "../base/units.ts";
 import { parseImageName } from "../docker/image-name.ts";
 import type { DriverSettings } from "../driver/driver.ts";
 import { type BuildSpec, parseBuildSpec } from "../wire/build.ts";
 import { describeIssues } from "../wire/issues.ts";
+import { type Glob, isChosen, parseGlobs } from "./glob/glob.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
 
 /** A build as it will be done: a valid spec, within what the operator allows. */
@@ -15,6 +15,8 @@ export interface Plan {
   readonly env: Readonly<Record<string, string>>;
   /** Absolute, in the container. */
   readonly workdir: string;
+  /** Of the artifacts, from the workdir. */
+  readonly globs: readonly Glob[];
 }
 
 /** What of an operator's settings decides what a spec may ask for. */
@@ -54,10 +56,8 @@ export function planBuild(spec: unknown, policy: Policy): Plan {
   const { repository: text, ref, image, network, limits, timeout, grace } = parsed.data;
   const repository = attempt("spec.repository", () => allowedRepository(text, policy));
   if (ref !== undefined) attempt("spec.ref", () => checkRef(ref));
-  const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? "", "a folder"));
-  for (const pattern of parsed.data.artifacts) {
-    attempt("spec.artifacts", () => insideWorkspace(pattern, "a glob"));
-  }
+  const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? ""));
+  const globs = attempt("spec.artifacts", () => parseGlobs(parsed.data.artifacts));
   const env = attempt("spec.env", () => variables(parsed.data, policy));
   attempt("spec.image", () => checkImage(image, policy.allowImages));
   attempt("spec.network", () => checkNetwork(network, policy.allowNetworks));
@@ -75,10 +75,10 @@ export function planBuild(spec: unknown, policy: Policy): Plan {
   attempt("spec.limits.artifacts", () => atMost(limits.artifacts, policy.maxArtifactBytes, formatSize));
   attempt("spec.timeout", () => atMost(timeout, policy.maxTimeoutMs, formatDuration));
   attempt("spec.grace", () => atMost(grace, policy.graceMs, formatDuration));
-  if (breaches.length > 0 || !repository || workdir === undefined || !env) {
+  if (breaches.length > 0 || !repository || workdir === undefined || !globs || !env) {
     throw new InputError(breaches.join("\n"));
   }
-  return { spec: parsed.data, repository, env, workdir };
+  return { spec: parsed.data, repository, env, workdir, globs };
 }
 
 /** As `planBuild`, for a step: a breach is the step's failure `invalid-spec`. */
@@ -102,10 +102,10 @@ function allowedRepository(text: string, policy: Policy): Repository {
 }
 
 /** The absolute path of something below the workspace. */
-function insideWorkspace(path: string, what: string): string {
-  if (path.startsWith("/") || path.split("/").includes("..") || path.includes("\\..")) {
+function insideWorkspace(path: string): string {
+  if (path.startsWith("/") || path.split("/").includes("..")) {
     throw new InputError(
-      `Invalid path ${JSON.stringify(path)}: expected ${what} below ${WORKSPACE}, relative and without ".."`,
+      `Invalid path ${JSON.stringify(path)}: expected a folder below ${WORKSPACE}, relative and without ".."`,
     );
   }
   const plain = path.split("/").filter((segment) => segment !== "" && segment !== ".").join("/");
@@ -139,7 +139,9 @@ function checkImage(image: string, allowed: readonly string[]): void {
   const full = `${registry}/${repository}${tag === undefined ? "" : `:${tag}`}${
     digest === undefined ? "" : `@${digest}`
   }`;
-  if (allowed.length === 0 || [image, full].some((name) => picomatch.isMatch(name, [...allowed]))) return;
+  if (allowed.length === 0) return;
+  const globs = parseGlobs(allowed, { isExact: true });
+  if ([image, full].some((name) => isChosen(globs, name))) return;
   throw new InputError(`The image "${image}" is not allowed here: expected one of ${allowed.join(", ")}`);
 }
 

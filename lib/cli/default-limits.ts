@@ -5,4 +5,6 @@ export const DEFAULT_LIMITS = {
   maxLogBytes: 1024 ** 3,
   /** Of a run, bytes. */
   maxArtifactBytes: 2 * 1024 ** 3,
+  /** Of a run. */
+  maxArtifactFiles: 10_000,
 } as const;

@@ -1,5 +1,6 @@
 import { InputError } from "../base/errors.ts";
 import { parseDuration, parseSize } from "../base/units.ts";
+import { parseGlob } from "../build/glob/glob.ts";
 
 /**
  * Values of flags: each takes the text as typed and answers what it means, or throws InputError that quotes it and says
@@ -102,6 +103,11 @@ export function httpUrl(value: string): string {
     );
   }
   return value.replace(/\/+$/, "");
+}
+
+/** A glob for the names of images. */
+export function imageGlob(value: string): string {
+  return parseGlob(value, { isExact: true }).text;
 }
 
 /** What may stand as one token in a subject. */

@@ -35,11 +35,11 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
     results: earlierResults(event.resource.metadata),
     secrets: grant.secrets,
     settings,
-    putArtifact: async (name, bytes) => {
+    putArtifact: async (name, bytes, options = {}) => {
       if (mask.text(name) !== name) {
         throw new InputError("Its name has a secret in it: expected one that may be shown");
       }
-      return await transport.putBlob(facts.run, name, bytes, { signal: lease.signal });
+      return await transport.putBlob(facts.run, name, bytes, { ...options, signal: lease.signal });
     },
     cleanup: (work) => withDeadline(settings.graceMs + cleanupMs, work),
     isOurs: () => lease.confirm(),

@@ -83,8 +83,15 @@ export interface Context {
   /** By name (one that is for this driver only: `<driver>:<name>`); masked in everything that leaves this process. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly settings: DriverSettings;
-  /** Stores a file of the run for ever (see Transport.putBlob). Throws InputError on a name with a secret in it, too. */
-  putArtifact(name: string, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; sha256: string }>;
+  /**
+   * Stores a file of the run for ever (see Transport.putBlob), with its permission bits (0644 without). Throws InputError on a
+   * name with a secret in it, too.
+   */
+  putArtifact(
+    name: string,
+    bytes: AsyncIterable<Uint8Array>,
+    options?: { mode?: number },
+  ): Promise<{ size: number; sha256: string }>;
   /** Runs `work` under its own short clock, which neither cancel nor timeout stops: for cleaning up. */
   cleanup<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
   /**
@@ -134,6 +141,7 @@ export interface DriverSettings {
   readonly minFreeBytes: number;
   readonly maxLogBytes: number;
   readonly maxArtifactBytes: number;
+  readonly maxArtifactFiles: number;
   readonly maxCpus: number | undefined;
   readonly maxMemory: number | undefined;
   readonly maxTimeoutMs: number | undefined;

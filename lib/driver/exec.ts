@@ -17,8 +17,8 @@ const CAPTURED_BYTES = 256 * 1024;
 export type ExecContext = Pick<Context, "docker" | "log" | "signal" | "settings" | "cleanup">;
 
 export interface ExecOptions extends ExecSpec {
-  /** Takes a chunk instead of the log where it answers true. */
-  readonly intercept?: (chunk: OutputChunk) => boolean;
+  /** Takes a chunk instead of the log where it answers true. The process waits until it has. */
+  readonly intercept?: (chunk: OutputChunk) => boolean | Promise<boolean>;
 }
 
 /**
@@ -44,7 +44,8 @@ export async function exec(context: ExecContext, container: string, options: Exe
   const watch = new AbortController();
   const state = { readAt: Date.now(), waiting: true };
   const reading = read(process, state, async (chunk) => {
-    if (!intercept?.(chunk)) await log.write(chunk.stream, chunk.data);
+    const taken = intercept?.(chunk) ?? false;
+    if (taken === false || !(await taken)) await log.write(chunk.stream, chunk.data);
   });
   reading.catch(() => {});
   const letGo = letGoOfHeldOutput(process, state, watch.signal);

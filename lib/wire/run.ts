@@ -82,5 +82,20 @@ export const Artifact = z.object({
   path: z.string(),
   size: z.int(),
   sha256: z.string(),
+  /** Permission bits as an octal text, `0755`; without it they are 0644. */
+  mode: z.string().regex(/^0[0-7]{3}$/).optional(),
 });
 export type Artifact = z.infer<typeof Artifact>;
+
+/** What nobody has to be told: read and write for the owner, read for others. */
+export const USUAL_MODE = 0o644;
+
+/** Permission bits as an artifact has them: nothing where they are usual. */
+export function modeText(mode: number | undefined): { mode?: string } {
+  if (mode === undefined || mode === USUAL_MODE) return {};
+  return { mode: `0${(mode & 0o777).toString(8).padStart(3, "0")}` };
+}
+
+/** The permission bits that a text stands for. */
+export const modeOf = (text: string | undefined): number =>
+  text === undefined ? USUAL_MODE : parseInt(text, 8) & 0o777;

@@ -124,31 +124,3 @@ test("a cancelled step ends its whole process tree, also what ignores TERM and w
     assert.equal(left, "", "what ignores TERM can only be ended with its container");
   });
 });
-
-test("artifacts that match nothing, or link out of the workspace, fail the step by name", async () => {
-  for (
-    const [artifact, message] of [["missing-*", /missing-\*/], [
-      "passwd",
-      /outside of the workspace/,
-    ]] as const
-  ) {
-    await checkedOut({ commands: ["ln -s /etc/passwd passwd"], artifacts: [artifact] }, async ({ step }) => {
-      const { failure } = await step(builder);
-      assert.equal(failure?.reason, "artifact-failed");
-      assert.match(failure?.message ?? "", message);
-    });
-  }
-});
-
-test("artifacts are kept no further once one of them has failed", async () => {
-  const commands = ["ln -s /etc/passwd a; for i in $(seq 200); do echo $i >b$i; done"];
-  const seen = { atFailure: 0, artifacts: new Map<string, Buffer>() };
-  await checkedOut({ commands, artifacts: ["a", "b*"] }, async ({ step }) => {
-    const { failure, artifacts } = await step(builder);
-    assert.equal(failure?.reason, "artifact-failed");
-    Object.assign(seen, { atFailure: artifacts.size, artifacts });
-    assert.ok(artifacts.size < 50, `${artifacts.size} of 200`);
-  });
-  // Its container is gone now.
-  assert.equal(seen.artifacts.size, seen.atFailure);
-});

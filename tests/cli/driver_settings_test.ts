@@ -34,6 +34,7 @@ test("driverSettings allows nothing more than the defaults where no flag says so
     minFreeBytes: 2 * 1024 ** 3,
     maxLogBytes: 1024 ** 3,
     maxArtifactBytes: 2 * 1024 ** 3,
+    maxArtifactFiles: 10_000,
     maxCpus: undefined,
     maxMemory: undefined,
     maxTimeoutMs: undefined,
@@ -53,14 +54,23 @@ test("driverSettings allows nothing more than the defaults where no flag says so
 
 test("driverSettings takes every limit from its flag", () => {
   const words =
-    "--host-id h --slots 7 --grace 1s --min-free 1k --max-log 2k --max-artifacts 3k --max-cpus 1.5 " +
+    "--host-id h --slots 7 --grace 1s --min-free 1k --max-log 2k --max-artifacts 3k --max-artifact-files 9 --max-cpus 1.5 " +
     "--max-memory 4k --max-timeout 1m --allow-image a --allow-image b --allow-network n --allow-env E --allow-privileged --allow-keep";
-  const { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes, ...rest } = settings(
-    ...words.split(" "),
-  );
+  const { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes, maxArtifactFiles, ...rest } =
+    settings(
+      ...words.split(" "),
+    );
   assert.deepEqual(
-    { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes },
-    { host: "h", slots: 7, graceMs: 1000, minFreeBytes: 1024, maxLogBytes: 2048, maxArtifactBytes: 3072 },
+    { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes, maxArtifactFiles },
+    {
+      host: "h",
+      slots: 7,
+      graceMs: 1000,
+      minFreeBytes: 1024,
+      maxLogBytes: 2048,
+      maxArtifactBytes: 3072,
+      maxArtifactFiles: 9,
+    },
   );
   const { maxCpus, maxMemory, maxTimeoutMs, allowImages, allowNetworks, allowEnv } = rest;
   assert.deepEqual(

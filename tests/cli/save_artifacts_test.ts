@@ -8,9 +8,15 @@ import { saveArtifacts } from "../../lib/cli/run/save-artifacts.ts";
 import { temporaryFolder } from "./start-program.ts";
 
 /** A store that has these artifacts, and may break while one is read. */
-function store(files: Readonly<Record<string, string>>, broken?: string): ArtifactReader {
+function store(
+  files: Readonly<Record<string, string>>,
+  { broken, modes = {} }: { broken?: string; modes?: Readonly<Record<string, number>> } = {},
+): Pick<ArtifactReader, "list" | "open"> {
   return {
-    list: () => Promise.resolve(Object.keys(files).map((name) => ({ name, size: 1, sha256: "" }))),
+    list: () =>
+      Promise.resolve(
+        Object.keys(files).map((name) => ({ name, size: 1, sha256: "", mode: modes[name] ?? 0o644 })),
+      ),
     async open(_, name) {
       await Promise.resolve();
       return (async function* () {
@@ -90,11 +96,63 @@ test("saveArtifacts is not led astray by a link that a repository has put in the
 test("saveArtifacts leaves no half of a file, and says where the whole one is", async () => {
   await using folder = await temporaryFolder();
   const out = join(folder.path, "out");
-  await assert.rejects(saveArtifacts(store({ a: "a", b: "b" }, "b"), "the-run", out), (error: unknown) => {
-    assert.ok(error instanceof UnavailableError);
-    assert.match(error.message, /Cannot save the artifact "b" in ".*out": the disk is gone/);
-    assert.match(error.hint ?? "", /the-run/);
-    return true;
-  });
+  await assert.rejects(
+    saveArtifacts(store({ a: "a", b: "b" }, { broken: "b" }), "the-run", out),
+    (error: unknown) => {
+      assert.ok(error instanceof UnavailableError);
+      assert.match(error.message, /Cannot save the artifact "b" in ".*out": the disk is gone/);
+      assert.match(error.hint ?? "", /the-run/);
+      return true;
+    },
+  );
   assert.deepEqual(await readdir(out), ["a"]);
+});
+
+test("saveArtifacts names a folder that is in the place of a file, and leaves it and nothing else there", async () => {
+  await using folder = await temporaryFolder();
+  const out = join(folder.path, "out");
+  await mkdir(join(out, "x/y"), { recursive: true });
+  await assert.rejects(
+    saveArtifacts(store({ x: "3" }), "run", out),
+    /artifact "x".*"[^"]*out\/x" is a folder$/,
+  );
+  assert.deepEqual((await readdir(out, { recursive: true })).toSorted(), ["x", "x/y"]);
+});
+
+test("saveArtifacts names a file that is in the place of a folder", async () => {
+  await using folder = await temporaryFolder();
+  const out = join(folder.path, "out");
+  await mkdir(out);
+  await writeFile(join(out, "x"), "mine");
+  await assert.rejects(saveArtifacts(store({ "x/y": "3" }), "run", out), /"[^"]*out\/x" is not a folder/);
+  assert.deepEqual(await readdir(out), ["x"]);
+});
+
+test("saveArtifacts keeps permission bits, less the umask, also over a file that had others", async () => {
+  await using folder = await temporaryFolder();
+  const before = process.umask(0o022);
+  const modes = { run: 0o755, secret: 0o600, read: 0o444, open: 0o777, old: 0o755 };
+  const files = { run: "r", secret: "s", read: "r", open: "o", old: "o", usual: "u" };
+  try {
+    await writeFile(join(folder.path, "old"), "old", { mode: 0o600 });
+    for (const _ of [1, 2]) await saveArtifacts(store(files, { modes }), "run", folder.path);
+  } finally {
+    process.umask(before);
+  }
+  const saved: Record<string, string> = {};
+  for (const name of Object.keys(files)) {
+    saved[name] = ((await lstat(join(folder.path, name))).mode & 0o7777).toString(8);
+  }
+  assert.deepEqual(saved, { run: "755", secret: "600", read: "444", open: "755", old: "755", usual: "644" });
+});
+
+test("saveArtifacts saves many files in many folders", async () => {
+  await using folder = await temporaryFolder();
+  const files = Object.fromEntries(
+    Array.from({ length: 300 }, (_, i) => [`d${i % 7}/e${i % 3}/f${i}`, `${i}`]),
+  );
+  assert.equal(await saveArtifacts(store(files), "run", folder.path), 300);
+  for (const [name, text] of Object.entries(files)) {
+    assert.equal(await readFile(join(folder.path, name), "utf8"), text);
+  }
 });

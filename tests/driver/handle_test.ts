@@ -191,6 +191,7 @@ test("an artifact is stored under the run", async () => {
       (async function* () {
         yield await Promise.resolve(new TextEncoder().encode("bytes"));
       })(),
+      { mode: 0o755 },
     );
     return succeed("", stored);
   });
@@ -200,6 +201,7 @@ test("an artifact is stored under the run", async () => {
     name: "out/a.txt",
     size: 5,
     sha256: String(result.data.sha256),
+    mode: 0o755,
   }]);
 });
 

@@ -11,6 +11,7 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     minFreeBytes: 0,
     maxLogBytes: 1024 ** 3,
     maxArtifactBytes: 1024 ** 3,
+    maxArtifactFiles: 10_000,
     maxCpus: undefined,
     maxMemory: undefined,
     maxTimeoutMs: undefined,

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../checks.ts";
-import type { ArtifactReader } from "../store.ts";
+import { USUAL_MODE } from "../../wire/run.ts";
+import type { ArtifactReader, StoredArtifact } from "../store.ts";
 import type { Database } from "./database.ts";
 import { explain } from "./explain.ts";
 import type { Lifetime } from "./lifetime.ts";
@@ -28,12 +29,13 @@ export class ArtifactTable {
   constructor(database: Database, folders: ArtifactFolders) {
     this.#database = database;
     this.#folders = folders;
-    this.#find = database.prepare("SELECT file FROM artifacts WHERE run = ? AND name = ?");
+    this.#find = database.prepare(`SELECT file, ${FACTS} FROM artifacts WHERE run = ? AND name = ?`);
     this.#put = database.prepare(
-      `INSERT INTO artifacts (run, name, size, sha256, file) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, file = excluded.file`,
+      `INSERT INTO artifacts (run, name, size, sha256, file, mode) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE
+       SET size = excluded.size, sha256 = excluded.sha256, file = excluded.file, mode = excluded.mode`,
     );
-    this.#list = database.prepare("SELECT name, size, sha256 FROM artifacts WHERE run = ? ORDER BY name");
+    this.#list = database.prepare(`SELECT ${FACTS} FROM artifacts WHERE run = ? ORDER BY name`);
     this.#remove = database.prepare("DELETE FROM artifacts WHERE run = ?");
   }
 
@@ -43,7 +45,7 @@ export class ArtifactTable {
     run: string,
     name: string,
     bytes: AsyncIterable<Uint8Array>,
-    signal: AbortSignal,
+    { signal, mode = USUAL_MODE }: { signal: AbortSignal; mode?: number | undefined },
   ): Promise<{ size: number; sha256: string }> {
     checkBlobName(run, name);
     signal.throwIfAborted();
@@ -53,7 +55,7 @@ export class ArtifactTable {
       const facts = await writeFile(partial, bytes, signal);
       await mkdir(join(this.#folders.whole, run), { recursive: true, mode: 0o700 });
       await rename(partial, this.#pathOf(run, file));
-      const replaced = this.#register(run, name, file, facts);
+      const replaced = this.#register(run, { name, file, mode, ...facts });
       if (replaced !== undefined) await rm(this.#pathOf(run, replaced), { force: true });
       return facts;
     } catch (error) {
@@ -72,14 +74,12 @@ export class ArtifactTable {
 
   reader(lifetime: Lifetime): ArtifactReader {
     return {
-      list: (run) =>
-        lifetime.call(() =>
-          this.#database.run(() => this.#list.all(run)).map((row) => ({
-            name: String(row["name"]),
-            size: Number(row["size"]),
-            sha256: String(row["sha256"]),
-          }))
-        ),
+      list: (run) => lifetime.call(() => this.#database.run(() => this.#list.all(run)).map(storedOf)),
+      find: (run, name) =>
+        lifetime.call(() => {
+          const row = this.#database.run(() => this.#find.get(run, name));
+          return row && storedOf(row);
+        }),
       open: (run, name) =>
         lifetime.call(() => {
           const file = this.#fileOf(run, name);
@@ -91,13 +91,11 @@ export class ArtifactTable {
   /** Answers the file that had the name before. */
   #register(
     run: string,
-    name: string,
-    file: string,
-    { size, sha256 }: { size: number; sha256: string },
+    { name, size, sha256, file, mode }: StoredArtifact & { file: string },
   ): string | undefined {
     return this.#database.write(() => {
       const before = this.#find.get(run, name)?.["file"];
-      this.#put.run(run, name, size, sha256, file);
+      this.#put.run(run, name, size, sha256, file, mode);
       return before === undefined ? undefined : String(before);
     });
   }
@@ -114,6 +112,13 @@ export class ArtifactTable {
   #pathOf(run: string, file: string): string {
     return join(this.#folders.whole, run, file);
   }
+}
+
+const FACTS = "name, size, sha256, mode";
+
+function storedOf(row: Record<string, unknown>): StoredArtifact {
+  const { name, size, sha256, mode } = row;
+  return { name: String(name), size: Number(size), sha256: String(sha256), mode: Number(mode) };
 }
 
 async function writeFile(

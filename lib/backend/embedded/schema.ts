@@ -113,6 +113,10 @@ const MIGRATIONS: readonly string[] = [
   UPDATE runs SET ended_at = CAST(json_extract(value, '$.endedAt') AS INTEGER) WHERE outcome IS NOT NULL;
   CREATE INDEX runs_by_end ON runs (ended_at, id) WHERE ended_at IS NOT NULL;
   `,
+  `
+  -- Permission bits; 420 is 0644.
+  ALTER TABLE artifacts ADD COLUMN mode INTEGER NOT NULL DEFAULT 420;
+  `,
 ];
 
 /** Brings the schema up to date, whoever else does so at the same time. Throws UnavailableError where it is newer than we know. */

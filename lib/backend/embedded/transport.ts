@@ -132,11 +132,14 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     holds: (stream, id) =>
       lifetime.call(() => stream === "logs-engine" ? logs.holds(id, scope.id) : messages.holds(stream, id)),
 
-    async putBlob(run, name, bytes, { signal } = {}) {
+    async putBlob(run, name, bytes, { signal, mode } = {}) {
       lifetime.check();
       reserve.guard((room) => database.emptyLog(room));
       const signals = signal ? [lifetime.signal, signal] : [lifetime.signal];
-      const storing = artifacts.put(scope.name, run, name, bytes, AbortSignal.any(signals));
+      const storing = artifacts.put(scope.name, run, name, bytes, {
+        signal: AbortSignal.any(signals),
+        mode,
+      });
       blobs.add(storing);
       try {
         return await storing;

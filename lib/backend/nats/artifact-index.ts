@@ -4,6 +4,7 @@ import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
+import { USUAL_MODE } from "../../wire/run.ts";
 import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM } from "./blobs.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
@@ -21,12 +22,14 @@ const Description = z.looseObject({
   chunks: z.number().default(0),
   digest: z.string().default(""),
   deleted: z.boolean().default(false),
+  metadata: z.record(z.string(), z.string()).nullish(),
 });
 
 export interface Entry {
   readonly name: string;
   readonly size: number;
   readonly sha256: string;
+  readonly mode: number;
   readonly chunks: number;
   /** Where its bytes are: one subject. */
   readonly subject: string;
@@ -119,9 +122,10 @@ export class ArtifactIndex implements AsyncDisposable {
 
 type Description = z.infer<typeof Description>;
 
-function entryOf(name: string, { name: object, nuid, size, chunks, digest }: Description): Entry {
+function entryOf(name: string, { name: object, nuid, size, chunks, digest, metadata }: Description): Entry {
   const sha256 = Buffer.from(digest.replace(/^SHA-256=/, ""), "base64url").toString("hex");
-  return { name, size, sha256, chunks, object, subject: CHUNKS.replace("*", nuid) };
+  const mode = Number(metadata?.["mode"] ?? USUAL_MODE) & 0o777;
+  return { name, size, sha256, mode, chunks, object, subject: CHUNKS.replace("*", nuid) };
 }
 
 /** Undefined for what is no description: somebody else's doing. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Lifetime } from "../embedded/lifetime.ts";
-import type { ArtifactReader } from "../store.ts";
+import type { ArtifactReader, StoredArtifact } from "../store.ts";
 import type { ArtifactIndex, Entry } from "./artifact-index.ts";
 import { ARTIFACTS_STREAM } from "./blobs.ts";
 import { inOurWords } from "./calls.ts";
@@ -15,9 +15,12 @@ export function artifactReader(
 ): ArtifactReader {
   return {
     list: (run) =>
-      lifetime.call(async () =>
-        Array.from(await index.of(run), ([, { name, size, sha256 }]) => ({ name, size, sha256 })).sort(byName)
-      ),
+      lifetime.call(async () => Array.from(await index.of(run), ([, entry]) => storedOf(entry)).sort(byName)),
+    find: (run, name) =>
+      lifetime.call(async () => {
+        const entry = (await index.of(run)).get(name);
+        return entry && storedOf(entry);
+      }),
     open: (run, name) =>
       lifetime.call(async () => {
         const entry = (await index.of(run)).get(name);
@@ -27,6 +30,7 @@ export function artifactReader(
   };
 }
 
+const storedOf = ({ name, size, sha256, mode }: Entry): StoredArtifact => ({ name, size, sha256, mode });
 const byName = (a: { name: string }, b: { name: string }): number => a.name < b.name ? -1 : 1;
 
 async function* bytesOf(

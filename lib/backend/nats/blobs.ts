@@ -4,6 +4,7 @@ import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import { headers as newHeaders, type NatsConnection } from "@nats-io/transport-node";
 import { persist } from "../../base/retry.ts";
 import { abortable } from "../../base/signals.ts";
+import { USUAL_MODE } from "../../wire/run.ts";
 import { checkBlobName } from "../checks.ts";
 import { HEADER_ROOM_BYTES } from "../transport.ts";
 import { apiCode, inOurWords, NAME_IN_USE, storedAt } from "./calls.ts";
@@ -35,7 +36,7 @@ export function blobStore(link: Link, manager: JetStreamManager) {
     run: string,
     name: string,
     bytes: AsyncIterable<Uint8Array>,
-    { signal }: { signal?: AbortSignal } = {},
+    { signal, mode = USUAL_MODE }: { signal?: AbortSignal; mode?: number } = {},
   ): Promise<{ size: number; sha256: string }> {
     checkBlobName(run, name);
     signal?.throwIfAborted();
@@ -47,7 +48,11 @@ export function blobStore(link: Link, manager: JetStreamManager) {
       const client = steadfast(link, what, patience);
       const store = await new Objm(jetstream(client)).open(ARTIFACTS_BUCKET, false);
       const info = await store.put(
-        { name: objectName(run, name), options: { max_chunk_size: chunkBytes(link) } },
+        {
+          name: objectName(run, name),
+          options: { max_chunk_size: chunkBytes(link) },
+          ...mode !== USUAL_MODE && { metadata: { mode: String(mode) } },
+        },
         source.stream,
       );
       const [, digest = ""] = info.digest.split("=", 2);

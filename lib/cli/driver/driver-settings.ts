@@ -25,6 +25,7 @@ export function driverSettings(
     minFreeBytes: options.minFree,
     maxLogBytes: options.maxLog,
     maxArtifactBytes: options.maxArtifacts,
+    maxArtifactFiles: options.maxArtifactFiles,
     maxCpus: options.maxCpus,
     maxMemory: options.maxMemory,
     maxTimeoutMs: options.maxTimeout,

@@ -2,7 +2,16 @@ import type { Command, OptionValues } from "@commander-js/extra-typings";
 import { DEFAULT_LIMITS } from "../default-limits.ts";
 import { flag, listFlag, switchFlag } from "../flag.ts";
 import { withGitAccessFlags } from "../git-access.ts";
-import { duration, hostFile, positiveNumber, size, subjectToken, text, wholeNumber } from "../values.ts";
+import {
+  duration,
+  hostFile,
+  imageGlob,
+  positiveNumber,
+  size,
+  subjectToken,
+  text,
+  wholeNumber,
+} from "../values.ts";
 
 /** Which Docker builds run on, and what a spec may ask of it. */
 export function withLimitFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
@@ -37,7 +46,7 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
       ),
     )
     .addOption(
-      listFlag("--allow-image <glob>", "only images like this one, repeatable", text).default(
+      listFlag("--allow-image <glob>", "only images like this one, repeatable", imageGlob).default(
         undefined,
         "all",
       ),
@@ -62,6 +71,12 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
         DEFAULT_LIMITS.maxArtifactBytes,
         "2g",
       ),
+    )
+    .addOption(
+      flag("--max-artifact-files <n>", "most artifacts kept of a build, however small", wholeNumber(0))
+        .default(
+          DEFAULT_LIMITS.maxArtifactFiles,
+        ),
     )
     .addOption(
       listFlag(

@@ -89,6 +89,7 @@ function settingsOf(
     minFreeBytes: 0,
     maxLogBytes: limits.log ?? DEFAULT_LIMITS.maxLogBytes,
     maxArtifactBytes: limits.artifacts ?? DEFAULT_LIMITS.maxArtifactBytes,
+    maxArtifactFiles: DEFAULT_LIMITS.maxArtifactFiles,
     maxCpus: undefined,
     maxMemory: undefined,
     maxTimeoutMs: undefined,

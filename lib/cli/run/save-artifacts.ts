@@ -2,64 +2,124 @@ import { randomUUID } from "node:crypto";
 import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep } from "node:path";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
-import type { ArtifactReader } from "../../backend/store.ts";
+import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
+
+/** Files that are fetched and written at the same time. */
+const AT_ONCE = 8;
 
 /**
- * Copies a run's artifacts into a folder, under their names; files that are there are replaced. Answers how many. Their
- * names come from a build, and the folder may lie in a repository that is not trusted: nothing is written through a
- * symbolic link. Throws UnavailableError that names the file.
+ * Copies a run's artifacts into a folder, under their names and with their permission bits, less the umask; files that are
+ * there are replaced, each at once. Their names come from a build, and the folder may lie in a repository that is not trusted:
+ * nothing is written through a symbolic link. Answers how many. Throws UnavailableError that
+ * names the file.
  */
-export async function saveArtifacts(artifacts: ArtifactReader, run: string, folder: string): Promise<number> {
+export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: string): Promise<number> {
   const kept = await artifacts.list(run);
-  for (const { name } of kept) {
-    try {
-      const bytes = await artifacts.open(run, name);
-      if (!bytes) throw new Error("it is not there any more");
-      await save(bytes, folder, name);
-    } catch (error) {
-      throw new UnavailableError(`Cannot save the artifact "${name}" in "${folder}": ${messageOf(error)}`, {
-        cause: error,
-        hint: `It is kept with the run ${run} in the data folder`,
-      });
+  const folders = new Folders(folder);
+  const failures: unknown[] = [];
+  const waiting = kept.values();
+  const worker = async () => {
+    for (const artifact of waiting) {
+      if (failures.length > 0) return;
+      await save(artifacts, artifact, { run, folders }).catch((error) => failures.push(error));
     }
-  }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  if (failures.length > 0) throw failures[0];
   return kept.length;
 }
 
-async function save(bytes: AsyncIterable<Uint8Array>, folder: string, name: string): Promise<void> {
-  const segments = name.split("/");
-  if (segments.some((segment) => ["", ".", ".."].includes(segment)) || name.includes("\0")) {
-    throw new Error("expected a path within the folder");
-  }
-  const inside = await makeFolders(folder, segments.slice(0, -1));
-  // Whole or not at all, and never through a link that has the file's name.
-  const part = join(inside, `.${randomUUID()}.part`);
+type SavedFrom = Pick<ArtifactReader, "list" | "open">;
+
+async function save(
+  artifacts: SavedFrom,
+  { name, mode }: StoredArtifact,
+  { run, folders }: { run: string; folders: Folders },
+): Promise<void> {
   try {
-    await using file = await open(part, "wx");
-    for await (const chunk of bytes) await file.writeFile(chunk);
+    const segments = name.split("/");
+    if (segments.some((segment) => ["", ".", ".."].includes(segment)) || name.includes("\0")) {
+      throw new Error("expected a path within the folder");
+    }
+    const bytes = await artifacts.open(run, name);
+    if (!bytes) throw new Error("it is not there any more");
+    const inside = await folders.provide(segments.slice(0, -1));
+    await write(bytes, join(inside, segments.at(-1) ?? ""), mode);
+  } catch (error) {
+    throw new UnavailableError(
+      `Cannot save the artifact "${name}" in "${folders.top}": ${messageOf(error)}`,
+      {
+        cause: error,
+        hint: `It is kept with the run ${run} in the data folder`,
+      },
+    );
+  }
+}
+
+/** Whole or not at all, and in the place of a link that has the file's name, never through it. */
+async function write(bytes: AsyncIterable<Uint8Array>, path: string, mode: number): Promise<void> {
+  const part = join(path, "..", `.${randomUUID()}.part`);
+  try {
+    {
+      await using file = await open(part, "wx", mode);
+      for await (const chunk of bytes) await file.writeFile(chunk);
+    }
+    await rename(part, path);
   } catch (error) {
     await rm(part, { force: true });
+    if ((await kindOf(path)) === "folder") throw new Error(`"${path}" is a folder`);
     throw error;
   }
-  await rename(part, join(inside, segments.at(-1) ?? ""));
+}
+
+/** The folder for artifacts and those below it, each made once. */
+class Folders {
+  readonly top: string;
+  readonly #made = new Map<string, Promise<string>>();
+
+  constructor(top: string) {
+    this.top = top;
+  }
+
+  /** The path of the folder below `top` of these names. Throws where something else than a folder is in its place. */
+  provide(below: readonly string[]): Promise<string> {
+    const key = below.join("/");
+    let made = this.#made.get(key);
+    if (!made) this.#made.set(key, made = this.#make(below));
+    return made;
+  }
+
+  async #make(below: readonly string[]): Promise<string> {
+    const name = below.at(-1);
+    return name === undefined
+      ? await makeTop(this.top)
+      : await makeFolder(join(await this.provide(below.slice(0, -1)), name));
+  }
 }
 
 /**
- * The output folder and one below it, made where they are missing. Of an absolute output folder only what lies below it
- * is looked at: that was named by the user; a relative one may be led astray by what a repository has put there.
+ * An absolute folder was named by the user and is taken as it is; what a relative one goes through may have been put there by
+ * a repository.
  */
-async function makeFolders(folder: string, below: readonly string[]): Promise<string> {
-  const segments = isAbsolute(folder)
-    ? []
-    : folder.split(sep).filter((segment) => segment !== "" && segment !== ".");
+async function makeTop(folder: string): Promise<string> {
   let path = resolve(isAbsolute(folder) ? folder : ".");
   await mkdir(path, { recursive: true });
-  for (const segment of [...segments, ...below]) {
-    path = join(path, segment);
-    await mkdir(path).catch((error) => {
-      if (error.code !== "EEXIST") throw error;
-    });
-    if (!(await lstat(path)).isDirectory()) throw new Error(`"${path}" is not a folder`);
+  if (isAbsolute(folder)) return path;
+  for (const segment of folder.split(sep)) {
+    if (segment !== "" && segment !== ".") path = await makeFolder(join(path, segment));
   }
   return path;
+}
+
+async function makeFolder(path: string): Promise<string> {
+  await mkdir(path).catch((error) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  if ((await kindOf(path)) !== "folder") throw new Error(`"${path}" is not a folder`);
+  return path;
+}
+
+async function kindOf(path: string): Promise<"folder" | "other" | undefined> {
+  const found = await lstat(path).catch(() => undefined);
+  return found && (found.isDirectory() ? "folder" : "other");
 }

@@ -5,7 +5,7 @@ import { saveArtifacts } from "./save-artifacts.ts";
 
 export interface ShowOptions {
   readonly run: string;
-  readonly artifacts: ArtifactReader;
+  readonly artifacts: Pick<ArtifactReader, "list" | "open">;
   /** The folder for the artifacts. */
   readonly output: string;
 }

@@ -4,6 +4,7 @@ import { systemClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
 import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";
+import { modeOf } from "../../wire/run.ts";
 import type { Plan } from "../../build/plan.ts";
 import type { RunEnded, RunEvent } from "../../engine/events.ts";
 import { isLoopback } from "../../engine/http/hosts.ts";
@@ -145,8 +146,8 @@ async function show(
 ): Promise<RunEnded> {
   const kept: RunEnded["artifacts"] = [];
   const events = followRun(() => client.events(run, { logs: options.quiet !== true }), patience);
-  const artifacts: ArtifactReader = {
-    list: () => Promise.resolve(kept),
+  const artifacts: Pick<ArtifactReader, "list" | "open"> = {
+    list: () => Promise.resolve(kept.map((artifact) => ({ ...artifact, mode: modeOf(artifact.mode) }))),
     async open(run, name) {
       const artifact = kept.find((artifact) => artifact.name === name);
       for (;;) {

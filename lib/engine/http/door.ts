@@ -91,7 +91,7 @@ export function httpDoor(options: DoorOptions): (request: Request) => Promise<Re
     const { id } = await known(req.param("id"));
     const name = req.param("name");
     // Looked for by its name: what is no artifact's name leads nowhere.
-    const found = (await store.artifacts.list(id)).find((artifact) => artifact.name === name);
+    const found = await store.artifacts.find(id, name);
     const bytes = found && await store.artifacts.open(id, name);
     if (!found || !bytes) throw new Problem(404, `Run "${id}" has no artifact "${name}"`);
     return body(ReadableStream.from(bytes), 200, {

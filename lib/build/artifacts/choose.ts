@@ -1,0 +1,190 @@
+import { setImmediate } from "node:timers/promises";
+import { StepFailure } from "../../base/errors.ts";
+import { type Glob, goesThrough, matchesGlob, type Work } from "../glob/glob.ts";
+import type { Found, Session } from "./session.ts";
+import { shorten, type Wanted } from "./unpack.ts";
+
+/** After so many steps others get their turn. */
+const STEPS_A_TURN = 500_000;
+/** Some seconds of work. */
+const MAX_STEPS = 1_000_000_000;
+/** Links and folders that are looked at one by one. */
+const MAX_QUESTIONS = 20_000;
+
+export interface Choice {
+  /** By name. A link stands for the file that it points to. */
+  readonly files: readonly Wanted[];
+  /** Globs that have chosen nothing, and whether another glob took away what they matched. */
+  readonly unmatched: readonly { readonly glob: Glob; readonly isTaken: boolean }[];
+  /** Links that were passed over, and why. */
+  readonly leftOut: readonly { readonly name: string; readonly why: string }[];
+}
+
+type Question = { readonly how: "what" | "list"; readonly name: string };
+
+/**
+ * The files that the globs choose. Links are followed within the workspace: one to a file stands for the file; one to a folder
+ * is gone through where a glob names it, and passed over where only `**` or a folder around it comes upon it, as is one that
+ * points to nothing. One that leads out of the workspace, or a file that cannot be kept, is a StepFailure `artifact-failed`.
+ */
+export async function chooseFiles(
+  session: Session,
+  globs: readonly Glob[],
+  signal: AbortSignal,
+): Promise<Choice> {
+  const chooser = new Chooser(globs, signal);
+  let questions = chooser.firstQuestions();
+  for (let asked = questions.length; questions.length > 0; asked += questions.length) {
+    if (asked > MAX_QUESTIONS) {
+      throw failed(`There are more than ${MAX_QUESTIONS} links that the artifact globs come upon`);
+    }
+    const answers = await session.look(questions);
+    const next: Question[] = [];
+    for (const [i, found] of answers.entries()) {
+      const question = questions[i];
+      if (question) next.push(...await chooser.take(question, found));
+    }
+    questions = next;
+  }
+  return chooser.choice();
+}
+
+class Chooser {
+  readonly #positive: readonly Glob[];
+  readonly #negative: readonly Glob[];
+  readonly #namesGit: boolean;
+  readonly #signal: AbortSignal;
+  readonly #files = new Map<string, Wanted>();
+  readonly #chose = new Set<Glob>();
+  readonly #matched = new Set<Glob>();
+  readonly #leftOut: { name: string; why: string }[] = [];
+  readonly #work: Work = { steps: 0 };
+  #turns = 1;
+
+  constructor(globs: readonly Glob[], signal: AbortSignal) {
+    this.#positive = globs.filter(({ takesAway }) => !takesAway);
+    this.#negative = globs.filter(({ takesAway }) => takesAway);
+    this.#namesGit = this.#positive.some(({ alternatives }) => alternatives.some(({ namesGit }) => namesGit));
+    this.#signal = signal;
+  }
+
+  /** The folders in which everything lies that can match; none of them lies in another. */
+  firstQuestions(): Question[] {
+    const bases = new Set(this.#positive.flatMap(({ alternatives }) => alternatives.map(({ base }) => base)));
+    const isBelow = (base: string) =>
+      [...bases].some((other) => other !== base && (other === "" || base.startsWith(`${other}/`)));
+    return [...bases].filter((base) => !isBelow(base) && !/[\n\0]/.test(base)).map((name) => ({
+      how: "list",
+      name,
+    }));
+  }
+
+  /** What there is at a name; answers what else has to be looked at. */
+  async take({ how, name }: Question, found: Found): Promise<Question[]> {
+    switch (found.kind) {
+      case "nothing":
+      case "other":
+        return [];
+      case "dangling":
+        this.#leaveOut(name, "it links to nothing");
+        return [];
+      case "file":
+        await this.#takeFile(name, this.#inside(name, found.path), found.size);
+        return [];
+      case "folder": {
+        const path = this.#inside(name, found.path);
+        if (path === undefined) return [];
+        if (how === "list" && found.listing) return await this.#takeListing(name, path, found.listing);
+        this.#leaveOut(name, "it links to a folder, which a glob has to name");
+        return [];
+      }
+    }
+  }
+
+  choice(): Choice {
+    const unmatched = this.#positive.filter((glob) => !this.#chose.has(glob))
+      .map((glob) => ({ glob, isTaken: this.#matched.has(glob) }));
+    const files = [...this.#files.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+    return { files, unmatched, leftOut: this.#leftOut };
+  }
+
+  async #takeListing(
+    folder: string,
+    path: string,
+    { files, sizes, links }: NonNullable<(Found & { kind: "folder" })["listing"]>,
+  ): Promise<Question[]> {
+    for (const file of files) await this.#takeFile(join(folder, file), join(path, file), sizes.get(file));
+    const questions: Question[] = [];
+    for (const link of links) {
+      const name = join(folder, link);
+      await this.#breathe();
+      if (name.includes("\n") || this.#isTakenAway(name)) continue;
+      if (this.#positive.some((glob) => goesThrough(glob, name, this.#work))) {
+        questions.push({ how: "list", name });
+      } else if (this.#positive.some((glob) => matchesGlob(glob, name, this.#work))) {
+        questions.push({ how: "what", name });
+      }
+    }
+    return questions;
+  }
+
+  async #takeFile(name: string, path: string | undefined, size: number | undefined): Promise<void> {
+    await this.#breathe();
+    if (path === undefined) return;
+    const matching = this.#positive.filter((glob) => matchesGlob(glob, name, this.#work));
+    for (const glob of matching) this.#matched.add(glob);
+    if (matching.length === 0 || this.#isTakenAway(name)) return;
+    for (const glob of matching) this.#chose.add(glob);
+    const why = whyUnkeepable(name) ?? whyUnkeepable(path);
+    if (why !== undefined) throw unkept(name, why);
+    if (size === undefined) throw unkept(name, "its size cannot be told");
+    this.#files.set(name, { name, path, size });
+  }
+
+  #isTakenAway(name: string): boolean {
+    return this.#negative.some((glob) => matchesGlob(glob, name, this.#work));
+  }
+
+  /** The path, if it may be kept; a link into `.git` is passed over unless that is named. */
+  #inside(name: string, path: string | undefined): string | undefined {
+    if (path === undefined) throw unkept(name, "it links to something outside of the workspace");
+    if (this.#namesGit || !path.split("/").includes(".git")) return path;
+    this.#leaveOut(name, "it links into .git, which a glob has to name");
+    return undefined;
+  }
+
+  #leaveOut(name: string, why: string): void {
+    this.#leftOut.push({ name, why });
+  }
+
+  /** Globs and names are foreign: others get their turn, and there is an end to it. */
+  async #breathe(): Promise<void> {
+    if (this.#work.steps < STEPS_A_TURN * this.#turns) return;
+    if (this.#work.steps > MAX_STEPS) {
+      throw failed("The artifact globs take too long on so many files, expected simpler ones");
+    }
+    this.#turns = Math.floor(this.#work.steps / STEPS_A_TURN) + 1;
+    await setImmediate();
+    this.#signal.throwIfAborted();
+  }
+}
+
+const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`;
+
+/** What no artifact can be called. */
+function whyUnkeepable(name: string): string | undefined {
+  const bytes = Buffer.byteLength(name);
+  if (bytes > 1024) return `its path has ${bytes} bytes, expected 1024 at most`;
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f\\]/.test(name)) return "its name has a control character or a backslash";
+  if (name.includes("\ufffd")) return "its name is not UTF-8";
+  return undefined;
+}
+
+export function unkept(name: string, why: string, options?: ErrorOptions): StepFailure {
+  return failed(`Cannot keep the artifact ${JSON.stringify(shorten(name))}: ${why}`, options);
+}
+
+export function failed(message: string, options: ErrorOptions = {}): StepFailure {
+  return new StepFailure(message, { reason: "artifact-failed", ...options });
+}

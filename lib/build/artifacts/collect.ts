@@ -1,0 +1,148 @@
+import { InputError } from "../../base/errors.ts";
+import { formatSize } from "../../base/units.ts";
+import { type ContainerInfo, DockerError } from "../../docker/docker.ts";
+import type { Context } from "../../driver/driver.ts";
+import { type Artifact, modeText } from "../../wire/run.ts";
+import { onceBegun } from "../once-begun.ts";
+import type { Plan } from "../plan.ts";
+import { type Choice, chooseFiles, failed, unkept } from "./choose.ts";
+import { fetchFiles } from "./fetch.ts";
+import { withManifest } from "./manifest.ts";
+import { withSession } from "./session.ts";
+import { ArchiveError, shorten, type Wanted } from "./unpack.ts";
+
+/** Lines of the log for one kind of thing; the rest is counted. */
+const MAX_LINES = 1000;
+/** Of the links that were passed over, and of the globs in a message. */
+const MAX_NAMED = 20;
+/** Files up to this size are stored while others are read. */
+const SMALL_BYTES = 256 * 1024;
+const STORED_AT_ONCE = 16;
+
+/**
+ * Keeps the files that a plan's globs choose, under their paths from the build's folder, as docs/spec.md says. Throws
+ * StepFailure `artifact-failed` where a glob chooses nothing or something cannot be kept; past the operator's limits a line
+ * says so and the rest is left.
+ */
+export async function collectArtifacts(
+  context: Context,
+  container: ContainerInfo,
+  plan: Plan,
+): Promise<Artifact[]> {
+  if (plan.globs.length === 0) return [];
+  return await onceBegun("Keeping the artifacts was cut off", {}, async () => {
+    try {
+      const kept = await collect(context, container, plan);
+      return await withManifest(context, kept);
+    } catch (error) {
+      if (error instanceof ArchiveError) {
+        throw failed(`Cannot keep the artifacts: ${error.message}`, { cause: error });
+      }
+      if (!(error instanceof DockerError)) throw error;
+      throw failed("Cannot keep the artifacts: Docker does not hand them out", { cause: error });
+    }
+  });
+}
+
+async function collect(
+  context: Context,
+  container: ContainerInfo,
+  { workdir, globs }: Plan,
+): Promise<Artifact[]> {
+  const showsGit = globs.some(({ alternatives }) => alternatives.some(({ namesGit }) => namesGit));
+  const kept: Artifact[] = [];
+  await withSession(context, container, { folder: workdir, showsGit }, async (session) => {
+    const choice = await chooseFiles(session, globs, context.signal);
+    await reportLeftOut(context, choice);
+    refuseUnmatched(choice, workdir);
+    const files = await withinLimits(context, choice.files);
+    const storing = storer(context, kept);
+    await fetchFiles(context, container, { session, files, take: storing.take });
+    await storing.finish();
+  });
+  kept.sort((a, b) => a.name < b.name ? -1 : 1);
+  for (const { name, size } of kept.slice(0, MAX_LINES)) {
+    await context.log.line(`Kept ${name} (${formatSize(size)})`);
+  }
+  if (kept.length > MAX_LINES) await context.log.line(`Kept ${kept.length - MAX_LINES} more`);
+  return kept;
+}
+
+async function reportLeftOut({ log }: Context, { leftOut }: Choice): Promise<void> {
+  for (const { name, why } of leftOut.slice(0, MAX_NAMED)) {
+    await log.line(`Left out ${JSON.stringify(shorten(name))}: ${why}`);
+  }
+  if (leftOut.length > MAX_NAMED) await log.line(`Left out ${leftOut.length - MAX_NAMED} more links`);
+}
+
+function refuseUnmatched({ unmatched }: Choice, workdir: string): void {
+  if (unmatched.length === 0) return;
+  const named = unmatched.slice(0, MAX_NAMED).map(({ glob }) => JSON.stringify(shorten(glob.text))).join(
+    ", ",
+  );
+  const more = unmatched.length > MAX_NAMED ? ` and ${unmatched.length - MAX_NAMED} more` : "";
+  throw failed(
+    unmatched.every(({ isTaken }) => isTaken)
+      ? `All that the artifact glob ${named}${more} matches in ${workdir} is taken away by another glob`
+      : `No file matches the artifact glob ${named}${more} in ${workdir}`,
+  );
+}
+
+/** As many of the files, in their order, as the operator's limits have room for. */
+async function withinLimits({ log, settings }: Context, files: readonly Wanted[]): Promise<Wanted[]> {
+  const { maxArtifactBytes, maxArtifactFiles } = settings;
+  let left = maxArtifactBytes;
+  const small = files.filter(({ size }) => {
+    if (size > left) return false;
+    left -= size;
+    return true;
+  });
+  const few = small.slice(0, maxArtifactFiles);
+  if (small.length < files.length) {
+    const count = files.length - small.length;
+    await log.line(
+      `${count} artifacts are not kept: together they are more than ${formatSize(maxArtifactBytes)}`,
+    );
+  }
+  if (few.length < small.length) {
+    await log.line(
+      `${small.length - few.length} artifacts are not kept: there are more than ${maxArtifactFiles}`,
+    );
+  }
+  return few;
+}
+
+/** Stores files as they come: small ones while the next are read. */
+function storer(context: Context, kept: Artifact[]) {
+  const storing = new Set<Promise<void>>();
+  const failures: unknown[] = [];
+
+  async function store(
+    { name, path }: Wanted,
+    mode: number,
+    bytes: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const { size, sha256 } = await context.putArtifact(name, bytes, { mode }).catch((error) => {
+      throw error instanceof InputError ? unkept(name, error.message) : error;
+    });
+    kept.push({ name, path, size, sha256, ...modeText(mode) });
+  }
+
+  return {
+    async take(file: Wanted, mode: number, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+      if (failures.length > 0) throw failures[0];
+      if (file.size > SMALL_BYTES) return await store(file, mode, bytes);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of bytes) chunks.push(chunk);
+      const work: Promise<void> = store(file, mode, ReadableStream.from(chunks))
+        .catch((error) => void failures.push(error))
+        .finally(() => storing.delete(work));
+      storing.add(work);
+      if (storing.size >= STORED_AT_ONCE) await Promise.race(storing);
+    },
+    async finish(): Promise<void> {
+      await Promise.all(storing);
+      if (failures.length > 0) throw failures[0];
+    },
+  };
+}

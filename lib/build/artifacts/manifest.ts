@@ -1,0 +1,30 @@
+import { StepFailure } from "../../base/errors.ts";
+import type { Context } from "../../driver/driver.ts";
+import type { Artifact } from "../../wire/run.ts";
+
+/** The most that the list of artifacts takes of a result, as JSON. A result has room for 64 KiB in all. */
+const MAX_LIST_BYTES = 32 * 1024;
+
+/**
+ * The artifacts as a result lists them. Where there is no room for all, the list is an artifact itself, and the result names
+ * only that one.
+ */
+export async function withManifest(
+  context: Pick<Context, "log" | "putArtifact">,
+  kept: readonly Artifact[],
+): Promise<Artifact[]> {
+  const list = new TextEncoder().encode(JSON.stringify(kept));
+  if (list.length <= MAX_LIST_BYTES) return [...kept];
+  const name = freeName(new Set(kept.map(({ name }) => name)));
+  const { size, sha256 } = await context.putArtifact(name, ReadableStream.from([list]));
+  await context.log.line(`${kept.length} artifacts are listed in ${name}`);
+  return [{ name, path: name, size, sha256 }];
+}
+
+function freeName(taken: ReadonlySet<string>): string {
+  for (let n = 1; n < 1000; n++) {
+    const name = n === 1 ? "artifacts.json" : `artifacts-${n}.json`;
+    if (!taken.has(name)) return name;
+  }
+  throw new StepFailure("There is no name left for the list of artifacts", { reason: "artifact-failed" });
+}

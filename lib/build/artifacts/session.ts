@@ -1,0 +1,166 @@
+import { StepFailure } from "../../base/errors.ts";
+import type { ContainerInfo } from "../../docker/docker.ts";
+import type { Context } from "../../driver/driver.ts";
+import { exec } from "../../driver/exec.ts";
+import { buildUser } from "../labels.ts";
+import { WORKSPACE } from "../plan.ts";
+import { ByteQueue } from "./byte-queue.ts";
+import { SCRIPT } from "./script.ts";
+
+/** What lies at a name. Paths are from the workspace; one that lies outside of it is undefined. */
+export type Found =
+  | { readonly kind: "file"; readonly path: string | undefined; readonly size: number | undefined }
+  | { readonly kind: "folder"; readonly path: string | undefined; readonly listing?: Listing }
+  | { readonly kind: "dangling" | "other" | "nothing" };
+
+/** What lies below a folder, by paths from it. */
+export interface Listing {
+  readonly files: readonly string[];
+  readonly sizes: ReadonlyMap<string, number>;
+  readonly links: readonly string[];
+}
+
+/** A conversation with the script in the container. While it lasts, all that the build has left running stands still. */
+export interface Session {
+  /** How files can be had: by `send`, or only from Docker. */
+  readonly sends: boolean;
+  /** One answer for each, in their order. Names have no line breaks. */
+  look(questions: readonly { how: "what" | "list"; name: string }[]): Promise<Found[]>;
+  /** The files at these paths as tar archives one after the other, each below `./`. Nothing can be asked after that. */
+  send(paths: readonly string[]): AsyncIterable<Uint8Array>;
+}
+
+/** Of all answers together: some 200,000 names, each listed twice. */
+const MAX_LISTED_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Works on the files of a container's workspace. Throws StepFailure `artifact-failed` where they cannot be looked at, what
+ * `work` throws, and what `exec` throws.
+ */
+export async function withSession<T>(
+  context: Context,
+  container: ContainerInfo,
+  { folder, showsGit }: { folder: string; showsGit: boolean },
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const queue = new ByteQueue();
+  const input = new ByteQueue();
+  const running = exec(context, container.id, {
+    command: ["/bin/sh", "-c", SCRIPT, "conveyor", WORKSPACE, folder, showsGit ? "" : ".git"],
+    workdir: "/",
+    env: OWN_VARIABLES,
+    ...buildUser(container),
+    stdin: input.rest(),
+    intercept: ({ stream, data }) => stream === "stdout" && queue.write(data).then(() => true),
+  }).finally(() => queue.end());
+  running.catch(() => {});
+  try {
+    return await work(await open(queue, input, folder));
+  } catch (error) {
+    queue.leave();
+    input.end();
+    // What the container or Docker says of its end explains why there was no answer.
+    if (error instanceof NoAnswer) await running;
+    if (error instanceof RangeError) {
+      throw cannotLook(folder, "there are too many files, expected globs with a narrower folder");
+    }
+    throw error instanceof NoAnswer ? cannotLook(folder, error.message) : error;
+  } finally {
+    queue.leave();
+    input.end();
+    await running.catch(() => {});
+    context.signal.throwIfAborted();
+  }
+}
+
+/** Variables of an image that would change what its own tools do for us. */
+const OWN_VARIABLES = { LC_ALL: "C", TAR_OPTIONS: "", LD_PRELOAD: "", ENV: "", BASH_ENV: "", CDPATH: "" };
+
+/** The script has ended before it has answered, or has answered what makes no sense. */
+class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
+}
+
+async function open(queue: ByteQueue, input: ByteQueue, folder: string): Promise<Session> {
+  let left = MAX_LISTED_BYTES;
+  const text = async () => {
+    const said = await queue.text(left);
+    if (said === undefined) throw new NoAnswer("the container gave no answer");
+    left -= said.length + 1;
+    return said;
+  };
+  const how = await text();
+  const top = await text();
+  const inside = (path: string) =>
+    path.startsWith(`${top}/`) ? path.slice(top.length + 1) : path === top ? "" : undefined;
+
+  async function listing(): Promise<Listing> {
+    const names = async () => {
+      const all: string[] = [];
+      for (let name = await text(); name !== ""; name = await text()) all.push(name.replace("./", ""));
+      return all;
+    };
+    const files = await names();
+    const sizes = sizesOf(await text());
+    const links = await names();
+    if (await text() !== "0") throw cannotLook(folder, "find could not read all of it");
+    return { files, sizes, links };
+  }
+
+  async function answer(how: "what" | "list"): Promise<Found> {
+    const kind = await text();
+    switch (kind) {
+      case "file": {
+        const path = inside(await text());
+        const size = await text();
+        return { kind, path, size: isCount(size) ? Number(size) : undefined };
+      }
+      case "folder": {
+        const path = inside(await text());
+        return how === "what" || path === undefined
+          ? { kind, path }
+          : { kind, path, listing: await listing() };
+      }
+      case "dangling":
+      case "other":
+      case "nothing":
+        return { kind };
+      default:
+        throw new NoAnswer("the container gave an answer that makes no sense");
+    }
+  }
+
+  return {
+    sends: how !== "none",
+    async look(questions) {
+      // Not waited for: the script reads the next question when it has answered the one before.
+      void input.write(encode(questions.map(({ how, name }) => `${how} ${name}\n`).join("")));
+      const answers: Found[] = [];
+      for (const { how } of questions) answers.push(await answer(how));
+      return answers;
+    },
+    send(paths) {
+      void input.write(encode(`send\n${paths.map((path) => `./${path}\0`).join("")}`));
+      input.end();
+      return queue.rest();
+    },
+  };
+}
+
+/** Of names with a line break in them there are none. */
+function sizesOf(text: string): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const line of text.split("\n")) {
+    const blank = line.indexOf(" ");
+    const size = line.slice(0, blank);
+    if (isCount(size)) sizes.set(line.slice(blank + 1).replace("./", ""), Number(size));
+  }
+  return sizes;
+}
+
+const isCount = (text: string): boolean => /^\d{1,15}$/.test(text);
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+function cannotLook(folder: string, why: string): StepFailure {
+  return new StepFailure(`Cannot look for artifacts in ${folder}: ${why}`, { reason: "artifact-failed" });
+}

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ArchiveError, unpack, type Wanted } from "../../lib/build/artifacts/unpack.ts";
+
+interface Entry {
+  name: string;
+  text?: string;
+  /** As tar has it: 0 file, 1 hard link, 2 symbolic link, 3 and 4 devices, 5 folder, 6 pipe, S sparse, x pax, L long name. */
+  type?: string;
+  /** Another size than the text's, and octal or raw bytes. */
+  size?: number | Uint8Array;
+  link?: string;
+  mode?: number;
+}
+
+/** One entry of an archive, made by hand. */
+function entry(
+  { name, text = "", type = "0", size = Buffer.byteLength(text), link = "", mode = 0o644 }: Entry,
+): Uint8Array {
+  const header = new Uint8Array(512);
+  const put = (text: string, at: number) => header.set(new TextEncoder().encode(text), at);
+  put(name, 0);
+  put(`${mode.toString(8).padStart(7, "0")}\0`, 100);
+  put("0000000\0", 108);
+  put("0000000\0", 116);
+  if (typeof size === "number") put(`${size.toString(8).padStart(11, "0")}\0`, 124);
+  else header.set(size, 124);
+  put("00000000000\0", 136);
+  put("        ", 148);
+  put(type, 156);
+  put(link, 157);
+  put("ustar\x0000", 257);
+  const sum = header.reduce((sum, byte) => sum + byte, 0);
+  put(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  const body = new TextEncoder().encode(text);
+  return Buffer.concat([header, body, new Uint8Array((512 - (body.length % 512)) % 512)]);
+}
+
+const END = new Uint8Array(1024);
+const of = (...entries: Entry[]) => [Buffer.concat([...entries.map(entry), END])];
+const wanted = (...files: [path: string, size: number][]): Wanted[] =>
+  files.map(([path, size]) => ({ name: path, path, size }));
+
+/** What was taken, with modes, and what was not there. */
+async function unpacked(chunks: Iterable<Uint8Array>, files: Wanted[], maxEntries = 100) {
+  const taken: Record<string, string> = {};
+  const { missing, linked } = await unpack(ReadableStream.from(chunks), files, {
+    pathOf: (name) => name.replace(/^\.\//, ""),
+    maxEntries,
+    take: async ({ name }, mode, bytes) => {
+      taken[name] = `${mode.toString(8)} ${Buffer.concat(await Array.fromAsync(bytes))}`;
+    },
+  });
+  return { taken, missing: missing.map(({ name }) => name), linked: linked.map(({ name }) => name) };
+}
+
+test("unpack takes what is wanted, with its bytes and permission bits, however the archive is cut into pieces", async () => {
+  const [whole = new Uint8Array()] = of(
+    { name: "./a", text: "one", mode: 0o104755 },
+    { name: "./b/", type: "5" },
+    { name: "./b/c", text: "x".repeat(1000), mode: 0o600 },
+    { name: "./empty" },
+    { name: "./other", text: "not wanted" },
+  );
+  const files = wanted(["a", 3], ["b/c", 1000], ["empty", 0], ["gone", 1]);
+  for (const length of [1, 7, 511, 512, 513, whole.length]) {
+    const pieces = Array.from(
+      { length: Math.ceil(whole.length / length) },
+      (_, i) => whole.subarray(i * length, (i + 1) * length),
+    );
+    const { taken, missing } = await unpacked(pieces, files);
+    assert.deepEqual(taken, { a: "755 one", "b/c": `600 ${"x".repeat(1000)}`, empty: "644 " });
+    assert.deepEqual(missing, ["gone"]);
+  }
+});
+
+test("unpack reads archives that follow each other, and one file as often as it is wanted and comes", async () => {
+  const chunks = [
+    ...of({ name: "./a", text: "1" }),
+    ...of({ name: "./a", text: "1" }, { name: "./a", text: "1" }),
+  ];
+  const files = [{ name: "a", path: "a", size: 1 }, { name: "again", path: "a", size: 1 }];
+  assert.deepEqual((await unpacked(chunks, files)).taken, { a: "644 1", again: "644 1" });
+  const linked = of({ name: "./a", text: "1" }, { name: "./b", type: "1", link: "./a" });
+  assert.deepEqual((await unpacked(linked, wanted(["a", 1], ["b", 1]))).linked, ["b"]);
+});
+
+test("unpack goes by what was asked for: names that lead elsewhere, links and devices come to nothing", async () => {
+  const { taken, missing } = await unpacked(
+    of(
+      { name: "../a", text: "1" },
+      { name: "/a", text: "1" },
+      { name: "./x/../a", text: "1" },
+      { name: ".", type: "5" },
+      { name: "", text: "1" },
+      { name: "./a", type: "2", link: "/etc/passwd" },
+      { name: "./b", type: "3" },
+      { name: "./b", type: "4" },
+      { name: "./b", type: "6" },
+      { name: "./b", type: "S", text: "1" },
+      { name: "./b", type: "7", text: "1" },
+      { name: "x", type: "x", text: "13 path=../a\n" },
+      { name: "./c", text: "2" },
+      { name: "x", type: "L", text: "../../../etc/passwd\0" },
+      { name: "./c", text: "2" },
+      { name: "x", type: "x", text: "-9 path=./c\n" },
+      { name: "__proto__", text: "2" },
+      { name: "./d", text: "4" },
+    ),
+    wanted(["a", 1], ["b", 1], ["c", 1], ["d", 1]),
+  );
+  assert.deepEqual(taken, { d: "644 4" });
+  assert.deepEqual(missing, ["a", "b", "c"]);
+});
+
+test("unpack refuses another size than the file had, however it is written", async () => {
+  const huge = new Uint8Array(12).fill(0xff);
+  huge[0] = 0x80;
+  const negative = new Uint8Array(12).fill(0xff);
+  for (const size of [0, 2, 0o77777777777, huge, negative]) {
+    const bytes = of({ name: "./a", text: "1", size });
+    await assert.rejects(unpacked(bytes, wanted(["a", 1])), ArchiveError, String(size));
+  }
+  const pax = of({ name: "x", type: "x", text: "19 size=9999999999\n" }, { name: "./a", text: "1" });
+  await assert.rejects(unpacked(pax, wanted(["a", 1])), ArchiveError);
+  const big = of({ name: "x", type: "L", size: 0o7777777777 });
+  await assert.rejects(unpacked(big, wanted(["a", 1])), ArchiveError);
+});
+
+test("unpack refuses an archive that is cut off anywhere, and one that is none", async () => {
+  const [whole = new Uint8Array()] = of({ name: "./a", text: "x".repeat(600) });
+  for (const length of [1, 511, 513, 1000, 1111]) {
+    await assert.rejects(
+      unpacked([whole.subarray(0, length)], wanted(["a", 600])),
+      ArchiveError,
+      String(length),
+    );
+  }
+  for (const bytes of [new Uint8Array(512).fill(0x41), new Uint8Array(700).fill(0xff)]) {
+    await assert.rejects(unpacked([bytes], wanted(["a", 600])), ArchiveError);
+  }
+  assert.deepEqual((await unpacked([], wanted(["a", 1]))).missing, ["a"]);
+});
+
+test("unpack stops at the number of entries that was asked for", async () => {
+  let made = 0;
+  const endless = function* () {
+    for (;; made++) yield entry({ name: `./${made}` });
+  };
+  await assert.rejects(
+    unpacked(endless(), wanted(["a", 1]), 1000),
+    /^ArchiveError: It has more than 1000 entries/,
+  );
+  assert.ok(made < 3000);
+});
+
+test("unpack throws what the source or who takes a file has thrown", async () => {
+  const broken = async function* () {
+    yield entry({ name: "./a", text: "1" });
+    await Promise.resolve();
+    throw new TypeError("The source is gone");
+  };
+  const options = { pathOf: (name: string) => name.slice(2), maxEntries: 9 };
+  const read = async (_: Wanted, __: number, bytes: AsyncIterable<Uint8Array>) =>
+    void await Array.fromAsync(bytes);
+  await assert.rejects(
+    unpack(broken(), wanted(["a", 1]), { ...options, take: read }),
+    /^TypeError: The source is gone/,
+  );
+  const full = () => Promise.reject(new TypeError("The store is full"));
+  const whole = ReadableStream.from(of({ name: "./a", text: "1" }, { name: "./b", text: "1" }));
+  await assert.rejects(
+    unpack(whole, wanted(["a", 1]), { ...options, take: full }),
+    /^TypeError: The store is full/,
+  );
+});
