@@ -58,7 +58,7 @@ export async function startContainer(
 }
 
 function containerSpec(
-  { run, resource, settings }: Context,
+  { run, resource, settings, eventId }: Context,
   spec: BuildSpec,
   { daemon, share, user, network }: { daemon: DaemonInfo; share: MemoryShare; user: string; network: string },
 ): ContainerSpec {
@@ -70,6 +70,9 @@ function containerSpec(
     [LABELS.owner]: settings.owner,
     [LABELS.run]: run,
     [LABELS.resource]: resource.name,
+    [LABELS.type]: resource.resource,
+    [LABELS.resourceId]: resource.id,
+    [LABELS.event]: eventId,
     [LABELS.user]: user,
     [LABELS.memory]: String(memory),
     [LABELS.expires]: String(expires),

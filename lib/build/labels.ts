@@ -1,3 +1,4 @@
+import type { RunFacts } from "../driver/run-state.ts";
 import type { ContainerInfo, Docker, ListedContainer } from "../docker/docker.ts";
 
 /** What our containers, volumes and networks are found by again. Values are texts. */
@@ -5,6 +6,10 @@ export const LABELS = {
   owner: "conveyor.owner",
   run: "conveyor.run",
   resource: "conveyor.resource",
+  /** The resource's type and id, and the event that the container was made for: for questions about the run. */
+  type: "conveyor.type",
+  resourceId: "conveyor.resource-id",
+  event: "conveyor.event",
   /** Who the build's processes run as; empty for root. The container's own process is root's. */
   user: "conveyor.user",
   /** Its limit, bytes. */
@@ -54,6 +59,13 @@ export async function findContainer(
 ): Promise<ContainerInfo | undefined> {
   const found = await docker.inspect(containerName(run), { signal });
   return found && isOurs(found, owner, run) ? found : undefined;
+}
+
+/** What a container or volume of a run says about it. */
+export function factsOf(labels: Readonly<Record<string, string>>): RunFacts {
+  const { [LABELS.type]: type = "", [LABELS.resource]: name = "" } = labels;
+  const { [LABELS.resourceId]: id = "", [LABELS.event]: event = "" } = labels;
+  return { type, name, id, event };
 }
 
 /** The user of the build's processes, as an exec wants it. */

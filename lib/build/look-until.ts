@@ -5,7 +5,7 @@ import type { Docker } from "../docker/docker.ts";
 import { LABELS } from "./labels.ts";
 
 /** How often to look when the daemon tells of no change: disk and memory change without one. */
-const EVERY_MS = 5000;
+const EVERY_MS = 2000;
 
 /**
  * Calls `look` until it answers something, once for each time that a container of the owner changes and every few seconds.

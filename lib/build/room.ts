@@ -6,6 +6,7 @@ import type { Driver, DriverSettings } from "../driver/driver.ts";
 import { LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
 import { memoryShare, promisedMemory } from "./memory.ts";
+import { reclaim } from "./reclaim.ts";
 
 /** Daemons whose disk cannot be seen from here, which has been said. */
 const UNSEEN = new WeakSet<Docker>();
@@ -13,56 +14,63 @@ const UNSEEN = new WeakSet<Docker>();
 /**
  * Resolves when this host has room for one more run: fewer containers of this owner than it has slots, memory for one that
  * asks for nothing, and disk. Containers are counted from Docker, so that the count survives whatever happens to drivers;
- * events in hand may not have theirs yet and count as well. Says once why it waits, and once that nobody can see the disk.
+ * events in hand that have none yet count as well. Says once why it waits, and once that nobody can see the disk.
  */
-export const waitForRoom: NonNullable<Driver["admit"]> = async (
-  { docker, settings, inHand, isHere, signal },
-) => {
+export const waitForRoom: NonNullable<Driver["admit"]> = async (host) => {
+  const { docker, settings, isHere, tell, signal } = host;
   let said: Lack["of"] | undefined;
   return await lookUntil(docker, settings.owner, async () => {
-    const lack = await whatIsLacking(docker, settings, inHand, signal);
+    const lack = await whatIsLacking(host);
     if (lack === undefined) return true;
     if (isHere) return false;
+    tell(`Waiting for ${lack.why}`);
     // Once for each thing that lacks: how much of it does changes with every look.
-    if (lack.of !== said) processLog("driver").info("Takes no new run: {why}", { why: lack.why });
+    if (lack.of !== said) processLog("driver").info("Takes no new run: waiting for {why}", { why: lack.why });
     said = lack.of;
     return undefined;
   }, { signal });
 };
 
+type Host = Parameters<NonNullable<Driver["admit"]>>[0];
+
 interface Lack {
-  readonly of: "slots" | "memory" | "disk";
+  readonly of: "slot" | "memory" | "disk";
+  /** What is waited for, and how much of it there is: `a slot (1 of 1 in use)`. */
   readonly why: string;
 }
 
-async function whatIsLacking(
-  docker: Docker,
-  settings: DriverSettings,
-  inHand: number,
-  signal: AbortSignal,
-): Promise<Lack | undefined> {
+async function whatIsLacking(host: Host): Promise<Lack | undefined> {
+  const { docker, settings, run, askRun, signal } = host;
   const [daemon, containers] = await Promise.all([
     docker.info({ signal }),
     docker.list({ [LABELS.owner]: settings.owner }, { signal }),
   ]);
-  return lackOfPlace(takingRoom(containers), daemon, settings, inHand) ??
-    await lackOfDisk(docker, daemon, settings);
+  // An event that comes again needs no more room than what its last attempt has left.
+  const others = takingRoom(containers).filter(({ labels }) =>
+    run === undefined || labels[LABELS.run] !== run
+  );
+  if (lackOfPlace(others, daemon, host)) {
+    const taking = await reclaim(docker, others, { owner: settings.owner, askRun, signal });
+    const lack = lackOfPlace(taking, daemon, host);
+    if (lack) return lack;
+  }
+  return await lackOfDisk(docker, daemon, settings);
 }
 
 function lackOfPlace(
   containers: readonly ListedContainer[],
   daemon: DaemonInfo,
-  settings: DriverSettings,
-  inHand: number,
+  { settings, inHand, runs }: Host,
 ): Lack | undefined {
   const { slots } = settings;
   if (slots === undefined) return undefined;
-  if (containers.length + inHand >= slots) return { of: "slots", why: `all ${slots} slots are taken` };
+  const withContainer = new Set(containers.map(({ labels }) => labels[LABELS.run] ?? ""));
+  const coming = inHand - runs.filter((run) => withContainer.has(run)).length;
+  if (containers.length + coming >= slots) return { of: "slot", why: `a slot (${slots} of ${slots} in use)` };
   const share = memoryShare(daemon, settings);
-  const promised = promisedMemory(containers, share) + inHand * share.each;
+  const promised = promisedMemory(containers, share) + coming * share.each;
   if (promised + share.each <= share.all) return undefined;
-  const why = `${formatSize(promised)} of the ${formatSize(share.all)} of memory for builds are promised`;
-  return { of: "memory", why };
+  return { of: "memory", why: `memory (${formatSize(promised)} of ${formatSize(share.all)} in use)` };
 }
 
 async function lackOfDisk(
@@ -76,7 +84,7 @@ async function lackOfDisk(
   if (free >= minFreeBytes) return undefined;
   return {
     of: "disk",
-    why: `Docker has ${formatSize(free)} of disk left, expected ${formatSize(minFreeBytes)}`,
+    why: `disk (Docker has ${formatSize(free)} left, expected ${formatSize(minFreeBytes)})`,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Context } from "../driver/driver.ts";
 import { LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
 import { type MemoryShare, promisedMemory } from "./memory.ts";
+import { reclaim } from "./reclaim.ts";
 
 /** A container that was created and is to start. `memory`: its limit, bytes. */
 export interface Starting {
@@ -30,7 +31,7 @@ export async function startInTurn(
   { id, memory, start }: Starting,
   share: MemoryShare,
 ): Promise<void> {
-  const { docker, settings: { owner, slots }, log, signal } = context;
+  const { docker, settings: { owner, slots }, log, askRun, signal } = context;
   if (slots === undefined) return await start();
   if (memory > share.all) {
     throw new StepFailure(
@@ -52,7 +53,8 @@ export async function startInTurn(
       const { own, taking, created } = await placesOn(docker, owner, id, signal);
       // Removed from under us: the start says so.
       if (!own) return await start(), true;
-      const lack = lackBeside([...taking, ...await earlier(docker, own, created, signal)]);
+      const before = [...taking, ...await earlier(docker, own, created, signal)];
+      const lack = lackBeside(before) && lackBeside(await reclaim(docker, before, { owner, askRun, signal }));
       if (lack === undefined) {
         if (await startAlone(context, id, { start, isFree })) return true;
       } else if (!isTold) {
@@ -67,7 +69,8 @@ export async function startInTurn(
   }, { signal });
 
   async function isFree(): Promise<boolean> {
-    return lackBeside((await placesOn(docker, owner, id, signal)).taking) === undefined;
+    const { taking } = await placesOn(docker, owner, id, signal);
+    return !lackBeside(taking) || !lackBeside(await reclaim(docker, taking, { owner, askRun, signal }));
   }
 }
 

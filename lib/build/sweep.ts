@@ -6,7 +6,7 @@ import { removeGitContainer, removeRun } from "./remove.ts";
 export interface SweepOptions {
   readonly owner: string;
   /** Whether the run has not ended and somebody still works on it. `isExpired`: by what its container or volume says, nobody does. */
-  readonly isAlive: (run: string, isExpired: boolean) => boolean | Promise<boolean>;
+  readonly isAlive: (run: string, isExpired: boolean, labels: Labels) => boolean | Promise<boolean>;
   readonly signal: AbortSignal;
 }
 
@@ -25,16 +25,16 @@ export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOpt
   const isKept = (labels: Labels) => staysForALook(labels, { hasFailed: true }) && !isExpired(labels);
   for (const container of await docker.list(ours, { signal })) {
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;
-    if (isGitContainer(container, owner, run) && !await isAlive(run, isExpired(labels))) {
+    if (isGitContainer(container, owner, run) && !await isAlive(run, isExpired(labels), labels)) {
       if (await removeGitContainer(docker, { owner, run, signal })) removed.push(name);
     }
     if (!isOurs(container, owner, run)) continue;
-    if (await isAlive(run, isExpired(labels)) || isKept(labels)) kept.add(run);
+    if (await isAlive(run, isExpired(labels), labels) || isKept(labels)) kept.add(run);
     else if (await removeRun(docker, { owner, run, signal })) removed.push(name);
   }
   const isLeft = async (labels: Labels) => {
     const { [LABELS.run]: run = "" } = labels;
-    return !kept.has(run) && !await isAlive(run, isExpired(labels));
+    return !kept.has(run) && !await isAlive(run, isExpired(labels), labels);
   };
   for (const { name, labels } of await docker.volumes(ours, { signal })) {
     if (await isLeft(labels)) await docker.removeVolume(name, { signal });

@@ -1,5 +1,6 @@
 import { processLog } from "../base/log.ts";
 import type { Driver } from "../driver/driver.ts";
+import { factsOf } from "./labels.ts";
 import { sweep } from "./sweep.ts";
 
 /**
@@ -7,11 +8,14 @@ import { sweep } from "./sweep.ts";
  * while ours is away), only what has expired.
  */
 export const tendHost: NonNullable<Driver["tend"]> = async (
-  { docker, settings: { owner }, isAlive, signal },
+  { docker, settings: { owner }, askRun, signal },
 ) => {
   const removed = await sweep(docker, {
     owner,
-    isAlive: async (run, isExpired) => await isAlive(run) ?? !isExpired,
+    isAlive: async (run, isExpired, labels) => {
+      const state = await askRun(run, factsOf(labels), { signal });
+      return state === undefined || state === "idle" ? !isExpired : state !== "over";
+    },
     signal,
   });
   for (const name of removed) processLog("driver").info("Removed {name}: its run is over", { name });

@@ -42,6 +42,8 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
       return await transport.putBlob(facts.run, name, bytes, { ...options, signal: lease.signal });
     },
     cleanup: (work) => withDeadline(settings.graceMs + cleanupMs, work),
+    askRun: parts.askRun,
+    eventId: facts.id,
     isOurs: () => lease.confirm(),
     reach: (point) => reach(point, facts.step),
   };

@@ -2,6 +2,7 @@ import type { FaultPoint } from "../base/faults.ts";
 import type { Docker } from "../docker/docker.ts";
 import type { DriverResult, Resource } from "../wire/resource.ts";
 import type { LogStream } from "../wire/messages.ts";
+import type { AskRun } from "./run-state.ts";
 
 /**
  * One kind of work: a unique name, the resource types it handles, and what it does with one. Returning
@@ -38,23 +39,28 @@ export interface Driver {
    * `signal.reason`. Asked once more when the event has come, since that may have taken its time: then (`isHere`) it waits for
    * nothing, and `false` gives the event to another instance (one without claims, five times at most).
    */
-  admit?(
-    host: {
-      docker: Docker;
-      settings: DriverSettings;
-      inHand: number;
-      isHere: boolean;
-      signal: AbortSignal;
-    },
-  ): Promise<boolean>;
+  admit?(host: {
+    docker: Docker;
+    settings: DriverSettings;
+    inHand: number;
+    /** The runs of these events, as far as they are known; with `isHere` without the one that it is about. */
+    runs: readonly string[];
+    /** With `isHere`: the run that the event is of. */
+    run?: string | undefined;
+    isHere: boolean;
+    askRun: AskRun;
+    /** Says why there is no room, in words for a run's log: `Waiting for a slot (1 of 1 in use)`. */
+    tell(why: string): void;
+    signal: AbortSignal;
+  }): Promise<boolean>;
   /**
-   * Housekeeping on this host: called at the start of an instance that is a process of its own, and every minute. `isAlive`
-   * asks the engine; undefined where nobody answers. What it throws is a line in the process log.
+   * Housekeeping on this host: called at the start of an instance that is a process of its own, and every minute. What it
+   * throws is a line in the process log.
    */
   tend?(host: {
     docker: Docker;
     settings: DriverSettings;
-    isAlive: (run: string) => Promise<boolean | undefined>;
+    askRun: AskRun;
     signal: AbortSignal;
   }): Promise<void>;
 }
@@ -94,6 +100,10 @@ export interface Context {
   ): Promise<{ size: number; sha256: string }>;
   /** Runs `work` under its own short clock, which neither cancel nor timeout stops: for cleaning up. */
   cleanup<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** Asks what is known of another run that has something on this host. */
+  readonly askRun: AskRun;
+  /** The id of the step's event, the same for each of its deliveries. */
+  readonly eventId: string;
   /**
    * Asks whether the step is still this attempt's, before something that would harm one that has taken it over. Where
    * nobody can tell, it waits for as long as the step may report at all.

@@ -6,6 +6,7 @@ import { processLog } from "../base/log.ts";
 import { startTimer, stopTimer, type Timer } from "../base/timers.ts";
 import type { Docker } from "../docker/docker.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
+import { decodeEvent } from "./decode.ts";
 import { defineDriver } from "./define.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import { handle } from "./handle.ts";
@@ -16,6 +17,7 @@ import { MOST_DELIVERIES } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
 import { RecentSet } from "./recent-set.ts";
 import type { Admit } from "./requests.ts";
+import { askEngine, type AskRun } from "./run-state.ts";
 import { backOff, persist } from "../base/retry.ts";
 import { takeEvents } from "./take-events.ts";
 
@@ -41,6 +43,8 @@ export interface InstanceOptions {
   readonly instance?: string;
   /** Takes events that are addressed to no host as well (default true). */
   readonly shared?: boolean;
+  /** What is known of a run that has something on this host (default: what an engine of ours says). */
+  readonly askRun?: AskRun;
   readonly clock?: Clock;
   readonly reach?: Faults;
   readonly observer?: Observer;
@@ -80,10 +84,20 @@ export function startInstance(options: InstanceOptions): Instance {
   const { signal } = ending;
 
   let fullSince: number | undefined;
-  const admit: Admit = async (inHand, options) => {
-    if (!options.isHere) fullSince ??= performance.now();
-    const hasRoom = await driver.admit?.({ docker: parts.docker, settings, inHand, ...options }) ?? true;
-    if (!options.isHere) fullSince = undefined;
+  const admit: Admit = async (inHand, { here, signal }) => {
+    if (!here) fullSince ??= performance.now();
+    const hasRoom = await driver.admit?.({
+      docker: parts.docker,
+      settings,
+      inHand,
+      runs: leases.runs,
+      run: here && decodeEvent(here.data, parts.resources).run,
+      isHere: here !== undefined,
+      askRun: parts.askRun,
+      tell: () => {},
+      signal,
+    }) ?? true;
+    if (!here) fullSince = undefined;
     return hasRoom;
   };
   const take = (spec: ConsumerSpec, admit?: Admit) =>
@@ -146,6 +160,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     reach: options.reach ?? noFaults,
     observer: options.observer ?? noObserver,
     leases: new Leases(),
+    askRun: options.askRun ?? askEngine(transport, driver.name),
     settled: new RecentSet(REMEMBERED),
   };
 }

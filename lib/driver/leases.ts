@@ -26,6 +26,11 @@ export class Leases {
     };
   }
 
+  /** The runs that have something in hand. */
+  get runs(): string[] {
+    return [...this.#byRun.keys()];
+  }
+
   /** Somebody says that there is news for a run. */
   nudge(run: string): void {
     for (const lease of this.#byRun.get(run) ?? []) lease.nudge();

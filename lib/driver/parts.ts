@@ -6,6 +6,7 @@ import type { Driver, DriverSettings } from "./driver.ts";
 import type { Leases } from "./leases.ts";
 import type { Observer } from "./observer.ts";
 import type { RecentSet } from "./recent-set.ts";
+import type { AskRun } from "./run-state.ts";
 
 /** What it takes to handle an event. Times are milliseconds. */
 export interface HandleParts {
@@ -27,6 +28,7 @@ export interface HandleParts {
   readonly reach: Faults;
   readonly observer: Observer;
   readonly leases: Leases;
+  readonly askRun: AskRun;
   /** Events without claims that have been settled for good: `<run>/<event id>`, since a sender may not care for ids. */
   readonly settled: RecentSet;
 }

@@ -1,7 +1,11 @@
+import type { Delivery } from "../backend/transport.ts";
 import type { Hands } from "./hands.ts";
 
-/** Resolves when there is room for one event more than `inHand`, or with false where one `isHere` already; throws `signal.reason`. */
-export type Admit = (inHand: number, options: { isHere: boolean; signal: AbortSignal }) => Promise<boolean>;
+/** Resolves when there is room for one event more than `inHand`, or for one that is `here`, with false where there is none; throws `signal.reason`. */
+export type Admit = (
+  inHand: number,
+  options: { here?: Delivery; signal: AbortSignal },
+) => Promise<boolean>;
 
 /**
  * One consumer's open requests for an event: never more than there are free hands, since what they bring could not be
@@ -44,7 +48,7 @@ export class Requests {
     signal.addEventListener("abort", onAbort, { once: true });
     this.#hands.change.then(() => asking.abort(new Error("What is in hand has changed")));
     try {
-      await admit(this.#hands.taken + this.#open, { isHere: false, signal: asking.signal });
+      await admit(this.#hands.taken + this.#open, { signal: asking.signal });
       return true;
     } catch (error) {
       if (asking.signal.aborted && !signal.aborted) return false;

@@ -102,12 +102,13 @@ async function handleIfRoom(delivery: Delivery, options: TakeOptions): Promise<v
  * one that is given up.
  */
 async function isRoomLeft(
-  { deliveries, headers }: Delivery,
+  delivery: Delivery,
   { admit, hands, signal }: TakeOptions,
 ): Promise<boolean> {
+  const { deliveries, headers } = delivery;
   if (!admit || (headers[HEADERS.claims] !== "1" && deliveries > MOST_GIVEN_BACK)) return true;
   try {
-    return await admit(hands.taken - 1, { isHere: true, signal });
+    return await admit(hands.taken - 1, { here: delivery, signal });
   } catch (error) {
     if (!signal.aborted) {
       processLog("driver").warn("Cannot tell whether there is room for an event: {error}", {

@@ -26,12 +26,15 @@ export interface ClaimsOptions {
 /** An attempt that is alive and connected answers a nudge at once; one that has just lost its broker needs a moment. */
 const LONGEST_GRACE_MS = 3000;
 
+/** How long an attempt has to answer when it is asked, milliseconds. */
+export const longestGrace = (ackWaitMs: number): number => Math.min(ackWaitMs / 3, LONGEST_GRACE_MS);
+
 /** Answers claims until disposed. */
 export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposable> {
   const { transport, records, vault, clock, ackWaitMs, time } = options;
   /** When attempts that were silent too long were asked, by run. */
   const asked = new Map<string, { attempt: string; at: number }>();
-  const graceMs = Math.min(ackWaitMs / 3, LONGEST_GRACE_MS);
+  const graceMs = longestGrace(ackWaitMs);
 
   return await persist(() => transport.serve(subjects.claims, answerMessage));
 

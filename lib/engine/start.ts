@@ -17,6 +17,7 @@ import { newRun } from "./new-run.ts";
 import { persist } from "../base/retry.ts";
 import { Records } from "./records.ts";
 import { Vault } from "./secrets.ts";
+import { serveAlive } from "./serve-alive.ts";
 import { serveClaims } from "./serve-claims.ts";
 import { openStep } from "./steps.ts";
 import { checkSubmission } from "./validate.ts";
@@ -41,11 +42,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   });
   const troubles = new Troubles();
   const parts = { transport, store, records, vault, clock, ackWaitMs, reach, troubles };
-  const clockwork = new Clockwork({ ...parts, hearingSince: clock(), adopt });
+  const hearingSince = clock();
+  const clockwork = new Clockwork({ ...parts, hearingSince, adopt });
   await using opening = new AsyncDisposableStack();
   opening.use(clockwork);
   opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }));
-  opening.use(await serveAlive(transport, store));
+  opening.use(await serveAlive({ ...parts, hearingSince }));
   const { signal } = closing;
   const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {
     part: "Taking results",
@@ -116,14 +118,4 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       headers,
     });
   }
-}
-
-/** Whoever sweeps a host asks whether a run has still somebody who cares for it. */
-function serveAlive(transport: EngineOptions["transport"], store: EngineOptions["store"]) {
-  return persist(() =>
-    transport.serve(subjects.alives, async ({ subject }) => {
-      const found = await store.runs.get(subject.split(".")[1] ?? "");
-      return JSON.stringify({ alive: found !== undefined && found.value.outcome === undefined });
-    })
-  );
 }

@@ -9,6 +9,7 @@ import { containerName, gitContainerName, LABELS } from "../../lib/build/labels.
 import { waitForRoom } from "../../lib/build/room.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import { StopError } from "../../lib/driver/driver.ts";
+import { asked as question } from "../support/asked.ts";
 import { hostileImage } from "../support/hostile-image.ts";
 import { httpsRepository } from "../support/https-repository.ts";
 import { testDocker } from "../support/step-context.ts";
@@ -95,13 +96,9 @@ test("a clone that is cut off leaves its token nowhere, takes no slot and is rem
     assertUnknownIn(container, TOKEN);
     assert.throws(() => assertUnknownIn(name, TOKEN));
     assert.doesNotMatch(docker("diff", name), /conveyor-git/);
-    const admits = await waitForRoom({
-      docker: client,
-      settings: { ...chosen, slots: 2 },
-      inHand: 0,
-      isHere: true,
-      signal: new AbortController().signal,
-    });
+    const { signal } = new AbortController();
+    const host = { docker: client, settings: { ...chosen, slots: 2 }, isHere: true, signal };
+    const admits = await waitForRoom(question(host));
     assert.ok(admits, "the two containers of one run take one slot");
 
     // Another instance takes the step over.

@@ -6,6 +6,7 @@ import { tendHost } from "../../lib/build/tend-host.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import { answer, startFakeDaemon } from "../docker/fake-daemon.ts";
+import { asked } from "../support/asked.ts";
 import { captureLog } from "../support/process-log.ts";
 import { testSettings } from "../support/settings.ts";
 
@@ -43,21 +44,21 @@ for (const containers of [1, 200]) {
   test(`waitForRoom asks the daemon twice with containers: ${containers}`, async () => {
     await using daemon = await startHost(containers);
     await using docker = connectDocker(daemon.endpoint);
-    assert.equal(await waitForRoom({ docker, settings, inHand: 0, isHere: true, signal }), true);
+    assert.equal(await waitForRoom(asked({ docker, settings, isHere: true, signal })), true);
     assert.equal(daemon.requests.length, 2);
   });
 
   test(`tendHost asks the daemon four times where all is alive, with containers: ${containers}`, async () => {
     await using daemon = await startHost(containers);
     await using docker = connectDocker(daemon.endpoint);
-    const asked: string[] = [];
+    const runs: string[] = [];
     // Half of them are said to be alive; of the others nobody knows, and they have not expired.
-    const isAlive = (run: string) => {
-      asked.push(run);
-      return Promise.resolve(asked.length % 2 ? true : undefined);
+    const askRun = (run: string) => {
+      runs.push(run);
+      return Promise.resolve(runs.length % 2 ? "works" as const : undefined);
     };
-    await tendHost({ docker, settings, isAlive, signal });
-    assert.deepEqual(asked, Array.from({ length: containers }, (_, i) => `run-${i}`));
+    await tendHost({ docker, settings, askRun, signal });
+    assert.deepEqual(runs, Array.from({ length: containers }, (_, i) => `run-${i}`));
     assert.equal(daemon.requests.length, 4);
   });
 }
@@ -80,7 +81,7 @@ test("tendHost removes a volume that has lost its container only when it has exp
     socket.write(answer(method === "DELETE" ? 204 : 200, answers[path] ?? []));
   });
   await using docker = connectDocker(daemon.endpoint);
-  await tendHost({ docker, settings, isAlive: () => Promise.resolve(undefined), signal });
+  await tendHost({ docker, settings, askRun: () => Promise.resolve(undefined), signal });
   assert.deepEqual(removed, ["/volumes/v-late"]);
 });
 
@@ -100,10 +101,10 @@ test("waitForRoom says once what lacks, though how much of it does changes", asy
       return Promise.resolve(Array.from({ length: looks }, () => one));
     },
   } as unknown as Docker;
-  const waiting = waitForRoom({ docker, settings, inHand: 0, isHere: false, signal: leaving.signal });
+  const waiting = waitForRoom(asked({ docker, settings, signal: leaving.signal }));
   await assert.rejects(waiting, /left/);
   assert.deepEqual(
     log.lines.filter((line) => line.includes("Takes no new run")),
-    ["info: Takes no new run: 80.0 GiB of the 80.0 GiB of memory for builds are promised"],
+    ["info: Takes no new run: waiting for memory (80.0 GiB of 80.0 GiB in use)"],
   );
 });

@@ -8,7 +8,9 @@ import { waitForRoom } from "../../lib/build/room.ts";
 import { tendHost } from "../../lib/build/tend-host.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
+import type { AskRun } from "../../lib/driver/run-state.ts";
 import { until } from "../driver/stage.ts";
+import { asked } from "../support/asked.ts";
 import { captureLog } from "../support/process-log.ts";
 import { testSettings } from "../support/settings.ts";
 import { type StepContext, stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
@@ -55,16 +57,18 @@ async function fullUntil(wait: () => Promise<unknown>, why: RegExp, makeRoom: ()
 
 test("waitForRoom counts an owner's containers and the events in hand against its slots", async () => {
   await onHost({ slots: 2 }, async ({ docker, settings, next }) => {
-    const wait = (inHand: number) => waitForRoom({ docker, settings, inHand, isHere: false, signal });
+    const wait = (inHand: number) => waitForRoom(asked({ docker, settings, inHand, isHere: false, signal }));
     await wait(1);
     const [first, second] = [next(), next()];
     await start(first);
     await wait(0);
-    await waitForRoom({ docker, settings: testSettings({ slots: 1 }), inHand: 0, isHere: false, signal });
+    await waitForRoom(
+      asked({ docker, settings: testSettings({ slots: 1 }), inHand: 0, isHere: false, signal }),
+    );
     const { owner } = settings;
-    const full = /^info: Takes no new run: all 2 slots are taken$/;
-    assert.equal(await waitForRoom({ docker, settings, inHand: 1, isHere: true, signal }), false);
-    assert.equal(await waitForRoom({ docker, settings, inHand: 0, isHere: true, signal }), true);
+    const full = /^info: Takes no new run: waiting for a slot \(2 of 2 in use\)$/;
+    assert.equal(await waitForRoom(asked({ docker, settings, inHand: 1, isHere: true, signal })), false);
+    assert.equal(await waitForRoom(asked({ docker, settings, inHand: 0, isHere: true, signal })), true);
     await fullUntil(() => wait(1), full, () => removeRun(docker, { owner, run: first.run, signal }));
     await start(first);
     await start(second);
@@ -78,8 +82,8 @@ test("waitForRoom takes no run while more memory is promised than leaves room fo
     const large = next({ limits: { memory: Math.floor(memory * 0.7) } });
     await start(large);
     await fullUntil(
-      () => waitForRoom({ docker, settings, inHand: 0, isHere: false, signal }),
-      /^info: Takes no new run: .* of the .* of memory for builds are promised$/,
+      () => waitForRoom(asked({ docker, settings, inHand: 0, isHere: false, signal })),
+      /^info: Takes no new run: waiting for memory \(.* of .* in use\)$/,
       () => removeRun(docker, { owner: settings.owner, run: large.run, signal }),
     );
   });
@@ -89,14 +93,16 @@ test("waitForRoom waits for disk, and says once where nobody can see it", async 
   await onHost({ slots: 1, minFreeBytes: 2 ** 60 }, async ({ docker, settings }) => {
     await using log = await captureLog();
     const stopping = new AbortController();
-    const waiting = waitForRoom({ docker, settings, inHand: 0, isHere: false, signal: stopping.signal });
-    await log.line(/^info: Takes no new run: Docker has .* of disk left, expected .*B$/);
+    const waiting = waitForRoom(
+      asked({ docker, settings, inHand: 0, isHere: false, signal: stopping.signal }),
+    );
+    await log.line(/^info: Takes no new run: waiting for disk \(Docker has .* left, expected .*B\)$/);
     stopping.abort(new Error("enough"));
     await assert.rejects(waiting, /^Error: enough$/);
 
     const elsewhere: Docker = { ...docker, endpoint: "tcp://192.0.2.1:2376" };
-    await waitForRoom({ docker: elsewhere, settings, inHand: 0, isHere: false, signal });
-    await waitForRoom({ docker: elsewhere, settings, inHand: 0, isHere: false, signal });
+    await waitForRoom(asked({ docker: elsewhere, settings, inHand: 0, isHere: false, signal }));
+    await waitForRoom(asked({ docker: elsewhere, settings, inHand: 0, isHere: false, signal }));
     assert.equal(log.lines.filter((line) => line.includes("--min-free has no effect")).length, 1);
   });
 });
@@ -163,25 +169,25 @@ test("tendHost removes what the engine calls dead, and what has expired where no
     const names = async () =>
       (await docker.list({ [LABELS.owner]: settings.owner })).map(({ name }) => name).sort();
     const both = [live, dead].map(({ run }) => containerName(run)).sort();
-    const tend = (isAlive: (run: string) => Promise<boolean | undefined>, given: Partial<Docker> = {}) =>
-      tendHost({ docker: { ...docker, ...given }, settings, isAlive, signal });
+    const tend = (askRun: AskRun, given: Partial<Docker> = {}) =>
+      tendHost({ docker: { ...docker, ...given }, settings, askRun, signal });
     const silence = () => Promise.resolve(undefined);
 
     await tend(silence);
     await tendHost({
       docker,
       settings: testSettings(),
-      isAlive: () => Promise.resolve(false),
+      askRun: () => Promise.resolve("over"),
       signal,
     });
     assert.deepEqual(await names(), both);
 
-    await tend((run) => Promise.resolve(run === live.run));
+    await tend((run) => Promise.resolve(run === live.run ? "works" : "over"));
     assert.deepEqual(await names(), [containerName(live.run)]);
 
     // The daemon's clock is past the run's limit of an hour and the spare one.
     const later = { now: async () => await docker.now() + 2 * 3_600_000 + 60_000 };
-    await tend(() => Promise.resolve(true), later);
+    await tend(() => Promise.resolve("works"), later);
     assert.deepEqual(await names(), [containerName(live.run)]);
     await tend(silence, later);
     assert.deepEqual(await names(), []);

@@ -13,6 +13,7 @@ import { sweep } from "../../lib/build/sweep.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { registerResources } from "../../lib/driver/conveyor/register-resources.ts";
 import { type Driver, StopError } from "../../lib/driver/driver.ts";
+import { askEngine } from "../../lib/driver/run-state.ts";
 import { tend } from "../../lib/driver/tend.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { makeRepository } from "../cli/git-repository.ts";
@@ -265,8 +266,8 @@ test("a container whose drivers were lost stays until it expires, and then any c
       };
       const settings = testSettings({ owner });
       await tend(once, {
-        transport: stage.transport,
         docker: at(docker, now),
+        askRun: askEngine(stage.transport, "container-start"),
         settings,
         signal: looked.signal,
       });

@@ -120,14 +120,25 @@ test("an engine says InputError of a run that does not exist", async () => {
   await assert.rejects(Array.fromAsync(engine.follow(RUN)), InputError);
 });
 
-test("an engine says whether a run is alive", async () => {
+test("an engine says whether a run is alive, and which driver it waits for as long as nobody works on its step", async () => {
   await using world = await openWorld();
-  const engine = await world.engine();
+  const ackWaitMs = 30_000;
+  let now = 0;
+  const engine = await world.engine({ clock: () => now, ackWaitMs });
   const alive = async (run: string) => {
     const answer = await world.transport.request(subjects.alive(run), "", { timeoutMs: 1000 });
     return JSON.parse(new TextDecoder().decode(answer));
   };
   const run = await engine.submit(submission("a"));
+  assert.deepEqual(await alive(run), { alive: true, waitsFor: "a" });
+  const begun = Promise.withResolvers<Job>();
+  world.use(await scriptedDriver(world.transport, "a", (job) => (begun.resolve(job), undefined)));
+  const job = await begun.promise;
+  now = ackWaitMs;
+  assert.deepEqual(await alive(run), { alive: true });
+  now += 3000;
+  assert.deepEqual(await alive(run), { alive: true, waitsFor: "a" });
+  await job.renew();
   assert.deepEqual(await alive(run), { alive: true });
   await engine.abandon(run, "gone");
   assert.deepEqual(await alive(run), { alive: false });

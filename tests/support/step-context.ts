@@ -70,6 +70,8 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<Contex
       return { size: Buffer.concat(chunks).length, sha256: "" };
     },
     cleanup: (work) => withDeadline(60_000, work),
+    askRun: () => Promise.resolve(undefined),
+    eventId: `${run}/test/1`,
     isOurs: () => Promise.resolve(true),
     reach: () => {},
     ...given,

@@ -5,6 +5,7 @@ import { abortable, aborted } from "../../base/signals.ts";
 import type { Driver } from "../../driver/driver.ts";
 import { registerResources } from "../../driver/conveyor/register-resources.ts";
 import { startInstance } from "../../driver/instance.ts";
+import { askEngine } from "../../driver/run-state.ts";
 import { tend } from "../../driver/tend.ts";
 import { environment } from "../environment.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -88,7 +89,7 @@ export async function runDriver(
       void registerResources(driver, { api, resources, credentials, signal });
     }
     // Ends with the first signal.
-    await tend(driver, { transport, docker, settings, signal });
+    await tend(driver, { docker, settings, askRun: askEngine(transport, driver.name), signal });
     await aborted(signal);
     status.isConsuming = false;
     log.info("{why}: driver {name} takes no more events and finishes the {count} in hand", {

@@ -3,6 +3,7 @@ import type { Faults } from "../../base/faults.ts";
 import type { Docker } from "../../docker/docker.ts";
 import type { DriverSettings } from "../../driver/driver.ts";
 import { type Instance, startInstance } from "../../driver/instance.ts";
+import { askEngine } from "../../driver/run-state.ts";
 import { tend } from "../../driver/tend.ts";
 import type { Drivers } from "../drivers.ts";
 
@@ -40,7 +41,8 @@ export async function startDrivers(
     instances.push(
       opening.use(startInstance({ driver, transport, docker, settings, concurrency, ackWaitMs, reach })),
     );
-    housekeeping.push(tend(driver, { transport, docker, settings, signal }));
+    const askRun = askEngine(transport, driver.name);
+    housekeeping.push(tend(driver, { docker, settings, askRun, signal }));
   }
   await Promise.all(instances.map(({ ready }) => ready));
   const opened = opening.move();

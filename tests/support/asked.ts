@@ -1,0 +1,15 @@
+import type { Driver } from "../../lib/driver/driver.ts";
+
+type Host = Parameters<NonNullable<Driver["admit"]>>[0];
+
+/** What `admit` is asked with where nothing is in hand and nobody knows anything of a run. */
+export function asked(given: Pick<Host, "docker" | "settings" | "signal"> & Partial<Host>): Host {
+  return {
+    inHand: 0,
+    runs: [],
+    isHere: false,
+    askRun: () => Promise.resolve(undefined),
+    tell: () => {},
+    ...given,
+  };
+}
