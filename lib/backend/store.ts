@@ -103,6 +103,8 @@ export interface Store extends AsyncDisposable {
   readonly runs: RunTable;
   /** Sealed secrets, by run; deleted when the run ends. */
   readonly secrets: Table<string>;
+  /** What can be made anew from elsewhere: a transport's own notes. Keys and values are its own. */
+  readonly notes: Table<unknown>;
   readonly logs: LogReader;
   readonly artifacts: ArtifactReader;
   /** Removes the run, its log and its artifacts. Refuses a run that has not ended. */

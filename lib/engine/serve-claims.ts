@@ -29,11 +29,18 @@ const LONGEST_GRACE_MS = 3000;
 /** How long an attempt has to answer when it is asked, milliseconds. */
 export const longestGrace = (ackWaitMs: number): number => Math.min(ackWaitMs / 3, LONGEST_GRACE_MS);
 
-/** Answers claims until disposed. */
-export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposable> {
+/** When a silent attempt was asked whether it is alive. */
+export interface Question {
+  readonly attempt: string;
+  readonly at: number;
+}
+
+/** Answers claims until disposed. `asked`, by run, is what it remembers of silent attempts. */
+export async function serveClaims(
+  options: ClaimsOptions,
+  asked = new Map<string, Question>(),
+): Promise<AsyncDisposable> {
   const { transport, records, vault, clock, ackWaitMs, time } = options;
-  /** When attempts that were silent too long were asked, by run. */
-  const asked = new Map<string, { attempt: string; at: number }>();
   const graceMs = longestGrace(ackWaitMs);
 
   return await persist(() => transport.serve(subjects.claims, answerMessage));
@@ -64,7 +71,7 @@ export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposab
       }
       case "wait":
         if (answer.ask && !await hasReported(run)) {
-          asked.set(id, { attempt: attemptOf(run), at: clock() });
+          note(id, { attempt: attemptOf(run), at: clock() });
           await transport.broadcast(subjects.nudge(id), "").catch(() => {});
         }
         return { answer: "wait", retryMs: answer.retryMs };
@@ -89,6 +96,13 @@ export async function serveClaims(options: ClaimsOptions): Promise<AsyncDisposab
     // Time has closed the step that was asked about; the driver need not wait until the next one is on its way.
     if (run.outbox.length > 0) records.publish(id);
     return { run, answer };
+  }
+
+  /** One whose answer nobody waits for any more is asked anew, should anybody claim its step again. */
+  function note(id: string, question: Question): void {
+    const patienceMs = graceMs + 2 * ackWaitMs;
+    for (const [old, { at }] of asked) if (question.at - at > patienceMs) asked.delete(old);
+    asked.set(id, question);
   }
 
   async function hasReported(run: Run): Promise<boolean> {

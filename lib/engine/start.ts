@@ -17,8 +17,12 @@ import { newRun } from "./new-run.ts";
 import { persist } from "../base/retry.ts";
 import { Records } from "./records.ts";
 import { Vault } from "./secrets.ts";
+<<<<<<< HEAD
 import { serveAlive } from "./serve-alive.ts";
 import { serveClaims } from "./serve-claims.ts";
+=======
+import { type Question, serveClaims } from "./serve-claims.ts";
+>>>>>>> 048455e (Keep no memory of ended runs: an index of artifacts in the local store, marks and questions that expire)
 import { openStep } from "./steps.ts";
 import { checkSubmission } from "./validate.ts";
 
@@ -31,6 +35,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { adopt = false } = options;
   const closing = new AbortController();
   const vault = new Vault(store, sealKey);
+  const asked = new Map<string, Question>();
   const records = new Records({
     transport,
     store,
@@ -38,7 +43,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     ackWaitMs,
     reach,
     seen: (run) => clockwork.seen(run),
-    ended: (run) => vault.forget(run),
+    ended: (run) => {
+      asked.delete(run);
+      return vault.forget(run);
+    },
   });
   const troubles = new Troubles();
   const parts = { transport, store, records, vault, clock, ackWaitMs, reach, troubles };
@@ -46,8 +54,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const clockwork = new Clockwork({ ...parts, hearingSince, adopt });
   await using opening = new AsyncDisposableStack();
   opening.use(clockwork);
+<<<<<<< HEAD
   opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }));
   opening.use(await serveAlive({ ...parts, hearingSince }));
+=======
+  opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }, asked));
+  opening.use(await serveAlive(transport, store));
+>>>>>>> 048455e (Keep no memory of ended runs: an index of artifacts in the local store, marks and questions that expire)
   const { signal } = closing;
   const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {
     part: "Taking results",

@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
+import { ArtifactIndex } from "../../lib/backend/nats/artifact-index.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { Link } from "../../lib/backend/nats/link.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { InputError, UnavailableError } from "../../lib/base/errors.ts";
+import { ids } from "../../lib/wire/ids.ts";
 import { endOf } from "../engine/support/world.ts";
 import { submission } from "../engine/support/runs.ts";
 import { openNatsPlane } from "../support/nats-plane.ts";
@@ -201,5 +204,42 @@ test("openControlPlane shares out what the broker's account may take, and leaves
     names.map(async (name) => (await manager.streams.info(name)).config.max_bytes),
   );
   assert.deepEqual(bounds, [15e6, 10e6, 30e6, 40e6, 5e6]);
+  await connection.close();
+});
+
+test("a broker keeps nothing of a hundred runs once they are removed, and an index of artifacts goes on after a restart", async () => {
+  await using plane = await openNatsPlane();
+  const { engine, store, transport } = plane;
+  await plane.driver("a", async ({ log, putArtifact }) => {
+    await log.line("hello");
+    await putArtifact(
+      "dir/a file é.bin",
+      (async function* () {
+        yield new Uint8Array(10);
+      })(),
+    );
+    return OK;
+  });
+  const connection = await connectNats({ servers: [plane.server.url] });
+  const manager = await jetstreamManager(connection);
+  const names = ["messages", "pipeline-engine", "logs-engine", "OBJ_artifacts", "dead"];
+  const stored = async () =>
+    Promise.all(names.map(async (name) => [name, (await manager.streams.info(name)).state.messages]));
+  const start = await stored();
+  const runs: string[] = [];
+  for (let n = 0; n < 100; n++) runs.push(await engine.submit(submission("a")));
+  for (const run of runs) assert.equal((await endOf(engine, run)).outcome, "succeeded");
+  assert.ok((await store.artifacts.list(runs[7] ?? "")).some(({ name }) => name === "dir/a file é.bin"));
+  assert.ok((await store.notes.list({ limit: 1000 })).length >= 100);
+
+  // Another index over the same table knows them without reading them again.
+  const link = new Link(connection);
+  await using index = new ArtifactIndex(link, manager, store.notes);
+  assert.deepEqual([...(await index.of(runs[3] ?? "")).keys()], ["dir/a file é.bin"]);
+
+  for (const run of runs) await store.removeRun(run);
+  await until(async () => !await transport.holds("messages", ids.event(runs.at(-1) ?? "", "a", 1)));
+  assert.deepEqual(await stored(), start);
+  assert.deepEqual((await store.notes.list()).map(({ key }) => key), ["position"]);
   await connection.close();
 });

@@ -1,16 +1,43 @@
+import type { Clock } from "../../base/clock.ts";
 import type { Transport } from "../transport.ts";
 import type { Lifetime } from "./lifetime.ts";
 
-/** Marks in memory: nobody outside of this process reads or writes those of its scope. */
-export function marks(lifetime: Lifetime): Pick<Transport, "readMark" | "writeMark"> {
-  const all = new Map<string, { text: string; revision: number }>();
+interface Mark {
+  readonly text: string;
+  readonly revision: number;
+  readonly at: number;
+}
+
+/** Marks in memory: nobody outside of this process reads or writes those of its scope. Each is forgotten a day after it was written. */
+export function marks(
+  lifetime: Lifetime,
+  clock: Clock,
+  all = new Map<string, Mark>(),
+): Pick<Transport, "readMark" | "writeMark"> {
+  let last = 0;
+  const read = (name: string): Mark | undefined => {
+    // In the order in which they were written.
+    for (const [old, { at }] of all) {
+      if (clock() - at < KEPT_MS) break;
+      all.delete(old);
+    }
+    return all.get(name);
+  };
   return {
-    readMark: (name) => lifetime.call(() => all.get(name)),
+    readMark: (name) =>
+      lifetime.call(() => {
+        const mark = read(name);
+        return mark && { text: mark.text, revision: mark.revision };
+      }),
     writeMark: (name, text, revision) =>
       lifetime.call(() => {
-        if (revision !== (all.get(name)?.revision ?? 0)) return undefined;
-        all.set(name, { text, revision: revision + 1 });
-        return revision + 1;
+        if (revision !== (read(name)?.revision ?? 0)) return undefined;
+        all.delete(name);
+        // Of none that was forgotten, either.
+        all.set(name, { text, revision: ++last, at: clock() });
+        return last;
       }),
   };
 }
+
+const KEPT_MS = 86_400_000;

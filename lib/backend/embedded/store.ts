@@ -20,6 +20,7 @@ export function embeddedStore(database: Database, logs: LogTable, artifacts: Art
     pipelines: table<Pipeline>("pipeline"),
     resources: table<Resource>("resource"),
     secrets: table<string>("secret"),
+    notes: table<unknown>("note"),
     runs,
     logs: logs.reader(lifetime),
     artifacts: artifacts.reader(lifetime),

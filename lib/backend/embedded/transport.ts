@@ -118,7 +118,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
   return {
     maxMessageBytes: MAX_MESSAGE_BYTES,
     ...live(lifetime),
-    ...marks(lifetime),
+    ...marks(lifetime, clock),
 
     publish: (subject, data, options) =>
       lifetime.call(() => ({ duplicate: !publishAll(subject, [{ data, ...options }])[0] })),

@@ -5,6 +5,7 @@ import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import { USUAL_MODE } from "../../wire/run.ts";
+import { ConflictError, type Table } from "../store.ts";
 import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM } from "./blobs.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
@@ -36,27 +37,38 @@ export interface Entry {
   readonly object: string;
 }
 
+/** How far the descriptions have been read, and of which stream. */
+const Position = z.object({ created: z.string(), seq: z.int() });
+const POSITION_KEY = "position";
+const ENTRY_PREFIX = "artifact/";
+
 /**
- * Which artifacts each run has. The bucket itself can only list all of them, of all runs; so this follows its
- * descriptions, and knows of everything that was stored before it is asked.
+ * Which artifacts each run has. The bucket itself can only list all of them, of all runs; so this follows its descriptions into
+ * a table of the local store, which goes on where it was after a restart, and knows of everything that was stored before it is
+ * asked. In memory it keeps nothing of any run.
  */
 export class ArtifactIndex implements AsyncDisposable {
   readonly #manager: JetStreamManager;
-  readonly #runs = new Map<string, Map<string, Entry>>();
+  readonly #table: Table<unknown>;
   readonly #closing = new AbortController();
   readonly #following: Promise<void>;
   #seen = 0;
   #more = Promise.withResolvers<void>();
 
-  constructor(link: Link, manager: JetStreamManager) {
+  constructor(link: Link, manager: JetStreamManager, table: Table<unknown>) {
     this.#manager = manager;
+    this.#table = table;
     this.#following = this.#follow(link);
   }
 
   /** By name. Throws Retryable where the broker does not answer. */
   async of(run: string): Promise<ReadonlyMap<string, Entry>> {
     await this.#catchUp();
-    return this.#runs.get(run) ?? new Map();
+    const entries = new Map<string, Entry>();
+    for await (const { value } of this.#entries(keyOf(run, ""))) {
+      entries.set(value.name, value);
+    }
+    return entries;
   }
 
   /** What all artifacts take of the bucket's stream: how many descriptions, and the subjects of their bytes. Throws as `of`. */
@@ -64,16 +76,33 @@ export class ArtifactIndex implements AsyncDisposable {
     await this.#catchUp();
     const chunks = new Set<string>();
     let descriptions = 0;
-    for (const artifacts of this.#runs.values()) {
-      descriptions += artifacts.size;
-      for (const entry of artifacts.values()) if (entry.chunks > 0) chunks.add(entry.subject);
+    for await (const { value } of this.#entries(ENTRY_PREFIX)) {
+      descriptions++;
+      if (value.chunks > 0) chunks.add(value.subject);
     }
     return { descriptions, chunks };
+  }
+
+  /** The run's artifacts have been removed: their descriptions may be gone before they were read. */
+  async forget(run: string): Promise<void> {
+    for await (const { key } of this.#entries(keyOf(run, ""))) await this.#write(key, undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#following;
+  }
+
+  async *#entries(prefix: string): AsyncGenerator<{ key: string; value: Entry }> {
+    for (let after = prefix;;) {
+      const page = await this.#table.list({ after });
+      for (const { key, value } of page) {
+        if (!key.startsWith(prefix)) return;
+        yield { key, value: value as Entry };
+        after = key;
+      }
+      if (page.length === 0) return;
+    }
   }
 
   async #catchUp(): Promise<void> {
@@ -94,8 +123,13 @@ export class ArtifactIndex implements AsyncDisposable {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        const query = { stream: ARTIFACTS_STREAM, subject: DESCRIPTIONS };
-        for await (const { seq, data } of orderedMessages(link, query, signal)) this.#take(seq, data);
+        const { created, seq } = await this.#begin();
+        const query = { stream: ARTIFACTS_STREAM, subject: DESCRIPTIONS, from: seq + 1 };
+        for await (const message of orderedMessages(link, query, signal)) {
+          await this.#take(message.data);
+          await this.#write(POSITION_KEY, { created, seq: message.seq });
+          this.#reached(message.seq);
+        }
       } catch (error) {
         if (signal.aborted) return;
         processLog("nats").warn("Cannot follow the artifacts, will try again: {error}", { error });
@@ -104,21 +138,50 @@ export class ArtifactIndex implements AsyncDisposable {
     }
   }
 
-  #take(seq: number, data: Uint8Array): void {
-    const entry = read(data);
-    if (entry) {
-      const [run, name] = split(entry.name);
-      const artifacts = this.#runs.get(run) ?? new Map<string, Entry>();
-      if (entry.deleted) artifacts.delete(name);
-      else artifacts.set(name, entryOf(name, entry));
-      if (artifacts.size === 0) this.#runs.delete(run);
-      else this.#runs.set(run, artifacts);
+  /** Where to go on; from the beginning, with nothing known, where the bucket is another one. */
+  async #begin(): Promise<z.infer<typeof Position>> {
+    const { created, state } = await this.#manager.streams.info(ARTIFACTS_STREAM);
+    const stored = Position.safeParse((await this.#table.get(POSITION_KEY))?.value);
+    const isSame = stored.data?.created === created && stored.data.seq <= state.last_seq;
+    if (!isSame) {
+      for await (const { key } of this.#entries(ENTRY_PREFIX)) await this.#write(key, undefined);
+      await this.#write(POSITION_KEY, { created, seq: 0 });
     }
+    const position = { created, seq: isSame ? stored.data?.seq ?? 0 : 0 };
+    this.#seen = 0;
+    this.#reached(position.seq);
+    return position;
+  }
+
+  #reached(seq: number): void {
     this.#seen = Math.max(this.#seen, seq);
     this.#more.resolve();
     this.#more = Promise.withResolvers();
   }
+
+  async #take(data: Uint8Array): Promise<void> {
+    const entry = read(data);
+    if (!entry) return;
+    const [run, name] = split(entry.name);
+    await this.#write(keyOf(run, name), entry.deleted ? undefined : entryOf(name, entry));
+  }
+
+  /** Only this process writes the table; the last one counts. */
+  async #write(key: string, value: unknown): Promise<void> {
+    for (;;) {
+      const revision = (await this.#table.get(key))?.revision ?? 0;
+      try {
+        if (value !== undefined) await this.#table.put(key, value, revision);
+        else if (revision > 0) await this.#table.delete(key, revision);
+        return;
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+      }
+    }
+  }
 }
+
+const keyOf = (run: string, name: string): string => `${ENTRY_PREFIX}${run}/${name}`;
 
 type Description = z.infer<typeof Description>;
 

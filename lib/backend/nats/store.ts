@@ -46,7 +46,7 @@ export async function natsStore(
     throw inOurWords("open the bucket of artifacts", cause);
   }
   const lifetime = new Lifetime("The store");
-  const index = new ArtifactIndex(link, manager);
+  const index = new ArtifactIndex(link, manager, local.notes);
   const logs = logReader(link, manager, lifetime);
   const artifacts = artifactReader(link, index, lifetime);
   return {
@@ -81,6 +81,7 @@ export async function natsStore(
       try {
         await manager.streams.purge("logs-engine", { filter: subjects.logs(run) });
         for (const object of objects) await removeObject(link.client, manager, object);
+        await index.forget(run);
       } catch (cause) {
         throw inOurWords(`remove run "${run}"`, cause);
       }
