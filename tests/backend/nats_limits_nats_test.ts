@@ -223,7 +223,7 @@ test("a broker keeps nothing of a hundred runs once they are removed, and an ind
   const connection = await connectNats({ servers: [plane.server.url] });
   const manager = await jetstreamManager(connection);
   const names = ["messages", "pipeline-engine", "logs-engine", "OBJ_artifacts", "dead"];
-  const stored = async () =>
+  const stored = () =>
     Promise.all(names.map(async (name) => [name, (await manager.streams.info(name)).state.messages]));
   const start = await stored();
   const runs: string[] = [];
