@@ -1,15 +1,17 @@
+import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { Retryable, UnavailableError } from "../../base/errors.ts";
-import { lstatIfThere } from "../../base/files.ts";
+import { lstatIfThere, refuseLinks } from "../../base/files.ts";
 import type { Store } from "../store.ts";
 import type { Transport } from "../transport.ts";
 import { ArtifactTable } from "./artifacts.ts";
 import { connect, type Database } from "./database.ts";
-import { checkFolder, dataFolder, prepareFolder, sealKeyOf } from "./folder.ts";
+import { checkFolder, type DataFolder, dataFolder, prepareFolder, sealKeyOf } from "./folder.ts";
 import { Reserve } from "./reserve.ts";
 import { LogTable } from "./logs.ts";
 import { migrate } from "./schema.ts";
 import { Scopes } from "./scopes.ts";
+import { emptyDatabaseOfSecrets } from "./secret-files.ts";
 import { embeddedStore } from "./store.ts";
 import { embeddedTransport } from "./transport.ts";
 
@@ -64,7 +66,9 @@ export async function openHistory(path: string): Promise<Store> {
   const file = lstatIfThere(folder.database) ? folder.database : ":memory:";
   const database = opened.use(await openDatabase(file, new Reserve(folder.reserve)));
   const logs = new LogTable(database, systemClock);
-  const store = opened.use(embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts)));
+  const store = opened.use(
+    embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts), secretsOf(folder)),
+  );
   const kept = opened.move();
   return { ...store, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -77,6 +81,8 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
   reserve.check();
   await using opened = new AsyncDisposableStack();
   const database = opened.use(await openDatabase(folder.database, reserve));
+  refuseLinks(secretsOf(folder));
+  emptyDatabaseOfSecrets(database, secretsOf(folder));
   const scopes = new Scopes(database, folder);
   const { id, lock } = scopes.claim(options.scope);
   opened.use(lock);
@@ -84,7 +90,7 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
   const artifacts = new ArtifactTable(database, folder.artifacts);
   const scope = { id, name: options.scope };
   const transport = opened.use(embeddedTransport({ database, scope, logs, artifacts, reserve, clock }));
-  const store = opened.use(embeddedStore(database, logs, artifacts));
+  const store = opened.use(embeddedStore(database, logs, artifacts, secretsOf(folder)));
   const owner = ownerOf(database);
   const sealKey = sealKeyOf(folder, database);
   const kept = opened.move();
@@ -100,6 +106,8 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
+
+const secretsOf = ({ path }: DataFolder): string => join(path, "secrets");
 
 /** Throws UnavailableError, whatever it is that is wrong with the file. */
 async function openDatabase(path: string, reserve: Reserve): Promise<Database> {

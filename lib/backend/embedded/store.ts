@@ -8,9 +8,15 @@ import { Lifetime } from "./lifetime.ts";
 import type { LogTable } from "./logs.ts";
 import { Revisions } from "./revisions.ts";
 import { runTable } from "./runs.ts";
+import { secretFiles } from "./secret-files.ts";
 
 /** The store over one data folder. Dispose ends what is being followed and leaves the database to whoever opened it. */
-export function embeddedStore(database: Database, logs: LogTable, artifacts: ArtifactTable): Store {
+export function embeddedStore(
+  database: Database,
+  logs: LogTable,
+  artifacts: ArtifactTable,
+  secretsFolder: string,
+): Store {
   const lifetime = new Lifetime("The store");
   const revisions = new Revisions(database);
   const table = <T>(kind: string) => itemTable<T>(database, lifetime, revisions, kind);
@@ -19,7 +25,7 @@ export function embeddedStore(database: Database, logs: LogTable, artifacts: Art
     definitions: table<ResourceDefinition>("definition"),
     pipelines: table<Pipeline>("pipeline"),
     resources: table<Resource>("resource"),
-    secrets: table<string>("secret"),
+    secrets: secretFiles(database, lifetime, revisions, secretsFolder),
     notes: table<unknown>("note"),
     runs,
     logs: logs.reader(lifetime),

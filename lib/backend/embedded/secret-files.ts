@@ -1,0 +1,128 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf, UnavailableError } from "../../base/errors.ts";
+import { ifThere, lstatIfThere } from "../../base/files.ts";
+import { processLog } from "../../base/log.ts";
+import type { Table } from "../store.ts";
+import type { Database } from "./database.ts";
+import { explain } from "./explain.ts";
+import type { Lifetime } from "./lifetime.ts";
+import { checkKey, checkRevision, type Revisions } from "./revisions.ts";
+
+const PREFIX = "s-";
+/** One at a time: it is written under the database's lock. */
+const UNFINISHED = ".unfinished";
+
+interface Kept {
+  readonly revision: number;
+  readonly value: string;
+}
+
+/**
+ * The sealed secrets of open runs: a file each, beside the database. What is deleted from a database stays in its free pages
+ * and its log for as long as nothing else is written there; a file that is removed is gone. Changes are made under the
+ * database's write lock, so that of several processes one writes at a time.
+ */
+export function secretFiles(
+  database: Database,
+  lifetime: Lifetime,
+  revisions: Revisions,
+  folder: string,
+): Table<string> {
+  const pathOf = (key: string): string => {
+    checkKey(key);
+    return join(folder, PREFIX + encodeURIComponent(key));
+  };
+  const change = <T>(key: string, revision: number, work: () => T): Promise<T> =>
+    lifetime.call(() =>
+      database.write(() => {
+        checkRevision(key, read(pathOf(key))?.revision, revision);
+        try {
+          return work();
+        } catch (error) {
+          throw explain(error);
+        }
+      })
+    );
+
+  return {
+    get: (key) => lifetime.call(() => read(pathOf(key))),
+
+    put: (key, value, revision) =>
+      change(key, revision, () => {
+        const next = revisions.next();
+        makeFolder(folder);
+        writeKept(folder, pathOf(key), { revision: next, value });
+        return next;
+      }),
+
+    delete: (key, revision) => change(key, revision, () => rmSync(pathOf(key), { force: true })),
+
+    list: ({ after = "", limit = 100 } = {}) =>
+      lifetime.call(() => {
+        if (!lstatIfThere(folder)) return [];
+        const keys = readdirSync(folder).filter((name) => name.startsWith(PREFIX))
+          .map((name) => decodeURIComponent(name.slice(PREFIX.length)));
+        return keys.filter((key) => key > after).sort().slice(0, limit)
+          .map((key) => ({ key, value: read(pathOf(key))?.value ?? "" }));
+      }),
+  };
+}
+
+/** Undefined where there is none. One that cannot be read holds nothing, at a revision that can be written over. */
+function read(path: string): Kept | undefined {
+  const text = ifThere(path, () => readFileSync(path, "utf8"));
+  if (text === undefined) return undefined;
+  try {
+    const { revision, value } = JSON.parse(text);
+    if (typeof revision === "number" && typeof value === "string") return { revision, value };
+  } catch {
+    // Somebody else's doing.
+  }
+  return { revision: 1, value: "" };
+}
+
+/** Whole or not at all. What a crash left under the other name is removed at the next start. */
+function writeKept(folder: string, path: string, kept: Kept): void {
+  const unfinished = join(folder, UNFINISHED);
+  writeFileSync(unfinished, JSON.stringify(kept), { mode: 0o600 });
+  renameSync(unfinished, path);
+}
+
+function makeFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (lstatIfThere(folder)?.isDirectory()) return;
+  throw new UnavailableError(`Cannot keep secrets in "${folder}": expected a folder`);
+}
+
+/**
+ * Earlier releases kept sealed secrets in the database: moves those that are there, and lets the database write all of itself
+ * anew, once, so that none is left in its free pages. Where that fails (another process uses it, no room), it is done at the
+ * next start.
+ */
+export function emptyDatabaseOfSecrets(database: Database, folder: string): void {
+  database.write(() => rmSync(join(folder, UNFINISHED), { force: true }));
+  const done = database.prepare("SELECT 1 FROM meta WHERE key = 'secrets'");
+  if (database.run(() => done.get()) !== undefined) return;
+  try {
+    database.write(() => {
+      const rows = database.prepare("SELECT key, revision, value FROM items WHERE kind = 'secret'").all();
+      if (rows.length > 0) makeFolder(folder);
+      for (const row of rows) {
+        const kept: Kept = { revision: Number(row["revision"]), value: JSON.parse(String(row["value"])) };
+        writeKept(folder, join(folder, PREFIX + encodeURIComponent(String(row["key"]))), kept);
+      }
+      database.prepare("DELETE FROM items WHERE kind = 'secret'").run();
+    });
+    const hasRuns = database.run(() => database.prepare("SELECT 1 FROM runs LIMIT 1").get()) !== undefined;
+    if (hasRuns) database.exec("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    database.write(() => database.prepare("INSERT OR IGNORE INTO meta VALUES ('secrets', 1)").run());
+  } catch (error) {
+    processLog("backend").warn(
+      "Cannot clear the database of earlier secrets, will try at the next start: {why}",
+      {
+        why: messageOf(error),
+      },
+    );
+  }
+}
