@@ -17,12 +17,8 @@ import { newRun } from "./new-run.ts";
 import { persist } from "../base/retry.ts";
 import { Records } from "./records.ts";
 import { Vault } from "./secrets.ts";
-<<<<<<< HEAD
 import { serveAlive } from "./serve-alive.ts";
-import { serveClaims } from "./serve-claims.ts";
-=======
 import { type Question, serveClaims } from "./serve-claims.ts";
->>>>>>> 048455e (Keep no memory of ended runs: an index of artifacts in the local store, marks and questions that expire)
 import { openStep } from "./steps.ts";
 import { checkSubmission } from "./validate.ts";
 
@@ -54,13 +50,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const clockwork = new Clockwork({ ...parts, hearingSince, adopt });
   await using opening = new AsyncDisposableStack();
   opening.use(clockwork);
-<<<<<<< HEAD
-  opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }));
-  opening.use(await serveAlive({ ...parts, hearingSince }));
-=======
   opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }, asked));
-  opening.use(await serveAlive(transport, store));
->>>>>>> 048455e (Keep no memory of ended runs: an index of artifacts in the local store, marks and questions that expire)
+  opening.use(await serveAlive({ ...parts, hearingSince }));
   const { signal } = closing;
   const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {
     part: "Taking results",
