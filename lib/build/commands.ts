@@ -1,15 +1,20 @@
 import { StepFailure } from "../base/errors.ts";
 import { formatDuration } from "../base/units.ts";
-import type { ContainerInfo } from "../docker/docker.ts";
+import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { endProcesses } from "../driver/end-processes.ts";
-import { exec, isOutOfProcesses } from "../driver/exec.ts";
-import { OWN_FOLDER } from "./container.ts";
+import { exec } from "../driver/exec.ts";
+import { beginOnce } from "./begin.ts";
 import { diagnose } from "./diagnose.ts";
-import { buildUser } from "./labels.ts";
+import { isKept } from "./keep-running.ts";
+import { buildUser, withheldVariables } from "./labels.ts";
 import { onceBegun } from "./once-begun.ts";
 import { type Plan, WORKSPACE } from "./plan.ts";
 import type { Checkout } from "./step.ts";
+
+/** The exit code of a process that was ended by SIGKILL, as shells tell it. */
+const KILLED = 137;
+/** The exit code of a command that Docker could not start. */
+const NOT_STARTED = 126;
 
 /** One command as it ended. */
 export interface CommandResult {
@@ -17,22 +22,6 @@ export interface CommandResult {
   readonly exitCode: number;
   readonly seconds: number;
 }
-
-/** Made before the first command: whoever finds it does not run them again. */
-const MARKER = `${OWN_FOLDER}/build-begun`;
-/**
- * Every command runs through this. $1 is the marker to make (for the first one) or empty, $2 the folder; the command
- * follows. A marker that cannot be made means that another attempt has made it in this very moment.
- */
-const WRAPPER = `
-if [ -n "$1" ]; then
-  while ! [ -d ${OWN_FOLDER} ]; do sleep 0.1; done
-  mkdir "$1" 2>/dev/null || { echo "This build was begun already; it is not run twice" >&2; exit 1; }
-fi
-cd "$2" || { echo "The folder $2 does not exist in the workspace" >&2; exit 1; }
-shift 2
-exec "$@"
-`;
 
 /**
  * Runs a plan's commands one after the other; the first that fails ends the step. At most once: when an earlier attempt
@@ -45,21 +34,24 @@ export async function runCommands(
   plan: Plan,
   checkout: Checkout,
 ): Promise<CommandResult[]> {
-  await refuseSecondAttempt(context, container);
+  await checkFolder(context, container, plan.workdir);
+  await sayUnexpanded(context, plan.env);
+  await onceBegun("The build was cut off before its first command", {}, () => beginOnce(context, container));
+  context.reach("marked");
   const results: CommandResult[] = [];
-  const env = environment(context, plan, checkout);
+  const env = { ...withheldVariables(container), ...environment(context, plan, checkout) };
+  const last = plan.spec.commands.length - 1;
   for (const [i, command] of plan.spec.commands.entries()) {
     const shown = show(command);
     await context.log.line(`$ ${shown}`);
     const words = typeof command === "string" ? ["/bin/sh", "-ec", command] : command;
-    const wrapped = ["/bin/sh", "-c", WRAPPER, "conveyor", i === 0 ? MARKER : "", plan.workdir, ...words];
-    const began = Date.now();
+    const began = performance.now();
     const exitCode = await onceBegun(
       `\`${shown}\` was cut off`,
       { commands: results },
-      () => run(context, container, { command: wrapped, env, shown, results }),
+      () => run(context, container, { command: words, env, workdir: plan.workdir, isLast: i === last }),
     );
-    const seconds = (Date.now() - began) / 1000;
+    const seconds = (performance.now() - began) / 1000;
     results.push({ command: shown, exitCode, seconds });
     context.reach("command-ended");
     if (exitCode !== 0) {
@@ -68,21 +60,6 @@ export async function runCommands(
     await context.log.line(`Done in ${formatDuration(seconds * 1000)}`);
   }
   return results;
-}
-
-async function refuseSecondAttempt(context: Context, container: ContainerInfo): Promise<void> {
-  const { docker, signal, settings } = context;
-  if (!await docker.exists(container.id, MARKER, { signal })) return;
-  await context.log.line(
-    "An earlier attempt had begun this build and was lost; what it printed after the line above is gone",
-  );
-  const ended = await context.cleanup((signal) =>
-    endProcesses(docker, container.id, { graceMs: settings.graceMs, signal })
-  );
-  throw new StepFailure(
-    `The driver was lost in the middle of the build, and commands are never run twice (what still ran was ${ended})`,
-    { reason: "driver-lost" },
-  );
 }
 
 /** CI, and what of the run a build wants to know; the spec's own variables and secrets go over them. */
@@ -94,33 +71,31 @@ function environment(
   return { CI: "true", CONVEYOR_RUN: run, CONVEYOR_COMMIT: commit, CONVEYOR_REF: ref, ...env, ...secrets };
 }
 
+/**
+ * Runs a command in the environment of the build, without any script of ours around it. Returns its exit code: KILLED as well
+ * where it could not be started, or has ended well, in a container whose processes were all killed.
+ */
 async function run(
   context: Context,
   container: ContainerInfo,
-  { command, env, shown, results }: {
-    command: string[];
+  { command, env, workdir, isLast }: {
+    command: readonly string[];
     env: Record<string, string>;
-    shown: string;
-    results: readonly CommandResult[];
+    workdir: string;
+    isLast: boolean;
   },
 ): Promise<number> {
-  // The wrapper has made the marker before the command can say a word.
-  let isMarked = results.length > 0;
-  const intercept = () => {
-    if (!isMarked) context.reach("marked");
-    isMarked = true;
-    return false;
-  };
-  const options = { command, env, intercept, workdir: WORKSPACE, ...buildUser(container) };
+  const { docker, signal } = context;
   try {
-    return await exec(context, container.id, options);
+    const exitCode = await exec(context, container.id, { command, env, workdir, ...buildUser(container) });
+    // After any other than the last, the next one cannot be started.
+    const mayBeGone = exitCode === NOT_STARTED || (exitCode === 0 && isLast);
+    return !mayBeGone || await isKept(docker, container, signal) ? exitCode : KILLED;
   } catch (error) {
-    if (!isOutOfProcesses(error)) throw error;
-    throw new StepFailure(`Cannot run \`${shown}\`: the container is at its limit of processes`, {
-      reason: "pids-exhausted",
-      data: { commands: results },
-      cause: error,
-    });
+    if (!(error instanceof DockerError)) throw error;
+    if (!await isKept(docker, container, signal)) return KILLED;
+    await context.log.line(`Docker cannot run it: ${error.message}`);
+    return NOT_STARTED;
   }
 }
 
@@ -144,6 +119,24 @@ async function failure(
   const message = because === undefined ? exited : `${exited}: ${because}`;
   await context.log.line(message);
   return new StepFailure(message, { reason, data });
+}
+
+async function checkFolder(
+  { docker, signal }: Context,
+  { id }: ContainerInfo,
+  folder: string,
+): Promise<void> {
+  if (folder === WORKSPACE || await docker.exists(id, folder, { signal })) return;
+  throw new StepFailure(`The folder ${folder} does not exist in the workspace`, { reason: "command-failed" });
+}
+
+/** `docker run -e` expands nothing either, but a PATH that was meant to be longer finds no program at all. */
+async function sayUnexpanded({ log }: Context, { PATH }: Readonly<Record<string, string>>): Promise<void> {
+  if (PATH === undefined || !/\$\{?PATH\b/.test(PATH)) return;
+  await log.line(
+    `The variable PATH is ${JSON.stringify(PATH)} as it stands: the "$PATH" in it is not expanded. ` +
+      `Expected the whole PATH, or a command that begins with: export PATH=${PATH};`,
+  );
 }
 
 /** A command as a person would type it, on one line. */

@@ -2,25 +2,14 @@ import { delay } from "../base/signals.ts";
 import { timeoutSignal } from "../base/timers.ts";
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { capture } from "../driver/exec.ts";
 import type { Reason } from "../wire/reasons.ts";
+import { isKept } from "./keep-running.ts";
+import { readShortages, type Shortages } from "./shortages.ts";
 
-/** How far back in the output a command's reason is looked for. */
-const LINES = 50;
-/** Where the kernel counts the forks that it refused, for cgroup v2 and v1. Read by the shell itself: it may not fork either. */
-const PIDS_EVENTS = `
-for file in /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events; do
-  [ -r "$file" ] && while read -r name count; do echo "$name $count"; done <"$file"
-done
-true
-`;
 /** How long the daemon may take for its answers, milliseconds. */
 const DIAGNOSIS_MS = 10_000;
 /** A kill is looked for from a little before the command began, milliseconds. */
-const SLACK_MS = 500;
-
-/** What a shell says of a process that was ended by SIGKILL. */
-const KILLED = 137;
+const SLACK_MS = 50;
 /** A busy daemon hears of the end of a process before it hears why the kernel killed it: pauses before it is asked (again). */
 const LATE_OOM_MS = [0, 100, 300, 600];
 
@@ -30,9 +19,9 @@ export interface Diagnosis {
 }
 
 /**
- * Why a command failed, as far as the daemon, the kernel and its last lines tell: out of memory, of processes or of disk,
- * or because its container did; else, and where the daemon does not tell in `limitMs`, simply `command-failed`. Throws
- * `Retryable`, `signal.reason`.
+ * Why a command failed, as the kernel and the daemon tell, whatever its output says: out of memory, of processes or of disk, or
+ * because its container ended; else, and where they do not tell in `limitMs`, simply `command-failed`. Throws `Retryable`,
+ * `signal.reason`.
  */
 export async function diagnose(
   context: Context,
@@ -54,48 +43,70 @@ async function lookForReason(
   container: ContainerInfo,
   { exitCode, tookMs, signal }: { exitCode: number; tookMs: number; signal: AbortSignal },
 ): Promise<Diagnosis> {
-  const { docker, log } = context;
-  const lines = log.recent(LINES).join("\n");
+  const { docker } = context;
   // In the daemon's clock, which need not be ours.
   const sinceMs = await docker.now({ signal }) - tookMs - SLACK_MS;
-  // A killed process need not be the one whose exit code we see: make and the like report their own.
-  const wasKilled = exitCode === KILLED || /\bkilled\b/i.test(lines);
-  for (const pauseMs of wasKilled ? LATE_OOM_MS : [0]) {
-    await delay(pauseMs, { signal });
-    if (await docker.oomEvents(container.id, sinceMs, { signal }) === 0) continue;
-    return {
-      reason: "out-of-memory",
-      because: "the container's memory limit was reached and the kernel killed a process",
-    };
+  if (!await isKept(docker, container, signal)) return await whyGone(context, container, sinceMs, signal);
+  const shortages = await shortagesOf(context, container, signal);
+  if (shortages.oomKills > 0 && await ranOutOfMemory(context, container, sinceMs, signal)) {
+    return OUT_OF_MEMORY;
   }
-  if ((await docker.inspect(container.id, { signal }))?.state !== "running") {
-    return { reason: "container-lost", because: "the container was stopped from outside" };
+  if (shortages.refusedForks > 0) {
+    return { reason: "pids-exhausted", because: "the container's limit of processes was reached" };
   }
-  if (/No space left on device|ENOSPC|Disk quota exceeded/i.test(lines)) {
-    return { reason: "disk-full", because: "no space is left on the device" };
-  }
-  if (/Resource temporarily unavailable|Cannot fork|can't fork|EAGAIN|pthread_create/i.test(lines)) {
-    const refused = await refusedForks(context, container);
-    if (refused) {
-      return { reason: "pids-exhausted", because: "the container's limit of processes was reached" };
-    }
+  if (shortages.fullDisk !== undefined) {
+    return { reason: "disk-full", because: `no space is left on the disk of ${shortages.fullDisk}` };
   }
   if (exitCode === 127) return { reason: "command-failed", because: "no such command in the image" };
-  if (exitCode === 126) return { reason: "command-failed", because: "the file cannot be executed" };
+  if (exitCode === 126) return { reason: "command-failed", because: "it cannot be executed" };
   return { reason: "command-failed" };
 }
 
-/** Under the step's own signal: an exec that is cut off ends everything in the container. */
-async function refusedForks(context: Context, container: ContainerInfo): Promise<boolean> {
-  try {
-    const { stdout } = await capture(context, container.id, {
-      command: ["/bin/sh", "-c", PIDS_EVENTS],
-      user: "0",
-    });
-    return /^max [1-9]/m.test(stdout);
-  } catch (error) {
-    // A daemon that refuses to start an exec has answered too.
-    if (error instanceof DockerError) return true;
-    throw error;
+const OUT_OF_MEMORY: Diagnosis = {
+  reason: "out-of-memory",
+  because: "the container's memory limit was reached and the kernel killed a process",
+};
+
+/** Whether the kernel killed a process since then: its own count tells only that it did in some command. */
+async function ranOutOfMemory(
+  { docker }: Context,
+  { id }: ContainerInfo,
+  sinceMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const pauseMs of LATE_OOM_MS) {
+    await delay(pauseMs, { signal });
+    if ((await docker.events(id, sinceMs, ["oom"], { signal })).length > 0) return true;
   }
+  return false;
+}
+
+/** Whoever stops a container from outside asks the daemon for it; a build can kill all of its processes by itself. */
+async function whyGone(
+  { docker }: Context,
+  { id }: ContainerInfo,
+  sinceMs: number,
+  signal: AbortSignal,
+): Promise<Diagnosis> {
+  const events = await docker.events(id, sinceMs, ["oom", "kill"], { signal });
+  if (events.includes("kill") || !await docker.inspect(id, { signal })) {
+    return { reason: "container-lost", because: "the container was stopped from outside" };
+  }
+  if (events.includes("oom")) return OUT_OF_MEMORY;
+  return { reason: "command-failed", because: "every process of the container was killed from inside" };
+}
+
+async function shortagesOf(
+  context: Context,
+  container: ContainerInfo,
+  signal: AbortSignal,
+): Promise<Shortages> {
+  try {
+    return await readShortages(context, container, signal);
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+  }
+  // No process could be started to look.
+  const isFull = await context.docker.isAtProcessLimit(container.id, { signal });
+  return { oomKills: 0, refusedForks: isFull ? 1 : 0, fullDisk: undefined };
 }

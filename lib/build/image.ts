@@ -1,5 +1,5 @@
 import { StepFailure } from "../base/errors.ts";
-import { DockerError } from "../docker/docker.ts";
+import { DockerError, type ImageInfo } from "../docker/docker.ts";
 import { registryLogin } from "../docker/login.ts";
 import type { Context } from "../driver/driver.ts";
 import type { BuildSpec } from "../wire/build.ts";
@@ -7,14 +7,8 @@ import type { BuildSpec } from "../wire/build.ts";
 /** Progress of a pull in the log: at most one line in this time, milliseconds. */
 const PROGRESS_MS = 1000;
 
-export interface Image {
-  readonly id: string;
-  /** Empty for root. */
-  readonly user: string;
-}
-
 /** The image of a spec, pulled as it asks. Throws StepFailure `image-not-found`, `image-pull-failed`. */
-export async function provideImage(context: Context, { image, pull }: BuildSpec): Promise<Image> {
+export async function provideImage(context: Context, { image, pull }: BuildSpec): Promise<ImageInfo> {
   const { docker, signal } = context;
   if (pull !== "always") {
     const found = await docker.inspectImage(image, { signal });
@@ -35,11 +29,11 @@ async function pullImage({ docker, log, settings, signal }: Context, image: stri
   await log.line(`Pulling ${image}`);
   const login = await loginFor(image, settings.dockerConfig, signal);
   // Lines are shown one after the other; what comes faster than one a second is left out.
-  let lastShown = 0;
+  let lastShown = -Infinity;
   let shown = Promise.resolve();
   const onProgress = ({ text }: { text: string }) => {
-    if (Date.now() - lastShown < PROGRESS_MS) return;
-    lastShown = Date.now();
+    if (performance.now() - lastShown < PROGRESS_MS) return;
+    lastShown = performance.now();
     shown = shown.then(() => log.line(text));
   };
   try {
@@ -66,12 +60,14 @@ async function loginFor(image: string, configFolder: string | undefined, signal:
   }
 }
 
-/** A registry that hides what it has says "denied" for what is not there: that is no statement about the image. */
+/**
+ * The daemon answers 404 for what its registry does not have, and also where the registry denies access, which is no statement
+ * about the image: only that second one begins with these words of its own.
+ */
+const DENIED = /^(?:failed to \w+ [^:]*: )?pull access denied/;
+
 function pullFailure(image: string, error: DockerError): StepFailure {
-  const missing = error.status === 404 ||
-    /manifest unknown|not found|no such image|does not exist/i.test(error.message);
-  const denied = /denied|unauthorized|authentication required/i.test(error.message);
-  if (missing && !denied) {
+  if (error.status === 404 && !DENIED.test(error.message)) {
     return new StepFailure(`The image "${image}" does not exist: ${error.message}`, {
       reason: "image-not-found",
       cause: error,

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { RunFacts } from "../driver/run-state.ts";
 import type { ContainerInfo, Docker, ListedContainer } from "../docker/docker.ts";
 
@@ -22,13 +23,39 @@ export const LABELS = {
   keep: "conveyor.keep",
   /** What a container beside the build's own is for: `git`. It takes no slot of its own. */
   kind: "conveyor.kind",
+  /** Variables of the image that the container itself does without and the build's commands get: a JSON object. */
+  env: "conveyor.env",
 } as const;
 
-/** The one name that a run's container can have, so that a second one cannot be made. */
-export const containerName = (run: string): string => `conveyor-${run}`;
+const NAME_BYTES = 16;
+
+/**
+ * The name of a run's container from the moment its build begins. Every container on the shared bridge can ask for the names of
+ * the others: this one does not tell the run.
+ */
+export function containerName(run: string): string {
+  return `conveyor-${createHash("sha256").update(run).digest("hex").slice(0, 2 * NAME_BYTES)}`;
+}
+
+/**
+ * The one name that a run's container can have before that, so that a second one cannot be made. That a build has begun shows in
+ * the name alone, which the daemon keeps out of the build's reach.
+ */
+export const idleName = (run: string): string => `${containerName(run)}-idle`;
+
+/** The labels of everything that belongs to a run. */
+export const runLabels = (owner: string, run: string) => ({ [LABELS.owner]: owner, [LABELS.run]: run });
 
 /** The name of the container that clones for a run, beside the run's own. */
-export const gitContainerName = (run: string): string => `conveyor-git-${run}`;
+export const gitContainerName = (run: string): string => `${containerName(run)}-git`;
+
+/** The name of the volume that announces the start of a container. */
+export const announcementName = (container: string): string => `conveyor-starts-${container.slice(0, 16)}`;
+
+/** Whether a volume is such an announcement: it holds nothing. */
+export function isAnnouncement({ name, labels }: Pick<ListedContainer, "name" | "labels">): boolean {
+  return name === announcementName(labels[LABELS.starts] ?? "");
+}
 
 /** Whether a container is the one that clones for a run of this owner. */
 export function isGitContainer(
@@ -43,22 +70,39 @@ export function isGitContainer(
 export const takingRoom = (containers: readonly ListedContainer[]): ListedContainer[] =>
   containers.filter(({ name, labels }) => name !== gitContainerName(labels[LABELS.run] ?? ""));
 
-/** Ours is what carries our owner and the name that belongs to its run. An image can carry labels too; it cannot choose a name. */
+/** Ours is what carries our owner and a name that belongs to its run. An image can carry labels too; it cannot choose a name. */
 export function isOurs(
   { name, labels }: Pick<ListedContainer, "name" | "labels">,
   owner: string,
   run: string,
 ): boolean {
-  return name === containerName(run) && labels[LABELS.owner] === owner && labels[LABELS.run] === run;
+  const isNamed = name === containerName(run) || name === idleName(run);
+  return isNamed && labels[LABELS.owner] === owner && labels[LABELS.run] === run;
 }
 
 /** The run's container, if there is one and it is ours. */
 export async function findContainer(
   docker: Docker,
-  { owner, run, signal }: { owner: string; run: string; signal: AbortSignal },
+  owned: { owner: string; run: string; signal: AbortSignal },
 ): Promise<ContainerInfo | undefined> {
-  const found = await docker.inspect(containerName(run), { signal });
-  return found && isOurs(found, owner, run) ? found : undefined;
+  return (await findContainers(docker, owned))[0];
+}
+
+/** As `findContainer`, the one whose build has begun first; an attempt that was thought lost may have made another. */
+export async function findContainers(
+  docker: Docker,
+  { owner, run, signal }: { owner: string; run: string; signal: AbortSignal },
+): Promise<ContainerInfo[]> {
+  // In this order, so that one that gets its other name meanwhile is not missed.
+  const idle = await docker.inspect(idleName(run), { signal });
+  const begun = await docker.inspect(containerName(run), { signal });
+  const found = [begun, idle?.id === begun?.id ? undefined : idle];
+  return found.filter((one) => one !== undefined).filter((one) => isOurs(one, owner, run));
+}
+
+/** What a build's commands get of their image beside what their container has. */
+export function withheldVariables({ labels }: ContainerInfo): Record<string, string> {
+  return JSON.parse(labels[LABELS.env] ?? "{}");
 }
 
 /** What a container or volume of a run says about it. */

@@ -1,6 +1,6 @@
 import { StepFailure } from "../base/errors.ts";
 import { type DaemonInfo, type Docker, DockerError } from "../docker/docker.ts";
-import { containerName, LABELS } from "./labels.ts";
+import { containerName, runLabels } from "./labels.ts";
 
 /** The one bridge that all runs on a daemon share; no container on it can reach another. */
 const SHARED = "conveyor";
@@ -21,26 +21,34 @@ export async function provideNetwork(
   if (info.filtersBridges && await provideShared(docker, run.signal)) {
     return { name: SHARED, description: "isolated bridge" };
   }
-  const name = containerName(run.run);
+  return { name: await provideOwn(docker, run), description: "a bridge of its own" };
+}
+
+async function provideOwn(
+  docker: Docker,
+  { owner, run, signal }: { owner: string; run: string; signal: AbortSignal },
+): Promise<string> {
+  const name = containerName(run);
+  const labels = runLabels(owner, run);
   try {
-    const labels = { [LABELS.owner]: run.owner, [LABELS.run]: run.run };
-    await docker.createNetwork({ name, labels, isolated: false }, { signal: run.signal });
+    await docker.createNetwork({ name, labels, isolated: false }, { signal });
+    return name;
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
-    if (error.status !== 409) {
-      throw new StepFailure(`Cannot create a network for the run: ${error.message}`, {
-        reason: "container-failed",
-        cause: error,
-      });
-    }
+    const left = error.status === 409 ? await docker.network(name, { signal }) : undefined;
+    if (left && hasLabels(left, labels)) return name;
+    throw new StepFailure(`Cannot create a network for the run: ${error.message}`, {
+      reason: "container-failed",
+      cause: error,
+    });
   }
-  return { name, description: "a bridge of its own" };
 }
 
 async function provideShared(docker: Docker, signal: AbortSignal): Promise<boolean> {
   const isShared = async () => {
     const found = await docker.network(SHARED, { signal });
-    return found && Object.entries(SHARED_LABELS).every(([key, value]) => found.labels[key] === value);
+    // Labels can be copied: what it does counts.
+    return found && found.isolated && hasLabels(found, SHARED_LABELS);
   };
   const found = await isShared();
   if (found !== undefined) return found;
@@ -52,4 +60,11 @@ async function provideShared(docker: Docker, signal: AbortSignal): Promise<boole
     // Another run was quicker, or the daemon cannot.
     return error.status === 409 && (await isShared()) === true;
   }
+}
+
+function hasLabels(
+  { labels }: { labels: Readonly<Record<string, string>> },
+  wanted: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }

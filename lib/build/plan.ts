@@ -31,6 +31,7 @@ export type Policy = Pick<
   | "environment"
   | "maxCpus"
   | "maxMemory"
+  | "maxPids"
   | "maxTimeoutMs"
   | "maxLogBytes"
   | "maxArtifactBytes"
@@ -71,6 +72,7 @@ export function planBuild(spec: unknown, policy: Policy): Plan {
   }
   attempt("spec.limits.cpus", () => atMost(limits.cpus, policy.maxCpus, String));
   attempt("spec.limits.memory", () => atMost(limits.memory, policy.maxMemory, formatSize));
+  attempt("spec.limits.pids", () => atMost(limits.pids, policy.maxPids, String));
   attempt("spec.limits.log", () => atMost(limits.log, policy.maxLogBytes, formatSize));
   attempt("spec.limits.artifacts", () => atMost(limits.artifacts, policy.maxArtifactBytes, formatSize));
   attempt("spec.timeout", () => atMost(timeout, policy.maxTimeoutMs, formatDuration));

@@ -1,5 +1,14 @@
-import type { Docker } from "../docker/docker.ts";
-import { findContainer, gitContainerName, isGitContainer, isOurs, LABELS } from "./labels.ts";
+import { type Docker, DockerError } from "../docker/docker.ts";
+import {
+  containerName,
+  findContainers,
+  gitContainerName,
+  isAnnouncement,
+  isGitContainer,
+  isOurs,
+  LABELS,
+  runLabels,
+} from "./labels.ts";
 
 interface Owned {
   readonly owner: string;
@@ -8,33 +17,50 @@ interface Owned {
 }
 
 /**
- * Removes the run's container with its volume, the one that clones for it, and the run's own network if it has one. Gone
- * already is fine. Answers whether there was a container. Nobody else's is touched.
+ * Removes the run's container with its unnamed volume, the one that clones for it, and the run's own network if it has one.
+ * Gone already is fine. Returns whether there was a container. Nobody else's is touched, whatever labels it carries.
  */
 export async function removeRun(docker: Docker, owned: Owned): Promise<boolean> {
   const { owner, run, signal } = owned;
-  const labels = { [LABELS.owner]: owner, [LABELS.run]: run };
-  const [container, networks, announcements] = await Promise.all([
-    findContainer(docker, owned),
+  const labels = runLabels(owner, run);
+  const [containers, networks, announcements] = await Promise.all([
+    findContainers(docker, owned),
     docker.networks(labels, { signal }),
     docker.volumes({ ...labels, [LABELS.starts]: "" }, { signal }),
   ]);
   // First: the daemon keeps a volume that another container uses.
   await removeGitContainer(docker, owned);
-  const removed = container !== undefined && await docker.remove(container.id, { signal });
-  for (const { name } of announcements) await docker.removeVolume(name, { signal });
-  for (const { id } of networks) await docker.removeNetwork(id, { signal });
+  let removed = false;
+  for (const { id } of containers) removed = await docker.remove(id, { signal }) || removed;
+  for (const { name } of announcements.filter(isAnnouncement)) await docker.removeVolume(name, { signal });
+  for (const network of networks) await removeRunNetwork(docker, network, run, signal);
   return removed;
 }
 
-/** Removes the container that clones for a run. Answers whether there was one. */
+/** Removes a run's own network. One that only carries its labels stays, and so does one that others are connected to. */
+export async function removeRunNetwork(
+  docker: Docker,
+  { id, name }: { id: string; name: string },
+  run: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if (name !== containerName(run)) return;
+  try {
+    await docker.removeNetwork(id, { signal });
+  } catch (error) {
+    const isInUse = error instanceof DockerError && (error.status === 403 || error.status === 409);
+    if (!isInUse) throw error;
+  }
+}
+
+/** Removes the container that clones for a run. Returns whether there was one. */
 export async function removeGitContainer(docker: Docker, { owner, run, signal }: Owned): Promise<boolean> {
   const found = await docker.inspect(gitContainerName(run), { signal });
   return found !== undefined && isGitContainer(found, owner, run) &&
     await docker.remove(found.id, { signal });
 }
 
-/** Removes the containers of every run of a resource: it is being deleted. Answers how many there were. */
+/** Removes the containers of every run of a resource, which is being deleted. Returns how many there were. */
 export async function removeResource(
   docker: Docker,
   { owner, resource, signal }: { owner: string; resource: string; signal: AbortSignal },

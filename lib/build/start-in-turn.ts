@@ -3,7 +3,7 @@ import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
 import type { Docker, ListedContainer } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { LABELS, takingRoom } from "./labels.ts";
+import { announcementName, LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
 import { type MemoryShare, promisedMemory } from "./memory.ts";
 import { reclaim } from "./reclaim.ts";
@@ -80,7 +80,7 @@ async function startAlone(
   container: string,
   { start, isFree }: { start: () => Promise<void>; isFree: () => Promise<boolean> },
 ): Promise<boolean> {
-  const name = `conveyor-starts-${container.slice(0, 16)}`;
+  const name = announcementName(container);
   const labels = { [LABELS.owner]: owner, [LABELS.run]: run, [LABELS.starts]: container };
   signal.throwIfAborted();
   try {

@@ -1,19 +1,20 @@
 import type { Docker } from "../docker/docker.ts";
 import { staysForALook } from "./keep.ts";
-import { isGitContainer, isOurs, LABELS } from "./labels.ts";
-import { removeGitContainer, removeRun } from "./remove.ts";
+import { isAnnouncement, isGitContainer, isOurs, LABELS } from "./labels.ts";
+import { removeGitContainer, removeRun, removeRunNetwork } from "./remove.ts";
 
 export interface SweepOptions {
   readonly owner: string;
-  /** Whether the run has not ended and somebody still works on it. `isExpired`: by what its container or volume says, nobody does. */
+  /** Whether the run has not ended and somebody still works on it. `isExpired`: by what its container says, nobody does. */
   readonly isAlive: (run: string, isExpired: boolean, labels: Labels) => boolean | Promise<boolean>;
   readonly signal: AbortSignal;
 }
 
 /**
- * Removes what runs of this owner left on the daemon that are not alive any more: containers with their volumes, then
- * volumes and networks that lost their container. What somebody wants to look at stays until it expires. Answers the
- * names of the containers it removed. Where there is nothing to remove, it takes four requests, however many runs there are.
+ * Removes what runs of this owner that are not alive any more left on the daemon: containers with their volumes, then runs' own
+ * networks that lost their container. What somebody wants to look at stays until it expires. A volume that lost its container
+ * stays too: nothing but labels, which anybody can copy, says whose it is. Returns the names of the containers it removed.
+ * Where there is nothing to remove, it takes four requests, however many runs there are.
  */
 export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOptions): Promise<string[]> {
   const ours = { [LABELS.owner]: owner, [LABELS.run]: "" };
@@ -36,11 +37,13 @@ export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOpt
     const { [LABELS.run]: run = "" } = labels;
     return !kept.has(run) && !await isAlive(run, isExpired(labels), labels);
   };
-  for (const { name, labels } of await docker.volumes(ours, { signal })) {
+  const announcements = await docker.volumes({ ...ours, [LABELS.starts]: "" }, { signal });
+  for (const { name, labels } of announcements.filter(isAnnouncement)) {
     if (await isLeft(labels)) await docker.removeVolume(name, { signal });
   }
-  for (const { id, labels } of await docker.networks(ours, { signal })) {
-    if (await isLeft(labels)) await docker.removeNetwork(id, { signal });
+  for (const network of await docker.networks(ours, { signal })) {
+    const { labels, labels: { [LABELS.run]: run = "" } } = network;
+    if (await isLeft(labels)) await removeRunNetwork(docker, network, run, signal);
   }
   return removed;
 }

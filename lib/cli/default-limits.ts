@@ -1,6 +1,10 @@
+import { DEFAULT_PIDS } from "../build/default-pids.ts";
+
 /** What builds get where nobody says otherwise. */
 export const DEFAULT_LIMITS = {
   graceMs: 10_000,
+  /** Processes and threads of a container. */
+  maxPids: DEFAULT_PIDS,
   /** Of each step, bytes. */
   maxLogBytes: 1024 ** 3,
   /** Of a run, bytes. */

@@ -8,19 +8,29 @@ export interface Client extends Omit<Dockerode, "info" | "getNetwork"> {
     readonly Name: string;
     readonly ServerVersion: string;
     readonly NCPU: number;
+    readonly Architecture: string;
     readonly MemTotal: number;
     readonly BridgeNfIptables?: boolean;
     readonly DockerRootDir: string;
     readonly SystemTime: string;
   }>;
   getNetwork(id: string): {
-    inspect(options: object): Promise<{ Id: string; Name: string; Labels: Record<string, string> | null }>;
+    inspect(options: object): Promise<{
+      readonly Id: string;
+      readonly Name: string;
+      readonly Driver: string;
+      readonly Labels: Record<string, string> | null;
+      readonly Options: Record<string, string> | null;
+    }>;
     remove(options: object): Promise<unknown>;
   };
 }
 
 export type CreateOptions = Dockerode.ContainerCreateOptions;
 export type CreateNetworkOptions = Dockerode.NetworkCreateOptions;
+export type AttachOptions = Dockerode.ContainerAttachOptions;
+export type RenameOptions = { name: string };
+export type StatsOptions = { stream: false };
 export type ExecStartOptions = Dockerode.ExecStartOptions;
 
 /** dockerode, with our modem in the place of its own. */

@@ -1,4 +1,4 @@
-import type { ContainerSpec } from "./docker.ts";
+import type { ContainerSpec, Variables } from "./docker.ts";
 
 /** The body of the one call that creates a container. */
 export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
@@ -43,15 +43,17 @@ function mountOf(volume: ContainerSpec["volume"]): Record<string, unknown> {
   return { ...mount, VolumeOptions: { Labels: volume.labels } };
 }
 
-/** `NAME=value` strings. */
-export function environmentList(env: Readonly<Record<string, string>>): string[] {
-  return Object.entries(env).map(([name, value]) => `${name}=${value}`);
+/** `NAME=value` strings; a bare `NAME` takes the variable away. */
+export function environmentList(env: Variables): string[] {
+  return Object.entries(env).map(([name, value]) => value === undefined ? name : `${name}=${value}`);
 }
 
-/** The reverse: what is there without "=" counts as empty. */
-export function environmentOf(list: readonly string[]): Record<string, string> {
-  return Object.fromEntries(list.map((entry) => {
-    const [name = "", ...value] = entry.split("=");
-    return [name, value.join("=")];
-  }));
+/** The opposite of `environmentList`. */
+export function environmentOf(list: readonly string[] | null | undefined): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const text of list ?? []) {
+    const at = text.indexOf("=");
+    if (at > 0) env[text.slice(0, at)] = text.slice(at + 1);
+  }
+  return env;
 }

@@ -1,9 +1,15 @@
 import { answered, call, checked, done, hasStatus, labelFilter } from "./calls.ts";
-import type { Client, CreateOptions } from "./client.ts";
+import type { Client, CreateOptions, RenameOptions, StatsOptions } from "./client.ts";
 import { containerOptions, environmentOf } from "./container-options.ts";
 import type { ContainerInfo, Docker, ListedContainer } from "./docker.ts";
 
-type Calls = Pick<Docker, "create" | "start" | "inspect" | "list" | "processes" | "kill" | "remove">;
+type Calls = Pick<
+  Docker,
+  "create" | "start" | "rename" | "inspect" | "list" | "processes" | "isAtProcessLimit" | "kill" | "remove"
+>;
+
+/** Of a mask of signals, as `ps` prints it. */
+const SIGKILL_PENDING = 1 << 8;
 
 export function containerCalls(client: Client): Calls {
   const container = (reference: string) => client.getContainer(checked("container", reference));
@@ -21,6 +27,15 @@ export function containerCalls(client: Client): Calls {
       await done([304], () => container(reference).start(call(options)));
     },
 
+    async rename(reference, name, options = {}) {
+      // A daemon says 400 for the name that it has; some proxies and older daemons 409.
+      const given = { _query: { name: checked("container", name) }, ...call(options) };
+      return await done(
+        [400, 404, 409],
+        () => container(reference).rename(given as unknown as RenameOptions),
+      );
+    },
+
     async inspect(reference, options = {}) {
       const found = await answered([404], () => container(reference).inspect(call(options)));
       if (!found) return undefined;
@@ -31,8 +46,8 @@ export function containerCalls(client: Client): Calls {
         labels: found.Config.Labels ?? {},
         state: found.State.Status as ContainerInfo["state"],
         user: found.Config.User,
+        env: environmentOf(found.Config.Env),
         createdAt: Date.parse(found.Created),
-        env: environmentOf(found.Config.Env ?? []),
         network: found.HostConfig.NetworkMode ?? "",
         volumes: Object.fromEntries(
           found.Mounts.flatMap(({ Destination, Name }) => Name === undefined ? [] : [[Destination, Name]]),
@@ -58,10 +73,24 @@ export function containerCalls(client: Client): Calls {
     async processes(reference, options = {}) {
       const found = await answered(
         [404, 409],
-        () => container(reference).top({ ps_args: "-eo pid,args", ...call(options) }),
+        () => container(reference).top({ ps_args: "-eo pid,pending,args", ...call(options) }),
       );
       const rows = (found?.Processes ?? []) as string[][];
-      return rows.map(([pid, command]) => ({ pid: Number(pid), command: command ?? "" }));
+      return rows.map(([pid, pending = "", command = ""]) => ({
+        pid: Number(pid),
+        command,
+        isKilled: (Number.parseInt(pending.slice(-8), 16) & SIGKILL_PENDING) !== 0,
+      }));
+    },
+
+    async isAtProcessLimit(reference, options = {}) {
+      const once = { stream: false, "one-shot": true, ...call(options) };
+      const found = await answered(
+        [404, 409],
+        () => container(reference).stats(once as unknown as StatsOptions),
+      );
+      const { current = 0, limit = 0 } = found?.pids_stats as { current?: number; limit?: number } ?? {};
+      return limit > 0 && current >= limit;
     },
 
     async kill(reference, options = {}) {

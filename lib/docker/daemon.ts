@@ -1,10 +1,20 @@
 import { call, labelFilter } from "./calls.ts";
 import type { Client } from "./client.ts";
-import type { CallOptions, DaemonInfo, Docker } from "./docker.ts";
+import type { CallOptions, ContainerEvent, DaemonInfo, Docker } from "./docker.ts";
 import { jsonLines } from "./json-lines.ts";
 
+/** What the kernel calls the architectures that images name otherwise. */
+const ARCHITECTURES: Record<string, string> = {
+  x86_64: "amd64",
+  aarch64: "arm64",
+  armv7l: "arm",
+  armv6l: "arm",
+  i686: "386",
+  i386: "386",
+};
+
 /** What the daemon tells of itself and of what it has seen. */
-export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "oomEvents" | "changes"> {
+export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "events" | "changes"> {
   async function info(options: CallOptions = {}): Promise<DaemonInfo> {
     const info = await client.info(call(options));
     return {
@@ -12,6 +22,7 @@ export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "oomE
       name: info.Name,
       version: info.ServerVersion,
       cpus: info.NCPU,
+      architecture: ARCHITECTURES[info.Architecture] ?? info.Architecture,
       memory: info.MemTotal,
       // Daemons that do not say so any more load the filter themselves, or refuse to create such a bridge.
       filtersBridges: info.BridgeNfIptables ?? true,
@@ -41,16 +52,18 @@ export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "oomE
       for await (const _ of jsonLines(stream as unknown as AsyncIterable<Uint8Array>)) yield;
     },
 
-    async oomEvents(reference, sinceMs, options = {}) {
+    async events(reference, sinceMs, kinds, options = {}) {
       const stream = await client.getEvents({
         since: seconds(sinceMs),
         until: seconds(await now(options)),
-        filters: { container: [reference], type: ["container"], event: ["oom"] },
+        filters: { container: [reference], type: ["container"], event: kinds },
         ...call(options),
       } as object);
-      let count = 0;
-      for await (const _ of jsonLines(stream as unknown as AsyncIterable<Uint8Array>)) count++;
-      return count;
+      const happened: ContainerEvent[] = [];
+      for await (const { Action } of jsonLines(stream as unknown as AsyncIterable<Uint8Array>)) {
+        happened.push(Action as ContainerEvent);
+      }
+      return happened;
     },
   };
 }

@@ -4,6 +4,8 @@ export interface DaemonInfo {
   readonly name: string;
   readonly version: string;
   readonly cpus: number;
+  /** As images name it: `amd64`, `arm64`. */
+  readonly architecture: string;
   /** Bytes. */
   readonly memory: number;
   /** Whether its kernel can filter traffic inside a bridge (`BridgeNfIptables`), which switching off traffic between containers needs. */
@@ -14,6 +16,9 @@ export interface DaemonInfo {
   readonly now: number;
 }
 
+/** By name; undefined takes a variable away that the image (or, for a process, the container) has. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
 /** Everything a container is created with, in one call. Sizes are bytes. */
 export interface ContainerSpec {
   readonly name: string;
@@ -21,7 +26,7 @@ export interface ContainerSpec {
   readonly labels: Readonly<Record<string, string>>;
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Variables;
   /** The image's user without it. */
   readonly user?: string;
   readonly workdir: string;
@@ -58,10 +63,10 @@ export interface ContainerInfo extends Omit<ListedContainer, "createdSecond"> {
   readonly image: string;
   /** The user its processes run as; empty means root. */
   readonly user: string;
+  /** The variables of its processes: the image's, and those that it was created with. */
+  readonly env: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch, in the daemon's clock. */
   readonly createdAt: number;
-  /** The variables that its processes start with: the image's, and those it was created with. */
-  readonly env: Readonly<Record<string, string>>;
   /** Name of a network, or a mode such as `host`. */
   readonly network: string;
   /** Names of its volumes, by the folder that they are mounted at. */
@@ -76,9 +81,7 @@ export interface OutputChunk {
 
 export interface ExecSpec {
   readonly command: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** Variables of the container that the process does not get. */
-  readonly unset?: readonly string[];
+  readonly env?: Variables;
   readonly user?: string;
   readonly workdir?: string;
   /** Bytes for its standard input, which is closed after them; closed at once without. */
@@ -94,6 +97,31 @@ export interface Exec {
   exitCode(): Promise<number | undefined>;
   /** Stops reading: `output` ends. The process goes on; the daemon tells its exit code no more, unless `exitCode` has it. */
   detach(): void;
+}
+
+export interface ContainerProcess {
+  /** On the daemon's machine. */
+  readonly pid: number;
+  readonly command: string;
+  /** It was sent SIGKILL, and is not gone yet. */
+  readonly isKilled: boolean;
+}
+
+/** What a container's own process writes, from the moment of attaching. */
+export interface Attached {
+  /** Ends when the process has ended, or when `detach` was called. Throws as the output of an `Exec` does. */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Stops reading. The process goes on. */
+  detach(): void;
+}
+
+/** An image as it lies there. */
+export interface ImageInfo {
+  readonly id: string;
+  /** Empty for root. */
+  readonly user: string;
+  readonly architecture: string;
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Who may pull from a registry. */
@@ -123,11 +151,7 @@ export interface Docker extends AsyncDisposable {
   /** The daemon's clock, milliseconds since the epoch. */
   now(options?: CallOptions): Promise<number>;
 
-  /** The image as it lies there. `user` is empty for root. */
-  inspectImage(
-    image: string,
-    options?: CallOptions,
-  ): Promise<{ id: string; user: string; architecture: string } | undefined>;
+  inspectImage(image: string, options?: CallOptions): Promise<ImageInfo | undefined>;
   /** Throws DockerError (404 for an image that its registry does not have). */
   pull(
     image: string,
@@ -137,6 +161,13 @@ export interface Docker extends AsyncDisposable {
   /** Answers the container's id. A taken name is a DockerError with status 409; an unknown image one with 404. */
   create(spec: ContainerSpec, options?: CallOptions): Promise<string>;
   start(container: string, options?: CallOptions): Promise<void>;
+  /** Connects to a container that need not run yet; what its process writes from then on is not lost. */
+  attach(container: string, options?: CallOptions): Promise<Attached>;
+  /**
+   * Gives a container another name, in one step that no two callers can both do. False where it has that name already, is not
+   * there, or another container has the name.
+   */
+  rename(container: string, name: string, options?: CallOptions): Promise<boolean>;
   /** By id or name. */
   inspect(container: string, options?: CallOptions): Promise<ContainerInfo | undefined>;
   /** All containers, running or not, that carry all these labels; an empty value asks for the key alone. One request. */
@@ -149,8 +180,8 @@ export interface Docker extends AsyncDisposable {
     labels: Readonly<Record<string, string>>,
     options: CallOptions & { sinceMs: number },
   ): AsyncIterable<void>;
-  /** The commands of all processes in a running container, with their pids on the host; empty when it does not run. */
-  processes(container: string, options?: CallOptions): Promise<{ pid: number; command: string }[]>;
+  /** All processes in a running container; empty when it does not run. */
+  processes(container: string, options?: CallOptions): Promise<ContainerProcess[]>;
   /** Kills every process in it. False where it is not running or not there. */
   kill(container: string, options?: CallOptions): Promise<boolean>;
   /** Kills and removes it, with its unnamed volumes. False where it is not there. Waits for a removal already under way. */
@@ -177,25 +208,34 @@ export interface Docker extends AsyncDisposable {
   /** Whether there is anything at a path, the container running or not; a link counts as itself, wherever it points. False where the container is not there. */
   exists(container: string, path: string, options?: CallOptions): Promise<boolean>;
   /**
-   * How often the daemon has said since `sinceMs` (its clock) that the container ran out of memory; some kernels count one kill
-   * twice. It remembers the last 256 events of all its containers, so ask soon.
+   * What the daemon says has happened to a container since `sinceMs` (its clock), oldest first: `oom` (some kernels count one
+   * kill twice), `kill` (somebody asked the daemon for it). It remembers the last 256 events of all its containers, so ask soon.
    */
-  oomEvents(container: string, sinceMs: number, options?: CallOptions): Promise<number>;
+  events(
+    container: string,
+    sinceMs: number,
+    kinds: readonly ContainerEvent[],
+    options?: CallOptions,
+  ): Promise<ContainerEvent[]>;
+  /** Whether a running container has as many processes and threads as it may have. Takes a second. */
+  isAtProcessLimit(container: string, options?: CallOptions): Promise<boolean>;
 
   /** Networks and volumes are found by label as containers are. */
   networks(
     labels: Readonly<Record<string, string>>,
     options?: CallOptions,
   ): Promise<{ id: string; name: string; labels: Readonly<Record<string, string>> }[]>;
+  /** `isolated`: a bridge with traffic between its containers off. */
   network(
     name: string,
     options?: CallOptions,
-  ): Promise<{ id: string; labels: Readonly<Record<string, string>> } | undefined>;
+  ): Promise<{ id: string; labels: Readonly<Record<string, string>>; isolated: boolean } | undefined>;
   /** A bridge; `isolated` switches traffic between its containers off. A taken name is a DockerError with status 409. */
   createNetwork(
     spec: { name: string; labels: Readonly<Record<string, string>>; isolated: boolean },
     options?: CallOptions,
   ): Promise<string>;
+  /** False where it is not there. One with containers on it is a DockerError with status 403 or 409. */
   removeNetwork(id: string, options?: CallOptions): Promise<boolean>;
   volumes(
     labels: Readonly<Record<string, string>>,
@@ -208,6 +248,8 @@ export interface Docker extends AsyncDisposable {
   ): Promise<void>;
   removeVolume(name: string, options?: CallOptions): Promise<boolean>;
 }
+
+export type ContainerEvent = "oom" | "kill";
 
 export interface CallOptions {
   readonly signal?: AbortSignal;

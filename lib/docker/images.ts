@@ -1,5 +1,6 @@
 import { answered, call } from "./calls.ts";
 import type { Client } from "./client.ts";
+import { environmentOf } from "./container-options.ts";
 import type { Docker, RegistryLogin } from "./docker.ts";
 import { parseImageName } from "./image-name.ts";
 import { followPull } from "./pull-progress.ts";
@@ -9,7 +10,12 @@ export function imageCalls(client: Client): Pick<Docker, "inspectImage" | "pull"
     async inspectImage(image, options = {}) {
       parseImageName(image);
       const found = await answered([404], () => client.getImage(image).inspect(call(options) as object));
-      return found && { id: found.Id, user: found.Config?.User ?? "", architecture: found.Architecture };
+      return found && {
+        id: found.Id,
+        user: found.Config?.User ?? "",
+        architecture: found.Architecture,
+        env: environmentOf(found.Config?.Env),
+      };
     },
 
     async pull(image, { login, onProgress, ...options } = {}) {

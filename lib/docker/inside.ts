@@ -1,22 +1,32 @@
 import { answered, call, checked, done } from "./calls.ts";
-import type { Client, ExecStartOptions } from "./client.ts";
+import type { AttachOptions, Client, ExecStartOptions } from "./client.ts";
 import { environmentList } from "./container-options.ts";
 import type { Docker } from "./docker.ts";
 import type { Hijacked } from "./modem.ts";
+import { openAttached } from "./open-attached.ts";
 import { type ExecState, openExec } from "./open-exec.ts";
 
 /** What is done in a container: processes are started, files go in and out. `endpoint` is for messages. */
 export function insideCalls(
   client: Client,
   endpoint: string,
-): Pick<Docker, "exec" | "copyIn" | "copyOut" | "exists"> {
+): Pick<Docker, "attach" | "exec" | "copyIn" | "copyOut" | "exists"> {
   const container = (reference: string) => client.getContainer(checked("container", reference));
   return {
+    async attach(reference, options = {}) {
+      const connection = await container(reference).attach({
+        hijack: true,
+        _query: { stream: true, stdout: true, stderr: true },
+        _body: {},
+        ...call(options),
+      } as unknown as AttachOptions);
+      return openAttached(endpoint, connection as unknown as Hijacked);
+    },
+
     async exec(reference, spec, options = {}) {
       const created = await container(reference).exec({
         Cmd: [...spec.command],
-        // A name without "=" takes the variable away.
-        Env: [...spec.unset ?? [], ...environmentList(spec.env ?? {})],
+        Env: environmentList(spec.env ?? {}),
         ...(spec.user === undefined ? {} : { User: spec.user }),
         ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir }),
         AttachStdin: spec.stdin !== undefined,

@@ -7,6 +7,9 @@ type Calls = Pick<
   "networks" | "network" | "createNetwork" | "removeNetwork" | "volumes" | "createVolume" | "removeVolume"
 >;
 
+/** A bridge's option: whether its containers may talk to each other. */
+const ICC = "com.docker.network.bridge.enable_icc";
+
 /** What a container lives on: its network and its volume. */
 export function networkAndVolumeCalls(client: Client): Calls {
   const network = (name: string) => client.getNetwork(checked("network", name));
@@ -20,7 +23,8 @@ export function networkAndVolumeCalls(client: Client): Calls {
       const found = await answered([404], () => network(name).inspect(call(options)));
       // The daemon takes the beginning of an id for a name, too.
       if (!found || (found.Name !== name && found.Id !== name)) return undefined;
-      return { id: found.Id, labels: found.Labels ?? {} };
+      const isolated = found.Driver === "bridge" && found.Options?.[ICC] === "false";
+      return { id: found.Id, labels: found.Labels ?? {}, isolated };
     },
 
     async createNetwork({ name, labels, isolated }, options = {}) {
@@ -31,7 +35,7 @@ export function networkAndVolumeCalls(client: Client): Calls {
           CheckDuplicate: true,
           Driver: "bridge",
           Labels: labels,
-          Options: isolated ? { "com.docker.network.bridge.enable_icc": "false" } : {},
+          Options: isolated ? { [ICC]: "false" } : {},
         },
         ...call(options),
       } as unknown as CreateNetworkOptions);

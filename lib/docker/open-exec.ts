@@ -74,7 +74,8 @@ export function openExec(
   };
 }
 
-async function* received({ socket, head }: Hijacked): AsyncGenerator<Uint8Array, void, undefined> {
+/** All that comes on a connection, from its beginning. */
+export async function* received({ socket, head }: Hijacked): AsyncGenerator<Uint8Array, void, undefined> {
   if (head.length > 0) yield head;
   yield* socket;
 }

@@ -154,6 +154,8 @@ export interface DriverSettings {
   readonly maxArtifactFiles: number;
   readonly maxCpus: number | undefined;
   readonly maxMemory: number | undefined;
+  /** Processes and threads at once in a container; undefined: as many as a spec asks for. */
+  readonly maxPids: number | undefined;
   readonly maxTimeoutMs: number | undefined;
   /** Globs; empty allows every image. */
   readonly allowImages: readonly string[];

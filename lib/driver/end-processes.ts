@@ -1,5 +1,6 @@
 import { delay } from "../base/signals.ts";
 import { type Docker, DockerError } from "../docker/docker.ts";
+import { ownEnvironment } from "./own-environment.ts";
 
 /** How often the daemon is asked whether the processes have gone, milliseconds. */
 const LOOK_MS = 100;
@@ -18,11 +19,11 @@ export async function endProcesses(
   { graceMs, signal }: { graceMs: number; signal: AbortSignal },
 ): Promise<"ended" | "killed"> {
   if (await onlyIdleLeft(docker, container, signal)) return "ended";
-  const deadline = Date.now() + graceMs;
+  const deadline = performance.now() + graceMs;
   const term = sendTerm(docker, container, signal);
   // A container at its limit of processes may not let the exec start at all: never wait for it longer than this.
   await Promise.race([term, delay(Math.min(graceMs, TERM_EXEC_MS), { signal })]);
-  while (Date.now() < deadline) {
+  while (performance.now() < deadline) {
     if (await onlyIdleLeft(docker, container, signal)) return "ended";
     await delay(LOOK_MS, { signal });
   }
@@ -33,9 +34,13 @@ export async function endProcesses(
 
 async function sendTerm(docker: Docker, container: string, signal: AbortSignal): Promise<void> {
   try {
-    const exec = await docker.exec(container, {
+    const found = await docker.inspect(container, { signal });
+    if (!found) return;
+    const exec = await docker.exec(found.id, {
       command: ["/bin/sh", "-c", "kill -TERM -1"],
+      env: ownEnvironment(found),
       user: "0",
+      workdir: "/",
     }, { signal });
     for await (const _ of exec.output);
   } catch (error) {

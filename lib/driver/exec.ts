@@ -1,6 +1,5 @@
 import { delay } from "../base/signals.ts";
 import type { Exec, ExecSpec, OutputChunk } from "../docker/docker.ts";
-import { DockerError } from "../docker/docker.ts";
 import { BoundedText } from "./bounded-text.ts";
 import type { Context } from "./driver.ts";
 import { endProcesses } from "./end-processes.ts";
@@ -42,7 +41,7 @@ export async function exec(context: ExecContext, container: string, options: Exe
     throw error;
   });
   const watch = new AbortController();
-  const state = { readAt: Date.now(), waiting: true };
+  const state = { readAt: performance.now(), waiting: true };
   const reading = read(process, state, async (chunk) => {
     const taken = intercept?.(chunk) ?? false;
     if (taken === false || !(await taken)) await log.write(chunk.stream, chunk.data);
@@ -89,11 +88,6 @@ export async function capture(
   return { exitCode: code, stdout: said.stdout.text(), stderr: said.stderr.text() };
 }
 
-/** True where the daemon's refusal to start a command means that the container can hold no more processes. */
-export function isOutOfProcesses(error: unknown): boolean {
-  return error instanceof DockerError && /resource temporarily unavailable|cannot fork/i.test(error.message);
-}
-
 async function read(
   process: Exec,
   state: { readAt: number; waiting: boolean },
@@ -103,7 +97,7 @@ async function read(
     state.waiting = false;
     await take(chunk);
     state.waiting = true;
-    state.readAt = Date.now();
+    state.readAt = performance.now();
   }
 }
 
@@ -120,11 +114,11 @@ function letGoOfHeldOutput(
   const watching = (async () => {
     for (let pause = FIRST_LOOK_MS;; pause = Math.min(pause * 1.5, LAST_LOOK_MS)) {
       await delay(pause, { signal });
-      const silent = state.waiting && Date.now() - state.readAt >= HELD_OPEN_MS;
+      const silent = state.waiting && performance.now() - state.readAt >= HELD_OPEN_MS;
       if (!silent || (await process.exitCode()) === undefined) continue;
       // Its last words may have come while we asked.
       await delay(HELD_OPEN_MS, { signal });
-      if (!state.waiting || Date.now() - state.readAt < HELD_OPEN_MS) continue;
+      if (!state.waiting || performance.now() - state.readAt < HELD_OPEN_MS) continue;
       held = true;
       process.detach();
       return;

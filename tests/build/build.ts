@@ -7,7 +7,7 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { StepFailure } from "../../lib/base/errors.ts";
-import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { containerName, idleName, LABELS } from "../../lib/build/labels.ts";
 import type { Context, Driver } from "../../lib/driver/driver.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { testSettings } from "../support/settings.ts";
@@ -38,7 +38,10 @@ interface Build {
   ): Promise<
     { result?: DriverResult; failure?: StepFailure; lines: string[]; artifacts: Map<string, Buffer> }
   >;
+  /** The container's name from its first command on. */
   readonly container: string;
+  /** Its name before that. */
+  readonly idle: string;
   readonly run: string;
 }
 
@@ -65,7 +68,7 @@ export async function build(spec: object, work: (build: Build) => Promise<void>)
     return { ...outcome, lines: await context.lines(), artifacts: context.artifacts };
   };
   try {
-    await work({ step, container: containerName(run), run });
+    await work({ step, container: containerName(run), idle: idleName(run), run });
   } finally {
     await step(containerStop);
     const ours = { [LABELS.owner]: settings.owner, [LABELS.run]: run };

@@ -50,11 +50,12 @@ test("builder never runs commands twice: a second attempt ends what still runs a
 test("builder tells memory, disk and processes that have run out apart from an ordinary failure", async () => {
   const limits = { memory: "200m", pids: 40 };
   const eat = "head -c 900m /dev/zero | tail";
+  const words = "Killed; No space left on device; ENOSPC; fork: Resource temporarily unavailable";
   const cases = {
     "out-of-memory": eat,
     "disk-full": "dd if=/dev/zero of=/dev/shm/x bs=1M count=100",
     "pids-exhausted": "for i in $(seq 100); do sleep 60 >/dev/null 2>&1 & done",
-    "command-failed": "echo fine; exit 1",
+    "command-failed": `echo "${words}"; echo "${words}" >&2; exit 1`,
   };
   await Promise.all(
     Object.entries(cases).map(([reason, command]) =>
@@ -64,6 +65,53 @@ test("builder tells memory, disk and processes that have run out apart from an o
       })
     ),
   );
+});
+
+test("builder never takes a build that kills every process of its container for one that succeeds", async () => {
+  for (
+    const commands of [["kill -9 -1; exit 0"], ["kill -9 -1; exit 0", "echo never"], [
+      "kill -9 -1; sleep 600",
+    ], [
+      "kill -9 1; kill -9 -1",
+    ]]
+  ) {
+    await checkedOut({ commands }, async ({ step }) => {
+      const { result, failure, lines } = await step(builder);
+      assert.equal(result, undefined, lines.join("\n"));
+      assert.equal(failure?.reason, "command-failed", lines.join("\n"));
+      assert.equal(failure?.data.exitCode, 137);
+      assert.match(failure?.message ?? "", /every process of the container was killed from inside$/);
+      assert.ok(!lines.includes("stdout never"));
+    });
+  }
+});
+
+test("builder says container-lost where somebody stops the container, and where it is removed", async () => {
+  for (const how of [["kill"], ["rm", "-fv"]]) {
+    await checkedOut({ commands: ["echo begun; sleep 600"] }, async ({ step, container, run }) => {
+      await using docker = testDocker();
+      const running = step(builder);
+      await until(async () => (await docker.processes(container)).some((one) => one.command === "sleep 600"));
+      execFileSync("docker", [...how, container]);
+      const { failure, lines } = await running;
+      assert.equal(failure?.reason, "container-lost", `${run}: ${lines.join("\n")}`);
+    });
+  }
+});
+
+test("builder runs a second attempt's commands never, though the build has removed all it can reach", async () => {
+  const commands = [
+    "echo once >>/workspace/times; rm -rf /.conveyor /tmp/* /workspace/.git; mkdir /.conveyor",
+  ];
+  await checkedOut({ commands }, async ({ step, container }) => {
+    const both = await Promise.all([step(builder), step(builder)]);
+    assert.deepEqual(both.filter(({ result }) => result?.success).length <= 1, true);
+    assert.equal((await step(builder, { attempt: 2 })).failure?.reason, "driver-lost");
+    const times = execFileSync("docker", ["exec", container, "cat", "/workspace/times"], {
+      encoding: "utf8",
+    });
+    assert.equal(times, "once\n");
+  });
 });
 
 test("builder goes on when a process that was left behind holds the output open", async () => {

@@ -58,8 +58,8 @@ test("sweep removes what dead runs left, and nothing of live runs or other owner
         isAlive: (run) => run === live.run,
         signal,
       });
-      assert.deepEqual(removed, [dead.container]);
-      assert.equal((await docker.inspect(live.container))?.state, "running");
+      assert.deepEqual(removed, [dead.idle]);
+      assert.equal((await docker.inspect(live.idle))?.state, "running");
     });
   });
 });

@@ -40,7 +40,7 @@ test("git-cloner checks out branches, tags and commits, and says what is missing
 
 test("git-cloner brings a local repository into a container that has no tar", async () => {
   using app = repository();
-  await build({ repository: app.path, user: "nobody" }, async ({ step, container }) => {
+  await build({ repository: app.path, user: "nobody" }, async ({ step, idle: container }) => {
     await step(containerStart);
     execFileSync("docker", ["exec", "--user", "0", container, "sh", "-c", 'rm "$(command -v tar)"']);
     const { result } = await step(gitCloner);
@@ -54,7 +54,7 @@ test("git-cloner runs no hook and nothing of the repository's configuration, her
   writeFileSync(join(app.path, ".git", "hooks", "post-checkout"), "#!/bin/sh\ntouch /tmp/hooked\n", {
     mode: 0o755,
   });
-  await build({ repository: app.path }, async ({ step, container }) => {
+  await build({ repository: app.path }, async ({ step, idle: container }) => {
     await step(containerStart);
     assert.ok((await step(gitCloner)).result?.success);
     assert.throws(() =>
@@ -84,7 +84,7 @@ test("git-cloner brings into the container what the pinned commit reaches, and n
   git("commit", "-qam", "committed after the command was typed");
   const wanted = git("rev-list", "--objects", "--no-object-names", pinned).split("\n");
   const localCommit = { repository: app.path, commit: pinned, ref: "refs/heads/main" };
-  await build({ repository: app.path, depth: 0 }, async ({ step, container }) => {
+  await build({ repository: app.path, depth: 0 }, async ({ step, idle: container }) => {
     const inside = (...words: string[]) =>
       execFileSync("docker", ["exec", "--workdir", "/workspace", container, ...words], { encoding: "utf8" })
         .trim();

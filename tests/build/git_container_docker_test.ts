@@ -5,7 +5,7 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { gitTokenOf } from "../../lib/build/git/git-token.ts";
-import { containerName, gitContainerName, LABELS } from "../../lib/build/labels.ts";
+import { gitContainerName, idleName, LABELS } from "../../lib/build/labels.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import { StopError } from "../../lib/driver/driver.ts";
@@ -59,7 +59,7 @@ test("git-cloner clones with a token where neither the build's git nor its image
   });
   const chosen = { ...settings, gitImage: repository.image };
   const given = { ...spec, repository: repository.url, image: image.name, user: "games" };
-  await build(given, async ({ step, container }) => {
+  await build(given, async ({ step, idle: container }) => {
     assert.ok((await step(containerStart, { settings: chosen })).result?.success);
     const { result, lines } = await step(gitCloner, { settings: chosen });
     assert.ok(result?.success, lines.join("\n"));
@@ -83,7 +83,7 @@ test("a clone that is cut off leaves its token nowhere, takes no slot and is rem
   const limits = { memory: "256m" };
   const given = { ...spec, repository: repository.url, image: repository.image, limits };
   const asked = repository.hang();
-  await build(given, async ({ step, container, run }) => {
+  await build(given, async ({ step, idle: container, run }) => {
     await step(containerStart, { settings: chosen });
     const cut = new AbortController();
     // A driver that is killed cleans up nothing: its calls of the daemon never return.
@@ -143,7 +143,7 @@ test("what a killed driver left of a clone is removed by the sweep, and with its
     ]);
     assert.ok((await step(containerStop)).result?.success);
     assert.equal(await client.inspect(gitContainerName(run)), undefined);
-    assert.equal(await client.inspect(containerName(run)), undefined);
+    assert.equal(await client.inspect(idleName(run)), undefined);
   });
 });
 
@@ -164,7 +164,7 @@ test("git-cloner gives a token to its own host only, in submodules too, and gets
   const own = {
     secrets: { [gitTokenOf("127.0.0.1")]: TOKEN, [gitTokenOf(new URL(library.url).host)]: other },
   };
-  await build(given, async ({ step, container }) => {
+  await build(given, async ({ step, idle: container }) => {
     await step(containerStart, { settings: tokens });
     const { result, lines, failure } = await step(gitCloner, { settings: tokens, ...own });
     assert.ok(result?.success, `${failure?.message}\n${lines.join("\n")}`);

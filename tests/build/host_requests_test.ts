@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { announcementName, containerName, LABELS } from "../../lib/build/labels.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
 import { tendHost } from "../../lib/build/tend-host.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
@@ -63,26 +63,36 @@ for (const containers of [1, 200]) {
   });
 }
 
-test("tendHost removes a volume that has lost its container only when it has expired, where no engine answers", async () => {
-  const volumes = [["late", NOW - 1], ["in time", NOW + 1], ["silent", undefined]] as const;
+test("tendHost removes nothing that only carries our labels: no volume, and no network of another name", async () => {
+  const expired = { ...ofRun("late"), [LABELS.expires]: String(NOW - 1) };
   const removed: string[] = [];
   const answers: Record<string, unknown> = {
     "/info": { SystemTime: new Date(NOW).toISOString() },
+    "/containers/json": [
+      { Id: "c", Names: ["/somebody-else"], Labels: expired, State: "running", Created: NOW / 1000 },
+    ],
     "/volumes": {
-      Volumes: volumes.map(([run, expires]) => ({
-        Name: `v-${run.replace(" ", "-")}`,
-        Labels: { ...ofRun(run), [LABELS.expires]: expires === undefined ? undefined : String(expires) },
-      })),
+      Volumes: [
+        { Name: "v", Labels: expired },
+        { Name: "copied", Labels: { ...expired, [LABELS.starts]: "c0" } },
+        { Name: announcementName("c0"), Labels: { ...expired, [LABELS.starts]: "c0" } },
+      ],
     },
+    "/networks": [
+      { Id: "n", Name: "somebody-else", Labels: expired },
+      { Id: "ours", Name: containerName("late"), Labels: expired },
+      { Id: "in-use", Name: containerName("late"), Labels: expired },
+    ],
   };
   await using daemon = await startFakeDaemon(({ line, socket }) => {
     const [, method = "", path = ""] = /^([A-Z]+) ([^?]*)/.exec(line) ?? [];
     if (method === "DELETE") removed.push(path);
-    socket.write(answer(method === "DELETE" ? 204 : 200, answers[path] ?? []));
+    if (path === "/networks/in-use") socket.write(answer(403, { message: "has active endpoints" }));
+    else socket.write(answer(method === "DELETE" ? 204 : 200, answers[path] ?? []));
   });
   await using docker = connectDocker(daemon.endpoint);
-  await tendHost({ docker, settings, askRun: () => Promise.resolve(undefined), signal });
-  assert.deepEqual(removed, ["/volumes/v-late"]);
+  await tendHost({ docker, settings, askRun: () => Promise.resolve("over"), signal });
+  assert.deepEqual(removed, [`/volumes/${announcementName("c0")}`, "/networks/ours", "/networks/in-use"]);
 });
 
 test("waitForRoom says once what lacks, though how much of it does changes", async () => {

@@ -12,6 +12,7 @@ const STRICT: Policy = {
   environment: { TOKEN: "t", SHOWN: "s" },
   maxCpus: undefined,
   maxMemory: undefined,
+  maxPids: 4096,
   maxTimeoutMs: undefined,
   allowKeep: false,
   graceMs: 10_000,
@@ -96,6 +97,11 @@ test("planBuild denies what only an operator can allow, until he does", () => {
     /not allowed/,
   );
   assert.match(breaches({ limits: { memory: "2g" } }, { maxMemory: 1024 ** 3 }), /1\.0 GiB/);
+  assert.equal(
+    breaches({ limits: { pids: 32_000 } }),
+    "spec.limits.pids: 32000 is more than the 4096 that are allowed here",
+  );
+  assert.equal(breaches({ limits: { pids: 32_000 } }, { maxPids: 32_000 }), "");
   assert.match(breaches({ limits: { cpus: 4 } }, { maxCpus: 2 }), /more than the 2/);
   assert.match(breaches({ timeout: "2h" }, { maxTimeoutMs: 60_000 }), /more than/);
 });

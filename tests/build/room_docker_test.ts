@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { StepFailure } from "../../lib/base/errors.ts";
-import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { idleName, LABELS } from "../../lib/build/labels.ts";
 import { removeRun } from "../../lib/build/remove.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
 import { tendHost } from "../../lib/build/tend-host.ts";
@@ -40,8 +40,7 @@ async function onHost(
 }
 
 const start = (context: StepContext) => containerStart.reconcile(context);
-const stateOf = async (docker: Docker, { run }: StepContext) =>
-  (await docker.inspect(containerName(run)))?.state;
+const stateOf = async (docker: Docker, { run }: StepContext) => (await docker.inspect(idleName(run)))?.state;
 
 /** Waits until `wait` says in the process log why it waits, does what makes room, and waits for the end of it. */
 async function fullUntil(wait: () => Promise<unknown>, why: RegExp, makeRoom: () => Promise<unknown>) {
@@ -168,7 +167,7 @@ test("tendHost removes what the engine calls dead, and what has expired where no
     await Promise.all([start(live), start(dead)]);
     const names = async () =>
       (await docker.list({ [LABELS.owner]: settings.owner })).map(({ name }) => name).sort();
-    const both = [live, dead].map(({ run }) => containerName(run)).sort();
+    const both = [live, dead].map(({ run }) => idleName(run)).sort();
     const tend = (askRun: AskRun, given: Partial<Docker> = {}) =>
       tendHost({ docker: { ...docker, ...given }, settings, askRun, signal });
     const silence = () => Promise.resolve(undefined);
@@ -183,12 +182,12 @@ test("tendHost removes what the engine calls dead, and what has expired where no
     assert.deepEqual(await names(), both);
 
     await tend((run) => Promise.resolve(run === live.run ? "works" : "over"));
-    assert.deepEqual(await names(), [containerName(live.run)]);
+    assert.deepEqual(await names(), [idleName(live.run)]);
 
     // The daemon's clock is past the run's limit of an hour and the spare one.
     const later = { now: async () => await docker.now() + 2 * 3_600_000 + 60_000 };
     await tend(() => Promise.resolve("works"), later);
-    assert.deepEqual(await names(), [containerName(live.run)]);
+    assert.deepEqual(await names(), [idleName(live.run)]);
     await tend(silence, later);
     assert.deepEqual(await names(), []);
   });

@@ -8,7 +8,7 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
-import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { idleName, LABELS } from "../../lib/build/labels.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { registerResources } from "../../lib/driver/conveyor/register-resources.ts";
@@ -149,7 +149,7 @@ test("the time of a run counts from its container, whichever step it is at", () 
     const spec = { repository: "https://example.invalid/app.git", image: TEST_IMAGE, timeout: "1h" };
     const run = await stage.server.create({ name: "app", resource: TYPE, pipeline: "start-only", spec });
     await stage.result(run, "container-start");
-    const container = await docker.inspect(containerName(run));
+    const container = await docker.inspect(idleName(run));
     const later = at(docker, (container?.createdAt ?? 0) + 3_600_001);
     const context = stepContext(later, spec, { run, claimed: false, settings: testSettings({ owner }) });
     await assert.rejects(gitCloner.reconcile(context), /timeout/);
@@ -220,7 +220,7 @@ test("deleting a resource skips the first three steps and removes the containers
     await stage.result(second, "container-start");
     assert.deepEqual(
       (await ours(docker, owner)).map(({ name }) => name).toSorted(),
-      [first, second].map(containerName).toSorted(),
+      [first, second].map(idleName).toSorted(),
     );
     // What deletes is the pipeline that the resource has by then.
     await stage.pipeline("start-only", TYPE, NAMES);
@@ -252,7 +252,7 @@ test("a container whose drivers were lost stays until it expires, and then any c
     await stage.result(run, "container-start");
     const [container] = await ours(docker, owner);
     const expires = Number(container?.labels[LABELS.expires]);
-    assert.equal(container?.name, containerName(run));
+    assert.equal(container?.name, idleName(run));
 
     /** One look after the host, by another instance, at that time of the daemon. Beside a Conveyor server nobody answers it. */
     const tendAt = async (now: number) => {

@@ -113,7 +113,7 @@ test("network does not take the beginning of an id for a name", () =>
     ({ socket }) => socket.write(answer(200, { Id: "abcdef", Name: "other", Labels: { a: "b" } })),
     async (docker) => {
       assert.equal(await docker.network("abc"), undefined);
-      assert.deepEqual(await docker.network("other"), { id: "abcdef", labels: { a: "b" } });
-      assert.deepEqual(await docker.network("abcdef"), { id: "abcdef", labels: { a: "b" } });
+      assert.deepEqual(await docker.network("other"), { id: "abcdef", labels: { a: "b" }, isolated: false });
+      assert.deepEqual(await docker.network("abcdef"), { id: "abcdef", labels: { a: "b" }, isolated: false });
     },
   ));

@@ -152,6 +152,52 @@ test("inspect and list tell what a container is, and by whose labels it is found
   assert.equal(await docker.inspect(ids[0] ?? ""), undefined);
 });
 
+test("rename gives a container another name to one of many callers only", async () => {
+  await using docker = realDocker();
+  const spec = idleSpec();
+  const container = await docker.create(spec);
+  try {
+    const name = `${spec.name}-other`;
+    const answers = await Promise.all(Array.from({ length: 8 }, () => docker.rename(container, name)));
+    assert.equal(answers.filter((isDone) => isDone).length, 1);
+    assert.equal((await docker.inspect(container))?.name, name);
+    assert.equal(await docker.rename(container, name), false);
+    const second = await docker.create(idleSpec());
+    try {
+      assert.equal(await docker.rename(second, name), false);
+    } finally {
+      await docker.remove(second);
+    }
+    assert.equal(await docker.rename("conveyor-test-gone", name), false);
+  } finally {
+    await docker.remove(container);
+  }
+});
+
+test("attach hears a container from its first word to its end, and lets go of it", async () => {
+  await using docker = realDocker();
+  const command = ["echo first; echo second >&2; exec sleep 3600"];
+  const container = await docker.create(idleSpec({ command, env: { GREETING: "hello", PATH: undefined } }));
+  try {
+    const attached = await docker.attach(container);
+    await docker.start(container);
+    let said = "";
+    for await (const { stream, data } of attached.output) {
+      said += `${stream} ${Buffer.from(data)}`;
+      if (said.includes("second")) attached.detach();
+    }
+    assert.ok(said.includes("stdout first\n") && said.includes("stderr second\n"), said);
+    assert.equal((await docker.inspect(container))?.state, "running");
+    assert.deepEqual((await docker.inspect(container))?.env, { GREETING: "hello" });
+    const ending = await docker.attach(container);
+    await docker.kill(container);
+    for await (const _ of ending.output);
+  } finally {
+    await docker.remove(container);
+  }
+  await assert.rejects(docker.attach("conveyor-test-gone"), { name: "DockerError", status: 404 });
+});
+
 test("list leaves out what is removed while it looks", async () => {
   await using docker = realDocker();
   const labels = uniqueLabel();
@@ -269,7 +315,8 @@ test("createNetwork makes a bridge that is found by label, and isolated where th
       (await docker.networks(labels)).sort((a, b) => a.name.localeCompare(b.name)),
       [{ id: ids[0], name: open, labels }, { id: ids[1], name: isolated, labels }],
     );
-    assert.deepEqual(await docker.network(open), { id: ids[0], labels });
+    assert.deepEqual(await docker.network(open), { id: ids[0], labels, isolated: false });
+    assert.deepEqual(await docker.network(isolated), { id: ids[1], labels, isolated: true });
     await assert.rejects(docker.createNetwork({ name: open, labels, isolated: true }), {
       name: "DockerError",
       status: 409,
@@ -307,13 +354,16 @@ test("inspectImage knows an image by its name and its id, and says so where ther
   await assert.rejects(docker.inspectImage("../info"), { name: "InputError" });
 });
 
-test("oomEvents counts what the kernel has killed for memory, since a time", () =>
+test("events tells what the kernel has killed for memory, and who was killed through the daemon, since a time", () =>
   inContainer(async (docker, container) => {
     const before = await docker.now();
-    assert.equal(await docker.oomEvents(container, before), 0);
+    const events = (reference: string, since: number) => docker.events(reference, since, ["oom", "kill"]);
+    assert.deepEqual(await events(container, before), []);
     const { exitCode } = await run(docker, container, ["tail", "/dev/zero"]);
     assert.equal(exitCode, 137);
-    await until(async () => await docker.oomEvents(container, before) > 0);
-    assert.equal(await docker.oomEvents(container, await docker.now() + 1), 0);
-    assert.equal(await docker.oomEvents("conveyor-test-other", before), 0);
+    await until(async () => (await events(container, before)).includes("oom"));
+    assert.deepEqual(await events(container, await docker.now() + 1), []);
+    assert.deepEqual(await events("conveyor-test-other", before), []);
+    await docker.kill(container);
+    await until(async () => (await events(container, before)).includes("kill"));
   }, { memory: 64 * 1024 ** 2 }));

@@ -22,7 +22,10 @@ const CALLS: [string, (docker: Docker, signal: AbortSignal) => Promise<unknown>]
   ["copyIn", (docker, signal) => docker.copyIn("abc", "/", endless(), { signal })],
   ["copyOut", (docker, signal) => docker.copyOut("abc", "/", { signal })],
   ["exists", (docker, signal) => docker.exists("abc", "/", { signal })],
-  ["oomEvents", (docker, signal) => docker.oomEvents("abc", 0, { signal })],
+  ["events", (docker, signal) => docker.events("abc", 0, ["oom"], { signal })],
+  ["attach", (docker, signal) => docker.attach("abc", { signal })],
+  ["rename", (docker, signal) => docker.rename("abc", "other", { signal })],
+  ["isAtProcessLimit", (docker, signal) => docker.isAtProcessLimit("abc", { signal })],
   ["networks", (docker, signal) => docker.networks({}, { signal })],
   ["network", (docker, signal) => docker.network("abc", { signal })],
   [

@@ -103,7 +103,10 @@ test("run leaves at once at the second signal, says what is left, and the next o
     }, "it ends at a later signal");
     const ended = await run.ended;
     assert.equal(ended.exit, 130);
-    assert.match(ended.stderr, new RegExp(`^Left at once\\. .*: docker rm -fv ${containerName(id)}$`, "m"));
+    assert.match(
+      ended.stderr,
+      new RegExp(`^Left at once\\. .*: docker rm -fv .*=conveyor\\.run=${id}\\)$`, "m"),
+    );
     assert.equal(ended.end, undefined);
     assert.equal((await docker.inspect(containerName(id)))?.state, "running");
 

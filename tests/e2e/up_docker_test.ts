@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { containerName } from "../../lib/build/labels.ts";
 import { flutterCi } from "../cli/start-program.ts";
 import { brief } from "../engine/support/world.ts";
 import { controlPlane } from "../support/control-plane.ts";
@@ -73,7 +74,7 @@ test("what is submitted may ask for its own git token, a short log and a look at
   const submitted = plane.submit(...withToken, "--keep", "failure", "--max-log", "100", repository.url);
   assert.equal((await submitted.ended).code, 1, submitted.output());
   const told = (await submitted.events()).map(brief);
-  const name = `conveyor-${runIn(submitted.output())}`;
+  const name = containerName(runIn(submitted.output()));
   try {
     assert.ok(told.includes("builder failed") && told.some((text) => /^builder \d+ 1$/.test(text)));
     assert.equal(told.some((text) => text.includes("leaked")), false, told.join("\n"));
@@ -165,7 +166,7 @@ const runIn = (events: string): string => /"run":"([^"]+)"/.exec(events)?.[1] ??
 
 /** Lets the build of the run whose events these are go on. */
 function goOn(events: string): void {
-  docker("exec", `conveyor-${runIn(events)}`, "touch", "/tmp/go");
+  docker("exec", containerName(runIn(events)), "touch", "/tmp/go");
 }
 
 /** Fails where Docker still has anything of the run whose events these are. */

@@ -8,14 +8,18 @@ import { DOCKER_SOCKET, ownImageName, TEST_IMAGE } from "./step-context.ts";
 export function imageWithScript(
   path: string,
   script: string,
-  { image = TEST_IMAGE, socketPath = DOCKER_SOCKET }: { image?: string; socketPath?: string } = {},
+  { image = TEST_IMAGE, socketPath = DOCKER_SOCKET, shell = "/bin/sh" }: {
+    image?: string;
+    socketPath?: string;
+    shell?: string;
+  } = {},
 ): { readonly name: string } & Disposable {
   const name = ownImageName();
   const folder = mkdtempSync(join(tmpdir(), "derived-image-"));
   const docker = (...args: string[]) =>
     execFileSync("docker", ["-H", `unix://${socketPath}`, ...args], { encoding: "utf8" }).trim();
   const file = join(folder, "script");
-  writeFileSync(file, `#!/bin/sh\n${script}\n`);
+  writeFileSync(file, `#!${shell}\n${script}\n`);
   chmodSync(file, 0o755);
   const container = docker("create", image, "true");
   try {

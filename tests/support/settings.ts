@@ -14,6 +14,7 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     maxArtifactFiles: 10_000,
     maxCpus: undefined,
     maxMemory: undefined,
+    maxPids: undefined,
     maxTimeoutMs: undefined,
     allowImages: [],
     allowNetworks: [],

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
-import { containerName } from "../../lib/build/labels.ts";
+import { containerName, idleName } from "../../lib/build/labels.ts";
 import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/events.ts";
 import { objectsOf, TEST_IMAGE, testDocker } from "./step-context.ts";
 
@@ -222,5 +222,7 @@ function ownerOf(dataFolder: string): string {
 async function removeContainers(dataFolder: string): Promise<void> {
   await using docker = testDocker();
   await using store = await openHistory(dataFolder);
-  for (const { id } of await store.runs.list({ limit: 1000 })) await docker.remove(containerName(id));
+  for (const { id } of await store.runs.list({ limit: 1000 })) {
+    for (const name of [containerName(id), idleName(id)]) await docker.remove(name);
+  }
 }

@@ -11,7 +11,6 @@
  * All that the build has left running stands still until the end, so that what is sent is what was looked at.
  */
 export const SCRIPT = `
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 for program in find stat readlink; do
   command -v $program >/dev/null || { echo "The image has no $program, which keeping artifacts needs" >&2; exit 2; }
 done

@@ -2,6 +2,7 @@ import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import type { Context } from "../../driver/driver.ts";
 import { exec } from "../../driver/exec.ts";
+import { ownEnvironment } from "../../driver/own-environment.ts";
 import { buildUser } from "../labels.ts";
 import { WORKSPACE } from "../plan.ts";
 import { ByteQueue } from "./byte-queue.ts";
@@ -48,7 +49,7 @@ export async function withSession<T>(
   const running = exec(context, container.id, {
     command: ["/bin/sh", "-c", SCRIPT, "conveyor", WORKSPACE, folder, showsGit ? "" : ".git"],
     workdir: "/",
-    env: OWN_VARIABLES,
+    env: ownEnvironment(container),
     ...buildUser(container),
     stdin: input.rest(),
     intercept: ({ stream, data }) => stream === "stdout" && queue.write(data).then(() => true),
@@ -72,9 +73,6 @@ export async function withSession<T>(
     context.signal.throwIfAborted();
   }
 }
-
-/** Variables of an image that would change what its own tools do for us. */
-const OWN_VARIABLES = { LC_ALL: "C", TAR_OPTIONS: "", LD_PRELOAD: "", ENV: "", BASH_ENV: "", CDPATH: "" };
 
 /** The script has ended before it has answered, or has answered what makes no sense. */
 class NoAnswer extends Error {

@@ -88,7 +88,6 @@ async function runScript(
   { container, user, image }: Place,
   { plan: { spec, repository }, local, all }: Input,
 ): Promise<{ code: number; said: string }> {
-  const { env, unset } = cleanEnvironment(container, context.settings);
   const files = privateFiles({
     protocol: repository.kind === "local" ? "https" : repository.protocol,
     authority: repository.kind === "remote" && repository.protocol === "https"
@@ -103,7 +102,7 @@ async function runScript(
     workdir: WORKSPACE,
     user,
     env: {
-      ...env,
+      ...cleanEnvironment(container, context.settings),
       LOCAL: local ? "1" : "",
       URL: repository.kind === "local" ? "" : repository.url,
       REF: local ? local.ref : spec.ref ?? "",
@@ -111,7 +110,6 @@ async function runScript(
       SUBMODULES: spec.submodules ? "1" : "",
       ORIGIN: local?.origin ?? "",
     },
-    unset,
     stdin: concatenated(encodeFiles(files), local?.stream),
     intercept: ({ stream, data }) => {
       if (stream === "stderr") return false;

@@ -1,8 +1,7 @@
-import type { ContainerInfo } from "../../docker/docker.ts";
+import type { ContainerInfo, Variables } from "../../docker/docker.ts";
 import type { DriverSettings } from "../../driver/driver.ts";
+import { ownEnvironment } from "../../driver/own-environment.ts";
 
-/** Where our scripts look for programs. The image's own folders come after these, absolute ones only. */
-const OWN_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /** Where an image says it keeps its certificate authorities. Whoever made the image could as well have changed them. */
 const KEPT = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 const PROXIES = [
@@ -15,21 +14,15 @@ const PROXIES = [
   "NO_PROXY",
 ];
 
-/**
- * The environment of a script of ours in a container: none of the image's variables, which git, shells and the dynamic linker
- * would heed, and of the proxies those that the operator has set and allowed builds to read.
- */
+/** `ownEnvironment` for a clone: with the image's certificate authorities, and the proxies that the operator lets builds read. */
 export function cleanEnvironment(
-  { env }: ContainerInfo,
+  container: ContainerInfo,
   { allowEnv, environment }: Pick<DriverSettings, "allowEnv" | "environment">,
-): { env: Record<string, string>; unset: string[] } {
-  const fallback = (env.PATH ?? "").split(":").filter((folder) => folder.startsWith("/"));
+): Variables {
+  const kept = KEPT.flatMap((name) => container.env[name] === undefined ? [] : [[name, container.env[name]]]);
   const proxies = PROXIES.flatMap((name) => {
     const value = allowEnv.includes(name) ? environment[name] : undefined;
     return value === undefined ? [] : [[name, value]];
   });
-  return {
-    env: { PATH: [...new Set([...OWN_PATH, ...fallback])].join(":"), ...Object.fromEntries(proxies) },
-    unset: Object.keys(env).filter((name) => name !== "PATH" && !KEPT.includes(name)),
-  };
+  return { ...ownEnvironment(container), ...Object.fromEntries([...kept, ...proxies]) };
 }

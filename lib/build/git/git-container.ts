@@ -2,7 +2,7 @@ import { StepFailure } from "../../base/errors.ts";
 import { type ContainerInfo, type ContainerSpec, DockerError } from "../../docker/docker.ts";
 import type { Context } from "../../driver/driver.ts";
 import { capture } from "../../driver/exec.ts";
-import { OWN_FOLDER } from "../container.ts";
+import { OWN_FOLDER } from "../keep-running.ts";
 import { provideImage } from "../image.ts";
 import { buildUser, gitContainerName, LABELS } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
@@ -69,7 +69,7 @@ async function userOf(context: Context, build: ContainerInfo): Promise<string> {
   const { exitCode, stdout } = await capture(context, build.id, {
     command: ["/bin/sh", "-c", 'echo "$(id -u):$(id -g)"'],
     user,
-    ...cleanEnvironment(build, context.settings),
+    env: cleanEnvironment(build, context.settings),
   });
   const numbers = stdout.trim();
   if (exitCode === 0 && /^\d+:\d+$/.test(numbers)) return numbers;

@@ -28,6 +28,7 @@ export function driverSettings(
     maxArtifactFiles: options.maxArtifactFiles,
     maxCpus: options.maxCpus,
     maxMemory: options.maxMemory,
+    maxPids: options.maxPids,
     maxTimeoutMs: options.maxTimeout,
     allowImages: options.allowImage ?? [],
     allowNetworks: options.allowNetwork ?? [],

@@ -62,6 +62,11 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
     )
     .addOption(flag("--max-cpus <n>", "most CPUs a build may ask for", positiveNumber))
     .addOption(flag("--max-memory <size>", "most memory a build may ask for", size))
+    .addOption(
+      flag("--max-pids <n>", "most processes at once a build may ask for", wholeNumber(1)).default(
+        DEFAULT_LIMITS.maxPids,
+      ),
+    )
     .addOption(flag("--max-timeout <time>", "longest time a build may ask for", duration))
     .addOption(
       flag("--max-log <size>", "most log kept of a step", size).default(DEFAULT_LIMITS.maxLogBytes, "1g"),

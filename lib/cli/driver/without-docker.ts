@@ -1,4 +1,4 @@
-import { availableParallelism, hostname, totalmem } from "node:os";
+import { arch, availableParallelism, hostname, totalmem } from "node:os";
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 import type { Reaching } from "../reach-docker.ts";
 
@@ -10,6 +10,7 @@ export function withoutDocker(): Reaching {
     name,
     version: "",
     cpus: availableParallelism(),
+    architecture: arch(),
     memory: totalmem(),
     filtersBridges: false,
     rootFolder: "/",

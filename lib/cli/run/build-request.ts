@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { basename, dirname, relative, resolve } from "node:path";
 import { InputError } from "../../base/errors.ts";
+import { DEFAULT_PIDS } from "../../build/default-pids.ts";
 import { openLocalSource } from "../../build/git/local-source.ts";
 import { resolveCommit } from "../../build/git/local/resolve-commit.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
@@ -60,6 +61,7 @@ export async function buildRequest(
     ...NO_LIMITS,
     ...elsewhere ? othersToAllow(spec) : { allowNetworks, allowEnv, allowPrivileged: false, environment },
     allowLocalRepository: !elsewhere,
+    maxPids: elsewhere ? undefined : Math.max(options.pids ?? 0, DEFAULT_PIDS),
   });
   const local = plan.repository.kind === "local"
     ? await pin(plan, plan.repository.path, environment)

@@ -92,6 +92,7 @@ function settingsOf(
     maxArtifactFiles: DEFAULT_LIMITS.maxArtifactFiles,
     maxCpus: undefined,
     maxMemory: undefined,
+    maxPids: undefined,
     maxTimeoutMs: undefined,
     // Chosen by the person who may also give credentials to what clones in it.
     allowImages: [image],

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
-import { containerName } from "../../build/labels.ts";
+import { LABELS } from "../../build/labels.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { dataFolder } from "../data-folder.ts";
 import type { Drivers } from "../drivers.ts";
@@ -110,8 +110,8 @@ async function cancel(
 }
 
 function leftBehind(run: string): string {
-  const name = containerName(run);
-  return `What may be left behind: the container ${name}, which the next "flutter-ci run" removes, or: docker rm -fv ${name}`;
+  const removal = `docker rm -fv $(docker ps -aqf label=${LABELS.run}=${run})`;
+  return `What may be left behind: the run's container, which the next "flutter-ci run" removes, or: ${removal}`;
 }
 
 function faultsOf(text: string | undefined): Faults {

@@ -1,0 +1,109 @@
+import { StepFailure } from "../base/errors.ts";
+import {
+  type Attached,
+  type ContainerInfo,
+  type DaemonInfo,
+  type Docker,
+  DockerError,
+  type ImageInfo,
+} from "../docker/docker.ts";
+import type { Context } from "../driver/driver.ts";
+import { ownPath } from "../driver/own-environment.ts";
+
+/** A folder in the container for what is ours, outside of the workspace. Any user may add to it; the sticky bit protects the rest. */
+export const OWN_FOLDER = "/.conveyor";
+/** The argument by which the process that keeps a container is known among its processes. */
+const FOR_EVER = "2147483647";
+const READY = "conveyor: ready";
+/** Output of a container that does not keep running, of which its failure tells. */
+const MOST_SAID_BYTES = 2000;
+
+/**
+ * The shell script of the process that keeps a container, under Docker's init. It runs as root and ignores TERM (so does the
+ * sleep that it becomes), so that ending a build's processes leaves it alone.
+ */
+export function idleScript({ env }: ImageInfo): string {
+  return `trap '' TERM INT HUP
+PATH=${quoted(ownPath(env.PATH))}
+mkdir -p -m 1777 ${OWN_FOLDER} && command -v sleep >/dev/null || { echo "it needs mkdir and sleep"; exit 127; }
+echo "${READY}"
+exec sleep ${FOR_EVER}`;
+}
+
+/**
+ * Starts a container and returns once its own process is there to stay. Throws StepFailure `container-failed` where Docker
+ * refuses, `image-unusable` with what the container said where the image cannot run that process.
+ */
+export async function keepRunning(
+  { docker, signal }: Context,
+  id: string,
+  name: string,
+  { image, daemon }: { image: ImageInfo; daemon: DaemonInfo },
+): Promise<void> {
+  const attached = await docker.attach(id, { signal });
+  const detach = () => attached.detach();
+  signal.addEventListener("abort", detach, { once: true });
+  try {
+    await start(docker, id, { image, daemon, signal });
+    const { isReady, said } = await firstWords(attached);
+    signal.throwIfAborted();
+    if (isReady) return;
+    const what = said === "" ? "it ended at once without a word" : said;
+    throw new StepFailure(
+      `The image "${name}" cannot run /bin/sh, which every step needs: ${what}${otherMachine(image, daemon)}`,
+      { reason: "image-unusable" },
+    );
+  } finally {
+    signal.removeEventListener("abort", detach);
+    attached.detach();
+  }
+}
+
+async function start(
+  docker: Docker,
+  id: string,
+  { image, daemon, signal }: { image: ImageInfo; daemon: DaemonInfo; signal: AbortSignal },
+): Promise<void> {
+  try {
+    await docker.start(id, { signal });
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    throw new StepFailure(`Cannot start the container: ${error.message}${otherMachine(image, daemon)}`, {
+      reason: "container-failed",
+      cause: error,
+    });
+  }
+}
+
+/** Reads until the container says that it is ready, or ends. */
+async function firstWords({ output }: Attached): Promise<{ isReady: boolean; said: string }> {
+  const decoder = new TextDecoder();
+  let said = "";
+  for await (const { data } of output) {
+    said += decoder.decode(data, { stream: true });
+    if (said.includes(READY)) return { isReady: true, said };
+    said = said.slice(0, MOST_SAID_BYTES);
+  }
+  return { isReady: false, said: said.trim().replace(/\s*\n\s*/g, "; ") };
+}
+
+/** That an image is made for other machines than the daemon's, which an emulator may or may not make up for. */
+function otherMachine(image: ImageInfo, daemon: DaemonInfo): string {
+  if (image.architecture === daemon.architecture) return "";
+  return ` (the image is for ${image.architecture}, and Docker runs on ${daemon.architecture})`;
+}
+
+/**
+ * Whether a container is still kept. A build may run as root and kill the process that keeps it: on a busy machine that process
+ * is there for a moment after that, and the daemon says "running" even longer.
+ */
+export async function isKept(
+  docker: Docker,
+  { id }: Pick<ContainerInfo, "id">,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const processes = await docker.processes(id, { signal });
+  return processes.some(({ command, isKilled }) => command.endsWith(` ${FOR_EVER}`) && !isKilled);
+}
+
+const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
