@@ -31,7 +31,7 @@ interface Workspace {
 /** A container with an empty workspace, for many a look at what is made in it. */
 async function workspace(spec: object, work: (workspace: Workspace) => Promise<void>): Promise<void> {
   await using docker = testDocker();
-  await build(spec, async ({ step, container, run }) => {
+  await build(spec, async ({ step, idle: container, run }) => {
     assert.ok((await step(containerStart)).result?.success);
     const sh = (line: string, user = "user" in spec ? String(spec.user) : "0") =>
       execFileSync("docker", ["exec", "-u", user, "-w", "/workspace", container, "sh", "-ec", line], {
