@@ -10,6 +10,7 @@ import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
 import { help } from "./help.ts";
 import { leaveNothing } from "./leave-nothing.ts";
+import { localSource } from "./local-source.ts";
 import { log } from "./log.ts";
 import { natsEvents } from "./nats-events.ts";
 import { natsLogs } from "./nats-logs.ts";
@@ -18,7 +19,17 @@ import { parallel } from "./parallel.ts";
 import { steps } from "./steps.ts";
 import { tableOf } from "./table.ts";
 
-const BENCHES: readonly Bench[] = [build, steps, log, parallel, help, natsEvents, natsLogs, natsRuns];
+const BENCHES: readonly Bench[] = [
+  build,
+  localSource,
+  steps,
+  log,
+  parallel,
+  help,
+  natsEvents,
+  natsLogs,
+  natsRuns,
+];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "string" }, list: { type: "boolean" } },

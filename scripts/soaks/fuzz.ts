@@ -1,4 +1,5 @@
 import { fuzzMask } from "./fuzz-mask.ts";
+import { fuzzSource } from "./fuzz-source.ts";
 
 /** Tries one random input, the same for the same number. Throws where something is not as it should be. */
 export type Fuzz = (seed: number) => void | Promise<void>;
@@ -6,6 +7,7 @@ export type Fuzz = (seed: number) => void | Promise<void>;
 /** What is fuzzed, by name. */
 const TARGETS: Readonly<Record<string, Fuzz>> = {
   mask: fuzzMask,
+  source: fuzzSource,
 };
 
 /** Fuzzes everything for `ms` altogether and prints how many inputs were tried; false where one went wrong. */

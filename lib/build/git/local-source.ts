@@ -64,7 +64,7 @@ export async function openLocalSource(
     workTree: found.workTree,
     gitFolder,
     commonFolder,
-    objectFolders: findObjectFolders(found, environment),
+    objectFolders: findObjectFolders(commonFolder, found, environment),
     objectFormat: lastOf(config, "extensions.objectformat")?.toLowerCase() === "sha256" ? "sha256" : "sha1",
     config,
     isPartial: lastOf(config, "extensions.partialclone") !== undefined ||
@@ -78,12 +78,12 @@ export async function openLocalSource(
  * repository's (a clone never brings a folder `.git`), and from folders that belong to the same user.
  */
 function findObjectFolders(
+  commonFolder: GitFolder,
   found: Found,
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly GitFolder[] {
   const folders: GitFolder[] = [];
-  const add = (path: string, depth: number): void => {
-    const folder = new GitFolder(path);
+  const add = (folder: GitFolder, depth: number): void => {
     if (folders.some((known) => known.path === folder.path)) return;
     folders.push(folder);
     const file = folder.shown("info/alternates");
@@ -100,10 +100,11 @@ function findObjectFolders(
       );
     }
     for (const line of lines) {
-      add(borrowed(isAbsolute(line) ? line : resolve(path, line), file, environment), depth + 1);
+      const path = isAbsolute(line) ? line : resolve(folder.path, line);
+      add(new GitFolder(borrowed(path, file, environment)), depth + 1);
     }
   };
-  add(resolve(found.commonFolder, "objects"), 0);
+  add(commonFolder.sub("objects"), 0);
   return folders;
 }
 

@@ -35,20 +35,32 @@ export interface OpenFile extends Disposable {
 export class GitFolder {
   /** Absolute. */
   readonly path: string;
+  /** What is never left: this folder, or one that it is a part of. */
+  readonly #root: string;
+  /** This folder's name below the root with a "/" at its end; empty for the root. */
+  readonly #prefix: string;
   /** Names that were found to be real folders. */
   readonly #folders = new Set<string>();
 
-  constructor(path: string) {
-    this.path = path;
+  /** `root` is a folder without links on its way; `below` a name in it. */
+  constructor(root: string, below = "") {
+    this.#root = root;
+    this.#prefix = below === "" ? "" : `${below}/`;
+    this.path = below === "" ? root : `${root}/${below}`;
+  }
+
+  /** A folder in this one; there need be none. Links may lead from it to the rest of this one. */
+  sub(name: string): GitFolder {
+    return new GitFolder(this.#root, this.#prefix + name);
   }
 
   /** A path for messages. */
   shown(name: string): string {
-    return `${this.path}/${Buffer.from(name, "latin1").toString("utf8")}`;
+    return this.#shown(this.#prefix + name);
   }
 
   kind(name: string): "file" | "folder" | "nothing" {
-    const found = this.#locate(name);
+    const found = this.#find(name);
     if (!found) return "nothing";
     if (found.stats.isDirectory()) return "folder";
     if (found.stats.isFile()) return "file";
@@ -57,21 +69,22 @@ export class GitFolder {
 
   /** Changes whenever the file is replaced; undefined where it is missing. */
   stamp(name: string): string | undefined {
-    const stats = this.#locate(name)?.stats;
+    const stats = this.#find(name)?.stats;
     return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
   }
 
   /** Where a link that has this very name leads to, as it was written; undefined for anything else. */
   linkAt(name: string): string | undefined {
-    const parent = name.includes("/") ? this.#locate(name.slice(0, name.lastIndexOf("/"))) : { name: "" };
+    const slash = name.lastIndexOf("/");
+    const parent = this.#find(name.slice(0, Math.max(0, slash)));
     if (!parent) return undefined;
-    const own = parent.name === "" ? name : `${parent.name}/${name.slice(name.lastIndexOf("/") + 1)}`;
+    const own = `${parent.name}/${name.slice(slash + 1)}`.replace(/^\//, "");
     return this.#lstat(own)?.isSymbolicLink() ? this.#readLink(own) : undefined;
   }
 
   /** The names in a folder; none where it is missing. */
   names(folder: string): string[] {
-    const found = this.#locate(folder);
+    const found = this.#find(folder);
     if (!found) return [];
     const shown = this.shown(folder);
     if (!found.stats.isDirectory()) throw new InputError(`Cannot read "${shown}": expected a folder`);
@@ -94,7 +107,7 @@ export class GitFolder {
   }
 
   open(name: string): OpenFile | undefined {
-    const found = this.#locate(name);
+    const found = this.#find(name);
     if (!found) return undefined;
     const path = this.shown(name);
     if (!found.stats.isFile()) throw new InputError(`Cannot read "${path}": expected a regular file`);
@@ -108,7 +121,11 @@ export class GitFolder {
     return openFile(descriptor, path, stats.size);
   }
 
-  /** A name without links, and what it names; undefined where something is missing. */
+  #find(name: string): { name: string; stats: Stats } | undefined {
+    return this.#locate(this.#prefix + name);
+  }
+
+  /** A name below the root without links, and what it names; undefined where something is missing. */
   #locate(name: string): { name: string; stats: Stats } | undefined {
     let waiting = name.split("/");
     let here = "";
@@ -132,9 +149,9 @@ export class GitFolder {
       stats = this.#lstat(next);
       if (!stats) return undefined;
       if (stats.isSymbolicLink()) {
-        if (++links > MOST_LINKS) throw new InputError(`Cannot read "${this.shown(name)}": too many links`);
+        if (++links > MOST_LINKS) throw new InputError(`Cannot read "${this.#shown(name)}": too many links`);
         const target = this.#readLink(next);
-        const own = `${Buffer.from(this.path).toString("latin1")}/`;
+        const own = `${Buffer.from(this.#root).toString("latin1")}/`;
         if (target.startsWith("/") && !target.startsWith(own)) throw this.#leaving(name);
         if (target.startsWith("/")) here = "";
         waiting = [...(target.startsWith("/") ? target.slice(own.length) : target).split("/"), ...waiting];
@@ -151,33 +168,37 @@ export class GitFolder {
   #leaving(name: string): InputError {
     return new InputError(
       `Cannot read "${
-        this.shown(name)
-      }": a symbolic link leads out of "${this.path}", and none is followed there`,
+        this.#shown(name)
+      }": a symbolic link leads out of "${this.#root}", and none is followed there`,
     );
   }
 
+  #shown(name: string): string {
+    return `${this.#root}/${Buffer.from(name, "latin1").toString("utf8")}`;
+  }
+
   #lstat(name: string): Stats | undefined {
-    return ifThere(this.shown(name), () => lstatSync(this.#pathOf(name)));
+    return ifThere(this.#shown(name), () => lstatSync(this.#pathOf(name)));
   }
 
   #readLink(name: string): string {
     try {
       return Buffer.from(readlinkSync(this.#pathOf(name), { encoding: "buffer" })).toString("latin1");
     } catch (cause) {
-      throw new InputError(`Cannot read the link "${this.shown(name)}"`, { cause });
+      throw new InputError(`Cannot read the link "${this.#shown(name)}"`, { cause });
     }
   }
 
   #pathOf(name: string): string | Buffer {
-    if (name === "") return this.path;
+    if (name === "") return this.#root;
     // deno-lint-ignore no-control-regex
-    if (/^[\x01-\x7f]*$/.test(name)) return `${this.path}/${name}`;
+    if (/^[\x01-\x7f]*$/.test(name)) return `${this.#root}/${name}`;
     const bytes = Buffer.from(name, "latin1");
     const text = bytes.toString("utf8");
     // Deno opens no path that is not UTF-8: such a name is missing there, which `Refs` tells apart.
     return Buffer.from(text).equals(bytes)
-      ? `${this.path}/${text}`
-      : Buffer.concat([Buffer.from(`${this.path}/`), bytes]);
+      ? `${this.#root}/${text}`
+      : Buffer.concat([Buffer.from(`${this.#root}/`), bytes]);
   }
 }
 

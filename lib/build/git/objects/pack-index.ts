@@ -36,7 +36,7 @@ export class PackIndex {
   find(id: Buffer): number {
     const [low, high] = this.#range(id[0] ?? 0);
     const place = this.#firstFrom(id, low, high);
-    return place < high && this.idAt(place).equals(id) ? place : -1;
+    return place < high && this.#compare(place, id) === 0 ? place : -1;
   }
 
   /** All ids that begin so, up to `most`. */
@@ -53,8 +53,7 @@ export class PackIndex {
   }
 
   idAt(place: number): Buffer {
-    const at = this.#isOld ? 1024 + place * (this.#idBytes + 4) + 4 : 1032 + place * this.#idBytes;
-    return this.#at(at, this.#idBytes);
+    return this.#at(this.#startOf(place), this.#idBytes);
   }
 
   offsetAt(place: number): number {
@@ -66,6 +65,17 @@ export class PackIndex {
     return large.readUInt32BE(0) * 2 ** 32 + large.readUInt32BE(4);
   }
 
+  #startOf(place: number): number {
+    return this.#isOld ? 1024 + place * (this.#idBytes + 4) + 4 : 1032 + place * this.#idBytes;
+  }
+
+  /** This is asked most of all: it makes nothing new where the index is held. */
+  #compare(place: number, id: Buffer): number {
+    if (!this.#held) return this.idAt(place).compare(id);
+    const start = this.#startOf(place);
+    return this.#held.compare(id, 0, id.length, start, start + this.#idBytes);
+  }
+
   #range(first: number): [number, number] {
     return [this.#fanout[first - 1] ?? 0, this.#fanout[first] ?? 0];
   }
@@ -73,7 +83,7 @@ export class PackIndex {
   #firstFrom(id: Buffer, low: number, high: number): number {
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.idAt(middle).compare(id) < 0) low = middle + 1;
+      if (this.#compare(middle, id) < 0) low = middle + 1;
       else high = middle;
     }
     return low;

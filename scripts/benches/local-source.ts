@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
+import { openLocalSource } from "../../lib/build/git/local-source.ts";
+import { RECEIVE } from "../../lib/build/git/receive-script.ts";
+import { sourceStream } from "../../lib/build/git/source-stream.ts";
+import type { Bench, Figure } from "./bench.ts";
+import { docker } from "./docker.ts";
+import { importHistory } from "./long-history.ts";
+import { formatMs, median, rounded } from "./numbers.ts";
+import { alternate, runProcess } from "./processes.ts";
+import { makeSmallRepository } from "./small-repository.ts";
+
+const ROUNDS = 11;
+const NAME = "conveyor-bench-local-source";
+const COMMITS = 4000;
+
+/** A local repository on its way into a container, against sending all of its git folder and cloning from that there. */
+export const localSource: Bench = {
+  name: "local-source",
+  group: "spine",
+  async measure({ folder, image, say }) {
+    const small = await makeSmallRepository(folder);
+    const large = join(folder, "history");
+    say(`a history of ${COMMITS} commits`);
+    await importHistory(large, COMMITS);
+    await docker(
+      "run",
+      "--detach",
+      "--name",
+      NAME,
+      "--network",
+      "none",
+      "--entrypoint",
+      "sleep",
+      image,
+      "infinity",
+    );
+    try {
+      const figures: Figure[] = [];
+      for (
+        const [what, path, depth] of [["small repository", small, 1], ["long history", large, 1], [
+          "long history",
+          large,
+          0,
+        ]] as const
+      ) {
+        say(`${ROUNDS} times a ${what} at depth ${depth}, in turns`);
+        const work = [() => byArchive(path, depth), () => bySourceStream(path, depth)];
+        await alternate(1, work);
+        const [reference = [], ours = []] = await alternate(ROUNDS, work);
+        figures.push(figureOf(`${what}, depth ${depth === 0 ? "all" : depth}`, ours, reference));
+      }
+      return figures;
+    } finally {
+      await docker("rm", "--force", "--volumes", NAME);
+    }
+  },
+};
+
+const EMPTY = "rm -rf /checkout /source; mkdir /checkout /source; cd /checkout";
+const inside = (script: string) => ["docker", "exec", "--interactive", NAME, "sh", "-c", script];
+
+/** As it was done before: everything is sent, and cloned from there. */
+async function byArchive(path: string, depth: number): Promise<number> {
+  const shallow = depth === 0 ? "" : `--depth=${depth}`;
+  const clone =
+    `git clone --quiet --no-checkout ${shallow} file:///source/.git . && git checkout --quiet --force HEAD --`;
+  const words = inside(`${EMPTY}; tar -xf - -C /source && ${clone}`).map((word) => `'${word}'`).join(" ");
+  return (await runProcess(["sh", "-c", `tar -cf - -C '${path}' .git | ${words}`])).ms;
+}
+
+async function bySourceStream(path: string, depth: number): Promise<number> {
+  const began = performance.now();
+  const source = await openLocalSource(path, { environment: {} });
+  const pinned = resolveCommit(source, undefined);
+  if (!pinned) throw new Error(`"${path}" has no commit`);
+  const script = `${EMPTY}\n${RECEIVE}\ncommit=; receive && git checkout --quiet --force \${commit:-HEAD} --`;
+  const child = Bun.spawn(inside(script), { stdin: "pipe", stdout: "ignore", stderr: "pipe" });
+  for await (const chunk of sourceStream(source, { pinned, depth, signal: new AbortController().signal })) {
+    child.stdin.write(chunk);
+    await child.stdin.flush();
+  }
+  await child.stdin.end();
+  if (await child.exited !== 0) throw new Error(await new Response(child.stderr).text());
+  return performance.now() - began;
+}
+
+function figureOf(what: string, ms: readonly number[], reference: readonly number[]): Figure {
+  const ratio = median(ms) / median(reference);
+  return {
+    what: `local repository into a container: ${what}`,
+    ours: formatMs(median(ms)),
+    reference: `${formatMs(median(reference))} by its whole git folder`,
+    ratio: rounded(ratio),
+    target: "ratio ≤ 1.0",
+    isMet: ratio <= 1,
+    numbers: { ms: rounded(median(ms)), referenceMs: rounded(median(reference)), rounds: ms.length },
+  };
+}
