@@ -1,12 +1,11 @@
-import type { GitFolder } from "../local/git-folder.ts";
-import type { ObjectStore, Place } from "./object-store.ts";
+import type { ObjectStore } from "./object-store.ts";
 import type { Pack } from "./pack.ts";
 
 /** A set of objects, by where they are stored: one bit for each object of a pack, so that millions fit. */
 export class Chosen {
   readonly #store: ObjectStore;
   readonly #packed = new Map<Pack, Uint8Array>();
-  readonly #loose = new Map<string, GitFolder>();
+  readonly #loose = new Set<string>();
   #count = 0;
 
   constructor(store: ObjectStore) {
@@ -19,19 +18,29 @@ export class Chosen {
 
   /** False where it was chosen before. Throws InputError where the object is missing. */
   add(id: string): boolean {
-    if (this.#loose.has(id)) return false;
-    const place = this.#store.locate(id);
-    if (!place) throw this.#store.missing(id);
-    if (this.#isChosen(id, place)) return false;
-    if ("folder" in place) this.#loose.set(id, place.folder);
-    else this.#mark(place.pack, place.place);
+    return this.addAt(Buffer.from(id, "hex"), 0, id.length / 2);
+  }
+
+  /** As `add`, of the id that stands in some bytes. */
+  addAt(bytes: Buffer, at: number, length: number): boolean {
+    const place = this.#store.locateAt(bytes, at);
+    if (!place) throw this.#store.missing(bytes.toString("hex", at, at + length));
+    if ("pack" in place) {
+      if (this.hasPlace(place.pack, place.place)) return false;
+      this.#mark(place.pack, place.place);
+    } else {
+      const id = bytes.toString("hex", at, at + length);
+      if (this.#loose.has(id)) return false;
+      this.#loose.add(id);
+    }
     this.#count++;
     return true;
   }
 
   has(id: string): boolean {
     const place = this.#store.locate(id);
-    return place !== undefined && this.#isChosen(id, place);
+    return place !== undefined &&
+      ("pack" in place ? this.hasPlace(place.pack, place.place) : this.#loose.has(id));
   }
 
   hasPlace(pack: Pack, place: number): boolean {
@@ -44,10 +53,6 @@ export class Chosen {
 
   packs(): IterableIterator<Pack> {
     return this.#packed.keys();
-  }
-
-  #isChosen(id: string, place: Place): boolean {
-    return this.#loose.has(id) || ("pack" in place && this.hasPlace(place.pack, place.place));
   }
 
   #mark(pack: Pack, place: number): void {

@@ -75,16 +75,18 @@ function idAfter(word: string, line: string | undefined, length: number): string
   return id.length === length && /^[0-9a-f]+$/.test(id) ? id : undefined;
 }
 
-/** The objects of a tree, without submodules' commits. Throws InputError. */
-export function* parseTree(id: string, bytes: Buffer): Generator<{ id: string; isTree: boolean }> {
+/**
+ * Calls `use` for each object of a tree, with where its id stands; not for submodules, whose commits are elsewhere. Throws
+ * InputError.
+ */
+export function readTree(id: string, bytes: Buffer, use: (at: number, isTree: boolean) => void): void {
   const idBytes = id.length / 2;
-  for (let at = 0; at < bytes.length;) {
-    const zero = bytes.indexOf(0, at);
-    if (zero === -1 || zero + 1 + idBytes > bytes.length) throw corrupt(`tree ${id}`, "it is cut off");
+  for (let start = 0; start < bytes.length;) {
+    const at = bytes.indexOf(0, start) + 1;
+    if (at === 0 || at + idBytes > bytes.length) throw corrupt(`tree ${id}`, "it is cut off");
     // "40000" is a folder, "160000" a submodule.
-    const isTree = bytes[at] === 0x34;
-    const isSubmodule = bytes[at] === 0x31 && bytes[at + 1] === 0x36;
-    at = zero + 1 + idBytes;
-    if (!isSubmodule) yield { id: bytes.toString("hex", zero + 1, at), isTree };
+    const isSubmodule = bytes[start] === 0x31 && bytes[start + 1] === 0x36;
+    if (!isSubmodule) use(at, bytes[start] === 0x34);
+    start = at + idBytes;
   }
 }

@@ -17,6 +17,8 @@ const MOST_DELTAS = 5000;
 const CACHE_BYTES = 64 * 1024 * 1024;
 const MOST_CACHED_BYTES = 8 * 1024 * 1024;
 const MOST_ABBREVIATED = 100;
+/** Bytes; makes one number of a pack's and an offset. */
+const LARGEST_PACK = 2 ** 44;
 
 /**
  * The objects of a local repository, packed and loose, and of those it borrows from. Reads what is asked for, never a
@@ -28,7 +30,7 @@ export class ObjectStore implements Disposable {
   readonly #idBytes: number;
   readonly #packs = new Map<string, Pack>();
   readonly #files: Disposable[] = [];
-  readonly #cache = new Map<string, GitObject>();
+  readonly #cache = new Map<number, GitObject>();
   #cachedBytes = 0;
   #isScanned = false;
 
@@ -49,9 +51,14 @@ export class ObjectStore implements Disposable {
   }
 
   locate(id: string): Place | undefined {
+    return this.locateAt(Buffer.from(id, "hex"), 0);
+  }
+
+  /** As `locate`, of the id that stands in some bytes. */
+  locateAt(bytes: Buffer, at: number): Place | undefined {
     if (!this.#isScanned) this.#scan();
     // Not there: git may have packed it in this moment.
-    return this.#find(id) ?? (this.#scan() ? this.#find(id) : undefined);
+    return this.#find(bytes, at) ?? (this.#scan() ? this.#find(bytes, at) : undefined);
   }
 
   /** Throws InputError where the object is missing, damaged or too large for memory. */
@@ -114,12 +121,12 @@ export class ObjectStore implements Disposable {
     throw this.missing(id);
   }
 
-  #find(id: string): Place | undefined {
-    const bytes = Buffer.from(id, "hex");
+  #find(bytes: Buffer, at: number): Place | undefined {
     for (const pack of this.#packs.values()) {
-      const place = pack.index.find(bytes);
+      const place = pack.index.find(bytes, at);
       if (place !== -1) return { pack, place };
     }
+    const id = bytes.toString("hex", at, at + this.#idBytes);
     const folder = this.#source.objectFolders.find((one) => one.kind(looseName(id)) === "file");
     return folder && { folder };
   }
@@ -146,7 +153,7 @@ export class ObjectStore implements Disposable {
     const index = opening.use(folder.open(`${name}.idx`));
     const file = opening.use(folder.open(`${name}.pack`));
     if (!index || !file) return undefined;
-    const pack = new Pack(folder.shown(name), {
+    const pack = new Pack(this.#packs.size, {
       file,
       index: new PackIndex(index, this.#idBytes),
       idBytes: this.#idBytes,
@@ -168,11 +175,11 @@ export class ObjectStore implements Disposable {
 
   /** Goes down the chain of deltas to a whole object, and up again. */
   #readPacked(pack: Pack, offset: number): GitObject {
-    const deltas: { key: string; delta: Buffer }[] = [];
+    const deltas: { key: number; delta: Buffer }[] = [];
     let held = 0;
     let object: GitObject | undefined;
     while (!object) {
-      const key = `${pack.name} ${offset}`;
+      const key = pack.number * LARGEST_PACK + offset;
       object = this.#cache.get(key);
       if (object) break;
       const entry = pack.entryAt(offset);
@@ -203,8 +210,8 @@ export class ObjectStore implements Disposable {
   }
 
   /** Keeps what may be the base of the next object; the oldest goes first. */
-  #remember(key: string, object: GitObject): GitObject {
-    if (object.bytes.length > MOST_CACHED_BYTES) return object;
+  #remember(key: number, object: GitObject): GitObject {
+    if (object.bytes.length > MOST_CACHED_BYTES || key > Number.MAX_SAFE_INTEGER) return object;
     this.#cache.set(key, object);
     this.#cachedBytes += object.bytes.length;
     for (const [oldest, { bytes }] of this.#cache) {

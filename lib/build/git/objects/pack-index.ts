@@ -32,19 +32,20 @@ export class PackIndex {
     if (file.size < (this.#isOld ? 1024 : 1032) + this.count * entry) throw this.#corrupt("it is cut off");
   }
 
-  /** The place of an id among all of them, in their order; -1 where it is not here. */
-  find(id: Buffer): number {
-    const [low, high] = this.#range(id[0] ?? 0);
-    const place = this.#firstFrom(id, low, high);
-    return place < high && this.#compare(place, id) === 0 ? place : -1;
+  /** The place of the id that stands in `bytes` from `at`, among all of them in their order; -1 where it is not here. */
+  find(bytes: Buffer, at: number): number {
+    const first = bytes[at] ?? 0;
+    const high = this.#fanout[first] ?? 0;
+    const place = this.#firstFrom(bytes, at, this.#fanout[first - 1] ?? 0, high);
+    return place < high && this.#compare(place, bytes, at) === 0 ? place : -1;
   }
 
   /** All ids that begin so, up to `most`. */
   beginningWith(prefix: string, most: number): string[] {
     const first = Buffer.from(prefix.padEnd(2 * this.#idBytes, "0"), "hex");
-    const [low, high] = this.#range(first[0] ?? 0);
+    const high = this.#fanout[first[0] ?? 0] ?? 0;
     const ids: string[] = [];
-    for (let place = this.#firstFrom(first, low, high); place < high && ids.length < most; place++) {
+    for (let place = this.#firstFrom(first, 0, 0, high); place < high && ids.length < most; place++) {
       const id = this.idAt(place).toString("hex");
       if (!id.startsWith(prefix)) break;
       ids.push(id);
@@ -70,20 +71,16 @@ export class PackIndex {
   }
 
   /** This is asked most of all: it makes nothing new where the index is held. */
-  #compare(place: number, id: Buffer): number {
-    if (!this.#held) return this.idAt(place).compare(id);
+  #compare(place: number, bytes: Buffer, at: number): number {
+    if (!this.#held) return this.idAt(place).compare(bytes, at, at + this.#idBytes);
     const start = this.#startOf(place);
-    return this.#held.compare(id, 0, id.length, start, start + this.#idBytes);
+    return this.#held.compare(bytes, at, at + this.#idBytes, start, start + this.#idBytes);
   }
 
-  #range(first: number): [number, number] {
-    return [this.#fanout[first - 1] ?? 0, this.#fanout[first] ?? 0];
-  }
-
-  #firstFrom(id: Buffer, low: number, high: number): number {
+  #firstFrom(bytes: Buffer, at: number, low: number, high: number): number {
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#compare(middle, id) < 0) low = middle + 1;
+      if (this.#compare(middle, bytes, at) < 0) low = middle + 1;
       else high = middle;
     }
     return low;

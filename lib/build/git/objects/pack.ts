@@ -16,20 +16,27 @@ export interface PackEntry {
 
 /** No entry's header is longer: a size of 64 bits, and an id of 32 bytes. */
 const HEADER_BYTES = 48;
+/** Read at once where an entry is looked at: most are smaller. */
+const AHEAD_BYTES = 4096;
 
 /** One pack with its index. */
 export class Pack {
-  readonly name: string;
+  /** Among the packs of its repository. */
+  readonly number: number;
   readonly index: PackIndex;
   readonly file: OpenFile;
   /** Where its last object ends. */
   readonly end: number;
   readonly #idBytes: number;
+  #window: { readonly start: number; readonly bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
   #offsets: Float64Array | undefined;
 
   /** Throws InputError where it is no pack. */
-  constructor(name: string, { file, index, idBytes }: { file: OpenFile; index: PackIndex; idBytes: number }) {
-    this.name = name;
+  constructor(
+    number: number,
+    { file, index, idBytes }: { file: OpenFile; index: PackIndex; idBytes: number },
+  ) {
+    this.number = number;
     this.file = file;
     this.index = index;
     this.#idBytes = idBytes;
@@ -40,9 +47,10 @@ export class Pack {
     if (!isPack) throw this.corrupt("it is no pack, or another one than its index is for");
   }
 
-  entryAt(offset: number): PackEntry {
+  /** `ahead`: how much is read with it, for those that come next. */
+  entryAt(offset: number, ahead = AHEAD_BYTES): PackEntry {
     if (!(offset >= 12 && offset < this.end)) throw this.corrupt("its index points beyond it");
-    const bytes = this.file.read(offset, Math.min(HEADER_BYTES, this.end - offset));
+    const bytes = this.#read(offset, Math.min(HEADER_BYTES, this.end - offset), ahead);
     let i = 0;
     const next = () => {
       const byte = bytes[i++];
@@ -94,6 +102,16 @@ export class Pack {
       if (offsets[i] === offsets[i - 1]) throw this.corrupt("two of its objects are in the same place");
     }
     return this.#offsets = offsets;
+  }
+
+  #read(offset: number, length: number, ahead = length): Buffer {
+    const from = offset - this.#window.start;
+    if (from >= 0 && from + length <= this.#window.bytes.length) {
+      return this.#window.bytes.subarray(from, from + length);
+    }
+    const bytes = this.file.read(offset, Math.min(Math.max(length, ahead), this.end - offset));
+    if (ahead > length) this.#window = { start: offset, bytes };
+    return bytes.subarray(0, length);
   }
 
   corrupt(what: string): Error {

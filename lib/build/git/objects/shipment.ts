@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Refs } from "../local/refs.ts";
 import type { LocalSource } from "../local-source.ts";
-import { corrupt, parseCommit, parseTag, parseTree } from "./format.ts";
+import { corrupt, parseCommit, parseTag, readTree } from "./format.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { Chosen } from "./chosen.ts";
 
@@ -71,9 +71,11 @@ async function addTree(
   for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
     const { type, bytes } = store.read(id);
     if (type !== "tree") throw corrupt(`the object ${id}`, `it is a ${type}, expected a tree`);
-    for (const entry of parseTree(id, bytes)) {
-      if (chosen.add(entry.id) && entry.isTree) waiting.push(entry.id);
-    }
+    const idBytes = id.length / 2;
+    readTree(id, bytes, (at, isTree) => {
+      const isNew = chosen.addAt(bytes, at, idBytes);
+      if (isNew && isTree) waiting.push(bytes.toString("hex", at, at + idBytes));
+    });
     await pace();
   }
 }

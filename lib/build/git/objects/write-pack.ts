@@ -3,7 +3,7 @@ import { pipeline, Readable } from "node:stream";
 import { createDeflate, createInflate, deflateSync } from "node:zlib";
 import type { OpenFile } from "../local/git-folder.ts";
 import type { Chosen } from "./chosen.ts";
-import { corrupt, ID_DELTA, OFFSET_DELTA, packDistance, packHeader, typeOf, TYPES } from "./format.ts";
+import { corrupt, type GitObject, OFFSET_DELTA, packDistance, packHeader, typeOf, TYPES } from "./format.ts";
 import { openLoose, readLoose, whereOf } from "./loose.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { Pack } from "./pack.ts";
@@ -58,30 +58,50 @@ function* packed(
     if (chosen.hasPlace(pack, place)) isChosen[rankOf(offsets, pack.index.offsetAt(place))] = 1;
   }
   const sentAt = new Float64Array(offsets.length);
+  let position = out.size;
+  // Neighbours that are sent as they are go together.
+  let run = { start: 0, end: 0 };
   for (let rank = 0; rank < offsets.length; rank++) {
     if (!isChosen[rank]) continue;
     const offset = offsets[rank] ?? 0;
-    sentAt[rank] = out.size;
-    const { type, size, start, base } = pack.entryAt(offset);
     const end = offsets[rank + 1] ?? pack.end;
+    sentAt[rank] = position;
+    const { type, size, start, base } = pack.entryAt(offset, CHUNK_BYTES);
+    if (base === undefined && typeOf(type) === undefined) throw pack.corrupt("an object has no type");
     const baseRank = typeof base === "number" ? rankOf(offsets, base) : -1;
-    if (base === undefined) yield packHeader(type, size);
-    else if (isChosen[baseRank]) {
-      yield packHeader(OFFSET_DELTA, size);
-      yield packDistance((sentAt[rank] ?? 0) - (sentAt[baseRank] ?? 0));
-    } else if (typeof base !== "number" && chosen.has(base.toString("hex"))) {
-      yield packHeader(ID_DELTA, size);
-      yield base;
-    } else {
-      const object = store.readAt(pack, offset);
-      yield packHeader(TYPES[object.type], object.bytes.length);
-      yield deflateSync(object.bytes, QUICK);
+    const distance = position - (sentAt[baseRank] ?? 0);
+    const isBaseSent = typeof base === "number"
+      ? isChosen[baseRank] === 1
+      : base === undefined || chosen.has(base.toString("hex"));
+    if (isBaseSent && (typeof base !== "number" || distance === offset - base)) {
+      if (run.end !== offset) {
+        yield* piecesOf(pack.file, run.start, run.end);
+        run = { start: offset, end: offset };
+      }
+      run.end = end;
+      position += end - offset;
       continue;
     }
-    if (base === undefined && typeOf(type) === undefined) throw pack.corrupt("an object has no type");
+    yield* piecesOf(pack.file, run.start, run.end);
+    run = { start: 0, end: 0 };
+    const pieces = isBaseSent
+      ? [packHeader(OFFSET_DELTA, size), packDistance(distance)]
+      : wholePieces(store.readAt(pack, offset));
+    for (const piece of pieces) {
+      position += piece.length;
+      yield piece;
+    }
+    if (!isBaseSent) continue;
+    position += end - start;
     yield* piecesOf(pack.file, start, end);
   }
+  yield* piecesOf(pack.file, run.start, run.end);
 }
+
+const wholePieces = ({ type, bytes }: GitObject): Buffer[] => [
+  packHeader(TYPES[type], bytes.length),
+  deflateSync(bytes, QUICK),
+];
 
 /** A loose object's header is compressed with its data, so it is compressed anew. */
 async function* loose(id: string, store: ObjectStore): AsyncGenerator<Uint8Array> {
@@ -113,9 +133,7 @@ async function* loose(id: string, store: ObjectStore): AsyncGenerator<Uint8Array
     return;
   }
   // Packed since it was chosen.
-  const { type, bytes } = object ? readLoose(object) : store.read(id);
-  yield packHeader(TYPES[type], bytes.length);
-  yield deflateSync(bytes, QUICK);
+  yield* wholePieces(object ? readLoose(object) : store.read(id));
 }
 
 function* piecesOf(file: OpenFile, start: number, end: number): Generator<Buffer> {
@@ -160,7 +178,8 @@ class Output {
   }
 
   take(): Uint8Array {
-    const bytes = Buffer.concat(this.#pieces);
+    const [only] = this.#pieces;
+    const bytes = only && this.#pieces.length === 1 ? only : Buffer.concat(this.#pieces);
     this.#pieces = [];
     this.#held = 0;
     this.#hash.update(bytes);
