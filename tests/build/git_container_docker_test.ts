@@ -12,7 +12,8 @@ import { StopError } from "../../lib/driver/driver.ts";
 import { asked as question } from "../support/asked.ts";
 import { hostileImage } from "../support/hostile-image.ts";
 import { httpsRepository } from "../support/https-repository.ts";
-import { testDocker } from "../support/step-context.ts";
+import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
+import { assertUnknownIn } from "../support/unknown-in.ts";
 import { build, settings as base } from "./build.ts";
 
 const TOKEN = "a-token-that-nobody-else-has";
@@ -21,18 +22,6 @@ const settings = { ...base, allowNetworks: ["host"], gitTokens: { "127.0.0.1": T
 const spec = { network: "host", depth: 0 };
 
 const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "utf8" });
-
-/** Asserts that nothing in the container knows the text: no file, no process. It comes on stdin, so that the search has it neither. */
-function assertUnknownIn(container: string, text: string): void {
-  const search = (command: string) =>
-    execFileSync("docker", ["exec", "-i", "--user", "0", container, "sh", "-c", `${command}; true`], {
-      encoding: "utf8",
-      input: text,
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-  assert.equal(search("grep -rlF -f - / --exclude-dir=proc --exclude-dir=sys"), "");
-  assert.equal(search("grep -lF -f - /proc/[0-9]*/environ /proc/[0-9]*/cmdline"), "");
-}
 
 test("git-cloner gives the operator's token to no image that the operator has not chosen", async () => {
   await using repository = await httpsRepository(FILES, { token: TOKEN });
@@ -126,7 +115,7 @@ test("what a killed driver left of a clone is removed by the sweep, and with its
       "--name",
       gitContainerName(run),
       ...labels,
-      "conveyor-build:bookworm",
+      TEST_IMAGE,
       "sleep",
       "600",
     );

@@ -46,6 +46,17 @@ test("a driver refuses bad values before anything else, by flag and by variable"
       /^error: --token-file: Cannot read "\/nonexistent\/token": ENOENT/,
     ],
     [["--git-token", "host=/nonexistent/t"], {}, /^error: --git-token: Cannot read "\/nonexistent\/t"/],
+    [
+      ["--git-known-hosts", "/nonexistent/k"],
+      {},
+      /^error: --git-known-hosts: Cannot read "\/nonexistent\/k"/,
+    ],
+    [["--git-image", "Debian"], {}, /^error: --git-image: /],
+    [
+      ["--git-well-known-hosts", "x"],
+      {},
+      /^error: --git-well-known-hosts: Invalid value "x": expected on or off/,
+    ],
   ] as const;
   for (const [words, env, expected] of cases) {
     const { code, stdout, stderr } = await flutterCi(["builder", ...words], { env });
@@ -60,7 +71,13 @@ test("a driver takes the files it is given, one token for a host", async () => {
   const token = join(folder.path, "token");
   await writeFile(token, "secret\n");
   const words = ["builder", "--token-file", token, "--git-token", `a.example=${token}`];
-  assert.equal((await flutterCi(words)).code, 3);
+  const without = await flutterCi(words);
+  assert.equal(without.code, 3);
+  assert.match(without.stderr, /--git-token are given to no build: .* --git-image, or .* --allow-image/);
+  assert.doesNotMatch(
+    (await flutterCi([...words, "--git-image", "debian:12"])).stderr,
+    /are given to no build/,
+  );
   const twice = await flutterCi([...words, "--git-token", `A.example=${token}`]);
   assert.equal(twice.code, 2);
   assert.match(twice.stderr, /Two tokens for "a\.example": expected one/);

@@ -9,7 +9,7 @@ import { askEngine } from "../../driver/run-state.ts";
 import { tend } from "../../driver/tend.ts";
 import { environment } from "../environment.ts";
 import { EXIT } from "../exit-codes.ts";
-import { readGitAccess } from "../git-access.ts";
+import { readGitAccess, warnOfIdleTokens } from "../git-access.ts";
 import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
 import type { Stop } from "../stop/stop.ts";
@@ -40,6 +40,7 @@ export async function runDriver(
   });
   await checkBrokerFlags(options);
   const gitAccess = await readGitAccess(options);
+  warnOfIdleTokens(options);
 
   const stopping = new AbortController();
   const signal = stop ? AbortSignal.any([stopping.signal, stop]) : stopping.signal;

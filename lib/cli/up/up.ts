@@ -17,7 +17,7 @@ import { driverSettings } from "../driver/driver-settings.ts";
 import type { Drivers } from "../drivers.ts";
 import { environment } from "../environment.ts";
 import { EXIT } from "../exit-codes.ts";
-import { readGitAccess } from "../git-access.ts";
+import { readGitAccess, warnOfIdleTokens } from "../git-access.ts";
 import { startProcessLog } from "../process-log.ts";
 import { reachDocker } from "../reach-docker.ts";
 import { listenForStop } from "../stop/stop-requests.ts";
@@ -123,6 +123,7 @@ async function startFleet(
 ): Promise<Fleet | undefined> {
   if (options.drivers.length === 0) return undefined;
   const gitAccess = await readGitAccess(options);
+  warnOfIdleTokens(options);
   await using opening = new AsyncDisposableStack();
   const reaching = opening.use(reachDocker({ endpoint: options.docker, environment, signal }));
   const { docker, info } = await reaching.answer;

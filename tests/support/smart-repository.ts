@@ -1,0 +1,63 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { imageWithScript } from "./derived-image.ts";
+
+/** git for one repository on this machine; answers what it prints. */
+export type Git = (...args: string[]) => string;
+
+/** In the place of git's own helper for https: whatever the host, the last part of the URL names a repository in /srv. */
+const HELPER = `
+while read -r line; do
+  case $line in
+    capabilities) printf 'connect\\n\\n' ;;
+    'connect git-upload-pack') echo; exec git upload-pack "/srv/\${2##*/}" ;;
+    connect*) printf 'fallback\\n' ;;
+    *) exit 1 ;;
+  esac
+done
+`;
+
+/**
+ * An image in which these repositories are reached as \`https://git.example.org/team/NAME\`, without any network. `fill` makes
+ * each of them, from an empty one.
+ */
+export function smartRepositories(
+  fill: Readonly<Record<string, (git: Git, folder: string) => void>>,
+  { format = {} }: { format?: Readonly<Record<string, "sha1" | "sha256">> } = {},
+): { readonly image: string; url(name: string): string } & Disposable {
+  const image = imageWithScript("/usr/lib/git-core/git-remote-https", HELPER);
+  const folder = mkdtempSync(join(tmpdir(), "smart-"));
+  const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "utf8" }).trim();
+  const container = docker("create", image.name, "true");
+  try {
+    for (const [name, work] of Object.entries(fill)) {
+      const path = join(folder, name);
+      const git: Git = (...args) =>
+        execFileSync("git", ["-C", path, "-c", "user.name=T", "-c", "user.email=t@example.org", ...args], {
+          encoding: "utf8",
+        }).trim();
+      execFileSync("git", ["init", "-q", "-b", "main", `--object-format=${format[name] ?? "sha1"}`, path]);
+      work(git, path);
+    }
+    docker("cp", `${folder}/.`, `${container}:/srv`);
+    docker("commit", container, image.name);
+  } finally {
+    docker("rm", container);
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return {
+    image: image.name,
+    url: (name) => `https://git.example.org/team/${name}`,
+    [Symbol.dispose]: () => image[Symbol.dispose](),
+  };
+}
+
+/** Commits a file with this text. */
+export function commit(git: Git, folder: string, name: string, text = name): string {
+  writeFileSync(join(folder, name), `${text}\n`);
+  git("add", name);
+  git("commit", "-qm", name);
+  return git("rev-parse", "HEAD");
+}
