@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
-import { containerName, LABELS } from "../../lib/build/labels.ts";
+import { idleName, LABELS } from "../../lib/build/labels.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import { hostileImage } from "../support/hostile-image.ts";
 import { commit, smartRepositories } from "../support/smart-repository.ts";
@@ -95,7 +95,7 @@ test("git-cloner takes every name of a ref that git takes, from repositories wit
 
 test("git-cloner brings all branches and tags where all of the history is asked for, whatever the ref", async () => {
   const { image, url } = served();
-  await build({ repository: url("app.git"), image, depth: 0 }, async ({ step, container }) => {
+  await build({ repository: url("app.git"), image, depth: 0 }, async ({ step, idle: container }) => {
     await step(containerStart);
     for (const ref of [undefined, "v1", "refs/heads/main", "refs/pull/1/head", ids.one, ids.pull]) {
       const asked = asking({ repository: url("app.git"), depth: 0, ...ref === undefined ? {} : { ref } });
@@ -128,7 +128,7 @@ test("git-cloner finds relative submodules by a local repository's own origin, a
   git("config", "--file", ".gitmodules", "submodule.lib.url", "../lib.git");
   git("add", ".gitmodules");
   git("commit", "-qm", "submodule");
-  await build({ repository: app.path, image, submodules: true }, async ({ step, container }) => {
+  await build({ repository: app.path, image, submodules: true }, async ({ step, idle: container }) => {
     await step(containerStart);
     const alone = await step(gitCloner);
     assert.equal(alone.failure?.reason, "clone-failed");
@@ -171,7 +171,7 @@ test("git-cloner minds none of the image's variables, and finds git where only t
     PATH: ".:/opt/git/bin:/usr/bin:/bin",
   });
   using app = repository();
-  await build({ repository: app.path, image: image.name }, async ({ step, container }) => {
+  await build({ repository: app.path, image: image.name }, async ({ step, idle: container }) => {
     assert.ok((await step(containerStart)).result?.success);
     const program = docker(
       "exec",
@@ -206,7 +206,7 @@ test("git-cloner keeps little of what an image's git says where only its own scr
 });
 
 test("git-cloner says that an image has no ssh where a URL needs it", async () => {
-  await build({ repository: "ssh://git@git.example.org/app.git" }, async ({ step, container }) => {
+  await build({ repository: "ssh://git@git.example.org/app.git" }, async ({ step, idle: container }) => {
     await step(containerStart);
     docker("exec", "--user", "0", container, "sh", "-c", "rm -f /usr/bin/ssh");
     const { failure } = await step(gitCloner);
@@ -221,7 +221,7 @@ test("git-cloner calls a disk full that is, by whatever git says of it, and none
   const labels = [`${LABELS.owner}=${settings.owner}`, `${LABELS.run}=${run}`].flatMap((
     text,
   ) => ["--label", text]);
-  const name = containerName(run);
+  const name = idleName(run);
   docker(
     "run",
     "-d",

@@ -39,7 +39,7 @@ test(
   { skip },
   async () => {
     const { keys, url } = running();
-    await build({ repository: url(), network: "host", user: "games" }, async ({ step, container }) => {
+    await build({ repository: url(), network: "host", user: "games" }, async ({ step, idle: container }) => {
       await step(containerStart, { settings: withKey(keys.opens) });
       const { result, failure, lines } = await step(gitCloner, { settings: withKey(keys.opens) });
       assert.ok(result?.success, `${failure?.message}\n${lines.join("\n")}`);
@@ -101,7 +101,7 @@ test(
     const { keys, url, hasHung } = running();
     await using docker = testDocker();
     const settings = withKey(keys.hangs);
-    await build({ repository: url(), network: "host" }, async ({ step, container, run }) => {
+    await build({ repository: url(), network: "host" }, async ({ step, idle: container, run }) => {
       await step(containerStart, { settings });
       const cut = new AbortController();
       const cloning = step(gitCloner, { settings, signal: cut.signal });

@@ -8,13 +8,13 @@ import { RECEIVE } from "./receive-script.ts";
  *
  * Standard input: the private files, then the repository itself where LOCAL says so.
  *
- * LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty), ORIGIN (what a local repository calls
+ * READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty), ORIGIN (what a local repository calls
  * its origin; may be empty).
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2
-export LC_ALL=C
 umask 077
+while ! [ -d "$READY" ]; do sleep 0.05; done
 private=${PRIVATE_FOLDER}
 rm -rf "$private" && mkdir "$private" || exit 61
 trap 'rm -rf "$private"' EXIT

@@ -11,7 +11,7 @@ import { cloneFailure } from "./clone-failure.ts";
 import { CLONE_SCRIPT } from "./clone-script.ts";
 import { type Credential, credentialsFor } from "./credentials.ts";
 import { cleanEnvironment } from "./environment.ts";
-import { inGitContainer } from "./git-container.ts";
+import { inGitContainer, READY_FOLDER } from "./git-container.ts";
 import { type LocalStream, localStream } from "./local-stream.ts";
 import { encodeFiles, privateFiles } from "./private-files.ts";
 
@@ -25,6 +25,8 @@ interface Place {
   readonly container: ContainerInfo;
   readonly user: string;
   readonly image: string;
+  /** A folder that is there once the container is ready. */
+  readonly ready?: string;
 }
 
 /**
@@ -56,7 +58,7 @@ export async function clone(context: Context, build: ContainerInfo, plan: Plan):
     context,
     build,
     { plan, image },
-    async (git) => await cloneIn(hurried, { ...git, image }, { plan, local, all }),
+    async (git) => await cloneIn(hurried, { ...git, image, ready: READY_FOLDER }, { plan, local, all }),
   );
 }
 
@@ -85,7 +87,7 @@ async function cloneIn(context: Context, place: Place, input: Input): Promise<Ch
 /** Returns the script's exit code and what it told us. A local repository comes on its stdin. */
 async function runScript(
   context: Context,
-  { container, user, image }: Place,
+  { container, user, image, ready = "/" }: Place,
   { plan: { spec, repository }, local, all }: Input,
 ): Promise<{ code: number; said: string }> {
   const files = privateFiles({
@@ -103,6 +105,7 @@ async function runScript(
     user,
     env: {
       ...cleanEnvironment(container, context.settings),
+      READY: ready,
       LOCAL: local ? "1" : "",
       URL: repository.kind === "local" ? "" : repository.url,
       REF: local ? local.ref : spec.ref ?? "",

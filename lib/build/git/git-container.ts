@@ -2,7 +2,6 @@ import { StepFailure } from "../../base/errors.ts";
 import { type ContainerInfo, type ContainerSpec, DockerError } from "../../docker/docker.ts";
 import type { Context } from "../../driver/driver.ts";
 import { capture } from "../../driver/exec.ts";
-import { OWN_FOLDER } from "../keep-running.ts";
 import { provideImage } from "../image.ts";
 import { buildUser, gitContainerName, LABELS } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
@@ -14,15 +13,16 @@ const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL"];
 const PIDS = 1024;
 /** It outlives the run's own limit by this at most, when everybody who knew of it was lost, milliseconds. */
 const SPARE_MS = 60_000;
+/** There once the container is ready for a clone. */
+export const READY_FOLDER = "/.conveyor-ready";
 /**
  * The process that keeps the container. ssh refuses to work for a user without a name, so the build's user gets one. What is
  * left alone ends by itself, and the daemon removes it then.
  */
 const IDLE = `
 trap '' TERM INT HUP
-mkdir -p -m 1777 ${OWN_FOLDER}
 if [ "$USER_ID" != 0 ]; then echo "conveyor:x:$USER_ID:$GROUP_ID::/:/bin/sh" >>/etc/passwd; fi
-exec sleep "$SECONDS_LEFT"
+mkdir ${READY_FOLDER} && exec sleep "$SECONDS_LEFT"
 `;
 
 /** A container beside the build's, for a clone that has credentials. */
@@ -94,8 +94,11 @@ async function start(
     );
     await docker.start(id, { signal: context.signal });
     const container = await docker.inspect(id, { signal: context.signal });
-    if (container) return container;
-    throw new StepFailure("The container that clones is gone", { reason: "container-failed" });
+    if (container?.state === "running") return container;
+    throw new StepFailure(
+      `The container from "${image}" that clones ended at once: expected an image with /bin/sh, mkdir and sleep`,
+      { reason: "image-unusable" },
+    );
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
     throw new StepFailure(`Cannot start a container from "${image}" to clone in: ${error.message}`, {
