@@ -280,6 +280,27 @@ test(
 );
 
 test(
+  "names that are not UTF-8 are taken, or said to be in the way of this runtime",
+  withRepository(async (folder, top) => {
+    const name = "caf\\351";
+    const bytes = (command: string) =>
+      execFileSync("sh", ["-c", command.replaceAll("NAME", `"$(printf '${name}')"`)], { cwd: folder });
+    bytes("echo text >NAME; git add . ; git -c user.name=T -c user.email=t@example.org commit -qm bytes");
+    bytes("git checkout -q -b NAME; git tag NAME");
+    const head = git(folder, "rev-parse", "HEAD");
+    const opened = await source(folder);
+    if ("bun" in process.versions) assert.equal(resolveCommit(opened, undefined)?.commit, head);
+    else {assert.throws(() =>
+        resolveCommit(opened, undefined), refusal(/its name is not UTF-8.*git pack-refs --all/));}
+    git(folder, "pack-refs", "--all");
+    const { path, commit } = await copyOf(folder, top, { depth: 0 });
+    assert.equal(commit, head);
+    assert.equal(git(path, "ls-files", "caf*"), '"caf\\351"');
+    assert.match(git(path, "for-each-ref", "--format=%(refname)", "refs/tags"), /refs\/tags\/caf/);
+  }),
+);
+
+test(
   "resolveCommit refuses a name of two commits, and one of no commit",
   withRepository(async (folder) => {
     git(folder, "tag", "main", "v1");

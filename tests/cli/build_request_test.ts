@@ -4,7 +4,7 @@ import { join, relative } from "node:path";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
 import { buildRequest } from "../../lib/cli/run/build-request.ts";
-import { makeRepository } from "./git-repository.ts";
+import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
 
 const URL = "https://git.example.com/group/app.git";
@@ -162,6 +162,33 @@ test("buildRequest makes a path absolute, from where we are", async () => {
   const { resource } = await buildRequest({} as Options, { ...none, repository: relative(".", repo) }, {});
   assert.deepEqual(resource.spec, { repository: repo });
   assert.equal(resource.name, "my-repo");
+});
+
+test("buildRequest pins the commit of a local repository by all the names that git takes", async () => {
+  await using folder = await temporaryFolder();
+  const repo = join(folder.path, "repo");
+  makeRepository(repo, { "packages/app/a.txt": "a" });
+  const commit = git(repo, "rev-parse", "HEAD").trim();
+  git(repo, "tag", "v1");
+  git(repo, "update-ref", "refs/pull/7/head", "HEAD");
+  const localOf = async (ref: string | undefined, repository = repo) =>
+    (await buildRequest({ ref } as Options, { ...none, repository }, {})).local;
+  const names: [string | undefined, string][] = [
+    [undefined, "refs/heads/main"],
+    ["HEAD", "refs/heads/main"],
+    ["main", "refs/heads/main"],
+    ["tags/v1", "refs/tags/v1"],
+    ["refs/pull/7/head", "refs/pull/7/head"],
+    [commit, ""],
+    [commit.slice(0, 6), ""],
+  ];
+  for (const [name, ref] of names) {
+    assert.deepEqual((await localOf(name))?.commit, { repository: repo, commit, ref }, name ?? "HEAD");
+  }
+  assert.equal((await localOf("no-such"))?.commit, undefined);
+  assert.equal((await localOf(undefined))?.below, "");
+  const below = await localOf(undefined, join(repo, "packages/app"));
+  assert.deepEqual([below?.below, below?.commit?.commit], ["packages/app", commit]);
 });
 
 test("buildRequest refuses a path that is no repository, and repositories that git would run a helper for", async () => {

@@ -394,6 +394,37 @@ test("run quietly says the outcome, and warns of what is not committed", async (
   assert.equal(warned.stderr, "warning: Not committed, so not built: forgotten\n");
 });
 
+test("run warns of no artifacts of its own, and says so when a folder was named that commands do not run in", async () => {
+  await using app = await project({ "packages/my app/a": "a\n" });
+  const keeping = ["-q", "-c", "echo a >kept.txt; sleep 1", "-a", "kept.txt"];
+  for (let i = 0; i < 2; i++) assert.equal((await app.run(...keeping)).stderr, "");
+  assert.deepEqual(await readdir(join(app.path, "repo/artifacts")), ["kept.txt"]);
+  const below = join(app.path, "repo/packages/my app");
+  const said =
+    "Commands run at the top of the repository, not in packages/my app; to run them there: --workdir 'packages/my app'\n";
+  const atTop = await flutterCi(app.words("-q", "-c", "test -d packages"), { cwd: below });
+  assert.deepEqual([atTop.code, atTop.stderr], [0, said]);
+  const there = await flutterCi(app.words("-q", "--workdir", "packages/my app", "-c", "test -f a"), {
+    cwd: below,
+  });
+  assert.deepEqual([there.code, there.stderr], [0, ""]);
+});
+
+test("run builds what was committed when it was typed, whatever is committed meanwhile", async () => {
+  await using app = await project({ "a": "typed\n" });
+  const started = app.start("--json", "-c", "cat a; echo $CONVEYOR_REF; git status --branch --short");
+  await runIdOf(started);
+  const repo = join(app.path, "repo");
+  execFileSync("sh", [
+    "-c",
+    "echo later >a && git -c user.name=t -c user.email=t@localhost commit -qam later",
+  ], { cwd: repo });
+  const ended = await started.ended;
+  assert.equal(ended.code, 0, ended.stderr);
+  const said = linesOf(ended).filter(({ stream }) => stream === "stdout").map(({ message }) => message);
+  assert.deepEqual(said, ["typed", "refs/heads/main", "## main"]);
+});
+
 test("run builds what is committed, from a folder below the top, with no git on this machine", async () => {
   await using app = await project({ "sub/a": "committed\n" });
   execFileSync("sh", ["-c", `echo changed > '${join(app.path, "repo/sub/a")}'`]);

@@ -14,6 +14,9 @@ import {
   wholeNumber,
 } from "../values.ts";
 
+/** Where artifacts are put, below the folder that we are started in. */
+export const DEFAULT_OUTPUT = "artifacts";
+
 /** What a build is: the flags that say something of its spec, and where its artifacts go. */
 export function withBuildFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
@@ -66,7 +69,9 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
         "Flutter's APK",
       ),
     )
-    .addOption(flag("-o, --output <dir>", "where to put them", text).default("artifacts", "./artifacts"))
+    .addOption(
+      flag("-o, --output <dir>", "where to put them", text).default(DEFAULT_OUTPUT, `./${DEFAULT_OUTPUT}`),
+    )
     .addOption(
       flag("--keep <when>", "leave the container for a look", oneOf(["never", "failure", "always"]))
         .default(undefined, "never"),

@@ -1,6 +1,8 @@
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
+import { join } from "node:path";
 import type { Environment } from "../environment.ts";
+import { DEFAULT_OUTPUT } from "./build-flags.ts";
 import type { BuildRequest } from "./build-request.ts";
 import { uncommittedFiles } from "./uncommitted.ts";
 
@@ -36,7 +38,10 @@ export function sayWhatIsBuilt(
 
   async function look(): Promise<void> {
     if (!local?.workTree) return;
-    const files = await uncommittedFiles(local.workTree, { environment, own, signal: closing.signal });
+    // Artifacts of a run that was started at the top are ours as well.
+    const written = [...own, join(local.workTree.path, DEFAULT_OUTPUT)];
+    const options = { environment, own: written, signal: closing.signal };
+    const files = await uncommittedFiles(local.workTree, options);
     if (files.length > 0) note(warning(files));
   }
 }

@@ -25,7 +25,9 @@ export async function refuseOthers(
     `Cannot build "${folder}": "${stranger}" belongs to user ${
       lstatSync(stranger).uid
     }, not to us (user ${geteuid?.()}); ` +
-      `build as that user, build a clone of your own, or trust it with: git config --global --add safe.directory ${folder}`,
+      `build as that user, build a clone of your own, or trust it with: git config --global --add safe.directory ${
+        /^[\w./-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`
+      }`,
   );
 }
 
