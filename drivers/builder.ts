@@ -1,5 +1,6 @@
 import { collectArtifacts } from "../lib/build/artifacts/collect.ts";
 import { runCommands } from "../lib/build/commands.ts";
+import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep, checkoutOf, requireContainer } from "../lib/build/step.ts";
@@ -8,6 +9,7 @@ import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
 export const builder = defineDriver({
   name: "builder",
   resources: [FLUTTER_BUILDER],
+  pipeline: BUILD_DRIVERS,
   schema: buildSpecSchema,
   settingsFor,
   exclusive: true,

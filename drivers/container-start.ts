@@ -1,5 +1,6 @@
 import { startContainer } from "../lib/build/container.ts";
 import { provideImage } from "../lib/build/image.ts";
+import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
 import { waitForRoom } from "../lib/build/room.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
@@ -10,6 +11,7 @@ import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
 export const containerStart = defineDriver({
   name: "container-start",
   resources: [FLUTTER_BUILDER],
+  pipeline: BUILD_DRIVERS,
   schema: buildSpecSchema,
   settingsFor,
   exclusive: true,

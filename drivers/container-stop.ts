@@ -1,3 +1,4 @@
+import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { stopContainer } from "../lib/build/stop.ts";
@@ -6,6 +7,7 @@ import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
 export const containerStop = defineDriver({
   name: "container-stop",
   resources: [FLUTTER_BUILDER],
+  pipeline: BUILD_DRIVERS,
   schema: buildSpecSchema,
   settingsFor,
   exclusive: true,

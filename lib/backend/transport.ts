@@ -117,6 +117,12 @@ export interface Transport extends AsyncDisposable {
   holds(stream: StreamName, id: string): Promise<boolean>;
 
   /**
+   * Who takes messages on a subject of the stream `messages`. `none`: they are not kept. `idle`: they are kept, and some wait,
+   * but nobody asks for one now or has one in hand. `open`: all else.
+   */
+  demand(subject: string): Promise<"none" | "idle" | "open">;
+
+  /**
    * The mark of that name, or undefined where there is none. Marks are for instances of one work to find each other; they
    * are kept for a day after they were written, unless the backend itself goes before.
    */

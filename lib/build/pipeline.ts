@@ -13,3 +13,5 @@ export const BUILD_PIPELINE: Pipeline = {
     { id: "container-stop", name: "Stop and delete the container", driver: "container-stop", always: true },
   ],
 };
+
+export const BUILD_DRIVERS = BUILD_PIPELINE.steps.map(({ driver }) => driver);

@@ -18,6 +18,11 @@ export interface Driver {
    */
   readonly usesDocker?: boolean;
   /**
+   * All drivers of the pipelines that this one is part of. Beside a Conveyor server the events of those that have never been
+   * started there would be lost, so each of them sees to it that they are kept.
+   */
+  readonly pipeline?: readonly string[];
+  /**
    * True where no two instances may be at the same event at once, also for a Conveyor server, which knows no claims and may
    * send an event twice (default false). Costs two messages an event there; an engine of ours sees to it in any case.
    */

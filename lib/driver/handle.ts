@@ -52,6 +52,13 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   if ("kind" in grant) return void await end(grant);
   reach("claimed", facts.step);
 
+  if (!facts.hasClaims && delivery.deliveries > 1 && "resource" in event && await parts.isAnswered?.(event)) {
+    if (await end({ kind: "drop", why: "Its result is stored already, or nobody wants one" })) {
+      await grant.done?.();
+    }
+    return;
+  }
+
   using lease = leaseOf(delivery, grant, parts);
   using _held = parts.leases.add(facts.run, lease);
   const mask = maskOf({ ...settings.gitTokens, ...grant.secrets });

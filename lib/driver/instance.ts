@@ -45,6 +45,8 @@ export interface InstanceOptions {
   readonly shared?: boolean;
   /** What is known of a run that has something on this host (default: what an engine of ours says). */
   readonly askRun?: AskRun;
+  /** Whether an event without claims that comes again has been answered already (default: nobody knows). */
+  readonly isAnswered?: HandleParts["isAnswered"];
   readonly clock?: Clock;
   readonly reach?: Faults;
   readonly observer?: Observer;
@@ -160,6 +162,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     reach: options.reach ?? noFaults,
     observer: options.observer ?? noObserver,
     leases: new Leases(),
+    isAnswered: options.isAnswered,
     askRun: options.askRun ?? askEngine(transport, driver.name),
     settled: new RecentSet(REMEMBERED),
   };

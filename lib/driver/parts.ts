@@ -2,6 +2,7 @@ import type { Transport } from "../backend/transport.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Faults } from "../base/faults.ts";
 import type { Docker } from "../docker/docker.ts";
+import type { DriverEvent } from "./decode.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import type { Leases } from "./leases.ts";
 import type { Observer } from "./observer.ts";
@@ -29,6 +30,8 @@ export interface HandleParts {
   readonly observer: Observer;
   readonly leases: Leases;
   readonly askRun: AskRun;
+  /** Whether an event without claims that comes again has been answered already. */
+  readonly isAnswered?: ((event: DriverEvent) => Promise<boolean>) | undefined;
   /** Events without claims that have been settled for good: `<run>/<event id>`, since a sender may not care for ids. */
   readonly settled: RecentSet;
 }

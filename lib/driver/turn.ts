@@ -21,6 +21,12 @@ export interface Turn {
 
 const FREE = "";
 const DONE = "done";
+/** How others read what the turns of an event have come to. */
+export const markOf = {
+  free: FREE,
+  done: DONE,
+  name: (driver: string, run: string, event: string) => `${driver}/${run}/${event}`,
+};
 /** An instance that is alive and connected answers a nudge at once; one that has just lost its broker needs a moment. */
 const LONGEST_GRACE_MS = 3000;
 /** Between two tries to begin what another instance is at, milliseconds. */
@@ -38,7 +44,7 @@ export async function takeTurn(
   parts: HandleParts,
 ): Promise<Turn | Outcome> {
   const { transport, driver, instance } = parts;
-  const mark = new Mark(transport, `${driver.name}/${facts.run}/${facts.id}`);
+  const mark = new Mark(transport, markOf.name(driver.name, facts.run, facts.id));
   const turn = turnOf(mark, instance, delivery.deliveries);
   for (;;) {
     if (mark.text === DONE) return { kind: "drop", why: "Another instance has settled it" };

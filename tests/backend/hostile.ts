@@ -40,6 +40,7 @@ export function hostile(transport: Transport, seed: number): Transport {
     request: (subject, data, options) =>
       call("request", subject, () => transport.request(subject, data, options)),
     ensureConsumer: (spec) => call("ensureConsumer", spec.name, () => transport.ensureConsumer(spec)),
+    demand: (subject) => call("demand", subject, () => transport.demand(subject)),
     holds: (stream, id) => call("holds", id, () => transport.holds(stream, id)),
     readMark: (name) => call("readMark", name, () => transport.readMark(name)),
     writeMark: (name, text, revision) =>

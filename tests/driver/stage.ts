@@ -266,6 +266,7 @@ export function bound(transport: Transport): Transport {
     serve: (...given) => transport.serve(...given),
     ensureConsumer: (...given) => transport.ensureConsumer(...given),
     consume: (...given) => transport.consume(...given),
+    demand: (...given) => transport.demand(...given),
     holds: (...given) => transport.holds(...given),
     readMark: (...given) => transport.readMark(...given),
     writeMark: (...given) => transport.writeMark(...given),

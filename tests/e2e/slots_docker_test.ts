@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { openNats } from "../../lib/backend/nats/transport.ts";
+import { startConveyor } from "../support/conveyor-server.ts";
 import { controlPlane } from "../support/control-plane.ts";
-import { openFleet } from "../support/fleet.ts";
+import { disposable, openFleet, startDriver } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { objectsOf } from "../support/step-context.ts";
 
@@ -17,6 +19,9 @@ const FAULTS = [
   "result-published",
   "acked",
 ];
+
+const TYPE = "flutter-builder";
+const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 
 const remote: { current?: ReturnType<typeof remoteRepository> } = {};
 before(() => void (remote.current = remoteRepository()));
@@ -42,11 +47,8 @@ async function killedAtEachPoint(slots: string): Promise<void> {
   assert.deepEqual(await objectsOf(fleet.owner), []);
 }
 
-test("a container-start that is killed at any point keeps no build of a fleet waiting for what it left, with one slot and with two", async () => {
-  await Promise.all([killedAtEachPoint("1"), killedAtEachPoint("2")]);
-});
-
-test("a container-start that is killed in one process with its control plane keeps no build waiting for what it left", async () => {
+/** The same in one process with the control plane, and one slot. */
+async function killedWithPlane(): Promise<void> {
   const { url = "", image = "" } = remote.current ?? {};
   await using plane = await controlPlane("--ack-wait", "1s", "--slots", "1", "--grace", "1s");
   const points = ["container-created", "container-started", "reconciled", "logged", "result-published"];
@@ -63,4 +65,55 @@ test("a container-start that is killed in one process with its control plane kee
   for (const { ended } of submitted) assert.equal((await ended).code, 0, up.output());
   up.kill("SIGTERM");
   assert.equal((await up.ended).code, 0);
+}
+
+/** As `killedAtEachPoint`, beside a Conveyor server, which answers no claims. */
+async function killedBesideConveyor(slots: string): Promise<void> {
+  await using server = await startConveyor();
+  const { url: repository, image } = remote.current ?? {};
+  await server.call("POST", "/resource-definitions", { name: TYPE, schema: { type: "object" } });
+  const steps = DRIVERS.map((name) => ({ id: name, name, driver: name }));
+  await server.call("POST", "/pipelines", { name: "flutter", resource: TYPE, steps });
+  await using started = new AsyncDisposableStack();
+  const start = async (name: string, env: Record<string, string> = {}) => {
+    const flags = ["--nats", server.nats, "--api", server.api, "--ack-wait", "1s", "--slots", slots];
+    const program = started.use(disposable(startDriver(name, [...flags, "--min-free", "0"], env)));
+    await program.said(" takes events of ");
+    return program;
+  };
+  await Promise.all(DRIVERS.slice(1).map((name) => start(name)));
+  const doomed = { current: await start("container-start", { CONVEYOR_FAULT: FAULTS[0] ?? "" }) };
+  const runs = await Promise.all(FAULTS.map((name) =>
+    server.create({
+      name,
+      resource: TYPE,
+      pipeline: "flutter",
+      spec: { repository, image, commands: ["echo once"] },
+    })
+  ));
+  for (const fault of FAULTS.slice(1)) {
+    assert.equal((await doomed.current.ended).code, 137, fault);
+    doomed.current = await start("container-start", { CONVEYOR_FAULT: fault });
+  }
+  assert.equal((await doomed.current.ended).code, 137);
+  await start("container-start");
+  for (const run of runs) {
+    const { driverresult } = await server.result((one) =>
+      one.run_id === run && (one.driverresult.driver === "container-stop" || !one.driverresult.success)
+    );
+    assert.equal(driverresult.success, true, `${driverresult.driver}: ${driverresult.message}`);
+  }
+  await using transport = await openNats({ servers: [server.nats] });
+  assert.deepEqual(await objectsOf((await transport.owner()).owner), []);
+}
+
+// At the same time, since most of it is waiting for what is silent.
+test("a container-start that is killed at any point keeps no build waiting for what it left: in a fleet, in one process, beside a Conveyor server", async () => {
+  await Promise.all([
+    killedAtEachPoint("1"),
+    killedAtEachPoint("2"),
+    killedWithPlane(),
+    killedBesideConveyor("1"),
+    killedBesideConveyor("2"),
+  ]);
 });

@@ -14,6 +14,8 @@ export interface Consumer {
   ackWaitMs: number;
   /** Rings when there is something to deliver, or will be sooner than it was. */
   readonly bell: Bell;
+  /** How many in this process wait for its next message. */
+  asking: number;
   /** The delivery that may still settle a message, by the message's number: always the last one. */
   readonly inHand: Map<number, object>;
 }
@@ -58,6 +60,7 @@ export class Consumers {
       filters: JSON.parse(String(row["filters"])),
       ackWaitMs: Number(row["ack_wait"]),
       bell: new Bell(),
+      asking: 0,
       inHand: new Map(),
     }));
   }
@@ -89,7 +92,10 @@ export class Consumers {
       );
       const id = Number(lastInsertRowid);
       this.#adoptInStore(id, stream, (subject) => wants({ filters }, subject));
-      return { id, stream, name, filters, ackWaitMs, bell: new Bell(), inHand: new Map<number, object>() };
+      return {
+        ...{ id, stream, name, filters, ackWaitMs },
+        ...{ bell: new Bell(), asking: 0, inHand: new Map<number, object>() },
+      };
     });
     this.#all.push(consumer);
     return consumer;

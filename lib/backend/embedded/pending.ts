@@ -18,6 +18,7 @@ export class PendingTable {
   readonly #release: StatementSync;
   readonly #remove: StatementSync;
   readonly #nextDue: StatementSync;
+  readonly #any: StatementSync;
 
   constructor(database: Database) {
     this.#database = database;
@@ -36,6 +37,7 @@ export class PendingTable {
     );
     this.#release = database.prepare("UPDATE pending SET due = ?, held = 0 WHERE consumer = ? AND seq = ?");
     this.#remove = database.prepare("DELETE FROM pending WHERE consumer = ? AND seq = ?");
+    this.#any = database.prepare("SELECT 1 FROM pending WHERE consumer = ? LIMIT 1");
     this.#nextDue = database.prepare("SELECT min(due) AS due FROM pending WHERE consumer = ? AND due > 0");
   }
 
@@ -65,6 +67,10 @@ export class PendingTable {
   /** Within a transaction. */
   remove(consumer: Consumer, seq: number): void {
     this.#remove.run(consumer.id, seq);
+  }
+
+  hasAny(consumer: Consumer): boolean {
+    return this.#database.run(() => this.#any.get(consumer.id)) !== undefined;
   }
 
   /** When something comes back at the earliest; Infinity where there is nothing that could. */

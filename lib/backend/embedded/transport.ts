@@ -81,7 +81,11 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
       const next = takeOrWait(consumer);
       if (typeof next === "object") yield next;
       // Nothing may come between having found nothing and waiting: a ring in between would not be heard.
-      else await consumer.bell.wait(next, signals);
+      else {
+        consumer.asking++;
+        await consumer.bell.wait(next, signals);
+        consumer.asking--;
+      }
     }
   };
 
@@ -131,6 +135,13 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
 
     holds: (stream, id) =>
       lifetime.call(() => stream === "logs-engine" ? logs.holds(id, scope.id) : messages.holds(stream, id)),
+
+    demand: (subject) =>
+      lifetime.call(() => {
+        const wanting = consumers.wanting("messages", subject);
+        const isOpen = wanting.some((one) => one.asking > 0 || one.inHand.size > 0 || !pending.hasAny(one));
+        return wanting.length === 0 ? "none" : isOpen ? "open" : "idle";
+      }),
 
     async putBlob(run, name, bytes, { signal, mode } = {}) {
       lifetime.check();

@@ -7,6 +7,7 @@ import {
 } from "@nats-io/jetstream";
 import { UnavailableError } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
+import { matches } from "../../wire/subjects.ts";
 import { withoutCovered } from "../checks.ts";
 import type { ConsumerSpec } from "../transport.ts";
 import { apiCode, isConsumerMissing } from "./calls.ts";
@@ -42,6 +43,23 @@ export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSp
     await delay(10 + Math.random() * 20 * tries);
   }
   throw new Error(`Consumer "${spec.name}" was changed by others ${TRIES} times in a row`);
+}
+
+/** As `Transport.demand`. */
+export async function demandFor(
+  manager: JetStreamManager,
+  subject: string,
+): Promise<"none" | "idle" | "open"> {
+  let isKept = false;
+  for await (const { config, ...info } of manager.consumers.list("messages")) {
+    const filters = config.filter_subjects ?? [config.filter_subject ?? ">"];
+    if (!filters.some((filter) => matches(filter, subject))) continue;
+    isKept = true;
+    // A consumer that is pushed to somebody shows no requests.
+    if (config.deliver_subject || info.num_waiting + info.num_ack_pending > 0) return "open";
+    if (info.num_pending === 0) return "open";
+  }
+  return isKept ? "idle" : "none";
 }
 
 function ackWaitOf(info: ConsumerInfo | undefined, spec: ConsumerSpec): number {

@@ -9,7 +9,7 @@ import type { ConsumerSpec, Delivery, Transport } from "../transport.ts";
 import { blobStore } from "./blobs.ts";
 import { DisposedError, inOurWords, storedAt } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
-import { ensureConsumer } from "./consumers.ts";
+import { demandFor, ensureConsumer } from "./consumers.ts";
 import { deadLetters } from "./dead.ts";
 import { deliveryOf, type DeliveryPorts, toHeaders } from "./delivery.ts";
 import { Held } from "./held.ts";
@@ -194,6 +194,9 @@ class NatsTransport implements NatsBackend {
       `look for message "${id}" in stream "${stream}"`,
       () => this.#held.get(stream)?.has(id) ?? Promise.resolve(false),
     );
+
+  demand: Transport["demand"] = (subject) =>
+    this.#call(`look who takes messages on "${subject}"`, () => demandFor(this.#manager, subject));
 
   readMark: Transport["readMark"] = (name) =>
     this.#call(`read mark "${name}"`, () => this.#marks.readMark(name));

@@ -3,7 +3,9 @@ import { parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, aborted } from "../../base/signals.ts";
 import type { Driver } from "../../driver/driver.ts";
+import { keepEvents } from "../../driver/conveyor/keep-events.ts";
 import { registerResources } from "../../driver/conveyor/register-resources.ts";
+import { ServerRuns } from "../../driver/conveyor/server-runs.ts";
 import { startInstance } from "../../driver/instance.ts";
 import { askEngine } from "../../driver/run-state.ts";
 import { tend } from "../../driver/tend.ts";
@@ -64,6 +66,19 @@ export async function runDriver(
     ]);
     status.docker = docker;
     const settings = driverSettings(options, { owner, info, gitAccess, environment });
+    const { api, resource: resources = driver.resources } = options;
+    const credentials = { ...options, token: environment.CONVEYOR_TOKEN };
+    await using runs = isConveyors
+      ? new ServerRuns({
+        ...{ api, credentials, resources, transport },
+        ...{ driver: driver.name, host: settings.host, ackWaitMs: options.ackWait },
+      })
+      : undefined;
+    if (isConveyors) {
+      await keepEvents(driver, { transport, resources, ackWaitMs: options.ackWait, signal });
+    }
+    if (driver.tend) await runs?.listen();
+    const askRun = runs?.askRun ?? askEngine(transport, driver.name);
     await using instance = startInstance({
       driver,
       transport,
@@ -73,6 +88,8 @@ export async function runDriver(
       ackWaitMs: options.ackWait,
       reach: parseFaults(environment.CONVEYOR_FAULT),
       observer: metrics,
+      askRun,
+      isAnswered: runs?.isAnswered,
       ...options.resource && { resources: options.resource },
     });
     status.instance = instance;
@@ -85,12 +102,10 @@ export async function runDriver(
       host: settings.host,
     });
     if (isConveyors) {
-      const { api, resource: resources } = options;
-      const credentials = { ...options, token: environment.CONVEYOR_TOKEN };
       void registerResources(driver, { api, resources, credentials, signal });
     }
     // Ends with the first signal.
-    await tend(driver, { docker, settings, askRun: askEngine(transport, driver.name), signal });
+    await tend(driver, { docker, settings, askRun, signal, ...runs && { news: runs.news } });
     await aborted(signal);
     status.isConsuming = false;
     log.info("{why}: driver {name} takes no more events and finishes the {count} in hand", {

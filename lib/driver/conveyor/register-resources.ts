@@ -1,20 +1,15 @@
-import { readFile } from "node:fs/promises";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { abortable, delay } from "../../base/signals.ts";
+import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import type { Driver } from "../driver.ts";
 import { backOff } from "../../base/retry.ts";
-import { authorization, type Credentials } from "./authorization.ts";
-import { postJson } from "./post-json.ts";
+import { type Api, askApi } from "./ask-api.ts";
 
-export interface RegisterOptions {
-  /** The control plane, `http://host:port`, with a path if it has one. */
-  readonly api: string;
+export interface RegisterOptions extends Api {
   /** Resource types that are handled instead of the driver's own. */
   readonly resources?: readonly string[] | undefined;
-  readonly credentials: Credentials;
   /** Ends the trying. */
   readonly signal: AbortSignal;
   /** Before the first try again, milliseconds; doubled each time up to a minute. */
@@ -87,14 +82,13 @@ async function apply(definition: Definition, options: RegisterOptions): Promise<
   const { api, credentials, signal, answerMs = ANSWER_MS, clock = systemClock } = options;
   const late = timeoutSignal(answerMs);
   try {
-    const url = new URL(`${api.replace(/\/+$/, "")}/resource-definitions/apply`);
-    const headers = await authorization(credentials, clock);
-    const ca = credentials.tlsCa === undefined ? undefined : await readFile(credentials.tlsCa, "utf8");
-    const within = AbortSignal.any([signal, late]);
-    const { status, text } = await abortable(
-      postJson(url, definition, { headers, ca, signal: within }),
-      within,
-    );
+    const { status, text } = await askApi({ api, credentials }, {
+      method: "POST",
+      path: "/resource-definitions/apply",
+      value: definition,
+      signal: AbortSignal.any([signal, late]),
+      clock,
+    });
     if (status >= 200 && status < 300) return "known";
     if (status === 404 || status === 405) return "unheard-of";
     // Who is not let in today may be tomorrow: tokens and certificates are renewed.

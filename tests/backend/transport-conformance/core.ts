@@ -125,6 +125,7 @@ function patient(transport: Transport): Transport {
     serve: (subject, handler) => again(() => transport.serve(subject, handler)),
     ensureConsumer: (consumer) => again(() => transport.ensureConsumer(consumer)),
     consume: (consumer, options) => transport.consume(consumer, options),
+    demand: (subject) => again(() => transport.demand(subject)),
     holds: (stream, id) => again(() => transport.holds(stream, id)),
     readMark: (name) => again(() => transport.readMark(name)),
     writeMark: (name, text, revision) => again(() => transport.writeMark(name, text, revision)),

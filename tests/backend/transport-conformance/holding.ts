@@ -46,6 +46,23 @@ export function holding(name: string, open: Open): void {
     assert.equal(await transport.holds("messages", "before/5"), true);
   });
 
+  test(`${name}: demand tells whether messages on a subject are kept, and whether anybody asks for those that wait`, async () => {
+    await using opened = await open();
+    const { transport } = opened;
+    const other = await opened.another();
+    assert.equal(await transport.demand("resources.t"), "none");
+    await transport.ensureConsumer(spec("a", ["resources.*"]));
+    assert.equal(await transport.demand("resources.t"), "open");
+    assert.equal(await transport.demand("drivers.a.resources.t"), "none");
+    await transport.publish("resources.t", "1", { id: "one" });
+    assert.equal(await transport.demand("resources.t"), "idle");
+    await using puller = pull(other, spec("a", ["resources.*"]));
+    const inHand = await puller.next();
+    assert.equal(await transport.demand("resources.t"), "open");
+    await inHand.ack();
+    assert.equal(await transport.demand("resources.t"), "open");
+  });
+
   test(`${name}: holds is false for an id that was never published, or not to that stream`, async () => {
     await using opened = await open();
     const { transport } = opened;

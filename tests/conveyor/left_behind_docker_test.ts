@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { test } from "node:test";
+import { containerStart } from "../../drivers/container-start.ts";
+import { gitCloner } from "../../drivers/git-cloner.ts";
+import { type NatsBackend, openNats } from "../../lib/backend/nats/transport.ts";
+import { LABELS } from "../../lib/build/labels.ts";
+import { lookUntil } from "../../lib/build/look-until.ts";
+import { sweep } from "../../lib/build/sweep.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import { keepEvents } from "../../lib/driver/conveyor/keep-events.ts";
+import { ServerRuns } from "../../lib/driver/conveyor/server-runs.ts";
+import type { Driver } from "../../lib/driver/driver.ts";
+import { startInstance } from "../../lib/driver/instance.ts";
+import { tend } from "../../lib/driver/tend.ts";
+import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
+import { testSettings } from "../support/settings.ts";
+import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
+import { patience, within } from "../support/within.ts";
+
+const TYPE = "flutter-builder";
+/** In the place of a minute. */
+const EVERY_MS = 200;
+const ACK_WAIT_MS = 1000;
+
+interface Host {
+  readonly server: ConveyorServer;
+  readonly docker: Docker;
+  readonly transport: NatsBackend;
+  readonly owner: string;
+  /** Starts another driver on this server. */
+  start(driver: Driver): Promise<void>;
+  /** Starts a run of these drivers, and answers its id when its container is there. */
+  run(name: string, ...drivers: string[]): Promise<string>;
+  /** Resolves when the run has no container. */
+  isCleared(run: string): Promise<void>;
+}
+
+/** A Conveyor server with a container-start, on a host with one slot. */
+async function onHost(work: (host: Host) => Promise<void>): Promise<void> {
+  await using docker = testDocker();
+  const owner = `test-${randomUUID()}`;
+  const settings = testSettings({ owner, slots: 1, graceMs: 1000 });
+  try {
+    await using opened = new AsyncDisposableStack();
+    const server = opened.use(await startConveyor());
+    const transport = opened.use(await openNats({ servers: [server.nats] }));
+    await server.call("POST", "/resource-definitions", { name: TYPE, schema: { type: "object" } });
+    const ending = new AbortController();
+    const { signal } = ending;
+    await keepEvents(containerStart, { transport, resources: [TYPE], ackWaitMs: ACK_WAIT_MS, signal });
+    const runs = opened.use(
+      new ServerRuns({
+        ...{ api: server.api, credentials: {}, resources: [TYPE], transport, host: settings.host },
+        ...{ driver: "container-start", ackWaitMs: ACK_WAIT_MS, askEveryMs: EVERY_MS },
+      }),
+    );
+    await runs.listen();
+    const { askRun, isAnswered, news } = runs;
+    const start = async (driver: Driver) => {
+      const parts = { driver, transport, docker, settings, ackWaitMs: ACK_WAIT_MS, retryMs: 1 };
+      await opened.use(startInstance({ ...parts, askRun, isAnswered })).ready;
+    };
+    await start(containerStart);
+    const tending = tend(containerStart, { docker, settings, askRun, signal, news, everyMs: EVERY_MS });
+    opened.defer(() => tending);
+    opened.defer(() => ending.abort(new Error("The host ends")));
+    const containers = (run: string) => docker.list({ [LABELS.owner]: owner, [LABELS.run]: run });
+    await work({
+      server,
+      docker,
+      transport,
+      owner,
+      start,
+      async run(name, ...drivers) {
+        const steps = drivers.map((driver) => ({ id: driver, name: driver, driver }));
+        await server.call("POST", "/pipelines", { name, resource: TYPE, steps });
+        const spec = { repository: "https://example.invalid/app.git", image: TEST_IMAGE };
+        const id = await server.create({ name, resource: TYPE, pipeline: name, spec });
+        const isStarted = server.result((one) =>
+          one.run_id === id && one.driverresult.driver === "container-start"
+        );
+        const { driverresult } = await isStarted;
+        assert.equal(driverresult.success, true, driverresult.message);
+        return id;
+      },
+      async isCleared(run) {
+        const isGone = async () => (await containers(run)).length === 0 || undefined;
+        await within(lookUntil(docker, owner, isGone, { signal }), "the container's end");
+        assert.deepEqual(await docker.volumes({ [LABELS.owner]: owner, [LABELS.run]: run }), []);
+      },
+    });
+  } finally {
+    await sweep(docker, { owner, isAlive: () => false, signal: patience() });
+  }
+}
+
+const driver = (name: string, reconcile: Driver["reconcile"]): Driver => ({
+  name,
+  resources: [TYPE],
+  usesDocker: false,
+  reconcile,
+});
+
+test("a container whose run goes no further is cleared beside a Conveyor server: its resource deleted, made anew, a step failed, an answer too large", () =>
+  onHost(async ({ server, start, run, isCleared }) => {
+    const working = Promise.withResolvers<void>();
+    const worker = driver("worker", async ({ signal }) => {
+      working.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      throw signal.reason;
+    });
+    await start(worker);
+    const deleted = await run("deleted", "container-start", "worker");
+    await working.promise;
+    await server.call("DELETE", `/resources/${TYPE}/deleted`);
+    await isCleared(deleted);
+
+    await start(driver("failing", () => Promise.resolve({ success: false, message: "No" })));
+    await isCleared(await run("failed", "container-start", "failing"));
+
+    const artifacts = Array.from({ length: 2000 }, (_, i) => ({ name: `${i}`.padStart(100, "a") }));
+    await start(driver("large", () => Promise.resolve({ success: true, message: "", data: { artifacts } })));
+    await isCleared(await run("large", "container-start", "large"));
+  }));
+
+test("a run whose next driver was never started on a Conveyor server ends with a line in its log, and its container is cleared", () =>
+  onHost(async ({ server, run, isCleared }) => {
+    const id = await run("lost", "container-start", "nobody");
+    await isCleared(id);
+    const lines = async () => (await server.logs(id)).map(({ message }) => message);
+    const wanted =
+      'The run ends here: no driver "nobody" has been started on this server, so its event is lost';
+    while (!(await lines()).includes(wanted));
+  }));
+
+test("a run that waits for a driver of the pipeline that is not started yet takes no slot, and goes on when it is", () =>
+  onHost(async ({ server, start, run }) => {
+    const first = await run("first", "container-start", "git-cloner");
+    const second = await run("second", "container-start", "git-cloner");
+    await start(gitCloner);
+    for (const id of [first, second]) {
+      const { driverresult } = await server.result((one) =>
+        one.run_id === id && one.driverresult.driver === "git-cloner"
+      );
+      // It found its container, and nobody knows such a host.
+      assert.notEqual((driverresult.data as { reason: string }).reason, "container-lost");
+    }
+  }));
