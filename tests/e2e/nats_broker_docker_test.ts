@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
+import { containerStart } from "../../drivers/container-start.ts";
+import { containerStop } from "../../drivers/container-stop.ts";
+import { gitCloner } from "../../drivers/git-cloner.ts";
 import { containerName } from "../../lib/build/labels.ts";
 import { openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 
-const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 /** Says line after line until it is let go, and then how many they were. */
 const TALKS =
   "i=0; until [ -e /tmp/go ]; do i=$((i+1)); echo line $i; sleep 0.01; done; echo all $i; touch /tmp/gone";
@@ -18,7 +20,8 @@ for (const end of ["stop", "kill"] as const) {
   for (const [whenDone, isDoneMeanwhile] of [["meanwhile", true], ["after that", false]] as const) {
     test(`a build whose broker ends by ${end} in the middle of it and comes back, and which is done ${whenDone}, loses no line`, async () => {
       await using fleet = await openFleet();
-      const [, , builder] = await Promise.all(DRIVERS.map((name) => fleet.driver(name)));
+      await fleet.local(containerStart, gitCloner, containerStop);
+      const builder = await fleet.driver("builder");
       const { url: repository, image } = remote.current ?? {};
       const run = await fleet.submit({ repository, image, commands: [TALKS] });
       const container = containerName(run.id);
@@ -26,10 +29,10 @@ for (const end of ["stop", "kill"] as const) {
         execFileSync("docker", ["exec", container, "sh", "-c", script], { encoding: "utf8" });
       await run.line("line 20");
       await fleet.server[end]();
-      await builder?.said("Lost NATS");
+      await builder.said("Lost NATS");
       if (isDoneMeanwhile) inContainer("touch /tmp/go; until [ -e /tmp/gone ]; do sleep 0.05; done");
       await fleet.server.start();
-      await builder?.said("Connected to NATS");
+      await builder.said("Connected to NATS");
       if (!isDoneMeanwhile) inContainer("touch /tmp/go");
       const { outcome, lines: count } = await run.ended;
       assert.equal(outcome, "succeeded");

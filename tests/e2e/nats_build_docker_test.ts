@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
+import { builder as builderDriver } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
+import { containerStop } from "../../drivers/container-stop.ts";
+import { gitCloner } from "../../drivers/git-cloner.ts";
 import { containerName, idleName } from "../../lib/build/labels.ts";
 import type { RunEvent } from "../../lib/engine/events.ts";
 import { type FollowedRun, openFleet } from "../support/fleet.ts";
@@ -72,14 +75,13 @@ test("the four drivers, processes of their own, build a repository over NATS and
 
 test("a driver that is told to stop finishes what it has in hand, and takes nothing more", async () => {
   await using fleet = await openFleet();
-  const [, , builder] = await Promise.all(
-    DRIVERS.map((name) => fleet.driver(name, name === "builder" ? ["--health", "127.0.0.1:0"] : [])),
-  );
-  const [url = ""] = /http:\S+/.exec(builder?.output() ?? "") ?? [];
+  await fleet.local(containerStart, gitCloner, containerStop);
+  const builder = await fleet.driver("builder", ["--health", "127.0.0.1:0"]);
+  const [url = ""] = /http:\S+/.exec(builder.output()) ?? [];
   const run = await fleet.submit(spec(WAITING));
   await run.line("begun");
-  builder?.kill("SIGTERM");
-  await builder?.said("takes no more events and finishes the 1 in hand");
+  builder.kill("SIGTERM");
+  await builder.said("takes no more events and finishes the 1 in hand");
   const readiness = await fetch(`${url}/readyz`);
   assert.deepEqual([readiness.status, await readiness.text()], [503, "No events are taken\n"]);
   assert.match(
@@ -91,7 +93,7 @@ test("a driver that is told to stop finishes what it has in hand, and takes noth
     event.type === "step" && event.step === "git-cloner" && event.status === "succeeded"
   );
   letGo(run.id);
-  assert.equal((await builder?.ended)?.code, 0);
+  assert.equal((await builder.ended).code, 0);
   assert.equal((await run.ended).outcome, "succeeded");
   assert.deepEqual(outcomes(next.events), ["container-start succeeded", "git-cloner succeeded"]);
   await fleet.driver("builder");
@@ -101,13 +103,12 @@ test("a driver that is told to stop finishes what it has in hand, and takes noth
 
 test("a driver that is not done within --drain stops its step and leaves it to another instance", async () => {
   await using fleet = await openFleet();
-  const [, , builder] = await Promise.all(
-    DRIVERS.map((name) => fleet.driver(name, name === "builder" ? ["--drain", "0s", "--grace", "1s"] : [])),
-  );
+  await fleet.local(containerStart, gitCloner, containerStop);
+  const builder = await fleet.driver("builder", ["--drain", "0s", "--grace", "1s"]);
   const run = await fleet.submit(spec(WAITING));
   await run.line("begun");
-  builder?.kill("SIGTERM");
-  assert.equal((await builder?.ended)?.code, 0);
+  builder.kill("SIGTERM");
+  assert.equal((await builder.ended).code, 0);
   await fleet.driver("builder");
   const end = await run.ended;
   // What has begun is never begun a second time.
@@ -117,15 +118,16 @@ test("a driver that is not done within --drain stops its step and leaves it to a
 
 test("a second signal ends a driver at once, and another instance finds what it left", async () => {
   await using fleet = await openFleet();
-  const [, , builder] = await Promise.all(DRIVERS.map((name) => fleet.driver(name)));
+  await fleet.local(containerStart, gitCloner, containerStop);
+  const builder = await fleet.driver("builder");
   const run = await fleet.submit(spec(WAITING));
   await run.line("begun");
-  builder?.kill("SIGINT");
-  await builder?.said("finishes the 1 in hand");
-  builder?.kill("SIGTERM");
-  const { code, stderr } = await builder?.ended ?? {};
+  builder.kill("SIGINT");
+  await builder.said("finishes the 1 in hand");
+  builder.kill("SIGTERM");
+  const { code, stderr } = await builder.ended;
   assert.equal(code, 143);
-  assert.match(stderr ?? "", /Left at once; what was in hand goes to another instance after the ack wait\n$/);
+  assert.match(stderr, /Left at once; what was in hand goes to another instance after the ack wait\n$/);
   await fleet.driver("builder");
   const end = await run.ended;
   assert.deepEqual([end.outcome, end.reason], ["failed", "driver-lost"]);
@@ -138,9 +140,7 @@ test("container-start takes a run only while a slot is free, whoever fills them"
   const [one, other] = await Promise.all([
     fleet.driver("container-start", flags),
     fleet.driver("container-start", flags),
-    fleet.driver("git-cloner"),
-    fleet.driver("builder"),
-    fleet.driver("container-stop"),
+    fleet.local(gitCloner, builderDriver, containerStop),
   ]);
   const first = await fleet.submit(spec(WAITING));
   await first.line("begun");
@@ -189,14 +189,15 @@ test("what a spec asks for is held against the flags of every driver", async () 
 test("container-start removes at its start what no live run owns, and leaves the containers of live ones", async () => {
   await using fleet = await openFleet();
   await using docker = testDocker();
-  const [first] = await Promise.all(DRIVERS.map((name) => fleet.driver(name)));
+  await fleet.local(gitCloner, builderDriver, containerStop);
+  const first = await fleet.driver("container-start");
   const live = await fleet.submit(spec(WAITING));
   await live.line("begun");
   const settings = testSettings({ owner: fleet.owner });
   const lost = stepContext(docker, { repository: ".", image: remote.current?.image }, { settings });
   await containerStart.reconcile(lost);
-  first?.kill("SIGTERM");
-  await first?.ended;
+  first.kill("SIGTERM");
+  await first.ended;
   const next = await fleet.driver("container-start");
   await next.said(`Removed ${idleName(lost.run)}: its run is over`);
   assert.equal(await docker.inspect(idleName(lost.run)), undefined);

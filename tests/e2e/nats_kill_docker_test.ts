@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
+import { containerStart } from "../../drivers/container-start.ts";
+import { containerStop } from "../../drivers/container-stop.ts";
+import { gitCloner } from "../../drivers/git-cloner.ts";
 import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import type { Pipeline } from "../../lib/wire/resource.ts";
@@ -105,12 +108,8 @@ test("kill -9 of a driver at any boundary of an event: another instance takes ov
 test("a run whose builder is killed starts again in a fresh container where it may", async () => {
   await using fleet = await openFleet();
   await using execs = await startedExecs(fleet.owner);
-  const [, , doomed] = await Promise.all([
-    fleet.driver("container-start"),
-    fleet.driver("git-cloner"),
-    fleet.driver("builder", [], { CONVEYOR_FAULT: "command-ended" }),
-    fleet.driver("container-stop"),
-  ]);
+  await fleet.local(containerStart, gitCloner, containerStop);
+  const doomed = await fleet.driver("builder", [], { CONVEYOR_FAULT: "command-ended" });
   const { url: repository, image } = remote.current ?? {};
   const run = await fleet.engine.submit({
     resource: {

@@ -2,9 +2,12 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { openControlPlane } from "../../lib/backend/nats/control-plane.ts";
-import type { NatsBackend } from "../../lib/backend/nats/transport.ts";
+import { type NatsBackend, openNats } from "../../lib/backend/nats/transport.ts";
 import type { Store } from "../../lib/backend/store.ts";
 import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
+import { hostId } from "../../lib/cli/host-id.ts";
+import type { Driver } from "../../lib/driver/driver.ts";
+import { startInstance } from "../../lib/driver/instance.ts";
 import type { Engine, Submission } from "../../lib/engine/engine.ts";
 import type { RunEnded, RunEvent } from "../../lib/engine/events.ts";
 import { startEngine } from "../../lib/engine/start.ts";
@@ -13,6 +16,8 @@ import { root, runtime, type Started, startProgram } from "../cli/start-program.
 import { again } from "../backend/nats-broker.ts";
 import { type NatsServer, startNats } from "./nats-server.ts";
 import { paced } from "./pace.ts";
+import { testSettings } from "./settings.ts";
+import { testDocker } from "./step-context.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 /** A broker with our control plane in this process, and drivers in processes of their own. */
@@ -24,6 +29,8 @@ export interface Fleet extends AsyncDisposable {
   readonly engine: Engine;
   /** Starts `bin/<name>`, or a driver's own file, with the broker's address; resolves when it takes events. */
   driver(name: string, flags?: readonly string[], env?: Record<string, string>): Promise<Started>;
+  /** Starts these drivers in this process, which takes less than a process for each that is not what a test is about. */
+  local(...drivers: readonly Driver[]): Promise<void>;
   /** Submits a build, or a run of another pipeline. */
   submit(
     spec: object,
@@ -87,6 +94,16 @@ export async function openFleet({ ackWaitMs = ACK_WAIT_MS, nodes }: FleetOptions
       );
       await process.said(" takes events of ");
       return process;
+    },
+    async local(...drivers) {
+      const docker = open.use(testDocker());
+      const theirs = open.use(await openNats({ servers }));
+      const settings = testSettings({ owner: local.owner, host: hostId(await docker.info()) });
+      await Promise.all(
+        drivers.map((driver) =>
+          open.use(startInstance({ driver, transport: theirs, docker, settings, ackWaitMs })).ready
+        ),
+      );
     },
     async submit(spec, pipeline = BUILD_PIPELINE, { secrets = {}, timeoutMs = 100_000 } = {}) {
       const resource = { id: randomUUID(), name: "app", resource: pipeline.resource, metadata: {}, spec };

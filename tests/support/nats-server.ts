@@ -164,12 +164,14 @@ export async function freePort(): Promise<number> {
 
 function configuration(folder: string, port: number, options: NatsServerOptions): string {
   const { config = "", jetstream = true, maxFile, name } = options;
-  const limit = maxFile === undefined ? "" : `, max_file: ${maxFile}`;
+  const limit = maxFile === undefined ? "" : `max_file: ${maxFile}`;
   return [
     name ? `server_name: ${name}` : "",
     `host: "127.0.0.1"`,
     `port: ${port}`,
-    jetstream ? `jetstream { store_dir: ${JSON.stringify(join(folder, "store"))}${limit} }` : "",
+    // Not in the block of JetStream, which `config` may have another one of.
+    `store_dir: ${JSON.stringify(join(folder, "store"))}`,
+    jetstream ? `jetstream { ${limit} }` : "",
     config,
   ].join("\n");
 }
