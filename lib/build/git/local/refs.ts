@@ -11,6 +11,9 @@ export interface Resolved {
   readonly id: string | undefined;
 }
 
+/** A ref that says nothing of use, or leads in circles. */
+class BrokenRef extends InputError {}
+
 /** What one ref says. */
 type Value = { readonly id: string } | { readonly symbolic: string };
 
@@ -37,10 +40,10 @@ export class Refs {
       if ("id" in value) return { name: at, id: value.id };
       at = value.symbolic;
     }
-    throw new InputError(`Cannot resolve "${shown(name)}": its symbolic refs lead in circles`);
+    throw new BrokenRef(`Cannot resolve "${shown(name)}": its symbolic refs lead in circles`);
   }
 
-  /** All refs below `refs/<kind>/` that lead to an object. */
+  /** All refs below `refs/<kind>/` that lead to an object. As with git, broken ones are left out. */
   list(kind: string): { name: string; id: string }[] {
     const below = `refs/${kind}`;
     const names = new Set([...this.#packedRefs().keys()].filter((name) => name.startsWith(`${below}/`)));
@@ -56,9 +59,18 @@ export class Refs {
       }
     }
     return [...names].flatMap((name) => {
-      const id = this.resolve(name)?.id;
+      const id = this.#idOf(name);
       return id === undefined ? [] : [{ name, id }];
     });
+  }
+
+  #idOf(name: string): string | undefined {
+    try {
+      return this.resolve(name)?.id;
+    } catch (error) {
+      if (error instanceof BrokenRef) return undefined;
+      throw error;
+    }
   }
 
   #read(name: string): Value | undefined {
@@ -82,7 +94,7 @@ export class Refs {
     if (this.#id.test(line)) return { id: line };
     const symbolic = /^ref:\s*(refs\/.+)$/s.exec(line)?.[1];
     if (symbolic !== undefined && isRefName(symbolic)) return { symbolic };
-    throw new InputError(`Cannot use "${path}": expected an object's id or "ref: refs/…" in it`);
+    throw new BrokenRef(`Cannot use "${path}": expected an object's id or "ref: refs/…" in it`);
   }
 
   /** In old repositories a symbolic ref is a link; its text is a name, and is not followed. */

@@ -15,8 +15,8 @@ export interface Shipment {
 
 const MOST_SHALLOW_BYTES = 64 * 1024 * 1024;
 const MOST_TAGS_OF_TAGS = 16;
-/** Objects between two looks at everything else that this process does. */
-const TURN = 500;
+/** Reading blocks everything else that this process does, for so long at once. */
+const TURN_MS = 10;
 
 /**
  * Chooses what is sent. `depth` counts commits; 0 means all. Nothing else of the repository is read: no other branch, no
@@ -100,12 +100,13 @@ function shallowOf({ commonFolder }: LocalSource): ReadonlySet<string> {
   );
 }
 
-/** Lets everything else have its turn now and then. The promise rejects with `signal.reason`. */
+/** Lets everything else have its turn when it has been ours for some time. The promise rejects with `signal.reason`. */
 export function pacer(signal: AbortSignal): () => Promise<void> {
-  let count = 0;
+  let since = performance.now();
   return async () => {
-    if (++count % TURN !== 0) return;
+    if (performance.now() - since < TURN_MS) return;
     await turn();
     signal.throwIfAborted();
+    since = performance.now();
   };
 }

@@ -10,6 +10,7 @@ import type { Pack } from "./pack.ts";
 import { pacer } from "./shipment.ts";
 
 const CHUNK_BYTES = 256 * 1024;
+const MOST_RUN_BYTES = 4 * 1024 * 1024;
 /** Loose objects up to this size are read whole. */
 const SMALL_BYTES = 4 * 1024 * 1024;
 /** What is compressed here is sent over a socket of this machine. */
@@ -74,7 +75,7 @@ function* packed(
       ? isChosen[baseRank] === 1
       : base === undefined || chosen.has(base.toString("hex"));
     if (isBaseSent && (typeof base !== "number" || distance === offset - base)) {
-      if (run.end !== offset) {
+      if (run.end !== offset || run.end - run.start > MOST_RUN_BYTES) {
         yield* piecesOf(pack.file, run.start, run.end);
         run = { start: offset, end: offset };
       }
