@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
@@ -187,6 +187,11 @@ test("buildRequest pins the commit of a local repository by all the names that g
   }
   assert.equal((await localOf("no-such"))?.commit, undefined);
   assert.equal((await localOf(undefined))?.below, "");
+  await rm(join(repo, ".git/index"));
+  await mkdir(join(repo, ".git/index"));
+  const unsure = await localOf(undefined);
+  assert.equal(unsure?.commit?.commit, commit);
+  assert.match(String(unsure?.workTree), /index": expected a regular file/);
   const below = await localOf(undefined, join(repo, "packages/app"));
   assert.deepEqual([below?.below, below?.commit?.commit], ["packages/app", commit]);
 });

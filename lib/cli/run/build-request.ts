@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { basename, dirname, relative, resolve } from "node:path";
-import { InputError } from "../../base/errors.ts";
+import { InputError, UnavailableError } from "../../base/errors.ts";
 import { DEFAULT_PIDS } from "../../build/default-pids.ts";
-import { openLocalSource } from "../../build/git/local-source.ts";
+import { type LocalSource, openLocalSource } from "../../build/git/local-source.ts";
 import { resolveCommit } from "../../build/git/local/resolve-commit.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { type Plan, planBuild } from "../../build/plan.ts";
@@ -32,7 +32,8 @@ export interface BuildRequest {
 export interface LocalRequest {
   /** Undefined where there is no such ref, which the clone says. */
   readonly commit: { readonly repository: string; readonly commit: string; readonly ref: string } | undefined;
-  readonly workTree: WorkTree | undefined;
+  /** An error where it cannot be told what is not committed. */
+  readonly workTree: WorkTree | Error | undefined;
   /** The folder that was named, below the top of the work tree; empty for the top. */
   readonly below: string;
 }
@@ -74,9 +75,8 @@ export async function buildRequest(
 async function pin({ spec }: Plan, repository: string, environment: Environment): Promise<LocalRequest> {
   const source = await openLocalSource(repository, { environment });
   const commit = resolveCommit(source, spec.ref);
-  const workTree = snapshotWorkTree(source);
-  const below = workTree ? relative(workTree.path, realpathSync(repository)) : "";
-  return { commit: commit && { repository, ...commit }, workTree, below };
+  const below = source.workTree === undefined ? "" : relative(source.workTree, realpathSync(repository));
+  return { commit: commit && { repository, ...commit }, workTree: snapshotOf(source), below };
 }
 
 const NO_LIMITS = {
@@ -110,6 +110,16 @@ function checkReachable(repository: unknown, operands: Operands): void {
       operands.repository ?? repository
     }": expected an https or ssh URL that the drivers can reach; "flutter-ci run" builds a folder`,
   );
+}
+
+/** Only a warning needs it: what is wrong with it is said there. */
+function snapshotOf(source: LocalSource): WorkTree | Error | undefined {
+  try {
+    return snapshotWorkTree(source);
+  } catch (error) {
+    if (error instanceof InputError || error instanceof UnavailableError) return error;
+    throw error;
+  }
 }
 
 /** A reader of YAML is large, and most builds name no file. */

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep } from "node:path";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
+import { lstatIfThere } from "../../base/files.ts";
 import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
 
 /** Files that are fetched and written at the same time. */
@@ -67,7 +68,7 @@ async function write(bytes: AsyncIterable<Uint8Array>, path: string, mode: numbe
     await rename(part, path);
   } catch (error) {
     await rm(part, { force: true });
-    if ((await kindOf(path)) === "folder") throw new Error(`"${path}" is a folder`);
+    if (kindOf(path) === "folder") throw new Error(`"${path}" is a folder`);
     throw error;
   }
 }
@@ -115,11 +116,11 @@ async function makeFolder(path: string): Promise<string> {
   await mkdir(path).catch((error) => {
     if (error.code !== "EEXIST") throw error;
   });
-  if ((await kindOf(path)) !== "folder") throw new Error(`"${path}" is not a folder`);
+  if (kindOf(path) !== "folder") throw new Error(`"${path}" is not a folder`);
   return path;
 }
 
-async function kindOf(path: string): Promise<"folder" | "other" | undefined> {
-  const found = await lstat(path).catch(() => undefined);
+function kindOf(path: string): "folder" | "other" | undefined {
+  const found = lstatIfThere(path);
   return found && (found.isDirectory() ? "folder" : "other");
 }

@@ -1,6 +1,6 @@
-import { messageOf } from "../../base/errors.ts";
-import { processLog } from "../../base/log.ts";
 import { join } from "node:path";
+import { processLog } from "../../base/log.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Environment } from "../environment.ts";
 import { DEFAULT_OUTPUT } from "./build-flags.ts";
 import type { BuildRequest } from "./build-request.ts";
@@ -38,6 +38,7 @@ export function sayWhatIsBuilt(
 
   async function look(): Promise<void> {
     if (!local?.workTree) return;
+    if (local.workTree instanceof Error) throw local.workTree;
     // Artifacts of a run that was started at the top are ours as well.
     const written = [...own, join(local.workTree.path, DEFAULT_OUTPUT)];
     const options = { environment, own: written, signal: closing.signal };

@@ -55,9 +55,9 @@ export function snapshotWorkTree(source: LocalSource): WorkTree | undefined {
 
 /**
  * The files of a work tree that are changed, or new, and not committed, but for new ones in `own` folders; none where there
- * is no git here, or it cannot tell. The repository is not trusted, and `git status` runs what a repository's configuration
+ * is no git here. The repository is not trusted, and `git status` runs what a repository's configuration
  * names (clean filters, a file system monitor). So git never sees that configuration: it gets a folder of ours for a
- * repository, with a configuration of ours and the index. Rejects with `signal.reason`.
+ * repository, with a configuration of ours and the index. Rejects where git fails, and when `signal` fires.
  */
 export async function uncommittedFiles(
   workTree: WorkTree,
@@ -67,11 +67,10 @@ export async function uncommittedFiles(
     signal: AbortSignal;
   },
 ): Promise<string[]> {
-  let folder: string | undefined;
+  const git = await findProgram("git", environment);
+  if (!git) return [];
+  const folder = await mkdtemp(join(tmpdir(), "conveyor-status-"));
   try {
-    const git = await findProgram("git", environment);
-    if (!git) return [];
-    folder = await mkdtemp(join(tmpdir(), "conveyor-status-"));
     await standIn(folder, workTree, { environment, own });
     const { stdout } = await promisify(execFile)(git, STATUS, {
       cwd: workTree.path,
@@ -91,11 +90,8 @@ export async function uncommittedFiles(
       },
     });
     return stdout.split("\0").filter((entry) => entry !== "").map((entry) => entry.slice(3));
-  } catch {
-    signal.throwIfAborted();
-    return [];
   } finally {
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => {});
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
