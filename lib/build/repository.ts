@@ -1,4 +1,5 @@
 import { InputError } from "../base/errors.ts";
+import { shownUrl } from "../base/shown-url.ts";
 
 /** Where a build's files come from. */
 export type Repository =
@@ -55,9 +56,13 @@ function parseUrl(text: string): Repository & { kind: "remote" } {
     throw refused(text, `${EXPECTED}; the protocol "${protocol}" is not allowed`);
   }
   if (url.password !== "" || (protocol === "https" && url.username !== "")) {
+    throw refused(text, "expected a URL without credentials; give them with --git-token HOST=FILE");
+  }
+  // A password that nobody encoded ends the host's name early: the rest of it would be shown as a path.
+  if (/[?#]|^[^:]+:\/\/[^/]*\/.*@/s.test(text)) {
     throw refused(
-      text.replace(/\/\/[^@/]*@/, "//…@"),
-      "expected a URL without credentials; give them with --git-token HOST=FILE",
+      text,
+      'expected a URL without "?", "#", and "@" behind its host (%40 in a path); give credentials with --git-token HOST=FILE',
     );
   }
   // A host or user that begins with "-" becomes an option of ssh.
@@ -72,5 +77,5 @@ function hasControl(text: string): boolean {
 }
 
 function refused(text: string, expected: string): InputError {
-  return new InputError(`Invalid repository ${JSON.stringify(text)}: ${expected}`);
+  return new InputError(`Invalid repository ${JSON.stringify(shownUrl(text))}: ${expected}`);
 }

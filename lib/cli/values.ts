@@ -1,4 +1,5 @@
 import { InputError } from "../base/errors.ts";
+import { shownUrl } from "../base/shown-url.ts";
 import { parseDuration, parseSize } from "../base/units.ts";
 import { parseGlob } from "../build/glob/glob.ts";
 
@@ -42,6 +43,17 @@ export function variableName(value: string): string {
   throw new InputError(`Invalid name "${value}": expected a variable's name: letters, digits and _`);
 }
 
+/** The name of a variable whose value is a secret, and stays out of messages. */
+export function secretName(value: string): string {
+  const at = value.indexOf("=");
+  if (at === -1) return variableName(value);
+  throw new InputError(
+    `Invalid name "${
+      value.slice(0, at)
+    }=…": expected a variable's name alone; its value is taken from the caller's environment`,
+  );
+}
+
 /** `NAME=VALUE`, or `NAME` for the caller's own value. */
 export function variable(value: string): { name: string; value: string | undefined } {
   const at = value.indexOf("=");
@@ -53,7 +65,9 @@ export function variable(value: string): { name: string; value: string | undefin
 export function hostFile(value: string): { host: string; file: string } {
   const [, host, file] = /^([A-Za-z0-9.-]+(?::\d{1,5})?)=(.+)$/.exec(value) ?? [];
   if (host === undefined || file === undefined || host.startsWith("-")) {
-    throw new InputError(`Invalid token "${value}": expected HOST=FILE, like git.example.com=token.txt`);
+    // It may be the token itself.
+    const shown = value.includes("=") || value.length <= 20 ? value : `${value.slice(0, 4)}…`;
+    throw new InputError(`Invalid token "${shown}": expected HOST=FILE, like git.example.com=token.txt`);
   }
   return { host: host.toLowerCase(), file };
 }
@@ -72,21 +86,22 @@ export function hostPort(value: string): { host: string; port: number } {
 
 /** One or more addresses of a broker, separated by commas. */
 export function brokerUrls(value: string): string[] {
-  return value.split(",").map((part) => {
+  // A comma may stand in a password as well.
+  const parts = value.includes("@") ? [value] : value.split(",");
+  return parts.map((part) => {
     const text = part.trim();
     const full = text.includes("://") ? text : `nats://${text}`;
     const url = URL.canParse(full) ? new URL(full) : undefined;
-    if (!url || url.hostname === "" || !["nats:", "tls:"].includes(url.protocol)) {
+    if (text.includes("@")) {
+      const login = !text.replace(/^[^/]*:\/\//, "").replace(/@[^@]*$/, "").includes(":")
+        ? "a token with --nats-token-file"
+        : "them with --nats-user and --nats-password-file, or --nats-creds";
       throw new InputError(
-        `Invalid URL "${withoutCredentials(text)}": expected one like nats://127.0.0.1:4222`,
+        `Invalid URL "${shownUrl(full)}": expected none with credentials in it; give ${login}`,
       );
     }
-    if (url.username !== "" || url.password !== "") {
-      throw new InputError(
-        `Invalid URL "${
-          withoutCredentials(text)
-        }": expected none with credentials in it; give them as --nats-creds, or --nats-user and --nats-password-file`,
-      );
+    if (!url || url.hostname === "" || !["nats:", "tls:"].includes(url.protocol) || url.search || url.hash) {
+      throw new InputError(`Invalid URL "${shownUrl(text)}": expected one like nats://127.0.0.1:4222`);
     }
     return full;
   });
@@ -95,11 +110,11 @@ export function brokerUrls(value: string): string[] {
 /** The address of an HTTP API. */
 export function httpUrl(value: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (!url || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.password !== "") {
+  if (!url || !["http:", "https:"].includes(url.protocol) || /[@?#]/.test(value)) {
     throw new InputError(
       `Invalid URL "${
-        withoutCredentials(value)
-      }": expected one like http://127.0.0.1:8080, without credentials in it`,
+        shownUrl(value)
+      }": expected one like http://127.0.0.1:8080, without credentials or a query in it`,
     );
   }
   return value.replace(/\/+$/, "");
@@ -115,9 +130,6 @@ export function subjectToken(value: string): string {
   if (/^[A-Za-z0-9_-]{1,128}$/.test(value)) return value;
   throw new InputError(`Invalid name "${value}": expected letters, digits, - and _ only`);
 }
-
-/** A URL for a message: whatever stands before an "@" may be a secret. */
-const withoutCredentials = (text: string): string => text.replace(/^([^/]*\/\/)?[^/]*@/, "$1…@");
 
 function listed(words: readonly string[]): string {
   const last = words.at(-1) ?? "";

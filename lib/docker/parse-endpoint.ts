@@ -1,4 +1,5 @@
 import { InputError, UnavailableError } from "../base/errors.ts";
+import { shownUrl } from "../base/shown-url.ts";
 import type { DockerEndpoint, Tls } from "./endpoint.ts";
 
 export const DEFAULT_SOCKET = "/var/run/docker.sock";
@@ -20,10 +21,10 @@ export async function parseEndpoint(
     case "tcp":
       return tcpEndpoint(text, rest, await readTls());
     case "ssh":
-      throw new UnavailableError(`Cannot use Docker at "${text}": ssh is not supported`, {
+      throw new UnavailableError(`Cannot use Docker at "${shownUrl(text)}": ssh is not supported`, {
         hint:
           `Forward its socket with "ssh -nNT -L /tmp/docker.sock:${DEFAULT_SOCKET} ${
-            rest.replace(/\/.*/s, "")
+            rest.replace(/:[^@]*@/, "@").replace(/\/.*/s, "")
           }" ` +
           `and name unix:///tmp/docker.sock instead.`,
       });
@@ -53,6 +54,6 @@ function tcpEndpoint(text: string, address: string, tls: Tls | undefined): Docke
 
 function invalid(text: string): InputError {
   return new InputError(
-    `Invalid Docker endpoint "${text}": expected unix:///path/of/the.sock or tcp://host:port`,
+    `Invalid Docker endpoint "${shownUrl(text)}": expected unix:///path/of/the.sock or tcp://host:port`,
   );
 }

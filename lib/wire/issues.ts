@@ -2,15 +2,28 @@ import type { z } from "zod";
 
 const SHOWN = 60;
 
+/** The text that a value was written as, where that is known and the value is still the one that was written. */
+export type SourceOf = (path: readonly PropertyKey[], value: unknown) => string | undefined;
+
 /**
  * What is wrong with an input, one line for each place: `spec.limits.cpus: expected a number, got "two"`. Values are
  * quoted, shortened. `root` names the input itself.
  */
-export function describeIssues(error: z.ZodError, input: unknown, root: string): string {
+export function describeIssues(
+  error: z.ZodError,
+  input: unknown,
+  root: string,
+  sourceOf: SourceOf = () => undefined,
+): string {
   return error.issues.flatMap((issue) => flatten(issue)).map((issue) => {
     const value = at(input, issue.path);
+    const source = sourceOf(issue.path, value);
     const place = [root, ...issue.path.map(String)].join(".");
-    return `${place}: ${lowerFirst(issue.message)}, got ${quote(value)}`;
+    const isText = issue.code === "invalid_type" && issue.expected === "string";
+    if (source !== undefined && isText) {
+      return `${place}: expected a text in quotes, like "${source}", got ${source}`;
+    }
+    return `${place}: ${lowerFirst(issue.message)}, got ${source ?? quote(value)}`;
   }).join("\n");
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
-import { InputError } from "../../lib/base/errors.ts";
+import { InputError, messageOf } from "../../lib/base/errors.ts";
 import { buildRequest } from "../../lib/cli/run/build-request.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
@@ -99,6 +99,29 @@ test("buildRequest keeps the values of secrets out of the resource", async () =>
   assert.equal(JSON.stringify(resource).includes("hunter2"), false);
 });
 
+test("buildRequest refuses a spec in which a secret's value stands, and takes what is named as both as a secret", async () => {
+  const environment = { TOKEN: "hunter2-hunter2", SHORT: "ma" };
+  const secret = ["TOKEN", "SHORT"];
+  const cases: [Partial<Options>, string][] = [
+    [{ command: ["make", "curl -H hunter2-hunter2"] }, "spec\\.commands\\.1"],
+    [{ env: [{ name: "A", value: "Bearer hunter2-hunter2" }] }, "spec\\.env\\.0\\.value"],
+    [{ artifact: ["hunter2-hunter2/*"] }, "spec\\.artifacts\\.0"],
+  ];
+  for (const [options, place] of cases) {
+    await refused(
+      specOf({ secret, ...options }, {}, environment),
+      new RegExp(`^${place}: The value of the secret "TOKEN" stands in it: (?!.*hunter2)`),
+    );
+  }
+  const both = { secret, ref: "main", env: [{ name: "TOKEN", value: undefined }, { name: "B", value: "1" }] };
+  assert.deepEqual(await specOf(both, {}, environment), {
+    repository: URL,
+    ref: "main",
+    env: [{ name: "B", value: "1" }],
+    secrets: secret,
+  });
+});
+
 test("buildRequest takes the words after -- as one command's arguments", async () => {
   const spec = await specOf({}, { command: ["sh", "-c", "echo  $HOME"] });
   assert.deepEqual(spec, { repository: URL, commands: [["sh", "-c", "echo  $HOME"]] });
@@ -114,7 +137,7 @@ name: app
 resource: flutter-builder
 metadata: { team: core }
 spec:
-  repository: ./repo
+  repository: https://git.example.com/in-file.git
   image: debian:12
   ref: main
   env: [{ name: A, value: file }, { name: B, value: file }]
@@ -127,7 +150,7 @@ spec:
       file,
       image: "gcc:14",
       env: [{ name: "B", value: "flag" }],
-      secret: ["S2", "S1"],
+      secret: ["S1", "S2"],
       cpus: 2,
     } as Options,
     { repository: undefined, command: undefined },
@@ -136,7 +159,7 @@ spec:
   assert.equal(resource.name, "app");
   assert.deepEqual(resource.metadata, { team: "core" });
   assert.deepEqual(resource.spec, {
-    repository: join(folder.path, "repo"),
+    repository: "https://git.example.com/in-file.git",
     image: "gcc:14",
     ref: "main",
     env: [{ name: "A", value: "file" }, { name: "B", value: "flag" }],
@@ -251,7 +274,6 @@ test("buildRequest lets a file read and join only what the command line gives aw
     `
 resource: flutter-builder
 spec:
-  repository: repo
   network: internal
   env: [{ name: X, valueFrom: GITHUB_TOKEN }]
 `,
@@ -298,6 +320,71 @@ test("buildRequest refuses files that are no resource, by what is wrong with the
     await refused(specOf({ file }), expected);
   }
   await refused(specOf({ file: join(folder.path, "absent") }), /^--file: Cannot read ".*absent": ENOENT/);
+});
+
+test("buildRequest takes from a file no folder, secret or container that the command line does not name", async () => {
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(
+    folder.path,
+    "{resource: flutter-builder, spec: {repository: repo, secrets: [AWS_KEY], keep: always}}",
+  );
+  const repository = join(folder.path, "repo");
+  const environment = { AWS_KEY: "hunter2hunter2" };
+  await refused(
+    specOf({ file }, { repository: undefined }, environment),
+    /^spec\.repository: The folder ".*\/repo" is .*\nspec\.secrets\.0: .*--secret AWS_KEY\nspec\.keep: .*--keep always$/,
+  );
+  const { secrets, plan } = await buildRequest(
+    { file, secret: ["AWS_KEY"], keep: "failure" } as Options,
+    { ...none, repository },
+    environment,
+  );
+  assert.deepEqual([secrets, plan.spec.keep], [environment, "failure"]);
+});
+
+test("buildRequest says of a number or another word that stands for a text how the file writes it", async () => {
+  await using folder = await temporaryFolder();
+  const cases = [
+    ["ref: 1.10", 'spec.ref: expected a text in quotes, like "1.10", got 1.10'],
+    ["ref: 007", 'spec.ref: expected a text in quotes, like "007", got 007'],
+    [
+      "ref: 12345678901234567890",
+      'spec.ref: expected a text in quotes, like "12345678901234567890", got 123456',
+    ],
+    ["ref: true", 'spec.ref: expected a text in quotes, like "true", got true'],
+    ["env: [{ name: V, value: 3.10 }]", 'spec.env.0.value: expected a text in quotes, like "3.10", got 3.10'],
+    ["image: 1e3", 'spec.image: expected a text in quotes, like "1e3", got 1e3'],
+    ["depth: 1.50", "got 1.50"],
+  ] as const;
+  for (const [line, expected] of cases) {
+    const file = join(folder.path, "file");
+    await writeFile(file, `resource: flutter-builder\nspec: { ${line} }\n`);
+    await assert.rejects(specOf({ file }), (error: Error) => {
+      assert.ok(error.message.includes(expected), error.message);
+      return true;
+    });
+    assert.equal(
+      typeof await specOf({ file, ref: "main", depth: 1, image: "a", env: [{ name: "V", value: "" }] }),
+      "object",
+    );
+  }
+  const named = await resourceFile(folder.path, "resource: flutter-builder\nname: 1.10\nspec: {}\n");
+  await refused(
+    specOf({ file: named }),
+    /resource\.name: expected a text in quotes, like "1\.10", got 1\.10/,
+  );
+});
+
+test("buildRequest says once what is wrong with a file's YAML, and where", async () => {
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(folder.path, "resource: flutter-builder\nspec: { ref: [main }\n");
+  await assert.rejects(specOf({ file }), (error: Error) => {
+    assert.match(
+      messageOf(error),
+      /^--file: "[^"]*" is neither JSON nor YAML: [^\n]* at line 2, column \d+$/,
+    );
+    return true;
+  });
 });
 
 test("buildRequest takes nothing from a key called __proto__", async () => {

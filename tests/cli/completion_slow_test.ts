@@ -31,6 +31,9 @@ test("completion suggests flags, the words that a flag takes, and shells", async
     "--nats-creds",
     "--nats-user",
     "--nats-password-file",
+    "--nats-token-file",
+    "--nats-nkey-file",
+    "--nats-tls-first",
   ]);
   assert.deepEqual((await suggested("completion", "")).values, ["bash", "zsh", "fish"]);
 });

@@ -5,6 +5,8 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { nkeys } from "@nats-io/transport-node";
+import { root, runtime, startProgram } from "./start-program.ts";
 import { disposable, startDriver } from "../support/fleet.ts";
 import { startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -52,6 +54,11 @@ test("a driver names the login file that is of no use, and what is wrong with it
     [["--tls-cert", tls("client.pem"), "--tls-key", junk], `"${junk}"`],
     [["--tls-ca", "/nonexistent/ca", ...ours], `--tls-ca: Cannot read "/nonexistent/ca"`],
     [["--nats-creds", junk], `Credentials "${junk}" have no user JWT and seed: expected a .creds file`],
+    [["--nats-nkey-file", junk], `NKey "${junk}" has no seed of a user`],
+    [
+      ["--nats-token-file", junk, "--nats-nkey-file", junk],
+      "Both --nats-token-file and --nats-nkey-file were given",
+    ],
     [["--nats-creds", "/nonexistent/c"], `--nats-creds: Cannot read "/nonexistent/c"`],
   ] as const;
   for (const [flags, why] of cases) {
@@ -61,19 +68,65 @@ test("a driver names the login file that is of no use, and what is wrong with it
   }
 });
 
-test("a driver logs in with a user's password, or with its certificate, and leaves in peace before there is work", async () => {
+test("a driver reads its login from pipes, once, and connects again with it", async () => {
+  await using byToken = await startNats({ config: 'authorization { token: "t0ken" }' });
+  await using byCertificate = await startNats({
+    config: `tls { cert_file: "${tls("server.pem")}", key_file: "${tls("server.key")}", ca_file: "${
+      tls("ca.pem")
+    }", verify: true }`,
+  });
+  const cases = [
+    ["--nats", byToken.url, "--nats-token-file <(echo t0ken)"],
+    [
+      "--nats",
+      byCertificate.url.replace("nats:", "tls:"),
+      `--tls-ca <(cat ${tls("ca.pem")}) --tls-cert <(cat ${tls("client.pem")}) --tls-key <(cat ${
+        tls("client.key")
+      })`,
+    ],
+  ];
+  for (const words of cases) {
+    await using driver = disposable(
+      startProgram("bash", ["-c", `exec "$F" ${words.join(" ")}`], {
+        env: { F: join(root, "bin/builder"), CONVEYOR_RUNTIME: runtime },
+      }),
+    );
+    await driver.said("Waits for the control plane");
+    driver.kill("SIGTERM");
+    assert.equal((await driver.ended).code, 0);
+  }
+});
+
+test("a driver logs in with a password, a token, an nkey or its certificate, also where TLS comes first, and leaves in peace before there is work", async () => {
   await using folder = await temporaryFolder();
   const password = join(folder.path, "password");
   await writeFile(password, "p@ss word\n");
+  const [token, seed] = [join(folder.path, "token"), join(folder.path, "seed")];
+  await writeFile(token, "t0ken\n");
+  const user = nkeys.createUser();
+  await writeFile(
+    seed,
+    `-----BEGIN USER NKEY SEED-----\n${
+      new TextDecoder().decode(user.getSeed())
+    }\n------END USER NKEY SEED------\n`,
+  );
   const paths = `cert_file: "${tls("server.pem")}", key_file: "${tls("server.key")}", ca_file: "${
     tls("ca.pem")
   }"`;
   await using byPassword = await startNats({ config: 'authorization { user: me, password: "p@ss word" }' });
   await using byCertificate = await startNats({ config: `tls { ${paths}, verify: true }` });
+  await using byToken = await startNats({ config: 'authorization { token: "t0ken" }' });
+  await using byNkey = await startNats({
+    config: `authorization { users [ { nkey: ${user.getPublicKey()} } ] }`,
+  });
+  await using tlsFirst = await startNats({ config: `tls { ${paths}, verify: true, handshake_first: true }` });
   const ours = ["--tls-ca", tls("ca.pem"), "--tls-cert", tls("client.pem"), "--tls-key", tls("client.key")];
   const cases = [
     [byPassword.url, ["--nats-user", "me", "--nats-password-file", password]],
     [byCertificate.url.replace("nats:", "tls:"), ours],
+    [byToken.url, ["--nats-token-file", token]],
+    [byNkey.url, ["--nats-nkey-file", seed]],
+    [tlsFirst.url, [...ours, "--nats-tls-first"]],
   ] as const;
   for (const [url, flags] of cases) {
     const { code, said } = await refusal("--nats", url);

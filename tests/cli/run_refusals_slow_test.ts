@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { makeRepository } from "./git-repository.ts";
-import { flutterCi, temporaryFolder } from "./start-program.ts";
+import { flutterCi, root, runtime, startFlutterCi, startProgram, temporaryFolder } from "./start-program.ts";
 
 test("run refuses wrong usage before anything is started, and says on stdout nothing", async () => {
   await using folder = await temporaryFolder();
@@ -50,6 +51,64 @@ test("run names every problem of a file on a line of its own", async () => {
   for (const place of ["depth", "pull", "other"]) {
     assert.ok(lines.some((line) => line.includes(place)), place);
   }
+});
+
+test("run takes a pipe, stdin and - for a file, and refuses what has no end", async () => {
+  await using folder = await temporaryFolder();
+  const resource = 'resource: flutter-builder\\nspec: { repository: "https://x.invalid/y", imag: x }\\n';
+  const bash = (line: string) =>
+    startProgram("bash", ["-c", line], {
+      cwd: folder.path,
+      env: {
+        F: join(root, "bin/flutter-ci"),
+        CONVEYOR_RUNTIME: runtime,
+        DOCKER_HOST: "unix:///nonexistent.sock",
+      },
+    }).ended;
+  const cases = [
+    [`"$F" run -f <(printf '${resource}')`, 2, /^error: spec: .*imag/],
+    [`printf '${resource}' | "$F" run -f -`, 2, /^error: spec: .*imag/],
+    [`printf '${resource}' | "$F" run -f /dev/stdin`, 2, /^error: spec: .*imag/],
+    [`printf '${resource}' >file; "$F" run -f /dev/stdin <file`, 2, /^error: spec: .*imag/],
+    [`"$F" run -f /dev/zero`, 2, /^error: --file: Cannot read "\/dev\/zero": it is larger than 1 MiB\n$/],
+    [`yes | "$F" run -f -`, 2, /^error: --file: Cannot read "-": it is larger than 1 MiB\n$/],
+    [`"$F" run -f .`, 2, /^error: --file: Cannot read "\.": EISDIR/],
+    [`"$F" run -f - </dev/null`, 2, /^error: --file: The file "-" is empty\n$/],
+    [`"$F" run --git-token h.invalid=<(echo token) https://h.invalid/x`, 3, /nonexistent\.sock/],
+    [
+      `"$F" run --git-token h.invalid=<(true) https://h.invalid/x`,
+      2,
+      /^error: --git-token: The file .* is empty/,
+    ],
+  ] as const;
+  for (const [line, code, expected] of cases) {
+    const ended = await bash(line);
+    assert.match(ended.stderr, expected, line);
+    assert.equal(ended.code, code, line);
+  }
+});
+
+test("run that waits for a pipe is cancelled by a signal", async () => {
+  await using folder = await temporaryFolder();
+  execFileSync("mkfifo", [join(folder.path, "pipe")]);
+  const started = startFlutterCi(["run", "-f", "pipe", "--log-level", "debug"], { cwd: folder.path });
+  // The writer's end can be opened once the program waits at the other one.
+  await open(join(folder.path, "pipe"), "w").then((writer) => {
+    started.kill("SIGTERM");
+    return started.ended.finally(() => writer.close());
+  });
+  const { code, stderr } = await started.ended;
+  assert.equal(code, 143, stderr);
+  assert.match(stderr, /Cancelled before anything was started/);
+});
+
+test("run takes no options of flutter-ci itself", async () => {
+  for (const flag of ["-v", "-t", "--version", "--toggle"]) {
+    const { code, stdout, stderr } = await flutterCi(["run", "-c", "exit 1", flag]);
+    assert.deepEqual([code, stdout], [2, ""], flag);
+    assert.match(stderr, new RegExp(`^error: unknown option '${flag}'`));
+  }
+  assert.equal((await flutterCi(["-t", "completion", "bash"])).code, 0);
 });
 
 test("run without Docker says what it tried and what to do", async () => {

@@ -1,9 +1,16 @@
-import { readFileSync } from "node:fs";
-import { type Authenticator, credsAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import {
+  type Authenticator,
+  credsAuthenticator,
+  type NatsConnection,
+  nkeyAuthenticator,
+  tokenAuthenticator,
+} from "@nats-io/transport-node";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { InputError, UnavailableError } from "../../base/errors.ts";
+import { isKept, rereadNamedFileSync } from "../../base/named-files.ts";
 import { processLog } from "../../base/log.ts";
 import { LEAST_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "../transport.ts";
+import { shownUrl } from "../../base/shown-url.ts";
 import { dial } from "./dial.ts";
 import { explain } from "./explain.ts";
 import { checkTlsFiles, type TlsFiles } from "./tls.ts";
@@ -16,6 +23,12 @@ export interface NatsOptions {
   readonly user?: string;
   /** Path of a file with the password of `user`, read anew at every connection. */
   readonly passwordFile?: string;
+  /** Path of a file with a token, read anew at every connection. */
+  readonly tokenFile?: string;
+  /** Path of a file with the seed of a user's nkey, read anew at every connection. */
+  readonly nkeyFile?: string;
+  /** The TLS handshake comes before anything else: the broker is set up so (`handshake_first`). */
+  readonly tlsFirst?: boolean;
   readonly tls?: TlsFiles;
   /** How the broker's own lists call this connection. */
   readonly name?: string;
@@ -35,7 +48,8 @@ const LEAST_VERSION = [2, 10];
 export async function connectNats(options: NatsOptions): Promise<NatsConnection> {
   const { clock = systemClock, timeoutMs = 5000 } = options;
   const servers = options.servers.map(parseServer);
-  const wantsTls = options.tls !== undefined || servers.some((server) => server.tls);
+  const wantsTls = options.tls !== undefined || options.tlsFirst === true ||
+    servers.some((server) => server.tls);
   if (options.tls) await checkTlsFiles(options.tls, clock());
   const auth = authenticator(options, servers);
   const lost = { since: clock() };
@@ -51,7 +65,7 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
       noAsyncTraces: true,
       pingInterval: 20_000,
       ...(auth ? { authenticator: auth } : {}),
-      ...(wantsTls ? { tls: tlsOptions(options.tls) } : {}),
+      ...(wantsTls ? { tls: tlsOptions(options) } : {}),
     });
   } catch (cause) {
     const addresses = servers.map(({ address }) => address);
@@ -90,9 +104,7 @@ function parseServer(text: string): Server {
   const parsed = URL.parse(url);
   if (!parsed || !["nats:", "tls:"].includes(parsed.protocol) || parsed.hostname === "") {
     throw new UnavailableError(
-      `Invalid NATS address "${
-        text.replace(/\/\/[^@/]*@/, "//")
-      }": expected nats://host:port or tls://host:port`,
+      `Invalid NATS address "${shownUrl(text)}": expected nats://host:port or tls://host:port`,
     );
   }
   const host = `${parsed.hostname}:${parsed.port || "4222"}`;
@@ -110,7 +122,7 @@ function authenticator(
   options: NatsOptions,
   servers: readonly Server[],
 ): Authenticator | undefined {
-  const { credsFile, user, passwordFile } = options;
+  const { credsFile, user, passwordFile, tokenFile, nkeyFile } = options;
   if (credsFile !== undefined) {
     const creds = () => new TextEncoder().encode(readSecret("credentials", credsFile));
     if (
@@ -121,6 +133,15 @@ function authenticator(
       throw new InputError(`Credentials "${credsFile}" have no user JWT and seed: expected a .creds file`);
     }
     return credsAuthenticator(creds);
+  }
+  if (tokenFile !== undefined) {
+    const token = () => readSecret("token", tokenFile).trim();
+    token();
+    return tokenAuthenticator(token);
+  }
+  if (nkeyFile !== undefined) {
+    seedOf(nkeyFile);
+    return nkeyAuthenticator(() => seedOf(nkeyFile));
   }
   if (user !== undefined) {
     const password = () => passwordFile === undefined ? "" : readSecret("password", passwordFile).trimEnd();
@@ -135,18 +156,33 @@ function authenticator(
 
 function readSecret(what: string, file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return rereadNamedFileSync(file);
   } catch (cause) {
     throw new InputError(`Cannot read NATS ${what} "${file}"`, { cause });
   }
 }
 
-function tlsOptions({ ca, cert, key }: TlsFiles = {}) {
+/** The seed may stand alone in its file, or between the lines that tools put around it. */
+function seedOf(file: string): Uint8Array {
+  const [seed] = /\bSU[A-Z2-7]{56}\b/.exec(readSecret("nkey", file)) ?? [];
+  if (seed === undefined) {
+    throw new InputError(`NKey "${file}" has no seed of a user: expected SU and 56 more letters`);
+  }
+  return new TextEncoder().encode(seed);
+}
+
+function tlsOptions({ tls: { ca, cert, key } = {}, tlsFirst = false }: NatsOptions) {
   return {
-    ...(ca === undefined ? {} : { caFile: ca }),
-    ...(cert === undefined ? {} : { certFile: cert }),
-    ...(key === undefined ? {} : { keyFile: key }),
+    ...(tlsFirst ? { handshakeFirst: true } : {}),
+    ...(ca === undefined ? {} : tlsFile("ca", ca)),
+    ...(cert === undefined ? {} : tlsFile("cert", cert)),
+    ...(key === undefined ? {} : tlsFile("key", key)),
   };
+}
+
+/** A file is named, since the client reads it anew at each connection; of a pipe there is only the text. */
+function tlsFile(name: "ca" | "cert" | "key", path: string): Record<string, string> {
+  return isKept(path) ? { [name]: rereadNamedFileSync(path) } : { [`${name}File`]: path };
 }
 
 /** Quick at first, for a broker that restarts; then slower, so that a fleet does not storm one that is down. */

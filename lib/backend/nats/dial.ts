@@ -32,6 +32,12 @@ class GuardedTransport extends NodeTransport {
     return guarded(await super.dial(address));
   }
 
+  /** The handshake before anything else, over a guarded socket and with the same checks as later. */
+  override async tlsFirst(address: Address): Promise<TLSSocket> {
+    this.socket = await this.dial(address);
+    return await this.startTLS();
+  }
+
   /** As the client's own, but an address without a name is checked as such, not as "localhost". */
   override async startTLS(): Promise<TLSSocket> {
     const { ca, cert, key } = this.options.tls ? await this.loadClientCerts() ?? {} : {};

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { InputError } from "../../base/errors.ts";
+import { rereadNamedFile } from "../../base/named-files.ts";
 
 /** Paths of PEM files. They are read anew at every connection, so renewed ones count without a restart. */
 export interface TlsFiles {
@@ -39,7 +39,7 @@ export const readAuthorities = (file: string): Promise<X509Certificate[]> =>
 
 async function read(what: string, file: string): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    return await rereadNamedFile(file);
   } catch (cause) {
     throw new InputError(`Cannot read ${what} "${file}"`, { cause });
   }

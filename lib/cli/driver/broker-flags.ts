@@ -1,5 +1,5 @@
 import type { Command, OptionValues } from "@commander-js/extra-typings";
-import { flag } from "../flag.ts";
+import { flag, switchFlag } from "../flag.ts";
 import { brokerUrls, text } from "../values.ts";
 
 /** Where the broker is. */
@@ -14,6 +14,9 @@ export function withLoginFlags<A extends unknown[], O extends OptionValues, G ex
     .addOption(flag("--nats-creds <file>", "credentials file for the broker", text))
     .addOption(flag("--nats-user <name>", "user of the broker, with --nats-password-file", text))
     .addOption(flag("--nats-password-file <file>", "file that holds the user's password", text))
+    .addOption(flag("--nats-token-file <file>", "file that holds a token for the broker", text))
+    .addOption(flag("--nats-nkey-file <file>", "file that holds the seed of a user's nkey", text))
+    .addOption(switchFlag("--nats-tls-first", "for a broker whose TLS handshake comes first"))
     .addOption(flag("--tls-ca <file>", "authorities to trust, PEM", text))
     .addOption(flag("--tls-cert <file>", "certificate to show, PEM", text))
     .addOption(flag("--tls-key <file>", "its key, PEM", text));

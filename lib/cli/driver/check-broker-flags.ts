@@ -21,9 +21,14 @@ function checkPairs(options: Options): void {
     const [given, missing] = one === undefined ? [second, first] : [first, second];
     throw new InputError(`The flag ${given} was given without ${missing}: expected both`);
   }
-  if (options.natsCreds !== undefined && options.natsUser !== undefined) {
-    throw new InputError("Both --nats-creds and --nats-user were given: expected one way to log in");
-  }
+  const logins = [
+    ["--nats-creds", options.natsCreds],
+    ["--nats-user", options.natsUser],
+    ["--nats-token-file", options.natsTokenFile],
+    ["--nats-nkey-file", options.natsNkeyFile],
+  ] as const;
+  const [one, other] = logins.filter(([, value]) => value !== undefined).map(([name]) => name);
+  if (other) throw new InputError(`Both ${one} and ${other} were given: expected one way to log in`);
 }
 
 /** A wrong path is told now, not when the file is first needed. */
@@ -31,6 +36,8 @@ async function checkFiles(options: Options): Promise<void> {
   const files = [
     ["--nats-creds", options.natsCreds],
     ["--nats-password-file", options.natsPasswordFile],
+    ["--nats-token-file", options.natsTokenFile],
+    ["--nats-nkey-file", options.natsNkeyFile],
     ["--token-file", options.tokenFile],
     ["--tls-ca", options.tlsCa],
     ["--tls-cert", options.tlsCert],

@@ -13,7 +13,8 @@ export const openBroker = (options: BrokerOptions, name: string): Promise<NatsBa
 
 /** What these flags mean for a connection. */
 export function natsOptions(options: BrokerOptions, name: string): NatsOptions {
-  const { nats, natsCreds, natsUser, natsPasswordFile, tlsCa, tlsCert, tlsKey } = options;
+  const { nats, natsCreds, natsUser, natsPasswordFile, natsTokenFile, natsNkeyFile, natsTlsFirst } = options;
+  const { tlsCa, tlsCert, tlsKey } = options;
   const tls = {
     ...tlsCa !== undefined && { ca: tlsCa },
     ...tlsCert !== undefined && { cert: tlsCert },
@@ -25,6 +26,9 @@ export function natsOptions(options: BrokerOptions, name: string): NatsOptions {
     ...natsCreds !== undefined && { credsFile: natsCreds },
     ...natsUser !== undefined && { user: natsUser },
     ...natsPasswordFile !== undefined && { passwordFile: natsPasswordFile },
+    ...natsTokenFile !== undefined && { tokenFile: natsTokenFile },
+    ...natsNkeyFile !== undefined && { nkeyFile: natsNkeyFile },
+    ...natsTlsFirst && { tlsFirst: true },
     ...Object.keys(tls).length > 0 && { tls },
   };
 }

@@ -7,10 +7,10 @@ import {
   hostFile,
   oneOf,
   positiveNumber,
+  secretName,
   size,
   text,
   variable,
-  variableName,
   wholeNumber,
 } from "../values.ts";
 
@@ -54,7 +54,7 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
         variable,
       ),
     )
-    .addOption(listFlag("--secret <name>", "as -e NAME, and masked everywhere, repeatable", variableName))
+    .addOption(listFlag("--secret <name>", "as -e NAME, and masked everywhere, repeatable", secretName))
     .addOption(
       listFlag(
         "--git-token <host=file>",

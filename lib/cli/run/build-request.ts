@@ -8,9 +8,11 @@ import { resolveCommit } from "../../build/git/local/resolve-commit.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { type Plan, planBuild } from "../../build/plan.ts";
 import { parseRepository } from "../../build/repository.ts";
-import { FLUTTER_BUILDER } from "../../wire/build.ts";
+import { FLUTTER_BUILDER, parseBuildSpec } from "../../wire/build.ts";
+import { describeIssues } from "../../wire/issues.ts";
 import type { Resource } from "../../wire/resource.ts";
 import type { Environment } from "../environment.ts";
+import { checkFileRequests } from "./file-requests.ts";
 import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
 import type { ResourceFile } from "./resource-file.ts";
 import type { Operands } from "./operands.ts";
@@ -50,6 +52,7 @@ export async function buildRequest(
   { elsewhere = false }: { elsewhere?: boolean } = {},
 ): Promise<BuildRequest> {
   const file = options.file === undefined ? undefined : await readFile(options.file);
+  const flags = specOfFlags({}, options, operands.command, environment);
   const spec = {
     ...specOfFlags(file?.spec ?? {}, options, operands.command, environment),
     repository: repositoryOf(operands, file?.spec.repository, options.file),
@@ -57,7 +60,11 @@ export async function buildRequest(
   const allowEnv = (options.env ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);
   const allowNetworks = options.network === undefined ? [] : [options.network];
   if (elsewhere) checkReachable(spec.repository, operands);
-  else checkAllowed(spec, allowEnv, allowNetworks);
+  if (file) {
+    const asked = { flags, env: allowEnv, folder: operands.repository ?? "." };
+    checkFileRequests({ ...file.spec, repository: spec.repository }, asked, { elsewhere });
+    checkSpec(spec, file);
+  }
   const plan = planBuild(spec, {
     ...NO_LIMITS,
     ...elsewhere ? othersToAllow(spec) : { allowNetworks, allowEnv, allowPrivileged: false, environment },
@@ -68,6 +75,7 @@ export async function buildRequest(
     ? await pin(plan, plan.repository.path, environment)
     : undefined;
   const secrets = secretsOf(plan.spec.secrets, environment);
+  checkNoSecretIn(spec, secrets);
   return { resource: resourceOf(file, plan, spec), plan, secrets, allowEnv, allowNetworks, local };
 }
 
@@ -152,26 +160,13 @@ function absolute(repository: string, base: string): string {
   return parsed.kind === "local" ? resolve(base, parsed.path) : repository;
 }
 
-/** A file must not reach for what only the person who typed the command may give away. */
-function checkAllowed(
-  { env, network }: Record<string, unknown>,
-  allowEnv: readonly string[],
-  allowNetworks: readonly string[],
-): void {
-  const problems: string[] = [];
-  for (const [i, entry] of (Array.isArray(env) ? env : []).entries()) {
-    const wanted: unknown = entry?.valueFrom;
-    if (typeof wanted !== "string" || allowEnv.includes(wanted)) continue;
-    problems.push(
-      `spec.env.${i}.valueFrom: The variable "${wanted}" is not one that the file may read: allow it with -e ${wanted}`,
-    );
-  }
-  if (typeof network === "string" && !["bridge", "none", ...allowNetworks].includes(network)) {
-    problems.push(
-      `spec.network: The network "${network}" is not one that the file may choose: allow it with --network ${network}`,
-    );
-  }
-  if (problems.length > 0) throw new InputError(problems.join("\n"));
+/** Names what is wrong with a spec in the file's own words: `1.10` is no 1.1 to who wrote it. */
+function checkSpec(spec: Record<string, unknown>, { sourceOf }: ResourceFile): void {
+  const parsed = parseBuildSpec(spec);
+  if (parsed.success) return;
+  throw new InputError(
+    describeIssues(parsed.error, spec, "spec", (path, value) => sourceOf(["spec", ...path], value)),
+  );
 }
 
 function secretsOf(names: readonly string[], environment: Environment): Record<string, string> {
@@ -186,6 +181,32 @@ function secretsOf(names: readonly string[], environment: Environment): Record<s
   }
   if (problems.length > 0) throw new InputError(problems.join("\n"));
   return secrets;
+}
+
+/** What a shorter value is part of is no secret by that. */
+const LEAST_SECRET_CHARS = 4;
+
+/**
+ * A spec is stored, shown and sent as it is. Throws InputError where the value of a secret stands in it, as in
+ * `-c "curl -H $TOKEN"`, where the caller's shell put it.
+ */
+function checkNoSecretIn(spec: Record<string, unknown>, secrets: Readonly<Record<string, string>>): void {
+  const values = Object.entries(secrets).filter(([, value]) => value.length >= LEAST_SECRET_CHARS);
+  const problems: string[] = [];
+  const look = (value: unknown, place: string): void => {
+    if (typeof value === "string") {
+      for (const [name, secret] of values) {
+        if (!value.includes(secret)) continue;
+        problems.push(
+          `${place}: The value of the secret "${name}" stands in it: expected the variable instead, as in '$${name}'`,
+        );
+      }
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, entry] of Object.entries(value)) look(entry, `${place}.${key}`);
+    }
+  };
+  look(spec, "spec");
+  if (problems.length > 0) throw new InputError(problems.join("\n"));
 }
 
 /** The last part of the repository's address, in letters that stand everywhere. */

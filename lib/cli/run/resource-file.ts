@@ -1,11 +1,12 @@
+import type { Document } from "yaml";
 import { z } from "zod";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { FLUTTER_BUILDER } from "../../wire/build.ts";
-import { describeIssues } from "../../wire/issues.ts";
+import { describeIssues, type SourceOf } from "../../wire/issues.ts";
 import { readInputFile } from "../read-input-file.ts";
 
 /** A resource as it is written by hand. Its spec is checked later, when the flags have been laid over it. */
-const ResourceFile = z.strictObject({
+const ResourceFields = z.strictObject({
   id: z.string().optional(),
   name: z.string().min(1).optional(),
   resource: z.literal(FLUTTER_BUILDER),
@@ -13,28 +14,43 @@ const ResourceFile = z.strictObject({
   metadata: z.record(z.string(), z.string()).nullish(),
   spec: z.record(z.string(), z.unknown()),
 });
-export type ResourceFile = z.infer<typeof ResourceFile>;
+
+export interface ResourceFile extends z.infer<typeof ResourceFields> {
+  /** The text that a number, `true` or `null` of the file was written as. */
+  readonly sourceOf: SourceOf;
+}
 
 /** Reads a resource, JSON or YAML. Throws InputError that names the file and each problem on a line of its own. */
 export async function readResourceFile(path: string): Promise<ResourceFile> {
   const text = await readInputFile("--file", path);
-  // Only who names a file waits for its parser.
-  const { parse } = await import("yaml");
-  let value: unknown;
-  try {
-    value = parse(text);
-  } catch (error) {
-    throw new InputError(`--file: "${path}" is neither JSON nor YAML: ${firstLine(messageOf(error))}`, {
-      cause: error,
-    });
-  }
-  const parsed = ResourceFile.safeParse(value);
-  if (parsed.success) return parsed.data;
+  const { document, value } = await parseYaml(path, text);
+  const { isScalar } = await import("yaml");
+  const sourceOf: SourceOf = (path, value) => {
+    const node = document.getIn(path, true);
+    if (typeof value === "string" || !isScalar(node) || node.value !== value) return undefined;
+    return node.source;
+  };
+  const parsed = ResourceFields.safeParse(value);
+  if (parsed.success) return { ...parsed.data, sourceOf };
   throw new InputError(
     `--file: "${path}" is not a resource of type ${FLUTTER_BUILDER}:\n${
-      describeIssues(parsed.error, value, "resource")
+      describeIssues(parsed.error, value, "resource", sourceOf)
     }`,
   );
 }
 
-const firstLine = (text: string): string => text.split("\n", 1)[0] ?? "";
+async function parseYaml(path: string, text: string): Promise<{ document: Document; value: unknown }> {
+  // Only who names a file waits for its parser.
+  const { parseDocument } = await import("yaml");
+  try {
+    const document = parseDocument(text);
+    const [error] = document.errors;
+    if (error) throw error;
+    return { document, value: document.toJS() };
+  } catch (error) {
+    // The parser's first line says what and where; its other lines show the place again.
+    throw new InputError(`--file: "${path}" is neither JSON nor YAML: ${firstLine(messageOf(error))}`);
+  }
+}
+
+const firstLine = (text: string): string => text.split("\n", 1)[0]?.replace(/:$/, "") ?? "";

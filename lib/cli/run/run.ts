@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
+import { abortable } from "../../base/signals.ts";
 import { LABELS } from "../../build/labels.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { dataFolder } from "../data-folder.ts";
@@ -41,7 +42,8 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     const { interpretSchemas } = await import("./interpret-schemas.ts");
     interpretSchemas();
     const { buildRequest } = await import("./build-request.ts");
-    const request = await buildRequest(options, operands, environment);
+    // A file may be a pipe that nobody writes to.
+    const request = await abortable(buildRequest(options, operands, environment), signal);
     const gitAccess = await readGitAccess(options);
     const reach = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");

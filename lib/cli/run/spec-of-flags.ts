@@ -18,6 +18,8 @@ export function specOfFlags(
   if (command && flags.command) {
     throw new InputError('A command was given twice, with -c and after "--": expected one of them');
   }
+  // What is named as a secret too travels as one.
+  const env = flags.env?.filter(({ name, value }) => value !== undefined || !flags.secret?.includes(name));
   return {
     ...spec,
     ...given({
@@ -28,7 +30,7 @@ export function specOfFlags(
       pull: flags.pull,
       commands: command ? [command] : flags.command,
       workdir: flags.workdir,
-      env: flags.env && [...without(spec.env, flags.env), ...variables(flags.env, environment)],
+      env: env && [...without(spec.env, env), ...variables(env, environment)],
       secrets: flags.secret && [...new Set([...listed(spec.secrets), ...flags.secret])],
       artifacts: flags.artifact,
       timeout: flags.timeout,

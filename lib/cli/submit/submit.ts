@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { ArtifactReader } from "../../backend/store.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
-import { delay } from "../../base/signals.ts";
+import { abortable, delay } from "../../base/signals.ts";
 import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";
 import { modeOf } from "../../wire/run.ts";
 import type { Plan } from "../../build/plan.ts";
@@ -44,7 +44,10 @@ export async function submit(
     leftBehind: `What becomes of run ${run} is up to the control plane`,
   });
   const { renderer, signal } = session;
-  const request = await buildRequest(options, operands, environment, { elsewhere: true });
+  const request = await abortable(
+    buildRequest(options, operands, environment, { elsewhere: true }),
+    signal,
+  );
   const secrets = { ...request.secrets, ...await gitTokensFor(request.plan, options) };
   const client = await clientOf(options);
   try {

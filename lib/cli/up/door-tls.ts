@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { checkTlsFiles, readAuthorities } from "../../backend/nats/tls.ts";
 import { systemClock } from "../../base/clock.ts";
 import { processLog } from "../../base/log.ts";
+import { rereadNamedFile } from "../../base/named-files.ts";
 import { publicAuthorities } from "../../engine/http/certificate-chain.ts";
 import { signedTokenCheck } from "../../engine/http/signed-token.ts";
 
@@ -28,7 +28,7 @@ export async function doorTls({ tlsCa, tlsCert, tlsKey }: Files): Promise<DoorTl
   }, systemClock());
   const tls = tlsCert === undefined || tlsKey === undefined
     ? undefined
-    : { cert: await readFile(tlsCert, "utf8"), key: await readFile(tlsKey, "utf8") };
+    : { cert: await rereadNamedFile(tlsCert), key: await rereadNamedFile(tlsKey) };
   return { tls, whyNotSigned: tlsCa === undefined ? undefined : await signedBy(tlsCa) };
 }
 

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { readFile } from "node:fs/promises";
+import { rereadNamedFile } from "../../base/named-files.ts";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Clock } from "../../base/clock.ts";
@@ -33,7 +33,7 @@ export async function askApi(
 ): Promise<{ status: number; text: string }> {
   const url = new URL(`${api.replace(/\/+$/, "")}${path}`);
   const authorized = await authorization(credentials, clock);
-  const ca = credentials.tlsCa === undefined ? undefined : await readFile(credentials.tlsCa, "utf8");
+  const ca = credentials.tlsCa === undefined ? undefined : await rereadNamedFile(credentials.tlsCa);
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
   const body = value === undefined ? undefined : Buffer.from(JSON.stringify(value));
   const options = {

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { InputError } from "../../base/errors.ts";
+import { rereadNamedFile } from "../../base/named-files.ts";
 import { signedToken } from "./signed-token.ts";
 
 /** How we show a control plane who we are. The first that is given counts; files are read anew for every request. */
@@ -37,7 +37,7 @@ function bearer(text: string, what: string): Record<string, string> {
 
 async function read(file: string): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    return await rereadNamedFile(file);
   } catch (cause) {
     throw new InputError(`Cannot read "${file}"`, { cause });
   }

@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { open, readFile } from "node:fs/promises";
+import { InputError } from "./errors.ts";
+
+/**
+ * Files that the command line names. Some are read again at every connection, so that a renewed one counts without a restart.
+ * A pipe, as of `<(…)`, can be read only once: its text is kept, by its path.
+ */
+const kept = new Map<string, string>();
+
+const STDIN = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
+/** The file's text; `-` is stdin. Rejects where it cannot be read or is larger than `mostBytes`, which ends an endless one. */
+export async function readNamedFile(path: string, mostBytes: number): Promise<string> {
+  const known = kept.get(path);
+  if (known !== undefined) return known;
+  if (STDIN.includes(path)) return keep(path, await textOf(process.stdin, mostBytes));
+  await using file = await open(path);
+  const text = await textOf(chunksOf(file), mostBytes);
+  return (await file.stat()).isFile() ? text : keep(path, text);
+}
+
+/** The text of a file that has been read before. A regular file is read anew. Throws the system's error. */
+export function rereadNamedFileSync(path: string): string {
+  return kept.get(path) ?? readFileSync(path, "utf8");
+}
+
+/** As `rereadNamedFileSync`. */
+export async function rereadNamedFile(path: string): Promise<string> {
+  return kept.get(path) ?? await readFile(path, "utf8");
+}
+
+/** True for what was read from a pipe, of which there is nothing more to read. */
+export const isKept = (path: string): boolean => kept.has(path);
+
+function keep(path: string, text: string): string {
+  kept.set(path, text);
+  return text;
+}
+
+/** Reads from where the file stands, since a pipe has no positions. */
+async function* chunksOf(file: Awaited<ReturnType<typeof open>>): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(65_536), 0, 65_536, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+async function textOf(chunks: AsyncIterable<Uint8Array | string>, mostBytes: number): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    const part = Buffer.from(chunk as Uint8Array);
+    length += part.length;
+    if (length > mostBytes) throw new InputError(`it is larger than ${mostBytes / 1024 ** 2} MiB`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
