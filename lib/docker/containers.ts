@@ -48,7 +48,6 @@ export function containerCalls(client: Client): Calls {
         user: found.Config.User,
         env: environmentOf(found.Config.Env),
         createdAt: Date.parse(found.Created),
-        network: found.HostConfig.NetworkMode ?? "",
         volumes: Object.fromEntries(
           found.Mounts.flatMap(({ Destination, Name }) => Name === undefined ? [] : [[Destination, Name]]),
         ),

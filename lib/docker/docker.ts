@@ -67,8 +67,6 @@ export interface ContainerInfo extends Omit<ListedContainer, "createdSecond"> {
   readonly env: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch, in the daemon's clock. */
   readonly createdAt: number;
-  /** Name of a network, or a mode such as `host`. */
-  readonly network: string;
   /** Names of its volumes, by the folder that they are mounted at. */
   readonly volumes: Readonly<Record<string, string>>;
 }

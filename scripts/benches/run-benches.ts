@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
+import { gitContainer } from "./git-container.ts";
 import { help } from "./help.ts";
 import { leaveNothing } from "./leave-nothing.ts";
 import { localSource } from "./local-source.ts";
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   natsEvents,
   natsLogs,
   natsRuns,
+  gitContainer,
 ];
 
 const { values, positionals } = parseArgs({

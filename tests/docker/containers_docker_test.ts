@@ -121,7 +121,6 @@ test("inspect and list tell what a container is, and by whose labels it is found
       user,
       createdAt: inspected[i]?.createdAt,
       env,
-      network: "none",
       volumes: { "/workspace": volumes[i] },
     }));
     assert.deepEqual(inspected, expected);

@@ -129,8 +129,8 @@ async function runScript(
 
 async function* concatenated(
   first: Uint8Array,
-  rest: AsyncIterable<Uint8Array> = ReadableStream.from([]),
+  rest: AsyncIterable<Uint8Array> | undefined,
 ): AsyncGenerator<Uint8Array> {
   yield first;
-  yield* rest;
+  if (rest) yield* rest;
 }
