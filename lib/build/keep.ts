@@ -2,7 +2,7 @@ import type { ContainerInfo } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { LABELS } from "./labels.ts";
-import { removeGitContainer } from "./remove.ts";
+import { endGitContainer } from "./git/git-container.ts";
 
 /**
  * Whether a run's container stays for a look when the run has ended. Its label says so, which was written within what the
@@ -18,10 +18,11 @@ export function staysForALook(
 
 /** Says where the container is left, how to enter it, and how to remove it. */
 export async function leaveForALook(
-  { cleanup, docker, log, run, settings: { host, owner } }: Context,
+  context: Context,
   { id, name }: ContainerInfo,
 ): Promise<DriverResult> {
-  await cleanup((signal) => removeGitContainer(docker, { owner, run, signal }));
+  const { log, settings: { host } } = context;
+  await endGitContainer(context);
   const entering = `docker exec -it ${name} sh`;
   await log.line(
     `The container is kept, on host ${host}. Enter it: ${entering}. Remove it: docker rm -fv ${name}`,

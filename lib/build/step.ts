@@ -3,6 +3,7 @@ import { type Context, StopError } from "../driver/driver.ts";
 import type { ContainerInfo } from "../docker/docker.ts";
 import { z } from "zod";
 import type { DriverResult } from "../wire/resource.ts";
+import { endGitContainer } from "./git/git-container.ts";
 import { leaveForALook, staysForALook } from "./keep.ts";
 import { findContainer } from "./labels.ts";
 import { withinOwnTimeout } from "./own-timeout.ts";
@@ -57,10 +58,17 @@ export function checkoutOf({ results }: Context): Checkout {
   return parsed.success ? parsed.data : { commit: "", ref: "" };
 }
 
-/** The container that container-start made for this run. Throws StepFailure where it is gone, ended, or not ours. */
+/**
+ * The container that container-start made for this run. One that a clone has left paused when it was cut off goes on. Throws
+ * StepFailure where it is gone, ended, or not ours.
+ */
 export async function requireContainer(context: Context): Promise<ContainerInfo> {
   const { docker, run, settings: { owner }, signal } = context;
-  const container = await findContainer(docker, { owner, run, signal });
+  let container = await findContainer(docker, { owner, run, signal });
+  if (container?.state === "paused") {
+    await endGitContainer(context);
+    container = await findContainer(docker, { owner, run, signal });
+  }
   if (!container) {
     throw new StepFailure("The run's container is not here", { reason: "container-lost" });
   }

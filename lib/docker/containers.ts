@@ -5,7 +5,17 @@ import type { ContainerInfo, Docker, ListedContainer } from "./docker.ts";
 
 type Calls = Pick<
   Docker,
-  "create" | "start" | "rename" | "inspect" | "list" | "processes" | "isAtProcessLimit" | "kill" | "remove"
+  | "create"
+  | "start"
+  | "rename"
+  | "inspect"
+  | "list"
+  | "processes"
+  | "isAtProcessLimit"
+  | "kill"
+  | "pause"
+  | "unpause"
+  | "remove"
 >;
 
 /** Of a mask of signals, as `ps` prints it. */
@@ -94,6 +104,14 @@ export function containerCalls(client: Client): Calls {
 
     async kill(reference, options = {}) {
       return await done([404, 409], () => container(reference).kill(call(options)));
+    },
+
+    async pause(reference, options = {}) {
+      await container(reference).pause(call(options));
+    },
+
+    async unpause(reference, options = {}) {
+      await container(reference).unpause(call(options));
     },
 
     async remove(reference, options = {}) {

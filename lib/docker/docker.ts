@@ -182,6 +182,9 @@ export interface Docker extends AsyncDisposable {
   processes(container: string, options?: CallOptions): Promise<ContainerProcess[]>;
   /** Kills every process in it. False where it is not running or not there. */
   kill(container: string, options?: CallOptions): Promise<boolean>;
+  /** Stops every process in a running container where it is, until `unpause`. */
+  pause(container: string, options?: CallOptions): Promise<void>;
+  unpause(container: string, options?: CallOptions): Promise<void>;
   /** Kills and removes it, with its unnamed volumes. False where it is not there. Waits for a removal already under way. */
   remove(container: string, options?: CallOptions): Promise<boolean>;
 

@@ -10,6 +10,7 @@ import { waitForRoom } from "../../lib/build/room.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import { StopError } from "../../lib/driver/driver.ts";
 import { asked as question } from "../support/asked.ts";
+import { imageWithScript } from "../support/derived-image.ts";
 import { hostileImage } from "../support/hostile-image.ts";
 import { httpsRepository } from "../support/https-repository.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
@@ -65,6 +66,36 @@ test("git-cloner clones with a token where neither the build's git nor its image
   });
 });
 
+test("what a build's image runs by itself can tell git nothing while it clones with a token", async () => {
+  await using repository = await httpsRepository(FILES, { token: TOKEN });
+  // In the place of the process that keeps the container: a hook, by the configuration of the checkout.
+  using image = imageWithScript(
+    "/usr/local/bin/sleep",
+    `trap '' TERM
+mkdir /tmp/evil
+printf '#!/bin/sh\\ncat /dev/shm/conveyor-git/* >/workspace/stolen\\n' >/tmp/evil/post-checkout
+chmod -R 755 /tmp/evil
+while :; do
+  [ ! -f /workspace/.git/HEAD ] || [ -d /workspace/evil ] || {
+    cp -r /tmp/evil /workspace/evil
+    printf '[core]\\n\\thooksPath = /workspace/evil\\n' >>/workspace/.git/config
+  }
+done`,
+    { image: repository.image },
+  );
+  const chosen = { ...settings, gitImage: repository.image };
+  await build(
+    { ...spec, repository: repository.url, image: image.name },
+    async ({ step, idle: container }) => {
+      assert.ok((await step(containerStart, { settings: chosen })).result?.success);
+      const { result, failure } = await step(gitCloner, { settings: chosen });
+      assert.ok(result?.success, failure?.message ?? "");
+      assert.equal(docker("exec", container, "sh", "-c", "ls /workspace/stolen 2>/dev/null; true"), "");
+      assertUnknownIn(container, TOKEN);
+    },
+  );
+});
+
 test("a clone that is cut off leaves its token nowhere, takes no slot and is removed by whoever comes next", async () => {
   await using repository = await httpsRepository(FILES, { token: TOKEN });
   await using client = testDocker();
@@ -98,6 +129,7 @@ test("a clone that is cut off leaves its token nowhere, takes no slot and is rem
     again.abort(new StopError("cancelled"));
     await assert.rejects(second, { name: "StopError" });
     assert.equal(await client.inspect(name), undefined);
+    assert.equal((await client.inspect(container))?.state, "running");
     assertUnknownIn(container, TOKEN);
   });
 });

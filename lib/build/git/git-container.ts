@@ -3,7 +3,7 @@ import { type ContainerInfo, type ContainerSpec, DockerError } from "../../docke
 import type { Context } from "../../driver/driver.ts";
 import { capture } from "../../driver/exec.ts";
 import { provideImage } from "../image.ts";
-import { buildUser, gitContainerName, LABELS } from "../labels.ts";
+import { buildUser, findContainer, gitContainerName, LABELS } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
 import { removeGitContainer } from "../remove.ts";
 import { cleanEnvironment } from "./environment.ts";
@@ -34,8 +34,9 @@ export interface GitContainer {
 
 /**
  * Does `work` in a container of its own from `image`, which shares the build's workspace and network and nothing else: what
- * is in it never reaches the build. It is gone when this resolves or throws; one that an earlier attempt left is removed first.
- * Throws StepFailure `image-not-found`, `image-pull-failed`, `image-unusable`, `container-failed`.
+ * is in it never reaches the build. The build's container is paused meanwhile, since whatever an image runs could write into
+ * the workspace what git believes. The container is gone when this resolves or throws; one that an earlier attempt left is
+ * removed first. Throws StepFailure `image-not-found`, `image-pull-failed`, `image-unusable`, `container-failed`.
  */
 export async function inGitContainer<T>(
   context: Context,
@@ -43,22 +44,33 @@ export async function inGitContainer<T>(
   { plan, image }: { plan: Plan; image: string },
   work: (git: GitContainer) => Promise<T>,
 ): Promise<T> {
-  const { docker, run, settings: { owner }, signal } = context;
-  signal.throwIfAborted();
-  const removed = () => context.cleanup((signal) => removeGitContainer(docker, { owner, run, signal }));
-  const prepared = Promise.all([
+  context.signal.throwIfAborted();
+  const [user] = await Promise.all([
     userOf(context, build),
     image === plan.spec.image ? undefined : provideImage(context, { ...plan.spec, image, pull: "missing" }),
-    // No longer than an attempt that has ended can this one be there.
-    context.attempt === 1 ? undefined : removed(),
   ]);
-  const [user] = await prepared;
   try {
+    await context.cleanup((signal) => context.docker.pause(build.id, { signal }));
     const container = await start(context, build, { plan, image, user });
     return await work({ container, user });
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    throw new StepFailure(`Cannot clone in a container of its own: ${error.message}`, {
+      reason: "container-failed",
+      cause: error,
+    });
   } finally {
-    await removed();
+    await endGitContainer(context);
   }
+}
+
+/** Removes the container that clones for the run, if there is one, and lets the build's container go on. */
+export async function endGitContainer({ cleanup, docker, run, settings: { owner } }: Context): Promise<void> {
+  await cleanup(async (signal) => {
+    await removeGitContainer(docker, { owner, run, signal });
+    const build = await findContainer(docker, { owner, run, signal });
+    if (build?.state === "paused") await docker.unpause(build.id, { signal });
+  });
 }
 
 /** The build's user by numbers, since another image knows other names. */
