@@ -14,6 +14,10 @@ CONVEYOR_STARTED_IN=$PWD
 export CONVEYOR_STARTED_IN
 cd -P -- "${self%/*}/.." || exit 3
 
+# The one command that gets a clone ready, where this is one.
+ready=
+[ ! -x scripts/demo ] || ready="; run $PWD/scripts/demo once, which gets what is missing and shows a build"
+
 # The runtime of the checkout's own tools, else the first on PATH. Folders that are not absolute are left out: what lies
 # in the folder we were called from is not ours to run.
 find_runtime() {
@@ -38,6 +42,10 @@ case $wanted in
     exit 2
     ;;
 esac
+if [ -f package.json ] && [ ! -d node_modules/commander ]; then
+  printf 'error: Cannot start %s: the packages of %s are missing%s\n' "$name" "$PWD/bun.lock" "$ready" >&2
+  exit 3
+fi
 if [ "$wanted" = bun ] && find_runtime bun; then
   exec "$runtime" --config=/dev/null --no-env-file --no-install "$PWD/drivers/$name.ts" "$@"
 fi
@@ -45,6 +53,6 @@ if [ "${CONVEYOR_RUNTIME:-deno}" = deno ] && find_runtime deno; then
   exec "$runtime" run -A --no-check --config "$PWD/deno.json" --no-lock --cached-only --node-modules-dir=manual \
     "$PWD/drivers/$name.ts" "$@"
 fi
-printf 'error: Cannot start %s: expected %s on PATH; get Bun from bun.com or Deno from deno.com\n' \
-  "$name" "${CONVEYOR_RUNTIME:-Bun 1.4 or Deno 2.9, or newer,}" >&2
+printf 'error: Cannot start %s: expected %s on PATH; get Bun from bun.com or Deno from deno.com%s\n' \
+  "$name" "${CONVEYOR_RUNTIME:-Bun 1.4 or Deno 2.9, or newer,}" "$ready" >&2
 exit 3

@@ -1,7 +1,14 @@
 # Shared by the scripts: finds what a task needs, else gets it, else says how to get it. Sourced, never run.
 # Everything that is fetched lands in .tools/; the only things installed outside are named as they are installed.
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Of PATH only absolute folders count: these scripts are also called in folders that are not trusted.
+IFS=: read -ra path_folders <<<"$PATH"
+PATH=
+for path_folder in "${path_folders[@]}"; do
+  [[ $path_folder != /* ]] || PATH+=${PATH:+:}$path_folder
+done
+unset CDPATH path_folder path_folders
+root=$(cd "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/.tools
 BUN_WANTED=1.4.5
 DENO_WANTED=2.9.6

@@ -81,6 +81,52 @@ test("bin finds its folder through symbolic links, one after the other", async (
   assert.match(ended.stdout, /^Start the Container Stop Driver/);
 });
 
+test("bin and scripts run nothing of the folder they are called in, whatever PATH and CDPATH say", async () => {
+  await using folder = await temporaryFolder();
+  const mark = await hostileFolder(folder.path);
+  for (const name of ["dirname", "bash", "sort", "cksum", "uname"]) {
+    await writeFile(join(folder.path, name), `#!/bin/sh\ntouch ${mark}\n`, { mode: 0o755 });
+  }
+  await symlink(join(root, "bin/flutter-ci"), join(folder.path, "link"));
+  await mkdir(join(folder.path, "bin"));
+  await symlink("../link", join(folder.path, "bin/flutter-ci"));
+  const hostile = { ...env, PATH: `.:${process.env.PATH}`, CDPATH: folder.path };
+  for (const program of ["./link", "bin/flutter-ci", join(folder.path, "bin/flutter-ci")]) {
+    const ended = await startProgram("/bin/sh", ["-c", `exec ${program} --version`], {
+      cwd: folder.path,
+      env: hostile,
+    })
+      .ended;
+    assert.equal(ended.code, 0, ended.stderr);
+  }
+  const line = `. ${root}/scripts/lib.sh; printf '%s %s' "$root" "$PATH"`;
+  const sourced = await startProgram("/bin/bash", ["-c", line], { cwd: folder.path, env: hostile }).ended;
+  assert.match(sourced.stdout, new RegExp(`^${root} /`), sourced.stderr);
+  assert.doesNotMatch(sourced.stdout, /[ :]\.(?::|$)/);
+  assert.equal(existsSync(mark), false);
+});
+
+test("bin names the one command that gets a clone ready, where packages or a runtime are missing", async () => {
+  await using folder = await temporaryFolder();
+  await bareCheckout(folder.path);
+  await mkdir(join(folder.path, "scripts"));
+  await writeFile(join(folder.path, "scripts/demo"), "", { mode: 0o755 });
+  const program = join(folder.path, "bin/flutter-ci");
+  const demo = new RegExp(`; run ${folder.path}/scripts/demo once, which gets what is missing`);
+  const bare = await startProgram(program, ["-v"], { env: { PATH: "/nonexistent" } }).ended;
+  assert.deepEqual([bare.code, bare.stdout], [3, ""]);
+  assert.match(bare.stderr, /expected Bun .* on PATH/);
+  assert.match(bare.stderr, demo);
+  await writeFile(join(folder.path, "package.json"), "{}");
+  const packed = await startProgram(program, ["-v"], { env }).ended;
+  assert.deepEqual([packed.code, packed.stdout], [3, ""]);
+  assert.match(
+    packed.stderr,
+    /^error: Cannot start flutter-ci: the packages of .*bun\.lock are missing; run /,
+  );
+  assert.match(packed.stderr, demo);
+});
+
 test("bin takes a runtime from absolute folders of PATH only", async () => {
   await using folder = await temporaryFolder();
   const mark = await hostileFolder(folder.path);
