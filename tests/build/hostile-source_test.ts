@@ -436,7 +436,7 @@ test("a folder that only looks like git data is passed over where git passes it 
   await inScene(async ({ app }) => {
     const looks = join(app, "looks");
     for (const name of ["objects", "refs"]) mkdirSync(join(looks, name), { recursive: true });
-    writeFileSync(join(looks, "HEAD"), "This is a chapter's head\n");
+    writeFileSync(join(looks, "HEAD"), "This is a chapter's head\n".repeat(100_000));
     mkdirSync(join(looks, "below", ".git"), { recursive: true });
     assert.ok((await readAll(join(looks, "below"))).length > 0);
     assert.deepEqual(readdirSync(join(looks, "below", ".git")), []);

@@ -16,7 +16,9 @@ export interface Found {
   readonly mayBorrow: true | string;
 }
 
-const MOST_POINTER_BYTES = 64 * 1024;
+/** Enough to see what it is. */
+const HEAD_BYTES = 64;
+const MOST_POINTER_BYTES = 1024 * 1024;
 
 /**
  * Finds the repository that a folder belongs to, as git does: `.git` there or in a parent, a `.git` file that points
@@ -66,7 +68,8 @@ function isGitFolder(folder: string): boolean {
   if (!has("HEAD") || !(has("commondir") || (has("objects") && has("refs")))) return false;
   const head = lstatIfThere(join(folder, "HEAD"));
   if (!head?.isFile() || basename(folder) === ".git") return true;
-  const text = new GitFolder(folder).text("HEAD", MOST_POINTER_BYTES) ?? "";
+  using file = new GitFolder(folder).open("HEAD");
+  const text = file?.read(0, HEAD_BYTES).toString("latin1") ?? "";
   return /^ref:\s*refs\/|^[0-9a-f]{40}/.test(text);
 }
 
@@ -175,7 +178,7 @@ function worksElsewhere(gitFolder: string, workTree: string): boolean {
 }
 
 const textOf = (folder: string, name: string): string =>
-  new GitFolder(folder).read(name, 1024 * 1024)?.toString("utf8") ?? "";
+  new GitFolder(folder).read(name, MOST_POINTER_BYTES)?.toString("utf8") ?? "";
 
 function refused(path: string, why: string): InputError {
   return new InputError(`Cannot build ${JSON.stringify(path)}: ${why}`);

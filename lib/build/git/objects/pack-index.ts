@@ -3,6 +3,8 @@ import { corrupt } from "./format.ts";
 
 /** Up to this size an index is held in memory; of a larger one only what is asked for is read. */
 const MOST_HELD_BYTES = 64 * 1024 * 1024;
+/** Questions before it is: to find one commit, a few places are read. */
+const FIRST_QUESTIONS = 50;
 const MAGIC = 0xff744f63;
 
 /** Where a pack's objects are: version 2 of git's index, and version 1 of old repositories. */
@@ -10,7 +12,8 @@ export class PackIndex {
   readonly count: number;
   readonly #file: OpenFile;
   readonly #idBytes: number;
-  readonly #held: Buffer | undefined;
+  #held: Buffer | undefined;
+  #questions = 0;
   readonly #fanout: readonly number[];
   readonly #isOld: boolean;
 
@@ -18,7 +21,6 @@ export class PackIndex {
   constructor(file: OpenFile, idBytes: number) {
     this.#file = file;
     this.#idBytes = idBytes;
-    this.#held = file.size <= MOST_HELD_BYTES ? file.read(0, file.size) : undefined;
     const start = this.#at(0, 8);
     this.#isOld = start.readUInt32BE(0) !== MAGIC;
     if (!this.#isOld && start.readUInt32BE(4) !== 2) throw this.#corrupt("its version is not known");
@@ -34,6 +36,9 @@ export class PackIndex {
 
   /** The place of the id that stands in `bytes` from `at`, among all of them in their order; -1 where it is not here. */
   find(bytes: Buffer, at: number): number {
+    if (++this.#questions === FIRST_QUESTIONS && this.#file.size <= MOST_HELD_BYTES) {
+      this.#held = this.#file.read(0, this.#file.size);
+    }
     const first = bytes[at] ?? 0;
     const high = this.#fanout[first] ?? 0;
     const place = this.#firstFrom(bytes, at, this.#fanout[first - 1] ?? 0, high);
