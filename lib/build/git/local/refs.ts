@@ -3,7 +3,7 @@ import type { LocalSource } from "../local-source.ts";
 
 /** More than a ref's file ever holds: a path of the longest kind. */
 const MOST_REF_BYTES = 8 * 1024;
-const MOST_PACKED_BYTES = 256 * 1024 * 1024;
+const MOST_PACKED_BYTES = 64 * 1024 * 1024;
 const MOST_SYMBOLIC = 5;
 /** What a ref leads to: the name of the last one, and its object; no id where the last one is not there yet. */
 export interface Resolved {
@@ -44,24 +44,27 @@ export class Refs {
   }
 
   /** All refs below `refs/<kind>/` that lead to an object. As with git, broken ones are left out. */
-  list(kind: string): { name: string; id: string }[] {
-    const below = `refs/${kind}`;
-    const names = new Set([...this.#packedRefs().keys()].filter((name) => name.startsWith(`${below}/`)));
-    const waiting = [below];
+  *list(kind: string): Generator<{ name: string; id: string }> {
+    const { commonFolder } = this.#source;
+    const loose = new Set<string>();
+    const waiting = [`refs/${kind}`];
     for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
-      for (const entry of this.#source.commonFolder.names(folder)) {
+      for (const entry of commonFolder.names(folder)) {
         const name = `${folder}/${entry}`;
         if (!isRefName(name)) continue;
-        const isFolder = this.#symbolicLink(name) === undefined &&
-          this.#source.commonFolder.kind(name) === "folder";
-        if (isFolder) waiting.push(name);
-        else names.add(name);
+        if (this.#symbolicLink(name) === undefined && commonFolder.kind(name) === "folder") {
+          waiting.push(name);
+        } else {
+          loose.add(name);
+          const id = this.#idOf(name);
+          if (id !== undefined) yield { name, id };
+        }
       }
     }
-    return [...names].flatMap((name) => {
-      const id = this.#idOf(name);
-      return id === undefined ? [] : [{ name, id }];
-    });
+    // Read after those: git packs a ref before it removes its file.
+    for (const [name, id] of this.#packedRefs()) {
+      if (name.startsWith(`refs/${kind}/`) && !loose.has(name)) yield { name, id };
+    }
   }
 
   #idOf(name: string): string | undefined {

@@ -13,7 +13,7 @@ export interface Shipment {
   readonly shallow: readonly string[];
 }
 
-const MOST_SHALLOW_BYTES = 64 * 1024 * 1024;
+const MOST_SHALLOW_BYTES = 16 * 1024 * 1024;
 const MOST_TAGS_OF_TAGS = 16;
 /** Reading blocks everything else that this process does, for so long at once. */
 const TURN_MS = 10;
@@ -55,9 +55,11 @@ export async function chooseObjects(
     generation = next;
   }
   const leading = [];
-  for (const ref of ["heads", "tags", "remotes"].flatMap((kind) => refs.list(kind))) {
-    if (leadsToChosen(ref.id, { store, chosen })) leading.push(ref);
-    await pace();
+  for (const kind of ["heads", "tags", "remotes"]) {
+    for (const ref of refs.list(kind)) {
+      if (leadsToChosen(ref.id, { store, chosen })) leading.push(ref);
+      await pace();
+    }
   }
   return { chosen, refs: leading, shallow };
 }
@@ -84,12 +86,13 @@ async function addTree(
 function leadsToChosen(id: string, { store, chosen }: { store: ObjectStore; chosen: Chosen }): boolean {
   const tags: string[] = [];
   let at = id;
-  while (store.typeOf(at) === "tag" && tags.length < MOST_TAGS_OF_TAGS) {
+  let type = store.typeOf(at);
+  for (; type === "tag" && tags.length < MOST_TAGS_OF_TAGS; type = store.typeOf(at)) {
     tags.push(at);
     at = parseTag(at, store.read(at).bytes);
   }
-  // Of other refs, only those of the same commits: a tag may name a tree or a file as well.
-  if (!chosen.has(at) || store.typeOf(at) !== "commit") return false;
+  // A tag may name a tree or a file as well.
+  if (type !== "commit" || !chosen.has(at)) return false;
   tags.forEach((tag) => chosen.add(tag));
   return true;
 }
