@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { brokerEnds, brokerIsSilent, driversAreCutOff } from "./broker-soaks.ts";
 import { buildsOverKills } from "./build-soak.ts";
 import { nodesAreKilled } from "./cluster-soak.ts";
-import { fuzz } from "./fuzz.ts";
+import { fuzz } from "./fuzz/fuzz.ts";
 import { longStepsOverFaults, longStepsUndisturbed } from "./long-soaks.ts";
 import { driversAreKilled } from "./process-soak.ts";
 import { type Soak, soak } from "./soak.ts";

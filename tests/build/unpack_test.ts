@@ -1,43 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ArchiveError, unpack, type Wanted } from "../../lib/build/artifacts/unpack.ts";
+import { type Entry, entry, tarOf } from "./tar-bytes.ts";
 
-interface Entry {
-  name: string;
-  text?: string;
-  /** As tar has it: 0 file, 1 hard link, 2 symbolic link, 3 and 4 devices, 5 folder, 6 pipe, S sparse, x pax, L long name. */
-  type?: string;
-  /** Another size than the text's, and octal or raw bytes. */
-  size?: number | Uint8Array;
-  link?: string;
-  mode?: number;
-}
-
-/** One entry of an archive, made by hand. */
-function entry(
-  { name, text = "", type = "0", size = Buffer.byteLength(text), link = "", mode = 0o644 }: Entry,
-): Uint8Array {
-  const header = new Uint8Array(512);
-  const put = (text: string, at: number) => header.set(new TextEncoder().encode(text), at);
-  put(name, 0);
-  put(`${mode.toString(8).padStart(7, "0")}\0`, 100);
-  put("0000000\0", 108);
-  put("0000000\0", 116);
-  if (typeof size === "number") put(`${size.toString(8).padStart(11, "0")}\0`, 124);
-  else header.set(size, 124);
-  put("00000000000\0", 136);
-  put("        ", 148);
-  put(type, 156);
-  put(link, 157);
-  put("ustar\x0000", 257);
-  const sum = header.reduce((sum, byte) => sum + byte, 0);
-  put(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  const body = new TextEncoder().encode(text);
-  return Buffer.concat([header, body, new Uint8Array((512 - (body.length % 512)) % 512)]);
-}
-
-const END = new Uint8Array(1024);
-const of = (...entries: Entry[]) => [Buffer.concat([...entries.map(entry), END])];
+const of = (...entries: Entry[]) => [tarOf(...entries)];
 const wanted = (...files: [path: string, size: number][]): Wanted[] =>
   files.map(([path, size]) => ({ name: path, path, size }));
 
@@ -173,4 +139,12 @@ test("unpack throws what the source or who takes a file has thrown", async () =>
     unpack(whole, wanted(["a", 1]), { ...options, take: full }),
     /^TypeError: The store is full/,
   );
+});
+
+test("unpack comes to an end whatever size an entry claims to have", async () => {
+  for (const type of ["1", "2", "3", "4", "5", "6"]) {
+    const chunks = [tarOf({ name: "./z", text: "xxx", type, size: 3 }, { name: "./a", text: "one" })];
+    const ended = await unpacked(chunks, wanted(["a", 3])).catch((error) => error);
+    assert.ok(ended instanceof ArchiveError || ended.taken.a === "644 one", type);
+  }
 });

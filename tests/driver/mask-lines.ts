@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { LineCutter } from "../../lib/driver/log/lines.ts";
 import { maskOf } from "../../lib/driver/mask/mask.ts";
-import type { Choose } from "./secret-writings.ts";
+import { type Choose, inPieces } from "../support/chooser.ts";
 
 /** The lines of a text as they stand in a log, when it comes in pieces of sizes that are chosen. */
 export function maskLines(text: string, secrets: Readonly<Record<string, string>>, choose: Choose): string {
@@ -11,12 +11,7 @@ export function maskLines(text: string, secrets: Readonly<Record<string, string>
     clock: () => 0,
     take: (bytes, start, end) => lines.push(Buffer.from(bytes.subarray(start, end)).toString()),
   });
-  const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length;) {
-    const piece = bytes.subarray(at, at + 1 + choose(200));
-    cutter.feed(piece, 0, () => false);
-    at += piece.length;
-  }
+  for (const piece of inPieces(Buffer.from(text), choose, 200)) cutter.feed(piece, 0, () => false);
   cutter.flush();
   return lines.join("\n");
 }

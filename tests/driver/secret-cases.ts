@@ -1,4 +1,4 @@
-import type { Choose } from "./secret-writings.ts";
+import { type Choose, chooser } from "../support/chooser.ts";
 
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const ANY = [..."abcXYZ0189", ..."+/=_-.~", ..."'\"\\$`&<>%!*(){}[]|;:,?#@^ ", "ü", "ß", "語", "😀"];
@@ -38,15 +38,4 @@ export function caseOf(seed: number): { secret: string; choose: Choose } {
   const choose = chooser(seed);
   const kinds = Object.values(SECRETS);
   return { secret: kinds[choose(kinds.length)]?.(choose) ?? "", choose };
-}
-
-/** Mulberry32. */
-function chooser(seed: number): Choose {
-  let state = Math.imul(seed, 0x9e3779b1);
-  return (count) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % count;
-  };
 }

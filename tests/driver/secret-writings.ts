@@ -1,7 +1,5 @@
 import { Buffer } from "node:buffer";
-
-/** Chooses at random: a whole number from 0 to below `count`. */
-export type Choose = (count: number) => number;
+import type { Choose } from "../support/chooser.ts";
 
 /** How a build may write a secret between two texts, by the name of what does so. */
 export const WRITINGS: Readonly<Record<string, (secret: string, choose: Choose) => string>> = {

@@ -54,7 +54,8 @@ export async function unpack(
       const file = files?.[0];
       if (files && (type === "link" || type === "file")) seen.add(path);
       if (!file || type !== "file") {
-        for await (const _ of entry);
+        // tar-stream never ends the body of a folder that claims to have one, and reads on after it.
+        if (type !== "directory") { for await (const _ of entry); }
         continue;
       }
       if (size !== file.size) throw new ArchiveError(`"${shorten(path)}" was changed while it was read`);

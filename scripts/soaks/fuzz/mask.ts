@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
-import { maskLines } from "../../tests/driver/mask-lines.ts";
-import { caseOf } from "../../tests/driver/secret-cases.ts";
-import { readablePart, WRITINGS } from "../../tests/driver/secret-writings.ts";
+import { maskLines } from "../../../tests/driver/mask-lines.ts";
+import { caseOf } from "../../../tests/driver/secret-cases.ts";
+import { readablePart, WRITINGS } from "../../../tests/driver/secret-writings.ts";
 
 /** More of a secret than may stay at the end of a line that was broken there, in bytes. */
 const READABLE = 6;

@@ -1,5 +1,9 @@
-import { fuzzMask } from "./fuzz-mask.ts";
-import { fuzzSource } from "./fuzz-source.ts";
+import { fuzzArchive } from "./archive.ts";
+import { fuzzDemultiplexer } from "./demultiplexer.ts";
+import { fuzzEvent } from "./event.ts";
+import { fuzzGlob } from "./glob.ts";
+import { fuzzMask } from "./mask.ts";
+import { fuzzSource } from "./source.ts";
 
 /** Tries one random input, the same for the same number. Throws where something is not as it should be. */
 export type Fuzz = (seed: number) => void | Promise<void>;
@@ -7,6 +11,10 @@ export type Fuzz = (seed: number) => void | Promise<void>;
 /** What is fuzzed, by name. */
 const TARGETS: Readonly<Record<string, Fuzz>> = {
   mask: fuzzMask,
+  demultiplexer: fuzzDemultiplexer,
+  event: fuzzEvent,
+  glob: fuzzGlob,
+  archive: fuzzArchive,
   source: fuzzSource,
 };
 
@@ -32,10 +40,21 @@ async function tryAll(target: Fuzz, ms: number): Promise<{ tried: number; wrong:
   let tried = 0;
   for (; performance.now() < end && wrong.length < 10; tried++) {
     try {
-      await target(first + tried);
+      await endsInTime(target, first + tried);
     } catch (error) {
       wrong.push(`seed ${first + tried}: ${error instanceof Error ? error.stack : error}`);
     }
   }
   return { tried, wrong };
+}
+
+/** Rejects where an input is not through after a minute: a hang, whatever else the machine does. */
+async function endsInTime(target: Fuzz, seed: number): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("does not come to an end")), 60_000);
+  try {
+    await Promise.race([target(seed), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

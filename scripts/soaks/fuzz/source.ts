@@ -1,4 +1,4 @@
-import { makeOriginals, type Originals, readMutated } from "../../tests/build/mutated-source.ts";
+import { makeOriginals, type Originals, readMutated } from "../../../tests/build/mutated-source.ts";
 
 const originals = new Map<string, Originals>();
 
