@@ -102,7 +102,7 @@ export async function startSshServer(): Promise<SshServer> {
     closed.then(() => reject(new Error(`The ssh server ended without "${text}":\n${lines.join("\n")}`)));
     return promise;
   };
-  await said("Server listening");
+  await Promise.all([said("HOST KEY "), said("Server listening")]);
   const hostKey = lines.find((line) => line.startsWith("HOST KEY "))?.split(" ").slice(2, 4).join(" ") ?? "";
   return {
     port,
