@@ -294,6 +294,17 @@ spec:
   await refused(specOf({ file, network: "internal" }, operands, environment), /GITHUB_TOKEN/);
 });
 
+test("buildRequest takes an image that only a file names for none that a person chose", async () => {
+  await using folder = await temporaryFolder();
+  const named = await resourceFile(folder.path, "{resource: flutter-builder, spec: {image: 'evil:1'}}");
+  const isChosen = async (options: object) =>
+    (await buildRequest(options as Options, { ...none, repository: undefined }, {})).isImageChosen;
+  assert.equal(await isChosen({ file: named }), false);
+  assert.equal(await isChosen({ file: named, image: "gcc:14" }), true);
+  await writeFile(named, "{resource: flutter-builder, spec: {}}");
+  assert.equal(await isChosen({ file: named }), true);
+});
+
 test("buildRequest refuses privileges that a file asks for", async () => {
   await using folder = await temporaryFolder();
   const file = await resourceFile(folder.path, "{resource: flutter-builder, spec: {privileged: true}}");

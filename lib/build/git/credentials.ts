@@ -41,17 +41,17 @@ export async function credentialsFor(context: Context, plan: Plan): Promise<Cred
   const needed = own.find((host) => ofOperator.has(host));
   if (!isTrusted && needed !== undefined) {
     throw new StepFailure(
-      `The operator's credential for "${needed}" is not given to the image "${spec.image}", which the operator has not chosen: ` +
-        "expected --git-image IMAGE with git in it, or an --allow-image that the build's image matches",
+      `The credential for "${needed}" is not given to the image "${spec.image}", which the command line does not name: ` +
+        "expected --git-image IMAGE with git in it, or the build's image named there (--image of run, --allow-image of a driver)",
       { reason: "invalid-spec" },
     );
   }
   if (!isTrusted && wanted.length > 0) {
     await log.line(
-      `The operator's credentials for submodules on ${
+      `The credentials for submodules on ${
         wanted.join(", ")
-      } are not used: the operator has not chosen ` +
-        `the image "${spec.image}", and there is no --git-image`,
+      } are not used: the command line names neither the image ` +
+        `"${spec.image}" nor a --git-image`,
     );
   }
   const all = [...ofRun, ...isTrusted ? ofOperator : []]

@@ -29,6 +29,8 @@ export interface BuildRequest {
   readonly allowEnv: readonly string[];
   /** The network that was named with --network. */
   readonly allowNetworks: readonly string[];
+  /** Whether the person chose the image, by --image or as the default: a file's is not trusted with git credentials. */
+  readonly isImageChosen: boolean;
 }
 
 export interface LocalRequest {
@@ -76,7 +78,16 @@ export async function buildRequest(
     : undefined;
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
-  return { resource: resourceOf(file, plan, spec), plan, secrets, allowEnv, allowNetworks, local };
+  const isImageChosen = options.image !== undefined || file?.spec.image === undefined;
+  return {
+    resource: resourceOf(file, plan, spec),
+    plan,
+    secrets,
+    allowEnv,
+    allowNetworks,
+    isImageChosen,
+    local,
+  };
 }
 
 /** Everything that is built later is decided now: what is committed meanwhile belongs to the next build. */

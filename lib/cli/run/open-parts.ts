@@ -94,8 +94,8 @@ function settingsOf(
     maxMemory: undefined,
     maxPids: undefined,
     maxTimeoutMs: undefined,
-    // Chosen by the person who may also give credentials to what clones in it.
-    allowImages: [image],
+    // What vouches for an image is trusted with the credentials of a clone.
+    allowImages: request.isImageChosen ? [image] : [],
     allowNetworks: request.allowNetworks,
     allowEnv: request.allowEnv,
     allowPrivileged: false,
