@@ -16,6 +16,8 @@ export interface Addressee {
   readonly mask: Mask;
   /** The message id and the headers of a result. */
   readonly result: { readonly id: string; readonly headers: Record<string, string> };
+  /** What the result is signed with. */
+  readonly key?: string | undefined;
   /** Until when a result may be tried to be sent; without, a few times. */
   readonly signal?: AbortSignal;
 }
@@ -46,7 +48,7 @@ export function addresseeOf(
         ...attempt !== undefined && { [HEADERS.attempt]: String(attempt) },
       },
     },
-    ...granted && { signal: granted.signal },
+    ...granted && { signal: granted.signal, key: granted.key },
   };
 }
 

@@ -1,6 +1,7 @@
 import { Retryable } from "../base/errors.ts";
 import type { Transport } from "../backend/transport.ts";
-import { ClaimReply, type ClaimRequest } from "../wire/claim.ts";
+import { answerMac, ClaimReply, type ClaimRequest, renewalProof } from "../wire/claim.ts";
+import { isSame } from "../wire/signature.ts";
 import { subjects } from "../wire/subjects.ts";
 
 const decoder = new TextDecoder();
@@ -11,15 +12,30 @@ const decoder = new TextDecoder();
  */
 export async function askClaim(
   transport: Transport,
-  run: string,
+  { run, driver }: { run: string; driver: string },
   request: ClaimRequest,
   options: { timeoutMs: number },
 ): Promise<ClaimReply> {
-  const answer = await transport.request(subjects.claim(run), JSON.stringify(request), options);
+  const answer = await transport.request(subjects.claim(run, driver), JSON.stringify(request), options);
   const reply = ClaimReply.safeParse(parsed(decoder.decode(answer)));
   if (reply.success) return reply.data;
   throw new Retryable(`Cannot understand the engine's answer to the claim of step "${request.step}"`, {
     cause: reply.error,
+    reason: "transport-unreachable",
+  });
+}
+
+/** As `askClaim`, for an attempt that was granted: shows its key, and believes only whoever has it too. */
+export async function askAgain(
+  transport: Transport,
+  to: { run: string; driver: string },
+  request: ClaimRequest,
+  { key, timeoutMs }: { key: string; timeoutMs: number },
+): Promise<ClaimReply> {
+  const named = { ...request, nonce: crypto.randomUUID() };
+  const reply = await askClaim(transport, to, { ...named, proof: renewalProof(key, named) }, { timeoutMs });
+  if (isSame(reply.mac ?? "", answerMac(key, named.nonce, reply))) return reply;
+  throw new Retryable(`The answer to the claim of step "${request.step}" is not the engine's`, {
     reason: "transport-unreachable",
   });
 }

@@ -3,6 +3,7 @@ import { InputError } from "../base/errors.ts";
 import { withDeadline } from "../base/signals.ts";
 import { HEADERS } from "../wire/headers.ts";
 import { ids } from "../wire/ids.ts";
+import { signed } from "../wire/signature.ts";
 import { subjects } from "../wire/subjects.ts";
 import type { Context } from "./driver.ts";
 import { earlierResults } from "./earlier-results.ts";
@@ -68,16 +69,18 @@ export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
 }
 
 function inBatches(step: GrantedStep, { transport }: HandleParts): StepLogOptions["store"] {
-  const { facts: { run, step: name, scope }, grant: { attempt }, lease: { reportSignal: signal } } = step;
-  const message = ({ first, lines, data }: Batch): OutgoingMessage => ({
-    data,
-    id: ids.logBatch(run, scope, attempt, first),
-    headers: {
+  const { facts: { run, step: name, scope }, grant: { attempt, key }, lease: { reportSignal: signal } } =
+    step;
+  const message = ({ first, lines, data }: Batch): OutgoingMessage => {
+    const id = ids.logBatch(run, scope, attempt, first);
+    const headers = {
       [HEADERS.step]: name,
       [HEADERS.attempt]: String(attempt),
       [HEADERS.lines]: String(lines),
-    },
-  });
+    };
+    const subject = subjects.logs(run);
+    return { data, id, headers: key === undefined ? headers : signed(key, { subject, id, headers }, data) };
+  };
   return async (batches) => {
     signal.throwIfAborted();
     await persist(() => transport.publishAll(subjects.logs(run), batches.map(message)), { signal });

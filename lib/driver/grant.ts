@@ -1,8 +1,9 @@
 import type { Delivery } from "../backend/transport.ts";
 import { messageOf, Retryable } from "../base/errors.ts";
 import type { ClaimReply, ClaimRequest } from "../wire/claim.ts";
+import { digestOf } from "../wire/signature.ts";
 import { beatMs } from "./beat.ts";
-import { askClaim } from "./claim.ts";
+import { askAgain, askClaim } from "./claim.ts";
 import type { EventFacts } from "./event-facts.ts";
 import { MOST_DELIVERIES, type Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
@@ -23,6 +24,8 @@ export interface Grant {
   readonly done?: (() => Promise<void>) | undefined;
   readonly remainingMs: number | undefined;
   readonly secrets: Readonly<Record<string, string>>;
+  /** With which its results and log batches are signed; undefined where nobody asks for that. */
+  readonly key?: string | undefined;
 }
 
 /** The longest that an answer is waited for. */
@@ -73,28 +76,34 @@ async function claimed(
   { step, run, id }: EventFacts,
   parts: HandleParts,
 ): Promise<Grant | Outcome> {
-  const { transport, instance, settings: { host } } = parts;
-  const request: ClaimRequest = { step, event: id, delivery: delivery.deliveries, instance, host };
+  const { transport, instance, settings: { host }, driver: { name: driver } } = parts;
+  const event = { step, event: id, delivery: delivery.deliveries, instance, host };
   const timeoutMs = Math.min(ANSWER_MS, beatMs(delivery, parts));
-  const reply = await askClaim(transport, run, request, { timeoutMs });
-  return granted(reply, (more) => askClaim(transport, run, { ...request, ...more }, { timeoutMs }));
+  const to = { run, driver };
+  const reply = await askClaim(transport, to, { ...event, digest: digestOf(delivery.data) }, { timeoutMs });
+  return granted(reply, (more, key) =>
+    key === undefined
+      // An engine of an earlier release.
+      ? askClaim(transport, to, { ...event, ...more }, { timeoutMs })
+      : askAgain(transport, to, { ...event, ...more }, { key, timeoutMs }));
 }
 
 function granted(
   reply: ClaimReply,
-  ask: (more: Pick<ClaimRequest, "attempt" | "letsGo">) => Promise<ClaimReply>,
+  ask: (more: Pick<ClaimRequest, "attempt" | "letsGo">, key: string | undefined) => Promise<ClaimReply>,
 ): Grant | Outcome {
   switch (reply.answer) {
     case "go": {
-      const { attempt, tries = attempt, remainingMs, secrets = {} } = reply;
+      const { attempt, tries = attempt, remainingMs, secrets = {}, key } = reply;
       return {
         attempt,
         tries,
         remainingMs,
         secrets,
-        renew: () => ask({ attempt }),
+        key,
+        renew: () => ask({ attempt }, key),
         // Best effort: without it the engine notices by itself.
-        letGo: () => ask({ attempt, letsGo: true }).then(() => {}, () => {}),
+        letGo: () => ask({ attempt, letsGo: true }, key).then(() => {}, () => {}),
       };
     }
     case "done":

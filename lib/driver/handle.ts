@@ -24,6 +24,13 @@ const MOST_MS_FOR_OTHERS = 120_000;
 export async function handle(delivery: Delivery, parts: HandleParts): Promise<void> {
   const { driver, resources, settings, reach } = parts;
   reach("pulled", delivery.headers[HEADERS.step]);
+  if (parts.claimsOnly && delivery.headers[HEADERS.claims] !== "1") {
+    return await refuse(
+      delivery,
+      "It does not come from the control plane: expected an event with claims",
+      parts,
+    );
+  }
   const event = decodeEvent(delivery.data, resources);
   if (event.run === undefined) return await refuse(delivery, event.problem, parts);
   const facts = eventFacts(delivery, event, driver.name);

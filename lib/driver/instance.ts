@@ -31,6 +31,8 @@ export interface InstanceOptions {
   readonly resources?: readonly string[];
   /** Events at once (default 1). */
   readonly concurrency?: number;
+  /** True where an engine of ours grants each event: one without claims is forged then, and refused (default false). */
+  readonly claimsOnly?: boolean;
   /** Without a sign of life for this long, an event goes to somebody else (default 30,000). */
   readonly ackWaitMs?: number;
   /** Before the first try again of what the machinery has failed to do; doubled each time (default 500). */
@@ -154,6 +156,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     docker,
     settings,
     instance: options.instance ?? crypto.randomUUID(),
+    claimsOnly: options.claimsOnly ?? false,
     ackWaitMs: options.ackWaitMs ?? ACK_WAIT_MS,
     retryMs: options.retryMs ?? RETRY_MS,
     cleanupMs: options.cleanupMs ?? CLEANUP_MS,

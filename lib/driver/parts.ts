@@ -18,6 +18,8 @@ export interface HandleParts {
   readonly settings: DriverSettings;
   /** This process, and no other. */
   readonly instance: string;
+  /** Events without claims are refused: they do not come from the control plane. */
+  readonly claimsOnly: boolean;
   readonly ackWaitMs: number;
   /** Before the first try again of what the machinery has failed to do; doubled each time. */
   readonly retryMs: number;

@@ -2,6 +2,7 @@ import type { Delivery } from "../backend/transport.ts";
 import { messageOf, Retryable } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import { ids } from "../wire/ids.ts";
+import { signed } from "../wire/signature.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
 import type { Addressee } from "./addressee.ts";
 import type { Settled } from "./observer.ts";
@@ -81,7 +82,12 @@ function resultOf(result: unknown, to: Addressee, { driver, transport }: HandleP
 
 async function report(result: string, to: Addressee, { transport, reach }: HandleParts): Promise<void> {
   const event = resultEvent(to.facts.run, to.resource, result, transport.maxMessageBytes);
-  await transport.publish(subjects.result, event, to.result);
+  const { id, headers } = to.result;
+  const message = { subject: subjects.result, id, headers };
+  await transport.publish(subjects.result, event, {
+    id,
+    headers: to.key === undefined ? headers : signed(to.key, message, event),
+  });
   reach("result-published", to.facts.step);
 }
 

@@ -12,11 +12,13 @@ import { consumers, subjects } from "../wire/subjects.ts";
 import { decide, type Input } from "./decide.ts";
 import { initiatedRun } from "./new-run.ts";
 import type { Records } from "./records.ts";
+import type { Signatures } from "./signatures.ts";
 
 export interface ResultsOptions {
   readonly transport: Transport;
   readonly store: Store;
   readonly records: Records;
+  readonly signatures: Signatures;
   readonly clock: Clock;
   readonly ackWaitMs: number;
   readonly reach: (point: FaultPoint, step?: string) => void;
@@ -60,7 +62,13 @@ export async function consumeResults(
 async function settle(options: ResultsOptions, delivery: Delivery): Promise<void> {
   try {
     const refused = await handle(options, delivery);
-    if (refused !== undefined) return await delivery.term(refused);
+    if (refused !== undefined) {
+      processLog("engine").warn("Refused a message on {subject}: {why}", {
+        subject: delivery.subject,
+        why: refused,
+      });
+      return await delivery.term(refused);
+    }
     options.reach("result-handled", delivery.headers[HEADERS.step]);
     await delivery.ack();
   } catch (error) {
@@ -80,7 +88,7 @@ async function handle(options: ResultsOptions, delivery: Delivery): Promise<stri
     case subjects.pipelineInit:
       return await handleInit(options, event);
     case subjects.result:
-      return await handleResult(options, event, delivery.headers);
+      return await handleResult(options, event, delivery);
     default:
       return `Unknown subject "${delivery.subject}"`;
   }
@@ -102,11 +110,17 @@ async function handleInit({ transport, store, records, clock }: ResultsOptions, 
 }
 
 async function handleResult(
-  { records, clock }: ResultsOptions,
+  { records, clock, signatures }: ResultsOptions,
   event: PipelineEvent,
-  headers: Delivery["headers"],
+  delivery: Delivery,
 ): Promise<string | undefined> {
-  const changed = await records.change(event.run_id, (run) => decide(run, resultOf(event, headers), clock()));
+  const input = resultOf(event, delivery.headers);
+  let refused: string | undefined;
+  const changed = await records.change(event.run_id, (run) => {
+    refused = signatures.whyNotResult(run, event.driverresult.driver, delivery);
+    return refused === undefined ? decide(run, input, clock()) : run;
+  });
+  if (refused !== undefined) return refused;
   if (changed?.unpublished !== undefined) throw changed.unpublished;
   return changed ? undefined : `Unknown run "${event.run_id}"`;
 }

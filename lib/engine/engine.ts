@@ -13,6 +13,8 @@ export interface EngineOptions {
   readonly store: Store;
   readonly sealKey: Uint8Array;
   readonly clock?: Clock;
+  /** Drivers whose results and log lines count though they claim and sign nothing (default none): Conveyor's own. */
+  readonly foreignDrivers?: readonly string[];
   /** Consumers' ack wait, milliseconds (default 30,000): an attempt silent for this long may be succeeded by the next. */
   readonly ackWaitMs?: number;
   /**

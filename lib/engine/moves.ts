@@ -1,5 +1,6 @@
 import type { DriverResult } from "../wire/resource.ts";
 import type { Run, StepState } from "../wire/run.ts";
+import { digestOf } from "../wire/signature.ts";
 import { mostEventBytes, stepEvent } from "./dispatch.ts";
 import { close, fenced, openStep, withStep } from "./steps.ts";
 import { eventTooLarge, type Verdict } from "./verdicts.ts";
@@ -20,7 +21,8 @@ export function handOut(run: Run, step: StepState, now: number): Run {
   if (!event) return giveUp(run, step, eventTooLarge(step, mostEventBytes(run)), now);
   // A step that is running stays so: should its attempt be alive after all, nothing is taken from it.
   const status = step.status === "running" ? "running" : "dispatched";
-  return { ...withStep(run, { ...step, status, dispatch, dispatchedAt: now }), outbox: [event] };
+  const digest = digestOf(event.data);
+  return { ...withStep(run, { ...step, status, dispatch, digest, dispatchedAt: now }), outbox: [event] };
 }
 
 /** The run is to end like this, unless that is decided already: nothing new begins but what always runs. */

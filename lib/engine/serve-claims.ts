@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { processLog } from "../base/log.ts";
 import type { Message, Transport } from "../backend/transport.ts";
 import { ClaimReply, ClaimRequest } from "../wire/claim.ts";
+import { ids } from "../wire/ids.ts";
 import type { Run } from "../wire/run.ts";
 import { secretsFor } from "../wire/secrets.ts";
 import { subjects } from "../wire/subjects.ts";
@@ -10,6 +11,7 @@ import { decide, type Input } from "./decide.ts";
 import { isReported } from "./is-reported.ts";
 import { persist } from "../base/retry.ts";
 import type { Records } from "./records.ts";
+import type { Signatures } from "./signatures.ts";
 import type { Vault } from "./secrets.ts";
 import { openStep } from "./steps.ts";
 
@@ -17,6 +19,7 @@ export interface ClaimsOptions {
   readonly transport: Transport;
   readonly records: Records;
   readonly vault: Vault;
+  readonly signatures: Signatures;
   readonly clock: Clock;
   readonly ackWaitMs: number;
   /** What time has done to a run, to be decided before its claim is. */
@@ -40,22 +43,24 @@ export async function serveClaims(
   options: ClaimsOptions,
   asked = new Map<string, Question>(),
 ): Promise<AsyncDisposable> {
-  const { transport, records, vault, clock, ackWaitMs, time } = options;
+  const { transport, records, vault, signatures, clock, ackWaitMs, time } = options;
   const graceMs = longestGrace(ackWaitMs);
 
   return await persist(() => transport.serve(subjects.claims, answerMessage));
 
   async function answerMessage({ subject, data }: Message): Promise<string> {
-    const id = subject.split(".")[1] ?? "";
+    const [, id = "", , driver = ""] = subject.split(".");
     const request = parse(data);
-    const reply = request ? await answerRequest(id, request) : stop("invalid-event");
-    return JSON.stringify(reply);
+    if (!request) return JSON.stringify(stop("invalid-event"));
+    if (request.attempt === undefined) return JSON.stringify(await answerRequest(id, driver, request));
+    if (!signatures.isRenewal(id, request)) return JSON.stringify(stop("invalid-event"));
+    return JSON.stringify(signatures.answer(id, request, await answerRequest(id, driver, request)));
   }
 
-  async function answerRequest(id: string, request: ClaimRequest): Promise<ClaimReply> {
+  async function answerRequest(id: string, driver: string, request: ClaimRequest): Promise<ClaimReply> {
     // Read first: should they not open, then no attempt has been granted for nothing.
     const secrets = request.attempt === undefined ? await secretsOf(id) : undefined;
-    const { run, answer } = await decideClaim(id, request);
+    const { run, answer } = await decideClaim(id, driver, request);
     if (!run) return stop("cancelled");
     switch (answer.answer) {
       case "go": {
@@ -66,6 +71,7 @@ export async function serveClaims(
           attempt,
           tries,
           ...(remainingMs === undefined ? {} : { remainingMs }),
+          ...(isNew ? { key: signatures.keyOf(id, request.step, attempt) } : {}),
           ...(isNew && secrets ? { secrets: secretsFor(driverOf(run, request.step), secrets) } : {}),
         };
       }
@@ -80,9 +86,17 @@ export async function serveClaims(
     }
   }
 
-  async function decideClaim(id: string, request: ClaimRequest): Promise<{ run?: Run; answer: Answer }> {
+  async function decideClaim(
+    id: string,
+    driver: string,
+    request: ClaimRequest,
+  ): Promise<{ run?: Run; answer: Answer }> {
     let answer: Answer = stop("cancelled");
     const decideOne = (stored: Run) => {
+      if (isForged(stored, driver, request)) {
+        answer = stop("invalid-event");
+        return stored;
+      }
       const now = clock();
       const current = decide(stored, time(), now);
       const before = asked.get(id);
@@ -122,6 +136,18 @@ export async function serveClaims(
       return undefined;
     }
   }
+}
+
+/**
+ * Whoever may ask in the name of one driver gets the steps, keys and secrets of no other; and an event that has another body
+ * than the one that was sent out is worked on by nobody.
+ */
+function isForged(run: Run, driver: string, { step: id, event, attempt, digest }: ClaimRequest): boolean {
+  const step = run.steps.find((step) => step.id === id);
+  if (!step) return false;
+  if (step.driver !== driver) return true;
+  const isCurrent = attempt === undefined && event.split("@")[0] === ids.event(run.id, id, step.dispatch);
+  return isCurrent && step.digest !== undefined && digest !== step.digest;
 }
 
 const driverOf = ({ steps }: Run, id: string): string => steps.find((step) => step.id === id)?.driver ?? "";

@@ -19,6 +19,7 @@ import { Records } from "./records.ts";
 import { Vault } from "./secrets.ts";
 import { serveAlive } from "./serve-alive.ts";
 import { type Question, serveClaims } from "./serve-claims.ts";
+import { Signatures } from "./signatures.ts";
 import { openStep } from "./steps.ts";
 import { checkSubmission } from "./validate.ts";
 
@@ -45,7 +46,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     },
   });
   const troubles = new Troubles();
-  const parts = { transport, store, records, vault, clock, ackWaitMs, reach, troubles };
+  const signatures = new Signatures(options);
+  const parts = { transport, store, records, vault, signatures, clock, ackWaitMs, reach, troubles };
   const hearingSince = clock();
   const clockwork = new Clockwork({ ...parts, hearingSince, adopt });
   await using opening = new AsyncDisposableStack();
@@ -117,9 +119,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       [HEADERS.attempt]: String(step?.attempt ?? 0),
       [HEADERS.lines]: "1",
     };
-    await transport.publish(subjects.logs(run.id), `${JSON.stringify(line)}\n`, {
-      id: `${run.id}/abandoned`,
-      headers,
-    });
+    const subject = subjects.logs(run.id);
+    const id = `${run.id}/abandoned`;
+    const data = `${JSON.stringify(line)}\n`;
+    const signed = signatures.sign(run.id, { subject, id, headers }, data);
+    await transport.publish(subject, data, { id, headers: signed });
   }
 }

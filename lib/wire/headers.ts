@@ -8,4 +8,7 @@ export const HEADERS = {
   attempt: "Conveyor-Attempt",
   /** On a log batch: how many lines it has. */
   lines: "Conveyor-Lines",
+  /** On a result and a log batch of a claimed step: SHA-256 of its body, and the signature (wire/signature.ts). */
+  digest: "Conveyor-Digest",
+  signature: "Conveyor-Signature",
 } as const;

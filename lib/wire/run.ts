@@ -25,6 +25,8 @@ export const StepState = z.object({
   /** The attempt that may work, and whose result counts. 0 before the first claim. */
   attempt: z.int(),
   instance: z.string().optional(),
+  /** SHA-256 of the body of the event of the last dispatch. */
+  digest: z.string().optional(),
   /** Which delivery of its event the current attempt works on. */
   delivery: z.int().optional(),
   /** When the current attempt was last heard of, milliseconds since the epoch. */

@@ -14,8 +14,8 @@ export const subjects = {
   logs: (run: string) => `logs.${run}`,
   liveLogs: (run: string, driver: string) => `live.logs.${run}.${driver}`,
   /** Request and reply: may this instance work on this step? */
-  claim: (run: string) => `runs.${run}.claim`,
-  claims: "runs.*.claim",
+  claim: (run: string, driver: string) => `runs.${run}.claim.${driver}`,
+  claims: "runs.*.claim.*",
   /** Request and reply: has this run not ended? `{"alive": boolean}`. Whoever sweeps a host asks. */
   alive: (run: string) => `runs.${run}.alive`,
   alives: "runs.*.alive",

@@ -5,6 +5,7 @@ import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openControlPlane } from "../../lib/backend/nats/control-plane.ts";
 import type { Engine } from "../../lib/engine/engine.ts";
+import { Signatures } from "../../lib/engine/signatures.ts";
 import { startEngine } from "../../lib/engine/start.ts";
 import { type StreamName, STREAMS } from "../../lib/wire/subjects.ts";
 import { again } from "../support/again.ts";
@@ -23,7 +24,13 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
   const servers = cluster.nodes.map(({ url }) => url);
   await using local = await openEmbedded({ folder: folder.path, scope: "up" });
   await using plane = await again(() =>
-    openControlPlane({ nats: { servers }, local: local.store, owner: local.owner, replicas: 3 })
+    openControlPlane({
+      nats: { servers },
+      local: local.store,
+      owner: local.owner,
+      isGenuine: new Signatures(local).isGenuineBatch,
+      replicas: 3,
+    })
   );
   const { transport, store } = plane;
   const { sealKey } = local;

@@ -7,6 +7,7 @@ import { ConflictError } from "../../lib/backend/store.ts";
 import type { Transport } from "../../lib/backend/transport.ts";
 import { InputError } from "../../lib/base/errors.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
+import { digestOf, signed } from "../../lib/wire/signature.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { drive, OK } from "./support/drive.ts";
 import { RUN, submission, TYPE } from "./support/runs.ts";
@@ -200,19 +201,28 @@ test("a driver of another release may say more than the engine knows, in claims,
   const events = transport.consume(spec, { signal: patience() })[Symbol.asyncIterator]();
   const { value: delivery } = await events.next();
   const more = { mood: "good", next: { kind: "later" } };
-  const request = { step: "a", event: delivery.id, delivery: 1, instance: "i", host: "h", ...more };
-  const answer = await transport.request(subjects.claim(run), JSON.stringify(request), { timeoutMs: 5000 });
-  assert.equal(JSON.parse(new TextDecoder().decode(answer)).answer, "go");
+  const digest = digestOf(delivery.data);
+  const request = { step: "a", event: delivery.id, delivery: 1, instance: "i", host: "h", digest, ...more };
+  const answer = await transport.request(subjects.claim(run, "a"), JSON.stringify(request), {
+    timeoutMs: 5000,
+  });
+  const reply = JSON.parse(new TextDecoder().decode(answer));
+  assert.equal(reply.answer, "go");
+  const publish = (subject: string, data: string, headers: Record<string, string>) => {
+    const id = crypto.randomUUID();
+    return transport.publish(subject, data, {
+      id,
+      headers: signed(reply.key, { subject, id, headers }, data),
+    });
+  };
   const headers = { [HEADERS.step]: "a", [HEADERS.attempt]: "1", "Conveyor-Mood": "good" };
   const line = { ...JSON.parse(logLine(run, "a", "a", "a line")), ...more };
-  await transport.publish(subjects.logs(run), `${JSON.stringify(line)}\n`, {
-    headers: { ...headers, [HEADERS.lines]: "1" },
-  });
+  await publish(subjects.logs(run), `${JSON.stringify(line)}\n`, { ...headers, [HEADERS.lines]: "1" });
   const { payload } = JSON.parse(new TextDecoder().decode(delivery.data));
   const result = JSON.parse(resultEvent(run, JSON.parse(payload), "a", OK));
   Object.assign(result, more);
   Object.assign(result.driverresult, more);
-  await transport.publish(subjects.result, JSON.stringify(result), { headers });
+  await publish(subjects.result, JSON.stringify(result), headers);
   await delivery.ack();
   assert.equal((await endOf(engine, run)).outcome, "succeeded");
   const told = (await eventsOf(engine, run)).map(brief);

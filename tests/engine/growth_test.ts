@@ -8,6 +8,7 @@ import { marks } from "../../lib/backend/embedded/marks.ts";
 import { newRun } from "../../lib/engine/new-run.ts";
 import { Records } from "../../lib/engine/records.ts";
 import { Vault } from "../../lib/engine/secrets.ts";
+import { Signatures } from "../../lib/engine/signatures.ts";
 import { type Question, serveClaims } from "../../lib/engine/serve-claims.ts";
 import { ids } from "../../lib/wire/ids.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
@@ -43,15 +44,19 @@ test("serveClaims remembers no silent attempt for longer than its answer is wait
   const vault = new Vault(store, sealKey);
   const time = () => ({ kind: "time", ackWaitMs, hearingSince: 0 }) as const;
   const asked = new Map<string, Question>();
-  await using _serving = await serveClaims({ transport, records, vault, clock, ackWaitMs, time }, asked);
+  await using _serving = await serveClaims(
+    { transport, records, vault, signatures: new Signatures({ sealKey }), clock, ackWaitMs, time },
+    asked,
+  );
   let most = 0;
   for (let n = 0; n < RUNS; n++) {
     const run = randomUUID();
     await records.create(newRun(run, submission("a"), now));
-    const request = { step: "a", event: ids.event(run, "a", 1), delivery: 1, host: "here" };
+    const digest = (await store.runs.get(run))?.value.steps[0]?.digest;
+    const request = { digest, step: "a", event: ids.event(run, "a", 1), delivery: 1, host: "here" };
     const ask = async (instance: string) => {
       const answer = await transport.request(
-        subjects.claim(run),
+        subjects.claim(run, "a"),
         JSON.stringify({ ...request, instance }),
         { timeoutMs: 60_000 },
       );

@@ -38,7 +38,7 @@ test("an engine answers a claim of an unknown run, and one that makes no sense, 
   await using world = await openWorld();
   await world.engine();
   const ask = async (data: string) => {
-    const answer = await world.transport.request(subjects.claim(RUN), data, { timeoutMs: 1000 });
+    const answer = await world.transport.request(subjects.claim(RUN, "a"), data, { timeoutMs: 1000 });
     return JSON.parse(new TextDecoder().decode(answer));
   };
   const claim = { step: "a", event: `${RUN}/a/1`, delivery: 1, instance: "i", host: "h" };

@@ -75,7 +75,7 @@ test("an engine addresses the host that a result names, and keeps the event for 
 
 test("an engine takes results of a driver that knows no claims, headers or steps", async () => {
   await using world = await openWorld();
-  const engine = await world.engine();
+  const engine = await world.engine({ foreignDrivers: ["go"] });
   const { transport } = world;
   const spec = {
     stream: "messages",

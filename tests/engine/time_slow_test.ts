@@ -7,7 +7,7 @@ import type { Run } from "../../lib/wire/run.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
 import { until } from "../support/until.ts";
 import { submission, TYPE } from "./support/runs.ts";
-import { type Job, resultEvent, scriptedDriver } from "./support/scripted-driver.ts";
+import { type Job, resultEvent, scriptedDriver, sendResult } from "./support/scripted-driver.ts";
 import { brief, endOf, eventsOf, openWorld, type World } from "./support/world.ts";
 
 const OK: DriverResult = { success: true, message: "fine" };
@@ -96,7 +96,7 @@ test("a driver that is lost while it is told to stop does not keep the run from 
 test("a step that nobody claimed and that is no longer in the stream is sent again", async () => {
   await using world = await openWorld();
   let now = 0;
-  const engine = await world.engine({ clock: () => now });
+  const engine = await world.engine({ clock: () => now, foreignDrivers: ["a"] });
   const ids: string[] = [];
   await ackingFirst(world, "a", (data, id) => {
     ids.push(id);
@@ -143,7 +143,7 @@ test("a step that waits in its queue is not sent again", async () => {
 test("a driver that claims nothing but writes a log is seen at work, and its event is not sent again", async () => {
   await using world = await openWorld();
   let now = 0;
-  const engine = await world.engine({ clock: () => now });
+  const engine = await world.engine({ clock: () => now, foreignDrivers: ["a"] });
   const sent: string[] = [];
   await ackingFirst(world, "a", async (data, id) => {
     sent.push(id);
@@ -177,11 +177,7 @@ test("another instance takes over from one that died, as the next attempt", asyn
     await scriptedDriver(world.transport, "a", async ({ attempt }) => {
       attempts.push(attempt);
       assert.deepEqual(await first.renew(), { answer: "stop", reason: "driver-lost" });
-      const late = resultEvent(run, first.resource, "a", { success: false, message: "late" });
-      await world.transport.publish(subjects.result, late, {
-        id: "late",
-        headers: { "Conveyor-Step": "a", "Conveyor-Attempt": "1" },
-      });
+      await sendResult(world.transport, first, "a", { success: false, message: "late" }, "late");
       return OK;
     }, { ...options, instance: "second" }),
   );

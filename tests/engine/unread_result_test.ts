@@ -3,13 +3,10 @@ import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import type { Transport } from "../../lib/backend/transport.ts";
 import { seal } from "../../lib/engine/seal.ts";
-import { HEADERS } from "../../lib/wire/headers.ts";
-import { ids } from "../../lib/wire/ids.ts";
-import { subjects } from "../../lib/wire/subjects.ts";
 import { until } from "../support/until.ts";
 import { OK } from "./support/drive.ts";
 import { submission } from "./support/runs.ts";
-import { type Job, resultEvent, scriptedDriver } from "./support/scripted-driver.ts";
+import { type Job, scriptedDriver, sendResult } from "./support/scripted-driver.ts";
 import { endOf, openWorld, type World } from "./support/world.ts";
 
 const ACK_WAIT_MS = 100;
@@ -71,11 +68,7 @@ test("a step whose result was sent is not granted to the next delivery when its 
   };
   const sendAndDie = async (job: Job) => {
     jobs.push(job);
-    const { run, step, attempt, resource } = job;
-    await transport.publish(subjects.result, resultEvent(run, resource, "a", OK), {
-      id: ids.result(run, step, attempt),
-      headers: { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt) },
-    });
+    await sendResult(transport, job, "a", OK);
     return undefined;
   };
   for (const instance of ["one", "two"]) {

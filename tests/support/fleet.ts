@@ -10,6 +10,7 @@ import type { Driver } from "../../lib/driver/driver.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import type { Engine, Submission } from "../../lib/engine/engine.ts";
 import type { RunEnded, RunEvent } from "../../lib/engine/events.ts";
+import { Signatures } from "../../lib/engine/signatures.ts";
 import { startEngine } from "../../lib/engine/start.ts";
 import type { Pipeline } from "../../lib/wire/resource.ts";
 import { root, runtime, type Started, startProgram } from "../cli/start-program.ts";
@@ -72,6 +73,7 @@ export async function openFleet({ ackWaitMs = ACK_WAIT_MS, nodes }: FleetOptions
         nats: { servers },
         local: local.store,
         owner: local.owner,
+        isGenuine: new Signatures({ sealKey: local.sealKey }).isGenuineBatch,
         replicas: servers.length,
       })
     ),

@@ -10,6 +10,7 @@ import type { Docker } from "../../lib/docker/docker.ts";
 import type { Context, Driver } from "../../lib/driver/driver.ts";
 import { type Instance, type InstanceOptions, startInstance } from "../../lib/driver/instance.ts";
 import type { Engine, EngineOptions } from "../../lib/engine/engine.ts";
+import { Signatures } from "../../lib/engine/signatures.ts";
 import { startEngine } from "../../lib/engine/start.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { type NatsServer, startNats } from "./nats-server.ts";
@@ -21,8 +22,8 @@ export interface NatsPlaneOptions {
   readonly maxFile?: string;
   readonly plane?: Partial<ControlPlaneOptions>;
   readonly engine?: Partial<EngineOptions>;
-  /** How each role logs in at the broker. */
-  readonly login?: (role: string) => Partial<NatsOptions>;
+  /** How each role logs in at the broker on this port. */
+  readonly login?: (role: string, port: number) => Partial<NatsOptions>;
 }
 
 /** A real broker, our control plane on it, and drivers that a test makes, all in this process. */
@@ -50,11 +51,18 @@ export async function openNatsPlane(options: NatsPlaneOptions = {}): Promise<Nat
   await using opening = new AsyncDisposableStack();
   opening.defer(() => rm(folder, { recursive: true, force: true }));
   const server = opening.use(await startNats({ config, ...maxFile !== undefined && { maxFile } }));
-  const nats = (role: string) => ({ servers: [server.url], ...login(role) });
+  const nats = (role: string) => ({ servers: [server.url], ...login(role, server.port) });
   const local = opening.use(await openEmbedded({ folder, scope: "up" }));
   const { owner, sealKey, store: state } = local;
+  const signatures = new Signatures({ sealKey, foreignDrivers: options.engine?.foreignDrivers });
   const { transport, store } = opening.use(
-    await openControlPlane({ nats: nats("control-plane"), local: state, owner, ...options.plane }),
+    await openControlPlane({
+      nats: nats("control-plane"),
+      local: state,
+      owner,
+      isGenuine: signatures.isGenuineBatch,
+      ...options.plane,
+    }),
   );
   const engine = opening.use(await startEngine({ transport, store, sealKey, ...options.engine }));
   const parts = opening.move();

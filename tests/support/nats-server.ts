@@ -15,6 +15,8 @@ export interface NatsServer extends AsyncDisposable {
   /** `nats://127.0.0.1:<port>`; the same after a restart. */
   readonly url: string;
   readonly port: number;
+  /** The folder in which it keeps its streams. */
+  readonly store: string;
   /** Starts it again, on the same port and the same store, with other `config` lines if given. Resolves when it takes connections. */
   start(config?: string): Promise<void>;
   /** Ends it in an orderly way. */
@@ -74,6 +76,7 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
+    store: join(folder, "store"),
     start,
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),

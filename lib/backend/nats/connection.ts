@@ -30,7 +30,7 @@ export interface NatsOptions {
   /** The TLS handshake comes before anything else: the broker is set up so (`handshake_first`). */
   readonly tlsFirst?: boolean;
   readonly tls?: TlsFiles;
-  /** How the broker's own lists call this connection. */
+  /** How the broker's own lists call this connection, and its inbox (`_INBOX.<name>`): a subject token. */
   readonly name?: string;
   /** Milliseconds for the first connection to each server. Default: 5,000. */
   readonly timeoutMs?: number;
@@ -46,7 +46,7 @@ const LEAST_VERSION = [2, 10];
  * cannot serve us, `InputError` that names a file which is of no use.
  */
 export async function connectNats(options: NatsOptions): Promise<NatsConnection> {
-  const { clock = systemClock, timeoutMs = 5000 } = options;
+  const { clock = systemClock, timeoutMs = 5000, name = "conveyor" } = options;
   const servers = options.servers.map(parseServer);
   const wantsTls = options.tls !== undefined || options.tlsFirst === true ||
     servers.some((server) => server.tls);
@@ -57,7 +57,9 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
   try {
     connection = await dial({
       servers: servers.map(({ address }) => address),
-      name: options.name ?? "conveyor",
+      name,
+      // Answers to one program's requests go where no other has to be allowed to listen.
+      inboxPrefix: `_INBOX.${name}`,
       timeout: timeoutMs,
       maxReconnectAttempts: -1,
       reconnectDelayHandler: () => reconnectDelay(clock() - lost.since),

@@ -1,4 +1,5 @@
 import { UnavailableError } from "../../base/errors.ts";
+import type { IsGenuine } from "../log-gate.ts";
 import type { Store } from "../store.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { type NatsStore, natsStore } from "./store.ts";
@@ -11,6 +12,8 @@ export interface ControlPlaneOptions extends Omit<StreamsOptions, "newOwner"> {
   readonly local: Store;
   /** The installation whose state that is. */
   readonly owner: string;
+  /** Which batches of logs count. */
+  readonly isGenuine: IsGenuine;
 }
 
 /**
@@ -19,7 +22,7 @@ export interface ControlPlaneOptions extends Omit<StreamsOptions, "newOwner"> {
  * cannot be reached, or is a Conveyor server's or another installation's; `Retryable`, `InputError` as `connectNats`.
  */
 export async function openControlPlane(
-  { nats, local, owner, ...streams }: ControlPlaneOptions,
+  { nats, local, owner, isGenuine, ...streams }: ControlPlaneOptions,
 ): Promise<{ readonly transport: NatsBackend; readonly store: NatsStore } & AsyncDisposable> {
   await using opening = new AsyncDisposableStack();
   const connection = opening.adopt(await connectNats(nats), (connection) => connection.close());
@@ -34,7 +37,7 @@ export async function openControlPlane(
       },
     );
   }
-  const store = opening.use(await natsStore(connection, local, found));
+  const store = opening.use(await natsStore(connection, local, { ...found, isGenuine }));
   const transport = opening.use(await openNats(nats));
   const opened = opening.move();
   return { transport, store, [Symbol.asyncDispose]: () => opened.disposeAsync() };

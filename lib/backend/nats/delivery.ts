@@ -3,7 +3,7 @@ import { InputError } from "../../base/errors.ts";
 import type { Delivery } from "../transport.ts";
 import { inOurWords } from "./calls.ts";
 
-const ID_HEADER = "Nats-Msg-Id";
+export const ID_HEADER = "Nats-Msg-Id";
 /** Headers that belong to the broker. */
 const OWN_PREFIX = "Nats-";
 

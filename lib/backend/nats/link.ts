@@ -1,5 +1,11 @@
 import { setImmediate } from "node:timers";
-import type { Msg, MsgHdrs, NatsConnection, RequestOptions } from "@nats-io/transport-node";
+import {
+  createInbox,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type RequestOptions,
+} from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
@@ -67,6 +73,12 @@ export class Link {
     return new Proxy(this.connection, {
       get: (connection, key) => key === "request" ? request : Reflect.get(connection, key),
     });
+  }
+
+  /** A new subject below our own inbox. */
+  inbox(): string {
+    const { inboxPrefix } = Reflect.get(this.connection, "options") as { inboxPrefix?: string };
+    return createInbox(inboxPrefix);
   }
 
   /** The largest message that this broker takes from us. */

@@ -6,8 +6,10 @@ import type { Log } from "../../wire/messages.ts";
 import { subjects } from "../../wire/subjects.ts";
 import type { Lifetime } from "../embedded/lifetime.ts";
 import { factsOf, linesOf } from "../log-batch.ts";
+import { type IsGenuine, LogGate } from "../log-gate.ts";
 import type { LogBatch, LogReader } from "../store.ts";
 import type { Link } from "./link.ts";
+import { ID_HEADER } from "./delivery.ts";
 import { orderedMessages } from "./ordered.ts";
 import type { StreamMessage } from "./read-consumer.ts";
 import { storedMessage } from "./stored.ts";
@@ -27,6 +29,7 @@ export function logReader(
   link: Link,
   manager: JetStreamManager,
   lifetime: Lifetime,
+  isGenuine: IsGenuine = () => Promise.resolve(true),
 ): LogReader {
   const get = (query: Parameters<typeof storedMessage>[2]) => storedMessage(manager, STREAM, query);
   const last = (run: string) => get({ last_by_subj: subjects.logs(run) });
@@ -39,7 +42,10 @@ export function logReader(
       const ending = signal ? AbortSignal.any([lifetime.signal, signal]) : lifetime.signal;
       const messages = follow ? stream(run, position.seq + 1, ending) : stored(run, position.seq + 1, ending);
       let line = position.line;
+      const gate = new LogGate(run, isGenuine);
+      if (position.seq > 0) await passEarlier(gate, run, position.seq, ending);
       for await (const message of messages) {
+        if (!await gate.admits(recordOf(message.headers), message.data)) continue;
         const batch = batchOf(run, message, line);
         yield batch.shown;
         if (ending.aborted) return;
@@ -52,12 +58,23 @@ export function logReader(
     count: (run) =>
       lifetime.call(async () => {
         let lines = 0;
-        for await (const { headers } of stored(run, 1, lifetime.signal, true)) {
+        const gate = new LogGate(run, isGenuine);
+        for await (const { headers, seq } of stored(run, 1, lifetime.signal, true)) {
+          const data = async () => (await get({ seq }))?.data;
+          if (!await gate.admits(recordOf(headers), data)) continue;
           lines += factsOf(recordOf(headers), new Uint8Array()).lines;
         }
         return lines;
       }),
   };
+
+  /** Lets the gate see what a reader has that goes on after `seq`, so that none of it is shown again. */
+  async function passEarlier(gate: LogGate, run: string, seq: number, signal: AbortSignal): Promise<void> {
+    for await (const message of stored(run, 1, signal, true)) {
+      if (message.seq > seq) return;
+      await gate.admits(recordOf(message.headers), async () => (await get({ seq: message.seq }))?.data);
+    }
+  }
 
   /** What is there by now: mostly nothing, or one batch, which needs no consumer. */
   async function* stored(
@@ -92,15 +109,21 @@ export function logReader(
   async function tail(run: string, count: number, step: string | undefined): Promise<Log[]> {
     const end = count > 0 && isToken(run) ? await last(run) : undefined;
     if (!end) return [];
-    const found = (messages: StreamMessage[]) =>
-      messages.map((message) => batchOf(run, message, 1).shown)
-        .filter((batch) => step === undefined || batch.step === step)
-        .flatMap(({ lines }) => lines);
-    const lines = found([ofStored(end)]);
+    const found = async (messages: StreamMessage[]) => {
+      const gate = new LogGate(run, isGenuine);
+      const lines: Log[] = [];
+      for (const message of messages) {
+        if (!await gate.admits(recordOf(message.headers), message.data)) continue;
+        const { shown } = batchOf(run, message, 1);
+        if (step === undefined || shown.step === step) lines.push(...shown.lines);
+      }
+      return lines;
+    };
+    const lines = await found([ofStored(end)]);
     if (lines.length >= count) return lines.slice(-count);
     for (let window = TAIL_WINDOW;; window *= 8) {
       const from = Math.max(1, end.seq - window);
-      const lines = found(await Array.fromAsync(stored(run, from, lifetime.signal)));
+      const lines = await found(await Array.fromAsync(stored(run, from, lifetime.signal)));
       if (lines.length >= count || from === 1) return lines.slice(-count);
     }
   }
@@ -123,7 +146,7 @@ function batchOf(
   return { shown: { cursor: `${seq}.${next}`, firstSeq: line, step, attempt, lines }, next };
 }
 
-const OURS = [HEADERS.lines, HEADERS.step, HEADERS.attempt];
+const OURS = [...Object.values(HEADERS), ID_HEADER];
 
 function recordOf(headers: MsgHdrs | undefined): Record<string, string> {
   return Object.fromEntries(

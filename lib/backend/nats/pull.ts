@@ -1,4 +1,4 @@
-import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, delay, withDeadline } from "../../base/signals.ts";
@@ -223,7 +223,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   }
 
   #openInbox(): void {
-    const subject = createInbox();
+    const subject = this.#ports.link.inbox();
     const subscription = this.#connection.subscribe(subject, {
       callback: (error, message) => {
         if (error) {

@@ -1,4 +1,4 @@
-import { createInbox, type Msg, type MsgHdrs } from "@nats-io/transport-node";
+import type { Msg, MsgHdrs } from "@nats-io/transport-node";
 import { delay } from "../../base/signals.ts";
 import { startInterval, startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { Link } from "./link.ts";
@@ -53,7 +53,7 @@ export async function* readConsumer(
   signal: AbortSignal,
 ): AsyncGenerator<StreamMessage> {
   const { connection, reconnects } = link;
-  const inbox = createInbox();
+  const inbox = link.inbox();
   const arrived: StreamMessage[] = [];
   let open = 0;
   let delivered = 0;

@@ -5,6 +5,7 @@ import { InputError } from "../../base/errors.ts";
 import { subjects } from "../../wire/subjects.ts";
 import { checkBlobName } from "../checks.ts";
 import { Lifetime } from "../embedded/lifetime.ts";
+import type { IsGenuine } from "../log-gate.ts";
 import type { EndedRun, Store } from "../store.ts";
 import { ArtifactIndex } from "./artifact-index.ts";
 import { artifactReader } from "./artifact-reader.ts";
@@ -35,7 +36,7 @@ export interface NatsStore extends Store {
 export async function natsStore(
   connection: NatsConnection,
   local: Store,
-  { maxArtifactBytes }: { maxArtifactBytes?: number } = {},
+  { maxArtifactBytes, isGenuine }: { maxArtifactBytes?: number; isGenuine?: IsGenuine | undefined } = {},
 ): Promise<NatsStore> {
   const link = new Link(connection);
   const manager = await jetstreamManager(link.client, { checkAPI: false });
@@ -47,7 +48,7 @@ export async function natsStore(
   }
   const lifetime = new Lifetime("The store");
   const index = new ArtifactIndex(link, manager, local.notes);
-  const logs = logReader(link, manager, lifetime);
+  const logs = logReader(link, manager, lifetime, isGenuine);
   const artifacts = artifactReader(link, index, lifetime);
   return {
     ...local,

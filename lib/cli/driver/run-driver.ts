@@ -85,6 +85,7 @@ export async function runDriver(
       docker,
       settings,
       concurrency: options.concurrency,
+      claimsOnly: !isConveyors,
       ackWaitMs: options.ackWait,
       reach: parseFaults(environment.CONVEYOR_FAULT),
       observer: metrics,

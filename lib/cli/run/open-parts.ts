@@ -63,7 +63,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   const docker = buildDocker(asked, { info, onIdle: parts.onIdle });
   const settings = settingsOf(parts, { owner, host: hostId(info) });
   for (const driver of lazyDrivers(drivers)) {
-    opening.use(startInstance({ driver, transport, docker, settings, reach }));
+    opening.use(startInstance({ driver, transport, docker, settings, reach, claimsOnly: true }));
   }
   signal.throwIfAborted();
   const open = opening.move();

@@ -2,6 +2,7 @@ import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts"
 import type { NatsStore } from "../../backend/nats/store.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
+import { Signatures } from "../../engine/signatures.ts";
 import { isRunId } from "../../wire/ids.ts";
 import { natsOptions } from "../driver/open-broker.ts";
 import type { UpOptions } from "./up-command.ts";
@@ -40,12 +41,14 @@ export async function openPlane(options: UpOptions, folder: string): Promise<Pla
       [Symbol.asyncDispose]: () => opened.disposeAsync(),
     };
   }
+  const signatures = new Signatures({ sealKey, foreignDrivers: options.foreignDriver });
   const { openControlPlane } = await import("../../backend/nats/control-plane.ts");
   const { transport, store } = opening.use(
     await openControlPlane({
       nats: natsOptions({ ...options, nats: options.nats }, "conveyor-up"),
       local,
       owner,
+      isGenuine: signatures.isGenuineBatch,
       replicas: Number(options.replicas),
       keepLogsMs: options.keepLogs,
     }),

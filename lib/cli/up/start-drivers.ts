@@ -39,7 +39,18 @@ export async function startDrivers(
     if (!driver) continue;
     const concurrency = settings.slots ?? 1;
     instances.push(
-      opening.use(startInstance({ driver, transport, docker, settings, concurrency, ackWaitMs, reach })),
+      opening.use(
+        startInstance({
+          driver,
+          transport,
+          docker,
+          settings,
+          concurrency,
+          ackWaitMs,
+          reach,
+          claimsOnly: true,
+        }),
+      ),
     );
     const askRun = askEngine(transport, driver.name);
     housekeeping.push(tend(driver, { docker, settings, askRun, signal }));

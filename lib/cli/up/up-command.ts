@@ -3,8 +3,8 @@ import { logFormatFlag, logLevelFlag, newCommand, VARIABLES_NOTE } from "../comm
 import { natsFlag, withLoginFlags } from "../driver/broker-flags.ts";
 import { withLimitFlags } from "../driver/limit-flags.ts";
 import type { Drivers } from "../drivers.ts";
-import { flag } from "../flag.ts";
-import { duration, hostPort, oneOf, text } from "../values.ts";
+import { flag, listFlag } from "../flag.ts";
+import { duration, hostPort, oneOf, subjectToken, text } from "../values.ts";
 
 const DAYS_30 = 30 * 86_400_000;
 
@@ -47,6 +47,13 @@ export function upCommand(drivers: Drivers) {
     )
     .addOption(flag("--keep-runs <time>", "how long ended runs are kept", duration).default(DAYS_30, "30d"))
     .addOption(flag("--keep-logs <time>", "how long logs are kept", duration).default(DAYS_30, "30d"))
+    .addOption(
+      listFlag(
+        "--foreign-driver <name>",
+        "driver that claims and signs nothing, as Conveyor's own (repeatable): whoever may publish can answer for it",
+        subjectToken,
+      ),
+    )
     .addOption(flag("--cors <origin>", "let pages of this origin call from a browser", origin))
     .addOption(
       flag("--token-file <file>", "file that holds the token (or CONVEYOR_TOKEN)", text)

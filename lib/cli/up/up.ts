@@ -72,7 +72,15 @@ async function serve(
   const { transport, store, sealKey } = plane;
   const token = given ?? await ownToken(folder);
   const ackWaitMs = options.ackWait;
-  await using engine = await startEngine({ transport, store, sealKey, ackWaitMs, reach, adopt: true });
+  await using engine = await startEngine({
+    transport,
+    store,
+    sealKey,
+    ackWaitMs,
+    reach,
+    adopt: true,
+    ...options.foreignDriver && { foreignDrivers: options.foreignDriver },
+  });
   await using fleet = await startFleet(options, { plane, drivers, reach, signal });
   const door = httpDoor({
     engine,

@@ -1,9 +1,10 @@
 import type { Delivery, Transport } from "../../../lib/backend/transport.ts";
-import { ClaimReply } from "../../../lib/wire/claim.ts";
+import { ClaimReply, type ClaimRequest, renewalProof } from "../../../lib/wire/claim.ts";
 import { HEADERS } from "../../../lib/wire/headers.ts";
 import { ids } from "../../../lib/wire/ids.ts";
 import { DriverMessage } from "../../../lib/wire/messages.ts";
 import type { DriverResult, Resource } from "../../../lib/wire/resource.ts";
+import { digestOf, signed } from "../../../lib/wire/signature.ts";
 import { consumers, subjects } from "../../../lib/wire/subjects.ts";
 import { again } from "../../support/again.ts";
 import { TYPE } from "./runs.ts";
@@ -17,6 +18,8 @@ export interface Job {
   readonly resource: Resource;
   readonly secrets: Readonly<Record<string, string>>;
   readonly remainingMs: number | undefined;
+  /** What its results are signed with. */
+  readonly key: string;
   readonly delivery: Delivery;
   /** Stores one line of the log. */
   log(message: string): Promise<void>;
@@ -73,12 +76,21 @@ export async function scriptedDriver(
       delivery: delivery.deliveries,
       instance,
       host: host ?? "h",
+      digest: digestOf(delivery.data),
     };
     const ask = (changes = {}) => again(() => claim(run, { ...request, ...changes }));
     const reply = await ask();
     if (reply.answer === "wait") return await again(() => delivery.nak(reply.retryMs));
     if (reply.answer !== "go") return await again(() => delivery.ack());
-    const { attempt, secrets = {}, remainingMs } = reply;
+    const { attempt, secrets = {}, remainingMs, key = "" } = reply;
+    const askAgain = (more: Partial<ClaimRequest>) => {
+      const renewal = { ...request, attempt, nonce: crypto.randomUUID(), ...more };
+      return ask({ ...renewal, proof: renewalProof(key, renewal) }).then(withoutMac);
+    };
+    const publish = (subject: string, data: string, id: string, headers: Record<string, string>) =>
+      again(() =>
+        transport.publish(subject, data, { id, headers: signed(key, { subject, id, headers }, data) })
+      );
     let line = 1;
     const result = await work({
       run,
@@ -88,33 +100,49 @@ export async function scriptedDriver(
       resource,
       secrets,
       remainingMs,
+      key,
       delivery,
-      renew: () => ask({ attempt }),
-      letGo: () => ask({ attempt, letsGo: true }),
+      renew: () => askAgain({}),
+      letGo: () => askAgain({ letsGo: true }),
       log: async (text) => {
         const first = line++;
-        await again(() =>
-          transport.publish(subjects.logs(run), logLine(run, driver, step, text), {
-            id: ids.logBatch(run, step, attempt, first),
-            headers: { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt), [HEADERS.lines]: "1" },
-          })
+        await publish(
+          subjects.logs(run),
+          logLine(run, driver, step, text),
+          ids.logBatch(run, step, attempt, first),
+          { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt), [HEADERS.lines]: "1" },
         );
       },
     });
     if (!result) return;
-    await again(() =>
-      transport.publish(subjects.result, resultEvent(run, resource, driver, result), {
-        id: ids.result(run, step, attempt),
-        headers: { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt) },
-      })
-    );
+    await again(() => sendResult(transport, { run, step, attempt, resource, key }, driver, result));
     await again(() => delivery.ack());
   }
 
   async function claim(run: string, request: unknown): Promise<ClaimReply> {
-    const answer = await transport.request(subjects.claim(run), JSON.stringify(request), { timeoutMs: 500 });
+    const answer = await transport.request(subjects.claim(run, driver), JSON.stringify(request), {
+      timeoutMs: 500,
+    });
     return ClaimReply.parse(JSON.parse(new TextDecoder().decode(answer)));
   }
+}
+
+/** Publishes a result as whoever has the attempt's key does. */
+export async function sendResult(
+  transport: Transport,
+  { run, step, attempt, resource, key }: Pick<Job, "run" | "step" | "attempt" | "resource" | "key">,
+  driver: string,
+  result: DriverResult,
+  id = ids.result(run, step, attempt),
+): Promise<void> {
+  const headers = { [HEADERS.step]: step, [HEADERS.attempt]: String(attempt) };
+  const data = resultEvent(run, resource, driver, result);
+  const subject = subjects.result;
+  await transport.publish(subject, data, { id, headers: signed(key, { subject, id, headers }, data) });
+}
+
+function withoutMac({ mac: _mac, ...reply }: ClaimReply): ClaimReply {
+  return reply;
 }
 
 export function resultEvent(run: string, resource: Resource, driver: string, result: DriverResult): string {
