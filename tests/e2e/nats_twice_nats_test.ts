@@ -17,7 +17,7 @@ let fleet: Fleet;
 let connection: NatsConnection;
 let stream: JetStreamClient;
 before(async () => {
-  fleet = await openFleet();
+  fleet = await openFleet({ foreignDrivers: ["mixed"] });
   connection = await connectNats({ servers: [fleet.server.url] });
   stream = await jetstream(connection);
   const manager = await stream.jetstreamManager();

@@ -43,6 +43,8 @@ export interface Fleet extends AsyncDisposable {
 export interface FleetOptions {
   /** Of the engine and of the drivers' programs. Default: `ACK_WAIT_MS`. */
   readonly ackWaitMs?: number;
+  /** Drivers that claim and sign nothing. */
+  readonly foreignDrivers?: readonly string[];
   /** Of a cluster that is there already, which has a copy of everything on each. Default: a broker of its own. */
   readonly nodes?: readonly NatsServer[];
 }
@@ -61,7 +63,9 @@ export interface FollowedRun {
 /** Short, so that what is taken over is taken over soon. */
 export const ACK_WAIT_MS = paced(2000);
 
-export async function openFleet({ ackWaitMs = ACK_WAIT_MS, nodes }: FleetOptions = {}): Promise<Fleet> {
+export async function openFleet(
+  { ackWaitMs = ACK_WAIT_MS, nodes, foreignDrivers = [] }: FleetOptions = {},
+): Promise<Fleet> {
   await using opening = new AsyncDisposableStack();
   const folder = opening.use(await temporaryFolder());
   const server = nodes?.[0] ?? opening.use(await startNats());
@@ -73,13 +77,13 @@ export async function openFleet({ ackWaitMs = ACK_WAIT_MS, nodes }: FleetOptions
         nats: { servers },
         local: local.store,
         owner: local.owner,
-        isGenuine: new Signatures({ sealKey: local.sealKey }).isGenuineBatch,
+        isGenuine: new Signatures({ sealKey: local.sealKey, foreignDrivers }).isGenuineBatch,
         replicas: servers.length,
       })
     ),
   );
   const engine = opening.use(
-    await startEngine({ transport, store, sealKey: local.sealKey, ackWaitMs }),
+    await startEngine({ transport, store, sealKey: local.sealKey, ackWaitMs, foreignDrivers }),
   );
   const open = opening.move();
   return {
