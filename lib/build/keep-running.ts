@@ -99,11 +99,20 @@ function otherMachine(image: ImageInfo, daemon: DaemonInfo): string {
  */
 export async function isKept(
   docker: Docker,
-  { id }: Pick<ContainerInfo, "id">,
+  container: Pick<ContainerInfo, "id">,
   signal: AbortSignal,
 ): Promise<boolean> {
+  return (await keptSeconds(docker, container, signal)) !== undefined;
+}
+
+/** For how long a container has been kept, by no clock that can be set; undefined where it is not. */
+export async function keptSeconds(
+  docker: Docker,
+  { id }: Pick<ContainerInfo, "id">,
+  signal: AbortSignal,
+): Promise<number | undefined> {
   const processes = await docker.processes(id, { signal });
-  return processes.some(({ command, isKilled }) => command.endsWith(` ${FOR_EVER}`) && !isKilled);
+  return processes.find(({ command, isKilled }) => command.endsWith(` ${FOR_EVER}`) && !isKilled)?.seconds;
 }
 
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,6 +1,7 @@
 import { StepFailure } from "../base/errors.ts";
 import { startTimer, stopTimer } from "../base/timers.ts";
 import { type Context, StopError } from "../driver/driver.ts";
+import { keptSeconds } from "./keep-running.ts";
 import { findContainer } from "./labels.ts";
 
 /**
@@ -33,5 +34,8 @@ async function timeLeft(
 ): Promise<number> {
   const container = await findContainer(docker, { owner, run, signal });
   if (!container) return timeoutMs;
+  // The daemon's clock may have been set meanwhile; what has not started has nothing else to go by.
+  const seconds = await keptSeconds(docker, container, signal);
+  if (seconds !== undefined) return Math.max(0, timeoutMs - seconds * 1000);
   return Math.max(0, container.createdAt + timeoutMs - await docker.now({ signal }));
 }

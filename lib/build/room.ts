@@ -1,8 +1,8 @@
-import { statfs } from "node:fs/promises";
 import { processLog } from "../base/log.ts";
 import { formatSize } from "../base/units.ts";
 import type { DaemonInfo, Docker, ListedContainer } from "../docker/docker.ts";
 import type { Driver, DriverSettings } from "../driver/driver.ts";
+import { freeBytes } from "./free-disk.ts";
 import { LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
 import { memoryShare, promisedMemory } from "./memory.ts";
@@ -95,15 +95,4 @@ function sayUnseen(docker: Docker, { rootFolder }: DaemonInfo): undefined {
     "Cannot see how much disk Docker has left in {rootFolder} at {endpoint}: --min-free has no effect",
     { rootFolder, endpoint: docker.endpoint },
   );
-}
-
-/** Free disk where Docker keeps its containers; undefined where that is another machine's, or not to be seen from here. */
-async function freeBytes({ endpoint }: Docker, { rootFolder }: DaemonInfo): Promise<number | undefined> {
-  if (!endpoint.startsWith("unix:")) return undefined;
-  try {
-    const { bavail, bsize } = await statfs(rootFolder);
-    return bavail * bsize;
-  } catch {
-    return undefined;
-  }
 }

@@ -6,6 +6,7 @@ import type { DriverResult } from "../wire/resource.ts";
 import { endGitContainer } from "./git/git-container.ts";
 import { leaveForALook, staysForALook } from "./keep.ts";
 import { findContainer } from "./labels.ts";
+import { withinDisk } from "./within-disk.ts";
 import { withinOwnTimeout } from "./own-timeout.ts";
 import { type Plan, planStep } from "./plan.ts";
 import { removeRun } from "./remove.ts";
@@ -32,7 +33,11 @@ export function buildStep(
     refuseWithoutPipeline(context);
     try {
       const plan = planStep(context.resource.spec, context.settings);
-      const result = await withinOwnTimeout(context, plan.spec.timeout, (limited) => work(limited, plan));
+      const result = await withinOwnTimeout(
+        context,
+        plan.spec.timeout,
+        (limited) => withinDisk(limited, (watched) => work(watched, plan)),
+      );
       if (!result.success) await clearAlone(context);
       return result;
     } catch (error) {

@@ -2,7 +2,7 @@ import Dockerode from "dockerode";
 import type { Modem } from "./modem.ts";
 
 /** What dockerode's types leave out: options that these calls take, and what they answer. */
-export interface Client extends Omit<Dockerode, "info" | "getNetwork"> {
+export interface Client extends Omit<Dockerode, "info" | "df" | "getNetwork"> {
   info(options: object): Promise<{
     readonly ID: string;
     readonly Name: string;
@@ -13,6 +13,18 @@ export interface Client extends Omit<Dockerode, "info" | "getNetwork"> {
     readonly BridgeNfIptables?: boolean;
     readonly DockerRootDir: string;
     readonly SystemTime: string;
+  }>;
+  df(options: object): Promise<{
+    readonly Containers:
+      | readonly {
+        readonly Id: string;
+        readonly SizeRw?: number;
+        readonly Mounts: readonly { readonly Name?: string }[];
+      }[]
+      | null;
+    readonly Volumes:
+      | readonly { readonly Name: string; readonly UsageData?: { readonly Size: number } | null }[]
+      | null;
   }>;
   getNetwork(id: string): {
     inspect(options: object): Promise<{

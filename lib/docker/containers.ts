@@ -82,12 +82,13 @@ export function containerCalls(client: Client): Calls {
     async processes(reference, options = {}) {
       const found = await answered(
         [404, 409],
-        () => container(reference).top({ ps_args: "-eo pid,pending,args", ...call(options) }),
+        () => container(reference).top({ ps_args: "-eo pid,pending,etimes,args", ...call(options) }),
       );
       const rows = (found?.Processes ?? []) as string[][];
-      return rows.map(([pid, pending = "", command = ""]) => ({
+      return rows.map(([pid, pending = "", seconds, command = ""]) => ({
         pid: Number(pid),
         command,
+        seconds: Number(seconds),
         isKilled: (Number.parseInt(pending.slice(-8), 16) & SIGKILL_PENDING) !== 0,
       }));
     },

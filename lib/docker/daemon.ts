@@ -14,7 +14,9 @@ const ARCHITECTURES: Record<string, string> = {
 };
 
 /** What the daemon tells of itself and of what it has seen. */
-export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "events" | "changes"> {
+export function daemonCalls(
+  client: Client,
+): Pick<Docker, "info" | "now" | "events" | "changes" | "diskBytes"> {
   async function info(options: CallOptions = {}): Promise<DaemonInfo> {
     const info = await client.info(call(options));
     return {
@@ -38,6 +40,18 @@ export function daemonCalls(client: Client): Pick<Docker, "info" | "now" | "even
   return {
     info,
     now,
+
+    async diskBytes(container, options = {}) {
+      const { Containers, Volumes } = await client.df(call(options));
+      const found = Containers?.find(({ Id }) => Id === container);
+      if (!found) return undefined;
+      const names = new Set(found.Mounts.map(({ Name }) => Name));
+      const volumes = Volumes?.filter(({ Name }) => names.has(Name)) ?? [];
+      return volumes.reduce(
+        (sum, { UsageData }) => sum + Math.max(0, UsageData?.Size ?? 0),
+        found.SizeRw ?? 0,
+      );
+    },
 
     async *changes(labels, { sinceMs, ...options }) {
       const stream = await client.getEvents({

@@ -101,6 +101,8 @@ export interface ContainerProcess {
   /** On the daemon's machine. */
   readonly pid: number;
   readonly command: string;
+  /** How long it has been running, whole seconds, whatever the daemon's clock was set to meanwhile. */
+  readonly seconds: number;
   /** It was sent SIGKILL, and is not gone yet. */
   readonly isKilled: boolean;
 }
@@ -218,6 +220,11 @@ export interface Docker extends AsyncDisposable {
     kinds: readonly ContainerEvent[],
     options?: CallOptions,
   ): Promise<ContainerEvent[]>;
+  /**
+   * What a container takes on disk, beside its image: its own layer and its volumes. The daemon goes through all that it has for
+   * that, and refuses (DockerError) while it does so for somebody else. Undefined where the container is not there.
+   */
+  diskBytes(container: string, options?: CallOptions): Promise<number | undefined>;
   /** Whether a running container has as many processes and threads as it may have. Takes a second. */
   isAtProcessLimit(container: string, options?: CallOptions): Promise<boolean>;
 

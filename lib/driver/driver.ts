@@ -161,6 +161,8 @@ export interface DriverSettings {
   readonly maxMemory: number | undefined;
   /** Processes and threads at once in a container; undefined: as many as a spec asks for. */
   readonly maxPids: number | undefined;
+  /** What a container and its workspace may take of Docker's disk, bytes; undefined: as much as there is. */
+  readonly maxDiskBytes: number | undefined;
   readonly maxTimeoutMs: number | undefined;
   /** Globs; empty allows every image. */
   readonly allowImages: readonly string[];

@@ -5,7 +5,7 @@ import { builder } from "../../drivers/builder.ts";
 import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
 import { testDocker } from "../support/step-context.ts";
 import { until } from "../support/until.ts";
-import { checkedOut } from "./build.ts";
+import { checkedOut, settings } from "./build.ts";
 
 test("builder gives commands CI, the run, its commit and ref, the spec's variables and secrets, and no input", async () => {
   const spec = { env: [{ name: "COLOUR", value: "ü'$x" }], commands: ["env; pwd; cat; echo end"] };
@@ -111,6 +111,52 @@ test("builder runs a second attempt's commands never, though the build has remov
       encoding: "utf8",
     });
     assert.equal(times, "once\n");
+  });
+});
+
+test("builder ends as disk-full what takes more disk than the operator allows, in its workspace or beside it", async () => {
+  for (const folder of ["/workspace", "/var/tmp"]) {
+    const commands = [`head -c 60m /dev/zero >${folder}/large; sleep 600`];
+    await checkedOut({ commands }, async ({ step }) => {
+      const { failure } = await step(builder, { settings: { ...settings, maxDiskBytes: 50 * 1024 ** 2 } });
+      assert.equal(failure?.reason, "disk-full");
+      assert.match(
+        failure?.message ?? "",
+        /^The build takes 60\.\d MiB of disk, more than the 50\.0 MiB that are allowed here$/,
+      );
+    });
+  }
+});
+
+test("builder works in an image that was made of a container whose build has begun", async () => {
+  const image = `conveyor-test-${crypto.randomUUID().slice(0, 8)}`;
+  try {
+    await checkedOut({ commands: ["true"] }, async ({ step, container }) => {
+      assert.ok((await step(builder)).result?.success);
+      execFileSync("docker", ["commit", container, image]);
+    });
+    await checkedOut({ image, commands: ["echo again"] }, async ({ step }) => {
+      const { result, failure } = await step(builder);
+      assert.ok(result?.success, `${failure?.message}`);
+    });
+  } finally {
+    execFileSync("docker", ["rmi", "-f", image], { stdio: "ignore" });
+  }
+});
+
+test("builder ends in time, for the right reason, in a container whose tools a command has replaced", async () => {
+  const replace = ["sh", "bash", "kill", "df", "ps", "id", "cat", "find", "tar"].map((tool) =>
+    `/bin/${tool} /usr/bin/${tool}`
+  )
+    .join(" ");
+  const script =
+    `cp /bin/sleep /bin/sleep.real; cp /bin/bash /bin/bash.real; printf '#!/bin/bash.real\\necho "pids unknown"; exit 1\\n' >/tmp/x; chmod 755 /tmp/x
+    for tool in ${replace}; do [ -e $tool ] && /bin/cp --remove-destination /tmp/x $tool; done; exit 0`;
+  const fails = ["/usr/bin/perl", "-e", "exit 7"];
+  await checkedOut({ commands: [script, fails] }, async ({ step }) => {
+    const { failure, lines } = await step(builder);
+    assert.equal(failure?.reason, "command-failed", lines.join("\n"));
+    assert.match(failure?.message ?? "", /exited with 7$/);
   });
 });
 

@@ -11,7 +11,7 @@ import {
 } from "../../lib/docker/docker.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 
-const IDLE = { pid: 1, command: "sleep 2147483647" };
+const IDLE = { pid: 1, command: "sleep 2147483647", seconds: 9, isKilled: false };
 const CONTAINER = { id: "c", env: {} } as ContainerInfo;
 
 /** A process that says this and ends. */

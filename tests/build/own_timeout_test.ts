@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StepFailure } from "../../lib/base/errors.ts";
 import { withinOwnTimeout } from "../../lib/build/own-timeout.ts";
+import { idleName, runLabels } from "../../lib/build/labels.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { type Context, StopError } from "../../lib/driver/driver.ts";
 import { testSettings } from "../support/settings.ts";
@@ -40,6 +41,29 @@ test("withinOwnTimeout leaves what comes in time as it is, and a month as a mont
   assert.equal(await withinOwnTimeout(context, month, work), false);
   const own = new Error("own");
   await assert.rejects(withinOwnTimeout(context, month, () => Promise.reject(own)), (error) => error === own);
+});
+
+test("withinOwnTimeout counts from the container's start, though the daemon's clock was set meanwhile", async () => {
+  const settings = testSettings();
+  const container = {
+    id: "c",
+    name: idleName("r"),
+    labels: runLabels(settings.owner, "r"),
+    createdAt: Date.UTC(2026, 0, 1),
+  };
+  const running = (seconds: number) =>
+    contextWith({
+      settings,
+      docker: {
+        inspect: (name: string) => Promise.resolve(name === container.name ? container : undefined),
+        now: () => Promise.resolve(Date.UTC(2027, 0, 1)),
+        processes: () => Promise.resolve([{ pid: 1, command: "sleep 2147483647", seconds, isKilled: false }]),
+      } as unknown as Docker,
+    });
+  assert.equal(await withinOwnTimeout(running(5), 3_600_000, () => Promise.resolve("in time")), "in time");
+  await assert.rejects(withinOwnTimeout(running(3600), 3_600_000, throwing(new Error("cut off"))), {
+    name: "StopError",
+  });
 });
 
 test("withinOwnTimeout hands on why the step itself was told to stop", async () => {

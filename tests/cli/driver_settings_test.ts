@@ -39,6 +39,7 @@ test("driverSettings allows nothing more than the defaults where no flag says so
     maxCpus: undefined,
     maxMemory: undefined,
     maxPids: 4096,
+    maxDiskBytes: undefined,
     maxTimeoutMs: undefined,
     allowImages: [],
     allowNetworks: [],
@@ -57,7 +58,7 @@ test("driverSettings allows nothing more than the defaults where no flag says so
 test("driverSettings takes every limit from its flag", () => {
   const words =
     "--host-id h --slots 7 --grace 1s --min-free 1k --max-log 2k --max-artifacts 3k --max-artifact-files 9 --max-cpus 1.5 " +
-    "--max-memory 4k --max-pids 5 --max-timeout 1m --allow-image a --allow-image b --allow-network n --allow-env E --allow-privileged --allow-keep";
+    "--max-memory 4k --max-pids 5 --max-disk 6k --max-timeout 1m --allow-image a --allow-image b --allow-network n --allow-env E --allow-privileged --allow-keep";
   const { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes, maxArtifactFiles, ...rest } =
     settings(
       ...words.split(" "),
@@ -74,13 +75,15 @@ test("driverSettings takes every limit from its flag", () => {
       maxArtifactFiles: 9,
     },
   );
-  const { maxCpus, maxMemory, maxPids, maxTimeoutMs, allowImages, allowNetworks, allowEnv } = rest;
+  const { maxCpus, maxMemory, maxPids, maxDiskBytes, maxTimeoutMs, allowImages, allowNetworks, allowEnv } =
+    rest;
   assert.deepEqual(
-    { maxCpus, maxMemory, maxPids, maxTimeoutMs, allowImages, allowNetworks, allowEnv },
+    { maxCpus, maxMemory, maxPids, maxDiskBytes, maxTimeoutMs, allowImages, allowNetworks, allowEnv },
     {
       maxCpus: 1.5,
       maxMemory: 4096,
       maxPids: 5,
+      maxDiskBytes: 6144,
       maxTimeoutMs: 60_000,
       allowImages: ["a", "b"],
       allowNetworks: ["n"],

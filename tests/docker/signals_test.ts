@@ -27,6 +27,7 @@ const CALLS: [string, (docker: Docker, signal: AbortSignal) => Promise<unknown>]
   ["events", (docker, signal) => docker.events("abc", 0, ["oom"], { signal })],
   ["attach", (docker, signal) => docker.attach("abc", { signal })],
   ["rename", (docker, signal) => docker.rename("abc", "other", { signal })],
+  ["diskBytes", (docker, signal) => docker.diskBytes("abc", { signal })],
   ["isAtProcessLimit", (docker, signal) => docker.isAtProcessLimit("abc", { signal })],
   ["networks", (docker, signal) => docker.networks({}, { signal })],
   ["network", (docker, signal) => docker.network("abc", { signal })],

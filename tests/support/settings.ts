@@ -15,6 +15,7 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     maxCpus: undefined,
     maxMemory: undefined,
     maxPids: undefined,
+    maxDiskBytes: undefined,
     maxTimeoutMs: undefined,
     allowImages: [],
     allowNetworks: [],

@@ -29,6 +29,7 @@ export function driverSettings(
     maxCpus: options.maxCpus,
     maxMemory: options.maxMemory,
     maxPids: options.maxPids,
+    maxDiskBytes: options.maxDisk,
     maxTimeoutMs: options.maxTimeout,
     allowImages: options.allowImage ?? [],
     allowNetworks: options.allowNetwork ?? [],

@@ -67,6 +67,12 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
         DEFAULT_LIMITS.maxPids,
       ),
     )
+    .addOption(
+      flag("--max-disk <size>", "most disk a build's container and workspace may take", size).default(
+        undefined,
+        "all but a tenth of --min-free",
+      ),
+    )
     .addOption(flag("--max-timeout <time>", "longest time a build may ask for", duration))
     .addOption(
       flag("--max-log <size>", "most log kept of a step", size).default(DEFAULT_LIMITS.maxLogBytes, "1g"),

@@ -93,6 +93,7 @@ function settingsOf(
     maxCpus: undefined,
     maxMemory: undefined,
     maxPids: undefined,
+    maxDiskBytes: undefined,
     maxTimeoutMs: undefined,
     // What vouches for an image is trusted with the credentials of a clone.
     allowImages: request.isImageChosen ? [image] : [],

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { StepFailure } from "../../lib/base/errors.ts";
+import { aborted } from "../../lib/base/signals.ts";
+import { idleName, runLabels } from "../../lib/build/labels.ts";
+import { withinDisk } from "../../lib/build/within-disk.ts";
+import { type Docker, DockerError } from "../../lib/docker/docker.ts";
+import type { DriverSettings } from "../../lib/driver/driver.ts";
+import { testSettings } from "../support/settings.ts";
+
+const MIB = 1024 ** 2;
+const run = "r";
+
+/** What becomes of work that goes on until it is told to stop, or until the disk has been looked at so many times. */
+async function watched(
+  given: Partial<DriverSettings>,
+  taken: (() => number | Promise<never>)[],
+): Promise<unknown> {
+  const settings = testSettings(given);
+  const looked = Promise.withResolvers<string>();
+  const answers = taken.values();
+  const docker = {
+    endpoint: "unix:///x",
+    // Some disk that there is.
+    info: () => Promise.resolve({ rootFolder: "/" }),
+    inspect: (name: string) =>
+      Promise.resolve(
+        name === idleName(run) ? { id: "c", name, labels: runLabels(settings.owner, run) } : undefined,
+      ),
+    diskBytes: () => {
+      const { value } = answers.next();
+      if (value) return Promise.resolve().then(value);
+      looked.resolve("goes on");
+      return Promise.resolve(0);
+    },
+  } as unknown as Docker;
+  const context = { docker, run, settings, signal: new AbortController().signal };
+  return await withinDisk(context, ({ signal }) =>
+    Promise.race([
+      looked.promise,
+      aborted(signal).then(() => {
+        throw signal.reason;
+      }),
+    ])).catch((error) => error instanceof StepFailure ? `${error.reason}: ${error.message}` : error);
+}
+
+test("withinDisk ends a build that takes more than it may, and forgives a daemon that cannot tell", async () => {
+  const busy = () =>
+    Promise.reject(new DockerError("a disk usage operation is already running", { status: 500 }));
+  assert.equal(
+    await watched({ maxDiskBytes: 10 * MIB }, [busy, () => 10 * MIB, () => 11 * MIB]),
+    "disk-full: The build takes 11.0 MiB of disk, more than the 10.0 MiB that are allowed here",
+  );
+  assert.equal(await watched({ maxDiskBytes: 10 * MIB }, [() => MIB]), "goes on");
+});
+
+test("withinDisk ends builds before Docker's disk is full, also those that seem to take nothing", async () => {
+  assert.match(
+    String(await watched({ minFreeBytes: 2 ** 60 }, [() => MIB])),
+    /^disk-full: Docker has .* of disk left, and the build takes 1\.0 MiB of it$/,
+  );
+});
+
+test("withinDisk asks nobody where nobody has set a limit", async () => {
+  const settings = testSettings();
+  const docker = {} as Docker;
+  const context = { docker, run, settings, signal: new AbortController().signal };
+  assert.equal(await withinDisk(context, (same) => Promise.resolve(same === context)), true);
+});
