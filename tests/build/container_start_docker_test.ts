@@ -201,7 +201,7 @@ test("what somebody else has labelled as the run's is not removed with it", asyn
   });
 });
 
-test("containers of one owner cannot reach each other", async () => {
+test("containers of one owner cannot reach each other, and learn no more of each other than a name that tells nothing", async () => {
   await build({}, async (one) => {
     await one.step(containerStart);
     const address = execFileSync("docker", [
@@ -221,6 +221,13 @@ test("containers of one owner cannot reach each other", async () => {
     ]);
     await build({}, async (two) => {
       await two.step(containerStart);
+      // The bridge's own DNS tells the names of all who are on it.
+      const look = `print scalar gethostbyaddr(inet_aton("${address}"), AF_INET)`;
+      const name = execFileSync("docker", ["exec", two.idle, "perl", "-MSocket", "-e", look], {
+        encoding: "utf8",
+      });
+      assert.equal(name, `${one.idle}.conveyor`);
+      assert.match(name, /^conveyor-[0-9a-f]{32}-idle\.conveyor$/);
       const reach = `exec 3<>/dev/tcp/${address}/8000`;
       const untilReached = `until ${reach}; do sleep 0.05; done`;
       execFileSync("docker", ["exec", one.idle, "timeout", "30", "bash", "-c", untilReached], {

@@ -13,9 +13,16 @@ interface Blob {
   readonly bytes: Buffer;
 }
 
-/** A registry with one image: every repository has it under the tag `here`. With `login`, only for who knows it. */
+/**
+ * A registry with one image: every repository has it under the tag `here`. With `login`, only for who knows it. `refusal` is
+ * what it says of manifests that it does not have.
+ */
 export async function startFakeRegistry(
-  { login, user = "" }: { login?: { username: string; password: string }; user?: string } = {},
+  { login, user = "", refusal = { status: 404, code: "MANIFEST_UNKNOWN" } }: {
+    login?: { username: string; password: string };
+    user?: string;
+    refusal?: { status: number; code: string };
+  } = {},
 ): Promise<FakeRegistry> {
   const { manifest, blobs } = await image(user);
   const expected = login && `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}`;
@@ -41,7 +48,8 @@ export async function startFakeRegistry(
     }
     const blob = kind === "blobs" ? blobs.find(({ digest }) => digest === reference) : undefined;
     if (blob) return send(200, "application/octet-stream", blob.bytes);
-    refuse(404, kind === "manifests" ? "MANIFEST_UNKNOWN" : "BLOB_UNKNOWN");
+    if (kind === "manifests") refuse(refusal.status, refusal.code);
+    else refuse(404, "BLOB_UNKNOWN");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
