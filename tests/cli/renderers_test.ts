@@ -178,6 +178,55 @@ test("quietRenderer writes the outcome and nothing else", async () => {
   assert.equal(out.text, "Failed after 1m 01s: `make` exited with 2 (command-failed)\n");
 });
 
+test("a step that was stopped is shown as cancelled or timed out, not as failed", async () => {
+  const cases = [
+    ["cancelled", "cancelled", "Cancelled by SIGINT"],
+    ["timeout", "timed out", "Took too long"],
+  ] as const;
+  for (const [reason, word, message] of cases) {
+    const outcome = reason === "timeout" ? "timed-out" : reason;
+    const events: RunEvent[] = [
+      runStarted,
+      started("builder"),
+      line(1, "at work"),
+      stepEnded("builder", "failed", `Stopped: ${reason}`, { reason }),
+      stepEnded("container-stop", "succeeded", "Removed"),
+      runEnded({ outcome, reason, message }),
+    ];
+    const [plain, terminal, json] = [memory(), memory(), memory()];
+    await show(plainRenderer(plain, assert.fail), events);
+    assert.match(plain.text, new RegExp(`<== builder ${word} in 1\\.23 s: `));
+    assert.match(plain.text, new RegExp(`\nbuilder +${word} +1\\.23\n`));
+    assert.match(plain.text, /\nThe last lines before it was stopped:\n {2}at work\n/);
+    assert.doesNotMatch(plain.text, /failed/);
+    await show(
+      terminalRenderer({ out: terminal, style: plainStyle, columns: () => 80, clock: () => 0 }),
+      events,
+    );
+    assert.match(terminal.text, new RegExp(`✗ builder ${word} in`));
+    await show(jsonRenderer(json, assert.fail), events);
+    assert.match(json.text, /"step":"builder","status":"failed"/);
+  }
+});
+
+test("the summary advises to keep the container only where it is not kept already", async () => {
+  for (
+    const [keep, expected] of [["never", /run again with "--keep failure"/], [
+      "failure",
+      /the container is kept/,
+    ]] as const
+  ) {
+    const out = memory();
+    const run = {
+      ...runStarted,
+      resource: { id: "1", name: "app", resource: "flutter-builder", spec: { keep } },
+    };
+    await show(plainRenderer(out, assert.fail), [run as RunEvent, ...failed.slice(1)]);
+    assert.match(out.text, expected);
+    assert.equal(/--keep failure/.test(out.text), keep === "never");
+  }
+});
+
 test("outcomes that are no failure of the build are named for what they are", async () => {
   const out = memory();
   const renderer = quietRenderer(out, plainStyle, assert.fail);

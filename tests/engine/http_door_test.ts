@@ -4,6 +4,7 @@ import type { Engine } from "../../lib/engine/engine.ts";
 import type { RunEvent } from "../../lib/engine/events.ts";
 import { type DoorOptions, httpDoor } from "../../lib/engine/http/door.ts";
 import { namesOf } from "../../lib/engine/http/hosts.ts";
+import { isProof, sealRequest } from "../../lib/wire/sealed-request.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
 import { RUN, stepsOf, TYPE } from "./support/runs.ts";
 import { scriptedDriver } from "./support/scripted-driver.ts";
@@ -31,7 +32,8 @@ async function openDoor(world: World, options: Partial<DoorOptions> = {}) {
     path: string,
     { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
   ) => {
-    const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+    const isReady = body === undefined || typeof body === "string" || body instanceof Uint8Array;
+    const text = isReady ? body as string : JSON.stringify(body);
     const response = await fetch(
       new Request(`http://127.0.0.1:8080${path}`, {
         method,
@@ -47,6 +49,32 @@ async function openDoor(world: World, options: Partial<DoorOptions> = {}) {
   };
   return { engine, ask };
 }
+
+test("httpDoor opens requests that are sealed with its token, and proves in each answer that it knows it", async () => {
+  await using world = await openWorld();
+  const now = 1_800_000_000_000;
+  const { ask } = await openDoor(world, { clock: () => now });
+  const sealed = async (path: string, body: unknown, { token = TOKEN, at = now, method = "POST" } = {}) => {
+    const plain = new TextEncoder().encode(body === undefined ? "" : JSON.stringify(body));
+    const request = sealRequest(token, { method, path, body: plain, now: at });
+    const { response, status } = await ask(method, path, {
+      headers: { authorization: request.authorization },
+      ...method === "POST" && { body: request.body },
+    });
+    return { status, isProved: isProof(response.headers.get("conveyor-proof"), request.proof(status)) };
+  };
+  const run = { run: RUN, resource: RESOURCE };
+  assert.deepEqual(await sealed("/runs", run), { status: 201, isProved: true });
+  assert.deepEqual(await sealed("/runs", run), { status: 409, isProved: true });
+  assert.deepEqual(await sealed("/runs", { nothing: 1 }), { status: 400, isProved: true });
+  assert.deepEqual(await sealed("/nowhere?x=1", undefined, { method: "GET" }), {
+    status: 404,
+    isProved: true,
+  });
+  assert.deepEqual(await sealed("/runs", run, { at: now - 3_600_000 }), { status: 401, isProved: true });
+  assert.deepEqual(await sealed("/runs", run, { token: "another" }), { status: 401, isProved: false });
+  assert.deepEqual(await sealed("/runs", { big: "x".repeat(1024 * 1024) }), { status: 413, isProved: false });
+});
 
 test("httpDoor takes a run, tells its events up to its end, and hands out its artifacts", async () => {
   await using world = await openWorld();

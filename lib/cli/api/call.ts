@@ -1,6 +1,8 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { systemClock } from "../../base/clock.ts";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
+import { isProof, PROOF_HEADER, sealRequest } from "../../wire/sealed-request.ts";
 
 /** The control plane cannot be reached just now, or says so itself: trying again may help. */
 export class ApiAwayError extends Error {
@@ -21,6 +23,8 @@ export interface Api {
   /** Without a slash at its end. */
   readonly url: string;
   readonly token: string;
+  /** Requests are sealed with the token, which does not travel, and answers must prove that they come from who knows it. */
+  readonly isSealed?: boolean;
   /** PEM text of the authorities to trust; the system's without. */
   readonly ca?: string | undefined;
 }
@@ -44,8 +48,18 @@ const MOST_CHARS = 4096;
  * body; `InputError` for what it refuses of the request, `ExistsError`, `UnavailableError` for other refusals, `signal.reason`.
  */
 export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Array>> {
-  const answer = await send(api, call);
+  const { answer, isProved } = await send(api, call);
   const status = answer.statusCode ?? 0;
+  if (!isProved && status < 500) {
+    answer.destroy();
+    throw new UnavailableError(
+      `The control plane at "${api.url}" does not accept the token, or something else answers there`,
+      {
+        hint: "It was told neither the token nor anything of the request. " +
+          "Give the control plane's own token with --token-file or CONVEYOR_TOKEN, or its address with --api",
+      },
+    );
+  }
   if (status >= 200 && status < 300) return bytesOf(answer, api, call.signal);
   const message = await errorIn(bytesOf(answer, api, call.signal));
   if (status === 400 || status === 413) throw new InputError(message);
@@ -64,17 +78,29 @@ export async function json(body: AsyncIterable<Uint8Array>): Promise<unknown> {
   return JSON.parse(Buffer.concat(await Array.fromAsync(body)).toString());
 }
 
-function send(api: Api, { method, path, body, signal }: Call): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const text = body === undefined ? undefined : JSON.stringify(body);
+interface Answer {
+  readonly answer: IncomingMessage;
+  /** False where it should prove that it knows the token, and does not. */
+  readonly isProved: boolean;
+}
+
+function send(api: Api, { method, path, body, signal }: Call): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const plain = Buffer.from(body === undefined ? "" : JSON.stringify(body));
+  const sealed = api.isSealed
+    ? sealRequest(api.token, { method, path, body: plain, now: systemClock() })
+    : undefined;
+  const bytes = sealed?.body ?? plain;
   const url = `${api.url}${path}`;
   const options = {
     method,
     agent: false,
     headers: {
-      Authorization: `Bearer ${api.token}`,
-      ...text !== undefined &&
-        { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) },
+      Authorization: sealed?.authorization ?? `Bearer ${api.token}`,
+      ...body !== undefined && {
+        "Content-Type": sealed ? "application/octet-stream" : "application/json",
+        "Content-Length": bytes.length,
+      },
     },
     ...signal && { signal },
   } as const;
@@ -82,10 +108,14 @@ function send(api: Api, { method, path, body, signal }: Call): Promise<IncomingM
     ? httpsRequest(url, { ...options, ...api.ca !== undefined && { ca: api.ca } })
     : httpRequest(url, options);
   request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`silent for ${SILENCE_MS / 1000} s`)));
-  request.once("response", resolve);
+  request.once("response", (answer) => {
+    const proof = sealed?.proof(answer.statusCode ?? 0);
+    const isProved = proof === undefined || isProof(answer.headers[PROOF_HEADER.toLowerCase()], proof);
+    resolve({ answer, isProved });
+  });
   // Stays for the rest of the call: what comes after the answer has begun is told by its body.
   request.on("error", (cause) => reject(away(api, cause, signal)));
-  request.end(text);
+  request.end(body === undefined ? undefined : bytes);
   return promise;
 }
 

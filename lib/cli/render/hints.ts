@@ -2,8 +2,7 @@ import type { Reason } from "../../wire/reasons.ts";
 
 /** What to do next, by the reason for which a run did not succeed. */
 export const HINTS: Readonly<Record<Reason, string>> = {
-  "command-failed":
-    'Mend what it says above, or look around where it happened: run again with "--keep failure"',
+  "command-failed": 'Fix the error above, or look around where it happened: run again with "--keep failure"',
   "clone-failed": "See what git says above; the repository must be reachable from inside a container",
   "ref-not-found": "Check --ref: a branch, a tag or a commit that is in the repository, and committed",
   "repository-not-found":
@@ -30,3 +29,9 @@ export const HINTS: Readonly<Record<Reason, string>> = {
   "defect": "This is a defect of the program: report it with the lines above",
   "step-failed": "See what the step says above",
 };
+
+/** What to do next. `isKept`: the container of this run is there for a look, and its log says how to enter it. */
+export function hintFor(reason: Reason, { isKept }: { isKept: boolean }): string {
+  if (reason !== "command-failed" || !isKept) return HINTS[reason];
+  return "Fix the error above, or look around where it happened: the container is kept, see above how to enter it";
+}

@@ -3,7 +3,7 @@ import type { Output } from "./output.ts";
 import type { Renderer } from "./renderer.ts";
 import { neutral, neutralText } from "./neutral.ts";
 import { plainStyle } from "./style.ts";
-import { recall, summary } from "./summary.ts";
+import { outcomeOfStep, recall, summary } from "./summary.ts";
 
 /** Lines as they come, for files and pipes. */
 export function plainRenderer(out: Output, note: (text: string) => void): Renderer {
@@ -19,7 +19,7 @@ export function plainRenderer(out: Output, note: (text: string) => void): Render
         case "step":
           if (event.status === "started") return out.write(`==> ${event.step}\n`);
           return out.write(
-            `<== ${event.step} ${event.status} in ${formatDuration(event.seconds * 1000)}: ${
+            `<== ${event.step} ${outcomeOfStep(event)} in ${formatDuration(event.seconds * 1000)}: ${
               neutralText(event.result.message)
             }\n`,
           );

@@ -1,6 +1,7 @@
 import { formatDuration, formatSize } from "../../base/units.ts";
 import type { LogLine, RunEnded, RunEvent, StepEnded } from "../../engine/events.ts";
-import { HINTS } from "./hints.ts";
+import { reasonOf } from "../../wire/reasons.ts";
+import { hintFor } from "./hints.ts";
 import { neutral, neutralText } from "./neutral.ts";
 import type { Style } from "./style.ts";
 
@@ -14,19 +15,36 @@ export interface Recall {
   readonly steps: readonly StepEnded[];
   /** The last lines of the first step that failed. */
   readonly lastLines: readonly LogLine[];
+  /** The container of a build that fails is left for a look. */
+  readonly isKept: boolean;
+}
+
+/** How a step ended, for people: what was stopped has not failed. Scripts get `failed`, and the reason in its data. */
+export type StepOutcome = StepEnded["status"] | "cancelled" | "timed out";
+
+export function outcomeOfStep({ status, result }: StepEnded): StepOutcome {
+  if (status !== "failed") return status;
+  const reason = reasonOf(result.data);
+  return reason === "cancelled" ? "cancelled" : reason === "timeout" ? "timed out" : status;
 }
 
 export function recall(): Recall {
   const steps: StepEnded[] = [];
   let recent: LogLine[] = [];
   let lastLines: readonly LogLine[] = [];
+  let isKept = false;
   return {
     steps,
     get lastLines() {
       return lastLines;
     },
+    get isKept() {
+      return isKept;
+    },
     see(event) {
-      if (event.type === "log") {
+      if (event.type === "run") {
+        isKept = ["failure", "always"].includes(keepIn(event.resource.spec));
+      } else if (event.type === "log") {
         if (recent.push(event) > 2 * LAST_LINES) recent = recent.slice(-LAST_LINES);
       } else if (event.type === "step" && event.status === "started") {
         recent = [];
@@ -43,17 +61,18 @@ export function recall(): Recall {
 /** A run's last words: its steps as a table, its artifacts, and of a failure why, what led to it, and what to do next. */
 export function summary(
   end: RunEnded,
-  { steps, lastLines }: Recall,
+  { steps, lastLines, isKept }: Recall,
   { style, savedIn }: { style: Style; savedIn: string | undefined },
 ): string {
   const lines = ["", ...table(steps, style)];
   if (end.artifacts.length > 0) lines.push("", ...artifacts(end, savedIn, style));
   if (end.outcome !== "succeeded" && lastLines.length > 0) {
-    lines.push("", style.bold("The last lines before it failed:"));
+    const what = end.outcome === "failed" ? "failed" : "was stopped";
+    lines.push("", style.bold(`The last lines before it ${what}:`));
     lines.push(...lastLines.map(({ message }) => `  ${neutral(message)}`));
   }
   lines.push("", outcome(end, style));
-  if (end.reason !== undefined) lines.push(`Next: ${HINTS[end.reason]}`);
+  if (end.reason !== undefined) lines.push(`Next: ${hintFor(end.reason, { isKept })}`);
   return `${lines.join("\n")}\n`;
 }
 
@@ -74,15 +93,29 @@ function table(steps: readonly StepEnded[], style: Style): string[] {
     `${step.padEnd(width)}  ${colour(status.padEnd(9))}  ${seconds.padStart(8)}`;
   return [
     style.bold(row("step", "outcome", "seconds")),
-    ...steps.map(({ step, status, seconds }) =>
-      row(step, status, seconds.toFixed(2), colourOf(status, style))
-    ),
+    ...steps.map((event) => {
+      const outcome = outcomeOfStep(event);
+      return row(event.step, outcome, event.seconds.toFixed(2), colourOf(outcome, style));
+    }),
   ];
 }
 
-function colourOf(status: string, style: Style): (text: string) => string {
-  if (status === "succeeded") return style.green;
-  return status === "failed" ? style.red : style.dim;
+/** How the outcome of a step is set off. */
+export function colourOf(outcome: StepOutcome, style: Style): (text: string) => string {
+  switch (outcome) {
+    case "succeeded":
+      return style.green;
+    case "failed":
+      return style.red;
+    case "skipped":
+      return style.dim;
+    default:
+      return style.yellow;
+  }
+}
+
+function keepIn(spec: unknown): string {
+  return typeof spec === "object" && spec !== null && "keep" in spec ? String(spec.keep) : "never";
 }
 
 function artifacts({ artifacts }: RunEnded, savedIn: string | undefined, style: Style): string[] {

@@ -6,7 +6,7 @@ import { neutral, neutralText } from "./neutral.ts";
 import type { Output } from "./output.ts";
 import type { Renderer } from "./renderer.ts";
 import type { Style } from "./style.ts";
-import { recall, summary } from "./summary.ts";
+import { colourOf, outcomeOfStep, recall, summary } from "./summary.ts";
 
 export interface Terminal {
   readonly out: Output;
@@ -99,10 +99,12 @@ function logLine({ stream, message }: LogLine, style: Style): string {
   return stream === "system" ? style.dim(text) : text;
 }
 
-function stepEnd({ step, status, seconds, result }: StepEnded, style: Style): string {
+function stepEnd(event: StepEnded, style: Style): string {
+  const { step, seconds, result } = event;
+  const outcome = outcomeOfStep(event);
   const took = formatDuration(seconds * 1000);
-  const text = `${step} ${status} in ${took}`;
+  const text = `${step} ${outcome} in ${took}`;
   const told = result.message === "" ? "" : `: ${neutralText(result.message)}`;
-  if (status === "succeeded") return `${style.green(`✓ ${text}`)}${told}`;
-  return status === "failed" ? `${style.red(`✗ ${text}`)}${told}` : style.dim(`– ${text}${told}`);
+  if (outcome === "skipped") return style.dim(`– ${text}${told}`);
+  return `${colourOf(outcome, style)(`${outcome === "succeeded" ? "✓" : "✗"} ${text}`)}${told}`;
 }

@@ -7,17 +7,14 @@ import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";
 import { modeOf } from "../../wire/run.ts";
 import type { Plan } from "../../build/plan.ts";
 import type { RunEnded, RunEvent } from "../../engine/events.ts";
-import { isLoopback } from "../../engine/http/hosts.ts";
 import { ApiAwayError, ExistsError } from "../api/call.ts";
 import { type ApiClient, apiClient } from "../api/client.ts";
 import { followRun } from "../api/follow.ts";
 import { Patience } from "../api/patience.ts";
-import { givenToken, tokenOf } from "../api/token.ts";
-import { dataFolder } from "../data-folder.ts";
+import { reachApi } from "../api/reach-api.ts";
 import { environment } from "../environment.ts";
 import { EXIT, exitOfRun } from "../exit-codes.ts";
 import { readGitTokens } from "../git-access.ts";
-import { readInputFile } from "../read-input-file.ts";
 import type { Renderer } from "../render/renderer.ts";
 import { type BuildRequest, buildRequest } from "../run/build-request.ts";
 import type { Operands } from "../run/operands.ts";
@@ -49,7 +46,7 @@ export async function submit(
     signal,
   );
   const secrets = { ...request.secrets, ...await gitTokensFor(request.plan, options) };
-  const client = await clientOf(options);
+  const client = apiClient(await reachApi(options, environment));
   try {
     await start(client, run, { ...request, secrets }, { signal, note: renderer.note });
     if (options.detach) {
@@ -83,25 +80,6 @@ async function gitTokensFor(
   const tokens = Object.entries(await readGitTokens(gitToken));
   const wanted = tokens.filter(([host]) => submodules || own.includes(host));
   return Object.fromEntries(wanted.map(([host, token]) => [gitTokenOf(host), token]));
-}
-
-async function clientOf(options: SubmitOptions): Promise<ApiClient> {
-  const { api: url, tokenFile, tlsCa } = options;
-  const folder = dataFolder(options.data, environment);
-  const isHere = isLoopback(new URL(url).hostname);
-  const token = await givenToken(tokenFile, environment) ?? (isHere ? await tokenOf(folder) : undefined);
-  if (token === undefined) {
-    const looked = isHere ? `, and none in "${folder}"` : "";
-    throw new UnavailableError(`No token for the control plane at "${url}" was given${looked}`, {
-      hint:
-        'Give one with --token-file or CONVEYOR_TOKEN, or start a control plane here with "flutter-ci up"',
-    });
-  }
-  return apiClient({
-    url,
-    token,
-    ca: tlsCa === undefined ? undefined : await readInputFile("--tls-ca", tlsCa),
-  });
 }
 
 /** Where the connection breaks before there is an answer, it is submitted again: its id says that it is the same run. */

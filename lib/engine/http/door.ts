@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Store } from "../../backend/store.ts";
 import { isRunId } from "../../wire/ids.ts";
 import type { Pipeline } from "../../wire/resource.ts";
@@ -9,6 +10,7 @@ import type { RunEvent } from "../events.ts";
 import { corsFor, hostGuard, tokenGuard } from "./guards.ts";
 import { lineStream } from "./line-stream.ts";
 import { Problem, problemOf } from "./problem.ts";
+import { sealedGuard } from "./sealed-guard.ts";
 import { submissionOf } from "./submission.ts";
 
 export interface DoorOptions {
@@ -23,6 +25,7 @@ export interface DoorOptions {
   readonly cors?: string | undefined;
   /** By resource type: for a submission that names none. */
   readonly pipelines: Readonly<Record<string, Pipeline>>;
+  readonly clock?: Clock;
   /** Once it fires, no run is taken any more. */
   readonly draining: AbortSignal;
   /** Between two signs of life where nothing else is sent, milliseconds (default 10,000). */
@@ -34,7 +37,8 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const BEAT_MS = 10_000;
 
 /**
- * The control plane over HTTP. Errors are `{"error": "…"}`. Every route but `/health` wants `Authorization: Bearer <token>`.
+ * The control plane over HTTP. Errors are `{"error": "…"}`. Every route but `/health` wants `Authorization: Bearer <token>`, or a
+ * request that is sealed with it (`wire/sealed-request.ts`).
  * Of the secrets of a run, one that is called `<driver>:<name>` is for that driver only: `git-cloner:git.example.com` is the
  * git token for that host.
  *
@@ -46,8 +50,18 @@ const BEAT_MS = 10_000;
  *   does not work and is tried again
  */
 export function httpDoor(options: DoorOptions): (request: Request) => Promise<Response> {
-  const { engine, store, token, whyNotSigned, isOurHost, cors, pipelines, draining, beatMs = BEAT_MS } =
-    options;
+  const {
+    engine,
+    store,
+    token,
+    whyNotSigned,
+    isOurHost,
+    cors,
+    pipelines,
+    draining,
+    beatMs = BEAT_MS,
+    clock = systemClock,
+  } = options;
   const app = new Hono();
   app.onError((error, { json }) => {
     const { status, message } = problemOf(error);
@@ -61,7 +75,7 @@ export function httpDoor(options: DoorOptions): (request: Request) => Promise<Re
     if (troubles.length > 0) return json({ status: "failing", troubles }, 503);
     return json({ status: draining.aborted ? "draining" : "ok" });
   });
-  app.use(tokenGuard(token, whyNotSigned));
+  app.use(sealedGuard(token, { clock, limit: limited(), otherwise: tokenGuard(token, whyNotSigned) }));
 
   app.post("/runs", limited(), async ({ req, json }) => {
     if (draining.aborted) throw new Problem(503, "The control plane is about to end: it takes no more runs");

@@ -1,0 +1,39 @@
+import type { MiddlewareHandler } from "hono";
+import type { Clock } from "../../base/clock.ts";
+import { looksSealed, openRequest, PROOF_HEADER } from "../../wire/sealed-request.ts";
+import { Problem } from "./problem.ts";
+
+/**
+ * Opens sealed requests, and proves in each answer that this control plane knows the token. `limit` bounds bodies. Requests
+ * that are not sealed go to `otherwise`.
+ */
+export function sealedGuard(
+  token: string,
+  { clock, limit, otherwise }: { clock: Clock; limit: MiddlewareHandler; otherwise: MiddlewareHandler },
+): MiddlewareHandler {
+  const open: MiddlewareHandler = async (context, next) => {
+    const { raw } = context.req;
+    const { pathname, search } = new URL(raw.url);
+    const opened = openRequest(token, raw.headers.get("authorization") ?? "", {
+      method: raw.method,
+      path: `${pathname}${search}`,
+      // Not through hono, which would remember the sealed body.
+      body: new Uint8Array(await raw.arrayBuffer()),
+      now: clock(),
+    });
+    if (!opened) throw new Problem(401, "Wrong token");
+    if (!opened.isTimely) {
+      context.header(PROOF_HEADER, opened.proof(401));
+      throw new Problem(401, "The request is too old, or the clocks of caller and control plane are apart");
+    }
+    const { method, headers, signal } = raw;
+    const body = method === "GET" || method === "HEAD" ? undefined : opened.body as Uint8Array<ArrayBuffer>;
+    context.req.raw = new Request(raw.url, { method, headers, signal, ...body && { body } });
+    await next();
+    context.res.headers.set(PROOF_HEADER, opened.proof(context.res.status));
+  };
+  return async (context, next) => {
+    if (!looksSealed(context.req.header("authorization") ?? "")) return await otherwise(context, next);
+    return await limit(context, async () => void await open(context, next));
+  };
+}
