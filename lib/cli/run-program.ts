@@ -3,6 +3,7 @@ import { InputError, messageOf, UnavailableError } from "../base/errors.ts";
 import { environment, returnToCaller } from "./environment.ts";
 import { EXIT } from "./exit-codes.ts";
 import { applyEnvironment } from "./flag.ts";
+import { neutralText } from "./render/neutral.ts";
 import { checkRuntime } from "./runtime-version.ts";
 import { isReaderGone, makeSafe, type SafeStream } from "./safe-stream.ts";
 import { defectText, exitOnDefects } from "./stop/defects.ts";
@@ -33,16 +34,16 @@ export async function runProgram(
   process.exit();
 }
 
-/** Says on stderr what went wrong; returns the exit code. */
+/** Says on stderr what went wrong; returns the exit code. A message may quote what a stranger has written. */
 function report(error: unknown): number {
   // Commander has said it already. Help and version come this way too.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof InputError) {
-    process.stderr.write(`error: ${messageOf(error)}\n`);
+    process.stderr.write(`error: ${neutralText(messageOf(error))}\n`);
     return EXIT.usage;
   }
   if (error instanceof UnavailableError) {
-    process.stderr.write(`error: ${messageOf(error)}\n${error.hint ? `${error.hint}\n` : ""}`);
+    process.stderr.write(`error: ${neutralText(messageOf(error))}\n${error.hint ? `${error.hint}\n` : ""}`);
     return EXIT.unavailable;
   }
   process.stderr.write(defectText(error));

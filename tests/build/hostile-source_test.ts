@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
+  chmodSync,
   chownSync,
   cpSync,
   existsSync,
@@ -12,6 +13,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -299,6 +301,32 @@ test("a repository of another user is refused, but for sudo and safe.directory",
     rmSync(join(dotGit, "objects", "info", "alternates"));
     lchownSync(dotGit, 12345, 12345);
     await assert.rejects(readAll(app), refusal(/\.git" belongs to user 12345/));
+  });
+});
+
+test("what may not be read is said, and an older packed ref never stands in for it", async () => {
+  await inScene(async ({ top, app, dotGit }) => {
+    git(app, "pack-refs", "--all");
+    writeFileSync(join(app, "f"), "newer");
+    git(app, "commit", "-qam", "newer");
+    const isRoot = geteuid?.() === 0;
+    for (const place of ["refs/heads/main", "HEAD", "config", "packed-refs", "objects", "refs/tags"]) {
+      const path = join(dotGit, place);
+      const { mode } = statSync(path);
+      if (isRoot) execFileSync("chown", ["-R", "65534", top]);
+      if (isRoot) chownSync(path, 0, 0);
+      chmodSync(path, isRoot ? 0o600 : 0);
+      try {
+        if (isRoot) process.seteuid?.(65534);
+        await assert.rejects(readAll(app), (error: Error) => {
+          assert.ok(error instanceof UnavailableError, String(error));
+          return refusal(new RegExp(`Cannot read ".*/${place}.*EACCES`))(error);
+        }, place);
+      } finally {
+        if (isRoot) process.seteuid?.(0);
+        chmodSync(path, mode);
+      }
+    }
   });
 });
 

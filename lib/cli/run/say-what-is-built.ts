@@ -3,6 +3,7 @@ import { processLog } from "../../base/log.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Environment } from "../environment.ts";
 import { DEFAULT_OUTPUT } from "./build-flags.ts";
+import { neutral } from "../render/neutral.ts";
 import type { BuildRequest } from "./build-request.ts";
 import { uncommittedFiles } from "./uncommitted.ts";
 
@@ -53,7 +54,7 @@ function atTheTop(below: string): string {
 }
 
 function warning(files: readonly string[]): string {
-  const named = files.slice(0, NAMED).join(", ");
+  const named = files.slice(0, NAMED).map(neutral).join(", ");
   const more = files.length > NAMED ? ` and ${files.length - NAMED} more` : "";
   return `warning: Not committed, so not built: ${named}${more}`;
 }
