@@ -60,6 +60,8 @@ export interface Instance extends AsyncDisposable {
   readonly inHand: number;
   /** How long the driver has had no room for a further event, milliseconds; 0 where it has. */
   readonly fullMs: number;
+  /** Why it has none, in words for a run's log. */
+  readonly whyFull: string | undefined;
   /** Resolves when events that are published from now on are kept for this driver, and cancels are heard at once. */
   readonly ready: Promise<void>;
   /**
@@ -88,6 +90,7 @@ export function startInstance(options: InstanceOptions): Instance {
   const { signal } = ending;
 
   let fullSince: number | undefined;
+  let whyFull: string | undefined;
   const admit: Admit = async (inHand, { here, signal }) => {
     if (!here) fullSince ??= performance.now();
     const hasRoom = await driver.admit?.({
@@ -98,10 +101,10 @@ export function startInstance(options: InstanceOptions): Instance {
       run: here && decodeEvent(here.data, parts.resources).run,
       isHere: here !== undefined,
       askRun: parts.askRun,
-      tell: () => {},
+      tell: (why) => whyFull = why,
       signal,
     }) ?? true;
-    if (!here) fullSince = undefined;
+    if (!here) fullSince = whyFull = undefined;
     return hasRoom;
   };
   const take = (spec: ConsumerSpec, admit?: Admit) =>
@@ -118,8 +121,18 @@ export function startInstance(options: InstanceOptions): Instance {
   const common = shared ? [commonSpec(parts)] : [];
   const loops = [take(own), ...common.map((spec) => take(spec, driver.admit && admit))];
   const hearing = hearNudges(parts, signal);
+  const serving = driver.admit &&
+    persist(
+      () =>
+        transport.serve(subjects.room(driver.name), () => Promise.resolve(JSON.stringify({ why: whyFull }))),
+      {
+        signal,
+      },
+    );
+  serving?.catch(() => {});
   const ready = Promise.all([
     hearing,
+    serving,
     ...[own, ...common].map((spec) => persist(() => transport.ensureConsumer(spec), { signal })),
   ]).then(() => {});
   ready.catch(() => {});
@@ -130,12 +143,17 @@ export function startInstance(options: InstanceOptions): Instance {
     if (!await isWithin(settled, ms)) leases.stop("shutdown");
     if (!await isWithin(settled, settings.graceMs + parts.cleanupMs)) leases.abandon();
     await isWithin(settled, LEAVE_MS);
-    await (await hearing.catch(() => undefined))?.[Symbol.asyncDispose]();
+    for (const open of [hearing, serving]) {
+      await (await open?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    }
   }
 
   return {
     get inHand() {
       return hands.taken;
+    },
+    get whyFull() {
+      return whyFull;
     },
     get fullMs() {
       return fullSince === undefined ? 0 : performance.now() - fullSince;

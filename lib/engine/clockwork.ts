@@ -12,7 +12,10 @@ import { nextChange } from "./due.ts";
 import { isReported } from "./is-reported.ts";
 import type { Records } from "./records.ts";
 import type { Vault } from "./secrets.ts";
+import type { Signatures } from "./signatures.ts";
 import { openStep } from "./steps.ts";
+import { addSystemLine } from "./system-line.ts";
+import { nextSaying, whyUnclaimed } from "./unclaimed.ts";
 
 export interface ClockworkOptions {
   readonly transport: Transport;
@@ -24,6 +27,7 @@ export interface ClockworkOptions {
   readonly hearingSince: number;
   readonly adopt: boolean;
   readonly troubles: Troubles;
+  readonly signatures: Signatures;
 }
 
 /** How often it is looked at what is due; a cancel or timeout is at most this late. */
@@ -45,6 +49,8 @@ interface Watch {
   /** When it is to be asked whether the transport still holds the open step's event, and how long after that again. */
   askAt: number;
   patienceMs: number;
+  /** When to say in the run's log why nobody has claimed the open step. */
+  sayAt: number;
   /** Which step, dispatch and sign of life that is about. */
   about: string;
 }
@@ -87,12 +93,13 @@ export class Clockwork implements AsyncDisposable {
     const about = `${step?.id}/${step?.dispatch}/${step?.heardAt}`;
     const before = this.#watched.get(run.id);
     const asking = before?.about === about
-      ? { askAt: before.askAt, patienceMs: before.patienceMs }
-      : { askAt: now + ackWaitMs, patienceMs: ackWaitMs };
+      ? { askAt: before.askAt, patienceMs: before.patienceMs, sayAt: before.sayAt }
+      : { askAt: now + ackWaitMs, patienceMs: ackWaitMs, sayAt: step ? nextSaying(step, now) : Infinity };
     const due = Math.min(
       run.outbox.length > 0 ? now + OUTBOX_MS : Infinity,
       nextChange(run, { ackWaitMs, hearingSince }),
       asking.askAt,
+      asking.sayAt,
     );
     this.#watched.set(run.id, { due, about, ...asking });
   }
@@ -125,7 +132,9 @@ export class Clockwork implements AsyncDisposable {
     const { store, vault, adopt } = this.#options;
     if (adopt) {
       for (const id of await store.runs.open()) {
-        if (!this.#watched.has(id)) this.#watched.set(id, { due: 0, askAt: 0, patienceMs: 0, about: "" });
+        if (!this.#watched.has(id)) {
+          this.#watched.set(id, { due: 0, askAt: 0, patienceMs: 0, sayAt: Infinity, about: "" });
+        }
       }
     }
     await vault.sweep();
@@ -138,13 +147,26 @@ export class Clockwork implements AsyncDisposable {
     try {
       const changed = await records.change(id, (run) => decide(run, this.time(), clock()));
       if (!changed) this.#watched.delete(id);
-      else if (this.#watched.get(id)?.about === watch.about && watch.askAt <= clock()) {
+      else await this.#say(changed.run);
+      if (changed && this.#watched.get(id)?.about === watch.about && watch.askAt <= clock()) {
         await this.#ask(changed.run);
       }
     } catch (error) {
       watch.due = clock() + OUTBOX_MS;
       processLog("engine").warn("Cannot look after run {id}: {error}", { id, error });
     }
+  }
+
+  /** Where nobody has claimed the open step, the log says why, as far as somebody knows. */
+  async #say(run: Run): Promise<void> {
+    const { transport, signatures, clock } = this.#options;
+    const [step, watch] = [openStep(run), this.#watched.get(run.id)];
+    if (!step || !watch || watch.sayAt > clock()) return;
+    watch.sayAt = nextSaying(step, clock());
+    this.seen(run);
+    const message = await whyUnclaimed(transport, step.driver);
+    const what = `${step.id}/${step.dispatch}/waits`;
+    if (message !== undefined) await addSystemLine({ transport, signatures }, run, { what, message, clock });
   }
 
   /** Nothing has been heard of the open step for a while: is its event still there to be taken? */

@@ -4,10 +4,7 @@ import { InputError } from "../base/errors.ts";
 import { noFaults } from "../base/faults.ts";
 import { keepGoing, Troubles } from "../base/keep-going.ts";
 import { ConflictError } from "../backend/store.ts";
-import { HEADERS } from "../wire/headers.ts";
-import { Log } from "../wire/messages.ts";
 import type { Run } from "../wire/run.ts";
-import { subjects } from "../wire/subjects.ts";
 import { Clockwork } from "./clockwork.ts";
 import { consumeResults } from "./consume-results.ts";
 import { decide } from "./decide.ts";
@@ -20,7 +17,7 @@ import { Vault } from "./secrets.ts";
 import { serveAlive } from "./serve-alive.ts";
 import { type Question, serveClaims } from "./serve-claims.ts";
 import { Signatures } from "./signatures.ts";
-import { openStep } from "./steps.ts";
+import { addSystemLine } from "./system-line.ts";
 import { checkSubmission } from "./validate.ts";
 
 const ACK_WAIT_MS = 30_000;
@@ -86,7 +83,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       if (!found) throw new InputError(`Unknown run "${id}"`);
       if (found.value.outcome !== undefined) return;
       // Before the record, since what follows the run ends with it.
-      await persist(() => addLine(found.value, message));
+      await persist(() =>
+        addSystemLine({ transport, signatures }, found.value, { what: "abandoned", message, clock })
+      );
       await change(id, (run) => decide(run, { kind: "abandoned", message }, clock()));
     },
 
@@ -102,27 +101,4 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       await records.idle();
     },
   };
-
-  async function addLine(run: Run, message: string): Promise<void> {
-    const step = openStep(run) ?? run.steps[0];
-    const line: Log = {
-      runid: run.id,
-      driver: step?.driver ?? "",
-      pipeline: run.pipeline.name,
-      timestamp: new Date(clock()).toISOString(),
-      message,
-      step: step?.id ?? "",
-      stream: "system",
-    };
-    const headers = {
-      [HEADERS.step]: step?.id ?? "",
-      [HEADERS.attempt]: String(step?.attempt ?? 0),
-      [HEADERS.lines]: "1",
-    };
-    const subject = subjects.logs(run.id);
-    const id = `${run.id}/abandoned`;
-    const data = `${JSON.stringify(line)}\n`;
-    const signed = signatures.sign(run.id, { subject, id, headers }, data);
-    await transport.publish(subject, data, { id, headers: signed });
-  }
 }

@@ -19,6 +19,8 @@ export const subjects = {
   /** Request and reply: has this run not ended? `{"alive": boolean}`. Whoever sweeps a host asks. */
   alive: (run: string) => `runs.${run}.alive`,
   alives: "runs.*.alive",
+  /** Request and reply: has an instance of this driver room for a run? `{"why": …}` where it has none. */
+  room: (driver: string) => `room.${driver}`,
   /** Broadcast to whoever works on a step of the run: ask for your claim now. */
   nudge: (run: string) => `runs.${run}.nudge`,
 } as const;

@@ -11,7 +11,7 @@ import type { Docker } from "../../lib/docker/docker.ts";
 import { keepEvents } from "../../lib/driver/conveyor/keep-events.ts";
 import { ServerRuns } from "../../lib/driver/conveyor/server-runs.ts";
 import type { Driver } from "../../lib/driver/driver.ts";
-import { startInstance } from "../../lib/driver/instance.ts";
+import { type Instance, startInstance } from "../../lib/driver/instance.ts";
 import { tend } from "../../lib/driver/tend.ts";
 import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
 import { testSettings } from "../support/settings.ts";
@@ -30,6 +30,8 @@ interface Host {
   readonly owner: string;
   /** Starts another driver on this server. */
   start(driver: Driver): Promise<void>;
+  /** Creates a run of these drivers, and answers its id. */
+  create(name: string, ...drivers: string[]): Promise<string>;
   /** Starts a run of these drivers, and answers its id when its container is there. */
   run(name: string, ...drivers: string[]): Promise<string>;
   /** Resolves when the run has no container. */
@@ -55,28 +57,35 @@ async function onHost(work: (host: Host) => Promise<void>): Promise<void> {
         ...{ driver: "container-start", ackWaitMs: ACK_WAIT_MS, askEveryMs: EVERY_MS },
       }),
     );
-    await runs.listen();
+    const instances: Instance[] = [];
+    await runs.listen({ whyFull: () => instances[0]?.whyFull });
     const { askRun, isAnswered, news } = runs;
     const start = async (driver: Driver) => {
       const parts = { driver, transport, docker, settings, ackWaitMs: ACK_WAIT_MS, retryMs: 1 };
-      await opened.use(startInstance({ ...parts, askRun, isAnswered })).ready;
+      const instance = opened.use(startInstance({ ...parts, askRun, isAnswered }));
+      instances.push(instance);
+      await instance.ready;
     };
     await start(containerStart);
     const tending = tend(containerStart, { docker, settings, askRun, signal, news, everyMs: EVERY_MS });
     opened.defer(() => tending);
     opened.defer(() => ending.abort(new Error("The host ends")));
     const containers = (run: string) => docker.list({ [LABELS.owner]: owner, [LABELS.run]: run });
+    const create: Host["create"] = async (name, ...drivers) => {
+      const steps = drivers.map((driver) => ({ id: driver, name: driver, driver }));
+      await server.call("POST", "/pipelines", { name, resource: TYPE, steps });
+      const spec = { repository: "https://example.invalid/app.git", image: TEST_IMAGE };
+      return await server.create({ name, resource: TYPE, pipeline: name, spec });
+    };
     await work({
       server,
       docker,
       transport,
       owner,
       start,
-      async run(name, ...drivers) {
-        const steps = drivers.map((driver) => ({ id: driver, name: driver, driver }));
-        await server.call("POST", "/pipelines", { name, resource: TYPE, steps });
-        const spec = { repository: "https://example.invalid/app.git", image: TEST_IMAGE };
-        const id = await server.create({ name, resource: TYPE, pipeline: name, spec });
+      create,
+      async run(...words) {
+        const id = await create(...words);
         const isStarted = server.result((one) =>
           one.run_id === id && one.driverresult.driver === "container-start"
         );
@@ -146,4 +155,24 @@ test("a run that waits for a driver of the pipeline that is not started yet take
       // It found its container, and nobody knows such a host.
       assert.notEqual((driverresult.data as { reason: string }).reason, "container-lost");
     }
+  }));
+
+test("the log of a run that waits for a slot beside a Conveyor server says so, and the slot is taken as soon as it is free", () =>
+  onHost(async ({ server, start, create, run, isCleared }) => {
+    const go = Promise.withResolvers<void>();
+    await start(driver("worker", async () => {
+      await go.promise;
+      return { success: false, message: "No" };
+    }));
+    const first = await run("first", "container-start", "worker");
+    const second = await create("second", "container-start", "worker");
+    const lines = async () => (await server.logs(second)).map(({ message }) => message);
+    while (!(await lines()).includes("Waiting for a slot (1 of 1 in use)"));
+    go.resolve();
+    await isCleared(first);
+    const { driverresult } = await server.result(({ run_id, driverresult: { driver } }) =>
+      run_id === second && driver === "container-start"
+    );
+    assert.equal(driverresult.success, true);
+    await isCleared(second);
   }));

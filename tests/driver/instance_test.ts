@@ -177,6 +177,30 @@ test("a driver is asked for room for one event at a time, and anew when what is 
   assert.deepEqual(asked.slice(0, 3), [0, 1, 2]);
 });
 
+test("an instance that has no room says why, to whoever asks for its driver, as long as that is so", async () => {
+  await using stage = await openStage();
+  const room = Promise.withResolvers<void>();
+  const instance = stage.start({
+    name: "builder",
+    resources: [TYPE],
+    reconcile: () => Promise.resolve(succeed()),
+    admit: async ({ isHere, tell }) => {
+      if (!isHere) tell("Waiting for a slot (1 of 1 in use)");
+      await room.promise;
+      return true;
+    },
+  });
+  await instance.ready;
+  const ask = async () => {
+    const answer = await stage.transport.request(subjects.room("builder"), "", { timeoutMs: 10_000 });
+    return JSON.parse(new TextDecoder().decode(answer));
+  };
+  assert.deepEqual(await ask(), { why: "Waiting for a slot (1 of 1 in use)" });
+  room.resolve();
+  await stage.send();
+  await stage.result();
+});
+
 test("an event that came when there was no room any more goes to another instance, unclaimed", async () => {
   await using stage = await openStage();
   const rooms = [true, false];

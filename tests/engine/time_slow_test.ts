@@ -112,6 +112,30 @@ test("a step that nobody claimed and that is no longer in the stream is sent aga
   assert.deepEqual(ids, [1, 2, 3].map((dispatch) => `${run}/a/${dispatch}`));
 });
 
+test("the log of a run whose step nobody has claimed says why, once, as far as an instance of its driver knows", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const engine = await world.engine({ clock: () => now });
+  const asked = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let n = 0;
+  const why = "Waiting for a slot (1 of 1 in use)";
+  world.use(
+    await world.transport.serve(subjects.room("a"), () => {
+      asked[n++]?.resolve();
+      return Promise.resolve(JSON.stringify({ why }));
+    }),
+  );
+  const run = await engine.submit(submission("a b"));
+  now = 1000;
+  await asked[0]?.promise;
+  now = 5000;
+  await asked[1]?.promise;
+  world.use(await scriptedDriver(world.transport, "a", () => OK));
+  world.use(await scriptedDriver(world.transport, "b", () => OK));
+  const events = await eventsOf(engine, run);
+  assert.deepEqual(events.map(brief).slice(0, 4), ["run", "a started", `a 1 ${why}`, "a succeeded"]);
+});
+
 test("a step that waits in its queue is not sent again", async () => {
   await using world = await openWorld();
   let now = 0;

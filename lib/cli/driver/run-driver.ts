@@ -77,7 +77,7 @@ export async function runDriver(
     if (isConveyors) {
       await keepEvents(driver, { transport, resources, ackWaitMs: options.ackWait, signal });
     }
-    if (driver.tend) await runs?.listen();
+    if (driver.tend) await runs?.listen({ whyFull: () => status.instance?.whyFull });
     const askRun = runs?.askRun ?? askEngine(transport, driver.name);
     await using instance = startInstance({
       driver,

@@ -2,6 +2,7 @@ import type { Message, Transport } from "../../backend/transport.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
+import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import { Resource } from "../../wire/resource.ts";
 import { subjects } from "../../wire/subjects.ts";
@@ -30,6 +31,8 @@ const ANSWER_MS = 10_000;
 /** What a resource may have, with room for the results in it. */
 const MOST_BYTES = 16 * 1024 * 1024;
 const REMEMBERED = 10_000;
+/** How long an event may wait before its run's log says why. */
+const TAKEN_MS = 1000;
 /** An instance that has lost its broker for a moment writes its mark a little late. */
 const LATE_MS = 3000;
 /** The server takes no part of a URL apart, so what would have to be escaped there cannot be read back. */
@@ -56,14 +59,16 @@ export class ServerRuns implements AsyncDisposable {
   readonly #at = new RecentMap<string>(REMEMBERED);
   readonly #asked = new RecentMap<Answer>(REMEMBERED);
   readonly #marks = new RecentMap<{ revision: number; since: number }>(REMEMBERED);
+  #whyFull: () => string | undefined = () => undefined;
   #bell = Promise.withResolvers<void>();
 
   constructor(options: ServerRunsOptions) {
     this.#options = options;
   }
 
-  /** Hears from now on what becomes of runs that have something on this host. */
-  async listen(): Promise<void> {
+  /** Hears from now on what becomes of runs that have something on this host. `whyFull`: why the driver takes no event, if so. */
+  async listen({ whyFull = () => undefined }: { whyFull?: () => string | undefined } = {}): Promise<void> {
+    this.#whyFull = whyFull;
     const { transport, resources } = this.#options;
     this.#ears.use(await transport.listen(subjects.result, (message) => this.#hearResult(message)));
     for (const type of resources) {
@@ -127,25 +132,44 @@ export class ServerRuns implements AsyncDisposable {
 
   /** An event for which no driver has a consumer is lost: the server takes it for sent, and the run stands still for ever. */
   async #hearEvent({ subject, data }: Message): Promise<void> {
-    const { run_id: run } = parsed(new TextDecoder().decode(data));
-    if (typeof run !== "string" || !this.#here.has(run)) return;
-    this.#at.set(run, subject);
+    const { driver, transport } = this.#options;
+    const { run_id: run, id } = parsed(new TextDecoder().decode(data));
+    if (typeof run !== "string") return;
     try {
-      if (await this.#options.transport.demand(subject) !== "none") return;
+      if (subject.startsWith(`drivers.${driver}.`)) {
+        return typeof id === "string" ? await this.#sayWaiting(run, id) : undefined;
+      }
+      if (!this.#here.has(run)) return;
+      this.#at.set(run, subject);
+      if (await transport.demand(subject) !== "none") return;
       await this.#sayLost(run, subject.split(".")[1] ?? "");
       this.#end(run);
     } catch (error) {
-      processLog("driver").debug("Cannot look who takes {subject}: {why}", {
+      processLog("driver").debug("Cannot tell what becomes of {subject}: {why}", {
         subject,
         why: messageOf(error),
       });
     }
   }
 
+  /** An event that no instance has taken after a moment waits for room, as far as this host can tell. */
+  async #sayWaiting(run: string, event: string): Promise<void> {
+    const { transport, driver } = this.#options;
+    await delay(TAKEN_MS);
+    const why = this.#whyFull();
+    if (why === undefined || await transport.readMark(markOf.name(driver, run, event))) return;
+    await this.#say(run, `waits/${event}`, why);
+  }
+
   async #sayLost(run: string, driver: string): Promise<void> {
-    const { transport, clock = systemClock } = this.#options;
     const message =
       `The run ends here: no driver "${driver}" has been started on this server, so its event is lost`;
+    await this.#say(run, `lost/${driver}`, message);
+  }
+
+  /** Stores a line in the run's log, once for all hosts that say it. */
+  async #say(run: string, what: string, message: string): Promise<void> {
+    const { transport, clock = systemClock } = this.#options;
     const timestamp = new Date(clock()).toISOString();
     const line = JSON.stringify({
       runid: run,
@@ -154,8 +178,8 @@ export class ServerRuns implements AsyncDisposable {
       timestamp,
       message,
     });
-    await transport.publish(subjects.logs(run), line, { id: `${run}/lost/${driver}` });
-    await transport.broadcast(subjects.liveLogs(run, this.#options.driver), line);
+    const { duplicate } = await transport.publish(subjects.logs(run), line, { id: `${run}/${what}` });
+    if (!duplicate) await transport.broadcast(subjects.liveLogs(run, this.#options.driver), line);
   }
 
   #end(run: string): "over" {
