@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { artifacts } from "./artifacts.ts";
 import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
 import { gitContainer } from "./git-container.ts";
@@ -24,6 +25,7 @@ const BENCHES: readonly Bench[] = [
   build,
   localSource,
   steps,
+  artifacts,
   log,
   parallel,
   help,

@@ -79,3 +79,8 @@ export class ByteQueue {
     this.#changed = Promise.withResolvers();
   }
 }
+
+/** What is in memory already, as a source of bytes. */
+export async function* inPieces(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* pieces;
+}

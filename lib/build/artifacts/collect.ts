@@ -5,6 +5,7 @@ import type { Context } from "../../driver/driver.ts";
 import { type Artifact, modeText } from "../../wire/run.ts";
 import { onceBegun } from "../once-begun.ts";
 import type { Plan } from "../plan.ts";
+import { inPieces } from "./byte-queue.ts";
 import { type Choice, chooseFiles, failed, unkept } from "./choose.ts";
 import { fetchFiles } from "./fetch.ts";
 import { withManifest } from "./manifest.ts";
@@ -134,7 +135,7 @@ function storer(context: Context, kept: Artifact[]) {
       if (file.size > SMALL_BYTES) return await store(file, mode, bytes);
       const chunks: Uint8Array[] = [];
       for await (const chunk of bytes) chunks.push(chunk);
-      const work: Promise<void> = store(file, mode, ReadableStream.from(chunks))
+      const work: Promise<void> = store(file, mode, inPieces(chunks))
         .catch((error) => void failures.push(error))
         .finally(() => storing.delete(work));
       storing.add(work);

@@ -1,6 +1,7 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { Context } from "../../driver/driver.ts";
 import type { Artifact } from "../../wire/run.ts";
+import { inPieces } from "./byte-queue.ts";
 
 /** The most that the list of artifacts takes of a result, as JSON. A result has room for 64 KiB in all. */
 const MAX_LIST_BYTES = 32 * 1024;
@@ -16,7 +17,7 @@ export async function withManifest(
   const list = new TextEncoder().encode(JSON.stringify(kept));
   if (list.length <= MAX_LIST_BYTES) return [...kept];
   const name = freeName(new Set(kept.map(({ name }) => name)));
-  const { size, sha256 } = await context.putArtifact(name, ReadableStream.from([list]));
+  const { size, sha256 } = await context.putArtifact(name, inPieces([list]));
   await context.log.line(`${kept.length} artifacts are listed in ${name}`);
   return [{ name, path: name, size, sha256 }];
 }
