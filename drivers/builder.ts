@@ -2,6 +2,7 @@ import { collectArtifacts } from "../lib/build/artifacts/collect.ts";
 import { runCommands } from "../lib/build/commands.ts";
 import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
+import { listedCommands } from "../lib/build/show-command.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep, checkoutOf, requireContainer } from "../lib/build/step.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
@@ -20,7 +21,7 @@ export const builder = defineDriver({
     return {
       success: true,
       message: commands.length === 1 ? "Ran 1 command" : `Ran ${commands.length} commands`,
-      data: { commands, artifacts },
+      data: { ...listedCommands(commands), artifacts },
     };
   }),
 });

@@ -1,6 +1,7 @@
 import { messageOf } from "../base/errors.ts";
 import { HEADERS } from "../wire/headers.ts";
 import { type Log, readLog } from "../wire/messages.ts";
+import { parseJson } from "../base/json.ts";
 
 /** What a batch says of itself. */
 export interface BatchFacts {
@@ -34,7 +35,7 @@ export function linesOf(batch: StoredBatch): Log[] {
     if (parts.length !== batch.lines) {
       throw new Error(`it has ${parts.length} lines, expected ${batch.lines}`);
     }
-    return parts.map((part) => readLog(JSON.parse(part)));
+    return parts.map((part) => readLog(parseJson(part)));
   } catch (error) {
     return [{
       runid: batch.run,
@@ -53,7 +54,7 @@ function positive(text: string | undefined): number | undefined {
 
 function stepOf(data: Uint8Array): string {
   try {
-    const log = readLog(JSON.parse(new TextDecoder().decode(data)));
+    const log = readLog(parseJson(new TextDecoder().decode(data)));
     return log.step ?? log.driver;
   } catch {
     return "";

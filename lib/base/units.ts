@@ -1,6 +1,7 @@
 import { InputError } from "./errors.ts";
 
-const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+/** Each part begins where the one before ends: with `y` none is looked for further on. */
+const DURATION_PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/gy;
 const DURATION_UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZE = /^(\d+(?:\.\d+)?)([kmgt]?)i?b?$/i;
 const SIZE_UNITS: Record<string, number> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
@@ -18,14 +19,14 @@ export function parseDuration(text: string): number {
 function millisecondsOf(text: string): number {
   const value = text.trim();
   if (/^\d+(\.\d+)?$/.test(value)) return Math.round(Number(value) * 1000);
-  const parts = value.match(/\d+(?:\.\d+)?(?:ms|s|m|h|d)/g);
-  if (!parts || parts.join("") !== value) {
-    throw new InputError(`Invalid duration "${text}": expected a number with a unit, like 30s, 15m or 1h30m`);
-  }
   let total = 0;
-  for (const part of parts) {
-    const match = DURATION.exec(part);
-    total += Number(match?.[1]) * (DURATION_UNITS[match?.[2] ?? ""] ?? Number.NaN);
+  let read = 0;
+  for (const [part, amount, unit = ""] of value.matchAll(DURATION_PART)) {
+    read += part.length;
+    total += Number(amount) * (DURATION_UNITS[unit] ?? Number.NaN);
+  }
+  if (value === "" || read !== value.length) {
+    throw new InputError(`Invalid duration "${text}": expected a number with a unit, like 30s, 15m or 1h30m`);
   }
   return Math.round(total);
 }

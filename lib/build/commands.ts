@@ -9,6 +9,7 @@ import { isKept } from "./keep-running.ts";
 import { buildUser, withheldVariables } from "./labels.ts";
 import { onceBegun } from "./once-begun.ts";
 import { type Plan, WORKSPACE } from "./plan.ts";
+import { listedCommands, showCommand } from "./show-command.ts";
 import type { Checkout } from "./step.ts";
 
 /** The exit code of a process that was ended by SIGKILL, as shells tell it. */
@@ -42,13 +43,13 @@ export async function runCommands(
   const env = { ...withheldVariables(container), ...environment(context, plan, checkout) };
   const last = plan.spec.commands.length - 1;
   for (const [i, command] of plan.spec.commands.entries()) {
-    const shown = show(command);
+    const shown = showCommand(command);
     await context.log.line(`$ ${shown}`);
     const words = typeof command === "string" ? ["/bin/sh", "-ec", command] : command;
     const began = performance.now();
     const exitCode = await onceBegun(
       `\`${shown}\` was cut off`,
-      { commands: results },
+      listedCommands(results),
       () => run(context, container, { command: words, env, workdir: plan.workdir, isLast: i === last }),
     );
     const seconds = (performance.now() - began) / 1000;
@@ -109,7 +110,7 @@ async function failure(
     results: readonly CommandResult[];
   },
 ): Promise<StepFailure> {
-  const data = { exitCode, commands: results };
+  const data = { exitCode, ...listedCommands(results) };
   const exited = `\`${shown}\` exited with ${exitCode}`;
   const { reason, because } = await onceBegun(
     exited,
@@ -137,14 +138,4 @@ async function sayUnexpanded({ log }: Context, { PATH }: Readonly<Record<string,
     `The variable PATH is ${JSON.stringify(PATH)} as it stands: the "$PATH" in it is not expanded. ` +
       `Expected the whole PATH, or a command that begins with: export PATH=${PATH};`,
   );
-}
-
-/** A command as a person would type it, on one line. */
-function show(command: string | readonly string[]): string {
-  const text = typeof command === "string"
-    ? command.trim().replace(/\s*\n\s*/g, "; ")
-    : command.map((word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`).join(
-      " ",
-    );
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }

@@ -9,6 +9,7 @@ import {
 } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
 import { ownPath } from "../driver/own-environment.ts";
+import { onOneLine } from "../base/text.ts";
 
 /** A folder in the container for what is ours, outside of the workspace. Any user may add to it; the sticky bit protects the rest. */
 export const OWN_FOLDER = "/.conveyor";
@@ -84,7 +85,7 @@ async function firstWords({ output }: Attached): Promise<{ isReady: boolean; sai
     if (said.includes(READY)) return { isReady: true, said };
     said = said.slice(0, MOST_SAID_BYTES);
   }
-  return { isReady: false, said: said.trim().replace(/\s*\n\s*/g, "; ") };
+  return { isReady: false, said: onOneLine(said) };
 }
 
 /** That an image is made for other machines than the daemon's, which an emulator may or may not make up for. */

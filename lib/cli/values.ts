@@ -2,6 +2,7 @@ import { InputError } from "../base/errors.ts";
 import { shownUrl } from "../base/shown-url.ts";
 import { parseDuration, parseSize } from "../base/units.ts";
 import { parseGlob } from "../build/glob/glob.ts";
+import { withoutTrailing } from "../base/text.ts";
 
 /**
  * Values of flags: each takes the text as typed and answers what it means, or throws InputError that quotes it and says
@@ -117,7 +118,7 @@ export function httpUrl(value: string): string {
       }": expected one like http://127.0.0.1:8080, without credentials or a query in it`,
     );
   }
-  return value.replace(/\/+$/, "");
+  return withoutTrailing(value, "/");
 }
 
 /** A glob for the names of images. */

@@ -1,4 +1,5 @@
 import { DockerError } from "./docker.ts";
+import { parseJson } from "../base/json.ts";
 
 /** The objects of a body that has one JSON object a line. */
 export async function* jsonLines(
@@ -16,7 +17,7 @@ export async function* jsonLines(
 
 function parseLine(line: string): Record<string, unknown> {
   try {
-    return JSON.parse(line);
+    return parseJson(line) as Record<string, unknown>;
   } catch (cause) {
     throw new DockerError(`Docker answered "${line.slice(0, 200)}": expected a line of JSON`, {
       status: 0,

@@ -3,6 +3,7 @@ import type { Transport } from "../backend/transport.ts";
 import { answerMac, ClaimReply, type ClaimRequest, renewalProof } from "../wire/claim.ts";
 import { isSame } from "../wire/signature.ts";
 import { subjects } from "../wire/subjects.ts";
+import { parseJson } from "../base/json.ts";
 
 const decoder = new TextDecoder();
 
@@ -42,7 +43,7 @@ export async function askAgain(
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

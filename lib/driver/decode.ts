@@ -3,7 +3,7 @@ import { describeIssues } from "../wire/issues.ts";
 import { isRunId } from "../wire/ids.ts";
 import { DriverMessage } from "../wire/messages.ts";
 import { Resource } from "../wire/resource.ts";
-import { memberText, nestingOf } from "./json-text.ts";
+import { MAX_JSON_DEPTH, memberText, nestingOf } from "../base/json.ts";
 
 /** An event that was understood. */
 export interface DriverEvent {
@@ -32,8 +32,6 @@ export interface UnknownEvent {
 
 /** The largest resource that can be handled: its result has to echo it, and add to it, in one message. */
 export const MAX_RESOURCE_BYTES = 768 * 1024;
-/** Deeper than any resource of a person, and far from what recursion can stand. */
-const MAX_NESTING = 64;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
@@ -102,8 +100,8 @@ function decoded(data: Uint8Array): string {
 /** Parses JSON that is not nested too deeply, without members that would become a prototype when they are copied. */
 function parsed(text: string, what: string): unknown {
   const depth = nestingOf(text);
-  if (depth > MAX_NESTING) {
-    throw new Error(`${what} is nested ${depth} deep, at most ${MAX_NESTING} can be handled`);
+  if (depth > MAX_JSON_DEPTH) {
+    throw new Error(`${what} is nested ${depth} deep, at most ${MAX_JSON_DEPTH} can be handled`);
   }
   try {
     // Escaped, the key does not show in the text; such texts are as rare as the key itself.

@@ -1,4 +1,5 @@
 import { DriverResult, type Resource, token } from "../wire/resource.ts";
+import { parseJson } from "../base/json.ts";
 
 const FLAT = "driverresults.";
 const NESTED = "driverresults";
@@ -24,7 +25,7 @@ export function earlierResults(metadata: Resource["metadata"]): Record<string, D
 
 function fromText(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -13,6 +13,7 @@ import { decide, type Input } from "./decide.ts";
 import { initiatedRun } from "./new-run.ts";
 import type { Records } from "./records.ts";
 import type { Signatures } from "./signatures.ts";
+import { MAX_MESSAGE_DEPTH, parseJson } from "../base/json.ts";
 
 export interface ResultsOptions {
   readonly transport: Transport;
@@ -141,7 +142,7 @@ function resultOf({ resource, driverresult }: PipelineEvent, headers: Delivery["
 
 function parse(data: Uint8Array): PipelineEvent | string {
   try {
-    const input = JSON.parse(new TextDecoder().decode(data));
+    const input = parseJson(new TextDecoder().decode(data), { maxDepth: MAX_MESSAGE_DEPTH });
     const parsed = PipelineEvent.safeParse(input);
     return parsed.success ? parsed.data : describeIssues(parsed.error, input, "message");
   } catch (error) {

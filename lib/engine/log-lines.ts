@@ -2,6 +2,7 @@ import type { LogBatch } from "../backend/store.ts";
 import type { Log } from "../wire/messages.ts";
 import type { StepState } from "../wire/run.ts";
 import type { LogLine } from "./events.ts";
+import { withoutTrailing } from "../base/text.ts";
 
 /** A batch as the lines that a follower sees. `writer` stands in for what other drivers than ours do not tell. */
 export function logLines(run: string, batch: LogBatch, writer: StepState | undefined): LogLine[] {
@@ -29,7 +30,7 @@ function foreignLine(run: string, seq: number, line: Log, step: string): LogLine
     seq,
     stream: line.stream ?? "stdout",
     time: timestampOf(line.timestamp),
-    message: line.message.replace(/[\r\n]+$/, "").replace(/[\r\n]+/g, " "),
+    message: withoutTrailing(line.message, "\r\n").replace(/[\r\n]+/g, " "),
   };
 }
 

@@ -14,6 +14,7 @@ import type { Records } from "./records.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Vault } from "./secrets.ts";
 import { openStep } from "./steps.ts";
+import { parseJson } from "../base/json.ts";
 
 export interface ClaimsOptions {
   readonly transport: Transport;
@@ -160,7 +161,7 @@ function attemptOf(run: Run): string {
 
 function parse(data: Uint8Array): ClaimRequest | undefined {
   try {
-    return ClaimRequest.safeParse(JSON.parse(new TextDecoder().decode(data))).data;
+    return ClaimRequest.safeParse(parseJson(new TextDecoder().decode(data))).data;
   } catch {
     return undefined;
   }

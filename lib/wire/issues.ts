@@ -1,6 +1,8 @@
 import type { z } from "zod";
 
 const SHOWN = 60;
+/** Places that are named: what is wrong with an input may be as large as the input. */
+const MAX_LINES = 20;
 
 /** The text that a value was written as, where that is known and the value is still the one that was written. */
 export type SourceOf = (path: readonly PropertyKey[], value: unknown) => string | undefined;
@@ -15,16 +17,21 @@ export function describeIssues(
   root: string,
   sourceOf: SourceOf = () => undefined,
 ): string {
-  return error.issues.flatMap((issue) => flatten(issue)).map((issue) => {
+  const issues = error.issues.flatMap((issue) => flatten(issue));
+  const lines = issues.slice(0, MAX_LINES).map((issue) => {
     const value = at(input, issue.path);
     const source = sourceOf(issue.path, value);
-    const place = [root, ...issue.path.map(String)].join(".");
+    const place = cut([root, ...issue.path.map(String)].join("."), 100);
     const isText = issue.code === "invalid_type" && issue.expected === "string";
     if (source !== undefined && isText) {
-      return `${place}: expected a text in quotes, like "${source}", got ${source}`;
+      return `${place}: expected a text in quotes, like "${cut(source, SHOWN)}", got ${cut(source, SHOWN)}`;
     }
-    return `${place}: ${lowerFirst(issue.message)}, got ${source ?? quote(value)}`;
-  }).join("\n");
+    return `${place}: ${cut(lowerFirst(issue.message), 300)}, got ${
+      source === undefined ? quote(value) : cut(source, SHOWN)
+    }`;
+  });
+  if (issues.length > MAX_LINES) lines.push(`and ${issues.length - MAX_LINES} more`);
+  return lines.join("\n");
 }
 
 /** Of a union, the branch that came furthest says best what was meant. */
@@ -52,7 +59,11 @@ function at(input: unknown, path: PropertyKey[]): unknown {
 function quote(value: unknown): string {
   if (value === undefined) return "nothing";
   const text = JSON.stringify(value) ?? String(value);
-  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+  return cut(text, SHOWN);
+}
+
+function cut(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
 function lowerFirst(text: string): string {

@@ -314,14 +314,14 @@ test("buildRequest refuses privileges that a file asks for", async () => {
 test("buildRequest refuses files that are no resource, by what is wrong with them", async () => {
   await using folder = await temporaryFolder();
   const cases = [
-    ["{ broken", /is neither JSON nor YAML/],
+    ["{ broken", /cannot be read as JSON or YAML/],
     ["- a\n- b", /is not a resource of type flutter-builder/],
     ["resource: other\nspec: {}", /resource\.resource: .*"flutter-builder"/],
     ["resource: flutter-builder", /resource\.spec: /],
     ["resource: flutter-builder\nspec: {}\nkind: Pod", /resource.*"?kind"?/],
     ["", /is empty/],
     ["just words", /is not a resource/],
-    [`resource: flutter-builder\nspec: ${"[".repeat(20_000)}`, /is neither JSON nor YAML/],
+    [`resource: flutter-builder\nspec: ${"[".repeat(20_000)}`, /cannot be read as JSON or YAML/],
     [`resource: flutter-builder\nspec: {a: &a [x], b: ${"[*a,".repeat(3)}*a${"]".repeat(3)}}`, /spec/],
     ["x".repeat(1024 * 1024 + 1), /larger than 1 MiB/],
   ] as const;
@@ -392,7 +392,7 @@ test("buildRequest says once what is wrong with a file's YAML, and where", async
   await assert.rejects(specOf({ file }), (error: Error) => {
     assert.match(
       messageOf(error),
-      /^--file: "[^"]*" is neither JSON nor YAML: [^\n]* at line 2, column \d+$/,
+      /^--file: "[^"]*" cannot be read as JSON or YAML: [^\n]* at line 2, column \d+$/,
     );
     return true;
   });

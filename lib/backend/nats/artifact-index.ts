@@ -10,6 +10,7 @@ import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM } from "./blobs.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
 import { OUTAGE_MS, storedMessage } from "./stored.ts";
+import { parseJson } from "../../base/json.ts";
 
 /** Where in the bucket's stream the objects' descriptions are, and their bytes: a subject for each object. */
 export const DESCRIPTIONS = `$O.${ARTIFACTS_BUCKET}.M.>`;
@@ -194,7 +195,7 @@ function entryOf(name: string, { name: object, nuid, size, chunks, digest, metad
 /** Undefined for what is no description: somebody else's doing. */
 function read(data: Uint8Array): Description | undefined {
   try {
-    const description = Description.parse(JSON.parse(new TextDecoder().decode(data)));
+    const description = Description.parse(parseJson(new TextDecoder().decode(data)));
     decodeURI(description.name);
     return description;
   } catch {

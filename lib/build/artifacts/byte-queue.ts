@@ -1,3 +1,8 @@
+/** A text is longer than its reader allows. */
+export class TooLong extends Error {
+  override readonly name = "TooLong";
+}
+
 /** What may wait to be read before who writes is made to wait as well, bytes. */
 const ROOM_BYTES = 1024 * 1024;
 
@@ -29,7 +34,7 @@ export class ByteQueue {
     this.#take();
   }
 
-  /** The text up to the next NUL; undefined at the end. Throws RangeError where it has more than `maxBytes`. */
+  /** The text up to the next NUL; undefined at the end. Throws TooLong where it has more than `maxBytes`. */
   async text(maxBytes: number): Promise<string | undefined> {
     const parts: Uint8Array[] = [];
     let size = 0;
@@ -39,7 +44,7 @@ export class ByteQueue {
       const end = chunk.indexOf(0);
       parts.push(end < 0 ? chunk : chunk.subarray(0, end));
       size += parts.at(-1)?.length ?? 0;
-      if (size > maxBytes) throw new RangeError(`A text has more than ${maxBytes} bytes`);
+      if (size > maxBytes) throw new TooLong();
       if (end < 0) continue;
       if (end + 1 < chunk.length) this.#putBack(chunk.subarray(end + 1));
       return Buffer.concat(parts).toString("utf8");

@@ -5,8 +5,9 @@ import { exec } from "../../driver/exec.ts";
 import { ownEnvironment } from "../../driver/own-environment.ts";
 import { buildUser } from "../labels.ts";
 import { WORKSPACE } from "../plan.ts";
-import { ByteQueue } from "./byte-queue.ts";
+import { ByteQueue, TooLong } from "./byte-queue.ts";
 import { SCRIPT } from "./script.ts";
+import { ArchiveError } from "./unpack.ts";
 
 /** What lies at a name. Paths are from the workspace; one that lies outside of it is undefined. */
 export type Found =
@@ -60,9 +61,9 @@ export async function withSession<T>(
   } catch (error) {
     queue.leave();
     input.end();
-    // What the container or Docker says of its end explains why there was no answer.
-    if (error instanceof NoAnswer) await running;
-    if (error instanceof RangeError) {
+    // What the container or Docker says of its end explains why there was no answer, or only a part of one.
+    if (error instanceof NoAnswer || error instanceof ArchiveError) await running;
+    if (error instanceof TooLong) {
       throw cannotLook(folder, "there are too many files, expected globs with a narrower folder");
     }
     throw error instanceof NoAnswer ? cannotLook(folder, error.message) : error;

@@ -1,3 +1,5 @@
+import { parseJson } from "../../base/json.ts";
+
 /** What the clone script tells of a failure: facts of the kernel, of git itself and of servers, never lines of a log. */
 export interface CloneFacts {
   /** git's own errors in their order. `format` is the message without its arguments: a repository has no part in it. */
@@ -49,7 +51,7 @@ export function parseFacts(text: string): CloneFacts {
 
 function errorOf(line: string): CloneFacts["errors"] {
   try {
-    const { msg, fmt } = JSON.parse(line);
+    const { msg, fmt } = parseJson(line) as { msg?: unknown; fmt?: unknown };
     return typeof msg === "string" && typeof fmt === "string" ? [{ message: msg, format: fmt }] : [];
   } catch {
     return [];
@@ -58,8 +60,10 @@ function errorOf(line: string): CloneFacts["errors"] {
 
 /** A line of `df -P`: a device, the total, used, free, the share and a folder. No total means that the disk does not count. */
 function isUsedUp(line: string, least: number): boolean {
-  const [, total, , free] = /^(?:\S.*?)\s+(\d+)\s+(-?\d+)\s+(-?\d+)\s+(?:\d+%|-)\s/.exec(line) ?? [];
-  return total !== undefined && Number(total) > 0 && Number(free) < least;
+  const words = line.split(/\s+/);
+  const at = words.findIndex((word, i) => i > 3 && /^(?:\d+%|-)$/.test(word));
+  const [total, free] = [Number(words[at - 3]), Number(words[at - 1])];
+  return total > 0 && free < least;
 }
 
 function httpOf(lines: readonly string[]): CloneFacts["http"] {

@@ -29,6 +29,8 @@ export interface GlobOptions {
 /** Longer than any path that can be kept, in characters. */
 export const MAX_GLOB_LENGTH = 1024;
 export const MAX_GLOBS = 256;
+/** Globs of a list that are named as wrong. */
+const MAX_NAMED = 20;
 /** Of all globs of a list together, braces written out: characters. */
 const MAX_TOTAL_LENGTH = 16 * 1024;
 
@@ -68,6 +70,9 @@ export function parseGlobs(texts: readonly string[], options: GlobOptions = {}):
       return [];
     }
   });
+  if (problems.length > MAX_NAMED) {
+    problems.splice(MAX_NAMED, Infinity, `and ${problems.length - MAX_NAMED} more`);
+  }
   if (problems.length > 0) throw new InputError(problems.join("\n"));
   if (globs.length > 0 && globs.every(({ takesAway }) => takesAway)) {
     throw new InputError(

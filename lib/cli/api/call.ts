@@ -2,6 +2,7 @@ import { type ClientRequest, type IncomingMessage, request as httpRequest } from
 import { request as httpsRequest } from "node:https";
 import { systemClock } from "../../base/clock.ts";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
+import { parseJson } from "../../base/json.ts";
 import { isProof, PROOF_HEADER, sealRequest } from "../../wire/sealed-request.ts";
 
 /** The control plane cannot be reached just now, or says so itself: trying again may help. */
@@ -75,7 +76,7 @@ export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Arr
 
 /** The whole of a body that is JSON. */
 export async function json(body: AsyncIterable<Uint8Array>): Promise<unknown> {
-  return JSON.parse(Buffer.concat(await Array.fromAsync(body)).toString());
+  return parseJson(Buffer.concat(await Array.fromAsync(body)).toString());
 }
 
 interface Answer {
@@ -138,7 +139,7 @@ async function errorIn(body: AsyncIterable<Uint8Array>): Promise<string> {
     if (text.length > MOST_CHARS) break;
   }
   try {
-    const { error } = JSON.parse(text);
+    const { error } = parseJson(text) as { error?: unknown };
     if (typeof error === "string") return error;
   } catch {
     // Not one of ours: a proxy's page.

@@ -3,6 +3,7 @@ import { UnavailableError } from "../../base/errors.ts";
 import type { RunEvent } from "../../engine/events.ts";
 import type { Resource } from "../../wire/resource.ts";
 import { type Api, call, json } from "./call.ts";
+import { MAX_MESSAGE_DEPTH, parseJson } from "../../base/json.ts";
 
 /** What `POST /runs` takes. */
 export interface NewRun {
@@ -65,7 +66,7 @@ const TYPES: readonly unknown[] = ["run", "step", "log", "end"] satisfies RunEve
 
 function eventOf({ url }: Api, line: string): RunEvent {
   try {
-    const event: RunEvent = JSON.parse(line);
+    const event = parseJson(line, { maxDepth: MAX_MESSAGE_DEPTH }) as RunEvent;
     if (TYPES.includes(event.type)) return event;
   } catch {
     // Said below.

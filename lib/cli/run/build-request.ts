@@ -17,6 +17,7 @@ import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
 import type { ResourceFile } from "./resource-file.ts";
 import type { Operands } from "./operands.ts";
 import { snapshotWorkTree, type WorkTree } from "./uncommitted.ts";
+import { withoutTrailing } from "../../base/text.ts";
 
 /** A build as it was asked for: valid, and within what the command line allows. */
 export interface BuildRequest {
@@ -223,7 +224,7 @@ function checkNoSecretIn(spec: Record<string, unknown>, secrets: Readonly<Record
 /** The last part of the repository's address, in letters that stand everywhere. */
 function nameOf({ repository }: Plan): string {
   const address = repository.kind === "local" ? repository.path : repository.url;
-  const name = basename(address.replace(/[/?#]+$/, "")).replace(/\.git$/, "").replace(
+  const name = basename(withoutTrailing(address, "/?#")).replace(/\.git$/, "").replace(
     /[^A-Za-z0-9._-]+/g,
     "-",
   );

@@ -1,9 +1,9 @@
-import type { Document } from "yaml";
 import { z } from "zod";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { FLUTTER_BUILDER } from "../../wire/build.ts";
 import { describeIssues, type SourceOf } from "../../wire/issues.ts";
 import { readInputFile } from "../read-input-file.ts";
+import { parseYaml } from "./parse-yaml.ts";
 
 /** A resource as it is written by hand. Its spec is checked later, when the flags have been laid over it. */
 const ResourceFields = z.strictObject({
@@ -23,7 +23,9 @@ export interface ResourceFile extends z.infer<typeof ResourceFields> {
 /** Reads a resource, JSON or YAML. Throws InputError that names the file and each problem on a line of its own. */
 export async function readResourceFile(path: string): Promise<ResourceFile> {
   const text = await readInputFile("--file", path);
-  const { document, value } = await parseYaml(path, text);
+  const { document, value } = await parseYaml(text).catch((error) => {
+    throw new InputError(`--file: "${path}" cannot be read as JSON or YAML: ${messageOf(error)}`);
+  });
   const { isScalar } = await import("yaml");
   const sourceOf: SourceOf = (path, value) => {
     const node = document.getIn(path, true);
@@ -38,19 +40,3 @@ export async function readResourceFile(path: string): Promise<ResourceFile> {
     }`,
   );
 }
-
-async function parseYaml(path: string, text: string): Promise<{ document: Document; value: unknown }> {
-  // Only who names a file waits for its parser.
-  const { parseDocument } = await import("yaml");
-  try {
-    const document = parseDocument(text);
-    const [error] = document.errors;
-    if (error) throw error;
-    return { document, value: document.toJS() };
-  } catch (error) {
-    // The parser's first line says what and where; its other lines show the place again.
-    throw new InputError(`--file: "${path}" is neither JSON nor YAML: ${firstLine(messageOf(error))}`);
-  }
-}
-
-const firstLine = (text: string): string => text.split("\n", 1)[0]?.replace(/:$/, "") ?? "";

@@ -5,6 +5,7 @@ import { request as requestHttps } from "node:https";
 import type { Clock } from "../../base/clock.ts";
 import { abortable } from "../../base/signals.ts";
 import { authorization, type Credentials } from "./authorization.ts";
+import { withoutTrailing } from "../../base/text.ts";
 
 /** A control plane's API, and how we show it who we are. */
 export interface Api {
@@ -31,7 +32,7 @@ export async function askApi(
   { api, credentials }: Api,
   { method, path, value, signal, clock, mostBytes = MOST_BYTES }: AskOptions,
 ): Promise<{ status: number; text: string }> {
-  const url = new URL(`${api.replace(/\/+$/, "")}${path}`);
+  const url = new URL(`${withoutTrailing(api, "/")}${path}`);
   const authorized = await authorization(credentials, clock);
   const ca = credentials.tlsCa === undefined ? undefined : await rereadNamedFile(credentials.tlsCa);
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();

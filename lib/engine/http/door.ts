@@ -12,6 +12,7 @@ import { lineStream } from "./line-stream.ts";
 import { Problem, problemOf } from "./problem.ts";
 import { sealedGuard } from "./sealed-guard.ts";
 import { submissionOf } from "./submission.ts";
+import { parseJson } from "../../base/json.ts";
 
 export interface DoorOptions {
   readonly engine: Engine;
@@ -141,7 +142,7 @@ async function* linesOf(events: AsyncIterable<RunEvent>): AsyncGenerator<string>
 function messageIn(text: string): string | undefined {
   if (text.trim() === "") return undefined;
   try {
-    const { message } = JSON.parse(text);
+    const { message } = parseJson(text) as { message?: unknown };
     return typeof message === "string" && message !== "" ? message.slice(0, 200) : undefined;
   } catch {
     throw new Problem(400, "The body is no JSON: expected nothing, or an object with a message");

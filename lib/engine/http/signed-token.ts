@@ -3,6 +3,7 @@ import { createHash, type KeyObject, verify, X509Certificate } from "node:crypto
 import type { Clock } from "../../base/clock.ts";
 import { tokenAlgorithm } from "../../wire/token-algorithm.ts";
 import { isIssued } from "./certificate-chain.ts";
+import { parseJson } from "../../base/json.ts";
 
 export interface SignedTokenOptions {
   /** Whose certificates are accepted. */
@@ -110,5 +111,5 @@ function checkClaims(
 }
 
 function parsed(part: string): Record<string, unknown> {
-  return JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
+  return parseJson(Buffer.from(part, "base64url").toString("utf8")) as Record<string, unknown>;
 }

@@ -6,6 +6,7 @@ import { FLUTTER_BUILDER, parseBuildSpec } from "../../wire/build.ts";
 import { describeIssues } from "../../wire/issues.ts";
 import { Pipeline, Resource } from "../../wire/resource.ts";
 import type { Submission } from "../engine.ts";
+import { NestingError, parseJson } from "../../base/json.ts";
 
 /** What a run gets whose request says nothing of it. */
 const DEFAULT_TIMEOUT_MS = 3_600_000;
@@ -79,8 +80,9 @@ function milliseconds(timeout: number | string): number {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof NestingError) throw new InputError(`The body cannot be read: ${error.message}`);
     // What the parser says may quote a secret.
     throw new InputError("The body is no JSON: expected an object with a resource");
   }

@@ -4,6 +4,7 @@ import { InputError } from "../../../base/errors.ts";
 import { ifThere, lstatIfThere } from "../../../base/files.ts";
 import { isTrue, lastOf, parseConfig } from "./config.ts";
 import { GitFolder } from "./git-folder.ts";
+import { withoutTrailing } from "../../../base/text.ts";
 
 /** Where a folder's repository is; absolute paths without links. */
 export interface Found {
@@ -120,7 +121,7 @@ function outerRepository(folder: string): string | undefined {
 /** `gitdir: <path>` of a folder's `.git` file. */
 function targetOf(folder: string): string {
   const text = textOf(folder, ".git");
-  const target = /^gitdir: (.+)$/s.exec(text.replace(/[\r\n]+$/, ""))?.[1];
+  const target = /^gitdir: (.+)$/s.exec(withoutTrailing(text, "\r\n"))?.[1];
   if (target !== undefined && !/[\r\n\0]/.test(target)) return resolve(folder, target);
   throw refused(folder, `"${join(folder, ".git")}" says nothing of a git folder: expected "gitdir: <path>"`);
 }

@@ -93,7 +93,7 @@ export class Refs {
   }
 
   #parse(text: string, path: string, isFetched: boolean): Value {
-    const line = isFetched ? text.split(/[\t\n]/, 1)[0] ?? "" : text.replace(/\s+$/, "");
+    const line = isFetched ? text.split(/[\t\n]/, 1)[0] ?? "" : text.trimEnd();
     if (this.#id.test(line)) return { id: line };
     const symbolic = /^ref:\s*(refs\/.+)$/s.exec(line)?.[1];
     if (symbolic !== undefined && isRefName(symbolic)) return { symbolic };

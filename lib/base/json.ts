@@ -5,6 +5,26 @@ const COLON = 0x3a;
 const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
 
+/** Deeper than anything that a person or a driver writes, and far from what recursion can stand. */
+export const MAX_JSON_DEPTH = 64;
+/** A message has room around what its sender was allowed. */
+export const MAX_MESSAGE_DEPTH = MAX_JSON_DEPTH + 8;
+
+/** Arrays and objects lie in each other too deeply. */
+export class NestingError extends Error {
+  override readonly name = "NestingError";
+}
+
+/**
+ * As `JSON.parse`, for texts of others. What is nested too deeply is refused before it is parsed: everything that walks
+ * through a value later does so by recursion. Throws NestingError, SyntaxError.
+ */
+export function parseJson(text: string, { maxDepth = MAX_JSON_DEPTH }: { maxDepth?: number } = {}): unknown {
+  const depth = text.length > maxDepth ? nestingOf(text) : 0;
+  if (depth > maxDepth) throw new NestingError(`It is nested ${depth} deep, expected ${maxDepth} at most`);
+  return JSON.parse(text);
+}
+
 /** How deeply arrays and objects are nested in a JSON text. Looks at nothing but brackets, so any text has an answer. */
 export function nestingOf(text: string): number {
   let depth = 0;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { memberText, nestingOf } from "../../lib/driver/json-text.ts";
+import { MAX_JSON_DEPTH, memberText, NestingError, nestingOf, parseJson } from "../../lib/base/json.ts";
+import { submissionOf } from "../../lib/engine/http/submission.ts";
 
 test("memberText gives the text of a member, however the object is written", () => {
   const object = fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1, noNullPrototype: true });
@@ -33,4 +34,21 @@ test("nestingOf counts brackets that are no part of a text", () => {
       typeof inner === "object" && inner !== null ? 1 + Math.max(0, ...Object.values(inner).map(depth)) : 0;
     assert.equal(nestingOf(JSON.stringify(value)), depth(value));
   }));
+});
+
+test("parseJson refuses what is nested too deeply before it parses it, and says how deep", () => {
+  const nested = (n: number) => "[".repeat(n) + "]".repeat(n);
+  assert.notEqual(parseJson(nested(MAX_JSON_DEPTH)), undefined);
+  assert.throws(
+    () => parseJson(nested(MAX_JSON_DEPTH + 1)),
+    /^NestingError: It is nested 65 deep, expected 64 at most$/,
+  );
+  assert.throws(() => parseJson("[".repeat(200_000)), NestingError);
+  assert.notEqual(parseJson(nested(70), { maxDepth: 70 }), undefined);
+  assert.deepEqual(parseJson(JSON.stringify({ a: "[".repeat(1000) })), { a: "[".repeat(1000) });
+  assert.throws(() => parseJson("{"), SyntaxError);
+  assert.throws(
+    () => submissionOf("[".repeat(200_000), {}),
+    /^InputError: .*nested 200000 deep, expected 64 at most$/,
+  );
 });

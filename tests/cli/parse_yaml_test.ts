@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseYaml } from "../../lib/cli/run/parse-yaml.ts";
+
+test("parseYaml reads YAML and JSON, anchors and aliases included", async () => {
+  const text = "spec:\n  base: &base {a: 1}\n  env: [*base, *base]\n  text: |\n    two\n    lines\n";
+  const expected = { spec: { base: { a: 1 }, env: [{ a: 1 }, { a: 1 }], text: "two\nlines\n" } };
+  assert.deepEqual((await parseYaml(text)).value, expected);
+  assert.deepEqual((await parseYaml(JSON.stringify(expected))).value, expected);
+  assert.ok(await parseYaml("[".repeat(64) + "]".repeat(64)));
+});
+
+test("parseYaml refuses what would take its parser more than a moment, and names the limit", async () => {
+  const many = (n: number, make: (i: number) => string) =>
+    Array.from({ length: n }, (_, i) => make(i)).join("");
+  const cases: [string, RegExp][] = [
+    ["x".repeat(256 * 1024 + 1), /it has 262145 bytes, expected 262144 at most/],
+    ["a: " + "[".repeat(200_000), /nested more than 64 deep/],
+    ["[".repeat(65) + "]".repeat(65), /nested more than 64 deep/],
+    ['{"a":'.repeat(30_000), /nested more than 64 deep/],
+    ["- ".repeat(50_000), /nested more than 64 deep/],
+    ["? ".repeat(50_000), /nested more than 64 deep/],
+    [many(100, (i) => `${" ".repeat(i)}a:\n`), /nested more than 64 deep/],
+    [many(20_000, (i) => `a${i}: 1\n`), /more than 5000 entries/],
+    [`{${many(20_000, (i) => `a${i},`)}}`, /more than 5000 entries/],
+    [`a: &a x\n${many(101, (i) => `b${i}: *a\n`)}`, /more than 100 aliases/],
+  ];
+  cases.push([`a: [b\nc: d`, /at line 2, column 1$/], ["a: 1\na: 2\n", /unique at line 2, column 1$/]);
+  for (const [text, message] of cases) await assert.rejects(parseYaml(text), message, text.slice(0, 20));
+});
+
+test("parseYaml refuses aliases that stand for too much", async () => {
+  const level = (i: number) => `a${i}: &a${i} [${i === 0 ? "x" : `*a${i - 1},`.repeat(8)}]\n`;
+  await assert.rejects(
+    parseYaml(Array.from({ length: 12 }, (_, i) => level(i)).join("")),
+    /Excessive alias count/,
+  );
+});
