@@ -56,7 +56,7 @@ function importHistory(folder: string, count: number, textOf: (i: number) => str
 async function copyOf(
   folder: string,
   top: string,
-  options?: { ref?: string; depth?: number },
+  options?: { ref?: string; depth?: number; meanwhile?: () => void },
 ): Promise<{ path: string; commit: string }> {
   const path = mkdtempSync(join(top, "copy-"));
   rmSync(path, { recursive: true });
@@ -214,6 +214,23 @@ test(
       assert.deepEqual(objectsIn(all.path), wanted, name);
       const { path } = await copyOf(folder, top, { ref: older, depth: 2 });
       assert.equal(readFileSync(join(path, "src", "a.txt"), "utf8").endsWith(lines.at(-1) ?? ""), true, name);
+    }
+  }),
+);
+
+test(
+  "sourceStream goes on where git packs and prunes what is being sent",
+  withRepository(async (folder, top) => {
+    for (let i = 0; i < 3; i++) {
+      const repack = () => git(folder, "repack", "-qad", ...i === 2 ? ["-f", "--depth=1"] : []);
+      const { path } = await copyOf(folder, top, {
+        depth: 0,
+        meanwhile: () => {
+          repack();
+          git(folder, "prune-packed");
+        },
+      });
+      assert.deepEqual(objectsIn(path), reachable(folder, "main"));
     }
   }),
 );

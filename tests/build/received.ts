@@ -27,7 +27,7 @@ export function git(folder: string, ...args: string[]): string {
 export async function receive(
   source: string,
   into: string,
-  { ref, depth = 1 }: { ref?: string; depth?: number } = {},
+  { ref, depth = 1, meanwhile }: { ref?: string; depth?: number; meanwhile?: () => void } = {},
 ): Promise<string> {
   const local = await openLocalSource(source, { environment: env });
   const pinned = resolveCommit(local, ref);
@@ -40,12 +40,26 @@ export async function receive(
   const said: Buffer[] = [];
   shell.stderr.on("data", (chunk) => said.push(chunk));
   const ended = once(shell, "close");
-  const sent = await pipeline(Readable.from(sourceStream(local, { pinned, depth, signal })), shell.stdin)
+  const stream = interrupted(sourceStream(local, { pinned, depth, signal }), meanwhile);
+  const sent = await pipeline(Readable.from(stream), shell.stdin)
     .catch((error) => error);
   const [code] = await ended;
   if (sent instanceof InputError) throw sent;
   if (code !== 0) throw new Error(`The script ended with ${code}: ${Buffer.concat(said)}`);
   return pinned.commit;
+}
+
+/** Does something once what is sent has been chosen, and before any object is. */
+async function* interrupted(
+  stream: AsyncIterable<Uint8Array>,
+  meanwhile = () => {},
+): AsyncGenerator<Uint8Array> {
+  let isFirst = true;
+  for await (const chunk of stream) {
+    yield chunk;
+    if (isFirst) meanwhile();
+    isFirst = false;
+  }
 }
 
 /** All objects of a repository, whatever leads to them. */
