@@ -62,7 +62,7 @@ async function lookForReason(
   return { reason: "command-failed" };
 }
 
-const OUT_OF_MEMORY: Diagnosis = {
+const OUT_OF_MEMORY: Required<Diagnosis> = {
   reason: "out-of-memory",
   because: "the container's memory limit was reached and the kernel killed a process",
 };
@@ -81,13 +81,16 @@ async function ranOutOfMemory(
   return false;
 }
 
-/** Whoever stops a container from outside asks the daemon for it; a build can kill all of its processes by itself. */
-async function whyGone(
-  { docker }: Context,
+/**
+ * Why a container is not kept any more, as far as events since then tell (in the daemon's clock). Whoever stops it from outside
+ * asks the daemon for it; a build can kill all of its processes by itself.
+ */
+export async function whyGone(
+  { docker }: Pick<Context, "docker">,
   { id }: ContainerInfo,
   sinceMs: number,
   signal: AbortSignal,
-): Promise<Diagnosis> {
+): Promise<Required<Diagnosis>> {
   const events = await docker.events(id, sinceMs, ["oom", "kill"], { signal });
   if (events.includes("kill") || !await docker.inspect(id, { signal })) {
     return { reason: "container-lost", because: "the container was stopped from outside" };

@@ -1,9 +1,11 @@
 import { Retryable, StepFailure } from "../base/errors.ts";
 import { type Context, StopError } from "../driver/driver.ts";
-import type { ContainerInfo } from "../docker/docker.ts";
+import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import { z } from "zod";
 import type { DriverResult } from "../wire/resource.ts";
+import { whyGone } from "./diagnose.ts";
 import { endGitContainer } from "./git/git-container.ts";
+import { isKept } from "./keep-running.ts";
 import { leaveForALook, staysForALook } from "./keep.ts";
 import { findContainer } from "./labels.ts";
 import { withinDisk } from "./within-disk.ts";
@@ -31,6 +33,7 @@ export function buildStep(
       return { success: true, message: "Nothing to do: the resource is deleted", data: { skipped: true } };
     }
     refuseWithoutPipeline(context);
+    const began = performance.now();
     try {
       const plan = planStep(context.resource.spec, context.settings);
       const result = await withinOwnTimeout(
@@ -40,11 +43,31 @@ export function buildStep(
       );
       if (!result.success) await clearAlone(context);
       return result;
-    } catch (error) {
+    } catch (thrown) {
+      const error = await explained(thrown, context, performance.now() - began);
       if (!comesAgain(error, context)) await clearAlone(context);
       throw error;
     }
   };
+}
+
+/** What Docker refuses to do in a container that has ended meanwhile, as a failure for the reason of that end. */
+async function explained(thrown: unknown, context: Context, tookMs: number): Promise<unknown> {
+  const { docker, run, settings: { owner }, signal } = context;
+  if (!(thrown instanceof DockerError) || signal.aborted) return thrown;
+  try {
+    const container = await findContainer(docker, { owner, run, signal });
+    if (!container) return gone({ reason: "container-lost", because: "the container was removed" }, thrown);
+    if (container.state === "created" || await isKept(docker, container, signal)) return thrown;
+    const sinceMs = await docker.now({ signal }) - tookMs;
+    return gone(await whyGone(context, container, sinceMs, signal), thrown);
+  } catch {
+    return thrown;
+  }
+}
+
+function gone({ reason, because }: { reason: string; because: string }, cause: DockerError): StepFailure {
+  return new StepFailure(`The step was cut off, since ${because}`, { reason, cause });
 }
 
 /** From a Conveyor server, a resource without a pipeline reaches all drivers at once. Throws StepFailure `no-pipeline`. */

@@ -60,7 +60,7 @@ export async function exec(context: ExecContext, container: string, options: Exe
     await ending;
     await log.endLines();
     if (letGo.held()) {
-      await log.line("A process that was left behind keeps the output open; it is not read any more");
+      await log.line("A process that was left behind keeps the output open; no longer reading it");
     }
     signal.throwIfAborted();
     return await exitCode(process, context);
@@ -139,7 +139,7 @@ async function exitCode(process: Exec, { log, signal }: ExecContext): Promise<nu
     if (code !== undefined) return code;
     await delay(pause, { signal });
     const isLong = waitedMs < OUTPUT_AHEAD_MS && waitedMs + pause >= OUTPUT_AHEAD_MS;
-    if (isLong) await log.line("Docker lost the rest of the output; the process goes on, and is waited for");
+    if (isLong) await log.line("Docker dropped the rest of the output; waiting for the process to exit");
     waitedMs += pause;
   }
 }

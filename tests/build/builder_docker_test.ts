@@ -177,7 +177,7 @@ test("output that is cut off on its way shows in the log, and the process is wai
     const { failure, lines } = await step(builder, { docker: cuttingOff(docker, goOn) });
     assert.match(failure?.message ?? "", /exited with 5/);
     const output = lines.indexOf("stdout first");
-    assert.match(lines[output + 1] ?? "", /^system Docker lost the rest of the output/);
+    assert.match(lines[output + 1] ?? "", /^system Docker dropped the rest of the output/);
   });
 });
 

@@ -49,6 +49,23 @@ test("git-cloner brings a local repository into a container that has no tar", as
   });
 });
 
+test("a step whose container is stopped or removed before Docker starts a process in it says container-lost", async () => {
+  await using docker = testDocker();
+  using app = repository();
+  for (const [end, because] of [["kill", "stopped from outside"], ["remove", "removed"]] as const) {
+    await build({ repository: app.path }, async ({ step }) => {
+      await step(containerStart);
+      const exec: Docker["exec"] = async (container, ...given) => {
+        await docker[end](container);
+        return await docker.exec(container, ...given);
+      };
+      const { failure } = await step(gitCloner, { docker: { ...docker, exec } });
+      assert.equal(failure?.reason, "container-lost");
+      assert.equal(failure?.message, `The step was cut off, since the container was ${because}`);
+    });
+  }
+});
+
 test("git-cloner runs no hook and nothing of the repository's configuration, here or in the container", async () => {
   using app = repository();
   writeFileSync(join(app.path, ".git", "hooks", "post-checkout"), "#!/bin/sh\ntouch /tmp/hooked\n", {

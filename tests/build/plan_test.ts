@@ -81,7 +81,12 @@ test("planBuild denies what only an operator can allow, until he does", () => {
   const privileged = { privileged: true };
   assert.match(breaches(privileged), /privileged/);
   assert.equal(breaches(privileged, { allowPrivileged: true }), "");
-  assert.match(breaches({ network: "host" }), /"host"/);
+  for (const network of ["host", "container:abc", "ns:/proc/1/ns/net", "conveyor", "default"]) {
+    assert.match(
+      breaches({ network }),
+      new RegExp(`^spec\\.network: The network "${network}" is not allowed here`),
+    );
+  }
   assert.equal(breaches({ network: "host" }, { allowNetworks: ["host"] }), "");
   const read = { env: [{ name: "A", valueFrom: "TOKEN" }] };
   assert.match(breaches(read), /--allow-env/);
