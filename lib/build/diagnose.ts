@@ -58,7 +58,9 @@ async function lookForReason(
     return { reason: "disk-full", because: `no space is left on the disk of ${shortages.fullDisk}` };
   }
   if (exitCode === 127) return { reason: "command-failed", because: "no such command in the image" };
-  if (exitCode === 126) return { reason: "command-failed", because: "it cannot be executed" };
+  if (exitCode === 126) {
+    return { reason: "command-failed", because: "the image has no such program, or it cannot be executed" };
+  }
   return { reason: "command-failed" };
 }
 
