@@ -122,6 +122,7 @@ export class Lease implements Disposable {
     });
   }
 
+  /** Never rejects. */
   async #renew(): Promise<void> {
     const { renew } = this.#options;
     if (!renew || this.#isAsking || this.#isDisposed) return;

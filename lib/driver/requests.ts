@@ -46,7 +46,7 @@ export class Requests {
     const asking = new AbortController();
     const onAbort = () => asking.abort(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#hands.change.then(() => asking.abort(new Error("What is in hand has changed")));
+    this.#hands.change.then(() => asking.abort(new Error("What is in hand has changed")), () => {});
     try {
       await admit(this.#hands.taken + this.#open, { signal: asking.signal });
       return true;

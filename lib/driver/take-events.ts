@@ -15,7 +15,7 @@ export interface TakeOptions {
   readonly hands: Hands;
   /** Asked before each event, whatever the hands. */
   readonly admit?: Admit | undefined;
-  /** Settles a delivery, whatever comes. */
+  /** Settles a delivery, whatever comes. Never rejects. */
   readonly handle: (delivery: Delivery) => Promise<void>;
   /** Before taking is tried again, milliseconds; doubled each time. */
   readonly retryMs: number;
@@ -90,7 +90,7 @@ async function takeOneByOne(
   }
 }
 
-/** The room there was when the event was asked for may have gone to others while it was awaited. */
+/** The room there was when the event was asked for may have gone to others while it was awaited. Never rejects. */
 async function handleIfRoom(delivery: Delivery, options: TakeOptions): Promise<void> {
   if (await isRoomLeft(delivery, options)) return await options.handle(delivery);
   // Where that fails too, the event goes to another instance after the ack wait.

@@ -137,3 +137,24 @@ test("a driver logs in with a password, a token, an nkey or its certificate, als
     assert.equal((await driver.ended).code, 0);
   }
 });
+
+test("a driver ends in an orderly way after a rejection that nobody caught, and exits 70", async () => {
+  await using server = await startNats();
+  const child = [fileURLToPath(new URL("children/flutter-ci-with-stray.ts", import.meta.url)), "builder"];
+  await using driver = disposable(
+    startProgram(
+      runtime,
+      [
+        ...(runtime === "bun" ? ["--no-env-file"] : ["run", "-A", "--no-check", "--cached-only"]),
+        ...child,
+        "--nats",
+        server.url,
+      ],
+    ),
+  );
+  await driver.said("Waits for the control plane");
+  driver.kill("SIGUSR2");
+  const { code, stderr } = await driver.ended;
+  assert.equal(code, 70, stderr);
+  assert.match(stderr, /^error: This is a defect of the program: a stray rejection\n/m);
+});

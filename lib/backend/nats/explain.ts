@@ -54,7 +54,8 @@ async function greetings(
       case "silent":
     }
   }
-  return "the port is open, but nothing there greets as a NATS server does";
+  return "the port is open, but nothing there greets as a NATS server does (one whose TLS handshake comes first does not: " +
+    "that takes --nats-tls-first)";
 }
 
 function errorCode(cause: unknown): string {

@@ -177,7 +177,8 @@ export class Pull implements AsyncIterableIterator<Delivery> {
 
   /**
    * Gives the inbox up, makes sure of the consumer first where `ensure` says so or that was not enough, and asks again. Once
-   * is nothing; again and again is slowed down, except where nothing is wrong (`calm`).
+   * is nothing; again and again is slowed down, except where nothing is wrong (`calm`). Never rejects: a failure goes to the
+   * caller of `next`.
    */
   async #restart(
     { why, ensure = false, calm = false }: { why?: string; ensure?: boolean; calm?: boolean },
@@ -208,7 +209,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     }
   }
 
-  /** One line, unless it was the last one too, or the connection broke, which has a line of its own. */
+  /** One line, unless it was the last one too, or the connection broke, which has a line of its own. Never rejects. */
   async #report(why: string): Promise<void> {
     if (this.#streak > 0 && why === this.#reported) return;
     this.#reported = why;
@@ -246,7 +247,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     const drained = inbox.subscription.drain();
     const left = withDeadline(2000, (signal) => abortable(drained, signal)).catch(() => {});
     this.#leaving.add(left);
-    void left.then(() => this.#leaving.delete(left));
+    left.then(() => this.#leaving.delete(left), () => {});
   }
 
   /** While messages are awaited: has anything been heard lately? */
@@ -267,6 +268,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     }, heartbeat);
   }
 
+  /** Never rejects. */
   async #verify(): Promise<void> {
     if (performance.now() - this.#verifiedAt < this.#ports.times.verify) return;
     this.#verifiedAt = performance.now();

@@ -14,7 +14,7 @@ export class ByteQueue {
   #isLeft = false;
   #changed = Promise.withResolvers<void>();
 
-  /** Resolves when there is room for more. A copy is kept. */
+  /** Resolves when there is room for more. A copy is kept. Never rejects. */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#isLeft) return;
     this.#chunks.push(chunk.slice());

@@ -3,9 +3,9 @@ import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 
 /** Text for one reader, in chunks: a write per line would be too slow for a million of them. */
 export interface Output {
-  /** Queues text. Answers a promise where enough is queued: until it resolves, the reader has to catch up. */
+  /** Queues text. Answers a promise where enough is queued: until it resolves, the reader has to catch up. It never rejects. */
   write(text: string): Promise<void> | undefined;
-  /** Resolves when everything queued so far has been taken, or the reader is gone. */
+  /** Resolves when everything queued so far has been taken, or the reader is gone. Never rejects. */
   flush(): Promise<void>;
 }
 

@@ -53,6 +53,7 @@ export function terminalRenderer({ out, style, columns, clock }: Terminal): Rend
     return style.dim(text.slice(0, Math.max(0, columns() - 1)));
   }
 
+  /** Never rejects. */
   function add(line: string): Promise<void> | undefined {
     pending += `${line}\n`;
     return pending.length >= CHUNK_CHARS ? paint() : undefined;

@@ -1,3 +1,4 @@
+import { messageOf } from "../../base/errors.ts";
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import { environment } from "../environment.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -62,8 +63,9 @@ export function openSession(options: OutputOptions, { leftBehind }: { leftBehind
     },
     onStop(cancel) {
       const over = new AbortController();
-      // A callback that rejects is a defect, of which `stop` hears.
-      void asked.promise.then((cause) => over.signal.aborted ? undefined : cancel(cause));
+      asked.promise.then((cause) => over.signal.aborted ? undefined : cancel(cause)).catch((error) => {
+        renderer.note(`Cannot stop: ${messageOf(error)}`);
+      });
       return { [Symbol.dispose]: () => over.abort() };
     },
     async [Symbol.asyncDispose]() {

@@ -131,6 +131,7 @@ export class ServerRuns implements AsyncDisposable {
   }
 
   /** An event for which no driver has a consumer is lost: the server takes it for sent, and the run stands still for ever. */
+  /** Never rejects. */
   async #hearEvent({ subject, data }: Message): Promise<void> {
     const { driver, transport } = this.#options;
     const { run_id: run, id } = parsed(new TextDecoder().decode(data));

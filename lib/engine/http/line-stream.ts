@@ -17,6 +17,7 @@ export function lineStream(
   const room = new Bell();
   const buffer = { text: "", isOver: false, isCancelled: false, failure: undefined as unknown };
 
+  /** Never rejects: a failure goes to the reader. */
   async function fill(): Promise<void> {
     try {
       for await (const line of lines) {
