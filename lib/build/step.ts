@@ -36,6 +36,7 @@ export function buildStep(
     const began = performance.now();
     try {
       const plan = planStep(context.resource.spec, context.settings);
+      refuseBesideConveyor(context, plan);
       const result = await withinOwnTimeout(
         context,
         plan.spec.timeout,
@@ -77,6 +78,20 @@ export function refuseWithoutPipeline({ claimed, resource }: Context): void {
     `The resource "${resource.name}" has no pipeline, so all drivers are called at once: create it with one`,
     { reason: "no-pipeline" },
   );
+}
+
+/** Refuses what needs an engine of ours. Throws StepFailure `invalid-spec`. */
+function refuseBesideConveyor({ claimed }: Context, { spec }: Plan): void {
+  if (claimed) return;
+  const refusals = [
+    spec.secrets.length > 0 &&
+    `spec.secrets: a Conveyor server has no secrets, so ${
+      spec.secrets.map((name) => `"${name}"`).join(", ")
+    } would not be set: expected none; the drivers' operator can allow variables of the drivers with --allow-env`,
+    spec.restart > 0 &&
+    `spec.restart: a Conveyor server starts no run again: expected 0, got ${spec.restart}`,
+  ].filter((text) => text !== false);
+  if (refusals.length > 0) throw new StepFailure(refusals.join("\n"), { reason: "invalid-spec" });
 }
 
 /** What git-cloner checked out, as far as its result says. */

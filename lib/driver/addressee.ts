@@ -12,6 +12,8 @@ import type { EchoedResource } from "./result.ts";
 export interface Addressee {
   readonly facts: EventFacts;
   readonly type: string;
+  /** The name of the resource's pipeline, as it stands in lines of the log. */
+  readonly pipeline: string | undefined;
   readonly resource: EchoedResource;
   readonly mask: Mask;
   /** The message id and the headers of a result. */
@@ -39,6 +41,7 @@ export function addresseeOf(
   return {
     facts,
     type,
+    pipeline: resource && pipelineName(resource),
     resource: { payload: "payload" in event ? event.payload : standIn(), standIn },
     mask: granted?.mask ?? maskOf({}),
     result: {
@@ -51,6 +54,12 @@ export function addresseeOf(
     ...granted && { signal: granted.signal, key: granted.key },
   };
 }
+
+/** How much of a pipeline's name stands in every line of the log. */
+const PIPELINE_LENGTH = 128;
+
+export const pipelineName = ({ pipeline }: Resource): string | undefined =>
+  pipeline?.slice(0, PIPELINE_LENGTH);
 
 /** As much of a resource as tells which one it is. */
 function standInFor(resource: Resource | undefined, type: string, step: string): Resource {

@@ -5,6 +5,7 @@ import { HEADERS } from "../wire/headers.ts";
 import { ids } from "../wire/ids.ts";
 import { signed } from "../wire/signature.ts";
 import { subjects } from "../wire/subjects.ts";
+import { pipelineName } from "./addressee.ts";
 import type { Context } from "./driver.ts";
 import { earlierResults } from "./earlier-results.ts";
 import type { Batch } from "./log/batches.ts";
@@ -13,9 +14,6 @@ import { type OpenStepLog, openStepLog, type StepLogOptions } from "./log/step-l
 import type { HandleParts } from "./parts.ts";
 import { persist } from "../base/retry.ts";
 import type { GrantedStep } from "./work.ts";
-
-/** How much of a pipeline's name stands in every line of the log. */
-const PIPELINE_LENGTH = 128;
 
 /** Everything that the driver gets to see of a step. */
 export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandleParts): Context {
@@ -57,7 +55,7 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
 export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
   const { event, facts, mask } = step;
   const { driver, settings, clock, transport } = parts;
-  const pipeline = event.resource.pipeline?.slice(0, PIPELINE_LENGTH);
+  const pipeline = pipelineName(event.resource);
   return openStepLog({
     fields: { run: facts.run, driver: driver.name, step: facts.step, pipeline },
     mask,

@@ -23,6 +23,7 @@ const MOST_MS_FOR_OTHERS = 120_000;
 /** Handles one delivery, from its bytes to its ack. */
 export async function handle(delivery: Delivery, parts: HandleParts): Promise<void> {
   const { driver, resources, settings, reach } = parts;
+  const began = performance.now();
   reach("pulled", delivery.headers[HEADERS.step]);
   if (parts.claimsOnly && delivery.headers[HEADERS.claims] !== "1") {
     return await refuse(
@@ -37,7 +38,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   reach("decoded", facts.step);
 
   const end = async (outcome: Outcome, to = addresseeOf(delivery, event, facts)) => {
-    const isOver = await settle(delivery, outcome, to, parts);
+    const isOver = await settle(delivery, outcome, to, parts, began);
     if (isOver && !facts.hasClaims) parts.settled.add(`${facts.run}/${facts.id}`);
     return isOver;
   };

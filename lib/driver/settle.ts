@@ -2,24 +2,31 @@ import type { Delivery } from "../backend/transport.ts";
 import { messageOf, Retryable } from "../base/errors.ts";
 import { processLog } from "../base/log.ts";
 import { ids } from "../wire/ids.ts";
+import { reasonOf } from "../wire/reasons.ts";
+import type { DriverResult } from "../wire/resource.ts";
 import { signed } from "../wire/signature.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
 import type { Addressee } from "./addressee.ts";
 import type { Settled } from "./observer.ts";
 import type { Outcome } from "./outcome.ts";
 import type { HandleParts } from "./parts.ts";
+import { writeFailure } from "./failure-line.ts";
 import { fittingResult, isSuccess, resultEvent, resultText } from "./result.ts";
 import { backOff, persist } from "../base/retry.ts";
 
 /** Acks, naks and terms that do not come through are left: the event comes again, and is found to be done. */
 const TRIES = 5;
 
-/** Ends a delivery as its outcome says; false where the event will come again. A result is stored before its event is acked. */
+/**
+ * Ends a delivery as its outcome says; false where the event will come again. A result is stored before its event is acked.
+ * `began`: when it came, in `performance.now()`.
+ */
 export async function settle(
   delivery: Delivery,
   outcome: Outcome,
   to: Addressee,
   parts: HandleParts,
+  began: number,
 ): Promise<boolean> {
   const { facts, signal } = to;
   const log = () =>
@@ -35,6 +42,13 @@ export async function settle(
     await tried(end);
     parts.reach("acked", facts.step);
     return true;
+  };
+  const tell = ({ success, data }: DriverResult) => {
+    const seconds = ((performance.now() - began) / 1000).toFixed(2);
+    const outcome = success ? "succeeded" : "failed";
+    const facts = { outcome, seconds, ...!success && { reason: reasonOf(data) } };
+    const text = "Step {step} of run {run} {outcome} after {seconds} s";
+    log().info(success ? text : `${text}: {reason}`, facts);
   };
   switch (outcome.kind) {
     case "drop":
@@ -53,14 +67,15 @@ export async function settle(
     case "report": {
       const text = resultOf(outcome.result, to, parts);
       const isSent = await sent(() => report(text, to, parts), signal);
-      return isSent
-        ? await done(isSuccess(text) ? "succeeded" : "failed")
-        : await again("Cannot send the result");
+      if (!isSent) return await again("Cannot send the result");
+      tell(JSON.parse(text));
+      return await done(isSuccess(text) ? "succeeded" : "failed");
     }
     case "refuse": {
       const text = resultOf(outcome.result, to, parts);
       const isSent = await sent(() => report(text, to, parts), signal);
       if (!isSent) return await again("Cannot send the result");
+      tell(JSON.parse(text));
       log().error("Refused an event of {run}/{step}: {why}", { why: outcome.why });
       return await done("refused", () => delivery.term(outcome.why));
     }
@@ -80,7 +95,9 @@ function resultOf(result: unknown, to: Addressee, { driver, transport }: HandleP
   return fittingResult(to.facts.run, to.resource, text, fit);
 }
 
-async function report(result: string, to: Addressee, { transport, reach }: HandleParts): Promise<void> {
+async function report(result: string, to: Addressee, parts: HandleParts): Promise<void> {
+  const { transport, reach } = parts;
+  if (!isSuccess(result)) await writeFailure(JSON.parse(result), to, parts);
   const event = resultEvent(to.facts.run, to.resource, result, transport.maxMessageBytes);
   const { id, headers } = to.result;
   const message = { subject: subjects.result, id, headers };

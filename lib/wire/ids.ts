@@ -3,6 +3,8 @@ export const ids = {
   event: (run: string, step: string, dispatch: number) => `${run}/${step}/${dispatch}`,
   forwarded: (event: string, host: string) => `${event}@${host}`,
   result: (run: string, step: string, attempt: number) => `${run}/${step}/${attempt}`,
+  /** The line of the log that tells of a failed result. */
+  failure: (result: string) => `${result}/failed`,
   logBatch: (run: string, step: string, attempt: number, firstLine: number) =>
     `${run}/${step}/${attempt}/${firstLine}`,
 } as const;

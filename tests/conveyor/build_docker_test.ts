@@ -190,6 +190,12 @@ test("a resource without a pipeline reaches all four drivers at once, and none o
     const results = await Promise.all(NAMES.map((name) => stage.result(run, name)));
     const said = results.map(({ success, data }) => [success, (data as { reason: string }).reason]);
     assert.deepEqual(said, Array(4).fill([false, "no-pipeline"]));
+    const told = async () =>
+      (await stage.server.logs(run)).filter(({ message }) =>
+        /^Failed \(no-pipeline\): .*"app"/.test(message)
+      );
+    while ((await told()).length < 4);
+    assert.deepEqual((await told()).map(({ driver }) => driver).sort(), [...NAMES].sort());
     assert.deepEqual(await ours(docker, owner), []);
   }));
 
