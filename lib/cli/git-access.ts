@@ -77,10 +77,29 @@ export async function readGitTokens(
       throw new InputError(`--git-token: Two tokens for "${host}": expected one`);
     }
     // ssh wants the newline at the end of a key; a token has none.
-    const content = await readInputFile("--git-token", file);
+    const content = (await readInputFile("--git-token", file)).trimStart();
+    const why = whyNoCredential(content);
+    if (why !== undefined) {
+      throw new InputError(
+        `--git-token: Cannot use "${file}": ${why}; expected a token in one line, or a private ssh key without a passphrase`,
+      );
+    }
     tokens[host] = content.startsWith("-----BEGIN ") ? content : content.trim();
   }
   return tokens;
+}
+
+/** Nobody is there to be asked for a passphrase, and what is no token must not be sent as one. */
+function whyNoCredential(content: string): string | undefined {
+  if (content.startsWith("-----BEGIN ")) {
+    const inside = Buffer.from(content.replace(/-----.*?-----/g, ""), "base64").toString("latin1");
+    // OpenSSH's own format begins with its name, then the cipher as a length of four bytes and a word.
+    const isOpen = !inside.startsWith("openssh-key-v1\0") || inside.startsWith("none", 19);
+    return isOpen && !/ENCRYPTED/.test(content) ? undefined : "the key has a passphrase";
+  }
+  if (/^(?:ssh-|ecdsa-|sk-)\S+ AAAA/.test(content)) return "it is a public key";
+  if (content.startsWith("PuTTY-User-Key-File")) return "it is a key in PuTTY's format";
+  return /\s/.test(content.trim()) ? "it has more than one word" : undefined;
 }
 
 async function readKnownHosts(file: string): Promise<string[]> {

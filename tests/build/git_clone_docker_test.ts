@@ -205,13 +205,17 @@ test("git-cloner keeps little of what an image's git says where only its own scr
   });
 });
 
-test("git-cloner says that an image has no ssh where a URL needs it", async () => {
+test("git-cloner says that an image has no ssh, or no https, where a URL needs it", async () => {
   await build({ repository: "ssh://git@git.example.org/app.git" }, async ({ step, idle: container }) => {
     await step(containerStart);
     docker("exec", "--user", "0", container, "sh", "-c", "rm -f /usr/bin/ssh");
     const { failure } = await step(gitCloner);
     assert.equal(failure?.reason, "image-unusable");
     assert.equal(failure?.message, `The image "${TEST_IMAGE}" has no ssh, which this repository's URL needs`);
+    docker("exec", "--user", "0", container, "sh", "-c", 'rm "$(git --exec-path)/git-remote-https"');
+    const https = await step(gitCloner, asking({ repository: "https://git.example.org/app.git" }));
+    assert.equal(https.failure?.reason, "image-unusable");
+    assert.match(https.failure?.message ?? "", /has no part for https \(git-remote-https\)$/);
   });
 });
 

@@ -40,3 +40,39 @@ test("readGitAccess names the flag, the file and the line that it cannot use", a
     /^--git-known-hosts: Cannot use ".*hosts": Line 2 is no entry/,
   );
 });
+
+test("readGitAccess takes a token or an open private key, and refuses what no server would take", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "credential");
+  const reading = async (content: string) => {
+    await writeFile(file, content);
+    const { gitTokens } = await readGitAccess({
+      gitToken: [{ host: "a.example", file }],
+      gitWellKnownHosts: "on",
+    });
+    return gitTokens["a.example"];
+  };
+  assert.equal(await reading("\n glpat-1234 \n"), "glpat-1234");
+  const openssh = (cipher: string) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(cipher.length);
+    const bytes = Buffer.concat([Buffer.from("openssh-key-v1\0"), length, Buffer.from(cipher)]);
+    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${
+      bytes.toString("base64")
+    }\n-----END OPENSSH PRIVATE KEY-----\n`;
+  };
+  assert.equal(await reading(openssh("none")), openssh("none"));
+  const refused: [string, RegExp][] = [
+    [openssh("aes256-ctr"), /the key has a passphrase/],
+    [
+      "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
+      /passphrase/,
+    ],
+    [`${KEY} me@host\n`, /it is a public key/],
+    ["PuTTY-User-Key-File-3: ssh-ed25519\n", /PuTTY's format/],
+    ["token one\ntoken two\n", /more than one word/],
+  ];
+  for (const [content, message] of refused) {
+    await assert.rejects(reading(content), { name: "InputError", message });
+  }
+});

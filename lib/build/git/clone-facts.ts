@@ -6,6 +6,8 @@ export interface CloneFacts {
   readonly errors: readonly { readonly message: string; readonly format: string }[];
   /** True where one of the disks that the clone writes to has no room for a file. */
   readonly isDiskFull: boolean;
+  /** True where a URL is https and the image's git was made without it. */
+  readonly lacksHttps: boolean;
   /** The last HTTP request and the status that answered it. */
   readonly http: { readonly path: string; readonly status: number } | undefined;
   /** ssh's exit code; 255 means that there was no connection, or no login. */
@@ -38,6 +40,7 @@ export function parseFacts(text: string): CloneFacts {
     isDiskFull: errors.some(({ format }) => NO_SPACE.test(format)) ||
       all("blocks").some((line) => isUsedUp(line, LEAST_BLOCKS)) ||
       all("inodes").some((line) => isUsedUp(line, 1)),
+    lacksHttps: all("no-https").length > 0,
     http: httpOf(all("http")),
     ssh: ssh === undefined || !/^\d+$/.test(ssh) ? undefined : Number(ssh),
     host: host === undefined

@@ -22,6 +22,13 @@ export function cloneFailure(
       reason,
       data: { exitCode: code },
     });
+  if (facts.lacksHttps) {
+    return fail(
+      "image-unusable",
+      `The git of the image "${image}" has no part for https (git-remote-https)`,
+      undefined,
+    );
+  }
   if (facts.isDiskFull) return fail("disk-full", "The disk is full");
   switch (code) {
     case CLONE_EXIT.noGit:

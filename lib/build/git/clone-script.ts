@@ -8,8 +8,8 @@ import { RECEIVE } from "./receive-script.ts";
  *
  * Standard input: the private files, then the repository itself where LOCAL says so.
  *
- * READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty), ORIGIN (what a local repository calls
- * its origin; may be empty).
+ * READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty), ORIGIN
+ * (where a local repository came from; may be empty).
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2
@@ -48,6 +48,9 @@ fail() {
       tail -n 2 | cut -c 1-2000 | sed 's/^/http=/'
     sed 's/^/ssh=/' "$private/ssh-exit"
   } 2>/dev/null >&3
+  case \${2-$URL} in
+    https:*) folder=$(git --exec-path) && [ -d "$folder" ] && ! [ -x "$folder/git-remote-https" ] && echo no-https=1 >&3 ;;
+  esac
   if [ -f "$private/ssh-exit" ]; then host_key "\${2-$URL}"; fi
   exit "$1"
 }
