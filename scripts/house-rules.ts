@@ -70,9 +70,11 @@ for await (const path of new Glob("{lib,drivers}/**/*.ts").scan(root)) {
   checkShape(path, text, code);
 }
 for await (const path of new Glob("tests/**/*.ts").scan(root)) {
+  const text = await Bun.file(join(root, path)).text();
+  checkNeeds(path, text);
   // What a test starts as a process of its own may stay for as long as it is let.
   if (MAY_USE_CLOCK.includes(path) || path.includes("-children/")) continue;
-  const code = withoutComments(await Bun.file(join(root, path)).text());
+  const code = withoutComments(text);
   const match = CLOCK.exec(code);
   if (match) breach(path, code, match.index, `goes by the clock ("${match[0]}"); await a condition`);
 }
@@ -100,6 +102,17 @@ function checkOnlyIn(path: string, code: string): void {
     const match = pattern.exec(code);
     if (match && !path.startsWith(where)) breach(path, code, match.index, `only ${where} may use ${what}`);
   }
+}
+
+/** Where the machine lacks what a file's name says it needs, its tests say so and are skipped. */
+function checkNeeds(path: string, text: string): void {
+  const need = /_(?:docker|alone)_test\.ts$/.test(path)
+    ? "Docker"
+    : /_nats_test\.ts$/.test(path)
+    ? "broker"
+    : "";
+  if (need === "" || new RegExp(`(?:needing|lacking)\\([^)]*"${need}"`).test(text)) return;
+  breach(path, text, 0, `takes its tests from needing("${need}") of tests/support/needs.ts, by its name`);
 }
 
 function checkShape(path: string, text: string, code: string): void {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
@@ -8,6 +7,9 @@ import { startNatsCluster } from "../support/nats-server.ts";
 import { captureLog } from "../support/process-log.ts";
 import { again, until, waitingPulls } from "./nats-broker.ts";
 import { pull, spec } from "./transport-conformance/opened.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const CONSUMER = spec("a", ["resources.t"], 5000);
 

@@ -4,7 +4,6 @@ import { writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import { test } from "node:test";
 import type { NatsOptions } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
@@ -15,6 +14,9 @@ import { captureLog } from "../support/process-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { again } from "./nats-broker.ts";
 import { pull, spec, text } from "./transport-conformance/opened.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const FILES = join(import.meta.dirname ?? "", "nats-tls");
 const file = (name: string) => join(FILES, name);

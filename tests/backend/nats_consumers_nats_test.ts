@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { AckPolicy, type JetStreamManager } from "@nats-io/jetstream";
 import { ensureConsumer } from "../../lib/backend/nats/consumers.ts";
 import { InputError } from "../../lib/base/errors.ts";
 import { broker } from "./nats-broker.ts";
 import { pull, spec, text } from "./transport-conformance/opened.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 test("ensureConsumer makes a consumer durable that a Go driver made first, and leaves its messages", async () => {
   await using nats = await broker();

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { Retryable } from "../../lib/base/errors.ts";
 import { captureLog } from "../support/process-log.ts";
 import { broker } from "./nats-broker.ts";
 import { pull, spec } from "./transport-conformance/opened.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const A = spec("a", ["resources.t"]);
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { AckPolicy } from "@nats-io/jetstream";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
@@ -8,6 +7,9 @@ import { captureLog } from "../support/process-log.ts";
 import { turns } from "../support/until.ts";
 import { again, broker, until, waitingPulls } from "./nats-broker.ts";
 import { bytes, pull, spec, text, within } from "./transport-conformance/opened.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const A = spec("a", ["resources.t"]);
 

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { Held } from "../../lib/backend/nats/held.ts";
 import { broker } from "./nats-broker.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const STREAM = "pipeline-engine";
 const SUBJECT = "pipelines.driver.result";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { ArtifactIndex } from "../../lib/backend/nats/artifact-index.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
@@ -13,6 +12,9 @@ import { submission } from "../engine/support/runs.ts";
 import { openNatsPlane } from "../support/nats-plane.ts";
 import { startNats } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const SMALL = 32 * 1024;
 const OK = { success: true, message: "done" };

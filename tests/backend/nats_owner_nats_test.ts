@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { RetentionPolicy } from "@nats-io/jetstream";
-import { test } from "node:test";
 import { Retryable } from "../../lib/base/errors.ts";
 import { STREAMS } from "../../lib/wire/subjects.ts";
 import { broker } from "./nats-broker.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 test("owner answers nothing before there are streams, then what our control plane wrote into them", async () => {
   await using nats = await broker({ streams: false });

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { type NatsConnection, TimeoutError } from "@nats-io/transport-node";
 import { openEmbedded, openHistory } from "../../lib/backend/embedded/embedded.ts";
@@ -16,6 +15,9 @@ import { again, until } from "./nats-broker.ts";
 import { type OpenStore, storeConformance } from "./store-conformance.ts";
 import { OTHER_RUN, publishBatch, RUN } from "./store-conformance/opened.ts";
 import { bytes, within } from "./transport-conformance/opened.ts";
+import { lacking, needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("broker");
 
 /** What a blob is stored in pieces of, bytes. */
 const CHUNK = 256 * 1024;
@@ -69,7 +71,7 @@ function counted(connection: NatsConnection, calls: Calls): NatsConnection {
   });
 }
 
-storeConformance("nats", open);
+if (!lacking("broker")) storeConformance("nats", open);
 
 test("nats: tail looks as far back as it has to, past other runs' batches", async () => {
   await using opened = await open();

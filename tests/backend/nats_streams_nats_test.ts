@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { RetentionPolicy } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { broker } from "./nats-broker.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 test("ensureStreams makes the three streams with an owner and a schema version", async () => {
   await using nats = await broker({ streams: false });

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { jetstream } from "@nats-io/jetstream";
 import { Objm } from "@nats-io/obj";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
@@ -10,6 +9,9 @@ import { startChild } from "./embedded-children/start.ts";
 import { broker, until } from "./nats-broker.ts";
 import { OTHER_RUN, RUN } from "./store-conformance/opened.ts";
 import { bytes } from "./transport-conformance/opened.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const { signal } = new AbortController();
 const CHUNK = 256 * 1024;

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { InputError, StepFailure } from "../../lib/base/errors.ts";
 import { collectArtifacts } from "../../lib/build/artifacts/collect.ts";
@@ -10,6 +9,9 @@ import { planBuild } from "../../lib/build/plan.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
 import { stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { build, settings } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 interface Workspace {
   /** Runs a shell line in the container, as the build's user or another one. */

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { test } from "node:test";
 import { builder } from "../../drivers/builder.ts";
 import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
 import { testDocker } from "../support/step-context.ts";
 import { until } from "../support/until.ts";
 import { checkedOut, settings } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("builder gives commands CI, the run, its commit and ref, the spec's variables and secrets, and no input", async () => {
   const spec = { env: [{ name: "COLOUR", value: "ü'$x" }], commands: ["env; pwd; cat; echo end"] };

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { test } from "node:test";
 import { builder } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
@@ -11,6 +10,9 @@ import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { imageWithScript } from "../support/derived-image.ts";
 import { foreignImage } from "../support/foreign-image.ts";
 import { build, repository, settings } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("a build in an image with another user, entrypoint and command works in a workspace of its own", async () => {
   using image = importedImage({

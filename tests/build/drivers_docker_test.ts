@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { test } from "node:test";
 import { builder } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
@@ -8,6 +7,9 @@ import { sweep } from "../../lib/build/sweep.ts";
 import { testDocker } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
 import { patience } from "../support/within.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("the four drivers build a local repository and keep its artifacts", async () => {
   using app = repository({ "hello.c": "int main(void) { return 0; }\n", Makefile: "hello: hello.c\n" });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { after, before, test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { idleName, LABELS } from "../../lib/build/labels.ts";
@@ -10,6 +9,9 @@ import { hostileImage } from "../support/hostile-image.ts";
 import { commit, smartRepositories } from "../support/smart-repository.ts";
 import { TEST_IMAGE } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("Docker");
 
 const docker = (...args: string[]): string => execFileSync("docker", args, { encoding: "utf8" }).trim();
 const ids = { one: "", two: "", pull: "", lib: "" };

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
 import { testDocker } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("git-cloner checks out branches, tags and commits, and says what is missing", async () => {
   using app = repository();

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
@@ -16,6 +15,9 @@ import { httpsRepository } from "../support/https-repository.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { assertUnknownIn } from "../support/unknown-in.ts";
 import { build, settings as base } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 const TOKEN = "a-token-that-nobody-else-has";
 const FILES = { "a.txt": "one\n" };

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { after, before, test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { gitContainerName } from "../../lib/build/labels.ts";
@@ -9,6 +8,9 @@ import { noSshServer, SSH_IMAGE, type SshServer, startSshServer } from "../suppo
 import { testDocker } from "../support/step-context.ts";
 import { assertUnknownIn } from "../support/unknown-in.ts";
 import { build, settings as base } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("Docker");
 
 const skip = noSshServer();
 const server: { current?: SshServer } = {};

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { startFakeRegistry } from "../docker/fake-registry.ts";
 import { build } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 /** Why an image cannot be had. */
 async function reasonFor(image: string): Promise<string | undefined> {

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { test } from "node:test";
 import { builder } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { build, settings } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("beside a Conveyor server, the driver that fails leaves the container for a look where the spec and the operator want it", async () => {
   await build({ keep: "failure", commands: ["false"] }, async ({ step, container }) => {

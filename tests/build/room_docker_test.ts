@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { StepFailure } from "../../lib/base/errors.ts";
 import { idleName, LABELS } from "../../lib/build/labels.ts";
@@ -14,6 +13,9 @@ import { asked } from "../support/asked.ts";
 import { captureLog } from "../support/process-log.ts";
 import { testSettings } from "../support/settings.ts";
 import { type StepContext, stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 const { signal } = new AbortController();
 

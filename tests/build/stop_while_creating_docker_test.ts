@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { LABELS } from "../../lib/build/labels.ts";
@@ -8,6 +7,9 @@ import type { Docker } from "../../lib/docker/docker.ts";
 import { StopError } from "../../lib/driver/driver.ts";
 import { testSettings } from "../support/settings.ts";
 import { stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 /**
  * A daemon that is slow to make containers and networks: `onMake` is called at the beginning, and what was asked for by

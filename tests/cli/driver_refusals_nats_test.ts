@@ -3,13 +3,15 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { nkeys } from "@nats-io/transport-node";
 import { root, runtime, startProgram } from "./start-program.ts";
 import { disposable, startDriver } from "../support/fleet.ts";
 import { startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const tls = (name: string) => fileURLToPath(new URL(`../backend/nats-tls/${name}`, import.meta.url));
 

@@ -3,7 +3,6 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdir, readFile, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { idleName } from "../../lib/build/labels.ts";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
@@ -19,6 +18,9 @@ import {
   startProgram,
   temporaryFolder,
 } from "./start-program.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 const image = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
 

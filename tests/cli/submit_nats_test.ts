@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { Context } from "../../lib/driver/driver.ts";
@@ -11,6 +10,9 @@ import { brief } from "../engine/support/world.ts";
 import { type ControlPlane, controlPlane, scriptedDrivers, type Work } from "../support/control-plane.ts";
 import { type NatsServer, startNats } from "../support/nats-server.ts";
 import { flutterCi } from "./start-program.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("broker");
 
 let broker: NatsServer;
 before(async () => void (broker = await startNats()));

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
@@ -10,6 +9,9 @@ import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { flutterCi, startFlutterCi } from "./start-program.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const PKI = join(import.meta.dirname ?? "", "../conveyor/pki");
 const OLD = join(import.meta.dirname ?? "", "../engine/door-pki");

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { test } from "node:test";
 import { jetstream } from "@nats-io/jetstream";
 import { Objm } from "@nats-io/obj";
 import { builder } from "../../drivers/builder.ts";
@@ -22,6 +21,9 @@ import { objectsOf, stepContext, TEST_IMAGE, testDocker } from "../support/step-
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
 import { patience } from "../support/within.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker", "broker");
 
 const TYPE = "flutter-builder";
 const FOUR = [containerStart, gitCloner, builder, containerStop];

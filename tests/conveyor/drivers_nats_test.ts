@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { jetstream } from "@nats-io/jetstream";
 import { builder } from "../../drivers/builder.ts";
@@ -11,6 +10,9 @@ import type { Context } from "../../lib/driver/driver.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { openStage, simple, succeeded } from "./stage.ts";
 import { patience } from "../support/within.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const TYPE = "bench-type";
 const pki = (name: string): string => fileURLToPath(new URL(`pki/${name}`, import.meta.url));

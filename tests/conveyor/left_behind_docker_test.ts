@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { type NatsBackend, openNats } from "../../lib/backend/nats/transport.ts";
@@ -17,6 +16,9 @@ import { type ConveyorServer, startConveyor } from "../support/conveyor-server.t
 import { testSettings } from "../support/settings.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { patience, within } from "../support/within.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker", "broker");
 
 const TYPE = "flutter-builder";
 /** In the place of a minute. */

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
 import { eventsTwice } from "../support/conveyor/events-twice.ts";
 import { ACK_WAIT_MS, disposable, startDriver } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { objectsOfBroker } from "../support/left-as-it-was.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("Docker", "broker");
 
 const TYPE = "flutter-builder";
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { test } from "node:test";
 import { builder } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
@@ -22,6 +21,9 @@ import { testDocker } from "../support/step-context.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
 import { until } from "../support/until.ts";
 import { patience } from "../support/within.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker", "broker");
 
 const TYPE = "flutter-builder";
 const ACK_WAIT_MS = 1000;

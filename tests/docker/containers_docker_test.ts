@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import {
   askDaemon,
   idleSpec,
@@ -10,6 +9,9 @@ import {
   uniqueLabel,
   until,
 } from "./real-docker.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("create limits a container in what it may do and use", () =>
   inContainer(async (docker, container) => {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { test } from "node:test";
 import { extract, pack } from "tar-stream";
 import { inContainer, run } from "./real-docker.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 function archive(files: Record<string, Buffer>): AsyncIterable<Uint8Array> {
   const tar = pack();

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { test } from "node:test";
 import { inContainer, run, until } from "./real-docker.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("exec keeps stdout and stderr apart and gives the exit code", () =>
   inContainer(async (docker, container) => {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { startFakeRegistry } from "./fake-registry.ts";
 import { askDaemon, realDocker } from "./real-docker.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("pull gets an image from its registry and says how it goes on", async () => {
   await using registry = await startFakeRegistry({ user: "builder" });

@@ -4,8 +4,9 @@ import type { ContainerSpec, Docker, ExecSpec } from "../../lib/docker/docker.ts
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import type { DockerEndpoint } from "../../lib/docker/endpoint.ts";
 import { type Call, openModem } from "../../lib/docker/modem.ts";
+import { TEST_IMAGE } from "../support/test-image.ts";
 
-export const TEST_IMAGE = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
+export { TEST_IMAGE };
 
 const socketPath = (process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock").replace(/^unix:\/\//, "");
 const ENDPOINT: DockerEndpoint = { name: `unix://${socketPath}`, socketPath };

@@ -3,10 +3,12 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { makeRepository } from "../cli/git-repository.ts";
 import { root, temporaryFolder } from "../cli/start-program.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("Docker");
 
 const image = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
 const execute = promisify(execFile);

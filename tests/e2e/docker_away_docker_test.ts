@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { imageWithScript } from "../support/derived-image.ts";
 import { leftAsItWas } from "../support/left-as-it-was.ts";
@@ -14,6 +13,9 @@ import { makePlace, startRun } from "../support/start-run.ts";
 import { stepOutcomes } from "../support/step-outcomes.ts";
 import { NEVER_ENDS, startStuckRuns } from "../support/stuck-runs.ts";
 import { tinyImage } from "../support/tiny-image.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 test("run says where it has looked for Docker, and what to do, where there is none", async () => {
   await using place = await makePlace();

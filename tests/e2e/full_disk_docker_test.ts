@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { leavesNothing } from "../support/left-as-it-was.ts";
 import { mountSmallDisk, noSmallDisk } from "../support/small-disk.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
 import { stepOutcomes } from "../support/step-outcomes.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 const skip = noSmallDisk();
 

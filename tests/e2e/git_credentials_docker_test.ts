@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { gitContainerName, idleName } from "../../lib/build/labels.ts";
 import { httpsRepository } from "../support/https-repository.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
 import { testDocker } from "../support/step-context.ts";
 import { assertUnknownIn } from "../support/unknown-in.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 const TOKEN = "a-token-that-nobody-else-has";
 

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { FAULT_POINTS } from "../../lib/base/faults.ts";
 import type { Run } from "../../lib/wire/run.ts";
 import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, type Place, startRun } from "../support/start-run.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 /** Every point at its first passage, and again at steps where something else is there to be left. */
 const FAULTS = [

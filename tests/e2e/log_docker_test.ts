@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import type { LogLine } from "../../lib/engine/events.ts";
 import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 /** Lines on each of the two streams. */
 const LINES = 100_000;

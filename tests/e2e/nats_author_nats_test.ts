@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { test } from "node:test";
 import type { Pipeline } from "../../lib/wire/resource.ts";
 import { openFleet } from "../support/fleet.ts";
 import { startHook } from "../support/hook.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const file = (name: string) => fileURLToPath(new URL(`author-drivers/${name}.ts`, import.meta.url));
 /** Such drivers ask nobody for Docker. */

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { after, before, test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { containerName } from "../../lib/build/labels.ts";
 import { openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("Docker", "broker");
 
 /** Says line after line until it is let go, and then how many they were. */
 const TALKS =

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { after, before, test } from "node:test";
 import { builder as builderDriver } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
@@ -11,6 +10,9 @@ import { type FollowedRun, openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { testSettings } from "../support/settings.ts";
 import { objectsOf, stepContext, testDocker } from "../support/step-context.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("Docker", "broker");
 
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
@@ -15,6 +14,9 @@ import { type NatsCluster, startNatsCluster } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { comes, moment, until } from "../support/until.ts";
 import { worker } from "../support/worker.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const NAMES = Object.keys(STREAMS) as StreamName[];
 

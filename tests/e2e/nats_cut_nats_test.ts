@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
@@ -13,6 +12,9 @@ import { testSettings } from "../support/settings.ts";
 import { testDocker } from "../support/step-context.ts";
 import { moment, until } from "../support/until.ts";
 import { pipelineOf, worker } from "../support/worker.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("broker");
 
 const parts: { fleet?: Fleet; server?: ConveyorServer } = {};
 before(async () => {

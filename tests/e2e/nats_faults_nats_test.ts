@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import type { Clock } from "../../lib/base/clock.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import { cable } from "../support/cable.ts";
@@ -7,6 +6,9 @@ import { ACK_WAIT_MS, type Fleet, openFleet } from "../support/fleet.ts";
 import { barrier } from "../support/barrier.ts";
 import { leaseEnds } from "../support/lease.ts";
 import { pipelineOf, worker } from "../support/worker.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("broker");
 
 let fleet: Fleet;
 before(async () => void (fleet = await openFleet()));

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { broker, until } from "../backend/nats-broker.ts";
 import { disposable, startDriver } from "../support/fleet.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker", "broker");
 
 test("a driver's health tells from its start to its end whether it can take events", async () => {
   await using nats = await broker({ streams: false });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { after, before, test } from "node:test";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
@@ -13,6 +12,9 @@ import { remoteRepository } from "../support/remote-repository.ts";
 import { testSettings } from "../support/settings.ts";
 import { objectsOf, testDocker } from "../support/step-context.ts";
 import { startedExecs } from "../support/started-execs.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("Docker", "broker");
 
 /** Where each driver dies, each time with another run in hand. */
 const FAULTS = {

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { test } from "node:test";
 import { DEAD_STREAM } from "../../lib/backend/nats/dead.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { broker } from "../backend/nats-broker.ts";
 import { within } from "../driver/stage.ts";
 import { disposable, startDriver } from "../support/fleet.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker", "broker");
 
 const TYPE = "flutter-builder";
 const resource = (fields: object = {}) => ({

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { AckPolicy, jetstream, type JetStreamClient } from "@nats-io/jetstream";
 import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
@@ -12,6 +11,9 @@ import { barrier } from "../support/barrier.ts";
 import { leaseEnds } from "../support/lease.ts";
 import { moment } from "../support/until.ts";
 import { pipelineOf, worker } from "../support/worker.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("broker");
 
 let fleet: Fleet;
 let connection: NatsConnection;

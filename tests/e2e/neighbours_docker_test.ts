@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { containerName } from "../../lib/build/labels.ts";
 import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 const WAITS = "echo waits; while ! [ -e /tmp/go ]; do sleep 0.05; done; echo through";
 

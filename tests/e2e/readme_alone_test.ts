@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { join } from "node:path";
-import { test } from "node:test";
 import { within } from "../backend/transport-conformance/opened.ts";
 import { root, runtime, type Started, startProgram } from "../cli/start-program.ts";
 import { startConveyor } from "../support/conveyor-server.ts";
@@ -10,6 +9,9 @@ import { disposable } from "../support/fleet.ts";
 import { objectsOfBroker } from "../support/left-as-it-was.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker", "broker");
 
 /** Where the lines of the README find broker and API, by the defaults of everybody. */
 const PORTS = { nats: 4222, api: 8080 };

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { leavesNothing } from "../support/left-as-it-was.ts";
 import { type EndedRun, makePlace, type Place, startRun } from "../support/start-run.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 /** Something that every encoding changes; no part of it stands anywhere else. */
 const SECRET = `Zq7"hunter/2+\\'&% x9Kw`;

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { startConveyor } from "../support/conveyor-server.ts";
 import { controlPlane } from "../support/control-plane.ts";
 import { disposable, openFleet, startDriver } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { objectsOf } from "../support/step-context.ts";
+import { needing } from "../support/needs.ts";
+
+const { after, before, test } = needing("Docker", "broker");
 
 /** Where container-start dies: before its container is there, with it, and with its result on the way. */
 const FAULTS = [

@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { test } from "node:test";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { containerName } from "../../lib/build/labels.ts";
 import { leavesNothing } from "../support/left-as-it-was.ts";
@@ -13,6 +12,9 @@ import { makePlace, startRun } from "../support/start-run.ts";
 import { stepOutcomes } from "../support/step-outcomes.ts";
 import { NEVER_ENDS, stuckInEveryStep } from "../support/stuck-runs.ts";
 import { until } from "../support/until.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
 
 const SIGNALS: Record<string, [NodeJS.Signals, number]> = {
   "container-start": ["SIGHUP", 129],

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { containerName } from "../../lib/build/labels.ts";
 import { flutterCi } from "../cli/start-program.ts";
 import { brief } from "../engine/support/world.ts";
@@ -11,6 +10,9 @@ import { httpsRepository } from "../support/https-repository.ts";
 import { startNats } from "../support/nats-server.ts";
 import { makePlace } from "../support/start-run.ts";
 import { TEST_IMAGE } from "../support/step-context.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker", "broker");
 
 const FILES = { "Makefile": "all:\n\t@echo built with $$KIND\n\t@echo content > out.txt\n" };
 /** Builds until it is let go on. */

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import type { NatsBackend } from "../../lib/backend/nats/transport.ts";
@@ -18,6 +17,9 @@ import { until } from "../support/until.ts";
 import { submission } from "./support/runs.ts";
 import { logLine, resultEvent } from "./support/scripted-driver.ts";
 import { endOf, eventsOf } from "./support/world.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("broker");
 
 const OK: DriverResult = { success: true, message: "done" };
 const SECRET = "s3cret-of-the-build-1234567890";

@@ -4,10 +4,11 @@ import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
+import { natsProgram } from "./nats-program.ts";
 import { comes } from "./until.ts";
 
 /** A real nats-server with JetStream on loopback, its store in a temporary folder. Dispose stops it and removes the folder. */
@@ -41,8 +42,6 @@ export interface NatsServerOptions {
   name?: string;
 }
 
-const PROGRAM = process.env.NATS_SERVER ?? resolve(import.meta.dirname ?? "", "../../.tools/nats-server");
-
 export async function startNats(options: NatsServerOptions = {}): Promise<NatsServer> {
   const folder = await mkdtemp(join(tmpdir(), "conveyor-nats-"));
   const port = options.port ?? await freePort();
@@ -56,7 +55,7 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
 
   const start = async (config = options.config) => {
     await writeFile(file, configuration(folder, port, { ...options, config: config ?? "" }));
-    child = spawn(PROGRAM, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+    child = spawn(natsProgram(), ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
     await ready(child);
   };
   const end = async (signal: "SIGTERM" | "SIGKILL") => {
@@ -184,7 +183,7 @@ async function ready(child: ChildProcess): Promise<void> {
   if (!child.stderr) throw new Error("nats-server has no stderr");
   const said: string[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  child.once("error", (cause) => reject(new Error(`Cannot start "${PROGRAM}"`, { cause })));
+  child.once("error", (cause) => reject(new Error(`Cannot start "${natsProgram()}"`, { cause })));
   child.once(
     "exit",
     (code) => reject(new Error(`nats-server ended with ${code}: ${said.slice(-5).join(" | ")}`)),

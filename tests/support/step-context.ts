@@ -7,8 +7,9 @@ import type { Context } from "../../lib/driver/driver.ts";
 import { maskOf } from "../../lib/driver/mask/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
 import { testSettings } from "./settings.ts";
+import { TEST_IMAGE } from "./test-image.ts";
 
-export const TEST_IMAGE = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
+export { TEST_IMAGE };
 
 /** A name for an image of a test's own, in the test image's repository. */
 export const ownImageName = (): string => `${TEST_IMAGE.split(":")[0]}:test-${randomUUID().slice(0, 8)}`;
