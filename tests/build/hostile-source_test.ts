@@ -45,21 +45,28 @@ interface Scene {
   readonly private: string;
 }
 
-/** Copied for each scene, which is quicker than a dozen processes. */
-const TEMPLATE = mkdtempSync(join(tmpdir(), "hostile-"));
-for (const name of ["app", "private"]) {
-  git(TEMPLATE, "init", "-q", "--template=", name);
-  writeFileSync(join(TEMPLATE, name, "f"), name);
-  git(join(TEMPLATE, name), "add", ".");
-  git(join(TEMPLATE, name), "commit", "-qm", name);
+/** Made by the first scene and copied for each, which is quicker than a dozen processes. */
+const template: { path?: string } = {};
+after(() => {
+  if (template.path !== undefined) rmSync(template.path, { recursive: true, force: true });
+});
+
+function makeTemplate(): string {
+  const top = mkdtempSync(join(tmpdir(), "hostile-"));
+  for (const name of ["app", "private"]) {
+    git(top, "init", "-q", "--template=", name);
+    writeFileSync(join(top, name, "f"), name);
+    git(join(top, name), "add", ".");
+    git(join(top, name), "commit", "-qm", name);
+  }
+  git(join(top, "app"), "tag", "v1");
+  return top;
 }
-git(join(TEMPLATE, "app"), "tag", "v1");
-after(() => rmSync(TEMPLATE, { recursive: true, force: true }));
 
 async function inScene(work: (scene: Scene) => Promise<void> | void): Promise<void> {
   const top = mkdtempSync(join(tmpdir(), "hostile-"));
   try {
-    cpSync(TEMPLATE, top, { recursive: true });
+    cpSync(template.path ??= makeTemplate(), top, { recursive: true });
     const app = join(top, "app");
     await work({ top, app, dotGit: join(app, ".git"), private: join(top, "private") });
   } finally {
