@@ -160,9 +160,10 @@ test("what a killed driver left of a clone is removed by the sweep, and with its
     const signal = new AbortController().signal;
     await sweep(client, { owner, isAlive: () => true, signal });
     assert.ok(await client.inspect(gitContainerName(run)));
-    leave("of-nobody");
+    const stray = crypto.randomUUID();
+    leave(stray);
     assert.deepEqual(await sweep(client, { owner, isAlive: (one) => one === run, signal }), [
-      gitContainerName("of-nobody"),
+      gitContainerName(stray),
     ]);
     assert.ok((await step(containerStop)).result?.success);
     assert.equal(await client.inspect(gitContainerName(run)), undefined);
