@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { jetstreamManager } from "@nats-io/jetstream";
@@ -50,7 +50,7 @@ test("submit follows its run, saves its artifacts, and ends as it does; two at o
       const { image } = resource.spec as { image: string };
       for (let i = 1; i <= 2000; i++) await log.line(`${image} ${i}`);
       if (image === "two") return { success: false, message: "no", data: { reason: "command-failed" } };
-      const stored = await putArtifact("out/app.txt", bytes("the artifact"));
+      const stored = await putArtifact("out/app.txt", bytes("the artifact"), { mode: 0o755 });
       return {
         success: true,
         message: "",
@@ -79,6 +79,7 @@ test("submit follows its run, saves its artifacts, and ends as it does; two at o
   ]);
   assert.deepEqual(failed?.type === "end" && [failed.outcome, failed.reason], ["failed", "command-failed"]);
   assert.equal(await readFile(join(output, "out/app.txt"), "utf8"), "the artifact");
+  assert.equal((await stat(join(output, "out/app.txt"))).mode & 0o100, 0o100);
 });
 
 test("submit sends what a build asks of its drivers, and of the git tokens only the one for its host, to git-cloner only", async () => {
