@@ -9,8 +9,9 @@ const DRIVERS = ["builder", "container-start", "container-stop", "git-cloner"];
 test("a driver says where it looked for its broker, alone and as a subcommand", async () => {
   for (const name of DRIVERS) {
     const env = { CONVEYOR_RUNTIME: runtime };
-    const own = await startProgram(join(root, "bin", name), ["--nats", "nats://127.0.0.1:1"], { env }).ended;
-    const { code, stdout, stderr } = await flutterCi([name, "--nats", "nats://127.0.0.1:1"]);
+    const flags = ["--nats", "nats://127.0.0.1:1", "--wait", "0"];
+    const own = await startProgram(join(root, "bin", name), flags, { env }).ended;
+    const { code, stdout, stderr } = await flutterCi([name, ...flags]);
     assert.deepEqual({ code, stdout }, { code: 3, stdout: "" }, stderr);
     assert.match(stderr, /^error: Cannot connect to NATS at "nats:\/\/127\.0\.0\.1:1": /m);
     assert.deepEqual(own, { code, stdout, stderr });
@@ -70,7 +71,7 @@ test("a driver takes the files it is given, one token for a host", async () => {
   await using folder = await temporaryFolder();
   const token = join(folder.path, "token");
   await writeFile(token, "secret\n");
-  const words = ["builder", "--token-file", token, "--git-token", `a.example=${token}`];
+  const words = ["builder", "--wait", "0", "--token-file", token, "--git-token", `a.example=${token}`];
   const without = await flutterCi(words);
   assert.equal(without.code, 3);
   assert.match(without.stderr, /--git-token are given to no build: .* --git-image, or .* --allow-image/);

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { nkeys } from "@nats-io/transport-node";
 import { root, runtime, startProgram } from "./start-program.ts";
 import { disposable, startDriver } from "../support/fleet.ts";
-import { startNats } from "../support/nats-server.ts";
+import { freePort, startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { needing } from "../support/needs.ts";
 
@@ -36,7 +36,7 @@ test("a driver that cannot reach a broker says why, and exits with 3", async () 
     [plain.url, /has no JetStream for us.*\nStart the nats-server with JetStream \(-js\)/],
   ] as const;
   for (const [url, why] of cases) {
-    const { code, said } = await refusal("--nats", url);
+    const { code, said } = await refusal("--nats", url, "--wait", "0");
     assert.equal(code, 3, said);
     assert.match(said, why);
     assert.match(said, new RegExp(`^error: .*"?${url.replace("nats://", "")}`));
@@ -159,4 +159,25 @@ test("a driver ends in an orderly way after a rejection that nobody caught, and 
   const { code, stderr } = await driver.ended;
   assert.equal(code, 70, stderr);
   assert.match(stderr, /^error: This is a defect of the program: a stray rejection\n/m);
+});
+
+test("a driver and a control plane wait for a broker that is not up yet, with one line, and then work", async () => {
+  await using folder = await temporaryFolder();
+  const port = await freePort();
+  const url = `nats://127.0.0.1:${port}`;
+  await using driver = disposable(
+    startDriver("builder", ["--nats", url], { DOCKER_HOST: "unix:///nonexistent" }),
+  );
+  await using up = disposable(
+    startProgram(join(root, "bin", "flutter-ci"), [
+      ...["up", "--nats", url, "--data", folder.path, "--drivers", "none", "--listen", "127.0.0.1:0"],
+    ], { env: { CONVEYOR_RUNTIME: runtime } }),
+  );
+  const line = 'Waiting for the broker: Cannot connect to NATS at "nats://127.0.0.1:';
+  await Promise.all([driver.said(line), up.said(line)]);
+  await using _server = await startNats({ port });
+  await up.said("Serves http://");
+  up.kill("SIGTERM");
+  const { stderr } = await up.ended;
+  assert.equal(stderr.split(line).length, 2, stderr);
 });

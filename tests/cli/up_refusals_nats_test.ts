@@ -57,7 +57,11 @@ test("up refuses a broker that belongs to another data folder, and says which wa
 test("up says what it cannot reach, and what it is not given right, before it serves anything", async () => {
   await using folder = await temporaryFolder();
   const cases = [
-    [["--nats", "nats://127.0.0.1:1"], 3, /^error: Cannot connect to NATS at "nats:\/\/127\.0\.0\.1:1": /m],
+    [
+      ["--nats", "nats://127.0.0.1:1", "--wait", "0"],
+      3,
+      /^error: Cannot connect to NATS at "nats:\/\/127\.0\.0\.1:1": /m,
+    ],
     [["--listen", "nowhere"], 2, /^error: --listen: Invalid address "nowhere"/],
     [
       ["--drivers", "bilder"],

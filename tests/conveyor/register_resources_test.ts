@@ -10,6 +10,7 @@ import { builder } from "../../drivers/builder.ts";
 import { type RegisterOptions, registerResources } from "../../lib/driver/conveyor/register-resources.ts";
 import { refusal } from "../support/conveyor/auth.ts";
 import { freePort } from "../support/nats-server.ts";
+import { until } from "../support/until.ts";
 import { captureLog } from "../support/process-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { patience } from "../support/within.ts";
@@ -24,16 +25,27 @@ interface Asked {
 
 type Answer = readonly [number, string?];
 
-/** A server that answers each request with the next of these, the last of them for ever; or as it is told. */
+/** What a Conveyor server says of a definition that it does not have. */
+const MISSING: Answer = [
+  500,
+  '{"error":"Failed to find resource definition: resource definition with name x not found"}',
+];
+
+/** A server without definitions (unless told what it has) that answers each POST with the next of these, the last of them for ever; or as it is told. */
 async function server(
   answers: readonly Answer[] | ((asked: Asked) => Answer),
-  { port = 0, tls = false } = {},
+  { port = 0, tls = false, known = () => MISSING }: { port?: number; tls?: boolean; known?: () => Answer } =
+    {},
 ) {
   const asked: Asked[] = [];
   const http = tls
     ? createTlsServer({ cert: await readFile(pki("server.pem")), key: await readFile(pki("server.key")) })
     : createServer();
   http.on("request", async (request, response) => {
+    if (request.method === "GET") {
+      const [status, text = ""] = known();
+      return void response.writeHead(status).end(text);
+    }
     const chunks: Uint8Array[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = JSON.parse(Buffer.concat(chunks).toString());
@@ -232,3 +244,56 @@ test("registerResources names a schema() that throws, or is no JSON, in the proc
     /Cannot register the resource types of driver "?builder"?: .*no schema today/,
   );
 });
+
+test("registerResources leaves what somebody else has defined, and brings up to date what a driver of ours made", async () => {
+  await using log = await captureLog();
+  const schema = { type: "object", required: ["repository"] };
+  const theirs: Answer = [
+    200,
+    JSON.stringify({ name: "flutter-builder", description: "Our site's own", schema }),
+  ];
+  const old: Answer = [200, JSON.stringify({ description: "Made by the driver builder", schema })];
+  const same: Answer = [
+    200,
+    // As a server in Go writes it: its keys sorted, so in another order.
+    JSON.stringify({ schema: reversed(builder.schema?.()), description: "Made by the driver git-cloner" }),
+  ];
+  const asked = async (known: Answer, options: Partial<RegisterOptions> = {}) => {
+    await using http = await server([[201]], { known: () => known });
+    await register(http.api, options);
+    return http.asked.length;
+  };
+  assert.equal(await asked(theirs), 0);
+  assert.match(
+    log.lines.join("\n"),
+    /Leaves resource type flutter-builder at http:.* as somebody else has defined it/,
+  );
+  assert.equal(await asked(theirs, { mode: "always" }), 1);
+  assert.equal(await asked(theirs, { mode: "never" }), 0);
+  assert.equal(await asked(MISSING, { mode: "never" }), 0);
+  assert.equal(await asked(old), 1);
+  assert.equal(await asked(same), 0);
+});
+
+test("registerResources defines the types anew for a server that came back without its data", async () => {
+  const ending = new AbortController();
+  let has: Answer = MISSING;
+  let looks = 0;
+  await using http = await server(({ body }) => {
+    has = [200, JSON.stringify(body)];
+    return [201];
+  }, { known: () => (looks++, has) });
+  const registering = register(http.api, { againMs: 1, signal: ending.signal });
+  await until(() => looks > 5);
+  assert.equal(http.asked.length, 1);
+  has = MISSING;
+  await until(() => http.asked.length === 2);
+  ending.abort();
+  await registering;
+});
+
+function reversed(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reversed);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).reverse().map(([key, inner]) => [key, reversed(inner)]));
+}

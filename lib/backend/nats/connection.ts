@@ -12,7 +12,7 @@ import { processLog } from "../../base/log.ts";
 import { LEAST_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "../transport.ts";
 import { shownUrl } from "../../base/shown-url.ts";
 import { dial } from "./dial.ts";
-import { explain } from "./explain.ts";
+import { AWAY, explain } from "./explain.ts";
 import { checkTlsFiles, type TlsFiles } from "./tls.ts";
 
 export interface NatsOptions {
@@ -36,6 +36,9 @@ export interface NatsOptions {
   readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
+
+/** Nothing listens at the broker's addresses, which may pass. */
+export class BrokerAwayError extends UnavailableError {}
 
 /** The first version whose consumers can have several filters; older ones drop them without a word. */
 const LEAST_VERSION = [2, 10];
@@ -71,14 +74,14 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
     });
   } catch (cause) {
     const addresses = servers.map(({ address }) => address);
-    throw new UnavailableError(
-      `Cannot connect to NATS at ${servers.map(({ shown }) => `"${shown}"`).join(", ")}: ${await explain(
-        cause,
-        addresses,
-        options.tls,
-      )}`,
-      { cause, hint: "Start a nats-server with JetStream, or name its address" },
-    );
+    const shown = servers.map(({ shown }) => `"${shown}"`).join(", ");
+    const why = await explain(cause, addresses, options.tls);
+    const Kind = AWAY.includes(why) ? BrokerAwayError : UnavailableError;
+    throw new Kind(`Cannot connect to NATS at ${shown}: ${why}`, {
+      cause,
+      hint:
+        "Start a nats-server with JetStream, or the Conveyor CI server that has one in it, or name its address",
+    });
   }
   try {
     checkVersion(connection);

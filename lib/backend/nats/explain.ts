@@ -2,6 +2,11 @@ import { messageOf } from "../../base/errors.ts";
 import { probe } from "./probe.ts";
 import type { TlsFiles } from "./tls.ts";
 
+const UNKNOWN_NAME = "the host's name cannot be resolved";
+const REFUSED = "connection refused";
+/** What it looks like where the broker has not been started yet. */
+export const AWAY: readonly string[] = [UNKNOWN_NAME, REFUSED];
+
 /** Why no connection came about, in words of ours where the client's are of no help. */
 export async function explain(
   cause: unknown,
@@ -11,9 +16,9 @@ export async function explain(
   const text = messageOf(cause);
   const facts = `${text} ${errorCode(cause)}`;
   if (/ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup/i.test(facts)) {
-    return "the host's name cannot be resolved";
+    return UNKNOWN_NAME;
   }
-  if (/connection refused|ECONNREFUSED/i.test(facts)) return "connection refused";
+  if (/connection refused|ECONNREFUSED/i.test(facts)) return REFUSED;
   if (/authorization violation|authentication/i.test(text)) {
     return `the broker does not accept the credentials (${text})`;
   }

@@ -1,7 +1,7 @@
 import type { Driver } from "../../driver/driver.ts";
 import { logFormatFlag, logLevelFlag, newCommand, VARIABLES_NOTE } from "../command.ts";
 import { flag, listFlag } from "../flag.ts";
-import { duration, hostPort, httpUrl, subjectToken, text, wholeNumber } from "../values.ts";
+import { duration, hostPort, httpUrl, oneOf, subjectToken, text, wholeNumber } from "../values.ts";
 import { natsFlag, withLoginFlags } from "./broker-flags.ts";
 import { withLimitFlags } from "./limit-flags.ts";
 
@@ -39,6 +39,13 @@ export function driverCommand(name: string, { path, load, stop }: DriverProgram)
     .addOption(flag("--api <url>", "control plane", httpUrl).default("http://127.0.0.1:8080"))
     .addOption(
       flag("--token-file <file>", "file that holds the control plane's token (or CONVEYOR_TOKEN)", text),
+    )
+    .addOption(
+      flag(
+        "--register <when>",
+        "define the resource types at a Conveyor server: never, where they are missing, or always",
+        oneOf(["never", "missing", "always"]),
+      ).default("missing" as const),
     )
     .addOption(
       listFlag("--resource <name>", "resource type to handle, repeatable", subjectToken)

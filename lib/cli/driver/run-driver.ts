@@ -22,6 +22,7 @@ import { driverSettings } from "./driver-settings.ts";
 import { DriverMetrics } from "./health/driver-metrics.ts";
 import { DriverStatus } from "./health/driver-status.ts";
 import { serveHealth } from "./health/serve-health.ts";
+import { awaitBroker } from "./await-broker.ts";
 import { awaitOwner, openBroker } from "./open-broker.ts";
 import { withoutDocker } from "./without-docker.ts";
 
@@ -58,7 +59,10 @@ export async function runDriver(
     await using reaching = usesDocker
       ? reachDocker({ endpoint: options.docker, environment, signal })
       : withoutDocker();
-    await using transport = await openBroker(options, `conveyor-${driver.name}`);
+    await using transport = await awaitBroker(
+      () => openBroker(options, `conveyor-${driver.name}`),
+      { waitMs: options.wait, signal, category: "driver" },
+    );
     status.broker = transport;
     const [{ owner, isConveyors }, { docker, info }] = await Promise.all([
       awaitOwner(transport, signal),
@@ -103,7 +107,8 @@ export async function runDriver(
       host: settings.host,
     });
     if (isConveyors) {
-      void registerResources(driver, { api, resources, credentials, signal });
+      const mode = options.register;
+      void registerResources(driver, { api, resources, credentials, mode, againMs: LOOK_EVERY_MS, signal });
     }
     // Ends with the first signal.
     await tend(driver, { docker, settings, askRun, signal, ...runs && { news: runs.news } });
@@ -121,6 +126,9 @@ export async function runDriver(
     if (requests.first?.exit === EXIT.defect) process.exitCode = EXIT.defect;
   }
 }
+
+/** A Conveyor server may come back without its data. */
+const LOOK_EVERY_MS = 60_000;
 
 async function openHealth(
   address: NonNullable<DriverOptions["health"]>,

@@ -4,6 +4,7 @@ import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import { Signatures } from "../../engine/signatures.ts";
 import { isRunId } from "../../wire/ids.ts";
+import { awaitBroker } from "../driver/await-broker.ts";
 import { natsOptions } from "../driver/open-broker.ts";
 import type { UpOptions } from "./up-command.ts";
 
@@ -22,7 +23,7 @@ export interface Plane extends AsyncDisposable {
 }
 
 /** In this process and the data folder alone, or over a broker. Throws UnavailableError, InputError, Retryable. */
-export async function openPlane(options: UpOptions, folder: string): Promise<Plane> {
+export async function openPlane(options: UpOptions, folder: string, signal: AbortSignal): Promise<Plane> {
   await using opening = new AsyncDisposableStack();
   const embedded = opening.use(await openEmbedded({ folder, scope: "up" }));
   const { owner, sealKey } = embedded;
@@ -42,16 +43,18 @@ export async function openPlane(options: UpOptions, folder: string): Promise<Pla
     };
   }
   const signatures = new Signatures({ sealKey, foreignDrivers: options.foreignDriver });
+  const nats = natsOptions({ ...options, nats: options.nats }, "conveyor-up");
   const { openControlPlane } = await import("../../backend/nats/control-plane.ts");
   const { transport, store } = opening.use(
-    await openControlPlane({
-      nats: natsOptions({ ...options, nats: options.nats }, "conveyor-up"),
-      local,
-      owner,
-      isGenuine: signatures.isGenuineBatch,
-      replicas: Number(options.replicas),
-      keepLogsMs: options.keepLogs,
-    }),
+    await awaitBroker(() =>
+      openControlPlane({
+        nats,
+        local,
+        owner,
+        isGenuine: signatures.isGenuineBatch,
+        replicas: Number(options.replicas),
+        keepLogsMs: options.keepLogs,
+      }), { waitMs: options.wait, signal, category: "up" }),
   );
   const opened = opening.move();
   return {

@@ -68,7 +68,7 @@ async function serve(
   const folder = dataFolder(options.data, environment);
   const given = await givenToken(options.tokenFile, environment);
   const { tls, whyNotSigned } = await doorTls(options);
-  await using plane = await openPlane(options, folder);
+  await using plane = await openPlane(options, folder, signal);
   const { transport, store, sealKey } = plane;
   const token = given ?? await ownToken(folder);
   const ackWaitMs = options.ackWait;

@@ -10,6 +10,13 @@ import { type Api, askApi } from "./ask-api.ts";
 export interface RegisterOptions extends Api {
   /** Resource types that are handled instead of the driver's own. */
   readonly resources?: readonly string[] | undefined;
+  /**
+   * `missing` (default): types that are not there, and those that a driver of ours has made and that have changed since.
+   * `always`: also those that somebody else has defined. `never`: none.
+   */
+  readonly mode?: RegisterMode;
+  /** Looks again every so many milliseconds, for a server that has lost its data; without, it ends when all is registered. */
+  readonly againMs?: number;
   /** Ends the trying. */
   readonly signal: AbortSignal;
   /** Before the first try again, milliseconds; doubled each time up to a minute. */
@@ -19,22 +26,28 @@ export interface RegisterOptions extends Api {
   readonly clock?: Clock;
 }
 
+export type RegisterMode = "never" | "missing" | "always";
+
+/** How a definition of ours is known. */
+const MADE_BY = "Made by the driver ";
+/** So much of a definition is read. */
+const MOST_BYTES = 1024 * 1024;
 const RETRY_MS = 1000;
 const MOST_RETRY_MS = 60_000;
 const ANSWER_MS = 10_000;
 
 /**
- * Tells a Conveyor server which resource types there are, so that its users can create them: creates each definition or
- * brings it up to date, and tries again for as long as the server is away or refuses us. Where nobody knows of definitions
- * (404) there is nothing to tell. Never rejects, since a driver works without: what goes wrong is in the process log.
+ * Tells a Conveyor server which resource types there are, so that its users can create them, and tries again for as long as
+ * the server is away or refuses us. A definition of somebody else is left as it is unless told otherwise. Where nobody knows of
+ * definitions (404) there is nothing to tell. Never rejects, since a driver works without: what goes wrong is in the process log.
  */
 export async function registerResources(driver: Driver, options: RegisterOptions): Promise<void> {
-  const schema = schemaOf(driver);
+  const schema = options.mode === "never" ? undefined : schemaOf(driver);
   if (!schema) return;
   const { resources = driver.resources } = options;
   await Promise.all(
     resources.map((name) =>
-      persistently({ name, description: `Made by the driver ${driver.name}`, version: "1", schema }, options)
+      persistently({ name, description: MADE_BY + driver.name, version: "1", schema }, options)
     ),
   );
 }
@@ -60,42 +73,108 @@ function schemaOf(driver: Driver): Record<string, unknown> | undefined {
 type Definition = Readonly<{ name: string; description: string; version: string; schema: unknown }>;
 
 async function persistently(definition: Definition, options: RegisterOptions): Promise<void> {
+  const { api, signal, againMs } = options;
+  const log = processLog("driver").with({ type: definition.name, api });
+  for (let last: Outcome | undefined; !signal.aborted;) {
+    const outcome = await untilAnswered(definition, options);
+    if (outcome === "registered") log.info("Registered resource type {type} at {api}");
+    // What goes on being so is said once.
+    if (outcome === "theirs" && last !== outcome) {
+      log.info(
+        "Leaves resource type {type} at {api} as somebody else has defined it (--register always replaces it)",
+      );
+    }
+    if (outcome === "unheard-of") log.debug("{api} has no place for resource type {type}");
+    if (againMs === undefined || outcome === undefined) return;
+    last = outcome;
+    await delay(againMs, { signal }).catch(() => {});
+  }
+}
+
+type Outcome = "registered" | "known" | "theirs" | "unheard-of";
+
+/** Undefined where it was told to end, or was refused for good. */
+async function untilAnswered(definition: Definition, options: RegisterOptions): Promise<Outcome | undefined> {
   const { api, signal, retryMs = RETRY_MS } = options;
   const log = processLog("driver").with({ type: definition.name, api });
   for (let n = 1; !signal.aborted; n++) {
-    const answer = await apply(definition, options);
-    if (signal.aborted) return;
-    if (answer === "known") return log.info("Registered resource type {type} at {api}");
-    if (answer === "unheard-of") return log.debug("{api} has no place for resource type {type}");
+    const answer = await ensure(definition, options);
+    if (signal.aborted) return undefined;
+    if (typeof answer === "string") return answer;
     const { why, isFinal } = answer;
-    if (isFinal) return log.error("Cannot register resource type {type} at {api}: {why}", { why });
+    if (isFinal) {
+      log.error("Cannot register resource type {type} at {api}: {why}", { why });
+      return undefined;
+    }
     const again = "Cannot register resource type {type} at {api}, trying again: {why}";
     if (n === 1) log.warn(again, { why });
     else log.debug(again, { why });
     await delay(backOff(n, retryMs, MOST_RETRY_MS), { signal }).catch(() => {});
   }
+  return undefined;
 }
 
-type Answer = "known" | "unheard-of" | { readonly why: string; readonly isFinal: boolean };
+type Answer = Outcome | { readonly why: string; readonly isFinal: boolean };
+
+async function ensure(definition: Definition, options: RegisterOptions): Promise<Answer> {
+  const { mode = "missing" } = options;
+  const found = await ask(options, { method: "GET", path: `/resource-definitions/${definition.name}` });
+  if ("isFinal" in found) return found;
+  const { status, text } = found;
+  // A server of today answers 500 where there is none, later ones 404.
+  const isMissing = status === 404 || status === 405 || (status === 500 && /not found/.test(text));
+  if (isMissing) return await apply(definition, options);
+  if (status < 200 || status >= 300) return refusal(found);
+  const known = parsed(text);
+  if (mode !== "always" && !String(known.description).startsWith(MADE_BY)) return "theirs";
+  return isEqual(known.schema, definition.schema) ? "known" : await apply(definition, options);
+}
 
 async function apply(definition: Definition, options: RegisterOptions): Promise<Answer> {
-  const { api, credentials, signal, answerMs = ANSWER_MS, clock = systemClock } = options;
+  const path = "/resource-definitions/apply";
+  const answer = await ask(options, { method: "POST", path, value: definition });
+  if ("isFinal" in answer) return answer;
+  if (answer.status >= 200 && answer.status < 300) return "registered";
+  return answer.status === 404 || answer.status === 405 ? "unheard-of" : refusal(answer);
+}
+
+function refusal({ status, text }: { status: number; text: string }): Answer {
+  // Who is not let in today may be tomorrow: tokens and certificates are renewed.
+  const passes = status >= 500 || [401, 403, 408, 429].includes(status);
+  return { why: `it answered ${status} ${text.trim().slice(0, 4096)}`, isFinal: !passes };
+}
+
+async function ask(
+  { api, credentials, signal, answerMs = ANSWER_MS, clock = systemClock }: RegisterOptions,
+  request: { method: "GET" | "POST"; path: string; value?: unknown },
+): Promise<{ status: number; text: string } | { why: string; isFinal: false }> {
   const late = timeoutSignal(answerMs);
   try {
-    const { status, text } = await askApi({ api, credentials }, {
-      method: "POST",
-      path: "/resource-definitions/apply",
-      value: definition,
-      signal: AbortSignal.any([signal, late]),
-      clock,
-    });
-    if (status >= 200 && status < 300) return "known";
-    if (status === 404 || status === 405) return "unheard-of";
-    // Who is not let in today may be tomorrow: tokens and certificates are renewed.
-    const passes = status >= 500 || [401, 403, 408, 429].includes(status);
-    return { why: `it answered ${status} ${text.trim()}`, isFinal: !passes };
+    const within = AbortSignal.any([signal, late]);
+    return await askApi({ api, credentials }, { ...request, signal: within, clock, mostBytes: MOST_BYTES });
   } catch (error) {
     const why = late.aborted ? `no answer within ${answerMs} ms` : messageOf(error);
     return { why, isFinal: false };
   }
+}
+
+function parsed(text: string): { description?: unknown; schema?: unknown } {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** As JSON, whatever the order of keys: a Conveyor server sorts them. */
+function isEqual(a: unknown, b: unknown): boolean {
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
 }
