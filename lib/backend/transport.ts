@@ -23,6 +23,8 @@ export interface Delivery extends Message {
   readonly headers: Readonly<Record<string, string>>;
   /** How often this message has been delivered to this consumer, from 1. */
   readonly deliveries: number;
+  /** When it was stored, by the backend's clock, milliseconds since the epoch; undefined where that is not known. */
+  readonly storedAt?: number;
   /** Milliseconds without `working` after which it is delivered again: the consumer's own, as last read. Others may change it. */
   readonly ackWaitMs: number;
   /** Done: never delivered to this consumer again. Resolves when the backend has recorded it. */

@@ -1,5 +1,6 @@
 import type { Delivery } from "../backend/transport.ts";
 import { backOff } from "../base/retry.ts";
+import { formatDuration } from "../base/units.ts";
 import { HEADERS } from "../wire/headers.ts";
 import type { Resource } from "../wire/resource.ts";
 import { addresseeOf } from "./addressee.ts";
@@ -42,6 +43,13 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
     if (isOver && !facts.hasClaims) parts.settled.add(`${facts.run}/${facts.id}`);
     return isOver;
   };
+  const age = facts.hasClaims ? undefined : tooOld(delivery, parts);
+  if (age !== undefined) {
+    const why = `The event waited for ${age} before a driver took it: expected ${
+      formatDuration(parts.maxEventAgeMs)
+    } at most (--max-event-age)`;
+    return void await end({ kind: "refuse", why, result: failed("timeout", why) });
+  }
   if ("problem" in event && isForOtherRelease(delivery, parts)) {
     const delayMs = backOff(delivery.deliveries, parts.retryMs, MOST_MS_FOR_OTHERS);
     return void await end({ kind: "later", delayMs, why: "Another release of this driver handles its type" });
@@ -83,6 +91,12 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
  */
 function isForOtherRelease({ subject, deliveries }: Delivery, { resources }: HandleParts): boolean {
   return deliveries < MOST_DELIVERIES && !resources.includes(subject.split(".").at(-1) ?? "");
+}
+
+/** How long the event waited, where that is too long: a consumer keeps what came before its driver was ever started. */
+function tooOld({ storedAt }: Delivery, { clock, maxEventAgeMs }: HandleParts): string | undefined {
+  const waitedMs = storedAt === undefined ? 0 : clock() - storedAt;
+  return waitedMs > maxEventAgeMs ? formatDuration(waitedMs) : undefined;
 }
 
 function leaseOf(delivery: Delivery, grant: Grant, parts: HandleParts): Lease {

@@ -33,6 +33,8 @@ export interface InstanceOptions {
   readonly concurrency?: number;
   /** True where an engine of ours grants each event: one without claims is forged then, and refused (default false). */
   readonly claimsOnly?: boolean;
+  /** Events without claims that are older fail unseen: nobody waits for them any more (default: none are too old). */
+  readonly maxEventAgeMs?: number;
   /** Without a sign of life for this long, an event goes to somebody else (default 30,000). */
   readonly ackWaitMs?: number;
   /** Before the first try again of what the machinery has failed to do; doubled each time (default 500). */
@@ -175,6 +177,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     settings,
     instance: options.instance ?? crypto.randomUUID(),
     claimsOnly: options.claimsOnly ?? false,
+    maxEventAgeMs: options.maxEventAgeMs ?? Infinity,
     ackWaitMs: options.ackWaitMs ?? ACK_WAIT_MS,
     retryMs: options.retryMs ?? RETRY_MS,
     cleanupMs: options.cleanupMs ?? CLEANUP_MS,

@@ -20,6 +20,8 @@ export interface HandleParts {
   readonly instance: string;
   /** Events without claims are refused: they do not come from the control plane. */
   readonly claimsOnly: boolean;
+  /** An event without claims that was stored longer ago, milliseconds, fails unseen. */
+  readonly maxEventAgeMs: number;
   readonly ackWaitMs: number;
   /** Before the first try again of what the machinery has failed to do; doubled each time. */
   readonly retryMs: number;

@@ -119,7 +119,7 @@ test("every flag of up and of submit that is promised is in its help", async () 
     // Where Docker is, and what clones there, the operators of the drivers say: those flags are refused with a word why.
     [...run?.filter((name) => !ofTheMachine.includes(name)) ?? [], ...ofTheApi].toSorted(),
   );
-  const ofADriver = ["api", "register", "resource", "concurrency", "health"];
+  const ofADriver = ["api", "max-event-age", "register", "resource", "concurrency", "health"];
   const ofUp = ["drivers", "listen", "data", "replicas", "keep-runs", "keep-logs", "cors", "foreign-driver"];
   assert.deepEqual(
     up?.toSorted(),

@@ -5,7 +5,7 @@ import type { FaultPoint } from "../../lib/base/faults.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { ids } from "../../lib/wire/ids.ts";
-import { openStage, SETTINGS, succeed, TYPE, until, within } from "./stage.ts";
+import { changed, openStage, SETTINGS, succeed, TYPE, until, within } from "./stage.ts";
 
 test("a driver's result reaches the engine with the resource unchanged, the step and the attempt", async () => {
   await using stage = await openStage();
@@ -222,4 +222,44 @@ test("the boundaries of an event are passed in their order, each with the step's
     ["pulled", "decoded", "claimed", "command-ended", "reconciled", "logged", "result-published", "acked"]
       .map((point) => [point, "build"]),
   );
+});
+
+test("an event of a Conveyor server that waited too long for its driver fails unseen, and says so", async () => {
+  const day = 86_400_000;
+  let storedAt = 0;
+  await using stage = await openStage({ through: (transport) => changed(transport, () => ({ storedAt })) });
+  let calls = 0;
+  const reconcile = () => {
+    calls++;
+    return Promise.resolve(succeed());
+  };
+  stage.start(reconcile, { maxEventAgeMs: 7 * day, clock: () => 100 * day });
+  storedAt = 60 * day;
+  await stage.send({ claims: false });
+  const { result } = await stage.result();
+  assert.deepEqual([result.success, result.data["reason"]], [false, "timeout"]);
+  assert.match(
+    result.message,
+    /waited for \S.* before a driver took it: expected \S.* at most \(--max-event-age\)/,
+  );
+  // With claims, the engine knows whether anybody waits for it.
+  await stage.send();
+  assert.equal((await stage.result()).result.success, true);
+  storedAt = 99 * day;
+  await stage.send({ claims: false });
+  assert.equal((await stage.result()).result.success, true);
+  assert.equal(calls, 2);
+});
+
+test("an instance that takes events with claims only refuses one without, and works on it never", async () => {
+  await using stage = await openStage();
+  let calls = 0;
+  stage.start(() => {
+    calls++;
+    return Promise.resolve(succeed());
+  }, { claimsOnly: true });
+  await stage.send({ claims: false });
+  await stage.send();
+  await stage.result();
+  assert.deepEqual([calls, stage.left()], [1, 0]);
 });

@@ -169,7 +169,7 @@ test("a driver of ours shares the consumer that a driver in Go made first, which
     if (round === 1) await manager.consumers.update("messages", "mixed", { max_ack_pending: 1 });
   }
   const { config: now } = await manager.consumers.info("messages", "mixed");
-  assert.deepEqual([now.durable_name, now.inactive_threshold ?? 0], ["mixed", 0]);
+  assert.deepEqual([now.durable_name, now.inactive_threshold], ["mixed", 30 * 86_400e9]);
 });
 
 test("a consumer that somebody else made keeps the longer ack wait, and a step longer than the shorter one is handled once", async () => {

@@ -16,6 +16,11 @@ import { resent } from "./resent.ts";
 /** Work in hand over all instances together; each holds no more than it has hands. */
 const MAX_ACK_PENDING = 10_000;
 const NANOS = 1_000_000;
+/**
+ * A consumer that nobody has asked for messages for so long goes, with all that was kept for it: its driver was removed. It is
+ * made anew by whoever needs it.
+ */
+const INACTIVE_NS = 30 * 86_400_000 * NANOS;
 /** Answers to a creation of what exists by now, and to a change of what does not exist any more. */
 const LOST_RACE = new Set([10148, 10149, 10013]);
 const TRIES = 8;
@@ -85,6 +90,7 @@ function created(spec: ConsumerSpec): Partial<ConsumerConfig> {
     filter_subjects: withoutCovered(spec.filters),
     max_ack_pending: MAX_ACK_PENDING,
     max_deliver: -1,
+    inactive_threshold: INACTIVE_NS,
   };
 }
 
@@ -96,13 +102,14 @@ function changed(config: ConsumerConfig, spec: ConsumerSpec): Partial<ConsumerCo
       { hint: "It was made by another kind of client; delete it" },
     );
   }
-  const { filter_subject, filter_subjects, inactive_threshold, backoff, metadata, ...rest } = config;
+  const { filter_subject, filter_subjects, backoff, metadata, ...rest } = config;
   const has = filter_subjects ?? (filter_subject ? [filter_subject] : []);
   // No filter at all means everything, and so stays.
   const filters = has.length === 0 ? [] : withoutCovered([...has, ...spec.filters]);
   const ackWait = Math.max(config.ack_wait ?? 0, spec.ackWaitMs * NANOS);
   const pending = config.max_ack_pending ?? 0;
-  const fine = config.durable_name === spec.name && !inactive_threshold && !backoff?.length &&
+  const fine = config.durable_name === spec.name && config.inactive_threshold === INACTIVE_NS &&
+    !backoff?.length &&
     filters.length === has.length && filters.every((filter) => has.includes(filter)) &&
     ackWait === config.ack_wait && config.max_deliver === -1 &&
     (pending === -1 || pending >= MAX_ACK_PENDING);
@@ -113,6 +120,7 @@ function changed(config: ConsumerConfig, spec: ConsumerSpec): Partial<ConsumerCo
     durable_name: spec.name,
     ack_wait: ackWait,
     max_deliver: -1,
+    inactive_threshold: INACTIVE_NS,
     max_ack_pending: pending === -1 ? -1 : Math.max(pending, MAX_ACK_PENDING),
     ...(filters.length > 0 ? { filter_subjects: filters } : {}),
     // Since 2.11 the broker writes its own version there, under names of its own.

@@ -13,6 +13,8 @@ export interface Place {
   readonly consumer: string;
   readonly deliveries: number;
   readonly streamSeq: number;
+  /** Milliseconds since the epoch. */
+  readonly storedAt: number;
 }
 
 export interface DeliveryPorts {
@@ -52,6 +54,7 @@ export function deliveryOf(message: Msg, { answer, bury, consumer }: DeliveryPor
     id: message.headers?.get(ID_HEADER) || undefined,
     headers: headersOf(message.headers),
     deliveries: place.deliveries,
+    ...Number.isFinite(place.storedAt) && { storedAt: place.storedAt },
     get ackWaitMs() {
       return consumer.ackWaitMs();
     },
@@ -107,8 +110,16 @@ function headersOf(headers: MsgHdrs | undefined): Record<string, string> {
 /** `$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>[.<random>]` */
 function placeOf(reply: string): Place {
   const tokens = reply.split(".");
-  const [stream = "", consumer = "", deliveries, streamSeq] = tokens.slice(tokens.length === 9 ? 2 : 4);
-  return { stream, consumer, deliveries: Number(deliveries), streamSeq: Number(streamSeq) };
+  const [stream = "", consumer = "", deliveries, streamSeq, , nanos = ""] = tokens.slice(
+    tokens.length === 9 ? 2 : 4,
+  );
+  return {
+    stream,
+    consumer,
+    deliveries: Number(deliveries),
+    streamSeq: Number(streamSeq),
+    storedAt: nanos.length > 6 ? Number(nanos.slice(0, -6)) : NaN,
+  };
 }
 
 /** What fits into a header and into the broker's advisory. */

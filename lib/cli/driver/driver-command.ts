@@ -56,6 +56,14 @@ export function driverCommand(name: string, { path, load, stop }: DriverProgram)
       flag("--ack-wait <time>", "how long a silent instance keeps an event", duration).default(30_000, "30s"),
     )
     .addOption(
+      flag(
+        "--max-event-age <time>",
+        "fail events of a Conveyor server unseen that have waited longer",
+        duration,
+      )
+        .default(7 * 86_400_000, "7d"),
+    )
+    .addOption(
       flag("--drain <time>", "how long to finish what is in hand when told to stop", duration).default(
         3_600_000,
         "1h",

@@ -90,6 +90,7 @@ export async function runDriver(
       settings,
       concurrency: options.concurrency,
       claimsOnly: !isConveyors,
+      maxEventAgeMs: options.maxEventAge,
       ackWaitMs: options.ackWait,
       reach: parseFaults(environment.CONVEYOR_FAULT),
       observer: metrics,
