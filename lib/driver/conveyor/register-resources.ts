@@ -75,7 +75,8 @@ type Definition = Readonly<{ name: string; description: string; version: string;
 async function persistently(definition: Definition, options: RegisterOptions): Promise<void> {
   const { api, signal, againMs } = options;
   const log = processLog("driver").with({ type: definition.name, api });
-  for (let last: Outcome | undefined; !signal.aborted;) {
+  let last: Outcome | undefined;
+  while (!signal.aborted) {
     const outcome = await untilAnswered(definition, options);
     if (outcome === "registered") log.info("Registered resource type {type} at {api}");
     // What goes on being so is said once.
