@@ -35,7 +35,7 @@ export function natsOptions(options: BrokerOptions, name: string): NatsOptions {
 
 /** Whose broker it is. Waits for its streams, which a control plane makes, and says so once. Throws `signal.reason`. */
 export async function awaitOwner(
-  broker: NatsBackend,
+  broker: Pick<NatsBackend, "owner">,
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<NatsBackend["owner"]>>> {
   for (let pause = 100, said = "";; pause = Math.min(2 * pause, 2000)) {

@@ -23,7 +23,8 @@ import { DriverMetrics } from "./health/driver-metrics.ts";
 import { DriverStatus } from "./health/driver-status.ts";
 import { serveHealth } from "./health/serve-health.ts";
 import { awaitBroker } from "./await-broker.ts";
-import { awaitOwner, openBroker } from "./open-broker.ts";
+import { type Owner, workForEachOwner } from "./each-owner.ts";
+import { openBroker } from "./open-broker.ts";
 import { withoutDocker } from "./without-docker.ts";
 
 /**
@@ -51,6 +52,7 @@ export async function runDriver(
     onFirst: ({ verdict }) => stopping.abort(new DOMException(verdict.message, "AbortError")),
     onSecond: leaveAtOnce,
   });
+  const isStopped = () => signal.aborted;
   const { usesDocker = true } = driver;
   const status = new DriverStatus({ usesDocker });
   const metrics = new DriverMetrics(driver.name);
@@ -64,63 +66,73 @@ export async function runDriver(
       { waitMs: options.wait, signal, category: "driver" },
     );
     status.broker = transport;
-    const [{ owner, isConveyors }, { docker, info }] = await Promise.all([
-      awaitOwner(transport, signal),
-      reaching.answer,
-    ]);
-    status.docker = docker;
-    const settings = driverSettings(options, { owner, info, gitAccess, environment });
-    const { api, resource: resources = driver.resources } = options;
-    const credentials = { ...options, token: environment.CONVEYOR_TOKEN };
-    await using runs = isConveyors
-      ? new ServerRuns({
-        ...{ api, credentials, resources, transport },
-        ...{ driver: driver.name, host: settings.host, ackWaitMs: options.ackWait },
-      })
-      : undefined;
-    if (isConveyors) {
-      await keepEvents(driver, { transport, resources, ackWaitMs: options.ackWait, signal });
-    }
-    if (driver.tend) await runs?.listen({ whyFull: () => status.instance?.whyFull });
-    const askRun = runs?.askRun ?? askEngine(transport, driver.name);
-    await using instance = startInstance({
-      driver,
-      transport,
-      docker,
-      settings,
-      concurrency: options.concurrency,
-      claimsOnly: !isConveyors,
-      maxEventAgeMs: options.maxEventAge,
-      ackWaitMs: options.ackWait,
-      reach: parseFaults(environment.CONVEYOR_FAULT),
-      observer: metrics,
-      askRun,
-      isAnswered: runs?.isAnswered,
-      ...options.resource && { resources: options.resource },
-    });
-    status.instance = instance;
-    await abortable(instance.ready, signal);
-    status.isConsuming = true;
-    const log = processLog("driver");
-    log.info("Driver {name} takes events of {resources} on host {host}", {
-      name: driver.name,
-      resources: (options.resource ?? driver.resources).join(", "),
-      host: settings.host,
-    });
-    if (isConveyors) {
-      const mode = options.register;
-      void registerResources(driver, { api, resources, credentials, mode, againMs: LOOK_EVERY_MS, signal });
-    }
-    // Ends with the first signal.
-    await tend(driver, { docker, settings, askRun, signal, ...runs && { news: runs.news } });
-    await aborted(signal);
-    status.isConsuming = false;
-    log.info("{why}: driver {name} takes no more events and finishes the {count} in hand", {
-      why: messageOf(signal.reason),
-      name: driver.name,
-      count: instance.inHand,
-    });
-    await instance.drain(options.drain);
+    const settingsFor = async (owner: string) => {
+      const { docker, info } = await reaching.answer;
+      return { docker, settings: driverSettings(options, { owner, info, gitAccess, environment }) };
+    };
+    const work = async ({ owner, isConveyors }: Owner, signal: AbortSignal) => {
+      const { docker, settings } = await settingsFor(owner);
+      status.docker = docker;
+      const { api, resource: resources = driver.resources } = options;
+      const credentials = { ...options, token: environment.CONVEYOR_TOKEN };
+      await using runs = isConveyors
+        ? new ServerRuns({
+          ...{ api, credentials, resources, transport },
+          ...{ driver: driver.name, host: settings.host, ackWaitMs: options.ackWait },
+        })
+        : undefined;
+      if (isConveyors) {
+        await keepEvents(driver, { transport, resources, ackWaitMs: options.ackWait, signal });
+      }
+      if (driver.tend) await runs?.listen({ whyFull: () => status.instance?.whyFull });
+      const askRun = runs?.askRun ?? askEngine(transport, driver.name);
+      await using instance = startInstance({
+        driver,
+        transport,
+        docker,
+        settings,
+        concurrency: options.concurrency,
+        claimsOnly: !isConveyors,
+        maxEventAgeMs: options.maxEventAge,
+        ackWaitMs: options.ackWait,
+        reach: parseFaults(environment.CONVEYOR_FAULT),
+        observer: metrics,
+        askRun,
+        isAnswered: runs?.isAnswered,
+        ...options.resource && { resources: options.resource },
+      });
+      status.instance = instance;
+      await abortable(instance.ready, signal);
+      status.isConsuming = true;
+      const log = processLog("driver");
+      log.info("Driver {name} takes events of {resources} on host {host}", {
+        name: driver.name,
+        resources: (options.resource ?? driver.resources).join(", "),
+        host: settings.host,
+      });
+      if (isConveyors) {
+        const mode = options.register;
+        void registerResources(driver, { api, resources, credentials, mode, againMs: LOOK_EVERY_MS, signal });
+      }
+      // Ends with the first signal.
+      await tend(driver, { docker, settings, askRun, signal, ...runs && { news: runs.news } });
+      await aborted(signal);
+      status.isConsuming = false;
+      log.info("{why}: driver {name} takes no more events and finishes the {count} in hand", {
+        why: messageOf(signal.reason),
+        name: driver.name,
+        count: instance.inHand,
+      });
+      // What is in hand for an owner that is no more is nobody's.
+      await instance.drain(isStopped() ? options.drain : 0);
+    };
+    const clear = async ({ owner }: Owner, signal: AbortSignal) => {
+      const { docker, settings } = await settingsFor(owner);
+      await driver.tend?.({ docker, settings, askRun: () => Promise.resolve("over"), signal });
+    };
+    const working = workForEachOwner(transport, { everyMs: LOOK_EVERY_MS, signal, work, clear });
+    // Docker that cannot be reached ends it at once, whoever owns the broker.
+    await Promise.race([working, reaching.answer.then(() => working)]);
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
   } finally {

@@ -79,6 +79,9 @@ async function persistently(definition: Definition, options: RegisterOptions): P
   while (!signal.aborted) {
     const outcome = await untilAnswered(definition, options);
     if (outcome === "registered") log.info("Registered resource type {type} at {api}");
+    if (outcome === "known" && last === undefined) {
+      log.info("Registered resource type {type} at {api} (unchanged)");
+    }
     // What goes on being so is said once.
     if (outcome === "theirs" && last !== outcome) {
       log.info(
