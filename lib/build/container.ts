@@ -14,9 +14,9 @@ import { WORKSPACE } from "./plan.ts";
 import { removeRun } from "./remove.ts";
 import { startInTurn } from "./start-in-turn.ts";
 
-/** What a build needs to unpack, chown and drop to another user, and nothing that reaches outside of its container. */
+/** For a build to unpack, chown and drop to another user; nothing that reaches outside of its container. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL"];
-/** A container outlives its run's limit by this at most when everybody who knew of it was lost, milliseconds. */
+/** How long a container may outlive its run's limit when every process that knew of it was lost, milliseconds. */
 const SPARE_MS = 3_600_000;
 const KEEP_MS = 24 * 3_600_000;
 
@@ -31,7 +31,7 @@ export async function startContainer(
   signal.throwIfAborted();
   // A container whose build has begun has another name than the one that is about to be taken.
   if (await docker.inspect(containerName(run), { signal })) await clearEarlier(context);
-  // What the daemon has begun to make it makes, whoever has left meanwhile: cut off, it would be there after the cleanup.
+  // The daemon finishes what it has begun to make: a call that we cut off would leave it behind after the cleanup.
   const network = await context.cleanup((signal) =>
     provideNetwork(docker, daemon, spec.network, { owner, run, signal })
   );
@@ -140,7 +140,7 @@ async function giveWorkspace(context: Context, id: string, user: string, image: 
   });
 }
 
-/** Nothing is guessed silently: what the container was made with, as one line. */
+/** What the container was made with, as one line of the log. */
 function describe(spec: ContainerSpec, image: ImageInfo, network: string): string {
   return [
     `Container ${containerName(spec.labels[LABELS.run] ?? "")}: image ${spec.image} (${

@@ -1,7 +1,9 @@
 import { StepFailure } from "../base/errors.ts";
+import { delay } from "../base/signals.ts";
 import {
   type Attached,
   type ContainerInfo,
+  type ContainerProcess,
   type DaemonInfo,
   type Docker,
   DockerError,
@@ -13,9 +15,11 @@ import { onOneLine } from "../base/text.ts";
 
 /** A folder in the container for what is ours, outside of the workspace. Any user may add to it; the sticky bit protects the rest. */
 export const OWN_FOLDER = "/.conveyor";
-/** The argument by which the process that keeps a container is known among its processes. */
+/** The last argument of the process that keeps a container, and of no other: init's own ends with the whole script. */
 const FOR_EVER = "2147483647";
 const READY = "conveyor: ready";
+/** How long a daemon may call a container running whose processes have ended, milliseconds. */
+const LATE_END_MS = 1000;
 /** Output of a container that does not keep running, of which its failure tells. */
 const MOST_SAID_BYTES = 2000;
 
@@ -28,7 +32,7 @@ export function idleScript({ env }: ImageInfo): string {
 PATH=${quoted(ownPath(env.PATH))}
 mkdir -p -m 1777 ${OWN_FOLDER} && command -v sleep >/dev/null || { echo "it needs mkdir and sleep"; exit 127; }
 echo "${READY}"
-exec sleep ${FOR_EVER}`;
+exec sleep ${FOR_EVER} # keeps the container`;
 }
 
 /**
@@ -103,17 +107,34 @@ export async function isKept(
   container: Pick<ContainerInfo, "id">,
   signal: AbortSignal,
 ): Promise<boolean> {
-  return (await keptSeconds(docker, container, signal)) !== undefined;
+  return (await keeperOf(docker, container, signal)) !== undefined;
 }
 
-/** For how long a container has been kept, by no clock that can be set; undefined where it is not. */
+/** For how long a container has been kept, by no clock that can be set; undefined where it is not, or nobody can tell. */
 export async function keptSeconds(
   docker: Docker,
-  { id }: Pick<ContainerInfo, "id">,
+  container: Pick<ContainerInfo, "id">,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const processes = await docker.processes(id, { signal });
-  return processes.find(({ command, isKilled }) => command.endsWith(` ${FOR_EVER}`) && !isKilled)?.seconds;
+  return (await keeperOf(docker, container, signal))?.seconds;
+}
+
+async function keeperOf(docker: Docker, { id }: Pick<ContainerInfo, "id">, signal: AbortSignal) {
+  const processes = await processesOf(docker, id, signal);
+  return processes.find(({ command, isKilled }) => command.endsWith(` ${FOR_EVER}`) && !isKilled);
+}
+
+/** A daemon may fail to list processes that are just ending: then it soon knows that the container does not run. */
+async function processesOf(docker: Docker, id: string, signal: AbortSignal): Promise<ContainerProcess[]> {
+  for (let pauseMs = 20;; pauseMs *= 2) {
+    try {
+      return await docker.processes(id, { signal });
+    } catch (error) {
+      if (!(error instanceof DockerError) || pauseMs > LATE_END_MS) throw error;
+    }
+    if ((await docker.inspect(id, { signal }))?.state !== "running") return [];
+    await delay(pauseMs, { signal });
+  }
 }
 
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -2,7 +2,7 @@ import { StepFailure } from "../base/errors.ts";
 import { type DaemonInfo, type Docker, DockerError } from "../docker/docker.ts";
 import { containerName, runLabels } from "./labels.ts";
 
-/** The one bridge that all runs on a daemon share; no container on it can reach another. */
+/** The bridge that all runs on a daemon share. No container on it can reach another. */
 const SHARED = "conveyor";
 const SHARED_LABELS = { "conveyor.network": "isolated" };
 

@@ -1,8 +1,8 @@
 import { Retryable, StepFailure } from "../base/errors.ts";
 
 /**
- * Does a part of what must not be done twice: where the machinery fails, the step is not tried again but ends, for that
- * reason. `what` begins the message; `data` are facts for the result.
+ * Runs work that must not be done twice: a `Retryable` becomes a final StepFailure with its reason. `what` begins the message;
+ * `data` are facts for the result.
  */
 export async function onceBegun<T>(
   what: string,

@@ -5,9 +5,9 @@ import { keptSeconds } from "./keep-running.ts";
 import { findContainer } from "./labels.ts";
 
 /**
- * Does a step's work within what is left of the run's time, where no engine watches over that. It counts from the run's
- * container, or from now where there is none yet. When the time is up, the context's signal fires, and this throws
- * `StopError` `timeout` unless the work names its failure itself.
+ * Does a step's work within what is left of the run's time, if no engine watches over that. The time counts from the start of
+ * the run's container, or from now if there is none yet. When it is up, the context's signal fires, and this throws `StopError`
+ * `timeout` unless the work names its failure itself.
  */
 export async function withinOwnTimeout<T>(
   context: Context,

@@ -80,16 +80,27 @@ export function containerCalls(client: Client): Calls {
     },
 
     async processes(reference, options = {}) {
-      const found = await answered(
-        [404, 409],
-        () => container(reference).top({ ps_args: "-eo pid,pending,etimes,args", ...call(options) }),
-      );
-      const rows = (found?.Processes ?? []) as string[][];
-      return rows.map(([pid, pending = "", seconds, command = ""]) => ({
+      const top = async (columns: string) => {
+        const columnsOnly = { ps_args: `-eo ${columns}`, ...call(options) };
+        const found = await answered([404, 409], () => container(reference).top(columnsOnly));
+        return (found?.Processes ?? []) as string[][];
+      };
+      try {
+        return (await top("pid,pending,etimes,args")).map(([pid, pending = "", seconds, command = ""]) => ({
+          pid: Number(pid),
+          command,
+          seconds: Number(seconds),
+          isKilled: (Number.parseInt(pending.slice(-8), 16) & SIGKILL_PENDING) !== 0,
+        }));
+      } catch (error) {
+        if (!hasStatus(error, [500])) throw error;
+      }
+      // The ps of a small system knows fewer columns.
+      return (await top("pid,args")).map(([pid, command = ""]) => ({
         pid: Number(pid),
         command,
-        seconds: Number(seconds),
-        isKilled: (Number.parseInt(pending.slice(-8), 16) & SIGKILL_PENDING) !== 0,
+        seconds: undefined,
+        isKilled: false,
       }));
     },
 

@@ -101,9 +101,9 @@ export interface ContainerProcess {
   /** On the daemon's machine. */
   readonly pid: number;
   readonly command: string;
-  /** How long it has been running, whole seconds, whatever the daemon's clock was set to meanwhile. */
-  readonly seconds: number;
-  /** It was sent SIGKILL, and is not gone yet. */
+  /** How long it has been running, whole seconds by no clock that can be set; undefined where the daemon's machine cannot tell. */
+  readonly seconds: number | undefined;
+  /** It was sent SIGKILL, and is not gone yet; false also where the daemon's machine cannot tell. */
   readonly isKilled: boolean;
 }
 

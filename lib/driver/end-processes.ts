@@ -4,14 +4,14 @@ import { ownEnvironment } from "./own-environment.ts";
 
 /** How often the daemon is asked whether the processes have gone, milliseconds. */
 const LOOK_MS = 100;
-/** How long the exec that carries the TERM may take to start, beside the grace period. */
+/** How long the exec that sends TERM may take to start, milliseconds; at most the grace period. */
 const TERM_EXEC_MS = 2000;
 
 /**
- * Ends every process in a container but its init and the idle one: TERM to all, and when some are left after `graceMs`,
- * the container is killed, since the API has no way to kill an exec. Answers which of the two it took.
+ * Ends every process in a container except its init and the idle one: sends TERM to all, and kills the container if some are
+ * left after `graceMs`, since the API cannot kill an exec. Returns which of the two it took.
  *
- * The idle process ignores TERM, `kill -1` spares process 1 and the process that sends it, so what is left is the build's.
+ * The idle process ignores TERM, and `kill -1` spares process 1 and its sender, so the processes that are left are the build's.
  */
 export async function endProcesses(
   docker: Docker,
@@ -44,7 +44,7 @@ async function sendTerm(docker: Docker, container: string, signal: AbortSignal):
     }, { signal });
     for await (const _ of exec.output);
   } catch (error) {
-    // Not running any more, or no room for one more process: what follows looks at the processes themselves.
+    // The container does not run any more, or can hold no more processes: the caller looks at the processes themselves.
     if (!(error instanceof DockerError)) throw error;
   }
 }

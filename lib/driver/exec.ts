@@ -4,12 +4,12 @@ import { BoundedText } from "./bounded-text.ts";
 import type { Context } from "./driver.ts";
 import { endProcesses } from "./end-processes.ts";
 
-/** Silence after the end of a process, milliseconds, after which output that something else still holds open is let go. */
+/** Output that another process still holds open is no longer read after this much silence, milliseconds. */
 const HELD_OPEN_MS = 500;
 /** Between looks at whether a process whose output is still open has ended, milliseconds: at first, and at most. */
 const FIRST_LOOK_MS = 200;
 const LAST_LOOK_MS = 1000;
-/** No daemon takes longer from the end of a process's output to its exit code, milliseconds. */
+/** A daemon takes less than this from the end of a process's output to its exit code, milliseconds. */
 const OUTPUT_AHEAD_MS = 1000;
 const CAPTURED_BYTES = 256 * 1024;
 
@@ -21,7 +21,7 @@ export interface ExecOptions extends ExecSpec {
 }
 
 /**
- * Runs a command in a container, its output in the step's log, and answers its exit code. A process that it leaves
+ * Runs a command in a container with its output in the step's log, and returns its exit code. A process that it leaves
  * behind goes on; if that one holds the output open, a line says so and it is no longer read.
  *
  * When the step is told to stop, every process in the container is ended (TERM, grace period, KILL) before this throws
@@ -36,7 +36,7 @@ export async function exec(context: ExecContext, container: string, options: Exe
       endProcesses(docker, container, { graceMs: context.settings.graceMs, signal })
     );
   const process = await docker.exec(container, spec, { signal }).catch(async (error) => {
-    // Told to stop while it was being started: nobody knows whether it was.
+    // Told to stop while it was being started, so it may have started.
     if (signal.aborted) await end();
     throw error;
   });
@@ -102,8 +102,8 @@ async function read(
 }
 
 /**
- * Looks, more and more seldom, whether the process has ended although its output has not: a daemon that it started holds
- * it. Then, after a silence in which we were the ones who waited, the output is let go.
+ * Checks at growing intervals whether the process has ended although its output has not, because a daemon that it started holds
+ * it open. After a silence that is not our own doing, the output is let go.
  */
 function letGoOfHeldOutput(
   process: Exec,
@@ -129,8 +129,8 @@ function letGoOfHeldOutput(
 }
 
 /**
- * The daemon closes the output a moment before it knows the exit code, also where the process has closed it long before. Where
- * it takes longer, the way to the daemon was cut: the log says so, and the process is waited for.
+ * Waits for the exit code, which the daemon knows a moment after it has closed the output. If that takes longer, the connection
+ * was cut: a line says so.
  */
 async function exitCode(process: Exec, { log, signal }: ExecContext): Promise<number> {
   let waitedMs = 0;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Retryable } from "../../lib/base/errors.ts";
 import { diagnose } from "../../lib/build/diagnose.ts";
+import { idleScript } from "../../lib/build/keep-running.ts";
 import {
   type CallOptions,
   type ContainerInfo,
@@ -117,6 +118,17 @@ test("diagnose tells a container that was stopped from outside from one whose bu
   assert.equal((await gone(["kill"])).reason, "container-lost");
   assert.equal((await gone(["oom"])).reason, "out-of-memory");
   assert.equal((await gone([])).reason, "command-failed");
+  // On a busy machine init, and the process that was killed, are still there.
+  const script = idleScript({ id: "i", user: "", architecture: "amd64", env: {} });
+  const init = { ...IDLE, command: `/sbin/docker-init -- /bin/sh -c ${script}` };
+  const dying = () => Promise.resolve([init, { ...IDLE, isKilled: true }]);
+  assert.match((await diagnosed({ processes: dying })).because ?? "", /killed from inside$/);
+  // The daemon has no words for it yet.
+  const confused = {
+    processes: () => Promise.reject(new DockerError("no running task found", { status: 500 })),
+    inspect: () => Promise.resolve({ state: "exited" } as ContainerInfo),
+  };
+  assert.match((await diagnosed(confused)).because ?? "", /killed from inside$/);
   const removed = { processes: () => Promise.resolve([]), inspect: () => Promise.resolve(undefined) };
   assert.equal((await diagnosed(removed)).reason, "container-lost");
 });

@@ -51,6 +51,17 @@ test("pull throws Retryable where the stream is cut short", () =>
     await assert.rejects(docker.pull("r.io/a/b"), isUnreachable(daemon));
   }));
 
+test("processes asks a ps that knows few columns for those", () =>
+  docked(({ line, socket }) => {
+    const isKnown = line.includes("pid%2Cargs");
+    const rows = { Titles: ["PID", "COMMAND"], Processes: [["7", "sleep 1"]] };
+    socket.write(isKnown ? answer(200, rows) : answer(500, { message: "ps: bad -o argument" }));
+  }, async (docker) => {
+    assert.deepEqual(await docker.processes("abc"), [
+      { pid: 7, command: "sleep 1", seconds: undefined, isKilled: false },
+    ]);
+  }));
+
 test("list is one request, however many containers there are", () => {
   const states = ["running", "exited", "dead"];
   const found = Array.from({ length: 300 }, (_, i) => ({
