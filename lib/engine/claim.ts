@@ -80,7 +80,7 @@ function renewal(
 function released(run: Run, step: StepState, now: number): Run {
   if (isStopped(run, step)) return giveUp(run, step, driverLost("The driver let go of the step"), now);
   const { instance: _instance, delivery: _delivery, heardAt: _heardAt, ...rest } = step;
-  return withStep(run, { ...rest, status: "dispatched" });
+  return withStep(run, { ...rest, status: "dispatched", queuedAt: now });
 }
 
 function grant(

@@ -7,6 +7,7 @@ import type { Transport } from "../backend/transport.ts";
 import { startInterval, stopTimer, type Timer } from "../base/timers.ts";
 import { ids } from "../wire/ids.ts";
 import type { Run, StepState } from "../wire/run.ts";
+import { subjects } from "../wire/subjects.ts";
 import { decide, type Input } from "./decide.ts";
 import { nextChange } from "./due.ts";
 import { isReported } from "./is-reported.ts";
@@ -25,6 +26,7 @@ export interface ClockworkOptions {
   readonly clock: Clock;
   readonly ackWaitMs: number;
   readonly hearingSince: number;
+  readonly maxQueuedMs: number;
   readonly adopt: boolean;
   readonly troubles: Troubles;
   readonly signatures: Signatures;
@@ -34,6 +36,8 @@ export interface ClockworkOptions {
 const TICK_MS = 200;
 /** An outbox is emptied by whoever filled it; if not by now, then by us. */
 const OUTBOX_MS = 1000;
+/** How soon to look whether a driver that claims nothing has taken its step. */
+const FOREIGN_MS = 1000;
 /** A step that waits in a long queue is asked after less and less often. */
 const LONGEST_PATIENCE_MS = 600_000;
 
@@ -71,8 +75,8 @@ export class Clockwork implements AsyncDisposable {
 
   /** What time has done to a run. */
   time(): Input {
-    const { ackWaitMs, hearingSince } = this.#options;
-    return { kind: "time", ackWaitMs, hearingSince };
+    const { ackWaitMs, hearingSince, maxQueuedMs } = this.#options;
+    return { kind: "time", ackWaitMs, hearingSince, maxQueuedMs };
   }
 
   /** Resolves when nothing is under way any more. */
@@ -87,17 +91,21 @@ export class Clockwork implements AsyncDisposable {
       this.#watched.delete(run.id);
       return;
     }
-    const { clock, ackWaitMs, hearingSince } = this.#options;
+    const { clock, ackWaitMs, hearingSince, maxQueuedMs, signatures } = this.#options;
     const now = clock();
     const step = openStep(run);
     const about = `${step?.id}/${step?.dispatch}/${step?.heardAt}`;
     const before = this.#watched.get(run.id);
+    // Nobody says when a driver that claims nothing begins, and its time counts.
+    const patienceMs = step && signatures.isForeign(step.driver)
+      ? Math.min(FOREIGN_MS, ackWaitMs)
+      : ackWaitMs;
     const asking = before?.about === about
       ? { askAt: before.askAt, patienceMs: before.patienceMs, sayAt: before.sayAt }
-      : { askAt: now + ackWaitMs, patienceMs: ackWaitMs, sayAt: step ? nextSaying(step, now) : Infinity };
+      : { askAt: now + patienceMs, patienceMs, sayAt: step ? nextSaying(step, now) : Infinity };
     const due = Math.min(
       run.outbox.length > 0 ? now + OUTBOX_MS : Infinity,
-      nextChange(run, { ackWaitMs, hearingSince }),
+      nextChange(run, { ackWaitMs, hearingSince, maxQueuedMs }),
       asking.askAt,
       asking.sayAt,
     );
@@ -164,7 +172,7 @@ export class Clockwork implements AsyncDisposable {
     if (!step || !watch || watch.sayAt > clock()) return;
     watch.sayAt = nextSaying(step, clock());
     this.seen(run);
-    const message = await whyUnclaimed(transport, step.driver);
+    const message = await whyUnclaimed(transport, run, step);
     const what = `${step.id}/${step.dispatch}/waits`;
     if (message !== undefined) await addSystemLine({ transport, signatures }, run, { what, message, clock });
   }
@@ -187,11 +195,14 @@ export class Clockwork implements AsyncDisposable {
     await records.change(run.id, (stored) => decide(stored, input, clock()));
   }
 
-  /** Upstream's drivers ack an event before they work, and claim nothing. All that can be seen of them is their log. */
+  /**
+   * A driver that claims nothing acks an event before it works, and then is at work until its result or its time is over. An event
+   * that was kept for nobody, since its consumer is gone, is lost.
+   */
   async #isAtWork(run: Run, step: StepState): Promise<boolean> {
-    if (step.status !== "dispatched") return false;
-    const [line] = await this.#options.store.logs.tail(run.id, 1);
-    return line !== undefined && line.step === undefined && line.driver === step.driver;
+    const { transport, signatures } = this.#options;
+    if (step.status !== "dispatched" || !signatures.isForeign(step.driver)) return false;
+    return await transport.demand(subjects.step(step.driver, run.resource.resource)) !== "none";
   }
 }
 

@@ -5,7 +5,7 @@ import type { Outcome, Run } from "../wire/run.ts";
 import { abandon, advance, giveUp, handOut, restart, sentence } from "./moves.ts";
 import { bounded, hostIn, isSkipped } from "./result.ts";
 import { close, hostOf, openStep, runDeadline, stepLimit, withStep } from "./steps.ts";
-import { driverLost, eventTooLarge, failureOf, runTimeout, stepTimeout } from "./verdicts.ts";
+import { driverLost, eventTooLarge, failureOf, queuedTooLong, runTimeout, stepTimeout } from "./verdicts.ts";
 
 /** What can happen to a run, claims aside (claim.ts). */
 export type Input =
@@ -21,7 +21,7 @@ export type Input =
   /** Its process is gone, and everything that could still run a step with it. */
   | { kind: "abandoned"; message: string }
   /** Time has passed. What was not heard of before `hearingSince` was not silent, we were deaf. */
-  | { kind: "time"; ackWaitMs: number; hearingSince: number }
+  | { kind: "time"; ackWaitMs: number; hearingSince: number; maxQueuedMs?: number }
   /** The transport does not hold this dispatch any more, and nobody has been heard of since `heardAt` who works on it. */
   | { kind: "event-lost"; step: string; dispatch: number; heardAt: number | undefined }
   /** A driver that knows no claims is at work on the step. */
@@ -68,8 +68,10 @@ export function decide(run: Run, input: Input, now: number): Run {
     case "begun": {
       const step = openStep(run);
       if (step?.id !== input.step || step.status !== "dispatched") return run;
-      const begun = withStep(run, { ...step, status: "running", startedAt: now });
-      return { ...begun, startedAt: run.startedAt ?? now };
+      // Nobody can tell when it began, and its time must not go by unnoticed.
+      const startedAt = step.dispatchedAt ?? now;
+      const begun = withStep(run, { ...step, status: "running", startedAt });
+      return { ...begun, startedAt: run.startedAt ?? startedAt };
     }
     case "refused": {
       const step = openStep(run);
@@ -124,6 +126,11 @@ function onTime(run: Run, input: Extract<Input, { kind: "time" }>, now: number):
   if (run.verdict && !step.always && silent >= input.ackWaitMs) {
     const span = formatDuration(silent);
     return giveUp(run, step, driverLost(`The driver was told to stop and did not answer for ${span}`), now);
+  }
+  const { maxQueuedMs = Infinity } = input;
+  const queued = now - (step.queuedAt ?? now);
+  if (!run.verdict && !step.always && step.status === "dispatched" && queued >= maxQueuedMs) {
+    return sentence(run, queuedTooLong(step, maxQueuedMs), now);
   }
   const waited = now - (step.dispatchedAt ?? now);
   const host = hostOf(run, step);

@@ -5,7 +5,11 @@ import { openStep, runDeadline, stepLimit } from "./steps.ts";
 /** When `decide` with `time` will next change the run, if nothing else does before; Infinity for never. */
 export function nextChange(
   run: Run,
-  { ackWaitMs, hearingSince }: { ackWaitMs: number; hearingSince: number },
+  { ackWaitMs, hearingSince, maxQueuedMs = Infinity }: {
+    ackWaitMs: number;
+    hearingSince: number;
+    maxQueuedMs?: number;
+  },
 ): number {
   const step = openStep(run);
   const limit = step && stepLimit(run, step);
@@ -17,6 +21,7 @@ export function nextChange(
       times.push((step.dispatchedAt ?? Infinity) + LOST_HOST_MS);
     }
   } else if (step) {
+    if (!run.verdict && step.status === "dispatched") times.push((step.queuedAt ?? Infinity) + maxQueuedMs);
     times.push(run.verdict ? Math.max(step.heardAt ?? 0, hearingSince) + ackWaitMs : over);
   }
   return Math.min(...times);

@@ -15,6 +15,8 @@ export interface EngineOptions {
   readonly clock?: Clock;
   /** Drivers whose results and log lines count though they claim and sign nothing (default none): Conveyor's own. */
   readonly foreignDrivers?: readonly string[];
+  /** How long a step may wait for a driver to take it, milliseconds (default: for ever). */
+  readonly maxQueuedMs?: number;
   /** Consumers' ack wait, milliseconds (default 30,000): an attempt silent for this long may be succeeded by the next. */
   readonly ackWaitMs?: number;
   /**

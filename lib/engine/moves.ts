@@ -22,7 +22,17 @@ export function handOut(run: Run, step: StepState, now: number): Run {
   // A step that is running stays so: should its attempt be alive after all, nothing is taken from it.
   const status = step.status === "running" ? "running" : "dispatched";
   const digest = digestOf(event.data);
-  return { ...withStep(run, { ...step, status, dispatch, digest, dispatchedAt: now }), outbox: [event] };
+  return {
+    ...withStep(run, {
+      ...step,
+      status,
+      dispatch,
+      digest,
+      dispatchedAt: now,
+      queuedAt: step.queuedAt ?? now,
+    }),
+    outbox: [event],
+  };
 }
 
 /** The run is to end like this, unless that is decided already: nothing new begins but what always runs. */

@@ -16,6 +16,8 @@ export interface RecordsOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly ackWaitMs: number;
+  /** Whether a driver claims nothing: such a driver serves no host of its own. */
+  readonly isForeign?: (driver: string) => boolean;
   readonly reach: (point: FaultPoint, step?: string) => void;
   /** Told of every run that was created or changed here, as it stands. */
   readonly seen: (run: Run) => void;
@@ -44,7 +46,11 @@ export class Records {
   /** Stores a run that is not there yet. Throws ConflictError where it is. */
   create(run: Run): Promise<Changed> {
     return this.#turns.take(run.id, async () => {
-      const begun = decide(run, { kind: "submitted" }, this.#options.clock());
+      const begun = decide(
+        placed(run, this.#options.isForeign ?? (() => false)),
+        { kind: "submitted" },
+        this.#options.clock(),
+      );
       const revision = await this.#put(begun, 0);
       return await this.#settle(begun, revision);
     });
@@ -145,4 +151,10 @@ export class Records {
     if (openStep(run)?.status !== "running") return;
     await this.#options.transport.broadcast(subjects.nudge(run.id), "").catch(() => {});
   }
+}
+
+/** The run with the steps of drivers that serve no host addressed to none. */
+function placed(run: Run, isForeign: (driver: string) => boolean): Run {
+  const steps = run.pipeline.steps.map((step) => isForeign(step.driver) ? { ...step, anywhere: true } : step);
+  return { ...run, pipeline: { ...run.pipeline, steps } };
 }

@@ -29,6 +29,11 @@ export class Signatures {
     this.#foreign = new Set(foreignDrivers);
   }
 
+  /** Whether the operator says that the driver claims and signs nothing. */
+  isForeign(driver: string): boolean {
+    return this.#foreign.has(driver);
+  }
+
   keyOf(run: string, step: string, attempt: number | string): string {
     return attemptKey(this.#key, run, step, String(attempt));
   }

@@ -26,11 +26,13 @@ const ACK_WAIT_MS = 30_000;
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { transport, store, sealKey, clock = systemClock, ackWaitMs = ACK_WAIT_MS, reach = noFaults } =
     options;
-  const { adopt = false } = options;
+  const { adopt = false, maxQueuedMs = Infinity } = options;
   const closing = new AbortController();
   const vault = new Vault(store, sealKey);
   const asked = new Map<string, Question>();
+  const signatures = new Signatures(options);
   const records = new Records({
+    isForeign: (driver) => signatures.isForeign(driver),
     transport,
     store,
     clock,
@@ -43,10 +45,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     },
   });
   const troubles = new Troubles();
-  const signatures = new Signatures(options);
   const parts = { transport, store, records, vault, signatures, clock, ackWaitMs, reach, troubles };
   const hearingSince = clock();
-  const clockwork = new Clockwork({ ...parts, hearingSince, adopt });
+  const clockwork = new Clockwork({ ...parts, hearingSince, maxQueuedMs, adopt });
   await using opening = new AsyncDisposableStack();
   opening.use(clockwork);
   opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }, asked));

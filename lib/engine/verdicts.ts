@@ -26,6 +26,13 @@ export function stepTimeout(step: StepState, limitMs: number): Verdict {
   return { outcome: "timed-out", reason: "timeout", message };
 }
 
+export function queuedTooLong(step: StepState, limitMs: number): Verdict {
+  const message = `No driver "${step.driver}" took step "${step.id}" within ${
+    formatDuration(limitMs)
+  } (--max-queued)`;
+  return { outcome: "timed-out", reason: "timeout", message };
+}
+
 export function driverLost(message: string): Verdict {
   return { outcome: "failed", reason: "driver-lost", message };
 }

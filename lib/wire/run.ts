@@ -33,6 +33,8 @@ export const StepState = z.object({
   heardAt: z.number().optional(),
   /** Set when the step was handed out: a step that nobody claims is sent again. */
   dispatchedAt: z.number().optional(),
+  /** When it was handed out for the first time. */
+  queuedAt: z.number().optional(),
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),
   result: DriverResult.optional(),

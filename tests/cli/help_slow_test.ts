@@ -120,7 +120,17 @@ test("every flag of up and of submit that is promised is in its help", async () 
     [...run?.filter((name) => !ofTheMachine.includes(name)) ?? [], ...ofTheApi].toSorted(),
   );
   const ofADriver = ["api", "max-event-age", "register", "resource", "concurrency", "health"];
-  const ofUp = ["drivers", "listen", "data", "replicas", "keep-runs", "keep-logs", "cors", "foreign-driver"];
+  const ofUp = [
+    "drivers",
+    "listen",
+    "data",
+    "replicas",
+    "keep-runs",
+    "keep-logs",
+    "cors",
+    "foreign-driver",
+    "max-queued",
+  ];
   assert.deepEqual(
     up?.toSorted(),
     [...driver?.filter((name) => !ofADriver.includes(name)) ?? [], ...ofUp].toSorted(),

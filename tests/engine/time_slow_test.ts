@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { seal } from "../../lib/engine/seal.ts";
+import type { Transport } from "../../lib/backend/transport.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import type { Run } from "../../lib/wire/run.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
@@ -93,11 +94,15 @@ test("a driver that is lost while it is told to stop does not keep the run from 
   assert.deepEqual(await lost.renew(), { answer: "stop", reason: "driver-lost" });
 });
 
-test("a step that nobody claimed and that is no longer in the stream is sent again", async () => {
+test("a step whose event is gone together with its consumer is sent again", async () => {
   await using world = await openWorld();
   let now = 0;
-  const engine = await world.engine({ clock: () => now, foreignDrivers: ["a"] });
   const ids: string[] = [];
+  const transport: Transport = {
+    ...world.transport,
+    demand: () => Promise.resolve(ids.length < 3 ? "none" : "open"),
+  };
+  const engine = await world.engine({ transport, clock: () => now, foreignDrivers: ["a"] });
   await ackingFirst(world, "a", (data, id) => {
     ids.push(id);
     now += 10 * ACK_WAIT;
@@ -164,7 +169,7 @@ test("a step that waits in its queue is not sent again", async () => {
   assert.equal((await world.store.runs.get(run))?.value.steps[0]?.dispatch, 1);
 });
 
-test("a driver that claims nothing but writes a log is seen at work, and its event is not sent again", async () => {
+test("a driver that claims nothing and says nothing has its event once, however long it works", async () => {
   await using world = await openWorld();
   let now = 0;
   const engine = await world.engine({ clock: () => now, foreignDrivers: ["a"] });
@@ -172,16 +177,72 @@ test("a driver that claims nothing but writes a log is seen at work, and its eve
   await ackingFirst(world, "a", async (data, id) => {
     sent.push(id);
     const { run_id: run, payload } = JSON.parse(data);
-    const line = { runid: run, driver: "a", pipeline: "", timestamp: "1767225600", message: "at it" };
-    await world.transport.publish(subjects.logs(run), JSON.stringify(line));
-    now = ACK_WAIT;
+    now = 1000;
     await recorded(world, run, ({ steps }) => steps[0]?.status === "running");
+    now = 20 * ACK_WAIT;
     await world.transport.publish(subjects.result, resultEvent(run, JSON.parse(payload), "a", OK));
   });
   const run = await engine.submit(submission("a"));
   const end = await endOf(engine, run);
   assert.equal(end.outcome, "succeeded");
   assert.deepEqual(sent, [`${run}/a/1`]);
+});
+
+test("the time of a driver that claims nothing counts from its dispatch, and no driver at all is not waited for for ever", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const times = { clock: () => now, maxQueuedMs: 60_000, foreignDrivers: ["a"] };
+  const engine = await world.engine(times);
+  await ackingFirst(world, "a", () => Promise.resolve());
+  world.use(await scriptedDriver(world.transport, "c", () => OK));
+  const silent = await engine.submit(submission("a c!", { timeoutMs: 5000 }));
+  now = 1000;
+  await recorded(world, silent, ({ steps }) => steps[0]?.status === "running");
+  now = 5000;
+  await recorded(world, silent, ({ verdict }) => verdict !== undefined);
+  now += ACK_WAIT;
+  const { outcome, message } = await endOf(engine, silent);
+  assert.deepEqual([outcome, message], ["timed-out", "The run took longer than 5.00 s"]);
+
+  const lonely = await engine.submit(submission("nobody c!"));
+  now += 5000;
+  await recorded(world, lonely, ({ outbox }) => outbox.length === 0);
+  now += 60_000;
+  const events = await eventsOf(engine, lonely);
+  assert.deepEqual(events.map(brief).slice(-4), [
+    "nobody skipped",
+    "c started",
+    "c succeeded",
+    "end timed-out",
+  ]);
+  const end = events.at(-1);
+  const why = 'No driver "nobody" took step "nobody" within 1m 00s (--max-queued)';
+  assert.equal(end?.type === "end" && end.message, why);
+});
+
+test("a step after one with a host goes to a driver that claims nothing wherever that is, and the log says where others are missing", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  const engine = await world.engine({ clock: () => now, foreignDrivers: ["go"] });
+  const placed = { ...OK, data: { host: "h1" } };
+  world.use(await scriptedDriver(world.transport, "a", () => placed));
+  await ackingFirst(world, "go", async (data) => {
+    const { run_id: run, payload } = JSON.parse(data);
+    await world.transport.publish(subjects.result, resultEvent(run, JSON.parse(payload), "go", OK));
+  });
+  const run = await engine.submit(submission("a go b"));
+  await recorded(world, run, ({ steps }) => steps[2]?.status === "dispatched");
+  const told = Promise.withResolvers<string>();
+  const following = (async () => {
+    for await (const event of engine.follow(run)) if (event.type === "log") told.resolve(event.message);
+  })();
+  now = 1000;
+  assert.match(
+    await told.promise,
+    /^Waiting for driver "b" on host "h1": .* mark step "b" .* anywhere: true$/,
+  );
+  world.use(await scriptedDriver(world.transport, "b", () => OK, { host: "h1" }));
+  await following;
 });
 
 test("another instance takes over from one that died, as the next attempt", async () => {

@@ -54,6 +54,10 @@ export function upCommand(drivers: Drivers) {
         subjectToken,
       ),
     )
+    .addOption(
+      flag("--max-queued <time>", "how long a step may wait for a driver to take it", duration)
+        .default(86_400_000, "24h"),
+    )
     .addOption(flag("--cors <origin>", "let pages of this origin call from a browser", origin))
     .addOption(
       flag("--token-file <file>", "file that holds the token (or CONVEYOR_TOKEN)", text)

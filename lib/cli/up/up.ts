@@ -79,6 +79,7 @@ async function serve(
     ackWaitMs,
     reach,
     adopt: true,
+    maxQueuedMs: options.maxQueued,
     ...options.foreignDriver && { foreignDrivers: options.foreignDriver },
   });
   await using fleet = await startFleet(options, { plane, drivers, reach, signal });
