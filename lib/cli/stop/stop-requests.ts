@@ -29,8 +29,6 @@ export interface StopHandlers {
  * `make` and `npm` pass on what the whole group got.
  */
 const SAME_SIGNAL_MS = 500;
-/** The same for another signal: a service manager sends SIGTERM and SIGHUP together. */
-const OTHER_SIGNAL_MS = 20;
 
 /**
  * Listens for signals, except those that the process was started to ignore, and for defects: rejections and exceptions that
@@ -55,8 +53,7 @@ export function listenForStop(
     // An ignored signal has a listener too: with one for any signal, Deno catches all three, and the others end the process.
     listener() {
       if (ignored.includes(signal)) return;
-      const sameMs = latest?.signal === signal ? SAME_SIGNAL_MS : OTHER_SIGNAL_MS;
-      if (latest && now() - latest.at < sameMs) return;
+      if (latest?.signal === signal && now() - latest.at < SAME_SIGNAL_MS) return;
       latest = { signal, at: now() };
       if (first !== undefined) onSecond(stopBySignal(signal));
       else request(stopBySignal(signal));
