@@ -48,10 +48,12 @@ if (needsBroker) {
 }
 
 const parts = new DisposableStack();
+const cleared: { place?: { clear(): void } } = {};
 const underWay = new Map<Job, Bun.Subprocess>();
 for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
   process.on(signal, () => {
     for (const child of underWay.values()) child.kill("SIGKILL");
+    cleared.place?.clear();
     parts.dispose();
     process.exit(128 + number);
   });
@@ -59,6 +61,7 @@ for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] a
 const began = performance.now();
 if (isUnderLoad) parts.use(busyLoops(LOOPS_UNDER_LOAD));
 const place = parts.use(suitePlace(isUnitOnly ? undefined : process.env.CONVEYOR_TEST_IMAGE));
+cleared.place = place;
 const pace = measurePace(20);
 console.log(
   `Limits are ${pace} times as long as on a machine of our own${

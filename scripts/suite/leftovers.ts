@@ -9,15 +9,15 @@ export function filesIn(folder: string): string[] {
   return readdirSync(folder).map((name) => `file ${name}`);
 }
 
-/** Processes whose environment names the run's temporary folder. Only Linux tells. */
-export function processesWith(folder: string): string[] {
+/** Processes whose environment names the run's temporary folder, by their ids. Only Linux tells. */
+export function processesWith(folder: string): { pid: number; command: string }[] {
   if (process.platform !== "linux") return [];
   const others = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
   return others.flatMap((pid) => {
     try {
       if (!readFileSync(`/proc/${pid}/environ`, "latin1").includes(`TMPDIR=${folder}\0`)) return [];
       const command = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim();
-      return command === "" ? [] : [`process ${pid}: ${command}`];
+      return command === "" ? [] : [{ pid: Number(pid), command }];
     } catch {
       return []; // It has ended.
     }

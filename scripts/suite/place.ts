@@ -10,6 +10,8 @@ export interface SuitePlace extends Disposable {
   readonly environment: Record<string, string>;
   /** What was left here, when the last test is through. */
   left(): Promise<string[]>;
+  /** Ends and removes what is here, for a run that is cut off: what tests have started outlives them where they are killed. */
+  clear(): void;
 }
 
 /** With an image of its own where one is named. */
@@ -27,7 +29,7 @@ export function suitePlace(image: string | undefined): SuitePlace {
   const parts = opening.move();
   const look = () => [
     ...filesIn(folder),
-    ...processesWith(folder),
+    ...processesWith(folder).map(({ pid, command }) => `process ${pid}: ${command}`),
     ...watch?.left().filter((what) => what !== `image ${own}`) ?? [],
   ];
   return {
@@ -37,6 +39,14 @@ export function suitePlace(image: string | undefined): SuitePlace {
       let left = look();
       for (let i = 0; left.length > 0 && i < 50; i++, left = look()) await Bun.sleep(100);
       return left;
+    },
+    clear() {
+      for (const { pid } of processesWith(folder)) process.kill(pid, "SIGKILL");
+      for (const what of watch?.left() ?? []) {
+        const [kind = "", name = ""] = what.split(" ");
+        const remove = kind === "container" ? ["rm", "-fv"] : kind === "image" ? ["rmi", "-f"] : [kind, "rm"];
+        if (name !== own) spawnSync("docker", [...remove, name]);
+      }
     },
     [Symbol.dispose]: () => parts.dispose(),
   };
