@@ -1,5 +1,6 @@
 import { configureSync, type LogRecord } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
+import { OUTCOME_LOG } from "../base/log.ts";
 import type { LogLevel } from "./command.ts";
 
 export interface ProcessLogOptions {
@@ -7,16 +8,21 @@ export interface ProcessLogOptions {
   readonly format: "text" | "json";
   /** Where lines go, each with its newline. */
   readonly write: (line: string) => void;
+  /** Leaves out how each step ended, where that is shown anyway (default false). */
+  readonly withoutOutcomes?: boolean;
 }
 
 /** From here on the process's own log is written. Once in the life of a process. */
-export function startProcessLog({ level, format, write }: ProcessLogOptions): void {
+export function startProcessLog({ level, format, write, withoutOutcomes }: ProcessLogOptions): void {
   const toLine = format === "json" ? jsonLine : textLine;
   configureSync({
     reset: true,
     sinks: { own: (record: LogRecord) => write(toLine(record)) },
     loggers: [
       { category: "conveyor", lowestLevel: level === "warn" ? "warning" : level, sinks: ["own"] },
+      ...withoutOutcomes
+        ? [{ category: ["conveyor", "driver", OUTCOME_LOG], sinks: [], parentSinks: "override" as const }]
+        : [],
       { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["own"] },
     ],
   });
@@ -39,7 +45,7 @@ function textLine(record: LogRecord): string {
 
 const timeOf = ({ timestamp }: LogRecord): string => new Date(timestamp).toISOString();
 const levelOf = ({ level }: LogRecord): string => level === "warning" ? "warn" : level;
-const roomOf = ({ category }: LogRecord): string => category.slice(1).join(".");
+const roomOf = ({ category }: LogRecord): string => category[1] ?? "";
 
 /** Values stand between the parts of the text. */
 const textOf = ({ message }: LogRecord): string =>

@@ -1,6 +1,6 @@
 import type { Delivery } from "../backend/transport.ts";
 import { messageOf, Retryable } from "../base/errors.ts";
-import { processLog } from "../base/log.ts";
+import { OUTCOME_LOG, processLog } from "../base/log.ts";
 import { ids } from "../wire/ids.ts";
 import { reasonOf } from "../wire/reasons.ts";
 import type { DriverResult } from "../wire/resource.ts";
@@ -48,7 +48,7 @@ export async function settle(
     const outcome = success ? "succeeded" : "failed";
     const facts = { outcome, seconds, ...!success && { reason: reasonOf(data) } };
     const text = "Step {step} of run {run} {outcome} after {seconds} s";
-    log().info(success ? text : `${text}: {reason}`, facts);
+    log().getChild(OUTCOME_LOG).info(success ? text : `${text}: {reason}`, facts);
   };
   switch (outcome.kind) {
     case "drop":

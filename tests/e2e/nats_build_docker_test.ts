@@ -146,7 +146,7 @@ test("container-start takes a run only while a slot is free, whoever fills them"
   ]);
   const first = await fleet.submit(spec(WAITING));
   await first.line("begun");
-  await Promise.all([one, other].map((process) => process?.said("all 1 slots are taken")));
+  await Promise.all([one, other].map((process) => process?.said("aiting for a slot (1 of 1 in use)")));
   const second = await fleet.submit(spec("true"));
   const names = async () => (await objectsOf(fleet.owner)).filter((name) => name.startsWith("conveyor-"));
   assert.deepEqual(await names(), [containerName(first.id)]);

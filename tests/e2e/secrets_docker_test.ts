@@ -83,7 +83,7 @@ test("a secret leaves neither in the names nor in the errors of a build that fai
   await using place = await makePlace();
   await leavesNothing(place, async () => {
     const token = join(place.folder, "token");
-    await writeFile(token, `${SECRET}\n`);
+    await writeFile(token, `${PLAIN}\n`);
     const cases: { flags: string[]; reason: string; message: RegExp; secret?: string }[] = [
       {
         flags: ["-c", 'touch "out-$TOKEN"', "-a", "out-*"],
@@ -123,9 +123,9 @@ test("a secret that stands in the build's own flags is refused before anything i
   const flags = ["--secret", "TOKEN", "-c", "make", "-a", `dist/${SECRET}/*`, "-e", `AUTH=Bearer ${SECRET}`];
   const ended = await startRun(place, flags, { env: { TOKEN: SECRET } }).ended;
   assert.equal(ended.exit, 2, ended.stdout);
-  const places = ["resource.spec.artifacts.0", "resource.spec.env.0.value"];
+  const places = ["spec.artifacts.0", "spec.env.0.value"];
   for (const at of places) {
-    assert.ok(ended.stderr.includes(`${at}: The value of the secret "TOKEN" stands there`));
+    assert.ok(ended.stderr.includes(`${at}: The value of the secret "TOKEN" stands in it`));
   }
   await assertNowhere(place, ended);
 });

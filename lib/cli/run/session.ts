@@ -54,6 +54,7 @@ export function openSession(options: OutputOptions, { leftBehind }: { leftBehind
     level: options.logLevel,
     format: options.logFormat,
     write: (line) => renderer.note(line.trimEnd()),
+    withoutOutcomes: true,
   });
   return {
     renderer,
