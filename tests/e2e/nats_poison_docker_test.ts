@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { DEAD_STREAM } from "../../lib/backend/nats/dead.ts";
+import { HEADERS } from "../../lib/wire/headers.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { broker } from "../backend/nats-broker.ts";
 import { within } from "../driver/stage.ts";
@@ -52,18 +53,21 @@ test("a driver outlives what cannot be understood: a copy is kept, the run gets 
   await driver.said(" takes events of ");
   const transport = await nats.open();
   const subject = subjects.step("builder", TYPE);
-  for (const data of Object.values(UNKNOWN)) await transport.publish(subject, data);
+  const go = JSON.stringify({ answer: "go", attempt: 1 });
+  await using _claims = await transport.serve(subjects.claims, () => Promise.resolve(go));
+  const options = { headers: { [HEADERS.claims]: "1", [HEADERS.step]: "builder" } };
+  for (const data of Object.values(UNKNOWN)) await transport.publish(subject, data, options);
   const runs = new Map<string, string>();
   for (const [what, make] of Object.entries(KNOWN)) {
     const run = randomUUID();
     runs.set(run, what);
-    await transport.publish(subject, make(run));
+    await transport.publish(subject, make(run), options);
   }
   // Understood, as far as such keys mean anything; its run has no container here.
   const last = randomUUID();
   const polluted = event(last).replace('{"event"', '{"__proto__":{"polluted":true},"event"')
     .replace('\\"spec\\":{', '\\"__proto__\\":{\\"polluted\\":true},\\"spec\\":{');
-  await transport.publish(subject, polluted);
+  await transport.publish(subject, polluted, options);
 
   const stopping = new AbortController();
   const results = transport.consume({
