@@ -1,6 +1,6 @@
 /** Where a run of the suite works: a temporary folder and a name for images that nobody else has. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { filesIn, processesWith, watchDocker } from "./leftovers.ts";
@@ -17,6 +17,8 @@ export interface SuitePlace extends Disposable {
 /** With an image of its own where one is named. */
 export function suitePlace(image: string | undefined): SuitePlace {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "conveyor-suite-")));
+  // Some tests read as another user.
+  chmodSync(folder, 0o711);
   const repository = basename(folder).toLowerCase();
   using opening = new DisposableStack();
   opening.defer(() => rmSync(folder, { recursive: true, force: true }));
