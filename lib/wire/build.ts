@@ -79,6 +79,8 @@ export const BuildSpec = z.strictObject({
   secrets: z.array(envName).default([]),
   /** Reserved. */
   cache: z.array(z.unknown()).max(0, "expected nothing: cache is reserved for a later version").default([]),
+  /** What further drivers of a pipeline want to be told, by their names. The four drivers pass over it. */
+  drivers: z.looseObject({}).optional(),
 });
 export type BuildSpec = z.infer<typeof BuildSpec>;
 

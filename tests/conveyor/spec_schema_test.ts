@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { buildSpecSchema } from "../../lib/build/spec-schema.ts";
+import { parseBuildSpec } from "../../lib/wire/build.ts";
 
 /** Of draft 2020-12, what a build's spec needs. */
 const KEYWORDS = new Set([
@@ -84,4 +85,14 @@ test("buildSpecSchema accepts the tutorial's spec and everything that a build ma
   ];
   for (const spec of accepted) assert.equal(schema.safeParse(spec).success, true, JSON.stringify(spec));
   for (const spec of refused) assert.equal(schema.safeParse(spec).success, false, JSON.stringify(spec));
+});
+
+test("parseBuildSpec passes over what other drivers of the pipeline are told, and refuses it anywhere else", () => {
+  const spec = {
+    repository: "https://git.example.org/app.git",
+    drivers: { "unit-report": { path: "junit.xml" } },
+  };
+  assert.equal(parseBuildSpec(spec).success, true);
+  assert.equal(parseBuildSpec({ ...spec, "unit-report": {} }).success, false);
+  assert.equal(parseBuildSpec({ ...spec, drivers: ["unit-report"] }).success, false);
 });

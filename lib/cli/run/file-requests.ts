@@ -114,6 +114,7 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
   depth: { reach: "the build" },
   submodules: { reach: "the build" },
   workdir: { reach: "the build" },
+  drivers: { reach: "the build" },
   artifacts: { reach: "the build" },
   timeout: { reach: "the build" },
   grace: { reach: "the build" },
