@@ -137,7 +137,8 @@ export function startRun(
     before,
     // Of a child that Deno's own kill was used on, it says that this signal ended it, however it ended.
     kill(signal) {
-      if (child.pid !== undefined && child.exitCode === null) process.kill(child.pid, signal);
+      // It may have ended a moment before that is known here.
+      if (child.exitCode === null) child.kill(signal);
     },
     closeOutput: () => child.stdout.destroy(),
     ended,
