@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { signalChild } from "../support/signal-child.ts";
 
 /** This project's folder. */
 export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -80,8 +81,7 @@ export function startProgram(path: string, args: readonly string[], options: Sta
         check();
         ended.then(() => reject(new Error(`It ended without saying "${text}":\n${stdout}${stderr}`)), reject);
       }),
-    // Not the child's own kill: on Deno that signals once only.
-    kill: (signal) => process.kill(child.pid ?? 0, signal),
+    kill: (signal) => signalChild(child, signal),
     closeStdout: () => child.stdout.destroy(),
   };
 }

@@ -114,7 +114,8 @@ const sequence = (word: string, count: number): string[] =>
 /** Follows a run to its end, which it answers, and adds what it logs to `lines`. */
 async function followed(engine: Engine, run: string, lines: string[]) {
   for await (const event of engine.follow(run)) {
-    if (event.type === "log") lines.push(event.message);
+    // The engine's own lines, of a driver that is waited for, come when they may.
+    if (event.type === "log" && event.stream !== "system") lines.push(event.message);
     if (event.type === "end") return event;
   }
   throw new Error(`Run ${run} was not followed to its end`);

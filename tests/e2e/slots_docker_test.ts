@@ -40,7 +40,7 @@ async function killedAtEachPoint(slots: string): Promise<void> {
     FAULTS.map(() => fleet.submit({ repository, image, commands: ["echo once"] })),
   );
   for (const fault of FAULTS) {
-    const doomed = await fleet.driver("container-start", ["--slots", slots], { CONVEYOR_FAULT: fault });
+    const doomed = fleet.doomed("container-start", ["--slots", slots], { CONVEYOR_FAULT: fault });
     assert.equal((await doomed.ended).code, 137, fault);
   }
   await fleet.driver("container-start", ["--slots", slots]);
@@ -77,14 +77,14 @@ async function killedBesideConveyor(slots: string): Promise<void> {
   const steps = DRIVERS.map((name) => ({ id: name, name, driver: name }));
   await server.call("POST", "/pipelines", { name: "flutter", resource: TYPE, steps });
   await using started = new AsyncDisposableStack();
-  const start = async (name: string, env: Record<string, string> = {}) => {
+  const start = (name: string, env: Record<string, string> = {}) => {
     const flags = ["--nats", server.nats, "--api", server.api, "--ack-wait", "1s", "--slots", slots];
-    const program = started.use(disposable(startDriver(name, [...flags, "--min-free", "0"], env)));
-    await program.said(" takes events of ");
-    return program;
+    return started.use(disposable(startDriver(name, [...flags, "--min-free", "0"], env)));
   };
-  await Promise.all(DRIVERS.slice(1).map((name) => start(name)));
-  const doomed = { current: await start("container-start", { CONVEYOR_FAULT: FAULTS[0] ?? "" }) };
+  await Promise.all(DRIVERS.slice(1).map((name) => start(name).said(" takes events of ")));
+  const [first = ""] = FAULTS;
+  const doomed = { current: start("container-start", { CONVEYOR_FAULT: first }) };
+  await doomed.current.said(" takes events of ");
   const runs = await Promise.all(FAULTS.map((name) =>
     server.create({
       name,
@@ -95,10 +95,10 @@ async function killedBesideConveyor(slots: string): Promise<void> {
   ));
   for (const fault of FAULTS.slice(1)) {
     assert.equal((await doomed.current.ended).code, 137, fault);
-    doomed.current = await start("container-start", { CONVEYOR_FAULT: fault });
+    doomed.current = start("container-start", { CONVEYOR_FAULT: fault });
   }
   assert.equal((await doomed.current.ended).code, 137);
-  await start("container-start");
+  start("container-start");
   for (const run of runs) {
     const { driverresult } = await server.result((one) =>
       one.run_id === run && (one.driverresult.driver === "container-stop" || !one.driverresult.success)

@@ -30,6 +30,8 @@ export interface Fleet extends AsyncDisposable {
   readonly engine: Engine;
   /** Starts `bin/<name>`, or a driver's own file, with the broker's address; resolves when it takes events. */
   driver(name: string, flags?: readonly string[], env?: Record<string, string>): Promise<Started>;
+  /** The same for one that may end before it says that it takes events. */
+  doomed(name: string, flags: readonly string[], env: Record<string, string>): Started;
   /** Starts these drivers in this process, which takes less than a process for each that is not what a test is about. */
   local(...drivers: readonly Driver[]): Promise<void>;
   /** Submits a build, or a run of another pipeline. */
@@ -86,6 +88,10 @@ export async function openFleet(
     await startEngine({ transport, store, sealKey: local.sealKey, ackWaitMs, foreignDrivers }),
   );
   const open = opening.move();
+  const start = (name: string, flags: readonly string[], env: Record<string, string>) => {
+    const ours = ["--nats", servers.join(","), "--ack-wait", `${ackWaitMs}ms`];
+    return open.use(disposable(startDriver(name, [...ours, ...flags], env)));
+  };
   return {
     server,
     transport,
@@ -93,14 +99,11 @@ export async function openFleet(
     owner: local.owner,
     engine,
     async driver(name, flags = [], env = {}) {
-      const process = open.use(
-        disposable(
-          startDriver(name, ["--nats", servers.join(","), "--ack-wait", `${ackWaitMs}ms`, ...flags], env),
-        ),
-      );
+      const process = start(name, flags, env);
       await process.said(" takes events of ");
       return process;
     },
+    doomed: start,
     async local(...drivers) {
       const docker = open.use(testDocker());
       const theirs = open.use(await openNats({ servers }));
@@ -168,6 +171,8 @@ function followed(engine: Engine, id: string): FollowedRun {
     if (last?.type !== "end") throw new Error(`The run's events ended with ${JSON.stringify(last)}`);
     return last;
   })();
+  // A test that has failed before it waits for this run shall end with its own error.
+  reading.catch(() => {});
   const first = (matches: (event: RunEvent) => boolean) =>
     new Promise<RunEvent>((resolve, reject) => {
       const look = () => {

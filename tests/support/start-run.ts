@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { containerName, idleName } from "../../lib/build/labels.ts";
 import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/events.ts";
+import { signalChild } from "./signal-child.ts";
 import { objectsOf, TEST_IMAGE, testDocker } from "./step-context.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/flutter-ci", import.meta.url));
@@ -135,11 +136,7 @@ export function startRun(
       ),
     note: (pattern) => first(`saying ${pattern}`, () => said.stderr.find((text) => pattern.test(text))),
     before,
-    // Of a child that Deno's own kill was used on, it says that this signal ended it, however it ended.
-    kill(signal) {
-      // It may have ended a moment before that is known here.
-      if (child.exitCode === null) child.kill(signal);
-    },
+    kill: (signal) => signalChild(child, signal),
     closeOutput: () => child.stdout.destroy(),
     ended,
   };
