@@ -38,7 +38,7 @@ const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
   {
     what: "process.env",
     pattern: /process\.env|import \{[^}]*\benv\b[^}]*\} from "node:process"/,
-    where: "lib/cli/environment.ts",
+    where: "lib/driver/program/command-line/environment.ts",
   },
   {
     what: "timers (use startTimer, startInterval or timeoutSignal)",

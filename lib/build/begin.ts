@@ -1,7 +1,7 @@
 import { StepFailure } from "../base/errors.ts";
 import type { ContainerInfo } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { endProcesses } from "../driver/end-processes.ts";
+import { endProcesses } from "../driver/work/end-processes.ts";
 import { containerName } from "./labels.ts";
 
 /**

@@ -2,7 +2,7 @@ import { StepFailure } from "../base/errors.ts";
 import { formatDuration } from "../base/units.ts";
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { exec } from "../driver/exec.ts";
+import { exec } from "../driver/work/exec.ts";
 import { beginOnce } from "./begin.ts";
 import { diagnose } from "./diagnose.ts";
 import { isKept } from "./keep-running.ts";

@@ -2,10 +2,10 @@ import { StepFailure } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
 import { type ContainerSpec, type DaemonInfo, DockerError, type ImageInfo } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { exec } from "../driver/exec.ts";
-import { ownEnvironment, steeringVariables } from "../driver/own-environment.ts";
+import { exec } from "../driver/work/exec.ts";
+import { ownEnvironment, steeringVariables } from "../driver/work/own-environment.ts";
 import type { BuildSpec } from "../wire/build.ts";
-import { DEFAULT_PIDS } from "./default-pids.ts";
+import { DEFAULT_LIMITS } from "../driver/default-limits.ts";
 import { idleScript, keepRunning } from "./keep-running.ts";
 import { containerName, idleName, LABELS } from "./labels.ts";
 import { provideNetwork } from "./network.ts";
@@ -96,7 +96,7 @@ function containerSpec(
     network,
     capabilities: CAPABILITIES,
     privileged: spec.privileged,
-    pids: Math.min(spec.limits.pids ?? DEFAULT_PIDS, settings.maxPids ?? Infinity),
+    pids: Math.min(spec.limits.pids ?? DEFAULT_LIMITS.maxPids, settings.maxPids ?? Infinity),
     memory,
     ...(cpus !== undefined && { cpus }),
   };

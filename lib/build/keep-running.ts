@@ -10,7 +10,7 @@ import {
   type ImageInfo,
 } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { ownPath } from "../driver/own-environment.ts";
+import { ownPath } from "../driver/work/own-environment.ts";
 import { onOneLine } from "../base/text.ts";
 
 /** A folder in the container for what is ours, outside of the workspace. Any user may add to it; the sticky bit protects the rest. */

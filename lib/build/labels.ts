@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { RunFacts } from "../driver/run-state.ts";
+import type { RunFacts } from "../driver/host/run-state.ts";
 import type { ContainerInfo, Docker, ListedContainer } from "../docker/docker.ts";
 
 /** What our containers, volumes and networks are found by again. Values are texts. */

@@ -4,7 +4,7 @@ import { parseImageName } from "../docker/image-name.ts";
 import type { DriverSettings } from "../driver/driver.ts";
 import { type BuildSpec, parseBuildSpec } from "../wire/build.ts";
 import { describeIssues } from "../wire/issues.ts";
-import { type Glob, isChosen, parseGlobs } from "./glob/glob.ts";
+import { type Glob, isChosen, parseGlobs } from "../base/glob/glob.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
 
 /** A build as it will be done: a valid spec, within what the operator allows. */

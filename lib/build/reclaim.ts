@@ -1,6 +1,6 @@
 import { processLog } from "../base/log.ts";
 import type { Docker, ListedContainer } from "../docker/docker.ts";
-import type { AskRun } from "../driver/run-state.ts";
+import type { AskRun } from "../driver/host/run-state.ts";
 import { staysForALook } from "./keep.ts";
 import { factsOf, isOurs, LABELS } from "./labels.ts";
 import { removeRun } from "./remove.ts";

@@ -1,6 +1,6 @@
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import type { Context } from "../driver/driver.ts";
-import { ownEnvironment } from "../driver/own-environment.ts";
+import { ownEnvironment } from "../driver/work/own-environment.ts";
 import { WORKSPACE } from "./plan.ts";
 
 /** What a container has run out of, as its kernel says. */

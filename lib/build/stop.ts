@@ -1,5 +1,5 @@
 import type { Context } from "../driver/driver.ts";
-import { endProcesses } from "../driver/end-processes.ts";
+import { endProcesses } from "../driver/work/end-processes.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { leaveForALook, staysForALook } from "./keep.ts";
 import { findContainer } from "./labels.ts";

@@ -1,9 +1,9 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import type { Drivers } from "./drivers.ts";
-import { newCommand } from "./command.ts";
+import type { Drivers } from "./shared/drivers.ts";
+import { newCommand } from "../driver/program/command-line/command.ts";
 import { completionCommand, suggestionsCommand } from "./completion/completion-command.ts";
-import { runProgram } from "./run-program.ts";
-import { version } from "./version.ts";
+import { runProgram } from "../driver/program/command-line/run-program.ts";
+import { version } from "../driver/program/command-line/version.ts";
 
 /** The program `flutter-ci`: reads its words, does what they say, and ends the process. */
 export async function flutterCi(
@@ -71,7 +71,7 @@ function groupsOf(
   words: readonly string[],
 ): Record<string, Record<string, () => Promise<CommandUnknownOpts>>> {
   const starting = async (name: string, load: Drivers[string]) => {
-    const { driverCommand } = await import("./driver/driver-command.ts");
+    const { driverCommand } = await import("../driver/program/driver-command.ts");
     return driverCommand(name, { path: `flutter-ci ${name}`, load });
   };
   return {

@@ -2,7 +2,7 @@ import type { FaultPoint } from "../base/faults.ts";
 import type { Docker } from "../docker/docker.ts";
 import type { DriverResult, Resource } from "../wire/resource.ts";
 import type { LogStream } from "../wire/messages.ts";
-import type { AskRun } from "./run-state.ts";
+import type { AskRun } from "./host/run-state.ts";
 
 /**
  * One kind of work: a unique name, the resource types it handles, and what it does with one. Returning

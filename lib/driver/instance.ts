@@ -6,20 +6,20 @@ import { processLog } from "../base/log.ts";
 import { startTimer, stopTimer, type Timer } from "../base/timers.ts";
 import type { Docker } from "../docker/docker.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
-import { decodeEvent } from "./decode.ts";
+import { decodeEvent } from "./understand/decode.ts";
 import { defineDriver } from "./define.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import { handle } from "./handle.ts";
-import { Hands } from "./hands.ts";
-import { Leases } from "./leases.ts";
+import { Hands } from "./take/slots.ts";
+import { Leases } from "./claim/leases.ts";
 import { noObserver, type Observer } from "./observer.ts";
-import { MOST_DELIVERIES } from "./outcome.ts";
+import { MOST_DELIVERIES } from "./report/outcome.ts";
 import type { HandleParts } from "./parts.ts";
-import { RecentSet } from "./recent-set.ts";
-import type { Admit } from "./requests.ts";
-import { askEngine, type AskRun } from "./run-state.ts";
+import { RecentSet } from "../base/recent-set.ts";
+import type { Admit } from "./take/requests.ts";
+import { askEngine, type AskRun } from "./host/run-state.ts";
 import { backOff, persist } from "../base/retry.ts";
-import { takeEvents } from "./take-events.ts";
+import { takeEvents } from "./take/take-events.ts";
 
 /** Times are milliseconds. */
 export interface InstanceOptions {

@@ -2,12 +2,12 @@ import type { Transport } from "../backend/transport.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Faults } from "../base/faults.ts";
 import type { Docker } from "../docker/docker.ts";
-import type { DriverEvent } from "./decode.ts";
+import type { DriverEvent } from "./understand/decode.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
-import type { Leases } from "./leases.ts";
+import type { Leases } from "./claim/leases.ts";
 import type { Observer } from "./observer.ts";
-import type { RecentSet } from "./recent-set.ts";
-import type { AskRun } from "./run-state.ts";
+import type { RecentSet } from "../base/recent-set.ts";
+import type { AskRun } from "./host/run-state.ts";
 
 /** What it takes to handle an event. Times are milliseconds. */
 export interface HandleParts {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { delay } from "../../lib/base/signals.ts";
 import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
-import type { RunEvent } from "../../lib/engine/events.ts";
+import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { controlPlane } from "../../tests/support/control-plane.ts";
 import { ACK_WAIT_MS, startDriver } from "../../tests/support/fleet.ts";
 import { startNats } from "../../tests/support/nats-server.ts";

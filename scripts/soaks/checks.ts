@@ -1,4 +1,4 @@
-import type { RunEvent } from "../../lib/engine/events.ts";
+import type { RunEvent } from "../../lib/engine/core/events.ts";
 
 /** What is wrong with a run's story, whatever it is about: lines are numbered 1, 2, 3 …, and the last event is its end, which counts them. */
 export function wrongInStory(events: readonly RunEvent[]): string[] {

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { UnavailableError } from "../../lib/base/errors.ts";
 import { lstatIfThere, readIfThere } from "../../lib/base/files.ts";
-import { tokenOf } from "../../lib/cli/api/token.ts";
-import { dataFolder } from "../../lib/cli/data-folder.ts";
+import { tokenOf } from "../../lib/cli/shared/api/token.ts";
+import { dataFolder } from "../../lib/driver/program/data-folder.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 test("readIfThere takes a missing file or folder for absent, and no other error", async () => {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
 import { shownUrl } from "../../lib/base/shown-url.ts";
 import { parseRepository } from "../../lib/build/repository.ts";
-import { brokerUrls, hostFile, httpUrl, secretName } from "../../lib/cli/values.ts";
+import { brokerUrls, hostFile, httpUrl, secretName } from "../../lib/driver/program/command-line/values.ts";
 import { parseEndpoint } from "../../lib/docker/parse-endpoint.ts";
 
 /** Passwords as people type them, without encoding anything. */

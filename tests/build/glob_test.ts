@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import { goesThrough, matchesGlob, parseGlob, parseGlobs } from "../../lib/build/glob/glob.ts";
+import { goesThrough, matchesGlob, parseGlob, parseGlobs } from "../../lib/base/glob/glob.ts";
 
 /** Of these paths, those that the glob matches. */
 const matched = (glob: string, paths: string[]) => {

@@ -32,7 +32,7 @@ import {
   TYPES,
 } from "../../lib/build/git/objects/format.ts";
 import { sourceStream } from "../../lib/build/git/source-stream.ts";
-import { snapshotWorkTree } from "../../lib/cli/run/uncommitted.ts";
+import { snapshotWorkTree } from "../../lib/cli/shared/request/uncommitted.ts";
 import { craftLoose, craftPack } from "./craft-pack.ts";
 import { makeOriginals, readMutated } from "./mutated-source.ts";
 import { git, receive } from "./received.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withManifest } from "../../lib/build/artifacts/manifest.ts";
 import { listedCommands, showCommand } from "../../lib/build/show-command.ts";
-import { resultText } from "../../lib/driver/result.ts";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
+import { resultText } from "../../lib/driver/report/result.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 
 test("showCommand shows a command on one line, cut where it is long", () => {
   assert.equal(showCommand("\n  make all\n\n\tmake test  \n"), "make all; make test");

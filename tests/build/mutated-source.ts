@@ -16,7 +16,7 @@ import { InputError, UnavailableError } from "../../lib/base/errors.ts";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
 import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
 import { sourceStream } from "../../lib/build/git/source-stream.ts";
-import { snapshotWorkTree } from "../../lib/cli/run/uncommitted.ts";
+import { snapshotWorkTree } from "../../lib/cli/shared/request/uncommitted.ts";
 import { git } from "./received.ts";
 
 /** Repositories of several forms, and one beside them that nothing in them leads to. */

@@ -7,7 +7,7 @@ import { waitForRoom } from "../../lib/build/room.ts";
 import { tendHost } from "../../lib/build/tend-host.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
-import type { AskRun } from "../../lib/driver/run-state.ts";
+import type { AskRun } from "../../lib/driver/host/run-state.ts";
 import { until } from "../driver/stage.ts";
 import { asked } from "../support/asked.ts";
 import { captureLog } from "../support/process-log.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError, UnavailableError } from "../../lib/base/errors.ts";
-import { ApiAwayError, call } from "../../lib/cli/api/call.ts";
-import { apiClient } from "../../lib/cli/api/client.ts";
-import { followRun } from "../../lib/cli/api/follow.ts";
-import { Patience } from "../../lib/cli/api/patience.ts";
-import type { RunEvent } from "../../lib/engine/events.ts";
+import { ApiAwayError, call } from "../../lib/cli/shared/api/call.ts";
+import { apiClient } from "../../lib/cli/shared/api/client.ts";
+import { followRun } from "../../lib/cli/shared/api/follow.ts";
+import { Patience } from "../../lib/cli/shared/api/patience.ts";
+import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { listen } from "../../lib/engine/http/listen.ts";
 
 const RUN = "11111111-2222-4333-8444-555555555555";

@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { InputError, messageOf } from "../../lib/base/errors.ts";
-import { buildRequest } from "../../lib/cli/run/build-request.ts";
+import { buildRequest } from "../../lib/cli/shared/request/build-request.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import { DriverManager, type ManagerParts } from "../../lib/cli/driver/driver-manager.ts";
+import { DriverManager, type ManagerParts } from "../../lib/driver/program/driver-manager.ts";
 import type { ManagedDriver } from "../../lib/driver/managed-driver.ts";
 import { consumers, subjects } from "../../lib/wire/subjects.ts";
 import { shortTimers, turns } from "../support/until.ts";

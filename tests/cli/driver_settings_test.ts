@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newCommand } from "../../lib/cli/command.ts";
-import { driverSettings } from "../../lib/cli/driver/driver-settings.ts";
-import { withLimitFlags } from "../../lib/cli/driver/limit-flags.ts";
-import { hostId } from "../../lib/cli/host-id.ts";
+import { newCommand } from "../../lib/driver/program/command-line/command.ts";
+import { driverSettings } from "../../lib/driver/program/driver-settings.ts";
+import { withLimitFlags } from "../../lib/driver/program/limit-flags.ts";
+import { hostId } from "../../lib/driver/program/host-id.ts";
 import type { DaemonInfo } from "../../lib/docker/docker.ts";
 
 const info: DaemonInfo = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openNats } from "../../lib/backend/nats/transport.ts";
-import { workForEachOwner } from "../../lib/cli/driver/each-owner.ts";
+import { workForEachOwner } from "../../lib/driver/program/broker/each-owner.ts";
 import { freePort } from "../support/nats-server.ts";
 import { startConveyor } from "../support/conveyor-server.ts";
 import { needing } from "../support/needs.ts";

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Asked, checkFileRequests, FILE_LIMITS, FILE_RULES } from "../../lib/cli/run/file-requests.ts";
+import {
+  type Asked,
+  checkFileRequests,
+  FILE_LIMITS,
+  FILE_RULES,
+} from "../../lib/cli/shared/request/file-requests.ts";
 import { BuildSpec } from "../../lib/wire/build.ts";
 
 const nothing: Asked = { flags: {}, env: [], folder: "/here" };

@@ -2,8 +2,14 @@ import assert from "node:assert/strict";
 import { Command } from "@commander-js/extra-typings";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import { applyEnvironment, flag, listFlag, switchFlag, variableOf } from "../../lib/cli/flag.ts";
-import { duration, text, wholeNumber } from "../../lib/cli/values.ts";
+import {
+  applyEnvironment,
+  flag,
+  listFlag,
+  switchFlag,
+  variableOf,
+} from "../../lib/driver/program/command-line/flag.ts";
+import { duration, text, wholeNumber } from "../../lib/driver/program/command-line/values.ts";
 
 function parse(words: readonly string[], environment: Record<string, string> = {}) {
   const command = new Command()

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UnavailableError } from "../../lib/base/errors.ts";
-import { DriverMetrics } from "../../lib/cli/driver/health/driver-metrics.ts";
-import { DriverStatus } from "../../lib/cli/driver/health/driver-status.ts";
-import { serveHealth } from "../../lib/cli/driver/health/serve-health.ts";
+import { DriverMetrics } from "../../lib/driver/program/health/driver-metrics.ts";
+import { DriverStatus } from "../../lib/driver/program/health/driver-status.ts";
+import { serveHealth } from "../../lib/driver/program/health/serve-health.ts";
 import { defineDriver } from "../../lib/driver/define.ts";
 import { openStage, succeed, TYPE, until } from "../driver/stage.ts";
 

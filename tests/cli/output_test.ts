@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { test } from "node:test";
-import { openOutput } from "../../lib/cli/render/output.ts";
+import { openOutput } from "../../lib/cli/shared/render/output.ts";
 
 /** A reader that takes nothing until it is told to. */
 function slowReader() {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseYaml } from "../../lib/cli/run/parse-yaml.ts";
+import { parseYaml } from "../../lib/cli/shared/request/parse-yaml.ts";
 
 test("parseYaml reads YAML and JSON, anchors and aliases included", async () => {
   const text = "spec:\n  base: &base {a: 1}\n  env: [*base, *base]\n  text: |\n    two\n    lines\n";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { processLog } from "../../lib/base/log.ts";
-import { startProcessLog } from "../../lib/cli/process-log.ts";
+import { startProcessLog } from "../../lib/driver/program/command-line/process-log.ts";
 
 test("startProcessLog writes a line a record, from its level on, as text", () => {
   const lines: string[] = [];

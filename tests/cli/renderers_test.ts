@@ -1,15 +1,15 @@
 // deno-lint-ignore-file no-control-regex
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RunEnded, RunEvent } from "../../lib/engine/events.ts";
-import { HINTS } from "../../lib/cli/render/hints.ts";
-import { jsonRenderer } from "../../lib/cli/render/json.ts";
-import type { Output } from "../../lib/cli/render/output.ts";
-import { plainRenderer } from "../../lib/cli/render/plain.ts";
-import { quietRenderer } from "../../lib/cli/render/quiet.ts";
-import type { Renderer } from "../../lib/cli/render/renderer.ts";
-import { colourStyle, plainStyle } from "../../lib/cli/render/style.ts";
-import { terminalRenderer } from "../../lib/cli/render/terminal.ts";
+import type { RunEnded, RunEvent } from "../../lib/engine/core/events.ts";
+import { HINTS } from "../../lib/cli/shared/render/hints.ts";
+import { jsonRenderer } from "../../lib/cli/shared/render/json.ts";
+import type { Output } from "../../lib/cli/shared/render/output.ts";
+import { plainRenderer } from "../../lib/cli/shared/render/plain.ts";
+import { quietRenderer } from "../../lib/cli/shared/render/quiet.ts";
+import type { Renderer } from "../../lib/cli/shared/render/renderer.ts";
+import { colourStyle, plainStyle } from "../../lib/cli/shared/render/style.ts";
+import { terminalRenderer } from "../../lib/cli/shared/render/terminal.ts";
 import { REASONS } from "../../lib/wire/reasons.ts";
 import { line, RUN, runEnded, runStarted, started, stepEnded } from "./run-events.ts";
 

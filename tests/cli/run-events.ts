@@ -1,4 +1,4 @@
-import type { LogLine, RunEnded, RunEvent, StepEnded } from "../../lib/engine/events.ts";
+import type { LogLine, RunEnded, RunEvent, StepEnded } from "../../lib/engine/core/events.ts";
 
 export const RUN = "3b241101-e2bb-4255-8caf-4136c566a962";
 const time = "2026-01-02T03:04:05.678Z";

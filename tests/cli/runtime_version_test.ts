@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UnavailableError } from "../../lib/base/errors.ts";
-import { checkRuntime } from "../../lib/cli/runtime-version.ts";
+import { checkRuntime } from "../../lib/driver/program/command-line/runtime-version.ts";
 
 test("checkRuntime refuses a runtime that is too old, and says which one is needed", () => {
   for (const old of [{ bun: "1.3.10" }, { bun: "0.9.9" }, { deno: "2.8.5" }, { deno: "1.46.3" }]) {

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exitOfRun } from "../../lib/cli/exit-codes.ts";
-import { ignoredSignals } from "../../lib/cli/stop/ignored-signals.ts";
+import { exitOfRun } from "../../lib/cli/shared/exit-of-run.ts";
+import { ignoredSignals } from "../../lib/driver/program/stop/ignored-signals.ts";
 import {
   STOP_SIGNALS,
   stopByDefect,
   stopByOutput,
   stopBySignal,
   type StopSignal,
-} from "../../lib/cli/stop/stop.ts";
-import { listenForStop } from "../../lib/cli/stop/stop-requests.ts";
+} from "../../lib/driver/program/stop/stop.ts";
+import { listenForStop } from "../../lib/driver/program/stop/stop-requests.ts";
 
 /** Requests to stop, on a clock of the test's own. */
 function listening(ignored: StopSignal[] = []) {

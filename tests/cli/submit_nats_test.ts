@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { Context } from "../../lib/driver/driver.ts";
-import type { RunEvent } from "../../lib/engine/events.ts";
+import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
 import { brief } from "../engine/support/world.ts";
 import { type ControlPlane, controlPlane, scriptedDrivers, type Work } from "../support/control-plane.ts";

@@ -4,7 +4,7 @@ import { appendFile, chmod, mkdir, readdir, readFile, writeFile } from "node:fs/
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
-import { snapshotWorkTree, uncommittedFiles } from "../../lib/cli/run/uncommitted.ts";
+import { snapshotWorkTree, uncommittedFiles } from "../../lib/cli/shared/request/uncommitted.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
 

@@ -12,7 +12,7 @@ import {
   variable,
   variableName,
   wholeNumber,
-} from "../../lib/cli/values.ts";
+} from "../../lib/driver/program/command-line/values.ts";
 
 /** Refuses each text with an InputError that quotes it and says what was expected. */
 function refuses(parse: (text: string) => unknown, texts: readonly string[]): void {

@@ -11,7 +11,7 @@ import { keepEvents } from "../../lib/driver/conveyor/keep-events.ts";
 import { ServerRuns } from "../../lib/driver/conveyor/server-runs.ts";
 import type { Driver } from "../../lib/driver/driver.ts";
 import { type Instance, startInstance } from "../../lib/driver/instance.ts";
-import { tend } from "../../lib/driver/tend.ts";
+import { tend } from "../../lib/driver/host/housekeeping.ts";
 import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
 import { testSettings } from "../support/settings.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";

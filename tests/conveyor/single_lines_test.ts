@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { storeSingly } from "../../lib/driver/log/single-lines.ts";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
 
 function logOver(options: Parameters<typeof storeSingly>[0]) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beatMs } from "../../lib/driver/beat.ts";
+import { beatMs } from "../../lib/driver/claim/heartbeat.ts";
 
 test("beatMs is a third of the consumer's ack wait or of ours, whichever is shorter, and of 30 s at most", () => {
   const beat = (consumers: number, ours: number) => beatMs({ ackWaitMs: consumers }, { ackWaitMs: ours });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeEvent, type DriverEvent, MAX_RESOURCE_BYTES } from "../../lib/driver/decode.ts";
+import { decodeEvent, type DriverEvent, MAX_RESOURCE_BYTES } from "../../lib/driver/understand/decode.ts";
 
 const RUN = "fbab31f6-a278-4a8f-96be-ac49b007ca65";
 const TYPES = ["flutter-builder"];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { earlierResults } from "../../lib/driver/earlier-results.ts";
+import { earlierResults } from "../../lib/driver/understand/earlier-results.ts";
 
 const RESULT = { success: true, message: "up", data: { containerID: "c0ffee" }, driver: "container-start" };
 

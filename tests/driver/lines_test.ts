@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "fast-check";
 import { LineCutter, MAX_LINE_BYTES } from "../../lib/driver/log/lines.ts";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 
 interface Options {
   secrets?: Record<string, string>;

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { LineCutter } from "../../lib/driver/log/lines.ts";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 import { type Choose, inPieces } from "../support/chooser.ts";
 
 /** The lines of a text as they stand in a log, when it comes in pieces of sizes that are chosen. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "fast-check";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 
 const SECRET = `p/ss+w0rd "ü" & 'more'?`;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 import { maskLines } from "./mask-lines.ts";
 import { caseOf, serviceAccount } from "./secret-cases.ts";
 import { readablePart, WRITINGS } from "./secret-writings.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { MAX_MESSAGE_BYTES } from "../../lib/backend/transport.ts";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
-import { MAX_DATA_BYTES, MAX_TEXT_BYTES, resultEvent, resultText } from "../../lib/driver/result.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
+import { MAX_DATA_BYTES, MAX_TEXT_BYTES, resultEvent, resultText } from "../../lib/driver/report/result.ts";
 
 const NO_MASK = maskOf({});
 const written = (result: unknown, mask = NO_MASK) => JSON.parse(resultText(result, "builder", mask));

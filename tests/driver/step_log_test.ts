@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import type { Batch } from "../../lib/driver/log/batches.ts";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
 import { Log } from "../../lib/wire/messages.ts";
 import { shortTimers, turns } from "../support/until.ts";

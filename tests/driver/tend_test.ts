@@ -4,8 +4,8 @@ import type { Transport } from "../../lib/backend/transport.ts";
 import { Retryable } from "../../lib/base/errors.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { Driver } from "../../lib/driver/driver.ts";
-import { askEngine, type RunState } from "../../lib/driver/run-state.ts";
-import { tend } from "../../lib/driver/tend.ts";
+import { askEngine, type RunState } from "../../lib/driver/host/run-state.ts";
+import { tend } from "../../lib/driver/host/housekeeping.ts";
 import { testSettings } from "../support/settings.ts";
 
 const FACTS = { type: "", name: "", id: "", event: "" };

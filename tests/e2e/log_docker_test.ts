@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
-import type { LogLine } from "../../lib/engine/events.ts";
+import type { LogLine } from "../../lib/engine/core/events.ts";
 import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
 import { needing } from "../support/needs.ts";

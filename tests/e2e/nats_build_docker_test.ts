@@ -5,7 +5,7 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { containerName, idleName } from "../../lib/build/labels.ts";
-import type { RunEvent } from "../../lib/engine/events.ts";
+import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { testSettings } from "../support/settings.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Answer, claim, type ClaimTimes, MAX_ATTEMPTS } from "../../lib/engine/claim.ts";
-import { decide } from "../../lib/engine/decide.ts";
+import { type Answer, claim, type ClaimTimes, MAX_ATTEMPTS } from "../../lib/engine/core/claim.ts";
+import { decide } from "../../lib/engine/core/decide.ts";
 import type { ClaimRequest } from "../../lib/wire/claim.ts";
 import type { Run } from "../../lib/wire/run.ts";
 import { RUN, runOf, statuses } from "./support/runs.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { claim } from "../../lib/engine/claim.ts";
-import { decide, type Input } from "../../lib/engine/decide.ts";
-import { openStep } from "../../lib/engine/steps.ts";
+import { claim } from "../../lib/engine/core/claim.ts";
+import { decide, type Input } from "../../lib/engine/core/decide.ts";
+import { openStep } from "../../lib/engine/core/steps.ts";
 import { REASONS } from "../../lib/wire/reasons.ts";
 import { type ClaimRequest } from "../../lib/wire/claim.ts";
 import { Run, type StepState } from "../../lib/wire/run.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { claim } from "../../lib/engine/claim.ts";
-import { decide, type Input, LOST_HOST_MS } from "../../lib/engine/decide.ts";
-import { nextChange } from "../../lib/engine/due.ts";
-import { openStep } from "../../lib/engine/steps.ts";
+import { claim } from "../../lib/engine/core/claim.ts";
+import { decide, type Input, LOST_HOST_MS } from "../../lib/engine/core/decide.ts";
+import { nextChange } from "../../lib/engine/core/due.ts";
+import { openStep } from "../../lib/engine/core/steps.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import type { Run } from "../../lib/wire/run.ts";
 import { RUN, runOf, statuses } from "./support/runs.ts";

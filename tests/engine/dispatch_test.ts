@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MAX_MESSAGE_BYTES } from "../../lib/backend/transport.ts";
-import { decide } from "../../lib/engine/decide.ts";
-import { stepEvent } from "../../lib/engine/dispatch.ts";
+import { decide } from "../../lib/engine/core/decide.ts";
+import { stepEvent } from "../../lib/engine/core/dispatch.ts";
 import { DriverMessage } from "../../lib/wire/messages.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import type { Run } from "../../lib/wire/run.ts";

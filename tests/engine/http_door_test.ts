@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Engine } from "../../lib/engine/engine.ts";
-import type { RunEvent } from "../../lib/engine/events.ts";
-import { type DoorOptions, httpDoor } from "../../lib/engine/http/door.ts";
+import type { Engine } from "../../lib/engine/shell/engine.ts";
+import type { RunEvent } from "../../lib/engine/core/events.ts";
+import { type DoorOptions, httpDoor } from "../../lib/engine/http/api.ts";
 import { namesOf } from "../../lib/engine/http/hosts.ts";
 import { isProof, sealRequest } from "../../lib/wire/sealed-request.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogBatch, LogReader } from "../../lib/backend/store.ts";
-import { LogTail } from "../../lib/engine/log-tail.ts";
+import { LogTail } from "../../lib/engine/shell/log-tail.ts";
 
 const batch = (firstSeq: number, lines: number): LogBatch => ({
   cursor: String(firstSeq),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { seal, unseal } from "../../lib/engine/seal.ts";
+import { seal, unseal } from "../../lib/engine/shell/seal.ts";
 
 const KEY = randomBytes(32);
 const SECRETS = { TOKEN: "s3cr3t-täst", EMPTY: "" };

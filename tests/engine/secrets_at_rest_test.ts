@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
-import { Vault } from "../../lib/engine/secrets.ts";
+import { Vault } from "../../lib/engine/shell/secrets.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { drive } from "./support/drive.ts";
 import { submission } from "./support/runs.ts";

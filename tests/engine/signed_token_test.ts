@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { rootCertificates } from "node:tls";
 import { signedToken } from "../../lib/driver/conveyor/signed-token.ts";
 import { publicAuthorities } from "../../lib/engine/http/certificate-chain.ts";
-import { httpDoor } from "../../lib/engine/http/door.ts";
+import { httpDoor } from "../../lib/engine/http/api.ts";
 import { looksSigned, signedTokenCheck } from "../../lib/engine/http/signed-token.ts";
 import { captureLog } from "../support/process-log.ts";
 import { openWorld } from "./support/world.ts";

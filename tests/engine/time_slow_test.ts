@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { seal } from "../../lib/engine/seal.ts";
+import { seal } from "../../lib/engine/shell/seal.ts";
 import type { Transport } from "../../lib/backend/transport.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import type { Run } from "../../lib/wire/run.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Turns } from "../../lib/engine/turns.ts";
+import { Turns } from "../../lib/engine/shell/turns.ts";
 
 test("Turns does one piece of work at a time for a key, in the order in which they came", async () => {
   const turns = new Turns();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import type { Transport } from "../../lib/backend/transport.ts";
-import { seal } from "../../lib/engine/seal.ts";
+import { seal } from "../../lib/engine/shell/seal.ts";
 import { until } from "../support/until.ts";
 import { OK } from "./support/drive.ts";
 import { submission } from "./support/runs.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import type { Submission } from "../../lib/engine/engine.ts";
-import { checkSubmission } from "../../lib/engine/validate.ts";
+import type { Submission } from "../../lib/engine/shell/engine.ts";
+import { checkSubmission } from "../../lib/engine/core/validate.ts";
 import { RUN, stepsOf, submission } from "./support/runs.ts";
 
 const refuses = (wrong: unknown, message: RegExp) =>

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import type { Context, Driver } from "../../lib/driver/driver.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
-import type { RunEvent } from "../../lib/engine/events.ts";
+import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
 import { FLUTTER_BUILDER } from "../../lib/wire/build.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";

@@ -9,9 +9,9 @@ import { type NatsBackend, openNats } from "../../lib/backend/nats/transport.ts"
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { Context, Driver } from "../../lib/driver/driver.ts";
 import { type Instance, type InstanceOptions, startInstance } from "../../lib/driver/instance.ts";
-import type { Engine, EngineOptions } from "../../lib/engine/engine.ts";
-import { Signatures } from "../../lib/engine/signatures.ts";
-import { startEngine } from "../../lib/engine/start.ts";
+import type { Engine, EngineOptions } from "../../lib/engine/shell/engine.ts";
+import { Signatures } from "../../lib/engine/shell/signatures.ts";
+import { startEngine } from "../../lib/engine/shell/start.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { type NatsServer, startNats } from "./nats-server.ts";
 import { testSettings } from "./settings.ts";

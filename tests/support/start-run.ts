@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { containerName, idleName } from "../../lib/build/labels.ts";
-import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/events.ts";
+import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/core/events.ts";
 import { signalChild } from "./signal-child.ts";
 import { objectsOf, TEST_IMAGE, testDocker } from "./step-context.ts";
 

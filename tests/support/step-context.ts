@@ -4,7 +4,7 @@ import { LABELS } from "../../lib/build/labels.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { Context } from "../../lib/driver/driver.ts";
-import { maskOf } from "../../lib/driver/mask/mask.ts";
+import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
 import { testSettings } from "./settings.ts";
 import { TEST_IMAGE } from "./test-image.ts";

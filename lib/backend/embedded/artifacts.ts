@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { abortable } from "../../base/signals.ts";
-import { checkBlobName } from "../checks.ts";
+import { checkBlobName } from "../shared/checks.ts";
 import { USUAL_MODE } from "../../wire/run.ts";
 import type { ArtifactReader, StoredArtifact } from "../store.ts";
 import type { Database } from "./database.ts";

@@ -1,8 +1,8 @@
 import type { StatementSync } from "node:sqlite";
 import { matches, type StreamName, STREAMS } from "../../wire/subjects.ts";
-import { checkConsumer, withoutCovered } from "../checks.ts";
+import { checkConsumer, withoutCovered } from "../shared/checks.ts";
 import type { ConsumerSpec } from "../transport.ts";
-import { Bell } from "./bell.ts";
+import { Bell } from "./notifier.ts";
 import type { Database } from "./database.ts";
 
 /** A durable consumer of this scope, as it stands in the database, and what only this process knows of it. */

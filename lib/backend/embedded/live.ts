@@ -2,7 +2,7 @@ import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { startTimer, stopTimer } from "../../base/timers.ts";
 import { matches } from "../../wire/subjects.ts";
-import { checkFilter, checkSize, checkSubject } from "../checks.ts";
+import { checkFilter, checkSize, checkSubject } from "../shared/checks.ts";
 import type { Message, Transport } from "../transport.ts";
 import type { Lifetime } from "./lifetime.ts";
 

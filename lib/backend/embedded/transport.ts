@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf, Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { type StreamName, STREAMS } from "../../wire/subjects.ts";
-import { checkSize, streamOf } from "../checks.ts";
+import { checkSize, streamOf } from "../shared/checks.ts";
 import {
   type ConsumerSpec,
   type Delivery,

@@ -5,7 +5,7 @@ import { headers as newHeaders, type NatsConnection } from "@nats-io/transport-n
 import { persist } from "../../base/retry.ts";
 import { abortable } from "../../base/signals.ts";
 import { USUAL_MODE } from "../../wire/run.ts";
-import { checkBlobName } from "../checks.ts";
+import { checkBlobName } from "../shared/checks.ts";
 import { HEADER_ROOM_BYTES } from "../transport.ts";
 import { apiCode, inOurWords, NAME_IN_USE, storedAt } from "./calls.ts";
 import { replicasLike } from "./dead.ts";

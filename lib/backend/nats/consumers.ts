@@ -8,7 +8,7 @@ import {
 import { UnavailableError } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
 import { matches } from "../../wire/subjects.ts";
-import { withoutCovered } from "../checks.ts";
+import { withoutCovered } from "../shared/checks.ts";
 import type { ConsumerSpec } from "../transport.ts";
 import { apiCode, isConsumerMissing } from "./calls.ts";
 import { resent } from "./resent.ts";

@@ -1,5 +1,5 @@
 import { UnavailableError } from "../../base/errors.ts";
-import type { IsGenuine } from "../log-gate.ts";
+import type { IsGenuine } from "../shared/log-gate.ts";
 import type { Store } from "../store.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { type NatsStore, natsStore } from "./store.ts";

@@ -4,7 +4,7 @@ import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, withDeadline } from "../../base/signals.ts";
 import { type StreamName, STREAMS } from "../../wire/subjects.ts";
-import { checkConsumer, checkFilter, checkSize, checkSubject, streamOf } from "../checks.ts";
+import { checkConsumer, checkFilter, checkSize, checkSubject, streamOf } from "../shared/checks.ts";
 import type { ConsumerSpec, Delivery, Transport } from "../transport.ts";
 import { blobStore } from "./blobs.ts";
 import { DisposedError, inOurWords, storedAt } from "./calls.ts";

@@ -1,8 +1,8 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import type { Context } from "../../driver/driver.ts";
-import { exec } from "../../driver/exec.ts";
-import { ownEnvironment } from "../../driver/own-environment.ts";
+import { exec } from "../../driver/work/exec.ts";
+import { ownEnvironment } from "../../driver/work/own-environment.ts";
 import { buildUser } from "../labels.ts";
 import { WORKSPACE } from "../plan.ts";
 import { ByteQueue, TooLong } from "./byte-queue.ts";

@@ -1,9 +1,9 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
-import { BoundedText } from "../../driver/bounded-text.ts";
+import { BoundedText } from "../../driver/work/bounded-text.ts";
 import type { Context } from "../../driver/driver.ts";
-import { endProcesses } from "../../driver/end-processes.ts";
-import { exec } from "../../driver/exec.ts";
+import { endProcesses } from "../../driver/work/end-processes.ts";
+import { exec } from "../../driver/work/exec.ts";
 import { buildUser } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
 import type { Checkout } from "../step.ts";

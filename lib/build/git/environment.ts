@@ -1,6 +1,6 @@
 import type { ContainerInfo, Variables } from "../../docker/docker.ts";
 import type { DriverSettings } from "../../driver/driver.ts";
-import { ownEnvironment } from "../../driver/own-environment.ts";
+import { ownEnvironment } from "../../driver/work/own-environment.ts";
 
 /** Where an image says it keeps its certificate authorities. Whoever made the image could as well have changed them. */
 const KEPT = ["SSL_CERT_FILE", "SSL_CERT_DIR"];

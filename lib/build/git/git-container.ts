@@ -1,7 +1,7 @@
 import { StepFailure } from "../../base/errors.ts";
 import { type ContainerInfo, type ContainerSpec, DockerError } from "../../docker/docker.ts";
 import type { Context } from "../../driver/driver.ts";
-import { capture } from "../../driver/exec.ts";
+import { capture } from "../../driver/work/exec.ts";
 import { provideImage } from "../image.ts";
 import { buildUser, findContainer, gitContainerName, LABELS } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";

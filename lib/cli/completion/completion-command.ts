@@ -1,5 +1,5 @@
 import { Argument, Command } from "@commander-js/extra-typings";
-import { newCommand } from "../command.ts";
+import { newCommand } from "../../driver/program/command-line/command.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 

@@ -1,6 +1,6 @@
 import type { Driver } from "../../driver/driver.ts";
 import { FLUTTER_BUILDER } from "../../wire/build.ts";
-import type { Drivers } from "../drivers.ts";
+import type { Drivers } from "../shared/drivers.ts";
 
 /**
  * The drivers of one run. Each is loaded when its step begins, or while the one before it waits for Docker, so that the

@@ -1,10 +1,10 @@
-import { newCommand } from "../command.ts";
-import type { Drivers } from "../drivers.ts";
-import { flag } from "../flag.ts";
-import { text } from "../values.ts";
-import { withGitAccessFlags } from "../git-access.ts";
-import { withBuildFlags, withOutputFlags } from "./build-flags.ts";
-import { operandsOf } from "./operands.ts";
+import { newCommand } from "../../driver/program/command-line/command.ts";
+import type { Drivers } from "../shared/drivers.ts";
+import { flag } from "../../driver/program/command-line/flag.ts";
+import { text } from "../../driver/program/command-line/values.ts";
+import { withGitAccessFlags } from "../../driver/program/git/git-access.ts";
+import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
+import { operandsOf } from "../shared/request/operands.ts";
 
 /** `flutter-ci run`: one build, on this machine, in this process. `words` is the whole command line, for its "--". */
 export function runCommand(drivers: Drivers, words: readonly string[]) {

@@ -4,21 +4,21 @@ import { type Faults, parseFaults } from "../../base/faults.ts";
 import { abortable } from "../../base/signals.ts";
 import { LABELS } from "../../build/labels.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
-import { dataFolder } from "../data-folder.ts";
-import type { Drivers } from "../drivers.ts";
-import { environment } from "../environment.ts";
-import { exitOfRun } from "../exit-codes.ts";
-import { readGitAccess } from "../git-access.ts";
-import { reachDocker } from "../reach-docker.ts";
-import type { Renderer } from "../render/renderer.ts";
-import type { Stop } from "../stop/stop.ts";
-import type { BuildRequest } from "./build-request.ts";
+import { dataFolder } from "../../driver/program/data-folder.ts";
+import type { Drivers } from "../shared/drivers.ts";
+import { environment } from "../../driver/program/command-line/environment.ts";
+import { exitOfRun } from "../shared/exit-of-run.ts";
+import { readGitAccess } from "../../driver/program/git/git-access.ts";
+import { reachDocker } from "../../driver/program/reach-docker.ts";
+import type { Renderer } from "../shared/render/renderer.ts";
+import type { Stop } from "../../driver/program/stop/stop.ts";
+import type { BuildRequest } from "../shared/request/build-request.ts";
 import type { Parts } from "./open-parts.ts";
-import type { Operands } from "./operands.ts";
+import type { Operands } from "../shared/request/operands.ts";
 import type { RunOptions } from "./run-command.ts";
-import { openSession } from "./session.ts";
-import { showRun } from "./show-run.ts";
-import { sayWhatIsBuilt } from "./say-what-is-built.ts";
+import { openSession } from "../shared/session.ts";
+import { showRun } from "../shared/show-run.ts";
+import { sayWhatIsBuilt } from "../shared/request/say-what-is-built.ts";
 
 export interface RunInput {
   readonly operands: Operands;
@@ -39,9 +39,9 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
   try {
     // Docker thinks about its answer while we load what comes next. What is wrong with the input is said first.
     await using docker = reachDocker({ endpoint: options.docker, environment, signal });
-    const { interpretSchemas } = await import("./interpret-schemas.ts");
+    const { interpretSchemas } = await import("../shared/request/interpret-schemas.ts");
     interpretSchemas();
-    const { buildRequest } = await import("./build-request.ts");
+    const { buildRequest } = await import("../shared/request/build-request.ts");
     // A file may be a pipe that nobody writes to.
     const request = await abortable(buildRequest(options, operands, environment), signal);
     const gitAccess = await readGitAccess(options);

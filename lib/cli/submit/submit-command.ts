@@ -1,10 +1,10 @@
 import { Option } from "@commander-js/extra-typings";
 import { InputError } from "../../base/errors.ts";
-import { newCommand } from "../command.ts";
-import { flag, switchFlag } from "../flag.ts";
-import { withBuildFlags, withOutputFlags } from "../run/build-flags.ts";
-import { operandsOf } from "../run/operands.ts";
-import { httpUrl, text } from "../values.ts";
+import { newCommand } from "../../driver/program/command-line/command.ts";
+import { flag, switchFlag } from "../../driver/program/command-line/flag.ts";
+import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
+import { operandsOf } from "../shared/request/operands.ts";
+import { httpUrl, text } from "../../driver/program/command-line/values.ts";
 
 /** `flutter-ci submit`: one build, through a control plane. `words` is the whole command line, for its "--". */
 export function submitCommand(words: readonly string[]) {

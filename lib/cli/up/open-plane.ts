@@ -2,10 +2,10 @@ import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts"
 import type { NatsStore } from "../../backend/nats/store.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
-import { Signatures } from "../../engine/signatures.ts";
+import { Signatures } from "../../engine/shell/signatures.ts";
 import { isRunId } from "../../wire/ids.ts";
-import { awaitBroker } from "../driver/await-broker.ts";
-import { natsOptions } from "../driver/open-broker.ts";
+import { awaitBroker } from "../../driver/program/broker/await-broker.ts";
+import { natsOptions } from "../../driver/program/broker/open-broker.ts";
 import type { UpOptions } from "./up-command.ts";
 
 /** Where a control plane's messages and state are. */

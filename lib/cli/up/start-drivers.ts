@@ -3,9 +3,9 @@ import type { Faults } from "../../base/faults.ts";
 import type { Docker } from "../../docker/docker.ts";
 import type { DriverSettings } from "../../driver/driver.ts";
 import { type Instance, startInstance } from "../../driver/instance.ts";
-import { askEngine } from "../../driver/run-state.ts";
-import { tend } from "../../driver/tend.ts";
-import type { Drivers } from "../drivers.ts";
+import { askEngine } from "../../driver/host/run-state.ts";
+import { tend } from "../../driver/host/housekeeping.ts";
+import type { Drivers } from "../shared/drivers.ts";
 
 /** Drivers at work in this process. Dispose leaves what they have in hand to others. */
 export interface Fleet extends AsyncDisposable {

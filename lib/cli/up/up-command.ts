@@ -1,10 +1,15 @@
 import { InputError } from "../../base/errors.ts";
-import { logFormatFlag, logLevelFlag, newCommand, VARIABLES_NOTE } from "../command.ts";
-import { natsFlag, withLoginFlags } from "../driver/broker-flags.ts";
-import { withLimitFlags } from "../driver/limit-flags.ts";
-import type { Drivers } from "../drivers.ts";
-import { flag, listFlag } from "../flag.ts";
-import { duration, hostPort, oneOf, subjectToken, text } from "../values.ts";
+import {
+  logFormatFlag,
+  logLevelFlag,
+  newCommand,
+  VARIABLES_NOTE,
+} from "../../driver/program/command-line/command.ts";
+import { natsFlag, withLoginFlags } from "../../driver/program/broker/broker-flags.ts";
+import { withLimitFlags } from "../../driver/program/limit-flags.ts";
+import type { Drivers } from "../shared/drivers.ts";
+import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
+import { duration, hostPort, oneOf, subjectToken, text } from "../../driver/program/command-line/values.ts";
 
 const DAYS_30 = 30 * 86_400_000;
 

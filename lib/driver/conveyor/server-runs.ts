@@ -6,12 +6,12 @@ import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import { Resource } from "../../wire/resource.ts";
 import { subjects } from "../../wire/subjects.ts";
-import type { DriverEvent } from "../decode.ts";
-import { earlierResults } from "../earlier-results.ts";
-import { RecentMap } from "../recent-map.ts";
-import { RecentSet } from "../recent-set.ts";
-import type { RunFacts, RunState } from "../run-state.ts";
-import { markOf } from "../turn.ts";
+import type { DriverEvent } from "../understand/decode.ts";
+import { earlierResults } from "../understand/earlier-results.ts";
+import { RecentMap } from "../../base/recent-map.ts";
+import { RecentSet } from "../../base/recent-set.ts";
+import type { RunFacts, RunState } from "../host/run-state.ts";
+import { markOf } from "../claim/turn.ts";
 import { type Api, askApi } from "./ask-api.ts";
 
 export interface ServerRunsOptions extends Api {

@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { type Mask, redact, type Scanner, type Spans } from "../mask/mask.ts";
+import { type Mask, redact, type Scanner, type Spans } from "./mask/mask.ts";
 
 /** The longest line that is kept as one, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1024;

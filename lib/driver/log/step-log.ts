@@ -9,7 +9,7 @@ import type { StepLog } from "../driver.ts";
 import { Batches, type BatchesOptions } from "./batches.ts";
 import { MOST_PER_BYTE } from "./encode.ts";
 import { LineCutter, MAX_LINE_BYTES } from "./lines.ts";
-import type { Mask } from "../mask/mask.ts";
+import type { Mask } from "./mask/mask.ts";
 import { type LogFields, Prefixes } from "./prefixes.ts";
 
 export interface StepLogOptions extends Omit<BatchesOptions, "maxBatchBytes"> {

@@ -1,5 +1,5 @@
 import { startTimer, stopTimer } from "../../base/timers.ts";
-import { Bell } from "../bell.ts";
+import { Bell } from "../shell/notifier.ts";
 
 /** Text that waits for its reader; more is not taken. */
 const MOST_CHARS = 64 * 1024;

@@ -2,7 +2,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { InputError, messageOf, Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { ConflictError } from "../../backend/store.ts";
-import { TooLargeError } from "../validate.ts";
+import { TooLargeError } from "../core/validate.ts";
 
 /** A request that is answered with an error: `{"error": message}`. */
 export class Problem extends Error {

@@ -5,7 +5,7 @@ import { parseDuration } from "../../base/units.ts";
 import { FLUTTER_BUILDER, parseBuildSpec } from "../../wire/build.ts";
 import { describeIssues } from "../../wire/issues.ts";
 import { Pipeline, Resource } from "../../wire/resource.ts";
-import type { Submission } from "../engine.ts";
+import type { Submission } from "../shell/engine.ts";
 import { NestingError, parseJson } from "../../base/json.ts";
 
 /** What a run gets whose request says nothing of it. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { decodeEvent } from "../../../lib/driver/decode.ts";
+import { decodeEvent } from "../../../lib/driver/understand/decode.ts";
 import { type Choose, chooseFrom, chooser, damaged } from "../../../tests/support/chooser.ts";
 
 const RUN = "fbab31f6-a278-4a8f-96be-ac49b007ca65";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { InputError } from "../../../lib/base/errors.ts";
-import { matchesGlob, parseGlob } from "../../../lib/build/glob/glob.ts";
+import { matchesGlob, parseGlob } from "../../../lib/base/glob/glob.ts";
 import { type Choose, chooseFrom, chooser } from "../../../tests/support/chooser.ts";
 
 const SIMPLE = ["a", "b", "*", "?", "/", "a", "**/", "c"];

@@ -1,5 +1,5 @@
-import type { Submission } from "../../../lib/engine/engine.ts";
-import { newRun } from "../../../lib/engine/new-run.ts";
+import type { Submission } from "../../../lib/engine/shell/engine.ts";
+import { newRun } from "../../../lib/engine/core/new-run.ts";
 import type { PipelineStep, Resource } from "../../../lib/wire/resource.ts";
 import type { Run } from "../../../lib/wire/run.ts";
 

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { openEmbedded } from "../../../lib/backend/embedded/embedded.ts";
 import type { Store } from "../../../lib/backend/store.ts";
 import type { Transport } from "../../../lib/backend/transport.ts";
-import type { Engine, EngineOptions } from "../../../lib/engine/engine.ts";
-import type { RunEvent } from "../../../lib/engine/events.ts";
-import { startEngine } from "../../../lib/engine/start.ts";
+import type { Engine, EngineOptions } from "../../../lib/engine/shell/engine.ts";
+import type { RunEvent } from "../../../lib/engine/core/events.ts";
+import { startEngine } from "../../../lib/engine/shell/start.ts";
 import { hostile } from "../../backend/hostile.ts";
 
 /** A real backend in a temporary folder. Dispose ends whatever was started in it, newest first, and removes the folder. */

@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+import { UnavailableError } from "../../../base/errors.ts";
+import type { RunEvent } from "../../../engine/core/events.ts";
+import type { Resource } from "../../../wire/resource.ts";
+import { type Api, call, json } from "./call.ts";
+import { MAX_MESSAGE_DEPTH, parseJson } from "../../../base/json.ts";
+
+/** What `POST /runs` takes. */
+export interface NewRun {
+  readonly run: string;
+  readonly resource: Resource;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly restarts: number;
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** A control plane, as its HTTP API has it. Each call throws as `call` does. */
+export interface ApiClient {
+  submit(run: NewRun, options: { signal: AbortSignal }): Promise<void>;
+  /** The run from its beginning; may be cut off at any place. */
+  events(run: string, options: { logs: boolean; signal?: AbortSignal }): AsyncIterable<RunEvent>;
+  cancel(run: string, message: string): Promise<void>;
+  /** The bytes, which are checked by their sum. */
+  artifact(run: string, artifact: { name: string; sha256: string }): Promise<AsyncIterable<Uint8Array>>;
+}
+
+export function apiClient(api: Api): ApiClient {
+  return {
+    async submit(run, { signal }) {
+      await json(await call(api, { method: "POST", path: "/runs", body: run, signal }));
+    },
+
+    async *events(run, { logs, signal }) {
+      const path = `/runs/${run}/events${logs ? "" : "?logs=false"}`;
+      const body = await call(api, { method: "GET", path, ...signal && { signal } });
+      for await (const line of linesOf(body)) {
+        if (line !== "") yield eventOf(api, line);
+      }
+    },
+
+    async cancel(run, message) {
+      await json(await call(api, { method: "POST", path: `/runs/${run}/cancel`, body: { message } }));
+    },
+
+    async artifact(run, { name, sha256 }) {
+      const path = `/runs/${run}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`;
+      return checked(await call(api, { method: "GET", path }), name, sha256);
+    },
+  };
+}
+
+/** Whole lines only: what is cut off comes again. */
+async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of body) {
+    const lines = decoder.decode(chunk, { stream: true }).split("\n");
+    lines[0] = rest + (lines[0] ?? "");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+}
+
+const TYPES: readonly unknown[] = ["run", "step", "log", "end"] satisfies RunEvent["type"][];
+
+function eventOf({ url }: Api, line: string): RunEvent {
+  try {
+    const event = parseJson(line, { maxDepth: MAX_MESSAGE_DEPTH }) as RunEvent;
+    if (TYPES.includes(event.type)) return event;
+  } catch {
+    // Said below.
+  }
+  throw new UnavailableError(`What answers at "${url}" is no control plane of ours: ${line.slice(0, 100)}`);
+}
+
+async function* checked(
+  bytes: AsyncIterable<Uint8Array>,
+  name: string,
+  sha256: string,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  for await (const chunk of bytes) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (hash.digest("hex") !== sha256) throw new Error(`"${name}" came damaged: its SHA-256 is another one`);
+}

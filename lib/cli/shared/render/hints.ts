@@ -1,0 +1,37 @@
+import type { Reason } from "../../../wire/reasons.ts";
+
+/** What to do next, by the reason for which a run did not succeed. */
+export const HINTS: Readonly<Record<Reason, string>> = {
+  "command-failed": 'Fix the error above, or look around where it happened: run again with "--keep failure"',
+  "clone-failed": "See what git says above; the repository must be reachable from inside a container",
+  "ref-not-found": "Check --ref: a branch, a tag or a commit that is in the repository, and committed",
+  "repository-not-found":
+    "Check the URL. A private repository needs --git-token HOST=FILE, with a token that may read it",
+  "image-not-found": 'Check --image, or log in to its registry with "docker login"',
+  "image-pull-failed": 'Try "docker pull" with this image; --pull never builds in what is on this machine',
+  "image-unusable": "Choose another --image: it needs a shell at /bin/sh, and git",
+  "container-failed":
+    "See what Docker says above; the limits (--memory, --cpus, --network, --user) are the first suspects",
+  "container-lost": "Somebody, or Docker itself, has removed or stopped the container: run again",
+  "artifact-failed": "Check the globs of --artifact: they start in the folder in which the commands run",
+  "out-of-memory": "Give it more with --memory, or make the build use less (fewer jobs at once)",
+  "disk-full": 'Make room: for Docker with "docker system df", for us in the data folder',
+  "pids-exhausted": "Give it more with --pids, or make the build start fewer processes at once",
+  "timeout": "Give it more with --timeout",
+  "cancelled": "Run again when you are ready",
+  "docker-unreachable": 'Start Docker, see that "docker version" answers, and run again',
+  "transport-unreachable": "See that the broker and the control plane can be reached, and run again",
+  "invalid-spec": 'Mend the named value; see "flutter-ci run --help"',
+  "invalid-event": "This is a defect of whoever sent the event: report it with the log",
+  "driver-lost": "The process that worked on it was ended: run again",
+  "no-pipeline": "Name a pipeline in the resource",
+  "driver-error": "This is a defect of the driver: report it with the log",
+  "defect": "This is a defect of the program: report it with the lines above",
+  "step-failed": "See what the step says above",
+};
+
+/** What to do next. `isKept`: the container of this run is there for a look, and its log says how to enter it. */
+export function hintFor(reason: Reason, { isKept }: { isKept: boolean }): string {
+  if (reason !== "command-failed" || !isKept) return HINTS[reason];
+  return "Fix the error above, or look around where it happened: the container is kept, see above how to enter it";
+}

@@ -1,0 +1,58 @@
+import type { RunEvent } from "../../../engine/core/events.ts";
+import type { Output } from "./output.ts";
+import type { Renderer } from "./renderer.ts";
+
+/** One JSON object a line: for scripts, which may rely on its keys and their order. */
+export function jsonRenderer(out: Output, note: (text: string) => void): Renderer {
+  return {
+    show: (event) => out.write(eventLine(event)),
+    end(event) {
+      out.write(eventLine(event));
+    },
+    note,
+    close: () => out.flush(),
+  };
+}
+
+/** An event as the line that stands for it, with its newline. */
+export function eventLine(event: RunEvent): string {
+  return `${harmless(JSON.stringify(ordered(event)))}\n`;
+}
+
+function ordered(event: RunEvent): unknown {
+  const { type, run } = event;
+  switch (type) {
+    case "run":
+      return { type, run, resource: event.resource, time: event.time };
+    case "log": {
+      const { step, seq, stream, time, message } = event;
+      return { type, run, step, seq, stream, time, message };
+    }
+    case "step": {
+      const { step } = event;
+      if (event.status === "started") {
+        return { type, run, step, driver: event.driver, status: event.status, time: event.time };
+      }
+      const { success, message, data = {} } = event.result;
+      return {
+        type,
+        run,
+        step,
+        status: event.status,
+        seconds: event.seconds,
+        result: { success, message, data },
+      };
+    }
+    case "end": {
+      const { outcome, reason, message, seconds, lines } = event;
+      const artifacts = event.artifacts.map(({ name, path, size, sha256 }) => ({ name, path, size, sha256 }));
+      return { type, run, outcome, reason, message, seconds, lines, artifacts };
+    }
+  }
+}
+
+/** JSON lets through what some terminals take for the beginning of an escape. */
+function harmless(json: string): string {
+  if (!/[\x7f-\x9f]/.test(json)) return json;
+  return json.replace(/[\x7f-\x9f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

@@ -1,0 +1,58 @@
+import type { Writable } from "node:stream";
+import { startTimer, stopTimer, type Timer } from "../../../base/timers.ts";
+
+/** Text for one reader, in chunks: a write per line would be too slow for a million of them. */
+export interface Output {
+  /** Queues text. Answers a promise where enough is queued: until it resolves, the reader has to catch up. It never rejects. */
+  write(text: string): Promise<void> | undefined;
+  /** Resolves when everything queued so far has been taken, or the reader is gone. Never rejects. */
+  flush(): Promise<void>;
+}
+
+const CHUNK_CHARS = 64 * 1024;
+/** How long a line waits for company, milliseconds. */
+const LINGER_MS = 20;
+
+/** `onFailed` is called once, when the stream takes no more; what is written after that goes nowhere. */
+export function openOutput(
+  stream: Writable,
+  { onFailed }: { onFailed?: (error: NodeJS.ErrnoException) => void } = {},
+): Output {
+  let pending = "";
+  let writing: Promise<void> | undefined;
+  let timer: Timer | undefined;
+  let closed = false;
+
+  stream.on("error", (error) => {
+    if (closed) return;
+    closed = true;
+    pending = "";
+    onFailed?.(error);
+  });
+
+  async function drain(): Promise<void> {
+    while (pending !== "" && !closed) {
+      const chunk = pending;
+      pending = "";
+      await new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
+    }
+  }
+
+  function flush(): Promise<void> {
+    stopTimer(timer);
+    timer = undefined;
+    writing ??= drain().finally(() => writing = undefined);
+    return writing;
+  }
+
+  return {
+    write(text) {
+      if (closed) return undefined;
+      pending += text;
+      if (pending.length >= CHUNK_CHARS) return flush();
+      timer ??= startTimer(flush, LINGER_MS);
+      return undefined;
+    },
+    flush,
+  };
+}

@@ -1,0 +1,131 @@
+import { formatDuration, formatSize } from "../../../base/units.ts";
+import type { LogLine, RunEnded, RunEvent, StepEnded } from "../../../engine/core/events.ts";
+import { reasonOf } from "../../../wire/reasons.ts";
+import { hintFor } from "./hints.ts";
+import { neutral, neutralText } from "../../../driver/program/command-line/neutral.ts";
+import type { Style } from "./style.ts";
+
+/** Of a failed step, how many of its last lines are shown once more. */
+const LAST_LINES = 10;
+const MAX_LISTED = 20;
+
+/** Remembers of a run what its last words need. */
+export interface Recall {
+  see(event: RunEvent): void;
+  readonly steps: readonly StepEnded[];
+  /** The last lines of the first step that failed. */
+  readonly lastLines: readonly LogLine[];
+  /** The container of a build that fails is left for a look. */
+  readonly isKept: boolean;
+}
+
+/** How a step ended, for people: what was stopped has not failed. Scripts get `failed`, and the reason in its data. */
+export type StepOutcome = StepEnded["status"] | "cancelled" | "timed out";
+
+export function outcomeOfStep({ status, result }: StepEnded): StepOutcome {
+  if (status !== "failed") return status;
+  const reason = reasonOf(result.data);
+  return reason === "cancelled" ? "cancelled" : reason === "timeout" ? "timed out" : status;
+}
+
+export function recall(): Recall {
+  const steps: StepEnded[] = [];
+  let recent: LogLine[] = [];
+  let lastLines: readonly LogLine[] = [];
+  let isKept = false;
+  return {
+    steps,
+    get lastLines() {
+      return lastLines;
+    },
+    get isKept() {
+      return isKept;
+    },
+    see(event) {
+      if (event.type === "run") {
+        isKept = ["failure", "always"].includes(keepIn(event.resource.spec));
+      } else if (event.type === "log") {
+        if (recent.push(event) > 2 * LAST_LINES) recent = recent.slice(-LAST_LINES);
+      } else if (event.type === "step" && event.status === "started") {
+        recent = [];
+      } else if (event.type === "step") {
+        if (event.status === "failed" && !steps.some(({ status }) => status === "failed")) {
+          lastLines = recent.slice(-LAST_LINES);
+        }
+        steps.push(event);
+      }
+    },
+  };
+}
+
+/** A run's last words: its steps as a table, its artifacts, and of a failure why, what led to it, and what to do next. */
+export function summary(
+  end: RunEnded,
+  { steps, lastLines, isKept }: Recall,
+  { style, savedIn }: { style: Style; savedIn: string | undefined },
+): string {
+  const lines = ["", ...table(steps, style)];
+  if (end.artifacts.length > 0) lines.push("", ...artifacts(end, savedIn, style));
+  if (end.outcome !== "succeeded" && lastLines.length > 0) {
+    const what = end.outcome === "failed" ? "failed" : "was stopped";
+    lines.push("", style.bold(`The last lines before it ${what}:`));
+    lines.push(...lastLines.map(({ message }) => `  ${neutral(message)}`));
+  }
+  lines.push("", outcome(end, style));
+  if (end.reason !== undefined) lines.push(`Next: ${hintFor(end.reason, { isKept })}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** How it ended, on one line. */
+export function outcome({ outcome, reason, message, seconds }: RunEnded, style: Style): string {
+  const took = formatDuration(seconds * 1000);
+  if (outcome === "succeeded") return style.green(`Succeeded in ${took}`);
+  const title = { "failed": "Failed", "cancelled": "Cancelled", "timed-out": "Timed out" }[outcome];
+  const colour = outcome === "failed" ? style.red : style.yellow;
+  return `${colour(`${title} after ${took}`)}: ${neutralText(message)}${
+    reason === undefined ? "" : ` (${reason})`
+  }`;
+}
+
+function table(steps: readonly StepEnded[], style: Style): string[] {
+  const width = Math.max(4, ...steps.map(({ step }) => step.length));
+  const row = (step: string, status: string, seconds: string, colour = (text: string) => text) =>
+    `${step.padEnd(width)}  ${colour(status.padEnd(9))}  ${seconds.padStart(8)}`;
+  return [
+    style.bold(row("step", "outcome", "seconds")),
+    ...steps.map((event) => {
+      const outcome = outcomeOfStep(event);
+      return row(event.step, outcome, event.seconds.toFixed(2), colourOf(outcome, style));
+    }),
+  ];
+}
+
+/** How the outcome of a step is set off. */
+export function colourOf(outcome: StepOutcome, style: Style): (text: string) => string {
+  switch (outcome) {
+    case "succeeded":
+      return style.green;
+    case "failed":
+      return style.red;
+    case "skipped":
+      return style.dim;
+    default:
+      return style.yellow;
+  }
+}
+
+function keepIn(spec: unknown): string {
+  return typeof spec === "object" && spec !== null && "keep" in spec ? String(spec.keep) : "never";
+}
+
+function artifacts({ artifacts }: RunEnded, savedIn: string | undefined, style: Style): string[] {
+  const title = savedIn === undefined ? "Artifacts:" : `Artifacts in ${savedIn}:`;
+  const shown = artifacts.slice(0, MAX_LISTED);
+  const width = Math.max(...shown.map(({ name }) => name.length));
+  const more = artifacts.length - shown.length;
+  return [
+    style.bold(title),
+    ...shown.map(({ name, size }) => `  ${neutral(name).padEnd(width)}  ${formatSize(size)}`),
+    ...more > 0 ? [`  and ${more} more`] : [],
+  ];
+}

@@ -1,0 +1,111 @@
+import type { Clock } from "../../../base/clock.ts";
+import { startInterval, stopTimer } from "../../../base/timers.ts";
+import { formatDuration } from "../../../base/units.ts";
+import type { LogLine, StepEnded } from "../../../engine/core/events.ts";
+import { neutral, neutralText } from "../../../driver/program/command-line/neutral.ts";
+import type { Output } from "./output.ts";
+import type { Renderer } from "./renderer.ts";
+import type { Style } from "./style.ts";
+import { colourOf, outcomeOfStep, recall, summary } from "./summary.ts";
+
+export interface Terminal {
+  readonly out: Output;
+  readonly style: Style;
+  /** How many characters fit into a line, now. */
+  columns(): number;
+  readonly clock: Clock;
+}
+
+const FRAME_MS = 100;
+const CHUNK_CHARS = 32 * 1024;
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const ERASE_LINE = "\r\x1b[K";
+/** A layer of an image on its way: many of them a second would scroll everything else away. */
+const PROGRESS = /^[0-9a-f]{12}: /;
+
+/**
+ * The log as it comes, and under it one line that says which step runs, for how long, and what is being pulled. That line
+ * is taken away before anything else is written and put back after it, in one write.
+ */
+export function terminalRenderer({ out, style, columns, clock }: Terminal): Renderer {
+  const memory = recall();
+  let pending = "";
+  let shown = false;
+  let running: { step: string; since: number; doing: string } | undefined;
+  let frame = 0;
+  const timer = startInterval(paint, FRAME_MS);
+
+  function paint(): Promise<void> | undefined {
+    const status = statusLine();
+    const text = `${shown ? ERASE_LINE : ""}${pending}${status}`;
+    pending = "";
+    shown = status !== "";
+    if (text === "") return undefined;
+    out.write(text);
+    return out.flush();
+  }
+
+  function statusLine(): string {
+    if (!running) return "";
+    const { step, since, doing } = running;
+    const sign = FRAMES[frame++ % FRAMES.length] ?? "";
+    const text = `${sign} ${step} ${formatDuration(clock() - since)}${doing === "" ? "" : ` · ${doing}`}`;
+    return style.dim(text.slice(0, Math.max(0, columns() - 1)));
+  }
+
+  /** Never rejects. */
+  function add(line: string): Promise<void> | undefined {
+    pending += `${line}\n`;
+    return pending.length >= CHUNK_CHARS ? paint() : undefined;
+  }
+
+  return {
+    show(event) {
+      memory.see(event);
+      switch (event.type) {
+        case "run":
+          return add(style.dim(`run ${event.run}`));
+        case "log":
+          if (running && event.stream === "system" && PROGRESS.test(event.message)) {
+            running.doing = neutral(event.message);
+            return undefined;
+          }
+          return add(logLine(event, style));
+        case "step":
+          if (event.status === "started") {
+            running = { step: event.step, since: clock(), doing: "" };
+            return add(style.bold(`▸ ${event.step}`));
+          }
+          running = undefined;
+          return add(stepEnd(event, style));
+      }
+    },
+    end(event, { savedIn }) {
+      running = undefined;
+      pending += summary(event, memory, { style, savedIn });
+    },
+    note(text) {
+      add(style.yellow(neutralText(text)));
+    },
+    async close() {
+      stopTimer(timer);
+      running = undefined;
+      await paint();
+    },
+  };
+}
+
+function logLine({ stream, message }: LogLine, style: Style): string {
+  const text = neutral(message);
+  return stream === "system" ? style.dim(text) : text;
+}
+
+function stepEnd(event: StepEnded, style: Style): string {
+  const { step, seconds, result } = event;
+  const outcome = outcomeOfStep(event);
+  const took = formatDuration(seconds * 1000);
+  const text = `${step} ${outcome} in ${took}`;
+  const told = result.message === "" ? "" : `: ${neutralText(result.message)}`;
+  if (outcome === "skipped") return style.dim(`– ${text}${told}`);
+  return `${colourOf(outcome, style)(`${outcome === "succeeded" ? "✓" : "✗"} ${text}`)}${told}`;
+}

@@ -1,0 +1,232 @@
+import { randomUUID } from "node:crypto";
+import { realpathSync } from "node:fs";
+import { basename, dirname, relative, resolve } from "node:path";
+import { InputError, UnavailableError } from "../../../base/errors.ts";
+import { DEFAULT_LIMITS } from "../../../driver/default-limits.ts";
+import { type LocalSource, openLocalSource } from "../../../build/git/local-source.ts";
+import { resolveCommit } from "../../../build/git/local/resolve-commit.ts";
+import { BUILD_PIPELINE } from "../../../build/pipeline.ts";
+import { type Plan, planBuild } from "../../../build/plan.ts";
+import { parseRepository } from "../../../build/repository.ts";
+import { FLUTTER_BUILDER, parseBuildSpec } from "../../../wire/build.ts";
+import { describeIssues } from "../../../wire/issues.ts";
+import type { Resource } from "../../../wire/resource.ts";
+import type { Environment } from "../../../driver/program/command-line/environment.ts";
+import { checkFileRequests } from "./file-requests.ts";
+import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
+import type { ResourceFile } from "./resource-file.ts";
+import type { Operands } from "./operands.ts";
+import { snapshotWorkTree, type WorkTree } from "./uncommitted.ts";
+import { withoutTrailing } from "../../../base/text.ts";
+
+/** A build as it was asked for: valid, and within what the command line allows. */
+export interface BuildRequest {
+  readonly resource: Resource;
+  readonly plan: Plan;
+  /** What a local repository was when the command was typed. */
+  readonly local: LocalRequest | undefined;
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Variables of the caller that the spec may read: those named with -e. */
+  readonly allowEnv: readonly string[];
+  /** The network that was named with --network. */
+  readonly allowNetworks: readonly string[];
+  /** Whether the person chose the image, by --image or as the default: a file's is not trusted with git credentials. */
+  readonly isImageChosen: boolean;
+}
+
+export interface LocalRequest {
+  /** Undefined where there is no such ref, which the clone says. */
+  readonly commit: { readonly repository: string; readonly commit: string; readonly ref: string } | undefined;
+  /** An error where it cannot be told what is not committed. */
+  readonly workTree: WorkTree | Error | undefined;
+  /** The folder that was named, below the top of the work tree; empty for the top. */
+  readonly below: string;
+}
+
+/**
+ * Reads the flags, and the file they name, into a resource. A repository that is a path becomes absolute; `elsewhere`, for
+ * drivers that cannot see it, it is refused, and what only their operator can allow is left to them. Throws InputError
+ * that names every problem, one a line.
+ */
+export async function buildRequest(
+  options: SpecFlags & { file?: string | undefined },
+  operands: Operands,
+  environment: Environment,
+  { elsewhere = false }: { elsewhere?: boolean } = {},
+): Promise<BuildRequest> {
+  const file = options.file === undefined ? undefined : await readFile(options.file);
+  const flags = specOfFlags({}, options, operands.command, environment);
+  const spec = {
+    ...specOfFlags(file?.spec ?? {}, options, operands.command, environment),
+    repository: repositoryOf(operands, file?.spec.repository, options.file),
+  };
+  const allowEnv = (options.env ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);
+  const allowNetworks = options.network === undefined ? [] : [options.network];
+  if (elsewhere) checkReachable(spec.repository, operands);
+  if (file) {
+    const asked = { flags, env: allowEnv, folder: operands.repository ?? "." };
+    checkFileRequests({ ...file.spec, repository: spec.repository }, asked, { elsewhere });
+    checkSpec(spec, file);
+  }
+  const plan = planBuild(spec, {
+    ...NO_LIMITS,
+    ...elsewhere ? othersToAllow(spec) : { allowNetworks, allowEnv, allowPrivileged: false, environment },
+    allowLocalRepository: !elsewhere,
+    maxPids: elsewhere ? undefined : Math.max(options.pids ?? 0, DEFAULT_LIMITS.maxPids),
+  });
+  const local = plan.repository.kind === "local"
+    ? await pin(plan, plan.repository.path, environment)
+    : undefined;
+  const secrets = secretsOf(plan.spec.secrets, environment);
+  checkNoSecretIn(spec, secrets);
+  const isImageChosen = options.image !== undefined || file?.spec.image === undefined;
+  return {
+    resource: resourceOf(file, plan, spec),
+    plan,
+    secrets,
+    allowEnv,
+    allowNetworks,
+    isImageChosen,
+    local,
+  };
+}
+
+/** Everything that is built later is decided now: what is committed meanwhile belongs to the next build. */
+async function pin({ spec }: Plan, repository: string, environment: Environment): Promise<LocalRequest> {
+  const source = await openLocalSource(repository, { environment });
+  const commit = resolveCommit(source, spec.ref);
+  const below = source.workTree === undefined ? "" : relative(source.workTree, realpathSync(repository));
+  return { commit: commit && { repository, ...commit }, workTree: snapshotOf(source), below };
+}
+
+const NO_LIMITS = {
+  allowImages: [],
+  allowKeep: true,
+  maxCpus: undefined,
+  maxMemory: undefined,
+  maxTimeoutMs: undefined,
+  maxLogBytes: Infinity,
+  maxArtifactBytes: Infinity,
+  graceMs: Infinity,
+};
+
+/** Whatever the spec asks for: the drivers' operator has the say. */
+function othersToAllow({ env, network }: Record<string, unknown>) {
+  const wanted = (Array.isArray(env) ? env : []).map((entry): unknown => entry?.valueFrom)
+    .filter((name) => typeof name === "string");
+  return {
+    allowNetworks: typeof network === "string" ? [network] : [],
+    allowEnv: wanted,
+    allowPrivileged: true,
+    environment: Object.fromEntries(wanted.map((name) => [name, ""])),
+  };
+}
+
+/** Throws InputError for a repository that is here only, or none at all. */
+function checkReachable(repository: unknown, operands: Operands): void {
+  if (typeof repository !== "string" || parseRepository(repository).kind !== "local") return;
+  throw new InputError(
+    `Cannot submit the folder "${
+      operands.repository ?? repository
+    }": expected an https or ssh URL that the drivers can reach; "flutter-ci run" builds a folder`,
+  );
+}
+
+/** Only a warning needs it: what is wrong with it is said there. */
+function snapshotOf(source: LocalSource): WorkTree | Error | undefined {
+  try {
+    return snapshotWorkTree(source);
+  } catch (error) {
+    if (error instanceof InputError || error instanceof UnavailableError) return error;
+    throw error;
+  }
+}
+
+/** A reader of YAML is large, and most builds name no file. */
+async function readFile(path: string): Promise<ResourceFile> {
+  const { readResourceFile } = await import("./resource-file.ts");
+  return await readResourceFile(path);
+}
+
+function resourceOf(file: ResourceFile | undefined, plan: Plan, spec: Record<string, unknown>): Resource {
+  return {
+    id: file?.id ?? randomUUID(),
+    name: file?.name ?? nameOf(plan),
+    pipeline: BUILD_PIPELINE.name,
+    resource: FLUTTER_BUILDER,
+    metadata: file?.metadata ?? {},
+    spec,
+  };
+}
+
+/** As typed, else as the file says, where a path counts from the file's own folder; else the folder we are in. */
+function repositoryOf({ repository }: Operands, inFile: unknown, file: string | undefined): unknown {
+  if (repository !== undefined) return absolute(repository, ".");
+  if (inFile === undefined) return resolve(".");
+  return typeof inFile === "string" ? absolute(inFile, dirname(file ?? ".")) : inFile;
+}
+
+function absolute(repository: string, base: string): string {
+  // Refused as itself, before it is taken for a path.
+  const parsed = parseRepository(repository);
+  return parsed.kind === "local" ? resolve(base, parsed.path) : repository;
+}
+
+/** Names what is wrong with a spec in the file's own words: `1.10` is no 1.1 to who wrote it. */
+function checkSpec(spec: Record<string, unknown>, { sourceOf }: ResourceFile): void {
+  const parsed = parseBuildSpec(spec);
+  if (parsed.success) return;
+  throw new InputError(
+    describeIssues(parsed.error, spec, "spec", (path, value) => sourceOf(["spec", ...path], value)),
+  );
+}
+
+function secretsOf(names: readonly string[], environment: Environment): Record<string, string> {
+  const secrets: Record<string, string> = {};
+  const problems: string[] = [];
+  for (const name of names) {
+    const value = environment[name];
+    if (value) secrets[name] = value;
+    else {problems.push(
+        `Cannot take the secret "${name}": expected a variable of that name with a value here`,
+      );}
+  }
+  if (problems.length > 0) throw new InputError(problems.join("\n"));
+  return secrets;
+}
+
+/** What a shorter value is part of is no secret by that. */
+const LEAST_SECRET_CHARS = 4;
+
+/**
+ * A spec is stored, shown and sent as it is. Throws InputError where the value of a secret stands in it, as in
+ * `-c "curl -H $TOKEN"`, where the caller's shell put it.
+ */
+function checkNoSecretIn(spec: Record<string, unknown>, secrets: Readonly<Record<string, string>>): void {
+  const values = Object.entries(secrets).filter(([, value]) => value.length >= LEAST_SECRET_CHARS);
+  const problems: string[] = [];
+  const look = (value: unknown, place: string): void => {
+    if (typeof value === "string") {
+      for (const [name, secret] of values) {
+        if (!value.includes(secret)) continue;
+        problems.push(
+          `${place}: The value of the secret "${name}" stands in it: expected the variable instead, as in '$${name}'`,
+        );
+      }
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, entry] of Object.entries(value)) look(entry, `${place}.${key}`);
+    }
+  };
+  look(spec, "spec");
+  if (problems.length > 0) throw new InputError(problems.join("\n"));
+}
+
+/** The last part of the repository's address, in letters that stand everywhere. */
+function nameOf({ repository }: Plan): string {
+  const address = repository.kind === "local" ? repository.path : repository.url;
+  const name = basename(withoutTrailing(address, "/?#")).replace(/\.git$/, "").replace(
+    /[^A-Za-z0-9._-]+/g,
+    "-",
+  );
+  return name || "build";
+}

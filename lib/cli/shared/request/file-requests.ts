@@ -1,0 +1,173 @@
+import { resolve } from "node:path";
+import { InputError } from "../../../base/errors.ts";
+import { formatSize, parseSize } from "../../../base/units.ts";
+import { parseRepository } from "../../../build/repository.ts";
+import type { BuildSpec } from "../../../wire/build.ts";
+import { DEFAULT_LIMITS } from "../../../driver/default-limits.ts";
+
+/** What of its surroundings a field of a spec file can reach. */
+type Reach =
+  /** Nothing but the build's own container, network and registry access: the file may say what it likes. */
+  | "the build"
+  /** The caller's environment and files: refused wherever the build runs. */
+  | "the caller"
+  /** The machine with Docker: refused where that is the caller's; elsewhere its operator decides. */
+  | "the machine";
+
+interface Rule {
+  readonly reach: Reach;
+  /** What the command line would have to name, a problem each. Values that the schema refuses are none. */
+  readonly problems?: (value: unknown, asked: Asked) => string[];
+}
+
+/** What the command line names. */
+export interface Asked {
+  /** The spec that the flags make without the file. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  /** The variables named with `-e NAME`. */
+  readonly env: readonly string[];
+  /** The folder that is built where neither the file nor the command line names a repository. */
+  readonly folder: string;
+}
+
+/** One rule for each field of a spec: what a file may ask for by itself, and what the command line has to name. */
+export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
+  repository: {
+    reach: "the caller",
+    problems(value, { folder }) {
+      if (typeof value !== "string" || !isElsewhereHere(value, folder)) return [];
+      return [
+        `spec.repository: The folder "${value}" is not one that the file may choose: name it on the command line`,
+      ];
+    },
+  },
+  env: {
+    reach: "the machine",
+    problems: (value, { env }) =>
+      listed(value).flatMap((entry, i) => {
+        const wanted = typeof entry === "object" && entry !== null && "valueFrom" in entry && entry.valueFrom;
+        if (typeof wanted !== "string" || env.includes(wanted)) return [];
+        return [
+          `spec.env.${i}.valueFrom: The variable "${wanted}" is not one that the file may read: allow it with -e ${wanted}`,
+        ];
+      }),
+  },
+  secrets: {
+    reach: "the caller",
+    problems: (value, { flags }) =>
+      listed(value).flatMap((name, i) => {
+        if (typeof name !== "string" || listed(flags.secrets).includes(name)) return [];
+        return [
+          `spec.secrets.${i}: The variable "${name}" is not one that the file may take: allow it with --secret ${name}`,
+        ];
+      }),
+  },
+  network: {
+    reach: "the machine",
+    problems(value, { flags }) {
+      if (typeof value !== "string" || ["bridge", "none"].includes(value) || flags.network !== undefined) {
+        return [];
+      }
+      return [
+        `spec.network: The network "${value}" is not one that the file may choose: allow it with --network ${value}`,
+      ];
+    },
+  },
+  keep: {
+    reach: "the machine",
+    problems(value, { flags }) {
+      if (!["failure", "always"].includes(value as string) || flags.keep !== undefined) return [];
+      return [`spec.keep: The file may not leave a container here: allow it with --keep ${value}`];
+    },
+  },
+  privileged: {
+    reach: "the machine",
+    problems: (value) =>
+      value === true ? ["spec.privileged: A privileged container is not one that the file may ask for"] : [],
+  },
+  cache: {
+    reach: "the machine",
+    problems: (value) =>
+      listed(value).length > 0 ? ["spec.cache: A cache is not one that the file may ask for"] : [],
+  },
+  limits: {
+    reach: "the machine",
+    problems(value, { flags }) {
+      const asked = typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
+      const typed = (flags.limits ?? {}) as Record<string, unknown>;
+      return Object.entries(FILE_LIMITS).flatMap(([name, limit]) => {
+        const wanted = name in typed || limit === undefined ? undefined : amountOf(asked[name]);
+        if (limit === undefined || wanted === undefined || wanted <= limit.most) return [];
+        return [
+          `spec.limits.${name}: ${limit.shown(wanted)} is more than the ${
+            limit.shown(limit.most)
+          } that the file may ask for: allow it with ${limit.flag} ${asked[name]}`,
+        ];
+      });
+    },
+  },
+  image: { reach: "the build" },
+  pull: { reach: "the build" },
+  user: { reach: "the build" },
+  commands: { reach: "the build" },
+  ref: { reach: "the build" },
+  depth: { reach: "the build" },
+  submodules: { reach: "the build" },
+  workdir: { reach: "the build" },
+  drivers: { reach: "the build" },
+  artifacts: { reach: "the build" },
+  timeout: { reach: "the build" },
+  grace: { reach: "the build" },
+  restart: { reach: "the build" },
+};
+
+interface FileLimit {
+  readonly most: number;
+  readonly flag: string;
+  readonly shown: (amount: number) => string;
+}
+
+/**
+ * How much of this machine a file may ask for. CPUs and memory are bounded by Docker's host; processes and what is stored
+ * are not.
+ */
+export const FILE_LIMITS: Readonly<Record<keyof BuildSpec["limits"], FileLimit | undefined>> = {
+  cpus: undefined,
+  memory: undefined,
+  pids: { most: DEFAULT_LIMITS.maxPids, flag: "--pids", shown: String },
+  log: { most: DEFAULT_LIMITS.maxLogBytes, flag: "--max-log", shown: formatSize },
+  artifacts: { most: DEFAULT_LIMITS.maxArtifactBytes, flag: "--max-artifacts", shown: formatSize },
+};
+
+/**
+ * Throws InputError where the spec of a file asks for something of the caller or, unless the build runs `elsewhere`, of this
+ * machine that the command line does not name, one problem a line.
+ */
+export function checkFileRequests(
+  spec: Readonly<Record<string, unknown>>,
+  asked: Asked,
+  { elsewhere }: { elsewhere: boolean },
+): void {
+  const problems = Object.entries(FILE_RULES).flatMap(([field, { reach, problems }]) => {
+    const isForOthers = elsewhere && reach === "the machine";
+    return isForOthers || !problems || spec[field] === undefined ? [] : problems(spec[field], asked);
+  });
+  if (problems.length > 0) throw new InputError(problems.join("\n"));
+}
+
+/** True for a folder of this machine, other than the one that is built anyway. */
+function isElsewhereHere(repository: string, folder: string): boolean {
+  const parsed = parseRepository(repository);
+  return parsed.kind === "local" && resolve(parsed.path) !== resolve(folder);
+}
+
+function amountOf(value: unknown): number | undefined {
+  if (typeof value === "number") return value;
+  try {
+    return typeof value === "string" ? parseSize(value) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const listed = (value: unknown): unknown[] => Array.isArray(value) ? value : [];

@@ -1,0 +1,58 @@
+import type { Document } from "yaml";
+import { MAX_JSON_DEPTH } from "../../../base/json.ts";
+
+/** What a resource may have as JSON, too. */
+const MAX_BYTES = 256 * 1024;
+/** Keys and values. The parser compares each key of an object with all others, and counts what an alias stands for. */
+const MAX_ENTRIES = 5000;
+const MAX_ALIASES = 100;
+
+/** What YAML is made of before it means anything. */
+interface Token {
+  readonly type: string;
+  readonly items?: readonly { readonly key?: Token | null; readonly value?: Token }[];
+  readonly value?: Token;
+}
+
+/**
+ * As the parser of `yaml`, for texts of others: what would take it more than a moment is refused first. JSON is YAML as well.
+ * Throws an Error that says what is wrong, on one line.
+ */
+export async function parseYaml(text: string): Promise<{ document: Document; value: unknown }> {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_BYTES) throw new Error(`it has ${bytes} bytes, expected ${MAX_BYTES} at most`);
+  // Only who names a file waits for its parser.
+  const { parseDocument, Parser } = await import("yaml");
+  for (const document of new Parser().parse(text)) checkSize(document as Token);
+  // The parser would look for the line of each of its errors.
+  const document = parseDocument(text, { logLevel: "silent", prettyErrors: false });
+  const [error] = document.errors;
+  if (error) throw new Error(`${error.message} at ${placeOf(text, error.pos[0])}`);
+  return { document, value: document.toJS({ maxAliasCount: MAX_ALIASES }) };
+}
+
+function placeOf(text: string, at: number): string {
+  const lines = text.slice(0, at).split("\n");
+  return `line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
+}
+
+/** Goes by a list of its own, since recursion is what too deep a text would break. */
+function checkSize(document: Token): void {
+  const open: { token: Token; depth: number }[] = [{ token: document, depth: 1 }];
+  let entries = 0;
+  let aliases = 0;
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { token, depth } = next;
+    if (token.items && depth > MAX_JSON_DEPTH) {
+      throw new Error(`it is nested more than ${MAX_JSON_DEPTH} deep`);
+    }
+    if (token.type === "alias" && ++aliases > MAX_ALIASES) {
+      throw new Error(`it has more than ${MAX_ALIASES} aliases`);
+    }
+    if (token.value) open.push({ token: token.value, depth });
+    for (const { key, value } of token.items ?? []) {
+      if (++entries > MAX_ENTRIES) throw new Error(`it has more than ${MAX_ENTRIES} entries`);
+      for (const inner of [key, value]) if (inner) open.push({ token: inner, depth: depth + 1 });
+    }
+  }
+}

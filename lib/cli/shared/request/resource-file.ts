@@ -1,0 +1,42 @@
+import { z } from "zod";
+import { InputError, messageOf } from "../../../base/errors.ts";
+import { FLUTTER_BUILDER } from "../../../wire/build.ts";
+import { describeIssues, type SourceOf } from "../../../wire/issues.ts";
+import { readInputFile } from "../../../driver/program/command-line/read-input-file.ts";
+import { parseYaml } from "./parse-yaml.ts";
+
+/** A resource as it is written by hand. Its spec is checked later, when the flags have been laid over it. */
+const ResourceFields = z.strictObject({
+  id: z.string().optional(),
+  name: z.string().min(1).optional(),
+  resource: z.literal(FLUTTER_BUILDER),
+  pipeline: z.string().optional(),
+  metadata: z.record(z.string(), z.string()).nullish(),
+  spec: z.record(z.string(), z.unknown()),
+});
+
+export interface ResourceFile extends z.infer<typeof ResourceFields> {
+  /** The text that a number, `true` or `null` of the file was written as. */
+  readonly sourceOf: SourceOf;
+}
+
+/** Reads a resource, JSON or YAML. Throws InputError that names the file and each problem on a line of its own. */
+export async function readResourceFile(path: string): Promise<ResourceFile> {
+  const text = await readInputFile("--file", path);
+  const { document, value } = await parseYaml(text).catch((error) => {
+    throw new InputError(`--file: "${path}" cannot be read as JSON or YAML: ${messageOf(error)}`);
+  });
+  const { isScalar } = await import("yaml");
+  const sourceOf: SourceOf = (path, value) => {
+    const node = document.getIn(path, true);
+    if (typeof value === "string" || !isScalar(node) || node.value !== value) return undefined;
+    return node.source;
+  };
+  const parsed = ResourceFields.safeParse(value);
+  if (parsed.success) return { ...parsed.data, sourceOf };
+  throw new InputError(
+    `--file: "${path}" is not a resource of type ${FLUTTER_BUILDER}:\n${
+      describeIssues(parsed.error, value, "resource", sourceOf)
+    }`,
+  );
+}

@@ -1,0 +1,60 @@
+import { join } from "node:path";
+import { processLog } from "../../../base/log.ts";
+import { messageOf } from "../../../base/errors.ts";
+import type { Environment } from "../../../driver/program/command-line/environment.ts";
+import { DEFAULT_OUTPUT } from "./build-flags.ts";
+import { neutral } from "../../../driver/program/command-line/neutral.ts";
+import type { BuildRequest } from "./build-request.ts";
+import { uncommittedFiles } from "./uncommitted.ts";
+
+const NAMED = 3;
+
+/**
+ * Says what of a local repository is built, where that could be mistaken: that commands run at its top although a folder
+ * below was named, and which files are left out since they are not committed. Git is asked `after` something else, and
+ * beside the build; disposing gives up. A failure of it is a line in the process log: the build does not depend on it.
+ */
+export function sayWhatIsBuilt(
+  { local, plan: { spec } }: BuildRequest,
+  { after, environment, own, note }: {
+    after: Promise<void>;
+    environment: Environment;
+    /** Folders that we write to ourselves. */
+    own: readonly string[];
+    note: (text: string) => void;
+  },
+): AsyncDisposable {
+  const closing = new AbortController();
+  if (local && local.below !== "" && spec.workdir === undefined) note(atTheTop(local.below));
+  const looking = after.then(look).catch((error) => {
+    if (closing.signal.aborted) return;
+    processLog("run").warn("Cannot tell what is not committed: {error}", { error: messageOf(error) });
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await looking;
+    },
+  };
+
+  async function look(): Promise<void> {
+    if (!local?.workTree) return;
+    if (local.workTree instanceof Error) throw local.workTree;
+    // Artifacts of a run that was started at the top are ours as well.
+    const written = [...own, join(local.workTree.path, DEFAULT_OUTPUT)];
+    const options = { environment, own: written, signal: closing.signal };
+    const files = await uncommittedFiles(local.workTree, options);
+    if (files.length > 0) note(warning(files));
+  }
+}
+
+function atTheTop(below: string): string {
+  const flag = /^[\w./-]+$/.test(below) ? below : `'${below.replaceAll("'", "'\\''")}'`;
+  return `Commands run at the top of the repository, not in ${below}; to run them there: --workdir ${flag}`;
+}
+
+function warning(files: readonly string[]): string {
+  const named = files.slice(0, NAMED).map(neutral).join(", ");
+  const more = files.length > NAMED ? ` and ${files.length - NAMED} more` : "";
+  return `warning: Not committed, so not built: ${named}${more}`;
+}

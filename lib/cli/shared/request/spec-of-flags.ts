@@ -1,0 +1,81 @@
+import { InputError } from "../../../base/errors.ts";
+import type { Environment } from "../../../driver/program/command-line/environment.ts";
+import type { BuildOptions } from "./build-flags.ts";
+
+/** The flags that say something of the spec. */
+export type SpecFlags = Omit<BuildOptions, "file" | "output" | "gitToken">;
+
+/**
+ * A spec with the flags laid over it: what they leave out stays. `command`: the words after "--". Throws InputError for
+ * variables that are not set here.
+ */
+export function specOfFlags(
+  spec: Readonly<Record<string, unknown>>,
+  flags: SpecFlags,
+  command: readonly string[] | undefined,
+  environment: Environment,
+): Record<string, unknown> {
+  if (command && flags.command) {
+    throw new InputError('A command was given twice, with -c and after "--": expected one of them');
+  }
+  // What is named as a secret too travels as one.
+  const env = flags.env?.filter(({ name, value }) => value !== undefined || !flags.secret?.includes(name));
+  return {
+    ...spec,
+    ...given({
+      ref: flags.ref,
+      depth: flags.depth,
+      submodules: flags.submodules,
+      image: flags.image,
+      pull: flags.pull,
+      commands: command ? [command] : flags.command,
+      workdir: flags.workdir,
+      env: env && [...without(spec.env, env), ...variables(env, environment)],
+      secrets: flags.secret && [...new Set([...listed(spec.secrets), ...flags.secret])],
+      artifacts: flags.artifact,
+      timeout: flags.timeout,
+      grace: flags.grace,
+      keep: flags.keep,
+      limits: limits(spec.limits, flags),
+      network: flags.network,
+      user: flags.user,
+    }),
+  };
+}
+
+function limits(inSpec: unknown, flags: SpecFlags): unknown {
+  const { cpus, memory, pids, maxLog, maxArtifacts } = flags;
+  const typed = given({ cpus, memory, pids, log: maxLog, artifacts: maxArtifacts });
+  if (Object.keys(typed).length === 0) return undefined;
+  return typeof inSpec === "object" && inSpec !== null ? { ...inSpec, ...typed } : typed;
+}
+
+/** The entries of a spec whose names were not typed as well. */
+function without(inSpec: unknown, typed: NonNullable<SpecFlags["env"]>): unknown[] {
+  return listed(inSpec).filter((entry) => {
+    const name = typeof entry === "object" && entry !== null && "name" in entry ? entry.name : undefined;
+    return !typed.some((variable) => variable.name === name);
+  });
+}
+
+function variables(
+  typed: NonNullable<SpecFlags["env"]>,
+  environment: Environment,
+): { name: string; value: string }[] {
+  const missing = typed.filter(({ name, value }) => value === undefined && environment[name] === undefined);
+  if (missing.length > 0) {
+    throw new InputError(
+      missing.map(({ name }) =>
+        `--env: The variable "${name}" is not set here: expected a value, like ${name}=…`
+      )
+        .join("\n"),
+    );
+  }
+  return typed.map(({ name, value }) => ({ name, value: value ?? environment[name] ?? "" }));
+}
+
+const listed = (value: unknown): unknown[] => Array.isArray(value) ? value : [];
+
+function given(entries: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,35 @@
+import type { ArtifactReader } from "../../backend/store.ts";
+import type { RunEnded, RunEvent } from "../../engine/core/events.ts";
+import type { Renderer } from "./render/renderer.ts";
+import { saveArtifacts } from "../run/save-artifacts.ts";
+
+export interface ShowOptions {
+  readonly run: string;
+  readonly artifacts: Pick<ArtifactReader, "list" | "open">;
+  /** The folder for the artifacts. */
+  readonly output: string;
+}
+
+/** Shows a run until it has ended; its artifacts are saved before its end is told. Throws what `saveArtifacts` throws, after that. */
+export async function showRun(
+  events: AsyncIterable<RunEvent>,
+  renderer: Renderer,
+  { run, artifacts, output }: ShowOptions,
+): Promise<RunEnded> {
+  for await (const event of events) {
+    if (event.type !== "end") {
+      const slow = renderer.show(event);
+      if (slow) await slow;
+      continue;
+    }
+    let saved = 0;
+    try {
+      saved = await saveArtifacts(artifacts, run, output);
+    } finally {
+      // Whoever reads the events waits for this one, whatever has become of the files.
+      renderer.end(event, { savedIn: saved > 0 ? output : undefined });
+    }
+    return event;
+  }
+  throw new Error(`The events of run ${run} ended without its end`);
+}

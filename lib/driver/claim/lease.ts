@@ -1,0 +1,158 @@
+import type { Clock } from "../../base/clock.ts";
+import { messageOf, Retryable } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { persist } from "../../base/retry.ts";
+import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
+import type { ClaimReply } from "../../wire/claim.ts";
+import { StopError } from "../driver.ts";
+
+export interface LeaseOptions {
+  /** Tells the transport that the event is still being worked on. */
+  readonly working: () => Promise<void>;
+  /** Asks the engine whether to go on; without it nobody tells this step to stop. */
+  readonly renew?: (() => Promise<ClaimReply>) | undefined;
+  readonly attempt: number;
+  /** Milliseconds from now in which the work has to be done. */
+  readonly remainingMs?: number | undefined;
+  /** Milliseconds until the next renewal; asked before each. */
+  readonly beatMs: () => number;
+  /** Milliseconds that logs and results still have once the step was told to stop. */
+  readonly reportMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * The right to work on one event. Kept alive with the transport and the engine until disposed; what the engine says about
+ * it in between becomes `signal`. No answer means go on and ask again.
+ */
+export class Lease implements Disposable {
+  readonly #options: LeaseOptions;
+  readonly #work = new AbortController();
+  readonly #report = new AbortController();
+  #beat: Timer | undefined;
+  #deadline: number | undefined;
+  #deadlineTimer: Timer | undefined;
+  #reportTimer: Timer | undefined;
+  #isAsking = false;
+  #isNudged = false;
+  #isLost = false;
+  #isDisposed = false;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.#remain(options.remainingMs);
+    this.#beatOn();
+  }
+
+  /** The work's clock: fires, with a `StopError`, on cancel, timeout, loss of the claim and shutdown. */
+  get signal(): AbortSignal {
+    return this.#work.signal;
+  }
+
+  /** The clock of logs and results: goes on for a while after the work was told to stop; fires when the claim is lost. */
+  get reportSignal(): AbortSignal {
+    return this.#report.signal;
+  }
+
+  /** Milliseconds since the epoch. */
+  get deadline(): number | undefined {
+    return this.#deadline;
+  }
+
+  /** Another attempt has taken over, or a result is recorded: nothing of this one counts any more. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Asks whether the work is still ours, until there is an answer or the report's clock has ended. */
+  async confirm(): Promise<boolean> {
+    const { renew } = this.#options;
+    if (!renew) return true;
+    try {
+      this.#heed(await persist(renew, { signal: this.reportSignal }));
+      return !this.#isLost;
+    } catch (error) {
+      if (!(error instanceof Retryable)) throw error;
+      return false;
+    }
+  }
+
+  /** The engine has something to say: asks it now. */
+  nudge(): void {
+    this.#isNudged = true;
+    this.#renew();
+  }
+
+  /** Tells the work to stop; the first reason counts. */
+  stop(reason: string): void {
+    this.#work.abort(new StopError(reason));
+    this.reportWithin(this.#options.reportMs);
+  }
+
+  /** The report's clock ends `ms` from now, unless it ends earlier. */
+  reportWithin(ms: number): void {
+    if (this.#isDisposed || this.#reportTimer !== undefined) return;
+    this.#reportTimer = startTimer(() => this.#report.abort(new StopError("timeout")), ms);
+  }
+
+  /** Ends both clocks at once: this process leaves. */
+  abandon(): void {
+    this.stop("shutdown");
+    this.#report.abort(new StopError("shutdown"));
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    stopTimer(this.#beat);
+    stopTimer(this.#deadlineTimer);
+    stopTimer(this.#reportTimer);
+  }
+
+  #beatOn(): void {
+    this.#beat = startTimer(() => {
+      this.#working();
+      this.#renew();
+      this.#beatOn();
+    }, this.#options.beatMs());
+  }
+
+  #working(): void {
+    this.#options.working().catch((error) => {
+      processLog("driver").debug("Cannot keep the event: {error}", { error: messageOf(error) });
+    });
+  }
+
+  /** Never rejects. */
+  async #renew(): Promise<void> {
+    const { renew } = this.#options;
+    if (!renew || this.#isAsking || this.#isDisposed) return;
+    this.#isAsking = true;
+    this.#isNudged = false;
+    try {
+      this.#heed(await renew());
+    } catch (error) {
+      processLog("driver").debug("Cannot renew the claim, going on: {error}", { error: messageOf(error) });
+    } finally {
+      this.#isAsking = false;
+    }
+    if (this.#isNudged) this.#renew();
+  }
+
+  #heed(reply: ClaimReply): void {
+    if (this.#isDisposed) return;
+    if (reply.answer === "go" && reply.attempt === this.#options.attempt) {
+      return this.#remain(reply.remainingMs);
+    }
+    if (reply.answer === "stop" && reply.reason !== "driver-lost") return this.stop(reply.reason);
+    this.#isLost = true;
+    this.stop("driver-lost");
+    this.#report.abort(new StopError("driver-lost"));
+  }
+
+  #remain(ms: number | undefined): void {
+    if (ms === undefined) return;
+    stopTimer(this.#deadlineTimer);
+    this.#deadline = this.#options.clock() + ms;
+    this.#deadlineTimer = startTimer(() => this.stop("timeout"), ms);
+  }
+}

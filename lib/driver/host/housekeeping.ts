@@ -1,0 +1,38 @@
+import { messageOf } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { delay } from "../../base/signals.ts";
+import type { Docker } from "../../docker/docker.ts";
+import type { Driver, DriverSettings } from "../driver.ts";
+import type { AskRun } from "./run-state.ts";
+
+const EVERY_MS = 60_000;
+
+export interface TendOptions {
+  readonly docker: Docker;
+  readonly settings: DriverSettings;
+  readonly askRun: AskRun;
+  readonly signal: AbortSignal;
+  readonly everyMs?: number;
+  /** Resolves when there is a reason to look before the time. */
+  readonly news?: () => Promise<void>;
+}
+
+/** Lets a driver look after its host, now, every minute and when there is news, until `signal` fires. */
+export async function tend(
+  driver: Driver,
+  { docker, settings, askRun, signal, everyMs = EVERY_MS, news = () => new Promise(() => {}) }: TendOptions,
+): Promise<void> {
+  while (driver.tend && !signal.aborted) {
+    const called = news();
+    try {
+      await driver.tend({ docker, settings, askRun, signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      processLog("driver").warn("Cannot look after the host: {why}", { why: messageOf(error) });
+    }
+    const passing = new AbortController();
+    const within = AbortSignal.any([signal, passing.signal]);
+    await Promise.race([delay(everyMs, { signal: within }), called]).catch(() => {});
+    passing.abort(new Error("There is news"));
+  }
+}

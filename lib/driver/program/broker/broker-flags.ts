@@ -1,0 +1,34 @@
+import type { Command, OptionValues } from "@commander-js/extra-typings";
+import { flag, switchFlag } from "../command-line/flag.ts";
+import { brokerUrls, duration, text } from "../command-line/values.ts";
+
+/** Where the broker is. */
+export const natsFlag = () =>
+  flag("--nats <urls>", "broker; several addresses are separated by commas", brokerUrls);
+
+/** Zero needs no unit. */
+const patience = (value: string): number => value.trim() === "0" ? 0 : duration(value);
+
+/** How to log in to the broker, and how long to wait for it. */
+export function withLoginFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
+  command: Command<A, O, G>,
+) {
+  return command
+    .addOption(flag("--nats-creds <file>", "credentials file for the broker", text))
+    .addOption(flag("--nats-user <name>", "user of the broker, with --nats-password-file", text))
+    .addOption(flag("--nats-password-file <file>", "file that holds the user's password", text))
+    .addOption(flag("--nats-token-file <file>", "file that holds a token for the broker", text))
+    .addOption(flag("--nats-nkey-file <file>", "file that holds the seed of a user's nkey", text))
+    .addOption(switchFlag("--nats-tls-first", "for a broker whose TLS handshake comes first"))
+    .addOption(
+      flag("--wait <time>", "how long to wait for a broker that is not up at the start; 0 does not", patience)
+        .default(Infinity, "for ever"),
+    )
+    .addOption(flag("--tls-ca <file>", "authorities to trust, PEM", text))
+    .addOption(flag("--tls-cert <file>", "certificate to show, PEM", text))
+    .addOption(flag("--tls-key <file>", "its key, PEM", text));
+}
+
+/** The login flags, read. */
+// deno-lint-ignore ban-types
+export type LoginOptions = ReturnType<ReturnType<typeof withLoginFlags<[], {}, {}>>["opts"]>;

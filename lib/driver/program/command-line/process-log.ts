@@ -1,0 +1,64 @@
+import { configureSync, type LogRecord } from "@logtape/logtape";
+import { messageOf } from "../../../base/errors.ts";
+import { OUTCOME_LOG } from "../../../base/log.ts";
+import type { LogLevel } from "./command.ts";
+
+export interface ProcessLogOptions {
+  readonly level: LogLevel;
+  readonly format: "text" | "json";
+  /** Where lines go, each with its newline. */
+  readonly write: (line: string) => void;
+  /** Leaves out how each step ended, where that is shown anyway (default false). */
+  readonly withoutOutcomes?: boolean;
+}
+
+/** From here on the process's own log is written. Once in the life of a process. */
+export function startProcessLog({ level, format, write, withoutOutcomes }: ProcessLogOptions): void {
+  const toLine = format === "json" ? jsonLine : textLine;
+  configureSync({
+    reset: true,
+    sinks: { own: (record: LogRecord) => write(toLine(record)) },
+    loggers: [
+      { category: "conveyor", lowestLevel: level === "warn" ? "warning" : level, sinks: ["own"] },
+      ...withoutOutcomes
+        ? [{ category: ["conveyor", "driver", OUTCOME_LOG], sinks: [], parentSinks: "override" as const }]
+        : [],
+      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["own"] },
+    ],
+  });
+}
+
+function jsonLine(record: LogRecord): string {
+  const line = {
+    time: timeOf(record),
+    level: levelOf(record),
+    room: roomOf(record),
+    message: textOf(record),
+    ...mapValues(record.properties, plain),
+  };
+  return `${JSON.stringify(line)}\n`;
+}
+
+function textLine(record: LogRecord): string {
+  return `${timeOf(record)} ${levelOf(record).padEnd(5)} ${roomOf(record)}: ${textOf(record)}\n`;
+}
+
+const timeOf = ({ timestamp }: LogRecord): string => new Date(timestamp).toISOString();
+const levelOf = ({ level }: LogRecord): string => level === "warning" ? "warn" : level;
+const roomOf = ({ category }: LogRecord): string => category[1] ?? "";
+
+/** Values stand between the parts of the text. */
+const textOf = ({ message }: LogRecord): string =>
+  message.map((part) => typeof part === "string" ? part : shown(plain(part))).join("");
+
+const shown = (value: unknown): string =>
+  typeof value === "string" ? value : JSON.stringify(value) ?? String(value);
+
+const plain = (value: unknown): unknown => value instanceof Error ? messageOf(value) : value;
+
+function mapValues(
+  record: Record<string, unknown>,
+  change: (value: unknown) => unknown,
+): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}

@@ -1,0 +1,118 @@
+import type { Command, OptionValues } from "@commander-js/extra-typings";
+import { InputError, messageOf } from "../../../base/errors.ts";
+import { processLog } from "../../../base/log.ts";
+import { knownHosts, parseKnownHosts } from "./known-hosts.ts";
+import { parseImageName } from "../../../docker/image-name.ts";
+import type { DriverSettings } from "../../driver.ts";
+import { flag, listFlag } from "../command-line/flag.ts";
+import { readInputFile } from "../command-line/read-input-file.ts";
+import { oneOf, text } from "../command-line/values.ts";
+
+/** How clones reach private repositories, beside the credentials themselves. */
+export function withGitAccessFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
+  command: Command<A, O, G>,
+) {
+  return command
+    .addOption(
+      flag("--git-image <image>", "image that clones where a --git-token is used", imageName).default(
+        undefined,
+        "the build's",
+      ),
+    )
+    .addOption(
+      listFlag(
+        "--git-known-hosts <file>",
+        "host keys for ssh, a known_hosts file, repeatable; goes before the well-known ones",
+        text,
+      ),
+    )
+    .addOption(
+      flag(
+        "--git-well-known-hosts <use>",
+        "believe the host keys that github.com, gitlab.com and bitbucket.org publish",
+        oneOf(["on", "off"]),
+      ).default("on" as const, "on"),
+    );
+}
+
+export type GitAccess = Pick<DriverSettings, "gitTokens" | "gitImage" | "gitKnownHosts">;
+
+/** Reads the files that these flags and `--git-token` name. Throws InputError that names the flag and the file. */
+export async function readGitAccess(
+  { gitToken = [], gitImage, gitKnownHosts = [], gitWellKnownHosts }: {
+    gitToken?: readonly { host: string; file: string }[] | undefined;
+    gitImage?: string | undefined;
+    gitKnownHosts?: readonly string[] | undefined;
+    gitWellKnownHosts: "on" | "off";
+  },
+): Promise<GitAccess> {
+  const gitTokens = await readGitTokens(gitToken);
+  const own: string[] = [];
+  for (const file of gitKnownHosts) own.push(...await readKnownHosts(file));
+  return { gitTokens, gitImage, gitKnownHosts: knownHosts(own, { wellKnown: gitWellKnownHosts === "on" }) };
+}
+
+/** Says in the process log that no clone will get the operator's tokens, where no image was chosen for them. */
+export function warnOfIdleTokens(
+  { gitToken = [], gitImage, allowImage = [] }: {
+    gitToken?: readonly unknown[] | undefined;
+    gitImage?: string | undefined;
+    allowImage?: readonly string[] | undefined;
+  },
+): void {
+  if (gitToken.length === 0 || gitImage !== undefined || allowImage.length > 0) return;
+  processLog("driver").warn(
+    "The credentials of --git-token are given to no build: submitters choose the image, and with it git. " +
+      "Choose one to clone in with --git-image, or name images with --allow-image",
+  );
+}
+
+/** Tokens, and private ssh keys, by host name. Throws InputError that names the flag and the file. */
+export async function readGitTokens(
+  files: readonly { host: string; file: string }[],
+): Promise<Readonly<Record<string, string>>> {
+  const tokens: Record<string, string> = {};
+  for (const { host, file } of files) {
+    if (Object.hasOwn(tokens, host)) {
+      throw new InputError(`--git-token: Two tokens for "${host}": expected one`);
+    }
+    // ssh wants the newline at the end of a key; a token has none.
+    const content = (await readInputFile("--git-token", file)).trimStart();
+    const why = whyNoCredential(content);
+    if (why !== undefined) {
+      throw new InputError(
+        `--git-token: Cannot use "${file}": ${why}; expected a token in one line, or a private ssh key without a passphrase`,
+      );
+    }
+    tokens[host] = content.startsWith("-----BEGIN ") ? content : content.trim();
+  }
+  return tokens;
+}
+
+/** Nobody is there to be asked for a passphrase, and what is no token must not be sent as one. */
+function whyNoCredential(content: string): string | undefined {
+  if (content.startsWith("-----BEGIN ")) {
+    const inside = Buffer.from(content.replace(/-----.*?-----/g, ""), "base64").toString("latin1");
+    // OpenSSH's own format begins with its name, then the cipher as a length of four bytes and a word.
+    const isOpen = !inside.startsWith("openssh-key-v1\0") || inside.startsWith("none", 19);
+    return isOpen && !/ENCRYPTED/.test(content) ? undefined : "the key has a passphrase";
+  }
+  if (/^(?:ssh-|ecdsa-|sk-)\S+ AAAA/.test(content)) return "it is a public key";
+  if (content.startsWith("PuTTY-User-Key-File")) return "it is a key in PuTTY's format";
+  return /\s/.test(content.trim()) ? "it has more than one word" : undefined;
+}
+
+async function readKnownHosts(file: string): Promise<string[]> {
+  const flag = "--git-known-hosts";
+  const content = await readInputFile(flag, file);
+  try {
+    return parseKnownHosts(content);
+  } catch (error) {
+    throw new InputError(`${flag}: Cannot use "${file}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function imageName(value: string): string {
+  parseImageName(value);
+  return value;
+}

@@ -1,0 +1,48 @@
+import type { NatsBackend } from "../../../backend/nats/transport.ts";
+import { messageOf } from "../../../base/errors.ts";
+import { timeoutSignal } from "../../../base/timers.ts";
+import type { Docker } from "../../../docker/docker.ts";
+import type { Instance } from "../../instance.ts";
+import type { Gauges } from "./driver-metrics.ts";
+
+const DOCKER_MS = 3000;
+
+/** What a driver's process works with, as far as it has come; filled in while it starts. */
+export class DriverStatus {
+  broker: Pick<NatsBackend, "isConnected" | "reconnects"> | undefined;
+  docker: Pick<Docker, "now"> | undefined;
+  instance: Pick<Instance, "inHand" | "fullMs" | "whyFull"> | undefined;
+  /** Events are being taken. */
+  isConsuming = false;
+  readonly #usesDocker: boolean;
+  #asking: Promise<string | undefined> | undefined;
+
+  constructor({ usesDocker }: { usesDocker: boolean }) {
+    this.#usesDocker = usesDocker;
+  }
+
+  get gauges(): Gauges {
+    const { inHand = 0, fullMs = 0 } = this.instance ?? {};
+    return { inHand, fullMs, reconnects: this.broker?.reconnects ?? 0 };
+  }
+
+  /** Why no event can be handled just now, a line each; empty when one can. A host that is full is no reason: it is at work. */
+  async reasons(): Promise<string[]> {
+    const docker = await (this.#asking ??= this.#askDocker().finally(() => this.#asking = undefined));
+    const broker = this.broker?.isConnected ? undefined : "The broker is not connected";
+    const consuming = this.isConsuming ? undefined : "No events are taken";
+    return [broker, docker, consuming].filter((reason) => reason !== undefined);
+  }
+
+  /** Whoever asks at the same time shares the answer. */
+  async #askDocker(): Promise<string | undefined> {
+    if (!this.#usesDocker) return undefined;
+    if (!this.docker) return "Docker is not connected";
+    try {
+      await this.docker.now({ signal: timeoutSignal(DOCKER_MS) });
+      return undefined;
+    } catch (error) {
+      return `Docker does not answer: ${messageOf(error)}`;
+    }
+  }
+}

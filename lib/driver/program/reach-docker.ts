@@ -1,0 +1,54 @@
+import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
+import type { DaemonInfo, Docker } from "../../docker/docker.ts";
+import { connectDocker } from "../../docker/dockerode.ts";
+import { findDocker } from "../../docker/endpoint.ts";
+import { type Environment } from "./command-line/environment.ts";
+import { homeFolder } from "./data-folder.ts";
+
+export interface DockerOptions {
+  /** As named by the user; else it is looked for. */
+  readonly endpoint: string | undefined;
+  readonly environment: Environment;
+  /** Gives up asking. */
+  readonly signal: AbortSignal;
+}
+
+/** Docker, which is being asked. Disposing closes the connection, whether it has answered or not. */
+export interface Reaching extends AsyncDisposable {
+  /** Rejects with InputError, UnavailableError that says what was tried, `signal.reason`. */
+  readonly answer: Promise<{ docker: Docker; info: DaemonInfo }>;
+}
+
+/** Finds Docker and asks who it is, beside whatever has to be done until that is needed. */
+export function reachDocker({ signal, ...options }: DockerOptions): Reaching {
+  const closing = new AbortController();
+  const answer = reach({ ...options, signal: AbortSignal.any([signal, closing.signal]) });
+  answer.catch(() => {});
+  return {
+    answer,
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      const reached = await answer.catch(() => undefined);
+      await reached?.docker[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function reach({ endpoint, environment, signal }: DockerOptions): ReturnType<typeof answerOf> {
+  const home = homeFolder(environment);
+  const found = await findDocker({ environment, home, ...endpoint !== undefined && { endpoint } });
+  return await answerOf(connectDocker(found), signal);
+}
+
+async function answerOf(docker: Docker, signal: AbortSignal): Promise<{ docker: Docker; info: DaemonInfo }> {
+  try {
+    return { docker, info: await docker.info({ signal }) };
+  } catch (error) {
+    await docker[Symbol.asyncDispose]();
+    if (!(error instanceof Retryable)) throw error;
+    throw new UnavailableError(messageOf(error), {
+      cause: error,
+      hint: "Start Docker, or say where it is with --docker or DOCKER_HOST",
+    });
+  }
+}

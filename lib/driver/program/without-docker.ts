@@ -1,0 +1,28 @@
+import { arch, availableParallelism, hostname, totalmem } from "node:os";
+import type { DaemonInfo, Docker } from "../../docker/docker.ts";
+import type { Reaching } from "./reach-docker.ts";
+
+/** In the place of Docker, for a driver that uses none: this machine is its host, and every call throws TypeError. */
+export function withoutDocker(): Reaching {
+  const name = hostname();
+  const info: DaemonInfo = {
+    id: "",
+    name,
+    version: "",
+    cpus: availableParallelism(),
+    architecture: arch(),
+    memory: totalmem(),
+    filtersBridges: false,
+    rootFolder: "/",
+    now: Date.now(),
+  };
+  const docker = new Proxy({}, {
+    get: (_, call) => () => {
+      throw new TypeError(`Docker.${String(call)} was called by a driver with "usesDocker: false"`);
+    },
+  }) as Docker;
+  return {
+    answer: Promise.resolve({ docker, info }),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}

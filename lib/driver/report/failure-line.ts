@@ -1,0 +1,27 @@
+import { reasonOf } from "../../wire/reasons.ts";
+import type { DriverResult } from "../../wire/resource.ts";
+import { ids } from "../../wire/ids.ts";
+import { subjects } from "../../wire/subjects.ts";
+import type { Addressee } from "../understand/addressee.ts";
+import { LineTimes } from "../log/line-times.ts";
+import type { HandleParts } from "../parts.ts";
+
+/**
+ * Writes a failed result into the run's log, after all other lines of the step. A Conveyor server shows no results, so that its
+ * users see nothing else of them; our own engine tells of them itself.
+ */
+export async function writeFailure(
+  { success, message, data }: DriverResult,
+  { facts, pipeline, result }: Addressee,
+  { transport, driver, clock }: HandleParts,
+): Promise<void> {
+  if (success || facts.hasClaims) return;
+  const text = `Failed (${reasonOf(data)}): ${message}`.replace(/[\r\n]+/g, " ");
+  // The server sorts lines by the text of their time, which the last line of the step may share.
+  const timestamp = new LineTimes().next(new Date(clock() + 1).toISOString());
+  const line = JSON.stringify({ runid: facts.run, driver: driver.name, pipeline, timestamp, message: text });
+  const { duplicate } = await transport.publish(subjects.logs(facts.run), line, {
+    id: ids.failure(result.id),
+  });
+  if (!duplicate) await transport.broadcast(subjects.liveLogs(facts.run, driver.name), line);
+}

@@ -1,0 +1,69 @@
+import { messageOf, Retryable, StepFailure } from "../../base/errors.ts";
+import type { DriverResult } from "../../wire/resource.ts";
+import { StopError } from "../driver.ts";
+import { failed, failedBy } from "./result.ts";
+import { backOff, isFull } from "../../base/retry.ts";
+
+/** What becomes of an event: a closed set. */
+export type Outcome =
+  /** There is nothing to do, or nothing left to do. */
+  | { readonly kind: "drop"; readonly why: string }
+  /** Another instance has taken it over, and settles it. */
+  | { readonly kind: "leave"; readonly why: string }
+  /** It belongs to another host. */
+  | { readonly kind: "forward"; readonly host: string }
+  /** The step has its result. */
+  | { readonly kind: "report"; readonly result: DriverResult }
+  /** Not now: delivered again, here or elsewhere. */
+  | { readonly kind: "later"; readonly delayMs: number; readonly why: string }
+  /** Never: it cannot be understood, and the step fails for that. */
+  | { readonly kind: "refuse"; readonly why: string; readonly result: DriverResult };
+
+/** A step is given up after so many attempts that came to nothing. */
+export const MOST_ATTEMPTS = 5;
+/** An event without claims, after so many deliveries; some may never have been worked on. */
+export const MOST_DELIVERIES = 10;
+
+/**
+ * What becomes of an event whose work threw. A reason to stop explains whatever was thrown after it, unless the driver
+ * names the failure itself.
+ */
+export function outcomeOfThrown(
+  thrown: unknown,
+  { signal, tries, driver, retryMs }: {
+    signal: AbortSignal;
+    tries: number;
+    driver: string;
+    retryMs: number;
+  },
+): Outcome {
+  if (thrown instanceof StepFailure) return { kind: "report", result: failedBy(thrown) };
+  const stop = signal.aborted ? signal.reason : thrown;
+  if (stop instanceof StopError) return outcomeOfStop(stop);
+  if (thrown instanceof Retryable) return outcomeOfRetryable(thrown, tries, retryMs);
+  const message = `Driver "${driver}" failed unexpectedly: ${messageOf(thrown)}`;
+  return { kind: "report", result: failed("driver-error", message) };
+}
+
+function outcomeOfStop(stop: StopError): Outcome {
+  switch (stop.reason) {
+    case "shutdown":
+      return { kind: "later", delayMs: 0, why: stop.message };
+    case "driver-lost":
+      return { kind: "drop", why: "Another attempt has taken over" };
+    default:
+      return {
+        kind: "report",
+        result: { success: false, message: stop.message, data: { reason: stop.reason } },
+      };
+  }
+}
+
+function outcomeOfRetryable(failure: Retryable, tries: number, retryMs: number): Outcome {
+  if (isFull(failure)) return { kind: "report", result: failedBy(failure) };
+  if (tries < MOST_ATTEMPTS) {
+    return { kind: "later", delayMs: backOff(tries, retryMs), why: messageOf(failure) };
+  }
+  const message = `${messageOf(failure)} (given up after ${tries} attempts)`;
+  return { kind: "report", result: failedBy(failure, message) };
+}

@@ -1,0 +1,32 @@
+import { DriverResult, type Resource, token } from "../../wire/resource.ts";
+import { parseJson } from "../../base/json.ts";
+
+const FLAT = "driverresults.";
+const NESTED = "driverresults";
+
+/**
+ * What earlier drivers of the pipeline answered, by driver, from a resource's metadata. Servers of different age keep it
+ * as JSON text under `driverresults.<driver>`, as an object there, or as an object within `driverresults` (protocol 3);
+ * what is none of that is passed over. A Conveyor server also keeps results of earlier runs there.
+ */
+export function earlierResults(metadata: Resource["metadata"]): Record<string, DriverResult> {
+  const found: [string, unknown][] = [];
+  const nested = metadata?.[NESTED];
+  if (typeof nested === "object" && nested !== null) found.push(...Object.entries(nested));
+  for (const [key, value] of Object.entries(metadata ?? {})) {
+    if (key.startsWith(FLAT)) found.push([key.slice(FLAT.length), value]);
+  }
+  const results = found.flatMap(([driver, value]): [string, DriverResult][] => {
+    const result = DriverResult.safeParse(typeof value === "string" ? fromText(value) : value);
+    return result.success && token.safeParse(driver).success ? [[driver, result.data]] : [];
+  });
+  return Object.fromEntries(results);
+}
+
+function fromText(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}

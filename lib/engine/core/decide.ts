@@ -1,0 +1,142 @@
+import { formatDuration } from "../../base/units.ts";
+import { type Reason, reasonOf } from "../../wire/reasons.ts";
+import type { DriverResult } from "../../wire/resource.ts";
+import type { Outcome, Run } from "../../wire/run.ts";
+import { abandon, advance, giveUp, handOut, restart, sentence } from "./moves.ts";
+import { bounded, hostIn, isSkipped } from "./result.ts";
+import { close, hostOf, openStep, runDeadline, stepLimit, withStep } from "./steps.ts";
+import { driverLost, eventTooLarge, failureOf, queuedTooLong, runTimeout, stepTimeout } from "./verdicts.ts";
+
+/** What can happen to a run, claims aside (claim.ts). */
+export type Input =
+  /** Its record has just been made. */
+  | { kind: "submitted" }
+  /**
+   * A driver has answered. Counts for the open step of that id and driver, without `step` for the open step of that
+   * driver, and only for the attempt that is at work on it; `attempt` is missing in results of drivers that know no claims.
+   */
+  | { kind: "result"; driver: string; step?: string; attempt?: number; result: DriverResult }
+  /** Somebody wants it to end. */
+  | { kind: "stop"; outcome: Exclude<Outcome, "succeeded">; reason: Reason; message: string }
+  /** Its process is gone, and everything that could still run a step with it. */
+  | { kind: "abandoned"; message: string }
+  /** Time has passed. What was not heard of before `hearingSince` was not silent, we were deaf. */
+  | { kind: "time"; ackWaitMs: number; hearingSince: number; maxQueuedMs?: number }
+  /** The transport does not hold this dispatch any more, and nobody has been heard of since `heardAt` who works on it. */
+  | { kind: "event-lost"; step: string; dispatch: number; heardAt: number | undefined }
+  /** A driver that knows no claims is at work on the step. */
+  | { kind: "begun"; step: string }
+  /** The transport has taken the message. */
+  | { kind: "published"; id: string }
+  /** The transport will never take the message: it is larger than the broker allows by now. */
+  | { kind: "refused"; id: string };
+
+/**
+ * How long a cleanup addressed to a host waits to be claimed. A host that does not come back for it clears what the run
+ * left when it does come back.
+ */
+export const LOST_HOST_MS = 600_000;
+
+/**
+ * The run after something has happened, with the message that follows from it in its outbox; the same object where
+ * nothing changes. Pure: two engines that see the same come to the same.
+ *
+ * Steps are handed out one at a time in their order. One that fails sets the verdict (the first one counts), after which
+ * only those that always run are handed out; one that answers `success` with `data.skipped: true` counts as skipped and
+ * the next one follows. The run ends when nothing is left to hand out, and nothing changes it afterwards.
+ */
+export function decide(run: Run, input: Input, now: number): Run {
+  if (run.outcome !== undefined) return run;
+  switch (input.kind) {
+    case "submitted":
+      return run.steps.every(({ status }) => status === "pending") ? advance(run, now) : run;
+    case "result":
+      return onResult(run, input, now);
+    case "stop": {
+      const { outcome, reason, message } = input;
+      return run.verdict ? run : sentence(run, { outcome, reason, message }, now);
+    }
+    case "abandoned":
+      return abandon(run, driverLost(input.message), now);
+    case "time":
+      return onTime(run, input, now);
+    case "event-lost": {
+      const step = openStep(run);
+      if (step?.id !== input.step || step.dispatch !== input.dispatch) return run;
+      return step.heardAt === input.heardAt ? handOut(run, step, now) : run;
+    }
+    case "begun": {
+      const step = openStep(run);
+      if (step?.id !== input.step || step.status !== "dispatched") return run;
+      // Nobody can tell when it began, and its time must not go by unnoticed.
+      const startedAt = step.dispatchedAt ?? now;
+      const begun = withStep(run, { ...step, status: "running", startedAt });
+      return { ...begun, startedAt: run.startedAt ?? startedAt };
+    }
+    case "refused": {
+      const step = openStep(run);
+      if (!step || !run.outbox.some(({ id }) => id === input.id)) return run;
+      return giveUp({ ...run, outbox: [] }, step, eventTooLarge(step), now);
+    }
+    case "published":
+      return run.outbox.some(({ id }) => id === input.id)
+        ? { ...run, outbox: run.outbox.filter(({ id }) => id !== input.id) }
+        : run;
+  }
+}
+
+function onResult(run: Run, input: Extract<Input, { kind: "result" }>, now: number): Run {
+  const step = openStep(run);
+  if (step?.driver !== input.driver) return run;
+  if (input.step !== undefined && input.step !== step.id) return run;
+  // An attempt of a lost round has the same number until the next one is granted.
+  const isAtWork = step.status === "running" && step.attempt === input.attempt;
+  if (input.attempt !== undefined && !isAtWork) return run;
+
+  const result = bounded(input.result);
+  const status = !result.success ? "failed" : isSkipped(result) ? "skipped" : "succeeded";
+  // Who knows no claims has begun when the event went out, as far as can be known.
+  const startedAt = step.startedAt ?? step.dispatchedAt ?? now;
+  const host = hostIn(result) ?? run.host;
+  const placed = { ...run, startedAt: run.startedAt ?? startedAt, ...(host === undefined ? {} : { host }) };
+  const closed = close(placed, { ...step, startedAt }, status, result, now);
+
+  if (status !== "failed") return advance(closed, now);
+  const mayRestart = !step.always && !run.verdict && run.restartsLeft > 0;
+  return mayRestart && reasonOf(result.data) === "driver-lost"
+    ? restart(closed, now)
+    : sentence(closed, failureOf(placed, step, result, now), now);
+}
+
+function onTime(run: Run, input: Extract<Input, { kind: "time" }>, now: number): Run {
+  const deadline = runDeadline(run);
+  if (!run.verdict && deadline !== undefined && now >= deadline) return sentence(run, runTimeout(run), now);
+  const step = openStep(run);
+  if (!step) return run;
+  const limit = stepLimit(run, step);
+  const over = limit === undefined || step.startedAt === undefined ? -1 : now - step.startedAt - limit;
+  if (limit !== undefined && over >= 0 && !step.always && !run.verdict) {
+    return sentence(run, stepTimeout(step, limit), now);
+  }
+  // Its driver knew how long it had; this is the time to say that it was not enough.
+  if (limit !== undefined && over >= input.ackWaitMs && step.always) {
+    return giveUp(run, step, stepTimeout(step, limit), now);
+  }
+  const silent = now - Math.max(step.heardAt ?? 0, input.hearingSince);
+  if (run.verdict && !step.always && silent >= input.ackWaitMs) {
+    const span = formatDuration(silent);
+    return giveUp(run, step, driverLost(`The driver was told to stop and did not answer for ${span}`), now);
+  }
+  const { maxQueuedMs = Infinity } = input;
+  const queued = now - (step.queuedAt ?? now);
+  if (!run.verdict && !step.always && step.status === "dispatched" && queued >= maxQueuedMs) {
+    return sentence(run, queuedTooLong(step, maxQueuedMs), now);
+  }
+  const waited = now - (step.dispatchedAt ?? now);
+  const host = hostOf(run, step);
+  if (host !== undefined && step.always && step.status === "dispatched" && waited >= LOST_HOST_MS) {
+    const span = formatDuration(waited);
+    return giveUp(run, step, driverLost(`No driver on host "${host}" took the step for ${span}`), now);
+  }
+  return run;
+}

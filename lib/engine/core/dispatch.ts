@@ -1,0 +1,92 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
+import { HEADERS } from "../../wire/headers.ts";
+import { ids } from "../../wire/ids.ts";
+import type { DriverResult } from "../../wire/resource.ts";
+import type { OutboxMessage, Run, StepState } from "../../wire/run.ts";
+import { subjects } from "../../wire/subjects.ts";
+import { hostOf } from "./steps.ts";
+
+/**
+ * The event that hands `step` to its driver as dispatch number `dispatch`: addressed to the run's host once that is
+ * known (unless the step may be done anywhere), with the results of the run's earlier steps in its metadata. Undefined where that is more than a message may
+ * have; for a step that always runs, the largest results then travel without their data, since cleaning up has to go on.
+ */
+export function stepEvent(run: Run, step: StepState, dispatch: number): OutboxMessage | undefined {
+  const id = ids.event(run.id, step.id, dispatch);
+  const type = run.resource.resource;
+  const host = hostOf(run, step);
+  const data = eventBody(run, step, id);
+  return data === undefined ? undefined : {
+    id,
+    subject: host === undefined
+      ? subjects.step(step.driver, type)
+      : subjects.stepOnHost(step.driver, host, type),
+    headers: { [HEADERS.claims]: "1", [HEADERS.step]: step.id },
+    data,
+  };
+}
+
+function eventBody(run: Run, step: StepState, id: string): string | undefined {
+  const results = earlierResults(run);
+  const most = mostEventBytes(run);
+  for (;;) {
+    const body = JSON.stringify({
+      event: run.operation,
+      payload: JSON.stringify({ ...run.resource, metadata: metadataFor(run, step, results) }),
+      id: createHash("sha256").update(id).digest("hex").slice(0, 24),
+      run_id: run.id,
+    });
+    if (Buffer.byteLength(body) <= most) return body;
+    if (!step.always || !dropLargest(results)) return undefined;
+  }
+}
+
+/** The most bytes of an event's body. */
+export const mostEventBytes = ({ maxMessageBytes = MAX_MESSAGE_BYTES }: Run): number =>
+  maxMessageBytes - HEADER_ROOM_BYTES;
+
+/** What the steps that have run answered, by driver; of a driver that ran twice, the later answer. */
+function earlierResults(run: Run): Map<string, DriverResult> {
+  const results = new Map<string, DriverResult>();
+  for (const { driver, result, startedAt } of run.steps) {
+    if (result && startedAt !== undefined) results.set(driver, result);
+  }
+  return results;
+}
+
+/** Go drivers take strings only, and fail on anything else after the work is done. */
+function metadataFor(run: Run, step: StepState, results: Map<string, DriverResult>): Record<string, string> {
+  // Results that stand in the resource are those of some earlier run.
+  const own = Object.entries(run.resource.metadata ?? {}).filter(([name]) =>
+    name !== "driverresults" && !name.startsWith("driverresults.")
+  );
+  return Object.fromEntries([
+    ...own.map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value ?? null)]),
+    ...Array.from(
+      results,
+      ([driver, result]) => [`driverresults.${driver}`, JSON.stringify(wireResult(driver, result))],
+    ),
+    ["current_pipeline_step", step.id],
+    ["current_pipeline_run", run.id],
+    ["current_pipeline_event", run.operation],
+  ]);
+}
+
+function wireResult(driver: string, { success, message, data }: DriverResult) {
+  return { success, message, data: data ?? null, driver };
+}
+
+/** Takes the data out of the result that has most of it. False where none has any. */
+function dropLargest(results: Map<string, DriverResult>): boolean {
+  const sizes = Array.from(results, ([driver, { data }]) => ({
+    driver,
+    size: data === undefined ? 0 : JSON.stringify(data).length,
+  }));
+  const largest = sizes.toSorted((a, b) => b.size - a.size)[0];
+  const result = largest && results.get(largest.driver);
+  if (!result || largest.size === 0) return false;
+  results.set(largest.driver, { success: result.success, message: result.message });
+  return true;
+}

@@ -1,0 +1,62 @@
+import { InputError } from "../../base/errors.ts";
+import { MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
+import type { PipelineEvent } from "../../wire/messages.ts";
+import type { Pipeline } from "../../wire/resource.ts";
+import type { Run } from "../../wire/run.ts";
+import type { Submission } from "../shell/engine.ts";
+import { checkSubmission } from "./validate.ts";
+
+/** What a run gets that is started by somebody who cannot say: no build of a person's takes longer. */
+const INITIATED_TIMEOUT_MS = 3_600_000;
+
+/** The record of a run of which nothing has happened yet. */
+export function newRun(
+  id: string,
+  submission: Submission,
+  now: number,
+  maxMessageBytes = MAX_MESSAGE_BYTES,
+): Run {
+  const { resource, pipeline, operation, timeoutMs, restarts } = submission;
+  return {
+    schema: 1,
+    id,
+    operation,
+    resource: { ...resource, pipeline: pipeline.name },
+    pipeline,
+    steps: pipeline.steps.map(({ id, driver, always = false }) => (
+      { id, driver, always, status: "pending", dispatch: 0, attempt: 0 }
+    )),
+    createdAt: now,
+    timeoutMs,
+    restartsLeft: restarts,
+    ...maxMessageBytes < MAX_MESSAGE_BYTES && { maxMessageBytes },
+    outbox: [],
+  };
+}
+
+/** The run that a Conveyor server's API asks for, or why there can be none. */
+export function initiatedRun(
+  event: PipelineEvent,
+  pipeline: Pipeline,
+  now: number,
+  maxMessageBytes?: number,
+): Run | string {
+  const operation = (["create", "update", "delete"] as const).find((name) => name === event.event);
+  if (!operation) return `Unknown operation "${event.event}": expected create, update or delete`;
+  const submission: Submission = {
+    run: event.run_id,
+    resource: event.resource,
+    pipeline,
+    operation,
+    timeoutMs: INITIATED_TIMEOUT_MS,
+    restarts: 0,
+    secrets: {},
+  };
+  try {
+    checkSubmission(submission);
+  } catch (error) {
+    if (error instanceof InputError) return error.message;
+    throw error;
+  }
+  return newRun(event.run_id, submission, now, maxMessageBytes);
+}

@@ -1,0 +1,38 @@
+import { Buffer } from "node:buffer";
+import { formatSize } from "../../base/units.ts";
+import { type DriverResult, token } from "../../wire/resource.ts";
+
+/** Our own drivers refuse more than a quarter of this; others know no limit, and a run's record has to stay one. */
+const MAX_DATA_BYTES = 256 * 1024;
+const MAX_MESSAGE_LENGTH = 16 * 1024;
+
+/** The result as it is kept: a failure that says so where its data is too large, a long message cut. */
+export function bounded({ success, message, data }: DriverResult): DriverResult {
+  const bytes = data === undefined ? 0 : Buffer.byteLength(JSON.stringify(data));
+  if (bytes > MAX_DATA_BYTES) {
+    const most = formatSize(MAX_DATA_BYTES);
+    return {
+      success: false,
+      message: `The result has ${formatSize(bytes)} of data: expected ${most} at most`,
+    };
+  }
+  const kept = message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
+  return data === undefined ? { success, message: kept } : { success, message: kept, data };
+}
+
+/** True where the driver says that there was nothing to do: `data.skipped` is `true`. */
+export function isSkipped({ data }: DriverResult): boolean {
+  return field(data, "skipped") === true;
+}
+
+/** The Docker host on which the run's container lives, if the result names one (`data.host`) that can stand in a subject. */
+export function hostIn({ data }: DriverResult): string | undefined {
+  const host = token.safeParse(field(data, "host"));
+  return host.success ? host.data : undefined;
+}
+
+function field(data: unknown, name: string): unknown {
+  return typeof data === "object" && data !== null && Object.hasOwn(data, name)
+    ? (data as Record<string, unknown>)[name]
+    : undefined;
+}

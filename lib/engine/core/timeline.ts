@@ -1,0 +1,121 @@
+import type { LogBatch } from "../../backend/store.ts";
+import type { DriverResult } from "../../wire/resource.ts";
+import type { Run, StepState } from "../../wire/run.ts";
+import type { RunEvent, StepEnded, StepStarted } from "./events.ts";
+
+/**
+ * Tells what a run's steps have been through, each thing once and in order, whatever the moments at which its record is
+ * seen. A step is told once for every round in which it was handed out or skipped.
+ */
+export class Story {
+  #run: Run;
+  /** What the steps came to in earlier rounds, then what they are now: it only grows at its end. */
+  #slots: readonly StepState[];
+  /** The first slot whose end has not been told, and whether its start has. */
+  #at = 0;
+  #isStarted = false;
+
+  constructor(run: Run) {
+    this.#run = run;
+    this.#slots = slotsOf(run);
+  }
+
+  /** The record has changed. */
+  update(run: Run): void {
+    this.#run = run;
+    this.#slots = slotsOf(run);
+  }
+
+  /** Everything that the record says, once all lines of the steps that have ended are told. */
+  *catchUp(): Generator<RunEvent> {
+    while (this.#isClosed(this.#at)) yield* this.#finish();
+    if (!this.#isStarted && this.#slots[this.#at]?.startedAt !== undefined) yield* this.#start();
+  }
+
+  /** The step that wrote the batch; undefined where the record (as far as it is known here) has none. */
+  writerOf(batch: LogBatch): StepState | undefined {
+    return this.#slots[this.#slotOf(batch)];
+  }
+
+  /** True where `before` would have to know more than the record as it is known here. */
+  isAhead(batch: LogBatch): boolean {
+    const slot = this.#slotOf(batch);
+    return slot === -1 || (slot >= this.#at && !this.#canReach(slot));
+  }
+
+  /** What has to be told before the lines of the batch: all of a step's lines are stored before the next one begins. */
+  *before(batch: LogBatch): Generator<RunEvent> {
+    const slot = this.#slotOf(batch);
+    if (slot < this.#at || !this.#canReach(slot)) return;
+    while (this.#at < slot) yield* this.#finish();
+    if (!this.#isStarted) yield* this.#start();
+  }
+
+  /** -1 where there is none. Whoever tells neither step nor attempt is known by driver: now its turn, or else next. */
+  #slotOf(batch: LogBatch): number {
+    const slots = this.#slots;
+    const isNamed = slots.some(({ id }) => id === batch.step);
+    if (isNamed && batch.attempt > 0) {
+      return slots.findIndex(({ id, attempt }) => id === batch.step && attempt >= batch.attempt);
+    }
+    const driver = batch.lines[0]?.driver;
+    const isIts = (slot: StepState) => isNamed ? slot.id === batch.step : slot.driver === driver;
+    const next = slots.findIndex((slot, i) => i >= this.#at && slot.status !== "pending" && isIts(slot));
+    return next !== -1 ? next : slots.findLastIndex((slot, i) => i < this.#at && isIts(slot));
+  }
+
+  #canReach(slot: number): boolean {
+    for (let i = this.#at; i < slot; i++) if (!this.#isClosed(i)) return false;
+    return this.#slots[slot]?.status !== "pending";
+  }
+
+  #isClosed(slot: number): boolean {
+    const status = this.#slots[slot]?.status;
+    return status === "succeeded" || status === "failed" || status === "skipped";
+  }
+
+  *#start(): Generator<StepStarted> {
+    const slot = this.#slots[this.#at];
+    if (!slot) return;
+    this.#isStarted = true;
+    const { id: step, driver, startedAt, dispatchedAt } = slot;
+    const time = timeOf(startedAt ?? dispatchedAt ?? this.#run.createdAt);
+    yield { type: "step", run: this.#run.id, step, driver, status: "started", time };
+  }
+
+  *#finish(): Generator<RunEvent> {
+    const slot = this.#slots[this.#at];
+    if (!slot) return;
+    if (!this.#isStarted && slot.startedAt !== undefined) yield* this.#start();
+    this.#at++;
+    this.#isStarted = false;
+    yield ended(this.#run, slot);
+  }
+}
+
+/** RFC 3339 with milliseconds. */
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+const NO_RESULT: DriverResult = { success: false, message: "Not run" };
+
+function ended(run: Run, slot: StepState): StepEnded {
+  const { id: step, driver, startedAt, result = NO_RESULT } = slot;
+  const endedAt = slot.endedAt ?? run.endedAt ?? run.createdAt;
+  return {
+    type: "step",
+    run: run.id,
+    step,
+    driver,
+    status: slot.status === "succeeded" || slot.status === "skipped" ? slot.status : "failed",
+    seconds: Math.max(0, endedAt - (startedAt ?? endedAt)) / 1000,
+    result,
+    time: timeOf(endedAt),
+  };
+}
+
+/** What a lost round did not come to is not told. */
+function slotsOf({ earlier = [], steps }: Run): StepState[] {
+  return [...earlier.flat().filter(({ status }) => status !== "pending"), ...steps];
+}

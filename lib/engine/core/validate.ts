@@ -1,0 +1,95 @@
+import { Buffer } from "node:buffer";
+import { z } from "zod";
+import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
+import { InputError } from "../../base/errors.ts";
+import { isRunId } from "../../wire/ids.ts";
+import { describeIssues } from "../../wire/issues.ts";
+import { Pipeline, Resource, token } from "../../wire/resource.ts";
+import { addresseeOfSecret } from "../../wire/secrets.ts";
+import type { Submission } from "../shell/engine.ts";
+import { refuseOpenSecrets } from "../shell/open-secrets.ts";
+
+/** A resource travels as a text inside a text, which doubles it; a message has room for 1 MiB. */
+const MAX_SPEC_BYTES = 256 * 1024;
+const MAX_METADATA_BYTES = 64 * 1024;
+/** Everything about the resource but its spec and metadata; and all secrets together. */
+const MAX_OTHER_BYTES = 64 * 1024;
+const MAX_STEPS = 100;
+const MAX_RESTARTS = 10;
+/** What a timer can wait for. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+const MAX_NAME = 256;
+
+const name = z.string().min(1, "expected a name").max(MAX_NAME, `expected ${MAX_NAME} characters at most`);
+
+const Checked = z.object({
+  run: z.string().refine(isRunId, "expected a UUID").optional(),
+  resource: Resource.extend({ name, resource: token }),
+  pipeline: Pipeline.extend({
+    name,
+    steps: Pipeline.shape.steps
+      .min(1, "expected at least one step")
+      .max(MAX_STEPS, `expected ${MAX_STEPS} steps at most`),
+  }),
+  operation: z.enum(["create", "update", "delete"]),
+  timeoutMs: z.number().positive().max(MAX_TIMEOUT_MS),
+  restarts: z.int().min(0).max(MAX_RESTARTS),
+  secrets: z.record(z.string().min(1), z.string()),
+});
+
+/** Something of a submission is larger than may travel. */
+export class TooLargeError extends InputError {}
+
+/** Throws InputError, one line for each thing that is wrong, on a submission that no run can be made of. */
+export function checkSubmission(submission: Submission, maxMessageBytes = MAX_MESSAGE_BYTES): void {
+  const parsed = Checked.safeParse(submission);
+  if (!parsed.success) {
+    throw new InputError(describeIssues(parsed.error, withoutSecrets(submission), "submission"));
+  }
+  const { resource, pipeline, secrets } = submission;
+  const { spec, metadata, ...others } = resource;
+  checkSize("resource.spec", spec, MAX_SPEC_BYTES);
+  checkSize("resource.metadata", metadata, MAX_METADATA_BYTES);
+  checkSize("resource", others, MAX_OTHER_BYTES);
+  // They reach a step in one message, with the answer to its claim.
+  checkSize("secrets", secrets, Math.min(MAX_OTHER_BYTES, maxMessageBytes - HEADER_ROOM_BYTES));
+  refuseOpenSecrets(resource, secrets);
+  for (const name of Object.keys(secrets)) {
+    const driver = addresseeOfSecret(name);
+    if (driver === undefined || pipeline.steps.some((step) => step.driver === driver)) continue;
+    throw new InputError(
+      `submission.secrets: "${name}" is for the driver "${driver}", which has no step in the pipeline "${pipeline.name}"`,
+    );
+  }
+  const ids = pipeline.steps.map(({ id }) => id);
+  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
+  if (twice !== undefined) {
+    throw new InputError(
+      `Pipeline "${pipeline.name}" has two steps with the id "${twice}": expected an id of its own for each`,
+    );
+  }
+  if (pipeline.resource !== resource.resource) {
+    throw new InputError(
+      `Pipeline "${pipeline.name}" is for resources of the type "${pipeline.resource}": got "${resource.resource}"`,
+    );
+  }
+}
+
+function checkSize(what: string, value: unknown, most: number): void {
+  const bytes = Buffer.byteLength(textOf(what, value));
+  if (bytes <= most) return;
+  throw new TooLargeError(`submission.${what}: has ${bytes} bytes as JSON, expected ${most} at most`);
+}
+
+function textOf(what: string, value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "";
+  } catch (cause) {
+    throw new InputError(`submission.${what}: cannot be written as JSON`, { cause });
+  }
+}
+
+/** An error quotes the value that is wrong. */
+function withoutSecrets(submission: Submission): unknown {
+  return typeof submission === "object" && submission !== null ? { ...submission, secrets: "…" } : submission;
+}

@@ -1,0 +1,45 @@
+import { formatDuration, formatSize } from "../../base/units.ts";
+import { reasonOf } from "../../wire/reasons.ts";
+import type { DriverResult } from "../../wire/resource.ts";
+import type { Run, StepState } from "../../wire/run.ts";
+
+/** How a run will end, and why. */
+export type Verdict = NonNullable<Run["verdict"]>;
+
+/** What a failed step means for its run. */
+export function failureOf(run: Run, step: StepState, result: DriverResult, now: number): Verdict {
+  const reason = reasonOf(result.data);
+  // The driver has the same deadline and may be the first to notice.
+  if (reason === "timeout" && now >= (run.startedAt ?? now) + run.timeoutMs) return runTimeout(run);
+  const outcome = reason === "timeout" ? "timed-out" : reason === "cancelled" ? "cancelled" : "failed";
+  const message = `Step "${step.id}" failed${result.message === "" ? "" : `: ${result.message}`}`;
+  return { outcome, reason, message };
+}
+
+export function runTimeout(run: Run): Verdict {
+  const message = `The run took longer than ${formatDuration(run.timeoutMs)}`;
+  return { outcome: "timed-out", reason: "timeout", message };
+}
+
+export function stepTimeout(step: StepState, limitMs: number): Verdict {
+  const message = `Step "${step.id}" took longer than ${formatDuration(limitMs)}`;
+  return { outcome: "timed-out", reason: "timeout", message };
+}
+
+export function queuedTooLong(step: StepState, limitMs: number): Verdict {
+  const message = `No driver "${step.driver}" took step "${step.id}" within ${
+    formatDuration(limitMs)
+  } (--max-queued)`;
+  return { outcome: "timed-out", reason: "timeout", message };
+}
+
+export function driverLost(message: string): Verdict {
+  return { outcome: "failed", reason: "driver-lost", message };
+}
+
+export function eventTooLarge(step: StepState, most?: number): Verdict {
+  const size = most === undefined ? "" : ` (${formatSize(most)})`;
+  const message = `The event of step "${step.id}" has more bytes than a message may have${size}: ` +
+    "expected less in the spec, the metadata and the results of earlier steps";
+  return { outcome: "failed", reason: "invalid-spec", message };
+}

@@ -1,0 +1,60 @@
+import type { FaultPoint } from "../../base/faults.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Store } from "../../backend/store.ts";
+import type { Transport } from "../../backend/transport.ts";
+import type { Pipeline, Resource } from "../../wire/resource.ts";
+import type { Outcome } from "../../wire/run.ts";
+import type { Reason } from "../../wire/reasons.ts";
+import type { RunEvent } from "../core/events.ts";
+
+/** What an engine needs. `sealKey` is 32 bytes: the key under which secrets are kept until their run ends. */
+export interface EngineOptions {
+  readonly transport: Transport;
+  readonly store: Store;
+  readonly sealKey: Uint8Array;
+  readonly clock?: Clock;
+  /** Drivers whose results and log lines count though they claim and sign nothing (default none): Conveyor's own. */
+  readonly foreignDrivers?: readonly string[];
+  /** How long a step may wait for a driver to take it, milliseconds (default: for ever). */
+  readonly maxQueuedMs?: number;
+  /** Consumers' ack wait, milliseconds (default 30,000): an attempt silent for this long may be succeeded by the next. */
+  readonly ackWaitMs?: number;
+  /**
+   * Also look after open runs that others submitted to the store (default: only those submitted here, or heard of over
+   * this transport). For replicas and restarts of one control plane; not for those who share only a history.
+   */
+  readonly adopt?: boolean;
+  readonly reach?: (point: FaultPoint, step?: string) => void;
+}
+
+export interface Submission {
+  /** A UUID chosen by the caller; made here without. */
+  readonly run?: string;
+  readonly resource: Resource;
+  readonly pipeline: Pipeline;
+  readonly operation: "create" | "update" | "delete";
+  readonly timeoutMs: number;
+  readonly restarts: number;
+  /** By name. Never part of the resource. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/**
+ * The control plane's decisions: takes submissions, hands out steps, answers claims, takes results, ends runs. Several
+ * may share a store; each change is a compare-and-set. Dispose stops taking part; runs go on with whoever is left.
+ */
+export interface Engine extends AsyncDisposable {
+  /** Stores the run and publishes its first step. Answers its id. Throws ConflictError when the id is taken. */
+  submit(submission: Submission): Promise<string>;
+  /** Ends the run as `outcome` once its always-run steps are through. A run that has ended or has a verdict is left as it is. */
+  stop(
+    run: string,
+    why: { outcome: Exclude<Outcome, "succeeded">; reason: Reason; message: string },
+  ): Promise<void>;
+  /** Ends the run at once, as failed with `driver-lost`, without running any step: its process is gone. Adds a line to its log that says so. */
+  abandon(run: string, message: string): Promise<void>;
+  /** The run from its beginning to its end, then on until the `end` event; `logs: false` leaves the lines out. Returns early when `signal` fires. */
+  follow(run: string, options?: { logs?: boolean; signal?: AbortSignal }): AsyncIterable<RunEvent>;
+  /** The parts of it that do not work just now; each is tried again. Empty while all is well. */
+  readonly troubles: readonly string[];
+}

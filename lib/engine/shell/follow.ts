@@ -1,0 +1,92 @@
+import { InputError } from "../../base/errors.ts";
+import type { LogBatch, Store } from "../../backend/store.ts";
+import type { Run } from "../../wire/run.ts";
+import { artifactsOf } from "../core/artifacts.ts";
+import { Bell } from "./notifier.ts";
+import type { RunEnded, RunEvent } from "../core/events.ts";
+import { logLines } from "../core/log-lines.ts";
+import { LogTail } from "./log-tail.ts";
+import { Story, timeOf } from "../core/timeline.ts";
+
+/**
+ * The run from its beginning to its end: for one that ended long ago the same events in the same order as for somebody
+ * who was there. A step's lines come between its start and its end; should an attempt that lost its claim go on writing,
+ * then its lines come where they are stored. Throws InputError where there is no such run.
+ */
+export async function* follow(
+  store: Store,
+  id: string,
+  { logs, signal }: { logs: boolean; signal: AbortSignal },
+): AsyncGenerator<RunEvent> {
+  const bell = new Bell();
+  let isChanged = false;
+  await using _watch = await store.runs.watch(id, () => {
+    isChanged = true;
+    bell.ring();
+  });
+  await using tail = new LogTail(store.logs, id, bell.ring);
+  let run = await read(store, id);
+  const story = new Story(run);
+
+  /** The batch's lines, and before them what has to be told first. */
+  const told = async (batch: LogBatch): Promise<RunEvent[]> => {
+    if (story.isAhead(batch)) story.update(await read(store, id));
+    const before = Array.from(story.before(batch));
+    return [...before, ...logLines(id, batch, story.writerOf(batch))];
+  };
+
+  signal.addEventListener("abort", bell.ring, { once: true });
+  try {
+    yield { type: "run", run: id, resource: run.resource, time: timeOf(run.createdAt) };
+    while (!signal.aborted) {
+      if (logs) {
+        // Read after the record: the lines of every step that it says has ended are stored by now.
+        for await (const batch of tail.stored()) {
+          for (const event of await told(batch)) yield event;
+          if (signal.aborted) return;
+        }
+      }
+      yield* story.catchUp();
+      if (run.outcome !== undefined) {
+        yield await endOf(store, run, run.outcome, logs ? tail.lines : await store.logs.count(id));
+        return;
+      }
+      while (!isChanged && !signal.aborted) {
+        if (logs) tail.listen();
+        await bell.rung();
+        const batch = tail.arrived();
+        if (batch) { for (const event of await told(batch)) yield event; }
+      }
+      isChanged = false;
+      run = await read(store, id);
+      story.update(run);
+    }
+  } finally {
+    signal.removeEventListener("abort", bell.ring);
+  }
+}
+
+async function read(store: Store, id: string): Promise<Run> {
+  const found = await store.runs.get(id);
+  if (!found) throw new InputError(`Unknown run "${id}"`);
+  return found.value;
+}
+
+async function endOf(
+  store: Store,
+  run: Run,
+  outcome: RunEnded["outcome"],
+  lines: number,
+): Promise<RunEnded> {
+  const { id, verdict, startedAt, createdAt, endedAt = createdAt } = run;
+  return {
+    type: "end",
+    run: id,
+    outcome,
+    ...(verdict?.reason === undefined ? {} : { reason: verdict.reason }),
+    message: verdict?.message ?? "",
+    seconds: Math.max(0, endedAt - (startedAt ?? createdAt)) / 1000,
+    lines,
+    artifacts: artifactsOf(run, await store.artifacts.list(id)),
+  };
+}

@@ -1,0 +1,84 @@
+import type { LogBatch, LogReader } from "../../backend/store.ts";
+
+/** A run's stored batches, each once and in order: those that are there, and those that come. */
+export class LogTail implements AsyncDisposable {
+  readonly #logs: LogReader;
+  readonly #run: string;
+  readonly #ring: () => void;
+  readonly #closing = new AbortController();
+  #cursor: string | undefined;
+  #lines = 0;
+  #coming: AsyncIterator<LogBatch> | undefined;
+  /** The batch that is waited for, then what became of it. */
+  #next: Promise<void> | undefined;
+  #arrived: (() => LogBatch | undefined) | undefined;
+
+  /** `ring` is called when `arrived` may have something to give. */
+  constructor(logs: LogReader, run: string, ring: () => void) {
+    this.#logs = logs;
+    this.#run = run;
+    this.#ring = ring;
+  }
+
+  /** How many lines have been given out. */
+  get lines(): number {
+    return this.#lines;
+  }
+
+  /** What is stored by now and has not been given out. */
+  async *stored(): AsyncGenerator<LogBatch> {
+    for await (
+      const batch of this.#logs.read(this.#run, { ...this.#after(), signal: this.#closing.signal })
+    ) {
+      if (this.#isNew(batch)) yield batch;
+    }
+  }
+
+  /** Waits for the next batch, in the background. */
+  listen(): void {
+    if (this.#next) return;
+    this.#coming ??= this.#logs.read(this.#run, {
+      ...this.#after(),
+      follow: true,
+      signal: this.#closing.signal,
+    })[Symbol.asyncIterator]();
+    this.#next = this.#coming.next().then(
+      ({ done, value }) => this.#arrive(() => done ? undefined : value),
+      (error) =>
+        this.#arrive(() => {
+          throw error;
+        }),
+    );
+  }
+
+  /** The batch that `listen` waited for, if it has come. Throws what reading it threw. */
+  arrived(): LogBatch | undefined {
+    const batch = this.#arrived?.();
+    if (!batch) return undefined;
+    this.#arrived = this.#next = undefined;
+    return this.#isNew(batch) ? batch : undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#next;
+    await this.#coming?.return?.();
+  }
+
+  #arrive(outcome: () => LogBatch | undefined): void {
+    this.#arrived = outcome;
+    this.#ring();
+  }
+
+  #after(): { after?: string } {
+    return this.#cursor === undefined ? {} : { after: this.#cursor };
+  }
+
+  #isNew(batch: LogBatch): boolean {
+    const last = batch.firstSeq + batch.lines.length - 1;
+    if (last <= this.#lines) return false;
+    this.#lines = last;
+    this.#cursor = batch.cursor;
+    return true;
+  }
+}

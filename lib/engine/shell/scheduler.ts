@@ -1,0 +1,213 @@
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Troubles } from "../../base/keep-going.ts";
+import { processLog } from "../../base/log.ts";
+import type { Store } from "../../backend/store.ts";
+import type { Transport } from "../../backend/transport.ts";
+import { startInterval, stopTimer, type Timer } from "../../base/timers.ts";
+import { ids } from "../../wire/ids.ts";
+import type { Run, StepState } from "../../wire/run.ts";
+import { subjects } from "../../wire/subjects.ts";
+import { decide, type Input } from "../core/decide.ts";
+import { nextChange } from "../core/due.ts";
+import { isReported } from "./is-reported.ts";
+import type { Records } from "./records.ts";
+import type { Vault } from "./secrets.ts";
+import type { Signatures } from "./signatures.ts";
+import { openStep } from "../core/steps.ts";
+import { addSystemLine } from "../core/system-line.ts";
+import { nextSaying, whyUnclaimed } from "../core/unclaimed.ts";
+
+export interface ClockworkOptions {
+  readonly transport: Transport;
+  readonly store: Store;
+  readonly records: Records;
+  readonly vault: Vault;
+  readonly clock: Clock;
+  readonly ackWaitMs: number;
+  readonly hearingSince: number;
+  readonly maxQueuedMs: number;
+  readonly adopt: boolean;
+  readonly troubles: Troubles;
+  readonly signatures: Signatures;
+}
+
+/** How often it is looked at what is due; a cancel or timeout is at most this late. */
+const TICK_MS = 200;
+/** An outbox is emptied by whoever filled it; if not by now, then by us. */
+const OUTBOX_MS = 1000;
+/** How soon to look whether a driver that claims nothing has taken its step. */
+const FOREIGN_MS = 1000;
+/** A step that waits in a long queue is asked after less and less often. */
+const LONGEST_PATIENCE_MS = 600_000;
+
+/** How the engine's health names this. */
+const PART = "Looking after runs";
+
+/** Runs that are looked at at the same time. */
+const AT_ONCE = 8;
+
+/** When a run has to be looked at. */
+interface Watch {
+  due: number;
+  /** When it is to be asked whether the transport still holds the open step's event, and how long after that again. */
+  askAt: number;
+  patienceMs: number;
+  /** When to say in the run's log why nobody has claimed the open step. */
+  sayAt: number;
+  /** Which step, dispatch and sign of life that is about. */
+  about: string;
+}
+
+/** Notices what only time brings: timeouts, silence, events and outboxes that were lost with somebody else. */
+export class Clockwork implements AsyncDisposable {
+  readonly #options: ClockworkOptions;
+  readonly #watched = new Map<string, Watch>();
+  readonly #timer: Timer;
+  #surveyAt: number;
+  #working: Promise<void> | undefined;
+
+  constructor(options: ClockworkOptions) {
+    this.#options = options;
+    this.#surveyAt = options.clock();
+    this.#timer = startInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** What time has done to a run. */
+  time(): Input {
+    const { ackWaitMs, hearingSince, maxQueuedMs } = this.#options;
+    return { kind: "time", ackWaitMs, hearingSince, maxQueuedMs };
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    stopTimer(this.#timer);
+    await this.#working;
+  }
+
+  /** A run has been changed, or seen as it is. */
+  seen(run: Run): void {
+    if (run.outcome !== undefined) {
+      this.#watched.delete(run.id);
+      return;
+    }
+    const { clock, ackWaitMs, hearingSince, maxQueuedMs, signatures } = this.#options;
+    const now = clock();
+    const step = openStep(run);
+    const about = `${step?.id}/${step?.dispatch}/${step?.heardAt}`;
+    const before = this.#watched.get(run.id);
+    // Nobody says when a driver that claims nothing begins, and its time counts.
+    const patienceMs = step && signatures.isForeign(step.driver)
+      ? Math.min(FOREIGN_MS, ackWaitMs)
+      : ackWaitMs;
+    const asking = before?.about === about
+      ? { askAt: before.askAt, patienceMs: before.patienceMs, sayAt: before.sayAt }
+      : { askAt: now + patienceMs, patienceMs, sayAt: step ? nextSaying(step, now) : Infinity };
+    const due = Math.min(
+      run.outbox.length > 0 ? now + OUTBOX_MS : Infinity,
+      nextChange(run, { ackWaitMs, hearingSince, maxQueuedMs }),
+      asking.askAt,
+      asking.sayAt,
+    );
+    this.#watched.set(run.id, { due, about, ...asking });
+  }
+
+  #tick(): void {
+    if (this.#working) return;
+    const { troubles } = this.#options;
+    this.#working = this.#work().then(() => troubles.clear(PART), (error) => {
+      troubles.note(PART, messageOf(error));
+      processLog("engine").warn("Cannot look after the runs: {error}", { error });
+    }).finally(() => this.#working = undefined);
+  }
+
+  async #work(): Promise<void> {
+    const { clock, ackWaitMs } = this.#options;
+    const now = clock();
+    if (now >= this.#surveyAt) {
+      this.#surveyAt = now + ackWaitMs;
+      await this.#survey();
+    }
+    const due = Array.from(this.#watched).filter(([, watch]) => watch.due <= now).map(([id]) => id).values();
+    const looking = async () => {
+      for (const id of due) await this.#look(id);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, looking));
+  }
+
+  /** Finds what nobody else in this process speaks of. */
+  async #survey(): Promise<void> {
+    const { store, vault, adopt } = this.#options;
+    if (adopt) {
+      for (const id of await store.runs.open()) {
+        if (!this.#watched.has(id)) {
+          this.#watched.set(id, { due: 0, askAt: 0, patienceMs: 0, sayAt: Infinity, about: "" });
+        }
+      }
+    }
+    await vault.sweep();
+  }
+
+  async #look(id: string): Promise<void> {
+    const { records, clock } = this.#options;
+    const watch = this.#watched.get(id);
+    if (!watch) return;
+    try {
+      const changed = await records.change(id, (run) => decide(run, this.time(), clock()));
+      if (!changed) this.#watched.delete(id);
+      else await this.#say(changed.run);
+      if (changed && this.#watched.get(id)?.about === watch.about && watch.askAt <= clock()) {
+        await this.#ask(changed.run);
+      }
+    } catch (error) {
+      watch.due = clock() + OUTBOX_MS;
+      processLog("engine").warn("Cannot look after run {id}: {error}", { id, error });
+    }
+  }
+
+  /** Where nobody has claimed the open step, the log says why, as far as somebody knows. */
+  async #say(run: Run): Promise<void> {
+    const { transport, signatures, clock } = this.#options;
+    const [step, watch] = [openStep(run), this.#watched.get(run.id)];
+    if (!step || !watch || watch.sayAt > clock()) return;
+    watch.sayAt = nextSaying(step, clock());
+    this.seen(run);
+    const message = await whyUnclaimed(transport, run, step);
+    const what = `${step.id}/${step.dispatch}/waits`;
+    if (message !== undefined) await addSystemLine({ transport, signatures }, run, { what, message, clock });
+  }
+
+  /** Nothing has been heard of the open step for a while: is its event still there to be taken? */
+  async #ask(run: Run): Promise<void> {
+    const { transport, records, clock } = this.#options;
+    const step = openStep(run);
+    const watch = this.#watched.get(run.id);
+    if (!step || !watch) return;
+    watch.patienceMs = Math.min(LONGEST_PATIENCE_MS, watch.patienceMs * 2);
+    watch.askAt = clock() + watch.patienceMs;
+    this.seen(run);
+    const isForeign = step.status === "running" && step.instance === undefined;
+    if (isForeign || await isHeld(transport, run, step) || await isReported(transport, run, step)) return;
+    const { id, dispatch, heardAt } = step;
+    const input: Input = await this.#isAtWork(run, step)
+      ? { kind: "begun", step: id }
+      : { kind: "event-lost", step: id, dispatch, heardAt };
+    await records.change(run.id, (stored) => decide(stored, input, clock()));
+  }
+
+  /**
+   * A driver that claims nothing acks an event before it works, and then is at work until its result or its time is over. An event
+   * that was kept for nobody, since its consumer is gone, is lost.
+   */
+  async #isAtWork(run: Run, step: StepState): Promise<boolean> {
+    const { transport, signatures } = this.#options;
+    if (step.status !== "dispatched" || !signatures.isForeign(step.driver)) return false;
+    return await transport.demand(subjects.step(step.driver, run.resource.resource)) !== "none";
+  }
+}
+
+async function isHeld(transport: Transport, run: Run, step: StepState): Promise<boolean> {
+  const event = ids.event(run.id, step.id, step.dispatch);
+  if (await transport.holds("messages", event)) return true;
+  return run.host !== undefined && await transport.holds("messages", ids.forwarded(event, run.host));
+}

@@ -1,0 +1,43 @@
+import type { Clock } from "../../base/clock.ts";
+import { persist } from "../../base/retry.ts";
+import type { Store } from "../../backend/store.ts";
+import type { Transport } from "../../backend/transport.ts";
+import type { AliveReply } from "../../wire/alive.ts";
+import type { Run } from "../../wire/run.ts";
+import { subjects } from "../../wire/subjects.ts";
+import { longestGrace } from "./serve-claims.ts";
+import { openStep } from "../core/steps.ts";
+
+/** Tells those who look after a host whether a run has ended, and whether its next step waits for somebody. */
+export function serveAlive({ transport, store, clock, ackWaitMs, hearingSince }: {
+  transport: Transport;
+  store: Store;
+  clock: Clock;
+  ackWaitMs: number;
+  hearingSince: number;
+}): Promise<AsyncDisposable> {
+  const answer = (run: Run | undefined): AliveReply => {
+    if (!run || run.outcome !== undefined) return { alive: false };
+    const waitsFor = waitingDriver(run, { now: clock(), ackWaitMs, hearingSince });
+    return waitsFor === undefined ? { alive: true } : { alive: true, waitsFor };
+  };
+  return persist(() =>
+    transport.serve(subjects.alives, async ({ subject }) => {
+      const found = await store.runs.get(subject.split(".")[1] ?? "");
+      return JSON.stringify(answer(found?.value));
+    })
+  );
+}
+
+/** The driver whose step is next where nobody works on it: as long as the next attempt would be granted. */
+export function waitingDriver(
+  run: Run,
+  { now, ackWaitMs, hearingSince }: { now: number; ackWaitMs: number; hearingSince: number },
+): string | undefined {
+  const step = openStep(run);
+  if (step?.status === "dispatched") return step.driver;
+  // A driver that claims nothing is silent while it works.
+  if (!step || step.instance === undefined) return undefined;
+  const silent = now - Math.max(step.heardAt ?? 0, hearingSince);
+  return silent >= ackWaitMs + longestGrace(ackWaitMs) ? step.driver : undefined;
+}

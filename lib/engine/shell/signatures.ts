@@ -1,0 +1,93 @@
+import { createHmac } from "node:crypto";
+import type { IsGenuine } from "../../backend/shared/log-gate.ts";
+import type { Delivery } from "../../backend/transport.ts";
+import { answerMac, type ClaimReply, type ClaimRequest, renewalProof } from "../../wire/claim.ts";
+import { HEADERS } from "../../wire/headers.ts";
+import { readLog } from "../../wire/messages.ts";
+import type { Run } from "../../wire/run.ts";
+import { attemptKey, isSame, isSignedWith, signed, type SignedMessage } from "../../wire/signature.ts";
+import { openStep } from "../core/steps.ts";
+
+export interface SignaturesOptions {
+  /** The installation's own key, 32 bytes. */
+  readonly sealKey: Uint8Array;
+  /** Drivers that claim and sign nothing, as the operator says: Conveyor's own. */
+  readonly foreignDrivers?: readonly string[] | undefined;
+}
+
+/**
+ * Tells what comes from whoever was granted a step, from what anybody could have sent. The key of an attempt goes to its driver
+ * with the answer to its claim; results, log batches and renewals are signed with it.
+ */
+export class Signatures {
+  readonly #key: Uint8Array;
+  readonly #foreign: ReadonlySet<string>;
+
+  constructor({ sealKey, foreignDrivers = [] }: SignaturesOptions) {
+    // Not the key that secrets are sealed with: what is signed with one says nothing of the other.
+    this.#key = createHmac("sha256", sealKey).update("conveyor signatures v1").digest();
+    this.#foreign = new Set(foreignDrivers);
+  }
+
+  /** Whether the operator says that the driver claims and signs nothing. */
+  isForeign(driver: string): boolean {
+    return this.#foreign.has(driver);
+  }
+
+  keyOf(run: string, step: string, attempt: number | string): string {
+    return attemptKey(this.#key, run, step, String(attempt));
+  }
+
+  /** The headers of a message of the engine's own. */
+  sign(run: string, message: SignedMessage, data: string): Record<string, string> {
+    return signed(this.#keyFor(run, message), message, data);
+  }
+
+  /** Why a result does not count; undefined where it does. */
+  whyNotResult(run: Run, driver: string, { subject, id, headers, data }: Delivery): string | undefined {
+    const message = { subject, id, headers };
+    if (headers[HEADERS.signature] !== undefined) {
+      return isSignedWith(this.#keyFor(run.id, message), message, data)
+        ? undefined
+        : `The signature of a result of driver "${driver}" is wrong`;
+    }
+    const step = openStep(run);
+    const isClaimed = step?.driver === driver && step.instance !== undefined;
+    if (this.#foreign.has(driver) && !isClaimed) return undefined;
+    return `A result of driver "${driver}" is not signed: expected one of a driver that has claimed the step, ` +
+      "or of one that is named with --foreign-driver";
+  }
+
+  /** True for a renewal that was made with the key of its attempt. */
+  isRenewal(run: string, request: ClaimRequest): boolean {
+    const { step, attempt = 0, proof = "" } = request;
+    return isSame(proof, renewalProof(this.keyOf(run, step, attempt), request));
+  }
+
+  /** The answer to a renewal, so that its driver knows that it is the engine's. */
+  answer(run: string, { step, attempt = 0, nonce = "" }: ClaimRequest, reply: ClaimReply): ClaimReply {
+    return { ...reply, mac: answerMac(this.keyOf(run, step, attempt), nonce, reply) };
+  }
+
+  /** True for a batch of a log whose lines count. `data` is asked for where its lines have to be read for that. */
+  readonly isGenuineBatch: IsGenuine = async (run, message, data) => {
+    if (message.headers[HEADERS.signature] !== undefined) {
+      return isSignedWith(this.#keyFor(run, message), message, typeof data === "function" ? undefined : data);
+    }
+    if (this.#foreign.size === 0 || message.headers[HEADERS.lines] !== undefined) return false;
+    const bytes = typeof data === "function" ? await data() : data;
+    return bytes !== undefined && this.#foreign.has(driverOf(bytes));
+  };
+
+  #keyFor(run: string, { headers }: SignedMessage): string {
+    return this.keyOf(run, headers[HEADERS.step] ?? "", headers[HEADERS.attempt] ?? "");
+  }
+}
+
+function driverOf(data: Uint8Array): string {
+  try {
+    return readLog(JSON.parse(new TextDecoder().decode(data))).driver;
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import { systemClock } from "../../base/clock.ts";
+import { InputError } from "../../base/errors.ts";
+import { noFaults } from "../../base/faults.ts";
+import { keepGoing, Troubles } from "../../base/keep-going.ts";
+import { ConflictError } from "../../backend/store.ts";
+import type { Run } from "../../wire/run.ts";
+import { Clockwork } from "./scheduler.ts";
+import { consumeResults } from "./consume-results.ts";
+import { decide } from "../core/decide.ts";
+import type { Engine, EngineOptions, Submission } from "./engine.ts";
+import { follow } from "./follow.ts";
+import { newRun } from "../core/new-run.ts";
+import { persist } from "../../base/retry.ts";
+import { Records } from "./records.ts";
+import { Vault } from "./secrets.ts";
+import { serveAlive } from "./serve-alive.ts";
+import { type Question, serveClaims } from "./serve-claims.ts";
+import { Signatures } from "./signatures.ts";
+import { addSystemLine } from "../core/system-line.ts";
+import { checkSubmission } from "../core/validate.ts";
+
+const ACK_WAIT_MS = 30_000;
+
+/** Takes part in running a control plane. Resolves when it answers claims. Throws Retryable where the transport cannot be reached. */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { transport, store, sealKey, clock = systemClock, ackWaitMs = ACK_WAIT_MS, reach = noFaults } =
+    options;
+  const { adopt = false, maxQueuedMs = Infinity } = options;
+  const closing = new AbortController();
+  const vault = new Vault(store, sealKey);
+  const asked = new Map<string, Question>();
+  const signatures = new Signatures(options);
+  const records = new Records({
+    isForeign: (driver) => signatures.isForeign(driver),
+    transport,
+    store,
+    clock,
+    ackWaitMs,
+    reach,
+    seen: (run) => clockwork.seen(run),
+    ended: (run) => {
+      asked.delete(run);
+      return vault.forget(run);
+    },
+  });
+  const troubles = new Troubles();
+  const parts = { transport, store, records, vault, signatures, clock, ackWaitMs, reach, troubles };
+  const hearingSince = clock();
+  const clockwork = new Clockwork({ ...parts, hearingSince, maxQueuedMs, adopt });
+  await using opening = new AsyncDisposableStack();
+  opening.use(clockwork);
+  opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }, asked));
+  opening.use(await serveAlive({ ...parts, hearingSince }));
+  const { signal } = closing;
+  const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {
+    part: "Taking results",
+    category: "engine",
+    troubles,
+    signal,
+  });
+  opening.defer(() => consuming);
+  opening.defer(() => closing.abort());
+  const open = opening.move();
+
+  async function change(id: string, next: (run: Run) => Run): Promise<void> {
+    if (!await records.change(id, next)) throw new InputError(`Unknown run "${id}"`);
+  }
+
+  return {
+    async submit(submission: Submission) {
+      checkSubmission(submission, transport.maxMessageBytes);
+      const { run = randomUUID(), secrets } = submission;
+      if (await store.runs.get(run)) throw new ConflictError(`A run "${run}" exists already`);
+      await vault.keep(run, secrets);
+      await records.create(newRun(run, submission, clock(), transport.maxMessageBytes));
+      return run;
+    },
+
+    stop: (id, why) => change(id, (run) => decide(run, { kind: "stop", ...why }, clock())),
+
+    async abandon(id, message) {
+      const found = await store.runs.get(id);
+      if (!found) throw new InputError(`Unknown run "${id}"`);
+      if (found.value.outcome !== undefined) return;
+      // Before the record, since what follows the run ends with it.
+      await persist(() =>
+        addSystemLine({ transport, signatures }, found.value, { what: "abandoned", message, clock })
+      );
+      await change(id, (run) => decide(run, { kind: "abandoned", message }, clock()));
+    },
+
+    follow: (id, { logs = true, signal } = {}) =>
+      follow(store, id, { logs, signal: AbortSignal.any([closing.signal, ...(signal ? [signal] : [])]) }),
+
+    get troubles() {
+      return troubles.parts;
+    },
+
+    async [Symbol.asyncDispose]() {
+      await open.disposeAsync();
+      await records.idle();
+    },
+  };
+}
