@@ -5,7 +5,7 @@ import { waitForRoom } from "../lib/build/room.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep } from "../lib/build/step.ts";
-import { tendHost } from "../lib/build/tend-host.ts";
+import { housekeepHost } from "../lib/build/housekeep-host.ts";
 import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
 
 export const containerStart = defineDriver({
@@ -16,7 +16,7 @@ export const containerStart = defineDriver({
   settingsFor,
   exclusive: true,
   admit: waitForRoom,
-  tend: tendHost,
+  housekeep: housekeepHost,
   reconcile: buildStep(async (context, { spec }) => {
     const { docker, run, settings: { host }, signal } = context;
     const [image, daemon] = await Promise.all([provideImage(context, spec), docker.info({ signal })]);

@@ -14,7 +14,7 @@ export const gitCloner = defineDriver({
   exclusive: true,
   reconcile: buildStep(async (context, plan) => {
     const { commit, ref } = await clone(context, await requireContainer(context), plan);
-    context.reach("checked-out");
+    context.faultPoint("checked-out");
     return { success: true, message: `Checked out ${commit.slice(0, 12)}`, data: { commit, ref } };
   }),
 });

@@ -107,7 +107,7 @@ export interface Transport extends AsyncDisposable {
 
   /**
    * The consumer's messages, one at a time: a message is taken only when the iterator is asked for its next, so nobody
-   * holds more than it has free hands. Makes the consumer as `ensureConsumer` does. Ends (returns, does not throw) when
+   * holds more than it has free slots. Makes the consumer as `ensureConsumer` does. Ends (returns, does not throw) when
    * `signal` fires; connection troubles inside are mended, not thrown.
    */
   consume(spec: ConsumerSpec, options: { signal: AbortSignal }): AsyncIterable<Delivery>;

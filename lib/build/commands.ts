@@ -38,7 +38,7 @@ export async function runCommands(
   await checkFolder(context, container, plan.workdir);
   await sayUnexpanded(context, plan.env);
   await onceBegun("The build was cut off before its first command", {}, () => beginOnce(context, container));
-  context.reach("marked");
+  context.faultPoint("marked");
   const results: CommandResult[] = [];
   const env = { ...withheldVariables(container), ...environment(context, plan, checkout) };
   const last = plan.spec.commands.length - 1;
@@ -54,7 +54,7 @@ export async function runCommands(
     );
     const seconds = (performance.now() - began) / 1000;
     results.push({ command: shown, exitCode, seconds });
-    context.reach("command-ended");
+    context.faultPoint("command-ended");
     if (exitCode !== 0) {
       throw await failure(context, container, { shown, exitCode, tookMs: seconds * 1000, results });
     }

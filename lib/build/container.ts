@@ -39,7 +39,7 @@ export async function startContainer(
   const share = memoryShare(daemon, context.settings);
   const container = containerSpec(context, spec, { daemon, share, user, network: network.name, image });
   const id = await create(context, container);
-  context.reach("container-created");
+  context.faultPoint("container-created");
   if (!await docker.exists(id, "/bin/sh", { signal })) {
     throw new StepFailure(`The image "${spec.image}" has no /bin/sh, which every step needs`, {
       reason: "image-unusable",
@@ -47,7 +47,7 @@ export async function startContainer(
   }
   const startIt = () => keepRunning(context, id, spec.image, { image, daemon });
   await startInTurn(context, { id, memory: container.memory, start: startIt }, share);
-  context.reach("container-started");
+  context.faultPoint("container-started");
   if (user !== "") await giveWorkspace(context, id, user, image);
   await context.log.line(describe(container, image, network.description));
   return id;

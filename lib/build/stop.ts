@@ -23,7 +23,7 @@ export async function stopContainer(context: Context): Promise<DriverResult> {
   }
   if (container?.state === "running") await endProcesses(docker, container.id, { graceMs, signal });
   const removed = await removeRun(docker, { owner, run, signal });
-  context.reach("container-removed");
+  context.faultPoint("container-removed");
   return { success: true, message: removed ? "Removed the container" : "The container is gone already" };
 }
 

@@ -62,7 +62,7 @@ export interface Driver {
    * Housekeeping on this host: called at the start of an instance that is a process of its own, and every minute. What it
    * throws is a line in the process log.
    */
-  tend?(host: {
+  housekeep?(host: {
     docker: Docker;
     settings: DriverSettings;
     askRun: AskRun;
@@ -115,7 +115,7 @@ export interface Context {
    */
   isOurs(): Promise<boolean>;
   /** A test's fault point; does nothing else. */
-  reach(point: FaultPoint): void;
+  faultPoint(point: FaultPoint): void;
 }
 
 /** Why a step was told to stop: the reason of its `signal`. */

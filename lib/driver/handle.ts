@@ -23,9 +23,9 @@ const MOST_MS_FOR_OTHERS = 120_000;
 
 /** Handles one delivery, from its bytes to its ack. */
 export async function handle(delivery: Delivery, parts: HandleParts): Promise<void> {
-  const { driver, resources, settings, reach } = parts;
+  const { driver, resources, settings, faultPoint } = parts;
   const began = performance.now();
-  reach("pulled", delivery.headers[HEADERS.step]);
+  faultPoint("pulled", delivery.headers[HEADERS.step]);
   if (parts.claimsOnly && delivery.headers[HEADERS.claims] !== "1") {
     return await refuse(
       delivery,
@@ -36,7 +36,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   const event = decodeEvent(delivery.data, resources);
   if (event.run === undefined) return await refuse(delivery, event.problem, parts);
   const facts = eventFacts(delivery, event, driver.name);
-  reach("decoded", facts.step);
+  faultPoint("decoded", facts.step);
 
   const end = async (outcome: Outcome, to = addresseeOf(delivery, event, facts)) => {
     const isOver = await settle(delivery, outcome, to, parts, began);
@@ -66,7 +66,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   }
   const grant = await askForGrant(delivery, facts, parts);
   if ("kind" in grant) return void await end(grant);
-  reach("claimed", facts.step);
+  faultPoint("claimed", facts.step);
 
   if (!facts.hasClaims && delivery.deliveries > 1 && "resource" in event && await parts.isAnswered?.(event)) {
     if (await end({ kind: "drop", why: "Its result is stored already, or nobody wants one" })) {

@@ -10,7 +10,7 @@ import { decodeEvent } from "./understand/decode.ts";
 import { defineDriver } from "./define.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import { handle } from "./handle.ts";
-import { Hands } from "./take/slots.ts";
+import { Slots } from "./take/slots.ts";
 import { Leases } from "./claim/leases.ts";
 import { noObserver, type Observer } from "./observer.ts";
 import { MOST_DELIVERIES } from "./report/outcome.ts";
@@ -52,7 +52,7 @@ export interface InstanceOptions {
   /** Whether an event without claims that comes again has been answered already (default: nobody knows). */
   readonly isAnswered?: HandleParts["isAnswered"];
   readonly clock?: Clock;
-  readonly reach?: Faults;
+  readonly faultPoint?: Faults;
   readonly observer?: Observer;
 }
 
@@ -87,7 +87,7 @@ export function startInstance(options: InstanceOptions): Instance {
   const { concurrency = 1, shared = true } = options;
   const parts = partsOf(options);
   const { driver, transport, settings, leases } = parts;
-  const hands = new Hands(concurrency);
+  const slots = new Slots(concurrency);
   const ending = new AbortController();
   const { signal } = ending;
 
@@ -113,7 +113,7 @@ export function startInstance(options: InstanceOptions): Instance {
     takeEvents({
       transport,
       spec,
-      hands,
+      slots,
       admit,
       handle: (delivery) => handled(delivery, parts),
       retryMs: parts.retryMs,
@@ -141,7 +141,7 @@ export function startInstance(options: InstanceOptions): Instance {
 
   async function drain(ms: number): Promise<void> {
     ending.abort(new Error("Draining"));
-    const settled = Promise.all(loops).then(() => hands.idle());
+    const settled = Promise.all(loops).then(() => slots.idle());
     if (!await isWithin(settled, ms)) leases.stop("shutdown");
     if (!await isWithin(settled, settings.graceMs + parts.cleanupMs)) leases.abandon();
     await isWithin(settled, LEAVE_MS);
@@ -152,7 +152,7 @@ export function startInstance(options: InstanceOptions): Instance {
 
   return {
     get inHand() {
-      return hands.taken;
+      return slots.taken;
     },
     get whyFull() {
       return whyFull;
@@ -183,7 +183,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     cleanupMs: options.cleanupMs ?? CLEANUP_MS,
     reportMs: options.reportMs ?? REPORT_MS,
     clock: options.clock ?? systemClock,
-    reach: options.reach ?? noFaults,
+    faultPoint: options.faultPoint ?? noFaults,
     observer: options.observer ?? noObserver,
     leases: new Leases(),
     isAnswered: options.isAnswered,

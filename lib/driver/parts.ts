@@ -30,7 +30,7 @@ export interface HandleParts {
   /** How long logs and results may still be tried to be sent once the work was told to stop. */
   readonly reportMs: number;
   readonly clock: Clock;
-  readonly reach: Faults;
+  readonly faultPoint: Faults;
   readonly observer: Observer;
   readonly leases: Leases;
   readonly askRun: AskRun;

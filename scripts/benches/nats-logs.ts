@@ -65,7 +65,7 @@ async function secondsToLog(transport: Transport, lines: number, claims: boolean
     docker: NO_DOCKER,
     settings: SETTINGS,
     // Passed when every line is stored.
-    reach: (point) => point === "logged" && end(performance.now()),
+    faultPoint: (point) => point === "logged" && end(performance.now()),
   });
   await instance.ready;
   const run = randomUUID();

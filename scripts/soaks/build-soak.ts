@@ -10,7 +10,7 @@ import { startNats } from "../../tests/support/nats-server.ts";
 import { remoteRepository } from "../../tests/support/remote-repository.ts";
 import { type StartedExecs, startedExecs } from "../../tests/support/started-execs.ts";
 import { dockerObjects, testDocker } from "../../tests/support/step-context.ts";
-import { countedLines, inOrder, stepsOf, wrongInStory } from "./checks.ts";
+import { countedLines, inOrder, stepsOf, wrongInTimeline } from "./checks.ts";
 import { keep } from "./kept.ts";
 import { oneOf, type Soak } from "./soak.ts";
 
@@ -106,7 +106,7 @@ function wrongInBuild(
     execs: StartedExecs;
   },
 ): string[] {
-  const found = wrongInStory(events);
+  const found = wrongInTimeline(events);
   const end = events.at(-1);
   if (end?.type !== "end") return found;
   const lines = countedLines(events, "builder");

@@ -1,7 +1,7 @@
 import type { RunEvent } from "../../lib/engine/core/events.ts";
 
 /** What is wrong with a run's story, whatever it is about: lines are numbered 1, 2, 3 …, and the last event is its end, which counts them. */
-export function wrongInStory(events: readonly RunEvent[]): string[] {
+export function wrongInTimeline(events: readonly RunEvent[]): string[] {
   const found: string[] = [];
   const seqs = events.flatMap((event) => event.type === "log" ? [event.seq] : []);
   const gap = seqs.findIndex((seq, i) => seq !== i + 1);

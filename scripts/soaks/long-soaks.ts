@@ -2,7 +2,7 @@ import { delay } from "../../lib/base/signals.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import { openFleet } from "../../tests/support/fleet.ts";
 import { pipelineOf, worker } from "../../tests/support/worker.ts";
-import { stepsOf, wrongInStory } from "./checks.ts";
+import { stepsOf, wrongInTimeline } from "./checks.ts";
 import type { Soak } from "./soak.ts";
 
 /** What a driver and an engine have when nobody asks for another. */
@@ -46,7 +46,7 @@ const longSteps = (name: string, strikes: boolean): Soak => ({
         const driver = i < QUEUED ? "queued" : "long";
         const { id, ended, events } = await fleet.submit({}, pipelineOf(driver), { timeoutMs: 3_600_000 });
         const { outcome, reason = outcome } = await ended;
-        const found = wrongInStory(events);
+        const found = wrongInTimeline(events);
         if (`${stepsOf(events)}` !== `${driver} succeeded`) found.push(`${stepsOf(events)}`);
         const times = handled.filter((one) => one.startsWith(id));
         if (`${times}` !== `${id} 1`) found.push(`handled as ${times}`);

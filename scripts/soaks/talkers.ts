@@ -2,7 +2,7 @@ import { delay } from "../../lib/base/signals.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import type { Fleet } from "../../tests/support/fleet.ts";
 import { pipelineOf, worker, type WorkerOptions } from "../../tests/support/worker.ts";
-import { inOrder, isCounted, stepsOf, wrongInStory } from "./checks.ts";
+import { inOrder, isCounted, stepsOf, wrongInTimeline } from "./checks.ts";
 import type { Ended } from "./soak.ts";
 
 /** Lines that each run writes. */
@@ -34,7 +34,7 @@ export async function startTalkers(
 export async function talkingRun(fleet: Fleet): Promise<Ended> {
   const { id, ended, events } = await fleet.submit({}, pipelineOf("talker last!"));
   const { outcome, reason = outcome } = await ended;
-  const found = wrongInStory(events);
+  const found = wrongInTimeline(events);
   const steps = stepsOf(events);
   if (`${steps}` !== "talker succeeded,last succeeded") found.push(`${steps}`);
   const lines = await linesOfLastAttempt(fleet, id);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { announcementName, containerName, LABELS } from "../../lib/build/labels.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
-import { tendHost } from "../../lib/build/tend-host.ts";
+import { housekeepHost } from "../../lib/build/housekeep-host.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import { answer, startFakeDaemon } from "../docker/fake-daemon.ts";
@@ -48,7 +48,7 @@ for (const containers of [1, 200]) {
     assert.equal(daemon.requests.length, 2);
   });
 
-  test(`tendHost asks the daemon four times where all is alive, with containers: ${containers}`, async () => {
+  test(`housekeepHost asks the daemon four times where all is alive, with containers: ${containers}`, async () => {
     await using daemon = await startHost(containers);
     await using docker = connectDocker(daemon.endpoint);
     const runs: string[] = [];
@@ -57,13 +57,13 @@ for (const containers of [1, 200]) {
       runs.push(run);
       return Promise.resolve(runs.length % 2 ? "works" as const : undefined);
     };
-    await tendHost({ docker, settings, askRun, signal });
+    await housekeepHost({ docker, settings, askRun, signal });
     assert.deepEqual(runs, Array.from({ length: containers }, (_, i) => `run-${i}`));
     assert.equal(daemon.requests.length, 4);
   });
 }
 
-test("tendHost removes nothing that only carries our labels: no volume, and no network of another name", async () => {
+test("housekeepHost removes nothing that only carries our labels: no volume, and no network of another name", async () => {
   const expired = { ...ofRun("late"), [LABELS.expires]: String(NOW - 1) };
   const removed: string[] = [];
   const answers: Record<string, unknown> = {
@@ -91,7 +91,7 @@ test("tendHost removes nothing that only carries our labels: no volume, and no n
     else socket.write(answer(method === "DELETE" ? 204 : 200, answers[path] ?? []));
   });
   await using docker = connectDocker(daemon.endpoint);
-  await tendHost({ docker, settings, askRun: () => Promise.resolve("over"), signal });
+  await housekeepHost({ docker, settings, askRun: () => Promise.resolve("over"), signal });
   assert.deepEqual(removed, [`/volumes/${announcementName("c0")}`, "/networks/ours", "/networks/in-use"]);
 });
 

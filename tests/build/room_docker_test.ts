@@ -4,7 +4,7 @@ import { StepFailure } from "../../lib/base/errors.ts";
 import { idleName, LABELS } from "../../lib/build/labels.ts";
 import { removeRun } from "../../lib/build/remove.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
-import { tendHost } from "../../lib/build/tend-host.ts";
+import { housekeepHost } from "../../lib/build/housekeep-host.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
 import type { AskRun } from "../../lib/driver/host/run-state.ts";
@@ -163,7 +163,7 @@ test("container-start refuses what would never fit beside nobody, where there ar
   });
 });
 
-test("tendHost removes what the engine calls dead, and what has expired where no engine answers", async () => {
+test("housekeepHost removes what the engine calls dead, and what has expired where no engine answers", async () => {
   await onHost({ slots: 4 }, async ({ docker, settings, next }) => {
     const [live, dead] = [next(), next()];
     await Promise.all([start(live), start(dead)]);
@@ -171,11 +171,11 @@ test("tendHost removes what the engine calls dead, and what has expired where no
       (await docker.list({ [LABELS.owner]: settings.owner })).map(({ name }) => name).sort();
     const both = [live, dead].map(({ run }) => idleName(run)).sort();
     const tend = (askRun: AskRun, given: Partial<Docker> = {}) =>
-      tendHost({ docker: { ...docker, ...given }, settings, askRun, signal });
+      housekeepHost({ docker: { ...docker, ...given }, settings, askRun, signal });
     const silence = () => Promise.resolve(undefined);
 
     await tend(silence);
-    await tendHost({
+    await housekeepHost({
       docker,
       settings: testSettings(),
       askRun: () => Promise.resolve("over"),

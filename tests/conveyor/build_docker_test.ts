@@ -13,7 +13,7 @@ import type { Docker } from "../../lib/docker/docker.ts";
 import { registerResources } from "../../lib/driver/conveyor/register-resources.ts";
 import { type Driver, StopError } from "../../lib/driver/driver.ts";
 import { askEngine } from "../../lib/driver/host/run-state.ts";
-import { tend } from "../../lib/driver/host/housekeeping.ts";
+import { keepHouse } from "../../lib/driver/host/housekeeping.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { makeRepository } from "../cli/git-repository.ts";
 import { testSettings } from "../support/settings.ts";
@@ -270,13 +270,13 @@ test("a container whose drivers were lost stays until it expires, and then any c
       const looked = new AbortController();
       const once: Driver = {
         ...containerStart,
-        tend: async (host) => {
-          await containerStart.tend?.(host);
+        housekeep: async (host) => {
+          await containerStart.housekeep?.(host);
           looked.abort();
         },
       };
       const settings = testSettings({ owner });
-      await tend(once, {
+      await keepHouse(once, {
         docker: at(docker, now),
         askRun: askEngine(stage.transport, "container-start"),
         settings,

@@ -11,7 +11,7 @@ import { keepEvents } from "../../lib/driver/conveyor/keep-events.ts";
 import { ServerRuns } from "../../lib/driver/conveyor/server-runs.ts";
 import type { Driver } from "../../lib/driver/driver.ts";
 import { type Instance, startInstance } from "../../lib/driver/instance.ts";
-import { tend } from "../../lib/driver/host/housekeeping.ts";
+import { keepHouse } from "../../lib/driver/host/housekeeping.ts";
 import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
 import { testSettings } from "../support/settings.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
@@ -69,7 +69,7 @@ async function onHost(work: (host: Host) => Promise<void>): Promise<void> {
       await instance.ready;
     };
     await start(containerStart);
-    const tending = tend(containerStart, { docker, settings, askRun, signal, news, everyMs: EVERY_MS });
+    const tending = keepHouse(containerStart, { docker, settings, askRun, signal, news, everyMs: EVERY_MS });
     opened.defer(() => tending);
     opened.defer(() => ending.abort(new Error("The host ends")));
     const containers = (run: string) => docker.list({ [LABELS.owner]: owner, [LABELS.run]: run });

@@ -211,9 +211,9 @@ test("the boundaries of an event are passed in their order, each with the step's
   const passed: [FaultPoint, string | undefined][] = [];
   await using stage = await openStage();
   const instance = stage.start((context) => {
-    context.reach("command-ended");
+    context.faultPoint("command-ended");
     return Promise.resolve(succeed());
-  }, { reach: (point, step) => passed.push([point, step]) });
+  }, { faultPoint: (point, step) => passed.push([point, step]) });
   await stage.send();
   await stage.result();
   await instance.drain(1000);

@@ -26,7 +26,7 @@ async function killed(point: FaultPoint, n: number): Promise<void> {
     transport: mortalTransport(world.transport, life),
     store: mortalStore(world.store, life),
     ackWaitMs: ACK_WAIT,
-    reach: (at) => {
+    faultPoint: (at) => {
       if (at !== point || ++passages !== n) return;
       life.isOver = true;
       died.resolve();
@@ -71,7 +71,7 @@ test("an engine that does not adopt leaves the runs of others alone", async () =
   const first = await world.engine({
     transport: mortalTransport(world.transport, life),
     store: mortalStore(world.store, life),
-    reach: (point) => {
+    faultPoint: (point) => {
       if (point !== "run-stored") return;
       life.isOver = true;
       throw new Error("Killed");

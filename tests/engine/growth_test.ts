@@ -38,9 +38,9 @@ test("serveClaims remembers no silent attempt for longer than its answer is wait
   const ackWaitMs = 1000;
   let now = 0;
   const clock = () => now;
-  const reach = () => {};
+  const faultPoint = () => {};
   const ended = () => Promise.resolve();
-  const records = new Records({ transport, store, clock, ackWaitMs, reach, seen: () => {}, ended });
+  const records = new Records({ transport, store, clock, ackWaitMs, faultPoint, seen: () => {}, ended });
   const vault = new Vault(store, sealKey);
   const time = () => ({ kind: "time", ackWaitMs, hearingSince: 0 }) as const;
   const asked = new Map<string, Question>();

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { rootCertificates } from "node:tls";
 import { signedToken } from "../../lib/driver/conveyor/signed-token.ts";
 import { publicAuthorities } from "../../lib/engine/http/certificate-chain.ts";
-import { httpDoor } from "../../lib/engine/http/api.ts";
+import { httpApi } from "../../lib/engine/http/api.ts";
 import { looksSigned, signedTokenCheck } from "../../lib/engine/http/signed-token.ts";
 import { captureLog } from "../support/process-log.ts";
 import { openWorld } from "./support/world.ts";
@@ -210,7 +210,7 @@ test("a token that is wrong in any way is answered alike, and our own log says w
   await using world = await openWorld();
   await using engine = await world.engine();
   await using log = await captureLog();
-  const fetch = httpDoor({
+  const fetch = httpApi({
     engine,
     store: world.store,
     token: "the-token",
@@ -244,7 +244,7 @@ test("a token that is wrong in any way is answered alike, and our own log says w
 test("without an authority no signed token is accepted", async () => {
   await using world = await openWorld();
   await using engine = await world.engine();
-  const fetch = httpDoor({
+  const fetch = httpApi({
     engine,
     store: world.store,
     token: "the-token",

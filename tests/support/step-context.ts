@@ -74,7 +74,7 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<Contex
     askRun: () => Promise.resolve(undefined),
     eventId: `${run}/test/1`,
     isOurs: () => Promise.resolve(true),
-    reach: () => {},
+    faultPoint: () => {},
     ...given,
     async lines() {
       await log.finish();

@@ -2,7 +2,7 @@ import type { StatementSync } from "node:sqlite";
 import { matches, type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { checkConsumer, withoutCovered } from "../shared/checks.ts";
 import type { ConsumerSpec } from "../transport.ts";
-import { Bell } from "./notifier.ts";
+import { Notifier } from "./notifier.ts";
 import type { Database } from "./database.ts";
 
 /** A durable consumer of this scope, as it stands in the database, and what only this process knows of it. */
@@ -13,7 +13,7 @@ export interface Consumer {
   filters: readonly string[];
   ackWaitMs: number;
   /** Rings when there is something to deliver, or will be sooner than it was. */
-  readonly bell: Bell;
+  readonly notifier: Notifier;
   /** How many in this process wait for its next message. */
   asking: number;
   /** The delivery that may still settle a message, by the message's number: always the last one. */
@@ -59,7 +59,7 @@ export class Consumers {
       name: String(row["name"]),
       filters: JSON.parse(String(row["filters"])),
       ackWaitMs: Number(row["ack_wait"]),
-      bell: new Bell(),
+      notifier: new Notifier(),
       asking: 0,
       inHand: new Map(),
     }));
@@ -94,7 +94,7 @@ export class Consumers {
       this.#adoptInStore(id, stream, (subject) => wants({ filters }, subject));
       return {
         ...{ id, stream, name, filters, ackWaitMs },
-        ...{ bell: new Bell(), asking: 0, inHand: new Map<number, object>() },
+        ...{ notifier: new Notifier(), asking: 0, inHand: new Map<number, object>() },
       };
     });
     this.#all.push(consumer);
@@ -114,7 +114,7 @@ export class Consumers {
     });
     consumer.filters = filters;
     consumer.ackWaitMs = ackWaitMs;
-    consumer.bell.ring();
+    consumer.notifier.notify();
   }
 
   #adoptInStore(id: number, stream: StreamName, isWanted: (subject: string) => boolean): void {

@@ -53,7 +53,7 @@ export function deliver(desk: Desk, consumer: Consumer, before: Pending, message
       call(() => {
         pending.release(consumer, seq, clock() + Math.max(0, delayMs));
         consumer.inHand.delete(seq);
-        consumer.bell.ring();
+        consumer.notifier.notify();
       }),
     working: () => call(() => pending.hold(consumer, now, clock() + consumer.ackWaitMs)),
   };

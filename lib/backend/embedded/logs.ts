@@ -5,7 +5,7 @@ import type { Log } from "../../wire/messages.ts";
 import { factsOf, linesOf } from "../shared/log-batch.ts";
 import type { LogBatch, LogReader } from "../store.ts";
 import { DEDUPE_WINDOW_MS } from "../transport.ts";
-import { Bells } from "./notifier.ts";
+import { Notifiers } from "./notifier.ts";
 import type { Database } from "./database.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { MessageSource, StoredMessage } from "./messages.ts";
@@ -15,7 +15,7 @@ import { pack, unpack } from "./pack.ts";
 export class LogTable implements MessageSource {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #bells = new Bells();
+  readonly #notifiers = new Notifiers();
   readonly #known: StatementSync;
   readonly #held: StatementSync;
   readonly #next: StatementSync;
@@ -85,7 +85,7 @@ export class LogTable implements MessageSource {
 
   /** Wakes whoever follows this log. */
   announce(subject: string): void {
-    this.#bells.ring(runOf(subject));
+    this.#notifiers.notify(runOf(subject));
   }
 
   load(seq: number): StoredMessage | undefined {
@@ -146,7 +146,7 @@ export class LogTable implements MessageSource {
 
   /** Resolves when there may be more: at once for what this process stores, with others' within the interval. */
   async #news(run: string, version: number, signals: AbortSignal[]): Promise<void> {
-    const isQuiet = async () => !(await this.#bells.wait(run, LOOK_EVERY_MS, signals));
+    const isQuiet = async () => !(await this.#notifiers.wait(run, LOOK_EVERY_MS, signals));
     while (await isQuiet()) {
       if (this.#database.othersVersion() !== version) return;
     }

@@ -1,26 +1,26 @@
 import { startTimer, stopTimer } from "../../base/timers.ts";
 
-/** Wakes those in this process who wait for news; a ring that nobody waits for is forgotten. */
-export class Bell {
+/** Wakes those in this process who wait for news; news that nobody waits for is forgotten. */
+export class Notifier {
   readonly #waiting = new Set<() => void>();
 
   get isIdle(): boolean {
     return this.#waiting.size === 0;
   }
 
-  ring(): void {
+  notify(): void {
     for (const wake of [...this.#waiting]) wake();
   }
 
-  /** True at the next ring or as soon as a signal fires, false after `ms`, whichever comes first. Never rejects. */
+  /** True at the next news or as soon as a signal fires, false after `ms`, whichever comes first. Never rejects. */
   wait(ms: number, signals: readonly AbortSignal[]): Promise<boolean> {
     return new Promise((resolve) => {
       if (signals.some((signal) => signal.aborted)) return resolve(true);
-      const end = (rung: boolean) => {
+      const end = (isDue: boolean) => {
         stopTimer(timer);
         this.#waiting.delete(wake);
         for (const signal of signals) signal.removeEventListener("abort", wake);
-        resolve(rung);
+        resolve(isDue);
       };
       const wake = () => end(true);
       const timer = startTimer(() => end(false), Math.max(1, ms));
@@ -30,20 +30,20 @@ export class Bell {
   }
 }
 
-/** A bell for every key that somebody waits on. */
-export class Bells {
-  readonly #bells = new Map<string, Bell>();
+/** A notifier for every key that somebody waits on. */
+export class Notifiers {
+  readonly #notifiers = new Map<string, Notifier>();
 
-  ring(key: string): void {
-    this.#bells.get(key)?.ring();
+  notify(key: string): void {
+    this.#notifiers.get(key)?.notify();
   }
 
-  /** As `Bell.wait`. */
+  /** As `Notifier.wait`. */
   async wait(key: string, ms: number, signals: readonly AbortSignal[]): Promise<boolean> {
-    const bell = this.#bells.get(key) ?? new Bell();
-    this.#bells.set(key, bell);
-    const rung = await bell.wait(ms, signals);
-    if (bell.isIdle && this.#bells.get(key) === bell) this.#bells.delete(key);
-    return rung;
+    const notifier = this.#notifiers.get(key) ?? new Notifier();
+    this.#notifiers.set(key, notifier);
+    const isDue = await notifier.wait(ms, signals);
+    if (notifier.isIdle && this.#notifiers.get(key) === notifier) this.#notifiers.delete(key);
+    return isDue;
   }
 }

@@ -58,7 +58,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     }
   };
 
-  /** A delivery, or how many milliseconds to wait for the bell. */
+  /** A delivery, or how many milliseconds to wait for the notifier. */
   const takeOrWait = (consumer: Consumer): Delivery | number => {
     try {
       // What somebody else takes after this comes back after an ack wait at the earliest.
@@ -83,7 +83,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
       // Nothing may come between having found nothing and waiting: a ring in between would not be heard.
       else {
         consumer.asking++;
-        await consumer.bell.wait(next, signals);
+        await consumer.notifier.wait(next, signals);
         consumer.asking--;
       }
     }
@@ -113,7 +113,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     if (stream === "logs-engine") reserve.guard((room) => database.emptyLog(room));
     const stored = database.write(() => outgoing.map((message) => insert(stream, message, wanting)));
     if (stored.includes(true)) {
-      for (const consumer of wanting) consumer.bell.ring();
+      for (const consumer of wanting) consumer.notifier.notify();
       if (stream === "logs-engine") logs.announce(subject);
     }
     return stored;

@@ -20,7 +20,7 @@ const MAX_BYTES = 1024 ** 3;
 export function deadLetters(link: Link, manager: JetStreamManager) {
   const made = { stream: false };
 
-  return async function bury(message: Msg, place: Place, reason: string): Promise<void> {
+  return async function deadLetter(message: Msg, place: Place, reason: string): Promise<void> {
     try {
       if (!made.stream) await ensureDeadStream(manager);
       made.stream = true;

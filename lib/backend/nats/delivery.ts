@@ -21,7 +21,7 @@ export interface DeliveryPorts {
   /** Sends an answer to the subject on which a message is acked, and waits until the broker has it. One that is `repeatable` may arrive twice. */
   answer(subject: string, payload: string, options: { repeatable: boolean }): Promise<unknown>;
   /** Keeps a copy of a message that is termed. */
-  bury(message: Msg, place: Place, reason: string): Promise<void>;
+  deadLetter(message: Msg, place: Place, reason: string): Promise<void>;
   /** The consumer that delivers it. */
   readonly consumer: {
     /** As last read. */
@@ -31,7 +31,7 @@ export interface DeliveryPorts {
   };
 }
 
-export function deliveryOf(message: Msg, { answer, bury, consumer }: DeliveryPorts): Delivery {
+export function deliveryOf(message: Msg, { answer, deadLetter, consumer }: DeliveryPorts): Delivery {
   const place = placeOf(message.reply ?? "");
   const what = `${place.consumer}'s message ${place.streamSeq}`;
   let ended = false;
@@ -65,7 +65,7 @@ export function deliveryOf(message: Msg, { answer, bury, consumer }: DeliveryPor
     term: (reason) =>
       end("term", async () => {
         const line = oneLine(reason);
-        await bury(message, place, line);
+        await deadLetter(message, place, line);
         await say(`+TERM ${line}`);
       }),
     working: async () => {

@@ -38,7 +38,7 @@ export interface PullPorts {
 
 /**
  * One instance's messages of one consumer. The broker is asked for exactly as many as `next` is waiting for, so what this
- * instance has no hand for goes to another one at once. Whatever happens to the consumer, the stream, the broker or the
+ * instance has no free slot for goes to another one at once. Whatever happens to the consumer, the stream, the broker or the
  * way to it is one line in the process log, and is mended; only a wrong spec is thrown.
  *
  * All requests are answered on one inbox. When something is wrong the inbox is given up, which withdraws the requests, and
@@ -81,11 +81,11 @@ export class Pull implements AsyncIterableIterator<Delivery> {
 
   next(): Promise<IteratorResult<Delivery>> {
     if (this.#end.signal.aborted) return Promise.resolve({ done: true, value: undefined });
-    const hand = Promise.withResolvers<IteratorResult<Delivery>>();
-    this.#waiting.push(hand);
+    const waiter = Promise.withResolvers<IteratorResult<Delivery>>();
+    this.#waiting.push(waiter);
     if (this.#inbox) this.#askSoon();
     else void this.#restart({ ensure: true, calm: true });
-    return hand.promise;
+    return waiter.promise;
   }
 
   async return(): Promise<IteratorResult<Delivery>> {
@@ -100,7 +100,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     this.#end.abort();
     this.#ports.onEnd();
     stopTimer(this.#monitor);
-    for (const hand of this.#waiting.splice(0)) hand.resolve({ done: true, value: undefined });
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve({ done: true, value: undefined });
     this.#giveUpInbox();
   }
 
@@ -146,8 +146,8 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     const code = message.data.length === 0 ? message.headers?.code ?? 0 : 0;
     if (code !== 0) return this.#hearStatus(code, message);
     this.#open--;
-    const hand = this.#waiting.shift();
-    if (hand) hand.resolve({ done: false, value: this.#deliver(message) });
+    const waiter = this.#waiting.shift();
+    if (waiter) waiter.resolve({ done: false, value: this.#deliver(message) });
     else giveBack(message);
   }
 

@@ -73,7 +73,7 @@ class NatsTransport implements NatsBackend {
   readonly #pulls = new Set<Pull>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #blobs: ReturnType<typeof blobStore>;
-  readonly #bury: ReturnType<typeof deadLetters>;
+  readonly #deadLetter: ReturnType<typeof deadLetters>;
   readonly #marks: ReturnType<typeof marksOver>;
   #disposing: Promise<void> | undefined;
 
@@ -86,7 +86,7 @@ class NatsTransport implements NatsBackend {
       for (const pull of this.#pulls) pull.renew();
     });
     this.#blobs = blobStore(link, manager);
-    this.#bury = deadLetters(this.#link, manager);
+    this.#deadLetter = deadLetters(this.#link, manager);
     this.#marks = marksOver(this.#link, manager);
     for (const name of Object.keys(STREAMS) as StreamName[]) this.#held.set(name, new Held(manager, name));
   }
@@ -254,7 +254,7 @@ class NatsTransport implements NatsBackend {
   #deliver(message: Msg, consumer: DeliveryPorts["consumer"]): Delivery {
     return deliveryOf(message, {
       consumer,
-      bury: this.#bury,
+      deadLetter: this.#deadLetter,
       answer: (subject, payload, options) => this.#untilDone(this.#link.insist(subject, payload, options)),
     });
   }

@@ -45,25 +45,25 @@ export interface PartsOptions {
   readonly docker: Reaching;
   /** Called when there is time for what is not urgent. */
   readonly onIdle: () => void;
-  readonly reach: Faults;
+  readonly faultPoint: Faults;
   /** Gives up the opening; means nothing afterwards. */
   readonly signal: AbortSignal;
 }
 
 /** Opens everything. Disposing ends it in the opposite order. Throws UnavailableError, `signal.reason`. */
 export async function openParts(parts: PartsOptions): Promise<Parts> {
-  const { run, options, drivers, environment, reach, signal } = parts;
+  const { run, options, drivers, environment, faultPoint, signal } = parts;
   await using opening = new AsyncDisposableStack();
   const embedded = opening.use(
     await openEmbedded({ folder: dataFolder(options.data, environment), scope: run }),
   );
   const { transport, store, owner, sealKey } = embedded;
-  const engine = opening.use(await startEngine({ transport, store, sealKey, reach }));
+  const engine = opening.use(await startEngine({ transport, store, sealKey, faultPoint }));
   const { docker: asked, info } = await parts.docker.answer;
   const docker = buildDocker(asked, { info, onIdle: parts.onIdle });
   const settings = settingsOf(parts, { owner, host: hostId(info) });
   for (const driver of lazyDrivers(drivers)) {
-    opening.use(startInstance({ driver, transport, docker, settings, reach, claimsOnly: true }));
+    opening.use(startInstance({ driver, transport, docker, settings, faultPoint, claimsOnly: true }));
   }
   signal.throwIfAborted();
   const open = opening.move();

@@ -45,7 +45,7 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     // A file may be a pipe that nobody writes to.
     const request = await abortable(buildRequest(options, operands, environment), signal);
     const gitAccess = await readGitAccess(options);
-    const reach = faultsOf(environment.CONVEYOR_FAULT);
+    const faultPoint = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");
     await using parts = await openParts({
       run,
@@ -56,7 +56,7 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       environment,
       docker,
       onIdle: idle.resolve,
-      reach,
+      faultPoint,
       signal,
     });
     await submit(parts, run, request);

@@ -4,7 +4,7 @@ import type { Docker } from "../../docker/docker.ts";
 import type { DriverSettings } from "../../driver/driver.ts";
 import { type Instance, startInstance } from "../../driver/instance.ts";
 import { askEngine } from "../../driver/host/run-state.ts";
-import { tend } from "../../driver/host/housekeeping.ts";
+import { keepHouse } from "../../driver/host/housekeeping.ts";
 import type { Drivers } from "../shared/drivers.ts";
 
 /** Drivers at work in this process. Dispose leaves what they have in hand to others. */
@@ -18,13 +18,13 @@ export interface Fleet extends AsyncDisposable {
 /** Starts the named drivers; resolves when they take events. Each has as many hands as this host has slots. */
 export async function startDrivers(
   names: readonly string[],
-  { drivers, transport, docker, settings, ackWaitMs, reach }: {
+  { drivers, transport, docker, settings, ackWaitMs, faultPoint }: {
     drivers: Drivers;
     transport: Transport;
     docker: Docker;
     settings: DriverSettings;
     ackWaitMs: number;
-    reach: Faults;
+    faultPoint: Faults;
   },
 ): Promise<Fleet> {
   const tending = new AbortController();
@@ -47,13 +47,13 @@ export async function startDrivers(
           settings,
           concurrency,
           ackWaitMs,
-          reach,
+          faultPoint,
           claimsOnly: true,
         }),
       ),
     );
     const askRun = askEngine(transport, driver.name);
-    housekeeping.push(tend(driver, { docker, settings, askRun, signal }));
+    housekeeping.push(keepHouse(driver, { docker, settings, askRun, signal }));
   }
   await Promise.all(instances.map(({ ready }) => ready));
   const opened = opening.move();

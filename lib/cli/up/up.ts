@@ -5,7 +5,7 @@ import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { aborted } from "../../base/signals.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
-import { httpDoor } from "../../engine/http/api.ts";
+import { httpApi } from "../../engine/http/api.ts";
 import { isLoopback, namesOf } from "../../engine/http/hosts.ts";
 import { listen } from "../../engine/http/listen.ts";
 import { startEngine } from "../../engine/shell/start.ts";
@@ -38,7 +38,7 @@ export async function up(options: UpOptions, drivers: Drivers): Promise<void> {
     write: (line) => process.stderr.write(line),
   });
   await checkBrokerFlags(options);
-  const reach = parseFaults(environment.CONVEYOR_FAULT);
+  const faultPoint = parseFaults(environment.CONVEYOR_FAULT);
   const stopping = new AbortController();
   const { signal } = stopping;
   using stop = listenForStop({
@@ -49,7 +49,7 @@ export async function up(options: UpOptions, drivers: Drivers): Promise<void> {
     },
   });
   try {
-    await serve(options, { drivers, reach, signal });
+    await serve(options, { drivers, faultPoint, signal });
   } catch (error) {
     if (signal.aborted && error === signal.reason) return;
     if (!(error instanceof Retryable)) throw error;
@@ -62,7 +62,7 @@ export async function up(options: UpOptions, drivers: Drivers): Promise<void> {
 
 async function serve(
   options: UpOptions,
-  { drivers, reach, signal }: { drivers: Drivers; reach: Faults; signal: AbortSignal },
+  { drivers, faultPoint, signal }: { drivers: Drivers; faultPoint: Faults; signal: AbortSignal },
 ): Promise<void> {
   const { listen: address, cors } = options;
   const folder = dataFolder(options.data, environment);
@@ -77,13 +77,13 @@ async function serve(
     store,
     sealKey,
     ackWaitMs,
-    reach,
+    faultPoint,
     adopt: true,
     maxQueuedMs: options.maxQueued,
     ...options.foreignDriver && { foreignDrivers: options.foreignDriver },
   });
-  await using fleet = await startFleet(options, { plane, drivers, reach, signal });
-  const door = httpDoor({
+  await using fleet = await startFleet(options, { plane, drivers, faultPoint, signal });
+  const api = httpApi({
     engine,
     store,
     token,
@@ -93,7 +93,7 @@ async function serve(
     pipelines: { [FLUTTER_BUILDER]: BUILD_PIPELINE },
     draining: signal,
   });
-  await using listening = await listen(door, { ...address, tls });
+  await using listening = await listen(api, { ...address, tls });
   await using _pruning = keepPruned({
     store,
     keepRunsMs: options.keepRuns,
@@ -123,10 +123,10 @@ async function serve(
 
 async function startFleet(
   options: UpOptions,
-  { plane, drivers, reach, signal }: {
+  { plane, drivers, faultPoint, signal }: {
     plane: Plane;
     drivers: Drivers;
-    reach: Faults;
+    faultPoint: Faults;
     signal: AbortSignal;
   },
 ): Promise<Fleet | undefined> {
@@ -145,7 +145,7 @@ async function startFleet(
       docker,
       settings,
       ackWaitMs: options.ackWait,
-      reach,
+      faultPoint,
     }),
   );
   const opened = opening.move();

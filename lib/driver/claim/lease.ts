@@ -29,7 +29,7 @@ export class Lease implements Disposable {
   readonly #options: LeaseOptions;
   readonly #work = new AbortController();
   readonly #report = new AbortController();
-  #beat: Timer | undefined;
+  #heartbeat: Timer | undefined;
   #deadline: number | undefined;
   #deadlineTimer: Timer | undefined;
   #reportTimer: Timer | undefined;
@@ -103,13 +103,13 @@ export class Lease implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    stopTimer(this.#beat);
+    stopTimer(this.#heartbeat);
     stopTimer(this.#deadlineTimer);
     stopTimer(this.#reportTimer);
   }
 
   #beatOn(): void {
-    this.#beat = startTimer(() => {
+    this.#heartbeat = startTimer(() => {
       this.#working();
       this.#renew();
       this.#beatOn();

@@ -7,7 +7,7 @@ import type { AskRun } from "./run-state.ts";
 
 const EVERY_MS = 60_000;
 
-export interface TendOptions {
+export interface HousekeepingOptions {
   readonly docker: Docker;
   readonly settings: DriverSettings;
   readonly askRun: AskRun;
@@ -18,14 +18,15 @@ export interface TendOptions {
 }
 
 /** Lets a driver look after its host, now, every minute and when there is news, until `signal` fires. */
-export async function tend(
+export async function keepHouse(
   driver: Driver,
-  { docker, settings, askRun, signal, everyMs = EVERY_MS, news = () => new Promise(() => {}) }: TendOptions,
+  { docker, settings, askRun, signal, everyMs = EVERY_MS, news = () => new Promise(() => {}) }:
+    HousekeepingOptions,
 ): Promise<void> {
-  while (driver.tend && !signal.aborted) {
+  while (driver.housekeep && !signal.aborted) {
     const called = news();
     try {
-      await driver.tend({ docker, settings, askRun, signal });
+      await driver.housekeep({ docker, settings, askRun, signal });
     } catch (error) {
       if (signal.aborted) return;
       processLog("driver").warn("Cannot look after the host: {why}", { why: messageOf(error) });

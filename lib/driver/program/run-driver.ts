@@ -8,7 +8,7 @@ import { registerResources } from "../conveyor/register-resources.ts";
 import { ServerRuns } from "../conveyor/server-runs.ts";
 import { startInstance } from "../instance.ts";
 import { askEngine } from "../host/run-state.ts";
-import { tend } from "../host/housekeeping.ts";
+import { keepHouse } from "../host/housekeeping.ts";
 import { environment } from "./command-line/environment.ts";
 import { EXIT } from "./command-line/exit-codes.ts";
 import { readGitAccess, warnOfIdleTokens } from "./git/git-access.ts";
@@ -84,7 +84,7 @@ export async function runDriver(
       if (isConveyors) {
         await keepEvents(driver, { transport, resources, ackWaitMs: options.ackWait, signal });
       }
-      if (driver.tend) await runs?.listen({ whyFull: () => status.instance?.whyFull });
+      if (driver.housekeep) await runs?.listen({ whyFull: () => status.instance?.whyFull });
       const askRun = runs?.askRun ?? askEngine(transport, driver.name);
       await using instance = startInstance({
         driver,
@@ -95,7 +95,7 @@ export async function runDriver(
         claimsOnly: !isConveyors,
         maxEventAgeMs: options.maxEventAge,
         ackWaitMs: options.ackWait,
-        reach: parseFaults(environment.CONVEYOR_FAULT),
+        faultPoint: parseFaults(environment.CONVEYOR_FAULT),
         observer: metrics,
         askRun,
         isAnswered: runs?.isAnswered,
@@ -115,7 +115,7 @@ export async function runDriver(
         void registerResources(driver, { api, resources, credentials, mode, againMs: LOOK_EVERY_MS, signal });
       }
       // Ends with the first signal.
-      await tend(driver, { docker, settings, askRun, signal, ...runs && { news: runs.news } });
+      await keepHouse(driver, { docker, settings, askRun, signal, ...runs && { news: runs.news } });
       await aborted(signal);
       status.isConsuming = false;
       log.info("{why}: driver {name} takes no more events and finishes the {count} in hand", {
@@ -128,7 +128,7 @@ export async function runDriver(
     };
     const clear = async ({ owner }: Owner, signal: AbortSignal) => {
       const { docker, settings } = await settingsFor(owner);
-      await driver.tend?.({ docker, settings, askRun: () => Promise.resolve("over"), signal });
+      await driver.housekeep?.({ docker, settings, askRun: () => Promise.resolve("over"), signal });
     };
     const working = workForEachOwner(transport, { everyMs: LOOK_EVERY_MS, signal, work, clear });
     // Docker that cannot be reached ends it at once, whoever owns the broker.

@@ -40,7 +40,7 @@ export async function settle(
   const done = async (as: Settled, end = () => delivery.ack()) => {
     parts.observer.settled(as);
     await tried(end);
-    parts.reach("acked", facts.step);
+    parts.faultPoint("acked", facts.step);
     return true;
   };
   const tell = ({ success, data }: DriverResult) => {
@@ -96,7 +96,7 @@ function resultOf(result: unknown, to: Addressee, { driver, transport }: HandleP
 }
 
 async function report(result: string, to: Addressee, parts: HandleParts): Promise<void> {
-  const { transport, reach } = parts;
+  const { transport, faultPoint } = parts;
   if (!isSuccess(result)) await writeFailure(JSON.parse(result), to, parts);
   const event = resultEvent(to.facts.run, to.resource, result, transport.maxMessageBytes);
   const { id, headers } = to.result;
@@ -105,7 +105,7 @@ async function report(result: string, to: Addressee, parts: HandleParts): Promis
     id,
     headers: to.key === undefined ? headers : signed(to.key, message, event),
   });
-  reach("result-published", to.facts.step);
+  faultPoint("result-published", to.facts.step);
 }
 
 async function forward(delivery: Delivery, host: string, to: Addressee, parts: HandleParts): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Delivery } from "../../backend/transport.ts";
-import type { Hands } from "./slots.ts";
+import type { Slots } from "./slots.ts";
 
 /** Resolves when there is room for one event more than `inHand`, or for one that is `here`, with false where there is none; throws `signal.reason`. */
 export type Admit = (
@@ -8,17 +8,17 @@ export type Admit = (
 ) => Promise<boolean>;
 
 /**
- * One consumer's open requests for an event: never more than there are free hands, since what they bring could not be
- * begun with. Hands that are shared with another consumer may be taken while requests are open.
+ * One consumer's open requests for an event: never more than there are free slots, since what they bring could not be
+ * begun with. Slots that are shared with another consumer may be taken while requests are open.
  */
 export class Requests {
-  readonly #hands: Hands;
+  readonly #slots: Slots;
   readonly #admit: Admit | undefined;
   #open = 0;
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(hands: Hands, admit?: Admit) {
-    this.#hands = hands;
+  constructor(slots: Slots, admit?: Admit) {
+    this.#slots = slots;
     this.#admit = admit;
   }
 
@@ -31,12 +31,12 @@ export class Requests {
 
   close(): void {
     this.#open--;
-    this.#hands.changed();
+    this.#slots.changed();
   }
 
   async #next(signal: AbortSignal): Promise<void> {
     do {
-      await this.#hands.until(() => this.#hands.taken + this.#open < this.#hands.count, signal);
+      await this.#slots.until(() => this.#slots.taken + this.#open < this.#slots.count, signal);
     } while (this.#admit && !await this.#isAdmitted(this.#admit, signal));
     this.#open++;
   }
@@ -46,9 +46,9 @@ export class Requests {
     const asking = new AbortController();
     const onAbort = () => asking.abort(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#hands.change.then(() => asking.abort(new Error("What is in hand has changed")), () => {});
+    this.#slots.change.then(() => asking.abort(new Error("What is in hand has changed")), () => {});
     try {
-      await admit(this.#hands.taken + this.#open, { signal: asking.signal });
+      await admit(this.#slots.taken + this.#open, { signal: asking.signal });
       return true;
     } catch (error) {
       if (asking.signal.aborted && !signal.aborted) return false;

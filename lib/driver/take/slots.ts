@@ -1,7 +1,7 @@
 import { abortable } from "../../base/signals.ts";
 
 /** How many events may be worked on at once, and how many are. */
-export class Hands {
+export class Slots {
   readonly count: number;
   #taken = 0;
   #change = Promise.withResolvers<void>();
@@ -14,7 +14,7 @@ export class Hands {
     return this.#taken;
   }
 
-  /** Takes a hand; false where none is free. */
+  /** Takes a slot; false where none is free. */
   take(): boolean {
     if (this.#taken >= this.count) return false;
     this.#taken++;
@@ -27,7 +27,7 @@ export class Hands {
     this.changed();
   }
 
-  /** Resolves when a hand is taken or released, or somebody says `changed`. */
+  /** Resolves when a slot is taken or released, or somebody says `changed`. */
   get change(): Promise<void> {
     return this.#change.promise;
   }

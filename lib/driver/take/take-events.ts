@@ -3,7 +3,7 @@ import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { HEADERS } from "../../wire/headers.ts";
-import type { Hands } from "./slots.ts";
+import type { Slots } from "./slots.ts";
 import { MOST_DELIVERIES } from "../report/outcome.ts";
 import { type Admit, Requests } from "./requests.ts";
 import { backOff, persist } from "../../base/retry.ts";
@@ -12,8 +12,8 @@ export interface TakeOptions {
   readonly transport: Transport;
   readonly spec: ConsumerSpec;
   /** May be shared with other consumers. */
-  readonly hands: Hands;
-  /** Asked before each event, whatever the hands. */
+  readonly slots: Slots;
+  /** Asked before each event, whatever the slots. */
   readonly admit?: Admit | undefined;
   /** Settles a delivery, whatever comes. Never rejects. */
   readonly handle: (delivery: Delivery) => Promise<void>;
@@ -25,16 +25,16 @@ export interface TakeOptions {
 
 /** Deliveries of an event without claims after which it is handled wherever it comes. */
 const MOST_GIVEN_BACK = MOST_DELIVERIES / 2;
-/** So many events may be awaited at once; more hands than that need no more to be kept busy. */
+/** So many events may be awaited at once; more slots than that need no more to be kept busy. */
 const MOST_AWAITED = 32;
 
 /**
- * Takes a consumer's events, never more than there are free hands, so that another instance gets what this one could not
+ * Takes a consumer's events, never more than there are free slots, so that another instance gets what this one could not
  * begin with at once. Resolves when `signal` fires; whatever goes wrong before is tried again.
  */
 export async function takeEvents(options: TakeOptions): Promise<void> {
   const { spec, signal } = options;
-  const requests = new Requests(options.hands, options.admit);
+  const requests = new Requests(options.slots, options.admit);
   for (let n = 1; !signal.aborted; n++) {
     try {
       await takeAll(options, requests, () => n = 0);
@@ -50,13 +50,13 @@ export async function takeEvents(options: TakeOptions): Promise<void> {
   }
 }
 
-/** As many events are awaited at once as there are free hands: the transport may ask for all of them in one request. */
+/** As many events are awaited at once as there are free slots: the transport may ask for all of them in one request. */
 async function takeAll(options: TakeOptions, requests: Requests, onEvent: () => void): Promise<void> {
-  const { transport, spec, hands, signal } = options;
+  const { transport, spec, slots, signal } = options;
   const ending = new AbortController();
   const until = AbortSignal.any([signal, ending.signal]);
   const events = transport.consume(spec, { signal })[Symbol.asyncIterator]();
-  const takers = Array.from({ length: Math.min(hands.count, MOST_AWAITED) }, async () => {
+  const takers = Array.from({ length: Math.min(slots.count, MOST_AWAITED) }, async () => {
     try {
       await takeOneByOne(events, options, requests, until, onEvent);
     } catch (error) {
@@ -79,13 +79,13 @@ async function takeOneByOne(
   signal: AbortSignal,
   onEvent: () => void,
 ): Promise<void> {
-  const { hands } = options;
+  const { slots } = options;
   for (;;) {
-    const { delivery, isTaken } = await next(events, requests, hands, signal);
+    const { delivery, isTaken } = await next(events, requests, slots, signal);
     if (!delivery) return;
     onEvent();
-    if (isTaken) void handleIfRoom(delivery, options).finally(() => hands.release());
-    // An event of another consumer has taken the last hand meanwhile.
+    if (isTaken) void handleIfRoom(delivery, options).finally(() => slots.release());
+    // An event of another consumer has taken the last slot meanwhile.
     else await giveBack(delivery);
   }
 }
@@ -103,12 +103,12 @@ async function handleIfRoom(delivery: Delivery, options: TakeOptions): Promise<v
  */
 async function isRoomLeft(
   delivery: Delivery,
-  { admit, hands, signal }: TakeOptions,
+  { admit, slots, signal }: TakeOptions,
 ): Promise<boolean> {
   const { deliveries, headers } = delivery;
   if (!admit || (headers[HEADERS.claims] !== "1" && deliveries > MOST_GIVEN_BACK)) return true;
   try {
-    return await admit(hands.taken - 1, { here: delivery, signal });
+    return await admit(slots.taken - 1, { here: delivery, signal });
   } catch (error) {
     if (!signal.aborted) {
       processLog("driver").warn("Cannot tell whether there is room for an event: {error}", {
@@ -126,13 +126,13 @@ async function giveBack(delivery: Delivery): Promise<void> {
 async function next(
   events: AsyncIterator<Delivery, unknown>,
   requests: Requests,
-  hands: Hands,
+  slots: Slots,
   signal: AbortSignal,
 ): Promise<{ delivery?: Delivery; isTaken: boolean }> {
   await requests.open(signal);
   try {
     const { done, value } = await events.next();
-    return done ? { isTaken: false } : { delivery: value, isTaken: hands.take() };
+    return done ? { isTaken: false } : { delivery: value, isTaken: slots.take() };
   } finally {
     requests.close();
   }

@@ -18,7 +18,7 @@ import type { GrantedStep } from "./work.ts";
 /** Everything that the driver gets to see of a step. */
 export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandleParts): Context {
   const { event, facts, grant, lease, mask } = step;
-  const { transport, docker, settings, cleanupMs, reach } = parts;
+  const { transport, docker, settings, cleanupMs, faultPoint } = parts;
   return {
     resource: event.resource,
     payload: event.payload,
@@ -44,7 +44,7 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
     askRun: parts.askRun,
     eventId: facts.id,
     isOurs: () => lease.confirm(),
-    reach: (point) => reach(point, facts.step),
+    faultPoint: (point) => faultPoint(point, facts.step),
   };
 }
 

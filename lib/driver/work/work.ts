@@ -32,11 +32,11 @@ export async function work(step: GrantedStep, parts: HandleParts): Promise<Outco
   const began = performance.now();
   const outcome = await reconciled(step, log, parts);
   parts.observer.reconciled(performance.now() - began);
-  parts.reach("reconciled", facts.step);
+  parts.faultPoint("reconciled", facts.step);
   const leftMs = lease.deadline === undefined ? SENDING_MS : lease.deadline - parts.clock();
   lease.reportWithin(Math.max(parts.reportMs, leftMs));
   const stored = await finished(log, outcome, step, parts);
-  parts.reach("logged", facts.step);
+  parts.faultPoint("logged", facts.step);
   return lease.isLost ? overtaken(facts) : stored;
 }
 

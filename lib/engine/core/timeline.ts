@@ -7,7 +7,7 @@ import type { RunEvent, StepEnded, StepStarted } from "./events.ts";
  * Tells what a run's steps have been through, each thing once and in order, whatever the moments at which its record is
  * seen. A step is told once for every round in which it was handed out or skipped.
  */
-export class Story {
+export class Timeline {
   #run: Run;
   /** What the steps came to in earlier rounds, then what they are now: it only grows at its end. */
   #slots: readonly StepState[];

@@ -14,7 +14,7 @@ import { sealedGuard } from "./sealed-guard.ts";
 import { submissionOf } from "./submission.ts";
 import { parseJson } from "../../base/json.ts";
 
-export interface DoorOptions {
+export interface ApiOptions {
   readonly engine: Engine;
   readonly store: Store;
   readonly token: string;
@@ -50,7 +50,7 @@ const BEAT_MS = 10_000;
  * - `GET /health`: 200 `{status: "ok" | "draining"}`, or 503 `{status: "failing", troubles}` while a part of the control plane
  *   does not work and is tried again
  */
-export function httpDoor(options: DoorOptions): (request: Request) => Promise<Response> {
+export function httpApi(options: ApiOptions): (request: Request) => Promise<Response> {
   const {
     engine,
     store,

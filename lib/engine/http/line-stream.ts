@@ -1,5 +1,5 @@
 import { startTimer, stopTimer } from "../../base/timers.ts";
-import { Bell } from "../shell/notifier.ts";
+import { Notifier } from "../shell/notifier.ts";
 
 /** Text that waits for its reader; more is not taken. */
 const MOST_CHARS = 64 * 1024;
@@ -13,8 +13,8 @@ export function lineStream(
   { beatMs, onCancel }: { beatMs: number; onCancel: () => void },
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
-  const news = new Bell();
-  const room = new Bell();
+  const news = new Notifier();
+  const room = new Notifier();
   const buffer = { text: "", isOver: false, isCancelled: false, failure: undefined as unknown };
 
   /** Never rejects: a failure goes to the reader. */
@@ -22,45 +22,45 @@ export function lineStream(
     try {
       for await (const line of lines) {
         buffer.text += line;
-        news.ring();
-        while (buffer.text.length >= MOST_CHARS && !buffer.isCancelled) await room.rung();
+        news.notify();
+        while (buffer.text.length >= MOST_CHARS && !buffer.isCancelled) await room.next();
         if (buffer.isCancelled) return;
       }
     } catch (error) {
       buffer.failure = error;
     } finally {
       buffer.isOver = true;
-      news.ring();
+      news.notify();
     }
   }
 
   return new ReadableStream({
     start: () => void fill(),
     async pull(controller) {
-      await newsOrBeat();
+      await newsOrHeartbeat();
       if (buffer.isCancelled) return;
       if (buffer.text !== "") {
         controller.enqueue(encoder.encode(buffer.text));
         buffer.text = "";
-        room.ring();
+        room.notify();
       } else if (buffer.failure !== undefined) controller.error(buffer.failure);
       else if (buffer.isOver) controller.close();
       else controller.enqueue(encoder.encode("\n"));
     },
     cancel() {
       buffer.isCancelled = true;
-      room.ring();
+      room.notify();
       onCancel();
     },
   }, { highWaterMark: 0 });
 
-  async function newsOrBeat(): Promise<void> {
-    const beat = { isDue: false };
+  async function newsOrHeartbeat(): Promise<void> {
+    const heartbeat = { isDue: false };
     const timer = startTimer(() => {
-      beat.isDue = true;
-      news.ring();
+      heartbeat.isDue = true;
+      news.notify();
     }, beatMs);
-    while (buffer.text === "" && !buffer.isOver && !beat.isDue) await news.rung();
+    while (buffer.text === "" && !buffer.isOver && !heartbeat.isDue) await news.next();
     stopTimer(timer);
     // Where one line has come, others may be on their heels: they go with it.
     if (!buffer.isOver && buffer.text.length < MOST_CHARS) {

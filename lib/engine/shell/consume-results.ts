@@ -22,7 +22,7 @@ export interface ResultsOptions {
   readonly signatures: Signatures;
   readonly clock: Clock;
   readonly ackWaitMs: number;
-  readonly reach: (point: FaultPoint, step?: string) => void;
+  readonly faultPoint: (point: FaultPoint, step?: string) => void;
 }
 
 /** Results in hand at the same time. Those of one run take turns. */
@@ -70,7 +70,7 @@ async function settle(options: ResultsOptions, delivery: Delivery): Promise<void
       });
       return await delivery.term(refused);
     }
-    options.reach("result-handled", delivery.headers[HEADERS.step]);
+    options.faultPoint("result-handled", delivery.headers[HEADERS.step]);
     await delivery.ack();
   } catch (error) {
     const { id, deliveries } = delivery;

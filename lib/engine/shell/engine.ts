@@ -24,7 +24,7 @@ export interface EngineOptions {
    * this transport). For replicas and restarts of one control plane; not for those who share only a history.
    */
   readonly adopt?: boolean;
-  readonly reach?: (point: FaultPoint, step?: string) => void;
+  readonly faultPoint?: (point: FaultPoint, step?: string) => void;
 }
 
 export interface Submission {

@@ -2,11 +2,11 @@ import { InputError } from "../../base/errors.ts";
 import type { LogBatch, Store } from "../../backend/store.ts";
 import type { Run } from "../../wire/run.ts";
 import { artifactsOf } from "../core/artifacts.ts";
-import { Bell } from "./notifier.ts";
+import { Notifier } from "./notifier.ts";
 import type { RunEnded, RunEvent } from "../core/events.ts";
 import { logLines } from "../core/log-lines.ts";
 import { LogTail } from "./log-tail.ts";
-import { Story, timeOf } from "../core/timeline.ts";
+import { Timeline, timeOf } from "../core/timeline.ts";
 
 /**
  * The run from its beginning to its end: for one that ended long ago the same events in the same order as for somebody
@@ -18,24 +18,24 @@ export async function* follow(
   id: string,
   { logs, signal }: { logs: boolean; signal: AbortSignal },
 ): AsyncGenerator<RunEvent> {
-  const bell = new Bell();
+  const notifier = new Notifier();
   let isChanged = false;
   await using _watch = await store.runs.watch(id, () => {
     isChanged = true;
-    bell.ring();
+    notifier.notify();
   });
-  await using tail = new LogTail(store.logs, id, bell.ring);
+  await using tail = new LogTail(store.logs, id, notifier.notify);
   let run = await read(store, id);
-  const story = new Story(run);
+  const timeline = new Timeline(run);
 
   /** The batch's lines, and before them what has to be told first. */
   const told = async (batch: LogBatch): Promise<RunEvent[]> => {
-    if (story.isAhead(batch)) story.update(await read(store, id));
-    const before = Array.from(story.before(batch));
-    return [...before, ...logLines(id, batch, story.writerOf(batch))];
+    if (timeline.isAhead(batch)) timeline.update(await read(store, id));
+    const before = Array.from(timeline.before(batch));
+    return [...before, ...logLines(id, batch, timeline.writerOf(batch))];
   };
 
-  signal.addEventListener("abort", bell.ring, { once: true });
+  signal.addEventListener("abort", notifier.notify, { once: true });
   try {
     yield { type: "run", run: id, resource: run.resource, time: timeOf(run.createdAt) };
     while (!signal.aborted) {
@@ -46,23 +46,23 @@ export async function* follow(
           if (signal.aborted) return;
         }
       }
-      yield* story.catchUp();
+      yield* timeline.catchUp();
       if (run.outcome !== undefined) {
         yield await endOf(store, run, run.outcome, logs ? tail.lines : await store.logs.count(id));
         return;
       }
       while (!isChanged && !signal.aborted) {
         if (logs) tail.listen();
-        await bell.rung();
+        await notifier.next();
         const batch = tail.arrived();
         if (batch) { for (const event of await told(batch)) yield event; }
       }
       isChanged = false;
       run = await read(store, id);
-      story.update(run);
+      timeline.update(run);
     }
   } finally {
-    signal.removeEventListener("abort", bell.ring);
+    signal.removeEventListener("abort", notifier.notify);
   }
 }
 

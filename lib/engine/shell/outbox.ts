@@ -5,7 +5,7 @@ import { persist } from "../../base/retry.ts";
 
 /**
  * How long a consumer that was seen is believed in, milliseconds. What is published for one that went away meanwhile is not
- * kept by the transport: the clockwork misses it after the ack wait, and sends it again.
+ * kept by the transport: the scheduler misses it after the ack wait, and sends it again.
  */
 const SEEN_MS = 5000;
 

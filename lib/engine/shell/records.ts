@@ -18,7 +18,7 @@ export interface RecordsOptions {
   readonly ackWaitMs: number;
   /** Whether a driver claims nothing: such a driver serves no host of its own. */
   readonly isForeign?: (driver: string) => boolean;
-  readonly reach: (point: FaultPoint, step?: string) => void;
+  readonly faultPoint: (point: FaultPoint, step?: string) => void;
   /** Told of every run that was created or changed here, as it stands. */
   readonly seen: (run: Run) => void;
   /** Called after a run has ended. */
@@ -105,24 +105,24 @@ export class Records {
   }
 
   async #put(run: Run, revision: number): Promise<number> {
-    const { store, reach, seen } = this.#options;
+    const { store, faultPoint, seen } = this.#options;
     const stored = await store.runs.put(run.id, run, revision);
     seen(run);
-    reach("run-stored", openStep(run)?.id);
+    faultPoint("run-stored", openStep(run)?.id);
     return stored;
   }
 
   async #settle(run: Run, revision: number): Promise<Changed> {
-    const { store, clock, reach, seen } = this.#options;
+    const { store, clock, faultPoint, seen } = this.#options;
     const [message] = run.outbox;
     if (!message) return { run };
     try {
       await this.#outbox.publish(message);
-      reach("outbox-published", openStep(run)?.id);
+      faultPoint("outbox-published", openStep(run)?.id);
       const published = decide(run, { kind: "published", id: message.id }, clock());
       await store.runs.put(run.id, published, revision);
       seen(published);
-      reach("outbox-emptied", openStep(run)?.id);
+      faultPoint("outbox-emptied", openStep(run)?.id);
       return { run: published };
     } catch (error) {
       // Whoever changed it since has seen to the outbox, or will.

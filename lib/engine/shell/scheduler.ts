@@ -60,7 +60,7 @@ interface Watch {
 }
 
 /** Notices what only time brings: timeouts, silence, events and outboxes that were lost with somebody else. */
-export class Clockwork implements AsyncDisposable {
+export class Scheduler implements AsyncDisposable {
   readonly #options: ClockworkOptions;
   readonly #watched = new Map<string, Watch>();
   readonly #timer: Timer;

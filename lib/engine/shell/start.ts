@@ -5,7 +5,7 @@ import { noFaults } from "../../base/faults.ts";
 import { keepGoing, Troubles } from "../../base/keep-going.ts";
 import { ConflictError } from "../../backend/store.ts";
 import type { Run } from "../../wire/run.ts";
-import { Clockwork } from "./scheduler.ts";
+import { Scheduler } from "./scheduler.ts";
 import { consumeResults } from "./consume-results.ts";
 import { decide } from "../core/decide.ts";
 import type { Engine, EngineOptions, Submission } from "./engine.ts";
@@ -24,7 +24,7 @@ const ACK_WAIT_MS = 30_000;
 
 /** Takes part in running a control plane. Resolves when it answers claims. Throws Retryable where the transport cannot be reached. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const { transport, store, sealKey, clock = systemClock, ackWaitMs = ACK_WAIT_MS, reach = noFaults } =
+  const { transport, store, sealKey, clock = systemClock, ackWaitMs = ACK_WAIT_MS, faultPoint = noFaults } =
     options;
   const { adopt = false, maxQueuedMs = Infinity } = options;
   const closing = new AbortController();
@@ -37,20 +37,20 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     store,
     clock,
     ackWaitMs,
-    reach,
-    seen: (run) => clockwork.seen(run),
+    faultPoint,
+    seen: (run) => scheduler.seen(run),
     ended: (run) => {
       asked.delete(run);
       return vault.forget(run);
     },
   });
   const troubles = new Troubles();
-  const parts = { transport, store, records, vault, signatures, clock, ackWaitMs, reach, troubles };
+  const parts = { transport, store, records, vault, signatures, clock, ackWaitMs, faultPoint, troubles };
   const hearingSince = clock();
-  const clockwork = new Clockwork({ ...parts, hearingSince, maxQueuedMs, adopt });
+  const scheduler = new Scheduler({ ...parts, hearingSince, maxQueuedMs, adopt });
   await using opening = new AsyncDisposableStack();
-  opening.use(clockwork);
-  opening.use(await serveClaims({ ...parts, time: () => clockwork.time() }, asked));
+  opening.use(scheduler);
+  opening.use(await serveClaims({ ...parts, time: () => scheduler.time() }, asked));
   opening.use(await serveAlive({ ...parts, hearingSince }));
   const { signal } = closing;
   const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {

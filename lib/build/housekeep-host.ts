@@ -7,7 +7,7 @@ import { sweep } from "./sweep.ts";
  * Removes what runs that are not alive any more left on this host. Where no engine answers (beside a Conveyor server, or
  * while ours is away), only what has expired.
  */
-export const tendHost: NonNullable<Driver["tend"]> = async (
+export const housekeepHost: NonNullable<Driver["housekeep"]> = async (
   { docker, settings: { owner }, askRun, signal },
 ) => {
   const removed = await sweep(docker, {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Engine } from "../../lib/engine/shell/engine.ts";
 import type { RunEvent } from "../../lib/engine/core/events.ts";
-import { type DoorOptions, httpDoor } from "../../lib/engine/http/api.ts";
+import { type ApiOptions, httpApi } from "../../lib/engine/http/api.ts";
 import { namesOf } from "../../lib/engine/http/hosts.ts";
 import { isProof, sealRequest } from "../../lib/wire/sealed-request.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
@@ -16,9 +16,9 @@ const PIPELINE = { name: "line", resource: TYPE, steps: stepsOf("a b!") };
 const RESOURCE = { name: "one", resource: TYPE, spec: { size: 1 } };
 
 /** A door to an engine in a world of its own; `ask` calls it as its owner does, unless told otherwise. */
-async function openDoor(world: World, options: Partial<DoorOptions> = {}) {
+async function openApi(world: World, options: Partial<ApiOptions> = {}) {
   const engine = await world.engine();
-  const fetch = httpDoor({
+  const fetch = httpApi({
     engine,
     store: world.store,
     token: TOKEN,
@@ -50,10 +50,10 @@ async function openDoor(world: World, options: Partial<DoorOptions> = {}) {
   return { engine, ask };
 }
 
-test("httpDoor opens requests that are sealed with its token, and proves in each answer that it knows it", async () => {
+test("httpApi opens requests that are sealed with its token, and proves in each answer that it knows it", async () => {
   await using world = await openWorld();
   const now = 1_800_000_000_000;
-  const { ask } = await openDoor(world, { clock: () => now });
+  const { ask } = await openApi(world, { clock: () => now });
   const sealed = async (path: string, body: unknown, { token = TOKEN, at = now, method = "POST" } = {}) => {
     const plain = new TextEncoder().encode(body === undefined ? "" : JSON.stringify(body));
     const request = sealRequest(token, { method, path, body: plain, now: at });
@@ -76,9 +76,9 @@ test("httpDoor opens requests that are sealed with its token, and proves in each
   assert.deepEqual(await sealed("/runs", { big: "x".repeat(1024 * 1024) }), { status: 413, isProved: false });
 });
 
-test("httpDoor takes a run, tells its events up to its end, and hands out its artifacts", async () => {
+test("httpApi takes a run, tells its events up to its end, and hands out its artifacts", async () => {
   await using world = await openWorld();
-  const { ask } = await openDoor(world);
+  const { ask } = await openApi(world);
   await using _a = await scriptedDriver(world.transport, "a", async ({ log, run }) => {
     await log("hello");
     await world.transport.putBlob(run, "another", bytes("of another size"));
@@ -109,9 +109,9 @@ test("httpDoor takes a run, tells its events up to its end, and hands out its ar
   );
 });
 
-test("httpDoor answers only who has the token, but /health to all", async () => {
+test("httpApi answers only who has the token, but /health to all", async () => {
   await using world = await openWorld();
-  const { ask } = await openDoor(world);
+  const { ask } = await openApi(world);
   for (const authorization of ["", "Bearer", "Bearer wrong", `Basic ${TOKEN}`, `Bearer ${TOKEN}x`, TOKEN]) {
     for (
       const [method, path] of [["POST", "/runs"], ["GET", `/runs/${RUN}/events`], ["GET", "/x"]] as const
@@ -126,20 +126,20 @@ test("httpDoor answers only who has the token, but /health to all", async () => 
   assert.deepEqual([health.status, await health.json()], [200, { status: "ok" }]);
 });
 
-test("httpDoor says at /health that a part of the engine fails", async () => {
+test("httpApi says at /health that a part of the engine fails", async () => {
   await using world = await openWorld();
-  const { engine, ask } = await openDoor(world);
+  const { engine, ask } = await openApi(world);
   const failing = Object.create(engine, { troubles: { value: ["Taking results"] } });
-  const { ask: askFailing } = await openDoor(world, { engine: failing });
+  const { ask: askFailing } = await openApi(world, { engine: failing });
   assert.deepEqual((await ask("GET", "/health")).status, 200);
   const health = await askFailing("GET", "/health", { headers: { authorization: "" } });
   assert.equal(health.status, 503);
   assert.deepEqual(await health.json(), { status: "failing", troubles: ["Taking results"] });
 });
 
-test("httpDoor answers nobody who asks for another host, not even /health", async () => {
+test("httpApi answers nobody who asks for another host, not even /health", async () => {
   await using world = await openWorld();
-  const { ask } = await openDoor(world);
+  const { ask } = await openApi(world);
   for (
     const host of [
       "evil.example",
@@ -169,10 +169,10 @@ test("namesOf knows by which names a server is asked for", () => {
   for (const name of ["build7", "127.0.0.2", "::2"]) assert.ok(!here(name), name);
 });
 
-test("httpDoor lets pages of one origin call it, if told so, and no other", async () => {
+test("httpApi lets pages of one origin call it, if told so, and no other", async () => {
   await using world = await openWorld();
   const origin = "https://ci.example.com";
-  const { ask } = await openDoor(world, { cors: origin });
+  const { ask } = await openApi(world, { cors: origin });
   const preflight = await ask("OPTIONS", "/runs", { headers: { origin, authorization: "" } });
   assert.equal(preflight.status, 204);
   assert.equal(preflight.response.headers.get("access-control-allow-origin"), origin);
@@ -185,14 +185,14 @@ test("httpDoor lets pages of one origin call it, if told so, and no other", asyn
   const other = await ask("OPTIONS", "/runs", { headers: { origin: "https://evil.example" } });
   assert.equal(other.response.headers.get("access-control-allow-origin"), null);
 
-  const { ask: askPlain } = await openDoor(world);
+  const { ask: askPlain } = await openApi(world);
   const none = await askPlain("GET", "/health", { headers: { origin } });
   assert.equal(none.response.headers.get("access-control-allow-origin"), null);
 });
 
-test("httpDoor refuses what is no run with every reason, and starts nothing", async () => {
+test("httpApi refuses what is no run with every reason, and starts nothing", async () => {
   await using world = await openWorld();
-  const { ask } = await openDoor(world);
+  const { ask } = await openApi(world);
   const cases: [unknown, RegExp][] = [
     ["{", /^The body is no JSON/],
     ["null", /body: expected object/],
@@ -221,10 +221,10 @@ test("httpDoor refuses what is no run with every reason, and starts nothing", as
   assert.deepEqual(await world.store.runs.list(), []);
 });
 
-test("httpDoor checks a build's spec, takes its timeout, and asks for the secrets it names", async () => {
+test("httpApi checks a build's spec, takes its timeout, and asks for the secrets it names", async () => {
   await using world = await openWorld();
   const pipelines = { "flutter-builder": { ...PIPELINE, resource: "flutter-builder" } };
-  const { ask } = await openDoor(world, { pipelines });
+  const { ask } = await openApi(world, { pipelines });
   const spec = { repository: "https://x/y", timeout: "90s", restart: 2, secrets: ["KEY"] };
   const body = { run: RUN, resource: { name: "x", resource: "flutter-builder", spec } };
   const mistyped = await ask("POST", "/runs", {
@@ -241,9 +241,9 @@ test("httpDoor checks a build's spec, takes its timeout, and asks for the secret
   assert.equal(JSON.stringify(run).includes("s3cret"), false);
 });
 
-test("httpDoor never quotes a secret that it refuses", async () => {
+test("httpApi never quotes a secret that it refuses", async () => {
   await using world = await openWorld();
-  const { ask } = await openDoor(world);
+  const { ask } = await openApi(world);
   for (
     const body of [
       { resource: RESOURCE, secrets: { a: ["s3cret"] } },
@@ -257,9 +257,9 @@ test("httpDoor never quotes a secret that it refuses", async () => {
   }
 });
 
-test("httpDoor refuses a run that exists, and one that is too large", async () => {
+test("httpApi refuses a run that exists, and one that is too large", async () => {
   await using world = await openWorld();
-  const { ask } = await openDoor(world);
+  const { ask } = await openApi(world);
   const body = { run: RUN, resource: RESOURCE };
   assert.equal((await ask("POST", "/runs", { body })).status, 201);
   const again = await ask("POST", "/runs", { body });
@@ -273,10 +273,10 @@ test("httpDoor refuses a run that exists, and one that is too large", async () =
   assert.equal((await world.store.runs.list()).length, 1);
 });
 
-test("httpDoor takes no run while it drains, and goes on telling of those it has", async () => {
+test("httpApi takes no run while it drains, and goes on telling of those it has", async () => {
   await using world = await openWorld();
   const draining = new AbortController();
-  const { ask } = await openDoor(world, { draining: draining.signal });
+  const { ask } = await openApi(world, { draining: draining.signal });
   assert.equal((await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } })).status, 201);
   draining.abort();
   const refused = await ask("POST", "/runs", { body: { run: OTHER, resource: RESOURCE } });
@@ -288,9 +288,9 @@ test("httpDoor takes no run while it drains, and goes on telling of those it has
   assert.equal(last?.type === "end" && last.outcome, "cancelled");
 });
 
-test("httpDoor cancels a run, with the words of who asked, and knows no others", async () => {
+test("httpApi cancels a run, with the words of who asked, and knows no others", async () => {
   await using world = await openWorld();
-  const { ask } = await openDoor(world);
+  const { ask } = await openApi(world);
   await using _b = await scriptedDriver(world.transport, "b", () => ({ success: true, message: "" }));
   assert.equal((await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } })).status, 201);
   assert.equal((await ask("POST", `/runs/${RUN}/cancel`, { body: { message: "Enough" } })).status, 202);
@@ -310,9 +310,9 @@ test("httpDoor cancels a run, with the words of who asked, and knows no others",
   }
 });
 
-test("httpDoor hands out nothing that is no artifact of the run", async () => {
+test("httpApi hands out nothing that is no artifact of the run", async () => {
   await using world = await openWorld();
-  const { engine, ask } = await openDoor(world);
+  const { engine, ask } = await openApi(world);
   for (const run of [RUN, OTHER]) {
     await submitted(engine, run);
     await world.transport.putBlob(run, `of-${run}`, bytes("x"));
@@ -332,9 +332,9 @@ test("httpDoor hands out nothing that is no artifact of the run", async () => {
   assert.equal((await ask("GET", `/runs/${RUN}/artifacts/of-${RUN}`)).status, 200);
 });
 
-test("httpDoor gives a sign of life while a run is silent", async () => {
+test("httpApi gives a sign of life while a run is silent", async () => {
   await using world = await openWorld();
-  const { engine, ask } = await openDoor(world, { beatMs: 5 });
+  const { engine, ask } = await openApi(world, { beatMs: 5 });
   await submitted(engine, RUN);
   const { response } = await ask("GET", `/runs/${RUN}/events`);
   const reader = response.body?.getReader();

@@ -5,7 +5,7 @@ import { Retryable } from "../../lib/base/errors.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import type { Driver } from "../../lib/driver/driver.ts";
 import { askEngine, type RunState } from "../../lib/driver/host/run-state.ts";
-import { tend } from "../../lib/driver/host/housekeeping.ts";
+import { keepHouse } from "../../lib/driver/host/housekeeping.ts";
 import { testSettings } from "../support/settings.ts";
 
 const FACTS = { type: "", name: "", id: "", event: "" };
@@ -31,22 +31,22 @@ test("askEngine tells silence from a question that went wrong: only silence coun
   assert.ok(await answerTo(() => Promise.reject(new Error("The transport was disposed"))) instanceof Error);
 });
 
-test("tend looks at once, then when there is news or its time has come, also where a look failed", async () => {
-  const looks = async (given: Partial<Parameters<typeof tend>[1]>) => {
+test("keepHouse looks at once, then when there is news or its time has come, also where a look failed", async () => {
+  const looks = async (given: Partial<Parameters<typeof keepHouse>[1]>) => {
     const closing = new AbortController();
     let count = 0;
     const driver: Driver = {
       name: "test",
       resources: ["test"],
       reconcile: () => Promise.reject(new Error("No step was sent")),
-      tend: () => {
+      housekeep: () => {
         if (++count === 3) closing.abort(new Error("enough"));
         return Promise.reject(new Error("Docker is away"));
       },
     };
     const askRun = () => Promise.resolve(undefined);
     const host = { docker: {} as Docker, settings: testSettings(), askRun, signal: closing.signal };
-    await tend(driver, { ...host, ...given });
+    await keepHouse(driver, { ...host, ...given });
     return count;
   };
   assert.equal(await looks({ everyMs: 3_600_000, news: () => Promise.resolve() }), 3);
