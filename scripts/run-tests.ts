@@ -3,8 +3,9 @@
  * ends in says what it needs: `_docker_test.ts` a daemon, `_nats_test.ts` brokers of its own, `_slow_test.ts` processes,
  * `_alone_test.ts` something that the machine has once, so that only one of them runs at a time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
  *
- * As many processes work at once as there are cores, and as many again, since tests wait more than they compute. Each takes
- * the next file of one queue, those first that took longest the last time. Whatever a test leaves behind fails the run.
+ * Several processes work at once, more than there are cores, since tests wait more than they compute. Each takes the next job
+ * of one queue, those first that take longest. Whatever a job leaves behind is named, removed, and fails the run; so is one in
+ * which a test does not come to its end.
  *
  * `NATS_SERVERS` names the brokers, with colons between them: Bun's tests run on the first, Deno's on the last, so that
  * each test meets both; what checks the transport's contract also runs the other way round.
@@ -15,15 +16,20 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { measurePace, PACE_VARIABLE } from "../tests/support/pace.ts";
 import { busyLoops } from "./suite/busy-loops.ts";
-import { commandOf, type Job, jobsFor, kindOf, nameOf } from "./suite/jobs.ts";
-import { suitePlace } from "./suite/place.ts";
-import { add, nothing, type Tally, tallyOf, tallyText, timesIn } from "./suite/tally.ts";
+import { type Job, jobsFor, kindOf, nameOf } from "./suite/jobs.ts";
+import { type Lane, suitePlace } from "./suite/place.ts";
+import { timesIn } from "./suite/progress.ts";
+import { type JobEnd, type RunningJob, startJob } from "./suite/run-job.ts";
+import { add, nothing, type Tally, tallyOf, tallyText } from "./suite/tally.ts";
 
 const root = join(import.meta.dir, "..");
 /** How long the files took the last time, in milliseconds. */
 const TIMES = join(root, ".tools/test-times.json");
 const TEST_LIMIT_MS = 120_000;
+/** More than that: what comes before a file's first test and after its last. */
+const STUCK_MS = 150_000;
 const LOOPS_UNDER_LOAD = 2;
+const JOBS_PER_CORE = 3;
 
 const words = process.argv.slice(2);
 const isUnderLoad = words.includes("--under-load");
@@ -47,22 +53,20 @@ if (needsBroker) {
   );
 }
 
-const parts = new DisposableStack();
-const cleared: { place?: { clear(): void } } = {};
-const underWay = new Map<Job, Bun.Subprocess>();
+const began = performance.now();
+const underWay = new Map<Job, RunningJob>();
+await using parts = new AsyncDisposableStack();
 for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
   process.on(signal, () => {
-    for (const child of underWay.values()) child.kill("SIGKILL");
-    cleared.place?.clear();
-    parts.dispose();
-    process.exit(128 + number);
+    for (const job of underWay.values()) job.kill();
+    void parts.disposeAsync().finally(() => process.exit(128 + number));
   });
 }
-const began = performance.now();
 if (isUnderLoad) parts.use(busyLoops(LOOPS_UNDER_LOAD));
-const place = parts.use(suitePlace(isUnitOnly ? undefined : process.env.CONVEYOR_TEST_IMAGE));
-cleared.place = place;
+const lanes = isUnitOnly ? availableParallelism() : JOBS_PER_CORE * availableParallelism();
+const place = parts.use(await suitePlace(lanes, isUnitOnly ? undefined : process.env.CONVEYOR_TEST_IMAGE));
 const pace = measurePace(20);
+const limits = { testMs: TEST_LIMIT_MS * pace, stuckMs: STUCK_MS * pace };
 console.log(
   `Limits are ${pace} times as long as on a machine of our own${
     isUnderLoad ? ", beside two busy loops" : ""
@@ -73,17 +77,14 @@ const times = timesBefore();
 const waiting = jobsFor(files, brokers, times);
 const total = nothing();
 const kinds = new Map<string, Tally>();
-await Promise.all(Array.from({ length: 2 * availableParallelism() }, async () => {
-  for (let job = next(); job; job = next()) await run(job);
+await Promise.all(place.lanes.map(async (lane) => {
+  for (let job = next(); job; job = next()) await run(job, lane);
 }));
 
 for (const [kind, tally] of [...kinds].sort()) console.log(`${kind}: ${tallyText(tally)}`);
-const left = await place.left();
-for (const what of left) console.log(`error: The tests have left something behind: ${what}`);
-if (left.length > 0) total.failed++;
-parts.dispose();
+await parts.disposeAsync();
 if (!isUnitOnly) writeFileSync(TIMES, JSON.stringify(times));
-console.log(`took ${seconds(began)} s`);
+console.log(`took ${seconds(performance.now() - began)} s`);
 console.log(tallyText(total));
 const isForbidden = process.env.CI === "true" && (total.skipped > 0 || (isOneBroker && needsBroker));
 if (isForbidden) console.log("error: nothing may be skipped where CI=true, no version of the broker either");
@@ -97,41 +98,41 @@ function next(): Job | undefined {
 }
 
 /** Runs one job, says how it went, and adds its counts. Its output is shown where something failed. */
-async function run(job: Job): Promise<void> {
-  const start = performance.now();
-  const child = Bun.spawn(commandOf(job, TEST_LIMIT_MS * pace), {
-    cwd: root,
-    stdout: "pipe",
-    stderr: "pipe",
-    env: {
-      ...process.env,
-      ...place.environment,
-      NO_COLOR: "1",
-      NATS_SERVER: job.broker,
-      [PACE_VARIABLE]: String(pace),
-    },
-  });
-  underWay.set(job, child);
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
+async function run(job: Job, lane: Lane): Promise<void> {
+  const env = {
+    ...process.env,
+    ...lane.environment,
+    NO_COLOR: "1",
+    NATS_SERVER: job.broker,
+    [PACE_VARIABLE]: String(pace),
+  };
+  const running = startJob(job, { cwd: root, env, limits, clear: () => lane.clear() });
+  underWay.set(job, running);
+  const end = await running.ended;
+  const left = await lane.left();
+  if (left.length > 0) await lane.clear();
   underWay.delete(job);
-  const tally = tallyOf(job.runtime, out + err, code);
-  if (tally.failed > 0) console.log(out + err);
-  const [longest] = timesIn(out + err).sort((a, b) => b.ms - a.ms);
-  const detail = longest && longest.ms >= 2000
-    ? ` (${(longest.ms / 1000).toFixed(1)} s: ${longest.title})`
-    : "";
-  console.log(`${seconds(start)} s  ${nameOf(job)}: ${tallyText(tally)}${detail}`);
-  times[nameOf(job)] = Math.round(performance.now() - start);
+  tell(job, end, left);
+}
+
+function tell(job: Job, { output, code, ms, cpuMs, stuck }: JobEnd, left: readonly string[]): void {
+  const tally = tallyOf(job.runtime, output, code);
+  if (tally.failed > 0) console.log(output);
+  if (stuck !== undefined) console.log(`error: ${stuck}; it was ended, and the rest of its file was not run`);
+  for (const what of left) console.log(`error: ${nameOf(job)} has left something behind: ${what}`);
+  // What a failed test leaves is no failure of its own.
+  if (left.length > 0 && tally.failed === 0) tally.failed = 1;
+  const [longest] = timesIn(output).sort((a, b) => b.ms - a.ms);
+  const detail = longest && longest.ms >= 2000 ? ` (${seconds(longest.ms)} s: ${longest.title})` : "";
+  console.log(`${seconds(ms)} s, ${seconds(cpuMs)} s of CPU  ${nameOf(job)}: ${tallyText(tally)}${detail}`);
+  times[nameOf(job)] = Math.round(ms);
   add(total, tally);
   const kind = `${job.kind} on ${job.runtime === "bun" ? "Bun" : "Deno"}`;
   kinds.set(kind, kinds.get(kind) ?? nothing());
   add(kinds.get(kind) ?? total, tally);
 }
 
+/** Of the last run on this machine. */
 function timesBefore(): Record<string, number> {
   try {
     return JSON.parse(readFileSync(TIMES, "utf8"));
@@ -145,6 +146,6 @@ function versionOf(broker: string): string {
   return Bun.spawnSync([broker, "--version"]).stdout.toString().trim().replace(":", "");
 }
 
-function seconds(since: number): string {
-  return ((performance.now() - since) / 1000).toFixed(1);
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1);
 }

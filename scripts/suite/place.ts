@@ -1,57 +1,92 @@
-/** Where a run of the suite works: a temporary folder and a name for images that nobody else has. */
+/** Where a run of the suite works: a temporary folder and names for images that nobody else has, with a part for each lane. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { filesIn, processesWith, watchDocker } from "./leftovers.ts";
+import { type DockerWatch, watchDocker } from "./docker-watch.ts";
+import { filesIn, processesWith } from "./leftovers.ts";
 
-export interface SuitePlace extends Disposable {
+/** Jobs that run at once are in different lanes, so that it is known which one has left something. */
+export interface Lane {
   /** What the tests' environment has beside this process's. */
   readonly environment: Record<string, string>;
-  /** What was left here, when the last test is through. */
+  /** What is there and ought not to be, once what is about to go has had the time to. */
   left(): Promise<string[]>;
-  /** Ends and removes what is here, for a run that is cut off: what tests have started outlives them where they are killed. */
-  clear(): void;
+  /** Ends and removes what is there. */
+  clear(): Promise<void>;
 }
 
-/** With an image of its own where one is named. */
-export function suitePlace(image: string | undefined): SuitePlace {
+export interface SuitePlace extends AsyncDisposable {
+  readonly lanes: readonly Lane[];
+}
+
+/** How often a lane is looked at until what is left there is taken to stay, and the pause in between. */
+const LOOKS = 100;
+const PAUSE_MS = 50;
+
+/** With images of its own, made of the one that is named. Dispose clears what is there. */
+export async function suitePlace(lanes: number, image: string | undefined): Promise<SuitePlace> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "conveyor-suite-")));
-  // Some tests read as another user.
-  chmodSync(folder, 0o711);
-  const repository = basename(folder).toLowerCase();
-  using opening = new DisposableStack();
+  passable(folder);
+  const name = basename(folder).toLowerCase();
+  await using opening = new AsyncDisposableStack();
   opening.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const own = image === undefined ? undefined : `${repository}:base`;
-  if (image !== undefined && own !== undefined) {
-    docker("tag", image, own);
-    opening.defer(() => docker("rmi", own));
-  }
-  const watch = own === undefined ? undefined : opening.use(watchDocker(repository));
+  const watch = image === undefined ? undefined : opening.use(watchDocker(`${name}/`));
+  const made = Array.from({ length: lanes }, (_, i) => {
+    const lane = openLane(join(folder, `${i + 1}`), image, `${name}/${i + 1}`, watch);
+    opening.defer(() => lane.close());
+    return lane;
+  });
   const parts = opening.move();
-  const look = () => [
-    ...filesIn(folder),
+  return { lanes: made, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function openLane(
+  folder: string,
+  image: string | undefined,
+  repository: string,
+  watch: DockerWatch | undefined,
+): Lane & { close(): Promise<void> } {
+  mkdirSync(folder);
+  passable(folder);
+  const own = `${repository}:base`;
+  if (image !== undefined) docker("tag", image, own);
+  const onDocker = async () => (await watch?.left(repository) ?? []).filter(({ name }) => name !== own);
+  const look = async () => [
+    ...filesIn(folder).map((name) => `file ${name}`),
     ...processesWith(folder).map(({ pid, command }) => `process ${pid}: ${command}`),
-    ...watch?.left().filter((what) => what !== `image ${own}`) ?? [],
+    ...(await onDocker()).map(({ kind, name }) => `${kind} ${name}`),
   ];
+  const clear = async () => {
+    // First what makes the rest.
+    for (const { pid } of processesWith(folder)) kill(pid);
+    for (const object of await onDocker()) await watch?.remove(object);
+    for (const file of filesIn(folder)) rmSync(join(folder, file), { recursive: true, force: true });
+  };
   return {
-    environment: { TMPDIR: folder, ...own !== undefined && { CONVEYOR_TEST_IMAGE: own } },
+    environment: { TMPDIR: folder, ...image !== undefined && { CONVEYOR_TEST_IMAGE: own } },
     async left() {
-      // A process that was killed, or a container that is being removed, may take a moment.
-      let left = look();
-      for (let i = 0; left.length > 0 && i < 50; i++, left = look()) await Bun.sleep(100);
+      let left = await look();
+      for (let i = 0; left.length > 0 && i < LOOKS; i++, left = await look()) await Bun.sleep(PAUSE_MS);
       return left;
     },
-    clear() {
-      for (const { pid } of processesWith(folder)) process.kill(pid, "SIGKILL");
-      for (const what of watch?.left() ?? []) {
-        const [kind = "", name = ""] = what.split(" ");
-        const remove = kind === "container" ? ["rm", "-fv"] : kind === "image" ? ["rmi", "-f"] : [kind, "rm"];
-        if (name !== own) spawnSync("docker", [...remove, name]);
-      }
+    clear,
+    async close() {
+      await clear();
+      if (image !== undefined) docker("rmi", own);
     },
-    [Symbol.dispose]: () => parts.dispose(),
   };
+}
+
+/** Some tests read as another user. */
+const passable = (folder: string) => chmodSync(folder, 0o711);
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 function docker(...args: string[]): void {

@@ -42,21 +42,3 @@ function countDeno(output: string): Tally {
   ].at(-1);
   return { passed: Number(last?.[1] ?? 0), failed: Number(last?.[2] ?? 0), skipped: Number(last?.[3] ?? 0) };
 }
-
-/** A test's title and how long it took. */
-export interface Timed {
-  readonly title: string;
-  readonly ms: number;
-}
-
-export function timesIn(output: string): Timed[] {
-  const timed = output.matchAll(
-    /^(?:\(pass\) )?(.+?)(?: \.\.\. .*ok)? [[(](?:(\d+)m)?([\d.]+)(ms|s)[\])]$/gm,
-  );
-  return [...timed]
-    .map(([, title = "", minutes = "0", value = "0", unit]) => ({
-      title,
-      ms: Number(minutes) * 60_000 + Number(value) * (unit === "ms" ? 1 : 1000),
-    }))
-    .filter(({ title }) => !/^(Ran \d+ tests|ok \|)/.test(title));
-}

@@ -1,0 +1,79 @@
+/** Runs one job's tests in a process, and ends it where a test does not come to an end. */
+import { commandOf, type Job } from "./jobs.ts";
+import { endedIn, runningIn } from "./progress.ts";
+
+export interface JobEnd {
+  readonly output: string;
+  readonly code: number;
+  readonly ms: number;
+  /** Of the process and of all that it has waited for, on all cores together. */
+  readonly cpuMs: number;
+  /** Why it was ended, where it was. */
+  readonly stuck: string | undefined;
+}
+
+export interface JobLimits {
+  /** What the runtime is told that a test may take, where it knows of such a limit. */
+  readonly testMs: number;
+  /** How long nothing may come to its end: longer than `testMs`, so that the runtime's own limit comes first. */
+  readonly stuckMs: number;
+}
+
+export interface RunningJob {
+  readonly ended: Promise<JobEnd>;
+  kill(): void;
+}
+
+const LOOK_MS = 500;
+
+/**
+ * Starts it. `clear` ends what its tests have started: whatever still holds its output when the process itself is gone. It is
+ * called once the output has not ended by itself.
+ */
+export function startJob(
+  job: Job,
+  { cwd, env, limits, clear }: {
+    cwd: string;
+    env: Record<string, string | undefined>;
+    limits: JobLimits;
+    clear: () => Promise<void>;
+  },
+): RunningJob {
+  const began = performance.now();
+  const child = Bun.spawn(commandOf(job, limits.testMs), { cwd, stdout: "pipe", stderr: "pipe", env });
+  // Apart, since a line of the one may come in the middle of a line of the other.
+  const said = { stdout: "", stderr: "" };
+  const lastEnd = { count: 0, at: began };
+  const stuck: { why?: string } = {};
+  const look = setInterval(() => {
+    const silentMs = performance.now() - lastEnd.at;
+    if (silentMs < limits.stuckMs || stuck.why !== undefined) return;
+    stuck.why = `${runningIn(job, said.stdout + said.stderr)} has not ended within ${
+      Math.round(silentMs / 1000)
+    } s`;
+    child.kill("SIGKILL");
+  }, LOOK_MS);
+  const read = async (name: "stdout" | "stderr") => {
+    const decoder = new TextDecoder();
+    for await (const chunk of child[name]) {
+      said[name] += decoder.decode(chunk, { stream: true });
+      const count = endedIn(said.stdout) + endedIn(said.stderr);
+      if (count > lastEnd.count) Object.assign(lastEnd, { count, at: performance.now() });
+    }
+  };
+  const output = Promise.all([read("stdout"), read("stderr")]);
+  const ended = async (): Promise<JobEnd> => {
+    const code = await child.exited;
+    clearInterval(look);
+    const ms = performance.now() - began;
+    const isThrough = await Promise.race([
+      output.then(() => true),
+      Bun.sleep(limits.stuckMs).then(() => false),
+    ]);
+    if (stuck.why !== undefined || !isThrough) await clear();
+    await output;
+    const cpuMs = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1000;
+    return { output: said.stdout + said.stderr, code, ms, cpuMs, stuck: stuck.why };
+  };
+  return { ended: ended(), kill: () => child.kill("SIGKILL") };
+}
