@@ -56,10 +56,13 @@ if (needsBroker) {
 const began = performance.now();
 const underWay = new Map<Job, RunningJob>();
 await using parts = new AsyncDisposableStack();
+/** The code to exit with once a signal has told us to stop: then no more jobs are taken, and those under way are ended. */
+const stopped: { code?: number } = {};
 for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
   process.on(signal, () => {
+    if (stopped.code !== undefined) process.exit(128 + number);
+    stopped.code = 128 + number;
     for (const job of underWay.values()) job.kill();
-    void parts.disposeAsync().finally(() => process.exit(128 + number));
   });
 }
 if (isUnderLoad) parts.use(busyLoops(LOOPS_UNDER_LOAD));
@@ -83,6 +86,7 @@ await Promise.all(place.lanes.map(async (lane) => {
 
 for (const [kind, tally] of [...kinds].sort()) console.log(`${kind}: ${tallyText(tally)}`);
 await parts.disposeAsync();
+if (stopped.code !== undefined) process.exit(stopped.code);
 if (!isUnitOnly) writeFileSync(TIMES, JSON.stringify(times));
 console.log(`took ${seconds(performance.now() - began)} s`);
 console.log(tallyText(total));
@@ -92,6 +96,7 @@ process.exit(total.failed > 0 || total.passed === 0 || isForbidden ? 1 : 0);
 
 /** The next job. Of those that run alone none is taken while one is under way: whoever works at that takes it afterwards. */
 function next(): Job | undefined {
+  if (stopped.code !== undefined) return undefined;
   const isAlone = [...underWay.keys()].some(({ kind }) => kind === "alone");
   const at = waiting.findIndex(({ kind }) => !isAlone || kind !== "alone");
   return at === -1 ? undefined : waiting.splice(at, 1)[0];
@@ -109,6 +114,8 @@ async function run(job: Job, lane: Lane): Promise<void> {
   const running = startJob(job, { cwd: root, env, limits, clear: () => lane.clear() });
   underWay.set(job, running);
   const end = await running.ended;
+  // Its lane is cleared with all the others.
+  if (stopped.code !== undefined) return;
   const left = await lane.left();
   if (left.length > 0) await lane.clear();
   underWay.delete(job);

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { type DockerWatch, watchDocker } from "./docker-watch.ts";
-import { filesIn, processesWith } from "./leftovers.ts";
+import { filesIn, mountsBelow, processesWith } from "./leftovers.ts";
 
 /** Jobs that run at once are in different lanes, so that it is known which one has left something. */
 export interface Lane {
@@ -61,6 +61,7 @@ function openLane(
     // First what makes the rest.
     for (const { pid } of processesWith(folder)) kill(pid);
     for (const object of await onDocker()) await watch?.remove(object);
+    for (const point of mountsBelow(folder)) spawnSync("umount", ["-l", point]);
     for (const file of filesIn(folder)) rmSync(join(folder, file), { recursive: true, force: true });
   };
   return {

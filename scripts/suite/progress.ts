@@ -17,7 +17,7 @@ export function timesIn(output: string): Timed[] {
       title,
       ms: Number(minutes) * 60_000 + Number(value) * (unit === "ms" ? 1 : 1000),
     }))
-    .filter(({ title }) => !/^(Ran \d+ tests|ok \|)/.test(title));
+    .filter(({ title }) => !/^(Ran \d+ tests|(?:ok|FAILED) \|)/.test(title));
 }
 
 const BUN_END = /^\((?:pass|fail|skip|todo)\) (.*?)(?: \[[\d.]+m?s\])?$/gm;

@@ -45,13 +45,18 @@ export function startJob(
   const said = { stdout: "", stderr: "" };
   const lastEnd = { count: 0, at: began };
   const stuck: { why?: string } = {};
+  let isKilled = false;
+  const kill = () => {
+    isKilled = true;
+    child.kill("SIGKILL");
+  };
   const look = setInterval(() => {
     const silentMs = performance.now() - lastEnd.at;
     if (silentMs < limits.stuckMs || stuck.why !== undefined) return;
     stuck.why = `${runningIn(job, said.stdout + said.stderr)} has not ended within ${
       Math.round(silentMs / 1000)
     } s`;
-    child.kill("SIGKILL");
+    kill();
   }, LOOK_MS);
   const read = async (name: "stdout" | "stderr") => {
     const decoder = new TextDecoder();
@@ -66,14 +71,15 @@ export function startJob(
     const code = await child.exited;
     clearInterval(look);
     const ms = performance.now() - began;
-    const isThrough = await Promise.race([
+    // What a process that was killed has started holds its output.
+    const isThrough = isKilled ? false : await Promise.race([
       output.then(() => true),
       Bun.sleep(limits.stuckMs).then(() => false),
     ]);
-    if (stuck.why !== undefined || !isThrough) await clear();
+    if (!isThrough) await clear();
     await output;
     const cpuMs = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1000;
     return { output: said.stdout + said.stderr, code, ms, cpuMs, stuck: stuck.why };
   };
-  return { ended: ended(), kill: () => child.kill("SIGKILL") };
+  return { ended: ended(), kill };
 }
