@@ -1,6 +1,7 @@
 import { startContainer } from "../lib/build/container.ts";
 import { provideImage } from "../lib/build/image.ts";
 import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
+import { refusal } from "../lib/build/refusal.ts";
 import { waitForRoom } from "../lib/build/room.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
@@ -16,6 +17,7 @@ export const containerStart = defineDriver({
   settingsFor,
   exclusive: true,
   admit: waitForRoom,
+  refusal,
   housekeep: housekeepHost,
   reconcile: buildStep(async (context, { spec }) => {
     const { docker, run, settings: { host }, signal } = context;

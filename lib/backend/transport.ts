@@ -1,9 +1,13 @@
 import type { StreamName } from "../wire/subjects.ts";
 
-/** A message that is not stored: a broadcast or a request. */
+/** A message that passes by: a broadcast, a request, or one that is stored and heard as it is published. */
 export interface Message {
   readonly subject: string;
   readonly data: Uint8Array;
+  /** The id that it was published with, where the backend lets listeners see it. */
+  readonly id?: string | undefined;
+  /** Its headers, where the backend lets listeners see them. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A message to be stored. */

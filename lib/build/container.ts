@@ -105,6 +105,10 @@ function containerSpec(
 /** What an earlier attempt of this step has left is ours to clear. Anybody else's is not. */
 async function clearEarlier({ docker, run, settings: { owner }, signal }: Context): Promise<void> {
   if (await removeRun(docker, { owner, run, signal })) return;
+  // Somebody else was quicker: a housekeeper, or an attempt that was overtaken.
+  const names = [containerName(run), idleName(run)];
+  const taken = await Promise.all(names.map((name) => docker.inspect(name, { signal })));
+  if (taken.every((found) => found === undefined)) return;
   throw new StepFailure(
     `Cannot create the container: Its name "${containerName(run)}" is taken by a container that is not ours`,
     { reason: "container-failed" },

@@ -1,5 +1,5 @@
 import { StepFailure } from "../base/errors.ts";
-import { DockerError, type ImageInfo } from "../docker/docker.ts";
+import { type Docker, DockerError, type ImageInfo } from "../docker/docker.ts";
 import { registryLogin } from "../docker/login.ts";
 import type { Context } from "../driver/driver.ts";
 import type { BuildSpec } from "../wire/build.ts";
@@ -11,18 +11,25 @@ const PROGRESS_MS = 1000;
 export async function provideImage(context: Context, { image, pull }: BuildSpec): Promise<ImageInfo> {
   const { docker, signal } = context;
   if (pull !== "always") {
-    const found = await docker.inspectImage(image, { signal });
+    const found = await findImage(docker, { image, pull, signal });
     if (found) return found;
-    if (pull === "never") {
-      throw new StepFailure(`The image "${image}" is not on this host, and the build says never to pull`, {
-        reason: "image-not-found",
-      });
-    }
   }
   await pullImage(context, image);
   const pulled = await docker.inspectImage(image, { signal });
   if (pulled) return pulled;
   throw new StepFailure(`The image "${image}" was pulled but is not there`, { reason: "image-pull-failed" });
+}
+
+/** The image of a spec as this host has it, if so. Throws StepFailure `image-not-found` where it is not to be pulled. */
+export async function findImage(
+  docker: Docker,
+  { image, pull, signal }: Pick<BuildSpec, "image" | "pull"> & { signal: AbortSignal },
+): Promise<ImageInfo | undefined> {
+  const found = await docker.inspectImage(image, { signal });
+  if (found || pull !== "never") return found;
+  throw new StepFailure(`The image "${image}" is not on this host, and the build says never to pull`, {
+    reason: "image-not-found",
+  });
 }
 
 async function pullImage({ docker, log, settings, signal }: Context, image: string): Promise<void> {

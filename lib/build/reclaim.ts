@@ -22,8 +22,9 @@ export async function reclaim(
       case "over":
         // Whether its run has failed is not known here.
         if (staysForALook(labels, { hasFailed: true })) return [container];
-        await removeRun(docker, { owner, run, signal });
-        processLog("driver").info("Removed {name}: its run is over", { name });
+        if (await removeRun(docker, { owner, run, signal })) {
+          processLog("driver").info("Removed {name}: its run is over", { name });
+        }
         return [];
       case "waits":
         // This one, and not by its name: the next attempt may have begun meanwhile.

@@ -1,3 +1,4 @@
+import { abortable } from "../base/signals.ts";
 import { type Docker, DockerError } from "../docker/docker.ts";
 import {
   containerName,
@@ -16,11 +17,26 @@ interface Owned {
   readonly signal: AbortSignal;
 }
 
+/** What of a daemon is being removed just now, by run. */
+const UNDER_WAY = new WeakMap<Docker, Map<string, Promise<unknown>>>();
+
 /**
  * Removes the run's container with its unnamed volume, the one that clones for it, and the run's own network if it has one.
- * Gone already is fine. Returns whether there was a container. Nobody else's is touched, whatever labels it carries.
+ * Gone already is fine. Returns whether there was a container; of several callers at once, the first is told so. Nobody else's
+ * is touched, whatever labels it carries.
  */
 export async function removeRun(docker: Docker, owned: Owned): Promise<boolean> {
+  const underWay = UNDER_WAY.get(docker) ?? new Map<string, Promise<unknown>>();
+  UNDER_WAY.set(docker, underWay);
+  const { run, signal } = owned;
+  for (let before = underWay.get(run); before; before = underWay.get(run)) await abortable(before, signal);
+  const removing = removeAll(docker, owned);
+  const settled = removing.catch(() => {}).then(() => underWay.delete(run));
+  underWay.set(run, settled);
+  return await removing;
+}
+
+async function removeAll(docker: Docker, owned: Owned): Promise<boolean> {
   const { owner, run, signal } = owned;
   const labels = runLabels(owner, run);
   const [containers, networks, announcements] = await Promise.all([

@@ -35,8 +35,7 @@ export function buildStep(
     refuseWithoutPipeline(context);
     const began = performance.now();
     try {
-      const plan = planStep(context.resource.spec, context.settings);
-      refuseBesideConveyor(context, plan);
+      const plan = planUnrefused(context);
       const result = await withinOwnTimeout(
         context,
         plan.spec.timeout,
@@ -50,6 +49,17 @@ export function buildStep(
       throw error;
     }
   };
+}
+
+/** What says whether a step can be done at all. */
+type Asked = Pick<Context, "claimed" | "resource" | "settings">;
+
+/** The plan of a step. Throws StepFailure `no-pipeline`, `invalid-spec`. */
+export function planUnrefused(asked: Asked): Plan {
+  refuseWithoutPipeline(asked);
+  const plan = planStep(asked.resource.spec, asked.settings);
+  refuseBesideConveyor(asked, plan);
+  return plan;
 }
 
 /** What Docker refuses to do in a container that has ended meanwhile, as a failure for the reason of that end. */
@@ -72,7 +82,7 @@ function gone({ reason, because }: { reason: string; because: string }, cause: D
 }
 
 /** From a Conveyor server, a resource without a pipeline reaches all drivers at once. Throws StepFailure `no-pipeline`. */
-export function refuseWithoutPipeline({ claimed, resource }: Context): void {
+export function refuseWithoutPipeline({ claimed, resource }: Omit<Asked, "settings">): void {
   if (claimed || resource.pipeline) return;
   throw new StepFailure(
     `The resource "${resource.name}" has no pipeline, so all drivers are called at once: create it with one`,
@@ -81,7 +91,7 @@ export function refuseWithoutPipeline({ claimed, resource }: Context): void {
 }
 
 /** Refuses what needs an engine of ours. Throws StepFailure `invalid-spec`. */
-function refuseBesideConveyor({ claimed }: Context, { spec }: Plan): void {
+function refuseBesideConveyor({ claimed }: Pick<Context, "claimed">, { spec }: Plan): void {
   if (claimed) return;
   const refusals = [
     spec.secrets.length > 0 &&

@@ -1,3 +1,4 @@
+import type { StepFailure } from "../base/errors.ts";
 import type { FaultPoint } from "../base/faults.ts";
 import type { Docker } from "../docker/docker.ts";
 import type { DriverResult, Resource } from "../wire/resource.ts";
@@ -58,6 +59,18 @@ export interface Driver {
     tell(why: string): void;
     signal: AbortSignal;
   }): Promise<boolean>;
+  /**
+   * The failure that an event's step would have whatever room there is: where there is none and no engine of ours, the event is
+   * answered with it at once. Only for a driver that is `exclusive`, so that no other instance begins it.
+   */
+  refusal?(asked: {
+    resource: Resource;
+    /** As `Context.event`. */
+    event: string;
+    docker: Docker;
+    settings: DriverSettings;
+    signal: AbortSignal;
+  }): Promise<StepFailure | undefined>;
   /**
    * Housekeeping on this host: called at the start of an instance that is a process of its own, and every minute. What it
    * throws is a line in the process log.

@@ -1,4 +1,4 @@
-import type { ConsumerSpec, Delivery, Transport } from "../backend/transport.ts";
+import type { ConsumerSpec, Delivery, Message, Transport } from "../backend/transport.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { type Faults, noFaults } from "../base/faults.ts";
@@ -15,6 +15,7 @@ import { Leases } from "./claim/leases.ts";
 import { noObserver, type Observer } from "./observer.ts";
 import { MOST_DELIVERIES } from "./report/outcome.ts";
 import type { HandleParts } from "./parts.ts";
+import { refuseEarly } from "./refuse-early.ts";
 import { RecentSet } from "../base/recent-set.ts";
 import type { Admit } from "./take/requests.ts";
 import { askEngine, type AskRun } from "./host/run-state.ts";
@@ -66,6 +67,8 @@ export interface Instance extends AsyncDisposable {
   readonly whyFull: string | undefined;
   /** Resolves when events that are published from now on are kept for this driver, and cancels are heard at once. */
   readonly ready: Promise<void>;
+  /** Settles an event that waits for room, where the driver would refuse it whatever room there is; false where it would not. */
+  refuse(event: Message): Promise<boolean>;
   /**
    * Takes no more events, and resolves when those in hand are settled. After `ms` they are told to stop; what they have
    * not done goes to another instance. May be called again with less time.
@@ -161,6 +164,7 @@ export function startInstance(options: InstanceOptions): Instance {
       return fullSince === undefined ? 0 : performance.now() - fullSince;
     },
     ready,
+    refuse: (event) => refuseEarly(event, parts, signal),
     drain,
     [Symbol.asyncDispose]: () => drain(0),
   };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { containerStart } from "../../drivers/container-start.ts";
 import { StepFailure } from "../../lib/base/errors.ts";
 import { idleName, LABELS } from "../../lib/build/labels.ts";
+import { reclaim } from "../../lib/build/reclaim.ts";
 import { removeRun } from "../../lib/build/remove.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
 import { housekeepHost } from "../../lib/build/housekeep-host.ts";
@@ -192,5 +193,23 @@ test("housekeepHost removes what the engine calls dead, and what has expired whe
     assert.deepEqual(await names(), [idleName(live.run)]);
     await tend(silence, later);
     assert.deepEqual(await names(), []);
+  });
+});
+
+test("of those who remove a run's container at once, one is told that there was one, and the process log says it once", async () => {
+  await onHost({ slots: 1 }, async ({ docker, settings, next }) => {
+    const context = next();
+    await start(context);
+    await using log = await captureLog();
+    const { owner } = settings;
+    const over: AskRun = () => Promise.resolve("over");
+    const containers = await docker.list({ [LABELS.owner]: owner });
+    await Promise.all([
+      reclaim(docker, containers, { owner, askRun: over, signal }),
+      housekeepHost({ docker, settings, askRun: over, signal }),
+      reclaim(docker, containers, { owner, askRun: over, signal }),
+    ]);
+    assert.equal(log.lines.filter((line) => line.includes("its run is over")).length, 1);
+    assert.equal(await stateOf(docker, context), undefined);
   });
 });

@@ -25,6 +25,8 @@ const TYPE = "flutter-builder";
 const EVERY_MS = 200;
 const ACK_WAIT_MS = 1000;
 
+const SPEC = { repository: "https://example.invalid/app.git", image: TEST_IMAGE };
+
 interface Host {
   readonly server: ConveyorServer;
   readonly docker: Docker;
@@ -60,7 +62,10 @@ async function onHost(work: (host: Host) => Promise<void>): Promise<void> {
       }),
     );
     const instances: Instance[] = [];
-    await runs.listen({ whyFull: () => instances[0]?.whyFull });
+    await runs.listen({
+      whyFull: () => instances[0]?.whyFull,
+      refuse: async (event) => await instances[0]?.refuse(event) ?? false,
+    });
     const { askRun, isAnswered, news } = runs;
     const start = async (driver: Driver) => {
       const parts = { driver, transport, docker, settings, ackWaitMs: ACK_WAIT_MS, retryMs: 1 };
@@ -76,8 +81,7 @@ async function onHost(work: (host: Host) => Promise<void>): Promise<void> {
     const create: Host["create"] = async (name, ...drivers) => {
       const steps = drivers.map((driver) => ({ id: driver, name: driver, driver }));
       await server.call("POST", "/pipelines", { name, resource: TYPE, steps });
-      const spec = { repository: "https://example.invalid/app.git", image: TEST_IMAGE };
-      return await server.create({ name, resource: TYPE, pipeline: name, spec });
+      return await server.create({ name, resource: TYPE, pipeline: name, spec: SPEC });
     };
     await work({
       server,
@@ -113,15 +117,17 @@ const driver = (name: string, reconcile: Driver["reconcile"]): Driver => ({
   reconcile,
 });
 
+const untilStopped = (name: string, onBegin = () => {}): Driver =>
+  driver(name, async ({ signal }) => {
+    onBegin();
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    throw signal.reason;
+  });
+
 test("a container whose run goes no further is cleared beside a Conveyor server: its resource deleted, made anew, a step failed, an answer too large", () =>
   onHost(async ({ server, start, run, isCleared }) => {
     const working = Promise.withResolvers<void>();
-    const worker = driver("worker", async ({ signal }) => {
-      working.resolve();
-      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-      throw signal.reason;
-    });
-    await start(worker);
+    await start(untilStopped("worker", working.resolve));
     const deleted = await run("deleted", "container-start", "worker");
     await working.promise;
     await server.call("DELETE", `/resources/${TYPE}/deleted`);
@@ -177,4 +183,68 @@ test("the log of a run that waits for a slot beside a Conveyor server says so, a
     );
     assert.equal(driverresult.success, true);
     await isCleared(second);
+  }));
+
+/** Resolves when a line of the run's log is `wanted`. */
+async function hasLine(server: ConveyorServer, run: string, wanted: string): Promise<void> {
+  while (!(await server.logs(run)).some(({ message }) => message === wanted));
+}
+
+test("a failed step of a driver that is none of ours is a line in the run's log, once, and one of ours is no second line", () =>
+  onHost(async ({ server, transport, start, run, isCleared }) => {
+    const filters = [`drivers.go-lint.resources.${TYPE}`];
+    await transport.ensureConsumer({ stream: "messages", name: "go-lint", filters, ackWaitMs: ACK_WAIT_MS });
+    const driverresult = { success: false, message: "3 problems\nin 2 files", data: null, driver: "go-lint" };
+    const wanted = "Step go-lint failed: 3 problems in 2 files";
+    /** As the Go runtime does: without an id, and nothing keeps it from doing so twice. */
+    const fail = async (name: string, run_id: string, times: number) => {
+      const resource = server.resource(TYPE, name);
+      const event = JSON.stringify({ event: "driver.result", run_id, resource, driverresult });
+      for (let i = 0; i < times; i++) await transport.publish("pipelines.driver.result", event);
+      await hasLine(server, run_id, wanted);
+    };
+    const theirs = await run("theirs", "container-start", "go-lint");
+    await fail("theirs", theirs, 2);
+    await isCleared(theirs);
+
+    await start(driver("failing", () => Promise.resolve({ success: false, message: "No" })));
+    const ours = await run("ours", "container-start", "failing");
+    await isCleared(ours);
+
+    // What is heard later has been told, and so has what was heard before.
+    await fail("last", await run("last", "container-start", "go-lint"), 1);
+    const lines = async (id: string) => (await server.logs(id)).map(({ message }) => message);
+    assert.deepEqual((await lines(theirs)).filter((line) => line === wanted).length, 1);
+    const told = (await lines(ours)).filter((line) => line.includes(": No"));
+    assert.deepEqual(told, ["Failed (step-failed): No"]);
+  }));
+
+test("what container-start refuses anyway it refuses while its host has no room", () =>
+  onHost(async ({ server, start, run, docker }) => {
+    await start(untilStopped("worker"));
+    const first = await run("first", "container-start", "worker");
+    const reasonOf = async (id: string) => {
+      const { driverresult } = await server.result(({ run_id, driverresult: { driver } }) =>
+        run_id === id && driver === "container-start"
+      );
+      return (driverresult.data as { reason: string }).reason;
+    };
+    const create = (name: string, spec: object, pipeline: { pipeline?: string } = { pipeline: "first" }) =>
+      server.create({ name, resource: TYPE, ...pipeline, spec: { ...SPEC, ...spec } });
+
+    const secrets = await create("secrets", { secrets: ["TOKEN"] });
+    assert.equal(await reasonOf(secrets), "invalid-spec");
+    const image = await create("image", { image: "nowhere.invalid/none:1", pull: "never" });
+    assert.equal(await reasonOf(image), "image-not-found");
+    const alone = await create("alone", {}, {});
+    assert.equal(await reasonOf(alone), "no-pipeline");
+    // Nothing has made room meanwhile.
+    assert.equal((await docker.list({ [LABELS.run]: first })).length, 1);
+
+    // The next run takes the room when there is some, after the events that came before its own.
+    await server.call("DELETE", `/resources/${TYPE}/first`);
+    await run("next", "container-start", "worker");
+    for (const id of [secrets, image, alone]) {
+      assert.equal(server.results.filter(({ run_id }) => run_id === id).length, 1);
+    }
   }));

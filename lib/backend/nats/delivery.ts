@@ -51,7 +51,7 @@ export function deliveryOf(message: Msg, { answer, deadLetter, consumer }: Deliv
   return {
     subject: message.subject,
     data: message.data,
-    id: message.headers?.get(ID_HEADER) || undefined,
+    id: idOf(message),
     headers: headersOf(message.headers),
     deliveries: place.deliveries,
     ...Number.isFinite(place.storedAt) && { storedAt: place.storedAt },
@@ -100,7 +100,9 @@ export function toHeaders(
   return made;
 }
 
-function headersOf(headers: MsgHdrs | undefined): Record<string, string> {
+export const idOf = ({ headers }: Msg): string | undefined => headers?.get(ID_HEADER) || undefined;
+
+export function headersOf(headers: MsgHdrs | undefined): Record<string, string> {
   const record: Record<string, string> = {};
   if (!headers) return record;
   for (const [name, [value = ""]] of headers) if (!name.startsWith(OWN_PREFIX)) record[name] = value;

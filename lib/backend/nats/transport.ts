@@ -11,7 +11,7 @@ import { DisposedError, inOurWords, storedAt } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { demandFor, ensureConsumer } from "./consumers.ts";
 import { deadLetters } from "./dead.ts";
-import { deliveryOf, type DeliveryPorts, toHeaders } from "./delivery.ts";
+import { deliveryOf, type DeliveryPorts, headersOf, idOf, toHeaders } from "./delivery.ts";
 import { Held } from "./held.ts";
 import { findOwner } from "./owner.ts";
 import { CALL_TIMEOUT_MS, Link } from "./link.ts";
@@ -135,7 +135,11 @@ class NatsTransport implements NatsBackend {
   listen: Transport["listen"] = (subject, handler) =>
     this.#call(
       `listen on "${subject}"`,
-      () => this.#subscribe(subject, {}, ({ subject, data }) => handler({ subject, data })),
+      () =>
+        this.#subscribe(subject, {}, (message) => {
+          const { subject, data } = message;
+          handler({ subject, data, id: idOf(message), headers: headersOf(message.headers) });
+        }),
     );
 
   request: Transport["request"] = async (subject, data, { timeoutMs, signal }) => {

@@ -4,7 +4,9 @@ import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
-import { Resource } from "../../wire/resource.ts";
+import { HEADERS } from "../../wire/headers.ts";
+import { isRunId } from "../../wire/ids.ts";
+import { Resource, token } from "../../wire/resource.ts";
 import { subjects } from "../../wire/subjects.ts";
 import type { DriverEvent } from "../understand/decode.ts";
 import { earlierResults } from "../understand/earlier-results.ts";
@@ -12,7 +14,9 @@ import { RecentMap } from "../../base/recent-map.ts";
 import { RecentSet } from "../../base/recent-set.ts";
 import type { RunFacts, RunState } from "../host/run-state.ts";
 import { markOf } from "../claim/turn.ts";
-import { type Api, askApi } from "./ask-api.ts";
+import type { Api } from "./ask-api.ts";
+import { isOver, readResource } from "./read-resource.ts";
+import { RunLines } from "./run-lines.ts";
 
 export interface ServerRunsOptions extends Api {
   readonly driver: string;
@@ -26,17 +30,21 @@ export interface ServerRunsOptions extends Api {
   readonly askEveryMs?: number;
 }
 
+/** What the driver's instance knows of the events that come for it. */
+export interface Hearers {
+  /** Why the driver takes no event, if so. */
+  readonly whyFull?: () => string | undefined;
+  /** Settles an event that would be refused whatever room there is; false where it would not. */
+  readonly refuse?: (event: Message) => Promise<boolean>;
+}
+
 const ASK_EVERY_MS = 55_000;
 const ANSWER_MS = 10_000;
-/** What a resource may have, with room for the results in it. */
-const MOST_BYTES = 16 * 1024 * 1024;
 const REMEMBERED = 10_000;
 /** How long an event may wait before its run's log says why. */
 const TAKEN_MS = 1000;
 /** An instance that has lost its broker for a moment writes its mark a little late. */
 const LATE_MS = 3000;
-/** The server takes no part of a URL apart, so what would have to be escaped there cannot be read back. */
-const PLAIN = /^[\w.~-]+$/;
 
 /** What the server said, and when. `waits`: it has no result of the asking driver. */
 interface Answer {
@@ -59,22 +67,24 @@ export class ServerRuns implements AsyncDisposable {
   readonly #at = new RecentMap<string>(REMEMBERED);
   readonly #asked = new RecentMap<Answer>(REMEMBERED);
   readonly #marks = new RecentMap<{ revision: number; since: number }>(REMEMBERED);
-  #whyFull: () => string | undefined = () => undefined;
+  readonly #lines: RunLines;
+  #hearers: Hearers = {};
   #bell = Promise.withResolvers<void>();
 
   constructor(options: ServerRunsOptions) {
     this.#options = options;
+    this.#lines = new RunLines(options);
   }
 
-  /** Hears from now on what becomes of runs that have something on this host. `whyFull`: why the driver takes no event, if so. */
-  async listen({ whyFull = () => undefined }: { whyFull?: () => string | undefined } = {}): Promise<void> {
-    this.#whyFull = whyFull;
+  /** Hears from now on what becomes of runs that have something on this host. */
+  async listen(hearers: Hearers = {}): Promise<void> {
+    this.#hearers = hearers;
     const { transport, resources } = this.#options;
-    this.#ears.use(await transport.listen(subjects.result, (message) => this.#hearResult(message)));
+    this.#ears.use(await transport.listen(subjects.result, (message) => void this.#hearResult(message)));
     for (const type of resources) {
-      this.#ears.use(
-        await transport.listen(subjects.step("*", type), (message) => void this.#hearEvent(message)),
-      );
+      for (const subject of [subjects.step("*", type), subjects.resource(type)]) {
+        this.#ears.use(await transport.listen(subject, (message) => void this.#hearEvent(message)));
+      }
     }
   }
 
@@ -116,34 +126,47 @@ export class ServerRuns implements AsyncDisposable {
     await this.#ears.disposeAsync();
   }
 
-  #hearResult({ data }: Message): void {
-    const { driver, host } = this.#options;
+  /** Never rejects. */
+  async #hearResult({ data, headers = {} }: Message): Promise<void> {
+    const { driver, host, resources } = this.#options;
     const text = new TextDecoder().decode(data);
     const hasFailed = /"success"\s*:\s*false/.test(text);
     if (!hasFailed && !text.includes(`"${driver}"`)) return;
-    const { run_id: run, driverresult: result } = parsed(text);
-    if (typeof run !== "string" || typeof result !== "object" || result === null) return;
-    const { success, driver: by, data: said } = result as Record<string, unknown>;
-    if (success === false) this.#end(run);
-    else if (by === driver && typeof said === "object" && said && "host" in said && said.host === host) {
-      this.#here.add(run);
+    const { run_id: run, resource, driverresult: result } = parsed(text);
+    if (typeof run !== "string" || !isRecord(result)) return;
+    const { success, driver: by, data: said, message } = result;
+    if (success === true) {
+      if (by === driver && isRecord(said) && said.host === host) this.#here.add(run);
+      return;
     }
+    if (success !== false) return;
+    this.#end(run);
+    // Drivers of this runtime name the step in a header, and write the line themselves.
+    const isOthers = headers[HEADERS.step] === undefined && isRecord(resource) && isRunId(run) &&
+      resources.some((type) => type === resource.resource);
+    if (!isOthers || typeof by !== "string" || !token.safeParse(by).success) return;
+    await this.#lines.failed(run, by, typeof message === "string" ? message : "").catch((error) => {
+      processLog("driver").debug("Cannot tell that {by} has failed: {why}", { by, why: messageOf(error) });
+    });
   }
 
-  /** An event for which no driver has a consumer is lost: the server takes it for sent, and the run stands still for ever. */
-  /** Never rejects. */
-  async #hearEvent({ subject, data }: Message): Promise<void> {
+  /**
+   * An event for which no driver has a consumer is lost: the server takes it for sent, and the run stands still for ever.
+   * Never rejects.
+   */
+  async #hearEvent(message: Message): Promise<void> {
+    const { subject, data } = message;
     const { driver, transport } = this.#options;
     const { run_id: run, id } = parsed(new TextDecoder().decode(data));
     if (typeof run !== "string") return;
     try {
-      if (subject.startsWith(`drivers.${driver}.`)) {
-        return typeof id === "string" ? await this.#sayWaiting(run, id) : undefined;
+      if (subject.startsWith(`drivers.${driver}.`) || !subject.startsWith("drivers.")) {
+        return typeof id === "string" ? await this.#hearWaiting(run, id, message) : undefined;
       }
       if (!this.#here.has(run)) return;
       this.#at.set(run, subject);
       if (await transport.demand(subject) !== "none") return;
-      await this.#sayLost(run, subject.split(".")[1] ?? "");
+      await this.#lines.lost(run, subject.split(".")[1] ?? "");
       this.#end(run);
     } catch (error) {
       processLog("driver").debug("Cannot tell what becomes of {subject}: {why}", {
@@ -153,34 +176,18 @@ export class ServerRuns implements AsyncDisposable {
     }
   }
 
-  /** An event that no instance has taken after a moment waits for room, as far as this host can tell. */
-  async #sayWaiting(run: string, event: string): Promise<void> {
+  /**
+   * An event that no instance has taken after a moment waits for room, as far as this host can tell. What room does not help is
+   * refused now.
+   */
+  async #hearWaiting(run: string, event: string, message: Message): Promise<void> {
     const { transport, driver } = this.#options;
+    const { whyFull, refuse } = this.#hearers;
     await delay(TAKEN_MS);
-    const why = this.#whyFull();
+    const why = whyFull?.();
     if (why === undefined || await transport.readMark(markOf.name(driver, run, event))) return;
-    await this.#say(run, `waits/${event}`, why);
-  }
-
-  async #sayLost(run: string, driver: string): Promise<void> {
-    const message =
-      `The run ends here: no driver "${driver}" has been started on this server, so its event is lost`;
-    await this.#say(run, `lost/${driver}`, message);
-  }
-
-  /** Stores a line in the run's log, once for all hosts that say it. */
-  async #say(run: string, what: string, message: string): Promise<void> {
-    const { transport, clock = systemClock } = this.#options;
-    const timestamp = new Date(clock()).toISOString();
-    const line = JSON.stringify({
-      runid: run,
-      driver: this.#options.driver,
-      pipeline: "",
-      timestamp,
-      message,
-    });
-    const { duplicate } = await transport.publish(subjects.logs(run), line, { id: `${run}/${what}` });
-    if (!duplicate) await transport.broadcast(subjects.liveLogs(run, this.#options.driver), line);
+    if (await refuse?.(message)) return;
+    await this.#lines.waiting(run, event, why);
   }
 
   #end(run: string): "over" {
@@ -228,34 +235,18 @@ export class ServerRuns implements AsyncDisposable {
     { type, name }: Pick<RunFacts, "type" | "name">,
     signal: AbortSignal,
   ): Promise<Resource | "gone" | undefined> {
-    if (!PLAIN.test(type) || !PLAIN.test(name)) return undefined;
-    try {
-      const path = `/resources/${type}/${name}`;
-      const { clock = systemClock } = this.#options;
-      const ask = { method: "GET", path, signal, clock, mostBytes: MOST_BYTES } as const;
-      const { status, text } = await askApi(this.#options, ask);
-      if (status === 200) return Resource.safeParse(JSON.parse(text)).data;
-      // What is missing is an error of the server, by its words.
-      return status === 500 && /resource.* not found/.test(text) ? "gone" : undefined;
-    } catch (error) {
-      processLog("driver").debug("Cannot ask for resource {name}: {why}", { name, why: messageOf(error) });
-      return undefined;
-    }
+    const { clock = systemClock } = this.#options;
+    return await readResource(this.#options, { type, name, signal, clock });
   }
 }
 
-/** Nothing comes any more of a run whose resource is another one by now, or of which a step has failed. */
-function isOver(resource: Resource | "gone", id: string, run: string): resource is "gone" {
-  if (resource === "gone" || resource.id !== id) return true;
-  const current = resource.metadata?.["current_pipeline_run"];
-  if (typeof current === "string" && current !== run) return false;
-  return Object.values(earlierResults(resource.metadata)).some(({ success }) => !success);
-}
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null;
 
 function parsed(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
+    return isRecord(value) ? value : {};
   } catch {
     return {};
   }

@@ -84,7 +84,12 @@ export async function runDriver(
       if (isConveyors) {
         await keepEvents(driver, { transport, resources, ackWaitMs: options.ackWait, signal });
       }
-      if (driver.housekeep) await runs?.listen({ whyFull: () => status.instance?.whyFull });
+      if (driver.housekeep) {
+        await runs?.listen({
+          whyFull: () => status.instance?.whyFull,
+          refuse: async (event) => await status.instance?.refuse(event) ?? false,
+        });
+      }
       const askRun = runs?.askRun ?? askEngine(transport, driver.name);
       await using instance = startInstance({
         driver,

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
 import { messageOf, type Retryable, type StepFailure } from "../../base/errors.ts";
 import { MAX_JSON_DEPTH, nestingOf } from "../../base/json.ts";
+import { cutText } from "../../base/text.ts";
 import { formatSize } from "../../base/units.ts";
 import { type Reason, reasonOf } from "../../wire/reasons.ts";
 import type { DriverResult } from "../../wire/resource.ts";
@@ -51,7 +52,7 @@ function written(result: unknown, driver: string, mask: Mask): string {
   if (typeof message !== "string") throw new TypeError(`message: expected a text, got ${typeof message}`);
   const masked = mask.text(message);
   // The reason of a failure must not be lost because of what was said of it.
-  const text = success ? masked : cut(masked, MAX_TEXT_BYTES);
+  const text = success ? masked : cutText(masked, MAX_TEXT_BYTES);
   const json = JSON.stringify(data) ?? "null";
   const depth = nestingOf(json);
   if (depth > MAX_JSON_DEPTH) {
@@ -63,12 +64,6 @@ function written(result: unknown, driver: string, mask: Mask): string {
   return `{"success":${success},"message":${JSON.stringify(text)},"data":${shown},"driver":${
     JSON.stringify(driver)
   }}`;
-}
-
-function cut(text: string, maxBytes: number): string {
-  if (Buffer.byteLength(text) <= maxBytes) return text;
-  // A character that is cut in the middle becomes one of three bytes.
-  return `${Buffer.from(text).toString("utf8", 0, maxBytes - 8)}…`;
 }
 
 function checkSize(what: string, text: string, most: number): void {

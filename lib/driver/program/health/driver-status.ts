@@ -11,7 +11,7 @@ const DOCKER_MS = 3000;
 export class DriverStatus {
   broker: Pick<NatsBackend, "isConnected" | "reconnects"> | undefined;
   docker: Pick<Docker, "now"> | undefined;
-  instance: Pick<Instance, "inHand" | "fullMs" | "whyFull"> | undefined;
+  instance: Pick<Instance, "inHand" | "fullMs" | "whyFull" | "refuse"> | undefined;
   /** Events are being taken. */
   isConsuming = false;
   readonly #usesDocker: boolean;

@@ -1,0 +1,42 @@
+import type { Delivery, Message } from "../backend/transport.ts";
+import { decodeEvent } from "./understand/decode.ts";
+import type { Driver } from "./driver.ts";
+import { handle } from "./handle.ts";
+import type { HandleParts } from "./parts.ts";
+
+/**
+ * Settles an event without claims that is in the queue, where its driver would refuse it whatever room there is; false where it
+ * would not. It is marked as settled, and so is dropped when it is delivered.
+ */
+export async function refuseEarly(
+  message: Message,
+  parts: HandleParts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { driver, resources, docker, settings } = parts;
+  if (!driver.refusal || !driver.exclusive) return false;
+  const asked = decodeEvent(message.data, resources);
+  if (!("resource" in asked)) return false;
+  const { resource, event } = asked;
+  const limited = driver.settingsFor?.(resource, settings) ?? settings;
+  const failure = await driver.refusal({ resource, event, docker, settings: limited, signal });
+  if (!failure) return false;
+  const refusing: Driver = Object.create(driver, {
+    reconcile: { value: () => Promise.reject(failure) },
+  });
+  await handle(notDelivered(message, parts.ackWaitMs), { ...parts, driver: refusing });
+  return true;
+}
+
+/** The event as its first delivery will be. What becomes of that is seen when it comes. */
+function notDelivered({ subject, data, id, headers = {} }: Message, ackWaitMs: number): Delivery {
+  const nothing = () => Promise.resolve();
+  return {
+    ...{ subject, data, id, headers, ackWaitMs },
+    deliveries: 1,
+    ack: nothing,
+    nak: nothing,
+    term: nothing,
+    working: nothing,
+  };
+}
