@@ -5,7 +5,8 @@ import { settingsFor } from "../lib/build/settings-for.ts";
 import { listedCommands } from "../lib/build/show-command.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep, checkoutOf, requireContainer } from "../lib/build/step.ts";
-import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
+import { FLUTTER_BUILDER } from "../lib/build/spec.ts";
+import { defineDriver, main } from "../lib/runtime.ts";
 
 export const builder = defineDriver({
   name: "builder",

@@ -7,7 +7,8 @@ import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep } from "../lib/build/step.ts";
 import { housekeepHost } from "../lib/build/housekeep-host.ts";
-import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
+import { FLUTTER_BUILDER } from "../lib/build/spec.ts";
+import { defineDriver, main } from "../lib/runtime.ts";
 
 export const containerStart = defineDriver({
   name: "container-start",

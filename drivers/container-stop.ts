@@ -2,7 +2,8 @@ import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { stopContainer } from "../lib/build/stop.ts";
-import { defineDriver, FLUTTER_BUILDER, main } from "../lib/runtime.ts";
+import { FLUTTER_BUILDER } from "../lib/build/spec.ts";
+import { defineDriver, main } from "../lib/runtime.ts";
 
 export const containerStop = defineDriver({
   name: "container-stop",

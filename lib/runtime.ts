@@ -9,5 +9,4 @@ export type { Context, Driver, DriverSettings, StepLog } from "./driver/driver.t
 export { StopError } from "./driver/driver.ts";
 export { capture, exec, type ExecOptions } from "./driver/work/exec.ts";
 export type { DriverLogger, ManagedDriver, ManagedResult } from "./driver/managed-driver.ts";
-export { FLUTTER_BUILDER } from "./wire/build.ts";
 export type { DriverResult, Resource } from "./wire/resource.ts";

@@ -1,34 +1,60 @@
 /**
- * What formatter, linter and compiler do not know: which room may import which, which one file may import a library or
- * read the environment, that neither runtime's globals are used, and that no test goes by the clock. Prints each breach with its place; exit 1 if any.
+ * What formatter, linter and compiler do not know: which room may import which, that no files import each other in a circle, which one file may
+ * import a library or read the environment, that neither runtime's globals are used, and that no test goes by the clock. Prints each breach with its place; exit 1 if any.
  */
 import { Glob } from "bun";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
+import { circlesIn } from "./circles.ts";
 
 const root = join(import.meta.dir, "..");
 
-/** Rooms, and the rooms each may import from. A room may always import from itself. */
+/**
+ * Rooms, and the rooms each may import from. A room may always import from itself. A file belongs to the room with the longest
+ * name that fits, so `lib/backend` is the contracts and not what implements them.
+ */
+const CONTRACTS = ["lib/backend", "lib/wire", "lib/base"];
+const SDK = ["lib/driver", "lib/driver/program", "lib/docker", ...CONTRACTS];
 const ARROWS: Record<string, string[]> = {
   "lib/base": [],
   "lib/wire": ["lib/base"],
   "lib/backend": ["lib/wire", "lib/base"],
+  "lib/backend/shared": CONTRACTS,
+  "lib/backend/embedded": ["lib/backend/shared", ...CONTRACTS],
+  "lib/backend/nats": ["lib/backend/embedded", "lib/backend/shared", ...CONTRACTS],
   "lib/docker": ["lib/base"],
-  "lib/driver": ["lib/docker", "lib/backend", "lib/wire", "lib/base"],
-  "lib/engine": ["lib/backend", "lib/wire", "lib/base"],
-  "lib/build": ["lib/driver", "lib/docker", "lib/wire", "lib/base"],
+  "lib/driver": ["lib/docker", ...CONTRACTS],
+  "lib/driver/program": ["lib/driver", "lib/docker", "lib/backend/nats", ...CONTRACTS],
+  "lib/engine/core": CONTRACTS,
+  "lib/engine/shell": ["lib/engine/core", "lib/backend/shared", ...CONTRACTS],
+  "lib/engine/http": ["lib/engine/shell", "lib/engine/core", ...CONTRACTS],
+  "lib/build": SDK,
   "lib/cli": [
     "drivers",
     "lib/build",
-    "lib/engine",
-    "lib/driver",
-    "lib/docker",
-    "lib/backend",
-    "lib/wire",
-    "lib/base",
+    "lib/engine/http",
+    "lib/engine/shell",
+    "lib/engine/core",
+    "lib/backend/embedded",
+    "lib/backend/nats",
+    ...SDK,
   ],
-  "lib/runtime.ts": ["lib/cli", "lib/driver", "lib/docker", "lib/wire", "lib/base"],
+  "lib/runtime.ts": SDK,
   "drivers": ["lib/runtime.ts", "lib/cli", "lib/build"],
 };
+
+/** Rooms that decide and do nothing, and the packages that they may use: none that reads, writes, listens or waits. */
+const PURE: Record<string, string[]> = { "lib/engine/core": ["node:buffer", "node:crypto", "zod"] };
+
+/** What a driver works on is its author's business: the SDK names no resource type, and neither does anything below it. */
+const RESOURCE_TYPE = /["'`]flutter-builder["'`]|\bFLUTTER_/;
+const KNOWS_NO_RESOURCE_TYPE = [
+  "lib/base",
+  "lib/wire",
+  "lib/backend",
+  "lib/docker",
+  "lib/driver",
+  "lib/engine",
+];
 
 /** Text that only the named file or folder may contain. */
 const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
@@ -62,12 +88,17 @@ const MAY_USE_CLOCK = [
 ];
 
 const breaches: string[] = [];
+const imports = new Map<string, string[]>();
 for await (const path of new Glob("{lib,drivers}/**/*.ts").scan(root)) {
   const text = await Bun.file(join(root, path)).text();
   const code = withoutComments(text);
   checkArrows(path, code);
   checkOnlyIn(path, code);
+  checkResourceType(path, code);
   checkShape(path, text, code);
+}
+for (const circle of circlesIn(imports)) {
+  breaches.push(`${circle[0]}:1: imports itself through ${circle.slice(1).join(", ")} (types count too)`);
 }
 for await (const path of new Glob("tests/**/*.ts").scan(root)) {
   const text = await Bun.file(join(root, path)).text();
@@ -89,12 +120,28 @@ function withoutComments(text: string): string {
 function checkArrows(path: string, code: string): void {
   const from = roomOf(path);
   if (!from) return breach(path, code, 0, `is in no room; rooms are ${Object.keys(ARROWS).join(", ")}`);
-  for (const match of code.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)) {
-    const target = relative(root, join(root, dirname(path), match[1] ?? ""));
+  const targets: string[] = [];
+  for (const match of code.matchAll(/(?:from|import\(|import)\s*"([^"]+)"/g)) {
+    const name = match[1] ?? "";
+    if (!name.startsWith(".")) {
+      if (PURE[from]?.includes(name) === false) {
+        breach(path, code, match.index, `${from} must not use ${name}`);
+      }
+      continue;
+    }
+    const target = join(dirname(path), name);
+    targets.push(target);
     const to = roomOf(target);
     if (to === from || (to && ARROWS[from]?.includes(to))) continue;
     breach(path, code, match.index, `${from} must not import ${target}`);
   }
+  imports.set(path, targets);
+}
+
+function checkResourceType(path: string, code: string): void {
+  if (!KNOWS_NO_RESOURCE_TYPE.some((room) => path.startsWith(`${room}/`))) return;
+  const match = RESOURCE_TYPE.exec(code);
+  if (match) breach(path, code, match.index, `knows the resource type ${match[0]}; only lib/build does`);
 }
 
 function checkOnlyIn(path: string, code: string): void {
@@ -123,7 +170,8 @@ function checkShape(path: string, text: string, code: string): void {
 }
 
 function roomOf(path: string): string | undefined {
-  return Object.keys(ARROWS).find((room) => path === room || path.startsWith(`${room}/`));
+  const rooms = Object.keys(ARROWS).filter((room) => path === room || path.startsWith(`${room}/`));
+  return rooms.sort((one, other) => other.length - one.length)[0];
 }
 
 function breach(path: string, code: string, index: number, what: string): void {

@@ -4,7 +4,7 @@ import { type ContainerSpec, type DaemonInfo, DockerError, type ImageInfo } from
 import type { Context } from "../driver/driver.ts";
 import { exec } from "../driver/work/exec.ts";
 import { ownEnvironment, steeringVariables } from "../driver/work/own-environment.ts";
-import type { BuildSpec } from "../wire/build.ts";
+import type { BuildSpec } from "./spec.ts";
 import { DEFAULT_LIMITS } from "../driver/default-limits.ts";
 import { idleScript, keepRunning } from "./keep-running.ts";
 import { containerName, idleName, LABELS } from "./labels.ts";

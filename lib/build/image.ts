@@ -2,7 +2,7 @@ import { StepFailure } from "../base/errors.ts";
 import { type Docker, DockerError, type ImageInfo } from "../docker/docker.ts";
 import { registryLogin } from "../docker/login.ts";
 import type { Context } from "../driver/driver.ts";
-import type { BuildSpec } from "../wire/build.ts";
+import type { BuildSpec } from "./spec.ts";
 
 /** Progress of a pull in the log: at most one line in this time, milliseconds. */
 const PROGRESS_MS = 1000;

@@ -1,4 +1,4 @@
-import { FLUTTER_BUILDER } from "../wire/build.ts";
+import { FLUTTER_BUILDER } from "./spec.ts";
 import type { Pipeline } from "../wire/resource.ts";
 
 /** The tutorial's four steps. The last one runs in every outcome. */

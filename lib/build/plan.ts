@@ -2,7 +2,7 @@ import { InputError, StepFailure } from "../base/errors.ts";
 import { formatDuration, formatSize } from "../base/units.ts";
 import { parseImageName } from "../docker/image-name.ts";
 import type { DriverSettings } from "../driver/driver.ts";
-import { type BuildSpec, parseBuildSpec } from "../wire/build.ts";
+import { type BuildSpec, parseBuildSpec } from "./spec.ts";
 import { describeIssues } from "../wire/issues.ts";
 import { type Glob, isChosen, parseGlobs } from "../base/glob/glob.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";

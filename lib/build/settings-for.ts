@@ -1,5 +1,5 @@
 import type { Driver } from "../driver/driver.ts";
-import { parseBuildSpec } from "../wire/build.ts";
+import { parseBuildSpec } from "./spec.ts";
 
 /**
  * Less grace, log and artifacts where a build's spec asks for less. More is refused by the plan of its steps, and so is a

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BuildSpec } from "../wire/build.ts";
+import { BuildSpec } from "./spec.ts";
 
 /**
  * JSON Schema (draft 2020-12) of what may stand in the `spec` of a build: made of the schema that the drivers check with,

@@ -1,4 +1,5 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { FLUTTER_BUILDER } from "../build/spec.ts";
 import type { Drivers } from "./shared/drivers.ts";
 import { newCommand } from "../driver/program/command-line/command.ts";
 import { completionCommand, suggestionsCommand } from "./completion/completion-command.ts";
@@ -72,7 +73,7 @@ function groupsOf(
 ): Record<string, Record<string, () => Promise<CommandUnknownOpts>>> {
   const starting = async (name: string, load: Drivers[string]) => {
     const { driverCommand } = await import("../driver/program/driver-command.ts");
-    return driverCommand(name, { path: `flutter-ci ${name}`, load });
+    return driverCommand(name, { path: `flutter-ci ${name}`, resources: [FLUTTER_BUILDER], load });
   };
   return {
     Build: {

@@ -1,4 +1,21 @@
-import type { Call } from "./modem.ts";
+/** What dockerode asks of whoever carries its requests. */
+export interface Call {
+  /** With a `?` at its end it takes the options as its query. */
+  readonly path: string;
+  readonly method: string;
+  /** The query, or else the body of a POST; `_query` and `_body` where there are both. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly authconfig?: object;
+  readonly abortSignal?: AbortSignal;
+  /** `true` for every status that is a success. */
+  readonly statusCodes: Readonly<Record<number, unknown>>;
+  /** The answer is handed on as it comes. */
+  readonly isStream?: boolean;
+  /** The connection itself is the answer. */
+  readonly hijack?: boolean;
+  /** The body of a PUT. */
+  readonly file?: AsyncIterable<Uint8Array>;
+}
 
 /** Path and query. What is an object in the query travels as JSON. */
 export function encodePath(call: Call): string {

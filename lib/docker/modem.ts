@@ -2,7 +2,7 @@ import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
 import { DockerError } from "./docker.ts";
-import { encodeBody, encodePath } from "./encode-call.ts";
+import { type Call, encodeBody, encodePath } from "./encode-call.ts";
 import type { DockerEndpoint } from "./endpoint.ts";
 import { limitConnecting } from "./limit-connecting.ts";
 import { readBytes } from "./read-bytes.ts";
@@ -11,25 +11,6 @@ import { unreachable } from "./unreachable.ts";
 /** How long making a connection may take, milliseconds. What comes then takes as long as the daemon needs. */
 const CONNECT_MS = 10_000;
 const KEEP_ALIVE_MS = 15_000;
-
-/** What dockerode asks of whoever carries its requests. */
-export interface Call {
-  /** With a `?` at its end it takes the options as its query. */
-  readonly path: string;
-  readonly method: string;
-  /** The query, or else the body of a POST; `_query` and `_body` where there are both. */
-  readonly options?: Readonly<Record<string, unknown>>;
-  readonly authconfig?: object;
-  readonly abortSignal?: AbortSignal;
-  /** `true` for every status that is a success. */
-  readonly statusCodes: Readonly<Record<number, unknown>>;
-  /** The answer is handed on as it comes. */
-  readonly isStream?: boolean;
-  /** The connection itself is the answer. */
-  readonly hijack?: boolean;
-  /** The body of a PUT. */
-  readonly file?: AsyncIterable<Uint8Array>;
-}
 
 /** A connection that the daemon has handed over, and what had already come on it. */
 export interface Hijacked {

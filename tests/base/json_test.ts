@@ -48,7 +48,7 @@ test("parseJson refuses what is nested too deeply before it parses it, and says 
   assert.deepEqual(parseJson(JSON.stringify({ a: "[".repeat(1000) })), { a: "[".repeat(1000) });
   assert.throws(() => parseJson("{"), SyntaxError);
   assert.throws(
-    () => submissionOf("[".repeat(200_000), {}),
+    () => submissionOf("[".repeat(200_000), []),
     /^InputError: .*nested 200000 deep, expected 64 at most$/,
   );
 });

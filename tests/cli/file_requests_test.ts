@@ -6,7 +6,7 @@ import {
   FILE_LIMITS,
   FILE_RULES,
 } from "../../lib/cli/shared/request/file-requests.ts";
-import { BuildSpec } from "../../lib/wire/build.ts";
+import { BuildSpec } from "../../lib/build/spec.ts";
 
 const nothing: Asked = { flags: {}, env: [], folder: "/here" };
 

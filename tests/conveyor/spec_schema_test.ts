@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { buildSpecSchema } from "../../lib/build/spec-schema.ts";
-import { parseBuildSpec } from "../../lib/wire/build.ts";
+import { parseBuildSpec } from "../../lib/build/spec.ts";
 
 /** Of draft 2020-12, what a build's spec needs. */
 const KEYWORDS = new Set([

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { InputError, UnavailableError } from "../../lib/base/errors.ts";
-import { dockerConfigFolder, findDocker } from "../../lib/docker/endpoint.ts";
+import { dockerConfigFolder } from "../../lib/docker/endpoint.ts";
+import { findDocker } from "../../lib/docker/find-docker.ts";
 import { firstSocket, usualSockets } from "../../lib/docker/usual-sockets.ts";
 
 /** A home folder with these files, whose texts may be objects. */

@@ -3,7 +3,8 @@ import process from "node:process";
 import type { ContainerSpec, Docker, ExecSpec } from "../../lib/docker/docker.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import type { DockerEndpoint } from "../../lib/docker/endpoint.ts";
-import { type Call, openModem } from "../../lib/docker/modem.ts";
+import type { Call } from "../../lib/docker/encode-call.ts";
+import { openModem } from "../../lib/docker/modem.ts";
 import { TEST_IMAGE } from "../support/test-image.ts";
 
 export { TEST_IMAGE };

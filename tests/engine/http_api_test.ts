@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Engine } from "../../lib/engine/shell/engine.ts";
 import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { type ApiOptions, httpApi } from "../../lib/engine/http/api.ts";
+import { BUILD_RESOURCE } from "../../lib/build/resource-type.ts";
 import { namesOf } from "../../lib/engine/http/hosts.ts";
 import { isProof, sealRequest } from "../../lib/wire/sealed-request.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
@@ -23,7 +24,7 @@ async function openApi(world: World, options: Partial<ApiOptions> = {}) {
     store: world.store,
     token: TOKEN,
     isOurHost: namesOf("127.0.0.1", "here"),
-    pipelines: { [TYPE]: PIPELINE },
+    resourceTypes: [{ name: TYPE, pipeline: PIPELINE }],
     draining: new AbortController().signal,
     ...options,
   });
@@ -223,8 +224,8 @@ test("httpApi refuses what is no run with every reason, and starts nothing", asy
 
 test("httpApi checks a build's spec, takes its timeout, and asks for the secrets it names", async () => {
   await using world = await openWorld();
-  const pipelines = { "flutter-builder": { ...PIPELINE, resource: "flutter-builder" } };
-  const { ask } = await openApi(world, { pipelines });
+  const pipeline = { ...PIPELINE, resource: "flutter-builder" };
+  const { ask } = await openApi(world, { resourceTypes: [{ ...BUILD_RESOURCE, pipeline }] });
   const spec = { repository: "https://x/y", timeout: "90s", restart: 2, secrets: ["KEY"] };
   const body = { run: RUN, resource: { name: "x", resource: "flutter-builder", spec } };
   const mistyped = await ask("POST", "/runs", {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import { refuseOpenSecrets } from "../../lib/engine/shell/open-secrets.ts";
+import { refuseOpenSecrets } from "../../lib/engine/core/open-secrets.ts";
 
 const secrets = { TOKEN: "hunter2-hunter2\n", WORD: "main" };
 

@@ -216,7 +216,7 @@ test("a token that is wrong in any way is answered alike, and our own log says w
     token: "the-token",
     whyNotSigned: whyNot,
     isOurHost: () => true,
-    pipelines: {},
+    resourceTypes: [],
     draining: new AbortController().signal,
   });
   const ask = async (token: string) => {
@@ -249,7 +249,7 @@ test("without an authority no signed token is accepted", async () => {
     store: world.store,
     token: "the-token",
     isOurHost: () => true,
-    pipelines: {},
+    resourceTypes: [],
     draining: new AbortController().signal,
   });
   const headers = { host: "here", authorization: `Bearer ${signedToken(identity("good"), Date.now())}` };

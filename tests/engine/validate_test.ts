@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import type { Submission } from "../../lib/engine/shell/engine.ts";
+import type { Submission } from "../../lib/engine/core/submission.ts";
 import { checkSubmission } from "../../lib/engine/core/validate.ts";
 import { RUN, stepsOf, submission } from "./support/runs.ts";
 

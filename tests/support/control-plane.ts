@@ -5,7 +5,7 @@ import type { Context, Driver } from "../../lib/driver/driver.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
-import { FLUTTER_BUILDER } from "../../lib/wire/build.ts";
+import { FLUTTER_BUILDER } from "../../lib/build/spec.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { type Ended, type Started, startFlutterCi } from "../cli/start-program.ts";
 import { freePort } from "./nats-server.ts";

@@ -1,12 +1,7 @@
 import { InputError } from "../errors.ts";
 import { GlobProblem } from "./expand.ts";
 import { ALL, type Alternative, BELOW, FOLDERS, parseAlternatives, type Part } from "./parse.ts";
-import { matchesSegment, type Segment } from "./segment.ts";
-
-/** How often characters were compared: what bounds the time that foreign globs may take. */
-export interface Work {
-  steps: number;
-}
+import { matchesSegment, type Segment, type Work } from "./segment.ts";
 
 /**
  * A pattern for paths: `*`, `?` and `[a-z]` within a name, `**` for any number of folders, `{a,b}`, `\` before what stands

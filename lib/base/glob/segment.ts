@@ -1,4 +1,7 @@
-import type { Work } from "./glob.ts";
+/** How often characters were compared: what bounds the time that foreign globs may take. */
+export interface Work {
+  steps: number;
+}
 
 /** One character of a segment: itself, any, any number of any, or one of a set. */
 export type Token =

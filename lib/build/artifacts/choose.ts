@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { StepFailure } from "../../base/errors.ts";
-import { type Glob, goesThrough, matchesGlob, type Work } from "../../base/glob/glob.ts";
+import { type Glob, goesThrough, matchesGlob } from "../../base/glob/glob.ts";
+import type { Work } from "../../base/glob/segment.ts";
 import type { Found, Session } from "./session.ts";
 import { shorten, type Wanted } from "./unpack.ts";
 

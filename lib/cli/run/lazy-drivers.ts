@@ -1,5 +1,5 @@
 import type { Driver } from "../../driver/driver.ts";
-import { FLUTTER_BUILDER } from "../../wire/build.ts";
+import { FLUTTER_BUILDER } from "../../build/spec.ts";
 import type { Drivers } from "../shared/drivers.ts";
 
 /**

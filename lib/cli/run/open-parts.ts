@@ -20,7 +20,7 @@ import type { Reaching } from "../../driver/program/reach-docker.ts";
 import type { BuildRequest } from "../shared/request/build-request.ts";
 import { buildDocker } from "./build-docker.ts";
 import { lazyDrivers } from "./lazy-drivers.ts";
-import type { RunOptions } from "./run-command.ts";
+import type { RunOptions } from "./run-flags.ts";
 
 /** All that one run needs, in this process: its place in the data folder, an engine and the drivers. */
 export interface Parts extends AsyncDisposable {

@@ -1,10 +1,7 @@
 import { newCommand } from "../../driver/program/command-line/command.ts";
 import type { Drivers } from "../shared/drivers.ts";
-import { flag } from "../../driver/program/command-line/flag.ts";
-import { text } from "../../driver/program/command-line/values.ts";
-import { withGitAccessFlags } from "../../driver/program/git/git-access.ts";
-import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
 import { operandsOf } from "../shared/request/operands.ts";
+import { withRunFlags } from "./run-flags.ts";
 
 /** `flutter-ci run`: one build, on this machine, in this process. `words` is the whole command line, for its "--". */
 export function runCommand(drivers: Drivers, words: readonly string[]) {
@@ -29,24 +26,9 @@ export function runCommand(drivers: Drivers, words: readonly string[]) {
   })
     .argument("[repository]", "https or ssh URL, or a folder")
     .argument("[command...]", 'after "--"');
-  const withMachine = withBuildFlags(command)
-    .optionsGroup("This machine:")
-    .addOption(
-      flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
-    )
-    .addOption(
-      flag(
-        "--data <dir>",
-        "database, logs and artifacts of past runs",
-        text,
-      ).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
-    );
-  return withOutputFlags(withGitAccessFlags(withMachine))
+  return withRunFlags(command)
     .action(async (_repository, _command, options, { args }) => {
       const { run } = await import("./run.ts");
       process.exitCode = await run({ operands: operandsOf(args, words), options, drivers });
     });
 }
-
-/** The flags of `run`, read. Times are milliseconds, sizes bytes, where they are not a spec's own texts. */
-export type RunOptions = ReturnType<ReturnType<typeof runCommand>["opts"]>;

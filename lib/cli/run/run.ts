@@ -15,7 +15,7 @@ import type { Stop } from "../../driver/program/stop/stop.ts";
 import type { BuildRequest } from "../shared/request/build-request.ts";
 import type { Parts } from "./open-parts.ts";
 import type { Operands } from "../shared/request/operands.ts";
-import type { RunOptions } from "./run-command.ts";
+import type { RunOptions } from "./run-flags.ts";
 import { openSession } from "../shared/session.ts";
 import { showRun } from "../shared/show-run.ts";
 import { sayWhatIsBuilt } from "../shared/request/say-what-is-built.ts";

@@ -22,7 +22,7 @@ import type { Operands } from "../shared/request/operands.ts";
 import { openSession } from "../shared/session.ts";
 import { showRun } from "../shared/show-run.ts";
 import type { Stop } from "../../driver/program/stop/stop.ts";
-import type { SubmitOptions } from "./submit-command.ts";
+import type { SubmitOptions } from "./submit-flags.ts";
 
 /** How long a control plane that was reached once may be away: long enough for it to be started again. */
 const PATIENCE_MS = 120_000;

@@ -6,7 +6,7 @@ import { Signatures } from "../../engine/shell/signatures.ts";
 import { isRunId } from "../../wire/ids.ts";
 import { awaitBroker } from "../../driver/program/broker/await-broker.ts";
 import { natsOptions } from "../../driver/program/broker/open-broker.ts";
-import type { UpOptions } from "./up-command.ts";
+import type { UpOptions } from "./up-flags.ts";
 
 /** Where a control plane's messages and state are. */
 export interface Plane extends AsyncDisposable {

@@ -4,12 +4,11 @@ import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { aborted } from "../../base/signals.ts";
-import { BUILD_PIPELINE } from "../../build/pipeline.ts";
+import { BUILD_RESOURCE } from "../../build/resource-type.ts";
 import { httpApi } from "../../engine/http/api.ts";
 import { isLoopback, namesOf } from "../../engine/http/hosts.ts";
 import { listen } from "../../engine/http/listen.ts";
 import { startEngine } from "../../engine/shell/start.ts";
-import { FLUTTER_BUILDER } from "../../wire/build.ts";
 import { givenToken, ownToken } from "../shared/api/token.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import { checkBrokerFlags } from "../../driver/program/broker/check-broker-flags.ts";
@@ -25,7 +24,7 @@ import { doorTls } from "./api-tls.ts";
 import { openPlane, type Plane } from "./open-plane.ts";
 import { keepPruned } from "./prune.ts";
 import { type Fleet, startDrivers } from "./start-drivers.ts";
-import type { UpOptions } from "./up-command.ts";
+import type { UpOptions } from "./up-flags.ts";
 
 /**
  * Serves until the first signal, then takes no more runs and finishes the steps in hand. Throws InputError,
@@ -90,7 +89,7 @@ async function serve(
     whyNotSigned,
     isOurHost: namesOf(address.host, hostname()),
     cors,
-    pipelines: { [FLUTTER_BUILDER]: BUILD_PIPELINE },
+    resourceTypes: [BUILD_RESOURCE],
     draining: signal,
   });
   await using listening = await listen(api, { ...address, tls });

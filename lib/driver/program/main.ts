@@ -13,6 +13,7 @@ export async function main(driver: Driver, { signal }: { signal?: AbortSignal } 
   ]);
   const program = driverCommand(driver.name, {
     path: driver.name,
+    resources: driver.resources,
     load: () => Promise.resolve(driver),
     stop: signal,
   });

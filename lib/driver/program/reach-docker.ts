@@ -1,7 +1,7 @@
 import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 import { connectDocker } from "../../docker/dockerode.ts";
-import { findDocker } from "../../docker/endpoint.ts";
+import { findDocker } from "../../docker/find-docker.ts";
 import { type Environment } from "./command-line/environment.ts";
 import { homeFolder } from "./data-folder.ts";
 

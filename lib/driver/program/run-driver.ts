@@ -17,7 +17,7 @@ import { reachDocker } from "./reach-docker.ts";
 import type { Stop } from "./stop/stop.ts";
 import { listenForStop } from "./stop/stop-requests.ts";
 import { checkBrokerFlags } from "./broker/check-broker-flags.ts";
-import type { DriverOptions } from "./driver-command.ts";
+import type { DriverOptions } from "./driver-flags.ts";
 import { driverSettings } from "./driver-settings.ts";
 import { DriverMetrics } from "./health/driver-metrics.ts";
 import { DriverStatus } from "./health/driver-status.ts";

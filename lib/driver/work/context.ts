@@ -13,7 +13,7 @@ import { storeSingly } from "../log/single-lines.ts";
 import { type OpenStepLog, openStepLog, type StepLogOptions } from "../log/step-log.ts";
 import type { HandleParts } from "../parts.ts";
 import { persist } from "../../base/retry.ts";
-import type { GrantedStep } from "./work.ts";
+import type { GrantedStep } from "./granted-step.ts";
 
 /** Everything that the driver gets to see of a step. */
 export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandleParts): Context {

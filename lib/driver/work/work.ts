@@ -3,24 +3,12 @@ import { processLog } from "../../base/log.ts";
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { DriverResult } from "../../wire/resource.ts";
 import { contextOf, logOf } from "./context.ts";
-import type { DriverEvent } from "../understand/decode.ts";
 import type { Context } from "../driver.ts";
 import type { EventFacts } from "../understand/event-facts.ts";
-import type { Grant } from "../claim/grant.ts";
-import type { Lease } from "../claim/lease.ts";
-import type { Mask } from "../log/mask/mask.ts";
 import type { OpenStepLog } from "../log/step-log.ts";
+import type { GrantedStep } from "./granted-step.ts";
 import { type Outcome, outcomeOfThrown } from "../report/outcome.ts";
 import type { HandleParts } from "../parts.ts";
-
-/** A step that may be worked on. */
-export interface GrantedStep {
-  readonly event: DriverEvent;
-  readonly facts: EventFacts;
-  readonly grant: Grant;
-  readonly lease: Lease;
-  readonly mask: Mask;
-}
 
 /** How long a result may be tried to be sent where the step has no deadline, milliseconds. */
 const SENDING_MS = 3_600_000;

@@ -3,7 +3,7 @@ import { MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
 import type { PipelineEvent } from "../../wire/messages.ts";
 import type { Pipeline } from "../../wire/resource.ts";
 import type { Run } from "../../wire/run.ts";
-import type { Submission } from "../shell/engine.ts";
+import type { Submission } from "./submission.ts";
 import { checkSubmission } from "./validate.ts";
 
 /** What a run gets that is started by somebody who cannot say: no build of a person's takes longer. */

@@ -6,8 +6,8 @@ import { isRunId } from "../../wire/ids.ts";
 import { describeIssues } from "../../wire/issues.ts";
 import { Pipeline, Resource, token } from "../../wire/resource.ts";
 import { addresseeOfSecret } from "../../wire/secrets.ts";
-import type { Submission } from "../shell/engine.ts";
-import { refuseOpenSecrets } from "../shell/open-secrets.ts";
+import type { Submission } from "./submission.ts";
+import { refuseOpenSecrets } from "./open-secrets.ts";
 
 /** A resource travels as a text inside a text, which doubles it; a message has room for 1 MiB. */
 const MAX_SPEC_BYTES = 256 * 1024;

@@ -3,10 +3,10 @@ import { bodyLimit } from "hono/body-limit";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Store } from "../../backend/store.ts";
 import { isRunId } from "../../wire/ids.ts";
-import type { Pipeline } from "../../wire/resource.ts";
 import type { Run } from "../../wire/run.ts";
 import type { Engine } from "../shell/engine.ts";
 import type { RunEvent } from "../core/events.ts";
+import type { ResourceType } from "../core/resource-type.ts";
 import { corsFor, hostGuard, tokenGuard } from "./guards.ts";
 import { lineStream } from "./line-stream.ts";
 import { Problem, problemOf } from "./problem.ts";
@@ -24,8 +24,8 @@ export interface ApiOptions {
   readonly isOurHost: (hostname: string) => boolean;
   /** The origin whose pages may call us from a browser; none without. */
   readonly cors?: string | undefined;
-  /** By resource type: for a submission that names none. */
-  readonly pipelines: Readonly<Record<string, Pipeline>>;
+  /** Resource types that are registered here. Resources of any other type are taken too, with a pipeline beside them. */
+  readonly resourceTypes: readonly ResourceType[];
   readonly clock?: Clock;
   /** Once it fires, no run is taken any more. */
   readonly draining: AbortSignal;
@@ -58,7 +58,7 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
     whyNotSigned,
     isOurHost,
     cors,
-    pipelines,
+    resourceTypes,
     draining,
     beatMs = BEAT_MS,
     clock = systemClock,
@@ -80,7 +80,7 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
 
   app.post("/runs", limited(), async ({ req, json }) => {
     if (draining.aborted) throw new Problem(503, "The control plane is about to end: it takes no more runs");
-    const run = await engine.submit(submissionOf(await req.text(), pipelines));
+    const run = await engine.submit(submissionOf(await req.text(), resourceTypes));
     return json({ run }, 201, { Location: `/runs/${run}` });
   });
 

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { parseDuration } from "../../base/units.ts";
-import { FLUTTER_BUILDER, parseBuildSpec } from "../../wire/build.ts";
 import { describeIssues } from "../../wire/issues.ts";
 import { Pipeline, Resource } from "../../wire/resource.ts";
-import type { Submission } from "../shell/engine.ts";
+import type { ResourceType, SpecFacts } from "../core/resource-type.ts";
+import type { Submission } from "../core/submission.ts";
 import { NestingError, parseJson } from "../../base/json.ts";
 
 /** What a run gets whose request says nothing of it. */
@@ -28,19 +28,19 @@ const Body = z.strictObject({
  * The submission that a request's body asks for. A resource without a pipeline gets its type's. Throws InputError, one line
  * for each thing that is wrong; values of secrets are in none of them.
  */
-export function submissionOf(text: string, pipelines: Readonly<Record<string, Pipeline>>): Submission {
+export function submissionOf(text: string, types: readonly ResourceType[]): Submission {
   const input = parse(text);
   const parsed = Body.safeParse(input);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
   const { run, resource, operation, secrets, timeout, restarts } = parsed.data;
-  const pipeline = parsed.data.pipeline ??
-    (Object.hasOwn(pipelines, resource.resource) ? pipelines[resource.resource] : undefined);
+  const type = types.find(({ name }) => name === resource.resource);
+  const pipeline = parsed.data.pipeline ?? type?.pipeline;
   if (!pipeline) {
     throw new InputError(
       `body.pipeline: expected one, since resources of the type "${resource.resource}" have none of their own`,
     );
   }
-  const spec = operation === "delete" ? {} : specFacts(resource, secrets);
+  const spec = operation === "delete" ? {} : specFacts(type, resource.spec, secrets);
   return {
     ...run !== undefined && { run },
     resource: { ...resource, id: resource.id ?? randomUUID() },
@@ -52,21 +52,23 @@ export function submissionOf(text: string, pipelines: Readonly<Record<string, Pi
   };
 }
 
-/** What is known here of a type's spec is refused here, before anything runs. */
+/** What a spec of this type says about its run. A wrong one is refused here, before anything runs. */
 function specFacts(
-  { resource, spec }: { resource: string; spec?: unknown },
+  type: ResourceType | undefined,
+  spec: unknown,
   secrets: Readonly<Record<string, string>>,
-): { timeoutMs?: number; restarts?: number } {
-  if (resource !== FLUTTER_BUILDER) return {};
-  const parsed = parseBuildSpec(spec);
+): SpecFacts {
+  if (!type?.spec) return {};
+  const parsed = type.spec.safeParse(spec);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, spec, "body.resource.spec"));
-  const missing = parsed.data.secrets.filter((name) => !Object.hasOwn(secrets, name));
+  const facts = type.followsFrom?.(parsed.data) ?? {};
+  const missing = (facts.secrets ?? []).filter((name) => !Object.hasOwn(secrets, name));
   if (missing.length > 0) {
     throw new InputError(
       missing.map((name) => `body.secrets: expected a value for "${name}", which the spec names`).join("\n"),
     );
   }
-  return { timeoutMs: parsed.data.timeout, restarts: parsed.data.restart };
+  return facts;
 }
 
 function milliseconds(timeout: number | string): number {

@@ -2,10 +2,10 @@ import type { FaultPoint } from "../../base/faults.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
-import type { Pipeline, Resource } from "../../wire/resource.ts";
 import type { Outcome } from "../../wire/run.ts";
 import type { Reason } from "../../wire/reasons.ts";
 import type { RunEvent } from "../core/events.ts";
+import type { Submission } from "../core/submission.ts";
 
 /** What an engine needs. `sealKey` is 32 bytes: the key under which secrets are kept until their run ends. */
 export interface EngineOptions {
@@ -25,18 +25,6 @@ export interface EngineOptions {
    */
   readonly adopt?: boolean;
   readonly faultPoint?: (point: FaultPoint, step?: string) => void;
-}
-
-export interface Submission {
-  /** A UUID chosen by the caller; made here without. */
-  readonly run?: string;
-  readonly resource: Resource;
-  readonly pipeline: Pipeline;
-  readonly operation: "create" | "update" | "delete";
-  readonly timeoutMs: number;
-  readonly restarts: number;
-  /** By name. Never part of the resource. */
-  readonly secrets: Readonly<Record<string, string>>;
 }
 
 /**

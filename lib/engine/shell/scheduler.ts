@@ -15,8 +15,8 @@ import type { Records } from "./records.ts";
 import type { Vault } from "./secrets.ts";
 import type { Signatures } from "./signatures.ts";
 import { openStep } from "../core/steps.ts";
-import { addSystemLine } from "../core/system-line.ts";
-import { nextSaying, whyUnclaimed } from "../core/unclaimed.ts";
+import { addSystemLine } from "./system-line.ts";
+import { nextSaying, whyUnclaimed } from "./unclaimed.ts";
 
 export interface ClockworkOptions {
   readonly transport: Transport;

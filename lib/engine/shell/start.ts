@@ -8,7 +8,8 @@ import type { Run } from "../../wire/run.ts";
 import { Scheduler } from "./scheduler.ts";
 import { consumeResults } from "./consume-results.ts";
 import { decide } from "../core/decide.ts";
-import type { Engine, EngineOptions, Submission } from "./engine.ts";
+import type { Submission } from "../core/submission.ts";
+import type { Engine, EngineOptions } from "./engine.ts";
 import { follow } from "./follow.ts";
 import { newRun } from "../core/new-run.ts";
 import { persist } from "../../base/retry.ts";
@@ -17,7 +18,7 @@ import { Vault } from "./secrets.ts";
 import { serveAlive } from "./serve-alive.ts";
 import { type Question, serveClaims } from "./serve-claims.ts";
 import { Signatures } from "./signatures.ts";
-import { addSystemLine } from "../core/system-line.ts";
+import { addSystemLine } from "./system-line.ts";
 import { checkSubmission } from "../core/validate.ts";
 
 const ACK_WAIT_MS = 30_000;

@@ -1,4 +1,4 @@
-import type { Submission } from "../../../lib/engine/shell/engine.ts";
+import type { Submission } from "../../../lib/engine/core/submission.ts";
 import { newRun } from "../../../lib/engine/core/new-run.ts";
 import type { PipelineStep, Resource } from "../../../lib/wire/resource.ts";
 import type { Run } from "../../../lib/wire/run.ts";

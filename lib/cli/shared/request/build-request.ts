@@ -8,7 +8,7 @@ import { resolveCommit } from "../../../build/git/local/resolve-commit.ts";
 import { BUILD_PIPELINE } from "../../../build/pipeline.ts";
 import { type Plan, planBuild } from "../../../build/plan.ts";
 import { parseRepository } from "../../../build/repository.ts";
-import { FLUTTER_BUILDER, parseBuildSpec } from "../../../wire/build.ts";
+import { FLUTTER_BUILDER, parseBuildSpec } from "../../../build/spec.ts";
 import { describeIssues } from "../../../wire/issues.ts";
 import type { Resource } from "../../../wire/resource.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { InputError } from "../../../base/errors.ts";
 import { formatSize, parseSize } from "../../../base/units.ts";
 import { parseRepository } from "../../../build/repository.ts";
-import type { BuildSpec } from "../../../wire/build.ts";
+import type { BuildSpec } from "../../../build/spec.ts";
 import { DEFAULT_LIMITS } from "../../../driver/default-limits.ts";
 
 /** What of its surroundings a field of a spec file can reach. */

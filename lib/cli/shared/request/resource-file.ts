@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { InputError, messageOf } from "../../../base/errors.ts";
-import { FLUTTER_BUILDER } from "../../../wire/build.ts";
+import { FLUTTER_BUILDER } from "../../../build/spec.ts";
 import { describeIssues, type SourceOf } from "../../../wire/issues.ts";
 import { readInputFile } from "../../../driver/program/command-line/read-input-file.ts";
 import { parseYaml } from "./parse-yaml.ts";

@@ -4,8 +4,8 @@ import { HEADERS } from "../../wire/headers.ts";
 import type { Log } from "../../wire/messages.ts";
 import type { Run } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
-import type { Signatures } from "../shell/signatures.ts";
-import { openStep } from "./steps.ts";
+import type { Signatures } from "./signatures.ts";
+import { openStep } from "../core/steps.ts";
 
 /**
  * Stores a line of the engine's own in a run's log, as one of the open step. `what` tells it from other such lines of the run:

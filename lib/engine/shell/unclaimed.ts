@@ -3,7 +3,7 @@ import { Retryable } from "../../base/errors.ts";
 import type { Transport } from "../../backend/transport.ts";
 import type { Run, StepState } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
-import { hostOf } from "./steps.ts";
+import { hostOf } from "../core/steps.ts";
 
 /** How long a step may be unclaimed before its run's log says why, and then again, milliseconds after it was handed out. */
 const SAY_AFTER_MS = [1000, 5000, 30_000];

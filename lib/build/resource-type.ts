@@ -1,0 +1,14 @@
+import { BUILD_PIPELINE } from "./pipeline.ts";
+import { BuildSpec, FLUTTER_BUILDER } from "./spec.ts";
+
+/** The build resource, as a control plane has to know it. */
+export const BUILD_RESOURCE = {
+  name: FLUTTER_BUILDER,
+  pipeline: BUILD_PIPELINE,
+  spec: BuildSpec,
+  followsFrom: ({ timeout, restart, secrets }: BuildSpec) => ({
+    timeoutMs: timeout,
+    restarts: restart,
+    secrets,
+  }),
+};

@@ -1,0 +1,25 @@
+import type { Command } from "@commander-js/extra-typings";
+import { flag } from "../../driver/program/command-line/flag.ts";
+import { text } from "../../driver/program/command-line/values.ts";
+import { withGitAccessFlags } from "../../driver/program/git/git-access.ts";
+import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
+
+/** The flags of `run`. */
+export function withRunFlags(command: Command<[string | undefined, string[]]>) {
+  const withMachine = withBuildFlags(command)
+    .optionsGroup("This machine:")
+    .addOption(
+      flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
+    )
+    .addOption(
+      flag(
+        "--data <dir>",
+        "database, logs and artifacts of past runs",
+        text,
+      ).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
+    );
+  return withOutputFlags(withGitAccessFlags(withMachine));
+}
+
+/** These flags, read. Times are milliseconds, sizes bytes, where they are not a spec's own texts. */
+export type RunOptions = ReturnType<ReturnType<typeof withRunFlags>["opts"]>;

@@ -1,0 +1,88 @@
+import type { Command, OptionValues } from "@commander-js/extra-typings";
+import { InputError } from "../../base/errors.ts";
+import { natsFlag, withLoginFlags } from "../../driver/program/broker/broker-flags.ts";
+import { logFormatFlag, logLevelFlag } from "../../driver/program/command-line/command.ts";
+import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
+import { duration, hostPort, oneOf, subjectToken, text } from "../../driver/program/command-line/values.ts";
+import { withLimitFlags } from "../../driver/program/limit-flags.ts";
+
+const DAYS_30 = 30 * 86_400_000;
+
+/** The flags of `up`; `drivers` are the names of those that it may start. */
+export function withUpFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
+  command: Command<A, O, G>,
+  drivers: readonly string[],
+) {
+  const served = command
+    .addOption(
+      natsFlag().default(undefined, "none: one process"),
+    )
+    .addOption(
+      flag("--drivers <names>", "all, none, or names separated by commas", driverNames(drivers))
+        .default([...drivers], "all"),
+    )
+    .addOption(
+      flag("--listen <host:port>", "serve HTTP here", hostPort).default(
+        { host: "127.0.0.1", port: 8080 },
+        "127.0.0.1:8080",
+      ),
+    )
+    .addOption(
+      flag("--data <dir>", "state, token and history", text).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
+    )
+    .addOption(
+      flag("--replicas <n>", "copies of each stream in a cluster", oneOf(["1", "3"])).default("1" as const),
+    )
+    .addOption(flag("--keep-runs <time>", "how long ended runs are kept", duration).default(DAYS_30, "30d"))
+    .addOption(flag("--keep-logs <time>", "how long logs are kept", duration).default(DAYS_30, "30d"))
+    .addOption(
+      listFlag(
+        "--foreign-driver <name>",
+        "driver that claims and signs nothing, as Conveyor's own (repeatable): whoever may publish can answer for it",
+        subjectToken,
+      ),
+    )
+    .addOption(
+      flag("--max-queued <time>", "how long a step may wait for a driver to take it", duration)
+        .default(86_400_000, "24h"),
+    )
+    .addOption(flag("--cors <origin>", "let pages of this origin call from a browser", origin))
+    .addOption(
+      flag("--token-file <file>", "file that holds the token (or CONVEYOR_TOKEN)", text)
+        .default(undefined, "made at the first start, in the data folder"),
+    )
+    .addOption(
+      flag("--ack-wait <time>", "after how long of silence another instance takes a step", duration)
+        .default(30_000, "30s"),
+    )
+    .addOption(
+      flag("--drain <time>", "how long to finish what is in hand when told to stop", duration).default(
+        3_600_000,
+        "1h",
+      ),
+    );
+  return withLimitFlags(withLoginFlags(served))
+    .addOption(logLevelFlag())
+    .addOption(logFormatFlag());
+}
+
+/** These flags, read. Times are milliseconds, sizes bytes. */
+// deno-lint-ignore ban-types
+export type UpOptions = ReturnType<ReturnType<typeof withUpFlags<[], {}, {}>>["opts"]>;
+
+/** `all`, `none`, or some of the names. */
+const driverNames = (known: readonly string[]) => (value: string): string[] => {
+  if (value === "all") return [...known];
+  if (value === "none") return [];
+  const names = value.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown === undefined) return [...new Set(names)];
+  throw new InputError(`Unknown driver "${unknown}": expected all, none, or some of ${known.join(", ")}`);
+};
+
+/** An origin as a browser sends it. */
+function origin(value: string): string {
+  const url = URL.parse(value);
+  if (url && url.origin !== "null" && url.origin === value.replace(/\/$/, "")) return url.origin;
+  throw new InputError(`Invalid origin "${value}": expected one like https://ci.example.com`);
+}

@@ -1,0 +1,70 @@
+import type { Command, OptionValues } from "@commander-js/extra-typings";
+import { natsFlag, withLoginFlags } from "./broker/broker-flags.ts";
+import { logFormatFlag, logLevelFlag } from "./command-line/command.ts";
+import { flag, listFlag } from "./command-line/flag.ts";
+import {
+  duration,
+  hostPort,
+  httpUrl,
+  oneOf,
+  subjectToken,
+  text,
+  wholeNumber,
+} from "./command-line/values.ts";
+import { withLimitFlags } from "./limit-flags.ts";
+
+/** The flags of the program of a driver that handles these resource types. */
+export function withDriverFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
+  command: Command<A, O, G>,
+  { resources }: { resources: readonly string[] },
+) {
+  const withBroker = command.addOption(
+    natsFlag().default(["nats://127.0.0.1:4222"], "nats://127.0.0.1:4222"),
+  );
+  return withLimitFlags(withLoginFlags(withBroker))
+    .addOption(flag("--api <url>", "control plane", httpUrl).default("http://127.0.0.1:8080"))
+    .addOption(
+      flag("--token-file <file>", "file that holds the control plane's token (or CONVEYOR_TOKEN)", text),
+    )
+    .addOption(
+      flag(
+        "--register <when>",
+        "define the resource types at a Conveyor server: never, where they are missing, or always",
+        oneOf(["never", "missing", "always"]),
+      ).default("missing" as const),
+    )
+    .addOption(
+      listFlag("--resource <name>", "resource type to handle, repeatable", subjectToken)
+        .default(undefined, resources.join(", ")),
+    )
+    .addOption(flag("--concurrency <n>", "steps at once in this process", wholeNumber(1)).default(1))
+    .addOption(
+      flag("--ack-wait <time>", "how long a silent instance keeps an event", duration).default(30_000, "30s"),
+    )
+    .addOption(
+      flag(
+        "--max-event-age <time>",
+        "fail events of a Conveyor server unseen that have waited longer",
+        duration,
+      )
+        .default(7 * 86_400_000, "7d"),
+    )
+    .addOption(
+      flag("--drain <time>", "how long to finish what is in hand when told to stop", duration).default(
+        3_600_000,
+        "1h",
+      ),
+    )
+    .addOption(
+      flag("--health <host:port>", "serve /healthz, /readyz and /metrics here", hostPort).default(
+        undefined,
+        "off",
+      ),
+    )
+    .addOption(logLevelFlag())
+    .addOption(logFormatFlag());
+}
+
+/** These flags, read. Times are milliseconds, sizes bytes. */
+// deno-lint-ignore ban-types
+export type DriverOptions = ReturnType<ReturnType<typeof withDriverFlags<[], {}, {}>>["opts"]>;
