@@ -61,6 +61,8 @@ export const Run = z.object({
   /** The Docker host on which the run's container lives, once a step has said so. */
   host: z.string().optional(),
   createdAt: z.number(),
+  /** Which boot of the control plane's machine `createdAt` was in, and how many seconds after its beginning. */
+  boot: z.object({ boot: z.string(), seconds: z.number() }).optional(),
   /** When the first step was claimed: from here counts `timeoutMs`. */
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),

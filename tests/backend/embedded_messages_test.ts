@@ -146,6 +146,25 @@ test("what is in hand at dispose comes back after its ack wait, not before", asy
   assert.deepEqual([text(back), back.deliveries], ["in hand", 2]);
 });
 
+test("what was put off comes back after a restart also when the machine's clock was set back meanwhile", async () => {
+  await using folder = await temporaryFolder();
+  const time = { now: 1_700_000_000_000 };
+  const open = () => openEmbedded({ folder: folder.path, scope: "up", clock: () => time.now });
+  const consumer = spec("a", ["resources.t"], 30_000);
+  {
+    await using embedded = await open();
+    await using puller = pull(embedded.transport, consumer);
+    await embedded.transport.ensureConsumer(consumer);
+    await embedded.transport.publish("resources.t", "put off");
+    const delivery = await puller.next();
+    await delivery.nak(15_000);
+  }
+  time.now -= 3 * 3_600_000;
+  await using embedded = await open();
+  await using puller = pull(embedded.transport, consumer);
+  assert.equal(text(await puller.take()), "put off");
+});
+
 test("a consumer of logs goes on where a log was removed, and holds is true until it is done", async () => {
   await using folder = await temporaryFolder();
   await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });

@@ -9,6 +9,7 @@ import { newRun } from "../../lib/engine/core/new-run.ts";
 import { Records } from "../../lib/engine/shell/records.ts";
 import { Vault } from "../../lib/engine/shell/secrets.ts";
 import { Signatures } from "../../lib/engine/shell/signatures.ts";
+import { RunClocks } from "../../lib/engine/shell/run-clocks.ts";
 import { type Question, serveClaims } from "../../lib/engine/shell/serve-claims.ts";
 import { ids } from "../../lib/wire/ids.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
@@ -37,15 +38,15 @@ test("serveClaims remembers no silent attempt for longer than its answer is wait
   const { transport, store, sealKey } = world;
   const ackWaitMs = 1000;
   let now = 0;
-  const clock = () => now;
+  const clocks = new RunClocks({ clock: () => now });
   const faultPoint = () => {};
   const ended = () => Promise.resolve();
-  const records = new Records({ transport, store, clock, ackWaitMs, faultPoint, seen: () => {}, ended });
+  const records = new Records({ transport, store, clocks, ackWaitMs, faultPoint, seen: () => {}, ended });
   const vault = new Vault(store, sealKey);
   const time = () => ({ kind: "time", ackWaitMs, hearingSince: 0 }) as const;
   const asked = new Map<string, Question>();
   await using _serving = await serveClaims(
-    { transport, records, vault, signatures: new Signatures({ sealKey }), clock, ackWaitMs, time },
+    { transport, records, vault, signatures: new Signatures({ sealKey }), clocks, ackWaitMs, time },
     asked,
   );
   let most = 0;

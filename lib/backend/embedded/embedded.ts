@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Clock, systemClock } from "../../base/clock.ts";
+import { type Clock, steadyClock, systemClock } from "../../base/clock.ts";
 import { Retryable, UnavailableError } from "../../base/errors.ts";
 import { lstatIfThere, refuseLinks } from "../../base/files.ts";
 import type { Store } from "../store.ts";
@@ -74,7 +74,7 @@ export async function openHistory(path: string): Promise<Store> {
 }
 
 async function open(options: EmbeddedOptions): Promise<Embedded> {
-  const { clock = systemClock } = options;
+  const { clock = steadyClock() } = options;
   const folder = dataFolder(options.folder);
   prepareFolder(folder);
   const reserve = new Reserve(folder.reserve);

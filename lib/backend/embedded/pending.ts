@@ -80,6 +80,18 @@ export class PendingTable {
   }
 }
 
+/** What was put off further than this was so before the machine's clock was set back, and comes back at once. */
+const LONGEST_PUT_OFF_MS = 600_000;
+
+/** Brings back what would otherwise come back when the machine's clock is where it was in an earlier process. */
+export function releaseAstray(database: Database, scope: number, now: number): void {
+  const release = database.prepare(
+    `UPDATE pending SET due = 1
+     WHERE due > ? AND consumer IN (SELECT id FROM consumers WHERE scope = ?)`,
+  );
+  database.run(() => release.run(now + LONGEST_PUT_OFF_MS, scope));
+}
+
 /**
  * Lets go of what is held in a scope. `died`: by a process that is gone, so that it comes back at once; else after its ack
  * wait, since whoever has it in hand may still be at it.

@@ -21,7 +21,7 @@ import type { LogTable } from "./logs.ts";
 import { marks } from "./marks.ts";
 import { MessageTable, type StoredMessage } from "./messages.ts";
 import type { Reserve } from "./reserve.ts";
-import { PendingTable, releaseHeld } from "./pending.ts";
+import { PendingTable, releaseAstray, releaseHeld } from "./pending.ts";
 
 export interface EmbeddedTransportOptions {
   readonly database: Database;
@@ -37,6 +37,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
   const { database, scope, logs, artifacts, reserve, clock } = options;
   const lifetime = new Lifetime("The transport");
   releaseHeld(database, scope.id, { died: true });
+  releaseAstray(database, scope.id, clock());
   const consumers = new Consumers(database, scope.id);
   const messages = new MessageTable(database, scope.id, clock);
   const pending = new PendingTable(database);

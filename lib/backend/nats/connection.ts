@@ -5,7 +5,7 @@ import {
   nkeyAuthenticator,
   tokenAuthenticator,
 } from "@nats-io/transport-node";
-import { type Clock, systemClock } from "../../base/clock.ts";
+import { type Clock, monotonicClock, systemClock } from "../../base/clock.ts";
 import { InputError, UnavailableError } from "../../base/errors.ts";
 import { isKept, rereadNamedFileSync } from "../../base/named-files.ts";
 import { processLog } from "../../base/log.ts";
@@ -55,7 +55,7 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
     servers.some((server) => server.tls);
   if (options.tls) await checkTlsFiles(options.tls, clock());
   const auth = authenticator(options, servers);
-  const lost = { since: clock() };
+  const lost = { since: monotonicClock() };
   let connection: NatsConnection;
   try {
     connection = await dial({
@@ -65,7 +65,7 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
       inboxPrefix: `_INBOX.${name}`,
       timeout: timeoutMs,
       maxReconnectAttempts: -1,
-      reconnectDelayHandler: () => reconnectDelay(clock() - lost.since),
+      reconnectDelayHandler: () => reconnectDelay(monotonicClock() - lost.since),
       ignoreAuthErrorAbort: true,
       noAsyncTraces: true,
       pingInterval: 20_000,
@@ -86,7 +86,7 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
   try {
     checkVersion(connection);
     checkMaxPayload(connection);
-    logStatus(connection, () => lost.since = clock()).catch(() => {});
+    logStatus(connection, () => lost.since = monotonicClock()).catch(() => {});
     return connection;
   } catch (error) {
     await connection.close();

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { ArtifactReader } from "../../backend/store.ts";
-import { systemClock } from "../../base/clock.ts";
+import { monotonicClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { abortable, delay } from "../../base/signals.ts";
 import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";
@@ -55,7 +55,7 @@ export async function submit(
       return EXIT.ok;
     }
     const patience = new Patience({
-      clock: systemClock,
+      clock: monotonicClock,
       patienceMs: PATIENCE_MS,
       hint: `The run goes on without us: ${run}`,
       onAway: (error) => renderer.note(`${error.message}; trying again`),
@@ -92,7 +92,7 @@ async function start(
 ): Promise<void> {
   const { timeout, restart } = plan.spec;
   const patience = new Patience({
-    clock: systemClock,
+    clock: monotonicClock,
     patienceMs: START_PATIENCE_MS,
     hint: `It may have taken the run all the same, and goes on with it then: ${run}`,
     onAway: (error) => note(`${error.message}; trying again`),

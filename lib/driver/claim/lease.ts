@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, monotonicClock } from "../../base/clock.ts";
 import { messageOf, Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { persist } from "../../base/retry.ts";
@@ -31,6 +31,8 @@ export class Lease implements Disposable {
   readonly #report = new AbortController();
   #heartbeat: Timer | undefined;
   #deadline: number | undefined;
+  /** The deadline in the monotonic clock. */
+  #over: number | undefined;
   #deadlineTimer: Timer | undefined;
   #reportTimer: Timer | undefined;
   #isAsking = false;
@@ -54,7 +56,12 @@ export class Lease implements Disposable {
     return this.#report.signal;
   }
 
-  /** Milliseconds since the epoch. */
+  /** Milliseconds that are left for the work, whatever becomes of the machine's clock; undefined without limit. */
+  get remainingMs(): number | undefined {
+    return this.#over === undefined ? undefined : this.#over - monotonicClock();
+  }
+
+  /** Milliseconds since the epoch, as the clock was when that was heard. */
   get deadline(): number | undefined {
     return this.#deadline;
   }
@@ -153,6 +160,7 @@ export class Lease implements Disposable {
     if (ms === undefined) return;
     stopTimer(this.#deadlineTimer);
     this.#deadline = this.#options.clock() + ms;
+    this.#over = monotonicClock() + ms;
     this.#deadlineTimer = startTimer(() => this.stop("timeout"), ms);
   }
 }

@@ -21,8 +21,7 @@ export async function work(step: GrantedStep, parts: HandleParts): Promise<Outco
   const outcome = await reconciled(step, log, parts);
   parts.observer.reconciled(performance.now() - began);
   parts.faultPoint("reconciled", facts.step);
-  const leftMs = lease.deadline === undefined ? SENDING_MS : lease.deadline - parts.clock();
-  lease.reportWithin(Math.max(parts.reportMs, leftMs));
+  lease.reportWithin(Math.max(parts.reportMs, lease.remainingMs ?? SENDING_MS));
   const stored = await finished(log, outcome, step, parts);
   parts.faultPoint("logged", facts.step);
   return lease.isLost ? overtaken(facts) : stored;

@@ -1,4 +1,3 @@
-import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { FaultPoint } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
@@ -12,6 +11,7 @@ import { consumers, subjects } from "../../wire/subjects.ts";
 import { decide, type Input } from "../core/decide.ts";
 import { initiatedRun } from "../core/new-run.ts";
 import type { Records } from "./records.ts";
+import type { RunClocks } from "./run-clocks.ts";
 import type { Signatures } from "./signatures.ts";
 import { MAX_MESSAGE_DEPTH, parseJson } from "../../base/json.ts";
 
@@ -20,7 +20,7 @@ export interface ResultsOptions {
   readonly store: Store;
   readonly records: Records;
   readonly signatures: Signatures;
-  readonly clock: Clock;
+  readonly clocks: RunClocks;
   readonly ackWaitMs: number;
   readonly faultPoint: (point: FaultPoint, step?: string) => void;
 }
@@ -95,11 +95,11 @@ async function handle(options: ResultsOptions, delivery: Delivery): Promise<stri
   }
 }
 
-async function handleInit({ transport, store, records, clock }: ResultsOptions, event: PipelineEvent) {
+async function handleInit({ transport, store, records, clocks }: ResultsOptions, event: PipelineEvent) {
   const name = event.resource.pipeline ?? "";
   const pipeline = await store.pipelines.get(name);
   if (!pipeline) return `Unknown pipeline "${name}" of resource "${event.resource.name}"`;
-  const run = initiatedRun(event, pipeline.value, clock(), transport.maxMessageBytes);
+  const run = initiatedRun(event, pipeline.value, clocks.wall(), transport.maxMessageBytes);
   if (typeof run === "string") return run;
   // Where it exists already, this is the second delivery, and the first may have got no further than that.
   const created = await records.create(run).catch(async (error) => {
@@ -111,7 +111,7 @@ async function handleInit({ transport, store, records, clock }: ResultsOptions, 
 }
 
 async function handleResult(
-  { records, clock, signatures }: ResultsOptions,
+  { records, clocks, signatures }: ResultsOptions,
   event: PipelineEvent,
   delivery: Delivery,
 ): Promise<string | undefined> {
@@ -119,7 +119,7 @@ async function handleResult(
   let refused: string | undefined;
   const changed = await records.change(event.run_id, (run) => {
     refused = signatures.whyNotResult(run, event.driverresult.driver, delivery);
-    return refused === undefined ? decide(run, input, clock()) : run;
+    return refused === undefined ? decide(run, input, clocks.now(run)) : run;
   });
   if (refused !== undefined) return refused;
   if (changed?.unpublished !== undefined) throw changed.unpublished;

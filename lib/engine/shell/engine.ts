@@ -1,5 +1,5 @@
 import type { FaultPoint } from "../../base/faults.ts";
-import type { Clock } from "../../base/clock.ts";
+import type { TimeSources } from "./run-clocks.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import type { Outcome } from "../../wire/run.ts";
@@ -8,11 +8,10 @@ import type { RunEvent } from "../core/events.ts";
 import type { Submission } from "../core/submission.ts";
 
 /** What an engine needs. `sealKey` is 32 bytes: the key under which secrets are kept until their run ends. */
-export interface EngineOptions {
+export interface EngineOptions extends TimeSources {
   readonly transport: Transport;
   readonly store: Store;
   readonly sealKey: Uint8Array;
-  readonly clock?: Clock;
   /** Drivers whose results and log lines count though they claim and sign nothing (default none): Conveyor's own. */
   readonly foreignDrivers?: readonly string[];
   /** How long a step may wait for a driver to take it, milliseconds (default: for ever). */

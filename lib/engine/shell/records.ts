@@ -1,4 +1,3 @@
-import type { Clock } from "../../base/clock.ts";
 import type { FaultPoint } from "../../base/faults.ts";
 import { InputError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
@@ -8,13 +7,14 @@ import type { Run } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
 import { decide } from "../core/decide.ts";
 import { Outbox } from "./outbox.ts";
+import type { RunClocks } from "./run-clocks.ts";
 import { openStep } from "../core/steps.ts";
 import { Turns } from "./turns.ts";
 
 export interface RecordsOptions {
   readonly transport: Transport;
   readonly store: Store;
-  readonly clock: Clock;
+  readonly clocks: RunClocks;
   readonly ackWaitMs: number;
   /** Whether a driver claims nothing: such a driver serves no host of its own. */
   readonly isForeign?: (driver: string) => boolean;
@@ -46,11 +46,8 @@ export class Records {
   /** Stores a run that is not there yet. Throws ConflictError where it is. */
   create(run: Run): Promise<Changed> {
     return this.#turns.take(run.id, async () => {
-      const begun = decide(
-        placed(run, this.#options.isForeign ?? (() => false)),
-        { kind: "submitted" },
-        this.#options.clock(),
-      );
+      const { clocks, isForeign = () => false } = this.#options;
+      const begun = decide(clocks.stamped(placed(run, isForeign)), { kind: "submitted" }, run.createdAt);
       const revision = await this.#put(begun, 0);
       return await this.#settle(begun, revision);
     });
@@ -113,13 +110,13 @@ export class Records {
   }
 
   async #settle(run: Run, revision: number): Promise<Changed> {
-    const { store, clock, faultPoint, seen } = this.#options;
+    const { store, clocks, faultPoint, seen } = this.#options;
     const [message] = run.outbox;
     if (!message) return { run };
     try {
       await this.#outbox.publish(message);
       faultPoint("outbox-published", openStep(run)?.id);
-      const published = decide(run, { kind: "published", id: message.id }, clock());
+      const published = decide(run, { kind: "published", id: message.id }, clocks.now(run));
       await store.runs.put(run.id, published, revision);
       seen(published);
       faultPoint("outbox-emptied", openStep(run)?.id);
@@ -136,7 +133,7 @@ export class Records {
   /** What the transport will never take ends its step. */
   async #refused(run: Run, message: string, revision: number): Promise<Changed> {
     try {
-      const next = decide(run, { kind: "refused", id: message }, this.#options.clock());
+      const next = decide(run, { kind: "refused", id: message }, this.#options.clocks.now(run));
       const stored = await this.#put(next, revision);
       if (next.outcome) await this.#options.ended(run.id);
       return await this.#settle(next, stored);

@@ -1,4 +1,3 @@
-import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Troubles } from "../../base/keep-going.ts";
 import { processLog } from "../../base/log.ts";
@@ -12,6 +11,7 @@ import { decide, type Input } from "../core/decide.ts";
 import { nextChange } from "../core/due.ts";
 import { isReported } from "./is-reported.ts";
 import type { Records } from "./records.ts";
+import type { RunClocks } from "./run-clocks.ts";
 import type { Vault } from "./secrets.ts";
 import type { Signatures } from "./signatures.ts";
 import { openStep } from "../core/steps.ts";
@@ -23,9 +23,8 @@ export interface ClockworkOptions {
   readonly store: Store;
   readonly records: Records;
   readonly vault: Vault;
-  readonly clock: Clock;
+  readonly clocks: RunClocks;
   readonly ackWaitMs: number;
-  readonly hearingSince: number;
   readonly maxQueuedMs: number;
   readonly adopt: boolean;
   readonly troubles: Troubles;
@@ -47,7 +46,7 @@ const PART = "Looking after runs";
 /** Runs that are looked at at the same time. */
 const AT_ONCE = 8;
 
-/** When a run has to be looked at. */
+/** When a run has to be looked at, by the monotonic clock. */
 interface Watch {
   due: number;
   /** When it is to be asked whether the transport still holds the open step's event, and how long after that again. */
@@ -69,14 +68,14 @@ export class Scheduler implements AsyncDisposable {
 
   constructor(options: ClockworkOptions) {
     this.#options = options;
-    this.#surveyAt = options.clock();
+    this.#surveyAt = options.clocks.monotonic();
     this.#timer = startInterval(() => this.#tick(), TICK_MS);
   }
 
   /** What time has done to a run. */
-  time(): Input {
-    const { ackWaitMs, hearingSince, maxQueuedMs } = this.#options;
-    return { kind: "time", ackWaitMs, hearingSince, maxQueuedMs };
+  time(run: Run): Input {
+    const { ackWaitMs, clocks, maxQueuedMs } = this.#options;
+    return { kind: "time", ackWaitMs, hearingSince: clocks.since(run), maxQueuedMs };
   }
 
   /** Resolves when nothing is under way any more. */
@@ -91,8 +90,9 @@ export class Scheduler implements AsyncDisposable {
       this.#watched.delete(run.id);
       return;
     }
-    const { clock, ackWaitMs, hearingSince, maxQueuedMs, signatures } = this.#options;
-    const now = clock();
+    const { clocks, ackWaitMs, maxQueuedMs, signatures } = this.#options;
+    const now = clocks.monotonic();
+    const ahead = clocks.now(run) - now;
     const step = openStep(run);
     const about = `${step?.id}/${step?.dispatch}/${step?.heardAt}`;
     const before = this.#watched.get(run.id);
@@ -102,10 +102,14 @@ export class Scheduler implements AsyncDisposable {
       : ackWaitMs;
     const asking = before?.about === about
       ? { askAt: before.askAt, patienceMs: before.patienceMs, sayAt: before.sayAt }
-      : { askAt: now + patienceMs, patienceMs, sayAt: step ? nextSaying(step, now) : Infinity };
+      : {
+        askAt: now + patienceMs,
+        patienceMs,
+        sayAt: step ? nextSaying(step, now + ahead) - ahead : Infinity,
+      };
     const due = Math.min(
       run.outbox.length > 0 ? now + OUTBOX_MS : Infinity,
-      nextChange(run, { ackWaitMs, hearingSince, maxQueuedMs }),
+      nextChange(run, { ackWaitMs, hearingSince: clocks.since(run), maxQueuedMs }) - ahead,
       asking.askAt,
       asking.sayAt,
     );
@@ -122,8 +126,8 @@ export class Scheduler implements AsyncDisposable {
   }
 
   async #work(): Promise<void> {
-    const { clock, ackWaitMs } = this.#options;
-    const now = clock();
+    const { clocks, ackWaitMs } = this.#options;
+    const now = clocks.monotonic();
     if (now >= this.#surveyAt) {
       this.#surveyAt = now + ackWaitMs;
       await this.#survey();
@@ -149,42 +153,43 @@ export class Scheduler implements AsyncDisposable {
   }
 
   async #look(id: string): Promise<void> {
-    const { records, clock } = this.#options;
+    const { records, clocks } = this.#options;
     const watch = this.#watched.get(id);
     if (!watch) return;
     try {
-      const changed = await records.change(id, (run) => decide(run, this.time(), clock()));
+      const changed = await records.change(id, (run) => decide(run, this.time(run), clocks.now(run)));
       if (!changed) this.#watched.delete(id);
       else await this.#say(changed.run);
-      if (changed && this.#watched.get(id)?.about === watch.about && watch.askAt <= clock()) {
+      if (changed && this.#watched.get(id)?.about === watch.about && watch.askAt <= clocks.monotonic()) {
         await this.#ask(changed.run);
       }
     } catch (error) {
-      watch.due = clock() + OUTBOX_MS;
+      watch.due = clocks.monotonic() + OUTBOX_MS;
       processLog("engine").warn("Cannot look after run {id}: {error}", { id, error });
     }
   }
 
   /** Where nobody has claimed the open step, the log says why, as far as somebody knows. */
   async #say(run: Run): Promise<void> {
-    const { transport, signatures, clock } = this.#options;
+    const { transport, signatures, clocks } = this.#options;
     const [step, watch] = [openStep(run), this.#watched.get(run.id)];
-    if (!step || !watch || watch.sayAt > clock()) return;
-    watch.sayAt = nextSaying(step, clock());
+    if (!step || !watch || watch.sayAt > clocks.monotonic()) return;
+    const now = clocks.now(run);
+    watch.sayAt = nextSaying(step, now) - (now - clocks.monotonic());
     this.seen(run);
     const message = await whyUnclaimed(transport, run, step);
     const what = `${step.id}/${step.dispatch}/waits`;
-    if (message !== undefined) await addSystemLine({ transport, signatures }, run, { what, message, clock });
+    if (message !== undefined) await addSystemLine({ transport, signatures }, run, { what, message, now });
   }
 
   /** Nothing has been heard of the open step for a while: is its event still there to be taken? */
   async #ask(run: Run): Promise<void> {
-    const { transport, records, clock } = this.#options;
+    const { transport, records, clocks } = this.#options;
     const step = openStep(run);
     const watch = this.#watched.get(run.id);
     if (!step || !watch) return;
     watch.patienceMs = Math.min(LONGEST_PATIENCE_MS, watch.patienceMs * 2);
-    watch.askAt = clock() + watch.patienceMs;
+    watch.askAt = clocks.monotonic() + watch.patienceMs;
     this.seen(run);
     const isForeign = step.status === "running" && step.instance === undefined;
     if (isForeign || await isHeld(transport, run, step) || await isReported(transport, run, step)) return;
@@ -192,7 +197,7 @@ export class Scheduler implements AsyncDisposable {
     const input: Input = await this.#isAtWork(run, step)
       ? { kind: "begun", step: id }
       : { kind: "event-lost", step: id, dispatch, heardAt };
-    await records.change(run.id, (stored) => decide(stored, input, clock()));
+    await records.change(run.id, (stored) => decide(stored, input, clocks.now(stored)));
   }
 
   /**

@@ -1,4 +1,3 @@
-import type { Clock } from "../../base/clock.ts";
 import { persist } from "../../base/retry.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
@@ -6,19 +5,19 @@ import type { AliveReply } from "../../wire/alive.ts";
 import type { Run } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
 import { longestGrace } from "./serve-claims.ts";
+import type { RunClocks } from "./run-clocks.ts";
 import { openStep } from "../core/steps.ts";
 
 /** Tells those who look after a host whether a run has ended, and whether its next step waits for somebody. */
-export function serveAlive({ transport, store, clock, ackWaitMs, hearingSince }: {
+export function serveAlive({ transport, store, clocks, ackWaitMs }: {
   transport: Transport;
   store: Store;
-  clock: Clock;
+  clocks: RunClocks;
   ackWaitMs: number;
-  hearingSince: number;
 }): Promise<AsyncDisposable> {
   const answer = (run: Run | undefined): AliveReply => {
     if (!run || run.outcome !== undefined) return { alive: false };
-    const waitsFor = waitingDriver(run, { now: clock(), ackWaitMs, hearingSince });
+    const waitsFor = waitingDriver(run, { now: clocks.now(run), ackWaitMs, hearingSince: clocks.since(run) });
     return waitsFor === undefined ? { alive: true } : { alive: true, waitsFor };
   };
   return persist(() =>

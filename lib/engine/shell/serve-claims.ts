@@ -1,4 +1,3 @@
-import type { Clock } from "../../base/clock.ts";
 import { processLog } from "../../base/log.ts";
 import type { Message, Transport } from "../../backend/transport.ts";
 import { ClaimReply, ClaimRequest } from "../../wire/claim.ts";
@@ -11,6 +10,7 @@ import { decide, type Input } from "../core/decide.ts";
 import { isReported } from "./is-reported.ts";
 import { persist } from "../../base/retry.ts";
 import type { Records } from "./records.ts";
+import type { RunClocks } from "./run-clocks.ts";
 import type { Signatures } from "./signatures.ts";
 import type { Vault } from "./secrets.ts";
 import { openStep } from "../core/steps.ts";
@@ -21,10 +21,10 @@ export interface ClaimsOptions {
   readonly records: Records;
   readonly vault: Vault;
   readonly signatures: Signatures;
-  readonly clock: Clock;
+  readonly clocks: RunClocks;
   readonly ackWaitMs: number;
   /** What time has done to a run, to be decided before its claim is. */
-  readonly time: () => Input;
+  readonly time: (run: Run) => Input;
 }
 
 /** An attempt that is alive and connected answers a nudge at once; one that has just lost its broker needs a moment. */
@@ -33,7 +33,7 @@ const LONGEST_GRACE_MS = 3000;
 /** How long an attempt has to answer when it is asked, milliseconds. */
 export const longestGrace = (ackWaitMs: number): number => Math.min(ackWaitMs / 3, LONGEST_GRACE_MS);
 
-/** When a silent attempt was asked whether it is alive. */
+/** When a silent attempt was asked whether it is alive, by the monotonic clock. */
 export interface Question {
   readonly attempt: string;
   readonly at: number;
@@ -44,7 +44,7 @@ export async function serveClaims(
   options: ClaimsOptions,
   asked = new Map<string, Question>(),
 ): Promise<AsyncDisposable> {
-  const { transport, records, vault, signatures, clock, ackWaitMs, time } = options;
+  const { transport, records, vault, signatures, clocks, ackWaitMs, time } = options;
   const graceMs = longestGrace(ackWaitMs);
 
   return await persist(() => transport.serve(subjects.claims, answerMessage));
@@ -78,7 +78,7 @@ export async function serveClaims(
       }
       case "wait":
         if (answer.ask && !await hasReported(run)) {
-          note(id, { attempt: attemptOf(run), at: clock() });
+          note(id, { attempt: attemptOf(run), at: clocks.monotonic() });
           await transport.broadcast(subjects.nudge(id), "").catch(() => {});
         }
         return { answer: "wait", retryMs: answer.retryMs };
@@ -98,10 +98,12 @@ export async function serveClaims(
         answer = stop("invalid-event");
         return stored;
       }
-      const now = clock();
-      const current = decide(stored, time(), now);
+      const now = clocks.now(stored);
+      const current = decide(stored, time(stored), now);
       const before = asked.get(id);
-      const askedAt = before?.attempt === attemptOf(current) ? before.at : undefined;
+      const askedAt = before?.attempt === attemptOf(current)
+        ? now - (clocks.monotonic() - before.at)
+        : undefined;
       const decided = claim(current, request, { now, ackWaitMs, graceMs, askedAt });
       answer = decided.answer;
       return decided.run;
@@ -133,7 +135,7 @@ export async function serveClaims(
       processLog("engine").error("{error}", { error });
       const message = error instanceof Error ? error.message : String(error);
       const input: Input = { kind: "stop", outcome: "failed", reason: "step-failed", message };
-      await records.change(id, (run) => decide(run, input, clock()));
+      await records.change(id, (run) => decide(run, input, clocks.now(run)));
       return undefined;
     }
   }

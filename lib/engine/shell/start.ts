@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { systemClock } from "../../base/clock.ts";
 import { InputError } from "../../base/errors.ts";
 import { noFaults } from "../../base/faults.ts";
 import { keepGoing, Troubles } from "../../base/keep-going.ts";
@@ -13,6 +12,7 @@ import type { Engine, EngineOptions } from "./engine.ts";
 import { follow } from "./follow.ts";
 import { newRun } from "../core/new-run.ts";
 import { persist } from "../../base/retry.ts";
+import { RunClocks } from "./run-clocks.ts";
 import { Records } from "./records.ts";
 import { Vault } from "./secrets.ts";
 import { serveAlive } from "./serve-alive.ts";
@@ -25,10 +25,10 @@ const ACK_WAIT_MS = 30_000;
 
 /** Takes part in running a control plane. Resolves when it answers claims. Throws Retryable where the transport cannot be reached. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const { transport, store, sealKey, clock = systemClock, ackWaitMs = ACK_WAIT_MS, faultPoint = noFaults } =
-    options;
+  const { transport, store, sealKey, ackWaitMs = ACK_WAIT_MS, faultPoint = noFaults } = options;
   const { adopt = false, maxQueuedMs = Infinity } = options;
   const closing = new AbortController();
+  const clocks = new RunClocks(options);
   const vault = new Vault(store, sealKey);
   const asked = new Map<string, Question>();
   const signatures = new Signatures(options);
@@ -36,23 +36,23 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     isForeign: (driver) => signatures.isForeign(driver),
     transport,
     store,
-    clock,
+    clocks,
     ackWaitMs,
     faultPoint,
     seen: (run) => scheduler.seen(run),
     ended: (run) => {
       asked.delete(run);
+      clocks.forget(run);
       return vault.forget(run);
     },
   });
   const troubles = new Troubles();
-  const parts = { transport, store, records, vault, signatures, clock, ackWaitMs, faultPoint, troubles };
-  const hearingSince = clock();
-  const scheduler = new Scheduler({ ...parts, hearingSince, maxQueuedMs, adopt });
+  const parts = { transport, store, records, vault, signatures, clocks, ackWaitMs, faultPoint, troubles };
+  const scheduler = new Scheduler({ ...parts, maxQueuedMs, adopt });
   await using opening = new AsyncDisposableStack();
   opening.use(scheduler);
-  opening.use(await serveClaims({ ...parts, time: () => scheduler.time() }, asked));
-  opening.use(await serveAlive({ ...parts, hearingSince }));
+  opening.use(await serveClaims({ ...parts, time: (run) => scheduler.time(run) }, asked));
+  opening.use(await serveAlive(parts));
   const { signal } = closing;
   const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {
     part: "Taking results",
@@ -74,11 +74,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       const { run = randomUUID(), secrets } = submission;
       if (await store.runs.get(run)) throw new ConflictError(`A run "${run}" exists already`);
       await vault.keep(run, secrets);
-      await records.create(newRun(run, submission, clock(), transport.maxMessageBytes));
+      await records.create(newRun(run, submission, clocks.wall(), transport.maxMessageBytes));
       return run;
     },
 
-    stop: (id, why) => change(id, (run) => decide(run, { kind: "stop", ...why }, clock())),
+    stop: (id, why) => change(id, (run) => decide(run, { kind: "stop", ...why }, clocks.now(run))),
 
     async abandon(id, message) {
       const found = await store.runs.get(id);
@@ -86,9 +86,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       if (found.value.outcome !== undefined) return;
       // Before the record, since what follows the run ends with it.
       await persist(() =>
-        addSystemLine({ transport, signatures }, found.value, { what: "abandoned", message, clock })
+        addSystemLine({ transport, signatures }, found.value, {
+          what: "abandoned",
+          message,
+          now: clocks.now(found.value),
+        })
       );
-      await change(id, (run) => decide(run, { kind: "abandoned", message }, clock()));
+      await change(id, (run) => decide(run, { kind: "abandoned", message }, clocks.now(run)));
     },
 
     follow: (id, { logs = true, signal } = {}) =>

@@ -1,4 +1,3 @@
-import type { Clock } from "../../base/clock.ts";
 import type { Transport } from "../../backend/transport.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import type { Log } from "../../wire/messages.ts";
@@ -14,14 +13,14 @@ import { openStep } from "../core/steps.ts";
 export async function addSystemLine(
   { transport, signatures }: { transport: Transport; signatures: Signatures },
   run: Run,
-  { what, message, clock }: { what: string; message: string; clock: Clock },
+  { what, message, now }: { what: string; message: string; now: number },
 ): Promise<void> {
   const step = openStep(run) ?? run.steps[0];
   const line: Log = {
     runid: run.id,
     driver: step?.driver ?? "",
     pipeline: run.pipeline.name,
-    timestamp: new Date(clock()).toISOString(),
+    timestamp: new Date(now).toISOString(),
     message,
     step: step?.id ?? "",
     stream: "system",

@@ -1,5 +1,5 @@
 import type { WriteStream } from "node:tty";
-import { systemClock } from "../../../base/clock.ts";
+import { monotonicClock } from "../../../base/clock.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { jsonRenderer } from "./json.ts";
 import { neutralText } from "../../../driver/program/command-line/neutral.ts";
@@ -33,7 +33,12 @@ export function chooseRenderer(
   if (quiet) return quietRenderer(out, style, note);
   if (!isTerminal) return plainRenderer(out, note);
   // A terminal that does not know its width says 0.
-  const terminal = terminalRenderer({ out, style, columns: () => stdout.columns || 80, clock: systemClock });
+  const terminal = terminalRenderer({
+    out,
+    style,
+    columns: () => stdout.columns || 80,
+    clock: monotonicClock,
+  });
   // On the same screen, they must not run into the line that is painted over.
   return stderr.isTTY ? terminal : { ...terminal, note };
 }
