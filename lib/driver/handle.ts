@@ -21,8 +21,12 @@ import { work } from "./work/work.ts";
 /** Between two deliveries of an event that another release handles, milliseconds. */
 const MOST_MS_FOR_OTHERS = 120_000;
 
-/** Handles one delivery, from its bytes to its ack. */
-export async function handle(delivery: Delivery, parts: HandleParts): Promise<void> {
+/** Handles one delivery, from its bytes to its ack. `onWorked`: its driver's work is done and its log stored. */
+export async function handle(
+  delivery: Delivery,
+  parts: HandleParts,
+  onWorked: () => void = () => {},
+): Promise<void> {
   const { driver, resources, settings, faultPoint } = parts;
   const began = performance.now();
   faultPoint("pulled", delivery.headers[HEADERS.step]);
@@ -81,6 +85,7 @@ export async function handle(delivery: Delivery, parts: HandleParts): Promise<vo
   const outcome = "problem" in event ? refusal(event.problem) : givenUp(grant, facts) ??
     await work({ event, facts, grant, lease, mask }, partsFor(event.resource, parts));
   if (outcome.kind === "later") await grant.letGo?.();
+  else onWorked();
   const to = addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal });
   if (await end(outcome, to)) await grant.done?.();
 }

@@ -118,7 +118,7 @@ export function startInstance(options: InstanceOptions): Instance {
       spec,
       slots,
       admit,
-      handle: (delivery) => handled(delivery, parts),
+      handle: (delivery, onWorked) => handled(delivery, parts, onWorked),
       retryMs: parts.retryMs,
       signal,
     });
@@ -155,7 +155,7 @@ export function startInstance(options: InstanceOptions): Instance {
 
   return {
     get inHand() {
-      return slots.taken;
+      return slots.inHand;
     },
     get whyFull() {
       return whyFull;
@@ -217,9 +217,9 @@ function commonSpec({ driver, resources, ackWaitMs }: HandleParts): ConsumerSpec
 }
 
 /** Handles a delivery. What that throws is a defect of ours: it must neither end this process nor come back for ever. */
-async function handled(delivery: Delivery, parts: HandleParts): Promise<void> {
+async function handled(delivery: Delivery, parts: HandleParts, onWorked: () => void): Promise<void> {
   try {
-    await handle(delivery, parts);
+    await handle(delivery, parts, onWorked);
   } catch (error) {
     const { subject, deliveries } = delivery;
     processLog("driver").error("Cannot handle an event on {subject}: {error}", { subject, error });

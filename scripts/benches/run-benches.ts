@@ -17,6 +17,7 @@ import { log } from "./log.ts";
 import { natsEvents } from "./nats-events.ts";
 import { natsLogs } from "./nats-logs.ts";
 import { natsRuns } from "./nats-runs.ts";
+import { natsTrace } from "./nats-trace.ts";
 import { parallel } from "./parallel.ts";
 import { steps } from "./steps.ts";
 import { tableOf } from "./table.ts";
@@ -30,6 +31,7 @@ const BENCHES: readonly Bench[] = [
   parallel,
   help,
   natsEvents,
+  natsTrace,
   natsLogs,
   natsRuns,
   gitContainer,

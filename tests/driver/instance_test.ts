@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Transport } from "../../lib/backend/transport.ts";
 import { InputError } from "../../lib/base/errors.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import type { ClaimReply } from "../../lib/wire/claim.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
-import { shortTimers } from "../support/until.ts";
+import { shortTimers, turns } from "../support/until.ts";
 import { changed, openStage, type Stage, succeed, TYPE, until, within, workUntilStopped } from "./stage.ts";
 
 /** A driver whose steps wait until the test lets them go on. */
@@ -89,6 +90,37 @@ test("an instance never has more in hand than it has hands, whichever consumer i
   }
   assert.deepEqual(seen.toSorted(), steps);
   assert.equal(driver.most(), 2);
+});
+
+test("the next events begin while results are on their way, a few at most, and all are waited for at the end", async () => {
+  await using stage = await openStage();
+  const stored = Promise.withResolvers<void>();
+  const transport: Transport = new Proxy(stage.transport, {
+    get: (transport, key) =>
+      key !== "publish" ? Reflect.get(transport, key) : async (...all: Parameters<Transport["publish"]>) => {
+        if (all[0] === subjects.result) await stored.promise;
+        return await transport.publish(...all);
+      },
+  });
+  const begun: string[] = [];
+  let atOnce = 0;
+  const instance = stage.start(async ({ step }) => {
+    assert.equal(++atOnce, 1);
+    begun.push(step);
+    await turns(3);
+    atOnce--;
+    return succeed(step);
+  }, { transport });
+  await instance.ready;
+  for (let i = 0; i < 6; i++) await stage.send({ step: `s-${i}` });
+  await until(() => begun.length === 4, "four have begun");
+  await turns(20);
+  assert.deepEqual([begun.length, instance.inHand, stage.left()], [4, 4, 0]);
+  stored.resolve();
+  for (let i = 0; i < 6; i++) await stage.result();
+  await instance.drain(10_000);
+  assert.equal(instance.inHand, 0);
+  assert.equal(new Set(begun).size, 6);
 });
 
 test("an event that no hand is free for goes to another instance at once", async () => {

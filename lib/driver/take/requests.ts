@@ -36,7 +36,7 @@ export class Requests {
 
   async #next(signal: AbortSignal): Promise<void> {
     do {
-      await this.#slots.until(() => this.#slots.taken + this.#open < this.#slots.count, signal);
+      await this.#slots.until(() => this.#slots.hasRoom(this.#open), signal);
     } while (this.#admit && !await this.#isAdmitted(this.#admit, signal));
     this.#open++;
   }
@@ -48,7 +48,7 @@ export class Requests {
     signal.addEventListener("abort", onAbort, { once: true });
     this.#slots.change.then(() => asking.abort(new Error("What is in hand has changed")), () => {});
     try {
-      await admit(this.#slots.taken + this.#open, { signal: asking.signal });
+      await admit(this.#slots.inHand + this.#open, { signal: asking.signal });
       return true;
     } catch (error) {
       if (asking.signal.aborted && !signal.aborted) return false;

@@ -3,7 +3,7 @@ import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { HEADERS } from "../../wire/headers.ts";
-import type { Slots } from "./slots.ts";
+import type { Slot, Slots } from "./slots.ts";
 import { MOST_DELIVERIES } from "../report/outcome.ts";
 import { type Admit, Requests } from "./requests.ts";
 import { backOff, persist } from "../../base/retry.ts";
@@ -15,8 +15,8 @@ export interface TakeOptions {
   readonly slots: Slots;
   /** Asked before each event, whatever the slots. */
   readonly admit?: Admit | undefined;
-  /** Settles a delivery, whatever comes. Never rejects. */
-  readonly handle: (delivery: Delivery) => Promise<void>;
+  /** Settles a delivery, whatever comes; calls `onWorked` when only its result is to be sent. Never rejects. */
+  readonly handle: (delivery: Delivery, onWorked: () => void) => Promise<void>;
   /** Before taking is tried again, milliseconds; doubled each time. */
   readonly retryMs: number;
   /** Ends the taking. */
@@ -30,7 +30,7 @@ const MOST_AWAITED = 32;
 
 /**
  * Takes a consumer's events, never more than there are free slots, so that another instance gets what this one could not
- * begin with at once. Resolves when `signal` fires; whatever goes wrong before is tried again.
+ * begin with at once. A slot is free again when the work is done, while its result is sent and its event acked. Resolves when `signal` fires; whatever goes wrong before is tried again.
  */
 export async function takeEvents(options: TakeOptions): Promise<void> {
   const { spec, signal } = options;
@@ -81,18 +81,20 @@ async function takeOneByOne(
 ): Promise<void> {
   const { slots } = options;
   for (;;) {
-    const { delivery, isTaken } = await next(events, requests, slots, signal);
+    const { delivery, slot } = await next(events, requests, slots, signal);
     if (!delivery) return;
     onEvent();
-    if (isTaken) void handleIfRoom(delivery, options).finally(() => slots.release());
+    if (slot) void handleIfRoom(delivery, slot, options).finally(() => slot.end());
     // An event of another consumer has taken the last slot meanwhile.
     else await giveBack(delivery);
   }
 }
 
 /** The room there was when the event was asked for may have gone to others while it was awaited. Never rejects. */
-async function handleIfRoom(delivery: Delivery, options: TakeOptions): Promise<void> {
-  if (await isRoomLeft(delivery, options)) return await options.handle(delivery);
+async function handleIfRoom(delivery: Delivery, slot: Slot, options: TakeOptions): Promise<void> {
+  const { admit, handle } = options;
+  // A host's room is counted anew for each event: not while the last one is half gone.
+  if (await isRoomLeft(delivery, options)) return await handle(delivery, () => admit || slot.free());
   // Where that fails too, the event goes to another instance after the ack wait.
   await giveBack(delivery).catch(() => {});
 }
@@ -108,7 +110,7 @@ async function isRoomLeft(
   const { deliveries, headers } = delivery;
   if (!admit || (headers[HEADERS.claims] !== "1" && deliveries > MOST_GIVEN_BACK)) return true;
   try {
-    return await admit(slots.taken - 1, { here: delivery, signal });
+    return await admit(slots.inHand - 1, { here: delivery, signal });
   } catch (error) {
     if (!signal.aborted) {
       processLog("driver").warn("Cannot tell whether there is room for an event: {error}", {
@@ -128,11 +130,11 @@ async function next(
   requests: Requests,
   slots: Slots,
   signal: AbortSignal,
-): Promise<{ delivery?: Delivery; isTaken: boolean }> {
+): Promise<{ delivery?: Delivery; slot?: Slot | undefined }> {
   await requests.open(signal);
   try {
     const { done, value } = await events.next();
-    return done ? { isTaken: false } : { delivery: value, isTaken: slots.take() };
+    return done ? {} : { delivery: value, slot: slots.take() };
   } finally {
     requests.close();
   }
