@@ -38,49 +38,69 @@ const Command = z.union([noNul("a command").min(1), z.array(noNul("arguments")).
  * anything else. Unknown keys are refused, since a mistyped key that is ignored is a silent guess.
  */
 export const BuildSpec = z.strictObject({
-  /** An https or ssh URL; a local path only where the run allows it. */
-  repository: noNul("a repository").min(1, "expected the URL of a git repository"),
-  env: z.array(EnvEntry).default([]),
-  image: z.string().min(1).default(FLUTTER_DEFAULTS.image),
-  pull: z.enum(["missing", "always", "never"]).default("missing"),
-  user: z.string().min(1).optional(),
-  /** A string is one `sh -ec`; an array is a program and its arguments. `cd` and `export` do not carry over. */
-  commands: z.array(Command).min(1).default(() => [...FLUTTER_DEFAULTS.commands]),
-  /** Branch, tag, or full or short commit; the remote's HEAD without it. */
-  ref: noNul("a ref").min(1).optional(),
-  /** Commits of history; 0 means all. */
-  depth: z.int().min(0).default(1),
-  submodules: z.boolean().default(false),
-  /** Folder below /workspace in which commands run and artifact globs start. */
-  workdir: z.string().optional(),
-  artifacts: z.array(noNul("a glob").min(1)).default(() => [...FLUTTER_DEFAULTS.artifacts]),
-  /** Milliseconds for the whole run, from its first claim. */
-  timeout: duration.default(DEFAULT_TIMEOUT_MS),
+  repository: noNul("a repository").min(1, "expected the URL of a git repository").describe(
+    "URL of the git repository, https or ssh; a folder only with `flutter-ci run`",
+  ),
+  env: z.array(EnvEntry).default([]).describe(
+    "variables of the commands: `{name, value}`, or `{name, valueFrom}` for a variable of the driver's own environment that its operator allowed",
+  ),
+  image: z.string().min(1).default(FLUTTER_DEFAULTS.image).describe("image to build in"),
+  pull: z.enum(["missing", "always", "never"]).default("missing").describe("when the image is pulled"),
+  user: z.string().min(1).optional().describe("user to run as; the image's without it"),
+  commands: z.array(Command).min(1).default(() => [...FLUTTER_DEFAULTS.commands]).describe(
+    "run in order, up to the first that fails: a text is one `sh -ec`, a list is a program and its arguments; `cd` and `export` do not carry over",
+  ),
+  ref: noNul("a ref").min(1).optional().describe(
+    "branch, tag, or full or short commit; the remote's HEAD without it",
+  ),
+  depth: z.int().min(0).default(1).describe("commits of history, 0 for all"),
+  submodules: z.boolean().default(false).describe("whether submodules are checked out too"),
+  workdir: z.string().optional().describe(
+    "folder below /workspace in which commands run and artifact globs start",
+  ),
+  artifacts: z.array(noNul("a glob").min(1)).default(() => [...FLUTTER_DEFAULTS.artifacts]).describe(
+    "globs of the files to keep; none where only commands are given",
+  ),
+  timeout: duration.default(DEFAULT_TIMEOUT_MS).describe(
+    "of the whole run, from its first claim: seconds, or a text like `30m`; an hour without it",
+  ),
   limits: z.strictObject({
-    cpus: z.number().positive().optional(),
-    /** 0 would be no limit at all to Docker. */
-    memory: size.refine((bytes) => bytes > 0, "expected more than 0").optional(),
-    pids: z.int().positive().optional(),
-    /** Log kept of each step, and artifacts kept of the run: bytes. The operator's limit without it. */
-    log: size.optional(),
-    artifacts: size.optional(),
-  }).default({}),
-  /** From TERM to KILL in the container, milliseconds. The operator's without it. */
-  grace: duration.optional(),
-  /** Whether the container stays for a look; anything but `never` is refused unless the operator allowed it. */
-  keep: z.enum(["never", "failure", "always"]).default("never"),
-  /** `bridge` is the isolated bridge; any other name than `none` must be allowed by the operator. */
-  network: z.string().min(1).default("bridge"),
-  /** Everything the kernel allows; refused unless the operator allowed it. */
-  privileged: z.boolean().default(false),
-  /** How often a run whose driver was lost may start again in a fresh container. */
-  restart: z.int().min(0).max(10).default(0),
-  /** Names of secrets that travel beside the resource; each becomes a variable of the commands. */
-  secrets: z.array(envName).default([]),
-  /** Reserved. */
-  cache: z.array(z.unknown()).max(0, "expected nothing: cache is reserved for a later version").default([]),
-  /** What further drivers of a pipeline want to be told, by their names. The four drivers pass over it. */
-  drivers: z.looseObject({}).optional(),
+    cpus: z.number().positive().optional().describe("CPUs to use; all without it"),
+    // 0 would be no limit at all to Docker.
+    memory: size.refine((bytes) => bytes > 0, "expected more than 0").optional().describe(
+      "memory, without swap on top: bytes, or a text like `4g`; 80 % of Docker's over its slots without it",
+    ),
+    pids: z.int().positive().optional().describe("processes and threads at once; 4096 without it"),
+    log: size.optional().describe(
+      "log kept of each step: bytes, or a text like `1g`; the operator's limit without it",
+    ),
+    artifacts: size.optional().describe(
+      "artifacts kept of the run: bytes, or a text like `1g`; the operator's limit without it",
+    ),
+  }).default({}).describe("limits of the container and of what is kept"),
+  grace: duration.optional().describe(
+    "from TERM to KILL in the container: seconds, or a text like `10s`; the operator's without it",
+  ),
+  keep: z.enum(["never", "failure", "always"]).default("never").describe(
+    "whether the container stays for a look; anything but `never` is refused unless the operator allowed it",
+  ),
+  network: z.string().min(1).default("bridge").describe(
+    "`bridge` is an isolated bridge; any other name than `none` must be allowed by the operator",
+  ),
+  privileged: z.boolean().default(false).describe(
+    "everything that the kernel allows; refused unless the operator allowed it",
+  ),
+  restart: z.int().min(0).max(10).default(0).describe(
+    "how often a run whose driver was lost may start again in a fresh container",
+  ),
+  secrets: z.array(envName).default([]).describe(
+    "names of secrets, which travel beside the resource; each becomes a variable of the commands",
+  ),
+  cache: z.array(z.unknown()).max(0, "expected nothing: cache is reserved for a later version").default([])
+    .describe("reserved"),
+  drivers: z.looseObject({}).optional().describe(
+    "what further drivers of a pipeline want to be told, by their names; the four drivers pass over it",
+  ),
 });
 export type BuildSpec = z.infer<typeof BuildSpec>;
 

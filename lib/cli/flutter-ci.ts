@@ -1,4 +1,4 @@
-import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
 import { FLUTTER_BUILDER } from "../build/spec.ts";
 import type { Drivers } from "./shared/drivers.ts";
 import { newCommand } from "../driver/program/command-line/command.ts";
@@ -16,8 +16,8 @@ export async function flutterCi(
   await runProgram(await flutterCiProgram(drivers, words), asked);
 }
 
-/** Where the first word is a command, the program with that one only: what is not needed is not loaded. */
-async function flutterCiProgram(drivers: Drivers, words: readonly string[]) {
+/** The program with all its commands; where the first of `words` is a command, with that one only, since the others need not be loaded. */
+export async function flutterCiProgram(drivers: Drivers, words: readonly string[] = []): Promise<Command> {
   const program = newCommand({
     path: "flutter-ci",
     summary: "Flutter CI is a continuous integration tool for Flutter applications.",

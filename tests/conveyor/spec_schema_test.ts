@@ -6,6 +6,7 @@ import { parseBuildSpec } from "../../lib/build/spec.ts";
 
 /** Of draft 2020-12, what a build's spec needs. */
 const KEYWORDS = new Set([
+  "description",
   "$schema",
   "type",
   "properties",

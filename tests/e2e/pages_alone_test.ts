@@ -13,16 +13,16 @@ import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker", "broker");
 
-/** Where the lines of the README find broker and API, by the defaults of everybody. */
+/** Where the lines of the pages find broker and API, by the defaults of everybody. */
 const PORTS = { nats: 4222, api: 8080 };
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 const taken = await Promise.all(Object.values(PORTS).map(isTaken));
 
-/** These programs are typed as they stand in the README, so they cannot be told to go elsewhere, nor run twice at once. */
+/** These programs are typed as they stand there, so they cannot be told to go elsewhere, nor run twice at once. */
 const skip = taken.some((is) => is) && "Something listens on port 4222 or 8080 of this machine already";
 
 test(
-  "the lines of the README's section on NATS build zlib, each typed in a terminal of its own",
+  "the lines of docs/fleet.md build zlib, each typed in a terminal of its own",
   { skip },
   async () => {
     // In the place of what is beyond this machine: an image in which GitHub has zlib, whatever network there is.
@@ -31,7 +31,7 @@ test(
       makes: "libz.a",
       tag: "v1.3.1",
     });
-    const lines = (await linesOf("Drivers on NATS")).map((line) =>
+    const lines = (await linesOf("docs/fleet.md")).map((line) =>
       line.replace("conveyor-build:bookworm", remote.image)
     );
     const [nats, up, ...rest] = lines;
@@ -58,11 +58,11 @@ test(
 );
 
 test(
-  "the lines of the README's section on a Conveyor server build for one, each typed in a terminal of its own",
+  "the lines of docs/conveyor.md build for one, each typed in a terminal of its own",
   { skip },
   async () => {
     using remote = remoteRepository();
-    const lines = await linesOf("With a Conveyor CI server");
+    const lines = await linesOf("docs/conveyor.md");
     assert.deepEqual(lines.map((line) => line.split(" ")[0]), DRIVERS.map((name) => `bin/${name}`));
     await using place = await checkout();
     await using server = await startConveyor({ ports: PORTS });
@@ -91,12 +91,10 @@ test(
   },
 );
 
-/** What the README tells its reader to type, line by line, as it stands there. */
-async function linesOf(section: string): Promise<string[]> {
-  const readme = await readFile(join(root, "README.md"), "utf8");
-  const [, text = ""] = readme.split(`\n## ${section}\n`);
-  const [own = ""] = text.split("\n## ");
-  return [...own.matchAll(/^\$ (.*)$/gm)].map(([, line = ""]) => line);
+/** What a page tells its reader to type, line by line, as it stands there. */
+async function linesOf(page: string): Promise<string[]> {
+  const text = await readFile(join(root, page), "utf8");
+  return [...text.matchAll(/^\$ (.*)$/gm)].map(([, line = ""]) => line);
 }
 
 /** A checkout of this project with a state of its own, in which lines are typed. */
