@@ -17,5 +17,7 @@ export async function main(driver: Driver, { signal }: { signal?: AbortSignal } 
     load: () => Promise.resolve(driver),
     stop: signal,
   });
-  await runProgram(program.version(version(), "-v, --version", "print the version"));
+  const shown = driver.version ??
+    `${driver.name} without a version of its own (conveyor-drivers ${version()})`;
+  await runProgram(program.version(shown, "-v, --version", "print the version"));
 }

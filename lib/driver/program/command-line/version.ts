@@ -1,10 +1,4 @@
-import { readFileSync } from "node:fs";
+import manifest from "../../../../package.json" with { type: "json" };
 
-/** Put in by `scripts/build`. */
-declare const CONVEYOR_VERSION: string | undefined;
-
-/** The version in package.json: built in where we are compiled, read where we run from source. */
-export function version(): string {
-  if (typeof CONVEYOR_VERSION === "string") return CONVEYOR_VERSION;
-  return JSON.parse(readFileSync(new URL("../../../../package.json", import.meta.url), "utf8")).version;
-}
+/** The version of this package. An import, so that compilers and bundlers take it along without being told. */
+export const version = (): string => manifest.version;
