@@ -86,6 +86,9 @@ function groupsOf(
     Serve: {
       up: async () => (await import("./up/up-command.ts")).upCommand(drivers),
     },
+    Inspect: {
+      artifacts: async () => (await import("./artifacts/artifacts-command.ts")).artifactsCommand(),
+    },
   };
 }
 

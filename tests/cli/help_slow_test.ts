@@ -12,10 +12,11 @@ const COMMANDS = [
   "container-stop",
   "git-cloner",
   "up",
+  "artifacts",
   "completion",
   "help",
 ];
-const GROUPS = ["Build", "Drivers", "Serve", "Maintain"];
+const GROUPS = ["Build", "Drivers", "Serve", "Inspect", "Maintain"];
 
 test("flutter-ci says what it is and which commands there are, by what they are for", async () => {
   const { code, stdout, stderr } = await flutterCi(["--help"]);
@@ -119,7 +120,16 @@ test("every flag of up and of submit that is promised is in its help", async () 
     // Where Docker is, and what clones there, the operators of the drivers say: those flags are refused with a word why.
     [...run?.filter((name) => !ofTheMachine.includes(name)) ?? [], ...ofTheApi].toSorted(),
   );
-  const ofADriver = ["api", "max-event-age", "register", "resource", "concurrency", "health"];
+  const ofADriver = [
+    "api",
+    "max-event-age",
+    "keep-artifacts",
+    "max-stored",
+    "register",
+    "resource",
+    "concurrency",
+    "health",
+  ];
   const ofUp = [
     "drivers",
     "listen",

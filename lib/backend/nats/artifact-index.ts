@@ -163,7 +163,7 @@ export class ArtifactIndex implements AsyncDisposable {
   async #take(data: Uint8Array): Promise<void> {
     const entry = read(data);
     if (!entry) return;
-    const [run, name] = split(entry.name);
+    const [run, name] = splitObject(entry.name);
     await this.#write(keyOf(run, name), entry.deleted ? undefined : entryOf(name, entry));
   }
 
@@ -186,7 +186,14 @@ const keyOf = (run: string, name: string): string => `${ENTRY_PREFIX}${run}/${na
 
 type Description = z.infer<typeof Description>;
 
-function entryOf(name: string, { name: object, nuid, size, chunks, digest, metadata }: Description): Entry {
+/** What is kept of a description. */
+export function entryOf(
+  name: string,
+  { name: object, nuid, size, chunks, digest, metadata }: Pick<
+    Description,
+    "name" | "nuid" | "size" | "chunks" | "digest" | "metadata"
+  >,
+): Entry {
   const sha256 = Buffer.from(digest.replace(/^SHA-256=/, ""), "base64url").toString("hex");
   const mode = Number(metadata?.["mode"] ?? USUAL_MODE) & 0o777;
   return { name, size, sha256, mode, chunks, object, subject: CHUNKS.replace("*", nuid) };
@@ -204,7 +211,7 @@ function read(data: Uint8Array): Description | undefined {
 }
 
 /** `<run>/<name>`, see `objectName`. */
-function split(object: string): [run: string, name: string] {
+export function splitObject(object: string): [run: string, name: string] {
   const path = decodeURI(object);
   const at = path.indexOf("/");
   return [path.slice(0, at), path.slice(at + 1)];

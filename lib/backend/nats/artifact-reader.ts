@@ -10,7 +10,7 @@ import { orderedMessages } from "./ordered.ts";
 /** The artifacts as they lie in the bucket. Bytes come no faster than they are asked for, and are checked by their sum. */
 export function artifactReader(
   link: Link,
-  index: ArtifactIndex,
+  index: Pick<ArtifactIndex, "of">,
   lifetime: Lifetime,
 ): ArtifactReader {
   return {

@@ -14,6 +14,7 @@ import { deadLetters } from "./dead.ts";
 import { deliveryOf, type DeliveryPorts, headersOf, idOf, toHeaders } from "./delivery.ts";
 import { Held } from "./held.ts";
 import { findOwner } from "./owner.ts";
+import { keepArtifacts, type Keeping } from "./keep-artifacts.ts";
 import { CALL_TIMEOUT_MS, Link } from "./link.ts";
 import { marksOver } from "./marks.ts";
 import { Pull, PULL_TIMES, type PullTimes } from "./pull.ts";
@@ -29,6 +30,8 @@ const DISPOSE_MS = 5000;
 export interface NatsBackend extends Transport {
   /** Whose containers its drivers make, and whether a Conveyor server runs here. Throws `Retryable` while that is not known. */
   owner(): Promise<{ owner: string; isConveyors: boolean }>;
+  /** Bounds what is kept of artifacts beside a Conveyor server; whoever says it last counts. Throws `Retryable`. */
+  keepArtifacts(keeping: Keeping): Promise<void>;
   readonly isConnected: boolean;
   /** How often the connection was lost and came back. */
   readonly reconnects: number;
@@ -93,6 +96,9 @@ class NatsTransport implements NatsBackend {
 
   owner: NatsBackend["owner"] = () =>
     this.#call("learn whose broker this is", () => findOwner(this.#connection, this.#manager));
+
+  keepArtifacts: NatsBackend["keepArtifacts"] = (keeping) =>
+    this.#call("bound what is kept of artifacts", () => keepArtifacts(this.#manager, keeping));
 
   get maxMessageBytes(): number {
     return this.#link.maxMessageBytes;

@@ -1,6 +1,6 @@
 import type { Command, OptionValues } from "@commander-js/extra-typings";
 import { InputError } from "../../base/errors.ts";
-import { natsFlag, withLoginFlags } from "../../driver/program/broker/broker-flags.ts";
+import { natsFlag, waitFlag, withLoginFlags } from "../../driver/program/broker/broker-flags.ts";
 import { logFormatFlag, logLevelFlag } from "../../driver/program/command-line/command.ts";
 import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
 import { duration, hostPort, oneOf, subjectToken, text } from "../../driver/program/command-line/values.ts";
@@ -61,7 +61,7 @@ export function withUpFlags<A extends unknown[], O extends OptionValues, G exten
         "1h",
       ),
     );
-  return withLimitFlags(withLoginFlags(served))
+  return withLimitFlags(withLoginFlags(served).addOption(waitFlag()))
     .addOption(logLevelFlag())
     .addOption(logFormatFlag());
 }

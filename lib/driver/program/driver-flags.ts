@@ -1,5 +1,5 @@
 import type { Command, OptionValues } from "@commander-js/extra-typings";
-import { natsFlag, withLoginFlags } from "./broker/broker-flags.ts";
+import { natsFlag, waitFlag, withLoginFlags } from "./broker/broker-flags.ts";
 import { logFormatFlag, logLevelFlag } from "./command-line/command.ts";
 import { flag, listFlag } from "./command-line/flag.ts";
 import {
@@ -7,6 +7,7 @@ import {
   hostPort,
   httpUrl,
   oneOf,
+  size,
   subjectToken,
   text,
   wholeNumber,
@@ -21,7 +22,7 @@ export function withDriverFlags<A extends unknown[], O extends OptionValues, G e
   const withBroker = command.addOption(
     natsFlag().default(["nats://127.0.0.1:4222"], "nats://127.0.0.1:4222"),
   );
-  return withLimitFlags(withLoginFlags(withBroker))
+  return withLimitFlags(withLoginFlags(withBroker).addOption(waitFlag()))
     .addOption(flag("--api <url>", "control plane", httpUrl).default("http://127.0.0.1:8080"))
     .addOption(
       flag("--token-file <file>", "file that holds the control plane's token (or CONVEYOR_TOKEN)", text),
@@ -48,6 +49,14 @@ export function withDriverFlags<A extends unknown[], O extends OptionValues, G e
         duration,
       )
         .default(7 * 86_400_000, "7d"),
+    )
+    .addOption(
+      flag("--keep-artifacts <time>", "how long artifacts stay on a Conveyor server's broker", duration)
+        .default(30 * 86_400_000, "30d"),
+    )
+    .addOption(
+      flag("--max-stored <size>", "past this, that broker removes the oldest artifacts", size)
+        .default(10 * 1024 ** 3, "10g"),
     )
     .addOption(
       flag("--drain <time>", "how long to finish what is in hand when told to stop", duration).default(

@@ -1,6 +1,7 @@
 import { messageOf } from "../../base/errors.ts";
 import { parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
+import { persist } from "../../base/retry.ts";
 import { abortable, aborted } from "../../base/signals.ts";
 import type { Driver } from "../driver.ts";
 import { keepEvents } from "../conveyor/keep-events.ts";
@@ -82,6 +83,12 @@ export async function runDriver(
         })
         : undefined;
       if (isConveyors) {
+        const keeping = { maxAgeMs: options.keepArtifacts, maxBytes: options.maxStored };
+        void persist(() => transport.keepArtifacts(keeping)).catch((error) =>
+          processLog("driver").warn("Cannot bound what is kept of artifacts: {why}", {
+            why: messageOf(error),
+          })
+        );
         await keepEvents(driver, { transport, resources, ackWaitMs: options.ackWait, signal });
       }
       if (driver.housekeep) {

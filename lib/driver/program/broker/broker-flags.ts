@@ -9,7 +9,12 @@ export const natsFlag = () =>
 /** Zero needs no unit. */
 const patience = (value: string): number => value.trim() === "0" ? 0 : duration(value);
 
-/** How to log in to the broker, and how long to wait for it. */
+/** How long programs that serve wait for the broker. */
+export const waitFlag = () =>
+  flag("--wait <time>", "how long to wait for a broker that is not up at the start; 0 does not", patience)
+    .default(Infinity, "for ever");
+
+/** How to log in to the broker. */
 export function withLoginFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
 ) {
@@ -20,10 +25,6 @@ export function withLoginFlags<A extends unknown[], O extends OptionValues, G ex
     .addOption(flag("--nats-token-file <file>", "file that holds a token for the broker", text))
     .addOption(flag("--nats-nkey-file <file>", "file that holds the seed of a user's nkey", text))
     .addOption(switchFlag("--nats-tls-first", "for a broker whose TLS handshake comes first"))
-    .addOption(
-      flag("--wait <time>", "how long to wait for a broker that is not up at the start; 0 does not", patience)
-        .default(Infinity, "for ever"),
-    )
     .addOption(flag("--tls-ca <file>", "authorities to trust, PEM", text))
     .addOption(flag("--tls-cert <file>", "certificate to show, PEM", text))
     .addOption(flag("--tls-key <file>", "its key, PEM", text));
