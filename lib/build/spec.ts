@@ -54,7 +54,9 @@ export const BuildSpec = z.strictObject({
     "branch, tag, or full or short commit; the remote's HEAD without it",
   ),
   depth: z.int().min(0).default(1).describe("commits of history, 0 for all"),
-  submodules: z.boolean().default(false).describe("whether submodules are checked out too"),
+  submodules: z.boolean().default(false).describe(
+    "whether submodules are checked out too; those of a local repository come from its git folder where they lie there",
+  ),
   workdir: z.string().optional().describe(
     "folder below /workspace in which commands run and artifact globs start",
   ),

@@ -27,7 +27,12 @@ export function git(folder: string, ...args: string[]): string {
 export async function receive(
   source: string,
   into: string,
-  { ref, depth = 1, meanwhile }: { ref?: string; depth?: number; meanwhile?: () => void } = {},
+  { ref, depth = 1, submodules = false, meanwhile }: {
+    ref?: string;
+    depth?: number;
+    submodules?: boolean;
+    meanwhile?: () => void;
+  } = {},
 ): Promise<string> {
   const local = await openLocalSource(source, { environment: env });
   const pinned = resolveCommit(local, ref);
@@ -40,7 +45,7 @@ export async function receive(
   const said: Buffer[] = [];
   shell.stderr.on("data", (chunk) => said.push(chunk));
   const ended = once(shell, "close");
-  const stream = interrupted(sourceStream(local, { pinned, depth, signal }), meanwhile);
+  const stream = interrupted(sourceStream(local, { pinned, depth, submodules, signal }), meanwhile);
   const sent = await pipeline(Readable.from(stream), shell.stdin)
     .catch((error) => error);
   const [code] = await ended;

@@ -26,7 +26,9 @@ export async function localStream(context: Context, { spec }: Plan, path: string
     const { localCommit } = settings;
     const pinned = localCommit?.repository === path ? localCommit : resolveCommit(source, spec.ref);
     if (!pinned) throw notFound(spec.ref);
-    const stream = failing(sourceStream(source, { pinned, depth: spec.depth, signal }));
+    const stream = failing(
+      sourceStream(source, { pinned, depth: spec.depth, submodules: spec.submodules, signal }),
+    );
     return { ref: pinned.ref, origin: originOf(source.config, pinned.ref), stream };
   });
 }

@@ -11,10 +11,24 @@ receive() {
     echo "fatal: this git is too old for a repository whose objects are named by $format"
     return 1
   fi
-  lines >.git/packed-refs && lines >.git/shallow || return
+  lines >.git/packed-refs && lines >.git/shallow && lines >.git/sent-modules && lines >.git/sent-shallow || return
   [ -s .git/shallow ] || rm .git/shallow
   git -c core.fsync=none index-pack --stdin >/dev/null && printf '%s\\n' "$head" >.git/HEAD || return
   case $head in ref:*) ;; *) commit=$head ;; esac
+  receive_modules
+}
+# Each submodule that was sent gets its git folder, where "git submodule" looks for it; the objects are the repository's.
+receive_modules() {
+  while IFS=' ' read -r id module; do
+    folder=.git/$module
+    mkdir -p "$folder/objects/info" "$folder/refs" && cp .git/config "$folder/config" || return
+    printf '%s\\n' "$PWD/.git/objects" >"$folder/objects/info/alternates" && printf '%s\\n' "$id" >"$folder/HEAD" || return
+    while IFS=' ' read -r cut of; do
+      [ "$of" != "$module" ] || printf '%s\\n' "$cut"
+    done <.git/sent-shallow >"$folder/shallow"
+    [ -s "$folder/shallow" ] || rm "$folder/shallow"
+  done <.git/sent-modules
+  rm .git/sent-modules .git/sent-shallow
 }
 lines() { while IFS= read -r line; do [ -n "$line" ] || return 0; printf '%s\\n' "$line"; done; false; }
 `;

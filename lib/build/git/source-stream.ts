@@ -1,3 +1,4 @@
+import { findModules, type LocalModule } from "./local/modules.ts";
 import { isRefName, Refs } from "./local/refs.ts";
 import type { PinnedCommit } from "./local/resolve-commit.ts";
 import type { LocalSource } from "./local-source.ts";
@@ -12,24 +13,52 @@ import { writePack } from "./objects/write-pack.ts";
  *     ref: refs/heads/main | the commit
  *     <id> <ref>             for each ref that leads to what is sent, then an empty line
  *     <commit>               for each whose parents are left out, then an empty line
+ *     <commit> modules/<name>   for each submodule that is sent too, then an empty line
+ *     <commit> modules/<name>   for each of its commits whose parents are left out, then an empty line
  *
  * Only what the commit reaches within the depth is read and sent: nothing of the repository's configuration and hooks, and
  * nothing that was staged, stashed or committed elsewhere. Throws InputError for what is missing or damaged.
  */
 export async function* sourceStream(
   source: LocalSource,
-  { pinned, depth, signal }: { pinned: PinnedCommit; depth: number; signal: AbortSignal },
+  { pinned, depth, submodules = false, signal }: {
+    pinned: PinnedCommit;
+    depth: number;
+    /** Whether the submodules whose commits lie here are sent too; default false. */
+    submodules?: boolean;
+    signal: AbortSignal;
+  },
 ): AsyncGenerator<Uint8Array> {
-  using store = new ObjectStore(source);
+  using opened = new DisposableStack();
+  const store = opened.use(new ObjectStore(source));
   const refs = new Refs(source);
   const { commit } = pinned;
   const { objectFormat: algorithm } = source;
   const shipment = await chooseObjects(source, { store, refs, commit, depth, signal });
-  yield Buffer.from(
-    [algorithm, headOf(pinned), ...refLines(pinned, shipment), "", ...shipment.shallow, "", ""].join("\n"),
-    "latin1",
-  );
-  yield* writePack(shipment.chosen, { store, algorithm, signal });
+  const parts = [{ store, chosen: shipment.chosen }];
+  const modules: string[] = [];
+  const shallowModules: string[] = [];
+  for (const module of submodules ? findModules({ source, store, commit }, opened) : []) {
+    const { chosen, shallow } = await chooseModule(module, { depth, signal });
+    parts.push({ store: module.store, chosen });
+    modules.push(`${module.commit} ${module.folder}`);
+    shallowModules.push(...shallow.map((id) => `${id} ${module.folder}`));
+  }
+  const blocks = [
+    [algorithm, headOf(pinned), ...refLines(pinned, shipment)],
+    shipment.shallow,
+    modules,
+    shallowModules,
+  ];
+  yield Buffer.from(blocks.map((lines) => [...lines, "", ""].join("\n")).join(""), "latin1");
+  yield* writePack(parts, { algorithm, signal });
+}
+
+function chooseModule(
+  { source, store, commit }: LocalModule,
+  { depth, signal }: { depth: number; signal: AbortSignal },
+): Promise<Shipment> {
+  return chooseObjects(source, { store, commit, depth, signal });
 }
 
 /** A branch stays one, so that its name is known in the build; everything else is a commit without a branch. */

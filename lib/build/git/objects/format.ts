@@ -75,6 +75,20 @@ function idAfter(word: string, line: string | undefined, length: number): string
   return id.length === length && /^[0-9a-f]+$/.test(id) ? id : undefined;
 }
 
+/** What a tree lists; names as Latin-1 text. Throws InputError. */
+export function treeEntries(id: string, bytes: Buffer): { mode: string; name: string; id: string }[] {
+  const idBytes = id.length / 2;
+  const entries = [];
+  for (let start = 0; start < bytes.length;) {
+    const at = bytes.indexOf(0, start) + 1;
+    if (at === 0 || at + idBytes > bytes.length) throw corrupt(`tree ${id}`, "it is cut off");
+    const [mode = "", ...name] = bytes.toString("latin1", start, at - 1).split(" ");
+    entries.push({ mode, name: name.join(" "), id: bytes.toString("hex", at, at + idBytes) });
+    start = at + idBytes;
+  }
+  return entries;
+}
+
 /**
  * Calls `use` for each object of a tree, with where its id stands; not for submodules, whose commits are elsewhere. Throws
  * InputError.

@@ -26,7 +26,8 @@ export async function chooseObjects(
   source: LocalSource,
   { store, refs, commit, depth, signal }: {
     store: ObjectStore;
-    refs: Refs;
+    /** Those of them are sent that lead to what is sent; none without. */
+    refs?: Refs;
     commit: string;
     depth: number;
     signal: AbortSignal;
@@ -56,7 +57,7 @@ export async function chooseObjects(
   }
   const leading = [];
   for (const kind of ["heads", "tags", "remotes"]) {
-    for (const ref of refs.list(kind)) {
+    for (const ref of refs?.list(kind) ?? []) {
       if (leadsToChosen(ref.id, { store, chosen })) leading.push(ref);
       await pace();
     }

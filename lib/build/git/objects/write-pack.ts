@@ -16,20 +16,34 @@ const SMALL_BYTES = 4 * 1024 * 1024;
 /** What is compressed here is sent over a socket of this machine. */
 const QUICK = { level: 1 };
 
+/** Objects of one repository that are sent. */
+export interface PackPart {
+  readonly chosen: Chosen;
+  readonly store: ObjectStore;
+}
+
 /**
- * The chosen objects as one pack. What is compressed already is sent as it is, deltas too where their base is sent; memory
+ * The chosen objects of some repositories as one pack. What is compressed already is sent as it is, deltas too where their base is sent; memory
  * goes by the largest object that has to be made whole. Nothing is verified here: who reads a pack names its objects by
  * what they are. Throws InputError for what is damaged.
  */
 export async function* writePack(
-  chosen: Chosen,
-  { store, algorithm, signal }: { store: ObjectStore; algorithm: "sha1" | "sha256"; signal: AbortSignal },
+  parts: readonly PackPart[],
+  { algorithm, signal }: { algorithm: "sha1" | "sha256"; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   const out = new Output(algorithm);
   const pace = pacer(signal);
   const start = Buffer.from("PACK\0\0\0\x02\0\0\0\0", "latin1");
-  start.writeUInt32BE(chosen.count, 8);
+  start.writeUInt32BE(parts.reduce((count, { chosen }) => count + chosen.count, 0), 8);
   out.add(start);
+  for (const part of parts) yield* writePart(part, { out, pace, signal });
+  yield out.end();
+}
+
+async function* writePart(
+  { chosen, store }: PackPart,
+  { out, pace, signal }: { out: Output; pace: () => Promise<void>; signal: AbortSignal },
+): AsyncGenerator<Uint8Array> {
   for (const pack of chosen.packs()) {
     for (const piece of packed(pack, { chosen, store, out })) {
       out.add(piece);
@@ -45,7 +59,6 @@ export async function* writePack(
     }
     await pace();
   }
-  yield out.end();
 }
 
 /** The chosen objects of one pack in their order there, so that a delta comes after its base. */

@@ -1,0 +1,94 @@
+import { parseCommit, treeEntries } from "../objects/format.ts";
+import { ObjectStore } from "../objects/object-store.ts";
+import type { LocalSource } from "../local-source.ts";
+import { lastOf, parseConfig } from "./config.ts";
+
+/** A submodule whose commit is stored on this machine. */
+export interface LocalModule {
+  /** Its git folder below that of the repository: `modules/<name>`, for one within it `modules/<name>/modules/<name>`. */
+  readonly folder: string;
+  readonly commit: string;
+  readonly source: LocalSource;
+  readonly store: ObjectStore;
+}
+
+const MOST_MODULES = 200;
+const MOST_FILE_BYTES = 1024 * 1024;
+const MOST_CONFIG_BYTES = 1024 * 1024;
+/** A segment of a name that can be a folder's: no control character, no blank at an end, which would be lost on the way. */
+const SEGMENT = /^(?!\.\.?$)[!-.0-~\x80-\xff](?:[ -.0-~\x80-\xff]*[!-.0-~\x80-\xff])?$/;
+
+/**
+ * The submodules of a commit whose own commits lie in the repository's git folder, where `git submodule` keeps them. The
+ * others are left to their URLs, as are those that borrow objects or have only a part of them. `opened` closes the stores.
+ */
+export function findModules(
+  { source, store, commit }: { source: LocalSource; store: ObjectStore; commit: string },
+  opened: DisposableStack,
+): LocalModule[] {
+  const found: LocalModule[] = [];
+  const waiting = [{ source, store, commit, below: "" }];
+  for (let at = waiting.shift(); at; at = waiting.shift()) {
+    for (const [name, id] of submodulesOf(at.store, at.commit)) {
+      if (found.length === MOST_MODULES) return found;
+      const module = moduleOf(at.source, name);
+      if (!module) continue;
+      const own = opened.use(new ObjectStore(module));
+      if (own.typeOf(id) !== "commit") continue;
+      const folder = `${at.below}modules/${name}`;
+      found.push({ folder, commit: id, source: module, store: own });
+      waiting.push({ source: module, store: own, commit: id, below: `${folder}/` });
+    }
+  }
+  return found;
+}
+
+/** Name and commit of each submodule, as `.gitmodules` and the tree have them. */
+function submodulesOf(store: ObjectStore, commit: string): Map<string, string> {
+  const { tree } = parseCommit(commit, store.read(commit).bytes);
+  const file = entryAt(store, tree, [".gitmodules"]);
+  const found = new Map<string, string>();
+  if (!file?.mode.startsWith("100")) return found;
+  const { bytes } = store.read(file.id);
+  if (bytes.length > MOST_FILE_BYTES) return found;
+  for (const [key, path] of parseConfig(bytes.toString("latin1"))) {
+    const name = /^submodule\.(.+)\.path$/s.exec(key)?.[1] ?? "";
+    if (!name.split("/").every((segment) => SEGMENT.test(segment))) continue;
+    const entry = entryAt(store, tree, path.split("/"));
+    if (entry?.mode === "160000") found.set(name, entry.id);
+  }
+  return found;
+}
+
+function entryAt(store: ObjectStore, tree: string, path: readonly string[]) {
+  let id = tree;
+  for (const [i, name] of path.entries()) {
+    const { type, bytes } = store.read(id);
+    if (type !== "tree") return undefined;
+    const entry = treeEntries(id, bytes).find((one) => one.name === name);
+    if (!entry || i === path.length - 1) return entry;
+    if (entry.mode !== "40000") return undefined;
+    id = entry.id;
+  }
+  return undefined;
+}
+
+function moduleOf({ commonFolder, objectFormat, path }: LocalSource, name: string): LocalSource | undefined {
+  const folder = commonFolder.sub(`modules/${name}`);
+  if (folder.kind("objects") !== "folder" || folder.kind("objects/info/alternates") !== "nothing") {
+    return undefined;
+  }
+  const config = parseConfig(folder.text("config", MOST_CONFIG_BYTES) ?? "");
+  const format = lastOf(config, "extensions.objectformat")?.toLowerCase() ?? "sha1";
+  if (format !== objectFormat || lastOf(config, "extensions.partialclone") !== undefined) return undefined;
+  return {
+    path: `${path}, submodule ${name}`,
+    workTree: undefined,
+    gitFolder: folder,
+    commonFolder: folder,
+    objectFolders: [folder.sub("objects")],
+    objectFormat,
+    config,
+    isPartial: false,
+  };
+}
