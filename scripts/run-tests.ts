@@ -1,6 +1,7 @@
 /**
- * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [--under-load] [unit | FILE…]`. What a file's name
- * ends in says what it needs: `_docker_test.ts` a daemon, `_nats_test.ts` brokers of its own, `_slow_test.ts` processes,
+ * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [--under-load] [unit | release | FILE…]`. What a
+ * file's name ends in says what it needs: `_release_test.ts` a release that it makes, once, on Bun; `_docker_test.ts` a
+ * daemon, `_nats_test.ts` brokers of its own, `_slow_test.ts` processes,
  * `_alone_test.ts` something that the machine has once, so that only one of them runs at a time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
  *
  * Several processes work at once, more than there are cores, since tests wait more than they compute. Each takes the next job
@@ -34,13 +35,14 @@ const JOBS_PER_CORE = 3;
 const words = process.argv.slice(2);
 const isUnderLoad = words.includes("--under-load");
 const args = words.filter((word) => word !== "--under-load");
-const isUnitOnly = args[0] === "unit";
-const files = args.length > 0 && !isUnitOnly
+const only = (["unit", "release"] as const).find((kind) => kind === args[0]);
+const isUnitOnly = only === "unit";
+const files = args.length > 0 && only === undefined
   ? args
   : [...new Glob("tests/**/*_test.ts").scanSync(root)].sort().filter((file) =>
-    !isUnitOnly || kindOf(file) === "unit"
+    only === undefined || kindOf(file) === only
   );
-const needsBroker = !isUnitOnly;
+const needsBroker = only === undefined;
 
 const programs = (process.env.NATS_SERVERS ?? "nats-server").split(":");
 const brokers = { bun: programs.at(0) ?? "", deno: programs.at(-1) ?? "" };

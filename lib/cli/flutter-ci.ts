@@ -1,16 +1,24 @@
+import { basename } from "node:path";
 import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
 import { FLUTTER_BUILDER } from "../build/spec.ts";
 import type { Drivers } from "./shared/drivers.ts";
 import { newCommand } from "../driver/program/command-line/command.ts";
 import { completionCommand, suggestionsCommand } from "./completion/completion-command.ts";
+import { driverProgram } from "../driver/program/main.ts";
 import { runProgram } from "../driver/program/command-line/run-program.ts";
-import { version } from "../driver/program/command-line/version.ts";
+import { withProgramFlags } from "../driver/program/command-line/program-flags.ts";
 
-/** The program `flutter-ci`: reads its words, does what they say, and ends the process. */
+/**
+ * The program `flutter-ci`: reads its words, does what they say, and ends the process. Called by the name of a driver, as a
+ * link or a copy, it is that driver's program.
+ */
 export async function flutterCi(
   drivers: Drivers,
   words: readonly string[] = process.argv.slice(2),
+  calledAs: string = basename(process.argv0),
 ): Promise<void> {
+  const load = Object.hasOwn(drivers, calledAs) ? drivers[calledAs] : undefined;
+  if (load) return await driverProgram(calledAs, [FLUTTER_BUILDER], load);
   // Without a command there is nothing to do but to say what there is.
   const asked = words.every((word) => word === "-t" || word === "--toggle") ? [...words, "--help"] : words;
   await runProgram(await flutterCiProgram(drivers, words), asked);
@@ -18,17 +26,17 @@ export async function flutterCi(
 
 /** The program with all its commands; where the first of `words` is a command, with that one only, since the others need not be loaded. */
 export async function flutterCiProgram(drivers: Drivers, words: readonly string[] = []): Promise<Command> {
-  const program = newCommand({
-    path: "flutter-ci",
-    summary: "Flutter CI is a continuous integration tool for Flutter applications.",
-    usage: "[flags]\n        flutter-ci [command]",
-    examples: [
-      ["Build the repository in this folder", "flutter-ci run"],
-      ["What a command takes", "flutter-ci run --help"],
-    ],
-  })
-    .option("-t, --toggle", "accepted, does nothing")
-    .version(version(), "-v, --version", "print the version")
+  const program = withProgramFlags(
+    newCommand({
+      path: "flutter-ci",
+      summary: "Flutter CI is a continuous integration tool for Flutter applications.",
+      usage: "[flags]\n        flutter-ci [command]",
+      examples: [
+        ["Build the repository in this folder", "flutter-ci run"],
+        ["What a command takes", "flutter-ci run --help"],
+      ],
+    }).option("-t, --toggle", "accepted, does nothing"),
+  )
     .helpCommand(false)
     // Its own flags stand before the command only: after one they belong to the command.
     .enablePositionalOptions();

@@ -49,6 +49,14 @@ test("flutter-ci prints the version of package.json, -t or not", async () => {
   }
 });
 
+test("a program's version is there for tools too, as JSON", async () => {
+  const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  const { code, stdout } = await flutterCi(["--version", "--json"]);
+  assert.equal(code, 0);
+  assert.deepEqual(JSON.parse(stdout), { name: "flutter-ci", version, commit: null, target: null });
+  assert.equal((await flutterCi(["--json"])).code, 2);
+});
+
 test("every command has examples in its help, which help NAME prints too", async () => {
   for (const name of COMMANDS) {
     const { code, stdout, stderr } = await flutterCi([name, "--help"]);
@@ -63,8 +71,8 @@ test("a standalone driver's help is that of the subcommand", async () => {
   const env = { CONVEYOR_RUNTIME: runtime };
   const own = await startProgram(join(root, "bin/builder"), ["--help"], { env }).ended;
   const { stdout } = await flutterCi(["builder", "--help"]);
-  const withoutVersion = own.stdout.replace(/^ {2}-v, --version.*\n/m, "");
-  assert.equal(withoutVersion, stdout.replaceAll("flutter-ci builder", "builder"));
+  const withoutOwn = own.stdout.replace(/^ {2}(?:-v, --version|--licenses) .*\n/gm, "");
+  assert.equal(withoutOwn, stdout.replaceAll("flutter-ci builder", "builder"));
 });
 
 test("every flag of run that is promised is in its help", async () => {

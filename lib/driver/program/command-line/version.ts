@@ -1,4 +1,30 @@
-import manifest from "../../../../package.json" with { type: "json" };
+import { readFileSync } from "node:fs";
 
-/** The version of this package. An import, so that compilers and bundlers take it along without being told. */
-export const version = (): string => manifest.version;
+/** What a program is made of. */
+export interface BuildFacts {
+  readonly version: string;
+  /** The first twelve digits, `-dirty` behind them where not all was committed. */
+  readonly commit?: string;
+  /** The system it was compiled for: `linux-x64-musl`. */
+  readonly target?: string;
+}
+
+/** Put in by `scripts/build` and `scripts/release`. */
+declare const CONVEYOR_BUILD: BuildFacts | undefined;
+
+/** The version in package.json: built in where we are compiled, read where we run from source. */
+export const version = (): string => buildFacts().version;
+
+/** What `--version` prints: the version first, on a line of its own with commit and target; as JSON for tools. */
+export function versionText(name: string, asJson: boolean): string {
+  const { version, commit, target } = buildFacts();
+  if (asJson) return JSON.stringify({ name, version, commit: commit ?? null, target: target ?? null });
+  if (target === undefined) return version;
+  return `${version} (${[...commit === undefined ? [] : [`commit ${commit}`], target].join(", ")})`;
+}
+
+function buildFacts(): BuildFacts {
+  if (typeof CONVEYOR_BUILD === "object") return CONVEYOR_BUILD;
+  const { version } = JSON.parse(readFileSync(new URL("../../../../package.json", import.meta.url), "utf8"));
+  return { version };
+}

@@ -1,0 +1,11 @@
+import { gunzipSync } from "node:zlib";
+
+/** Put in by `scripts/release`: THIRD-PARTY-NOTICES, compressed, in base64. */
+declare const CONVEYOR_NOTICES: string | undefined;
+
+/** The licences of all software in this program; where they lie, if it is no program of a release. */
+export function licenses(): string {
+  return typeof CONVEYOR_NOTICES === "string"
+    ? gunzipSync(Buffer.from(CONVEYOR_NOTICES, "base64")).toString()
+    : "Licensed under Apache-2.0. The licences of its packages lie in node_modules; programs of a release hold all of them\n";
+}

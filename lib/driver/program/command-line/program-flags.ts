@@ -1,0 +1,23 @@
+import { CommanderError, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import { licenses } from "./licenses.ts";
+import { versionText } from "./version.ts";
+
+/** Gives a program the flags with which it speaks of itself: `--version`, also `--version --json`, and `--licenses`. */
+export function withProgramFlags<Program extends CommandUnknownOpts>(
+  program: Program,
+  words: readonly string[] = process.argv.slice(2),
+): Program {
+  const asJson = words.includes("--json") && words.some((word) => word === "--version" || word === "-v");
+  program.version(
+    versionText(program.name(), asJson),
+    "-v, --version",
+    "print the version; as JSON with --json",
+  );
+  if (asJson) program.addOption(new Option("--json").hideHelp());
+  program.addOption(new Option("--licenses", "print the licences of all that is in it"));
+  program.on("option:licenses", () => {
+    process.stdout.write(licenses());
+    throw new CommanderError(0, "conveyor.licenses", "");
+  });
+  return program;
+}

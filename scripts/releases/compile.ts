@@ -1,0 +1,82 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { mkdtemp, rename } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import type { Facts } from "./facts.ts";
+
+export const PROGRAMS = ["flutter-ci", "container-start", "git-cloner", "builder", "container-stop"] as const;
+export type Program = (typeof PROGRAMS)[number];
+
+export interface Compiling {
+  /** This project's folder. */
+  readonly root: string;
+  readonly program: string;
+  /** Where the file goes. */
+  readonly path: string;
+  readonly facts: Facts;
+  readonly target: string;
+  /** Bun for another target, and what Bun calls that one; this Bun itself without. */
+  readonly runtime?: { readonly path: string; readonly target: string };
+  /** What `--licenses` prints. */
+  readonly notices?: string;
+}
+
+/** The source files that are in a program, relative to `root`. */
+export async function filesOf(root: string, program: string): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), "conveyor-files-"));
+  try {
+    const list = join(folder, "meta.json");
+    await bunBuild(root, program, [...BUNDLING, "--target=bun", `--metafile=${list}`, "--outdir", folder]);
+    return Object.keys(JSON.parse(readFileSync(list, "utf8")).inputs);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Makes one program as a single file. */
+export async function compile(what: Compiling): Promise<void> {
+  const { root, program, path, facts, target, runtime, notices } = what;
+  // The file's name becomes part of its content, so it is made under the program's own name.
+  const folder = await mkdtemp(`${path}.`);
+  const made = join(folder, program);
+  try {
+    await bunBuild(root, program, [
+      ...["--compile", "--outfile", made],
+      ...runtime ? [`--target=${runtime.target}`, `--compile-executable-path=${runtime.path}`] : [],
+      ...BUNDLING,
+      // Depth 1 takes half the room of all functions, and programs start as fast.
+      ...["--bytecode", "--bytecode-depth=1"],
+      // Bun, compiled or not, would read settings of the folder that a program is started in, and run what they name.
+      ...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
+      ...defines({
+        CONVEYOR_BUILD: { version: facts.version, commit: facts.commit, target },
+        CONVEYOR_NOTICES: notices === undefined ? undefined : gzipSync(notices).toString("base64"),
+      }),
+    ]);
+    if (!existsSync(made)) throw new Error(`Cannot compile ${program} for ${target}: Bun made no file`);
+    await rename(made, path);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Else the folder of this project would be in the file. */
+const BUNDLING = ["--minify", "--keep-names", "--format=esm", ...defines({ __dirname: "/" })];
+
+async function bunBuild(root: string, program: string, flags: readonly string[]): Promise<void> {
+  const words = [process.execPath, "build", `drivers/${program}.ts`, ...flags];
+  const child = Bun.spawn(words, { cwd: root, stdout: "ignore", stderr: "pipe" });
+  const said = await new Response(child.stderr).text();
+  if (await child.exited !== 0) throw new Error(`Cannot compile ${program}: ${said.trim()}`);
+}
+
+function defines(values: Record<string, unknown>): string[] {
+  return Object.entries(values).filter(([, value]) => value !== undefined)
+    .flatMap(([name, value]) => ["--define", `${name}=${JSON.stringify(value)}`]);
+}
+
+/** Throws where a file names the folder it was made in: it would differ from the same release made elsewhere. */
+export function checkNoPath(path: string, folder: string): void {
+  if (readFileSync(path).includes(folder)) throw new Error(`${basename(path)} contains the path ${folder}`);
+}

@@ -1,0 +1,261 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { root, startProgram, temporaryFolder } from "../cli/start-program.ts";
+import { run } from "./made-release.ts";
+import { answerWithFile, answerWithHalf, makeSmallRelease, serveFolder, writeSums } from "./small-release.ts";
+
+const installer = join(root, "scripts/install.sh");
+/** The shells that have to do; where busybox is missing, dash alone. */
+const SHELLS = [["dash"], ["busybox", "sh"]].filter(([path = ""]) =>
+  spawnSync(path, ["-c", "true"]).error === undefined
+);
+
+interface Installing {
+  readonly shell?: readonly string[];
+  readonly path?: string;
+}
+
+/** Runs the installer, with a home and temporary folder below `folder`, for linux-x64. */
+function install(folder: string, words: readonly string[], { shell = ["sh"], path }: Installing = {}) {
+  const [program = "sh", ...first] = shell;
+  return startProgram(program, [...first, installer, ...words], {
+    env: { ...environmentIn(folder), ...path !== undefined && { PATH: path } },
+    cwd: folder,
+  }).ended;
+}
+
+const environmentIn = (folder: string) => ({
+  HOME: join(folder, "home"),
+  TMPDIR: folder,
+  NO_PROXY: "127.0.0.1",
+});
+const TARGET = ["--target", "linux-x64"];
+
+test("install.sh installs, upgrades and removes, whatever the shell, in a folder with spaces in its name", async () => {
+  assert.ok(SHELLS.length > 0);
+  for (const shell of SHELLS) {
+    await using folder = await temporaryFolder();
+    const prefix = join(folder.path, "a prefix with spaces");
+    const one = await makeSmallRelease(join(folder.path, "one"), "0.1.0", "share/doc/flutter-ci/OLD");
+    const two = await makeSmallRelease(join(folder.path, "two"), "0.10.0", "share/doc/flutter-ci/NEW");
+    const words = (from: string) => ["--from", from, "--prefix", prefix, ...TARGET];
+
+    const first = await install(folder.path, words(one), { shell });
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stderr, /^Installed flutter-ci 0\.1\.0 \(linux-x64\) in .*a prefix with spaces$/m);
+    const { stdout } = await run(join(prefix, "bin/git-cloner"), []);
+    assert.match(stdout, /^0\.1\.0 /);
+
+    await writeFile(join(prefix, "bin/of-somebody-else"), "");
+    const second = await install(folder.path, words(two), { shell });
+    assert.match(second.stderr, /in the place of 0\.1\.0$/m);
+    assert.deepEqual((await readdir(join(prefix, "share/doc/flutter-ci"))).sort(), [
+      "LICENSE",
+      "NEW",
+      "installed-files",
+      "noise",
+    ]);
+
+    const back = await install(folder.path, words(one), { shell });
+    assert.deepEqual(
+      [back.code, /newer than 0\.1\.0\. .*--downgrade/.test(back.stderr)],
+      [1, true],
+      back.stderr,
+    );
+    assert.equal((await install(folder.path, [...words(one), "--downgrade"], { shell })).code, 0);
+
+    const removed = await install(folder.path, ["--uninstall", "--prefix", prefix], { shell });
+    assert.equal(removed.code, 0, removed.stderr);
+    assert.deepEqual(await readdir(prefix, { recursive: true }), ["bin", "bin/of-somebody-else"]);
+    const again = await install(folder.path, ["--uninstall", "--prefix", prefix], { shell });
+    assert.deepEqual([again.code, /is not installed in/.test(again.stderr)], [3, true]);
+    assert.deepEqual((await readdir(folder.path)).filter((name) => name.startsWith("tmp")), []);
+  }
+});
+
+test("install.sh downloads with curl, else with wget, else says what to do", async () => {
+  await using folder = await temporaryFolder();
+  await using server = await serveFolder(await makeSmallRelease(folder.path, "0.1.0"));
+  for (const tool of ["curl", "wget", undefined]) {
+    const bin = await folderOfTools(join(folder.path, `with-${tool}`), tool);
+    const prefix = join(folder.path, `prefix-${tool}`);
+    const words = ["--from", `${server.url}/`, "--prefix", prefix, ...TARGET];
+    const { code, stderr } = await install(folder.path, words, { path: bin });
+    if (tool === undefined) {
+      assert.equal(code, 3);
+      assert.match(stderr, /neither curl nor wget is here\. Install one, or download/);
+    } else {
+      assert.equal(code, 0, stderr);
+      assert.ok(existsSync(join(prefix, "bin/builder")));
+    }
+  }
+});
+
+/** A folder with the tools that the installer needs, and one to download with. */
+async function folderOfTools(folder: string, downloader: string | undefined): Promise<string> {
+  await mkdir(folder);
+  const tools =
+    "sh cat cp cut find grep gzip head mkdir mktemp mv rm rmdir sed sha256sum sort tail tar tr uname".split(
+      " ",
+    );
+  for (const name of [...tools, ...downloader === undefined ? [] : [downloader]]) {
+    const { stdout } = await run("sh", ["-c", `command -v ${name}`]);
+    await symlink(stdout.trim(), join(folder, name));
+  }
+  return folder;
+}
+
+test("install.sh goes on with a download that was cut off, and installs nothing before it is whole", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  let isCut = true;
+  await using server = await serveFolder(
+    release,
+    (...parts) => isCut ? answerWithHalf(...parts) : answerWithFile(...parts),
+  );
+  const prefix = join(folder.path, "prefix");
+  const words = ["--from", server.url, "--prefix", prefix, ...TARGET];
+  const first = await install(folder.path, words);
+  assert.deepEqual([first.code, /start again to go on$/m.test(first.stderr)], [3, true], first.stderr);
+  assert.deepEqual(await readdir(prefix), []);
+  isCut = false;
+  const second = await install(folder.path, words);
+  assert.equal(second.code, 0, second.stderr);
+  const { length } = await readFile(join(release, "flutter-ci-0.1.0-linux-x64.tar.gz"));
+  const [, range = "0"] = /tar\.gz bytes=(\d+)-$/.exec(server.asked.at(-1) ?? "") ?? [];
+  assert.ok(Number(range) > 0 && Number(range) <= length / 2, server.asked.join());
+});
+
+test("install.sh that is interrupted leaves nothing behind but the beginning of the download", async () => {
+  await using folder = await temporaryFolder();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await using server = await serveFolder(
+    await makeSmallRelease(folder.path, "0.1.0"),
+    (_, response, body) => {
+      response.writeHead(200, { "content-length": body.length });
+      response.write(body.subarray(0, 1000), () => resolve());
+    },
+  );
+  const prefix = join(folder.path, "prefix");
+  const words = [installer, "--from", server.url, "--prefix", prefix, ...TARGET];
+  const child = spawn("sh", words, {
+    env: { PATH: process.env.PATH, ...environmentIn(folder.path) },
+    stdio: "ignore",
+    detached: true,
+  });
+  const ended = new Promise<number | null>((done) => child.once("exit", (code) => done(code)));
+  await promise;
+  // As a terminal does: to all processes of it.
+  process.kill(-(child.pid ?? 0), "SIGINT");
+  assert.equal(await ended, 130);
+  assert.deepEqual(await readdir(prefix), []);
+  assert.deepEqual((await readdir(folder.path)).sort(), ["home", "prefix", "release", "tree"]);
+});
+
+test("install.sh refuses what was damaged or changed, and what was not signed by the key that is named", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const prefix = join(folder.path, "prefix");
+  const key = join(folder.path, "key");
+  for (const name of [key, `${key}2`]) await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", name]);
+  const words = ["--from", release, "--prefix", prefix, ...TARGET];
+  const refused = async (more: readonly string[], code: number, message: RegExp) => {
+    const ended = await install(folder.path, [...words, ...more]);
+    assert.deepEqual([ended.code, message.test(ended.stderr)], [code, true], ended.stderr);
+    assert.equal(existsSync(join(prefix, "bin")), false);
+  };
+  const signed = ["--key", `${key}.pub`];
+  await refused(signed, 1, /is not signed: there is no SHA256SUMS\.sig/);
+  const sums = join(release, "SHA256SUMS");
+  await run("ssh-keygen", ["-Y", "sign", "-q", "-f", key, "-n", "flutter-ci-release", sums]);
+  await refused(["--key", `${key}2.pub`], 1, /The signature of SHA256SUMS is not by the key ".*key2\.pub"/);
+  await refused(["--key", join(folder.path, "none")], 2, /Cannot read the key ".*none"/);
+
+  const archive = join(release, "flutter-ci-0.1.0-linux-x64.tar.gz");
+  const whole = await readFile(archive);
+  await truncate(archive, 100_000);
+  await refused(
+    signed,
+    1,
+    /The checksum of flutter-ci-0\.1\.0-linux-x64\.tar\.gz is [0-9a-f]{64}: expected [0-9a-f]{64}\./,
+  );
+  await writeFile(archive, whole);
+  const { code, stderr } = await install(folder.path, [...words, ...signed]);
+  assert.equal(code, 0, stderr);
+});
+
+test("install.sh names what is wrong with its words, and what is missing here", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const from = ["--from", release];
+  const cases: [words: string[], code: number, message: RegExp][] = [
+    [["--form", "x"], 2, /^error: Unknown word "--form"; see install\.sh --help$/m],
+    [["--from"], 2, /^error: --from needs a value/m],
+    [[], 2, /^error: Nothing to install from/m],
+    [[...from, "--target", "linux-x32"], 2, /^error: Unknown target "linux-x32": expected linux-x64, /m],
+    [
+      ["--from", "ftp://example.org/x", ...TARGET],
+      2,
+      /^error: Cannot install from "ftp:\/\/example\.org\/x": expected/m,
+    ],
+    [["--from", "/nowhere", ...TARGET], 3, /^error: There is no folder "\/nowhere"$/m],
+    [["--from", folder.path, ...TARGET], 3, /^error: Cannot get SHA256SUMS from/m],
+    [
+      [...from, "--target", "darwin-arm64"],
+      3,
+      /has no flutter-ci for darwin-arm64\. It has: flutter-ci-0\.1\.0-linux-x64/m,
+    ],
+    [[...from, ...TARGET, "--version", "9.9.9"], 3, /has no flutter-ci 9\.9\.9 for linux-x64/],
+    [
+      [...from, ...TARGET, "--prefix", "/dev/null/x"],
+      3,
+      /^error: Cannot write to "\/dev\/null\/x"\. Start this as root/m,
+    ],
+  ];
+  for (const [words, expected, message] of cases) {
+    const { code, stderr } = await install(folder.path, words);
+    assert.deepEqual([code, message.test(stderr)], [expected, true], `${words.join(" ")}: ${stderr}`);
+  }
+});
+
+test("install.sh names systems and processors for which there are no programs", async () => {
+  await using folder = await temporaryFolder();
+  const bin = await folderOfTools(join(folder.path, "bin"), undefined);
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  for (
+    const [system, machine, message] of [
+      ["Linux", "riscv64", /no programs for the processor "riscv64": expected x86_64 or aarch64/],
+      ["FreeBSD", "amd64", /no programs for the system "FreeBSD": expected Linux or Darwin/],
+    ] as const
+  ) {
+    const fakes = join(folder.path, machine);
+    await mkdir(fakes);
+    await writeFile(join(fakes, "uname"), `#!/bin/sh\n[ "$1" = -m ] && echo ${machine} || echo ${system}\n`, {
+      mode: 0o755,
+    });
+    const { code, stderr } = await install(folder.path, ["--from", release], { path: `${fakes}:${bin}` });
+    assert.deepEqual([code, message.test(stderr)], [3, true], stderr);
+  }
+});
+
+test("a program that does not start here is not installed", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const tree = join(folder.path, "tree");
+  const name = "flutter-ci-0.1.0-linux-x64";
+  await writeFile(join(tree, name, "bin/flutter-ci"), "#!/nowhere/sh\n");
+  await run("tar", ["-czf", join(release, `${name}.tar.gz`), "-C", tree, name]);
+  await writeSums(release);
+  const prefix = join(folder.path, "prefix");
+  const { code, stderr } = await install(folder.path, ["--from", release, "--prefix", prefix, ...TARGET]);
+  assert.deepEqual(
+    [code, /does not start on this system\. It needs glibc 2\.17/.test(stderr)],
+    [3, true],
+    stderr,
+  );
+  assert.deepEqual(await readdir(prefix), []);
+});

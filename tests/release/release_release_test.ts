@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { makeRepository } from "../cli/git-repository.ts";
+import { root, runtime, temporaryFolder } from "../cli/start-program.ts";
+
+import { freePort, startNats } from "../support/nats-server.ts";
+import { needing } from "../support/needs.ts";
+import { remoteRepository } from "../support/remote-repository.ts";
+import { TEST_IMAGE } from "../support/test-image.ts";
+import { copyOfTree, run } from "./made-release.ts";
+
+const { after, before, test } = needing("Docker", "broker");
+
+const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
+const TARGETS = ["linux-x64", "linux-x64-musl"];
+const BARE = { "linux-x64": "conveyor-bare:glibc", "linux-x64-musl": "conveyor-bare:musl" };
+/** Where CI=true nothing is skipped: what is not there lets the tests fail. */
+const skip = process.env.CI !== "true" &&
+  (runtime === "deno"
+    ? "What a release holds does not depend on the runtime of its tests"
+    : !existsSync(join(root, ".tools/runtimes")) && "scripts/test has not fetched what a release is made of");
+
+const shared: { folder?: AsyncDisposable & { path: string }; version?: string } = {};
+const at = (...names: string[]) => join(shared.folder?.path ?? "", ...names);
+const archive = (target: string) => at("release", `flutter-ci-${shared.version}-${target}.tar.gz`);
+const unpacked = (target: string) => at("unpacked", target);
+
+before(async () => {
+  if (skip) return;
+  shared.folder = await temporaryFolder();
+  shared.version = JSON.parse(await readFile(join(root, "package.json"), "utf8")).version;
+  await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", at("key")]);
+  await copyOfTree(at("a"));
+  const targets = TARGETS.flatMap((target) => ["--target", target]);
+  await run(at("a/scripts/release"), [
+    ...[...targets, "--program", "flutter-ci", "--out", at("release"), "--sign-key", at("key")],
+  ]);
+  for (const target of TARGETS) {
+    await mkdir(unpacked(target), { recursive: true });
+    await run("tar", ["-xzf", archive(target), "-C", unpacked(target), "--strip-components=1"]);
+  }
+});
+after(() => shared.folder?.[Symbol.asyncDispose]());
+
+test("the same commit in another folder gives the same bytes", { skip }, async () => {
+  await copyOfTree(at("another/folder"));
+  await run(at("another/folder/scripts/release"), [
+    ...["--target", "linux-x64", "--program", "flutter-ci", "--out", at("again")],
+  ]);
+  const names = (await readdir(at("again"))).filter((name) => !name.startsWith("SHA256SUMS"));
+  assert.ok(names.includes(`flutter-ci-${shared.version}-linux-x64.tar.gz`), names.join());
+  for (const name of names) await run("cmp", [at("release", name), at("again", name)]);
+});
+
+test(
+  "checksums and the signature over them are right, and a change to either is noticed",
+  { skip },
+  async () => {
+    const { stdout } = await run("sha256sum", ["-c", "--strict", "SHA256SUMS"], { cwd: at("release") });
+    for (const target of TARGETS) {
+      assert.ok(
+        stdout.includes(`flutter-ci-${shared.version}-${target}.tar.gz: OK`),
+      );
+    }
+
+    await writeFile(at("signers"), `release ${await readFile(at("key.pub"), "utf8")}`);
+    const verify = (sums: string) =>
+      run("sh", [
+        "-c",
+        'ssh-keygen -Y verify -f "$1" -I release -n flutter-ci-release -s "$2.sig" <"$3"',
+        ...["sh", at("signers"), at("release/SHA256SUMS"), sums],
+      ]);
+    await verify(at("release/SHA256SUMS"));
+    await run("cp", [at("release/SHA256SUMS"), at("changed")]);
+    await appendFile(at("changed"), "0  other\n");
+    await assert.rejects(verify(at("changed")));
+  },
+);
+
+test("a program says what it is, and acts by the name it is called", { skip }, async () => {
+  const { stdout: commit } = await run("git", ["rev-parse", "--short=12", "HEAD"], { cwd: at("a") });
+  const bin = join(unpacked("linux-x64"), "bin");
+  await run("ln", ["-s", join(bin, "flutter-ci"), at("my-ci")]);
+  await run("cp", [join(bin, "flutter-ci"), at("git-cloner")]);
+  const called = {
+    "flutter-ci": "flutter-ci",
+    [at("my-ci")]: "flutter-ci",
+    [at("git-cloner")]: "git-cloner",
+  };
+  for (const driver of DRIVERS) called[driver] = driver;
+  for (const [path, name] of Object.entries(called)) {
+    const program = path.startsWith("/") ? path : join(bin, path);
+    const { stdout } = await run(program, ["--version", "--json"]);
+    const expected = { name, version: shared.version, commit: commit.trim(), target: "linux-x64" };
+    assert.deepEqual(JSON.parse(stdout), expected, path);
+  }
+  // Found on PATH, a program is told its bare name only.
+  const { stdout } = await run("/bin/sh", ["-c", "builder --version"], { env: { PATH: bin } });
+  assert.equal(stdout, `${shared.version} (commit ${commit.trim()}, linux-x64)\n`);
+});
+
+test("a release says what is in it, under which licences", { skip }, async () => {
+  const doc = join(unpacked("linux-x64"), "share/doc/flutter-ci");
+  const notices = await readFile(join(doc, "THIRD-PARTY-NOTICES"), "utf8");
+  const { stdout } = await run(join(unpacked("linux-x64"), "bin/flutter-ci"), ["--licenses"]);
+  assert.equal(stdout, notices);
+  const sbom = JSON.parse(await readFile(join(doc, "sbom.cdx.json"), "utf8"));
+  assert.deepEqual([sbom.bomFormat, sbom.specVersion], ["CycloneDX", "1.6"]);
+  const { dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  const names = sbom.components.map(({ name }: { name: string }) => name);
+  for (const name of ["bun", "streamx", ...Object.keys(dependencies)]) assert.ok(names.includes(name), name);
+  for (const name of ["typescript", "empty", "fast-check"]) assert.equal(names.includes(name), false, name);
+  const refs = new Set(sbom.dependencies.map(({ ref }: { ref: string }) => ref));
+  for (const { name, version, licenses, "bom-ref": ref } of sbom.components) {
+    assert.ok(licenses.length > 0, name);
+    assert.ok(refs.has(ref), ref);
+    if (name !== "bun") assert.ok(notices.includes(`\n${name} ${version}\nLicence: `), name);
+  }
+});
+
+for (const target of TARGETS as (keyof typeof BARE)[]) {
+  /** Runs a script in a root with a C library and busybox, on this host's network, with Docker's socket. */
+  const inBareRoot = (script: string, ...flags: string[]) =>
+    run("docker", [
+      ...["run", "--rm", "--network", "host", "--env", "HOME=/tmp", "--workdir", "/tmp"],
+      ...["--env", "PATH=/opt/ci/bin:/bin", "--volume", `${unpacked(target)}:/opt/ci:ro`],
+      ...[
+        "--volume",
+        "/var/run/docker.sock:/var/run/docker.sock",
+        ...flags,
+        BARE[target],
+        "sh",
+        "-ec",
+        script,
+      ],
+    ]);
+
+  test(
+    `${target}: flutter-ci builds a project in a root with a C library and nothing else`,
+    { skip },
+    async () => {
+      makeRepository(at(`repo-${target}`), { "hello.txt": "hello\n" });
+      const { stdout } = await inBareRoot(
+        `flutter-ci --version; flutter-ci run --help; container-start --help
+      flutter-ci run --image ${TEST_IMAGE} --pull never -a '*.txt' -o /tmp/kept /repo -- cp hello.txt copy.txt
+      cat /tmp/kept/copy.txt`,
+        ...["--volume", `${at(`repo-${target}`)}:/repo:ro`],
+      );
+      assert.match(stdout, new RegExp(`^${shared.version} \\(commit [0-9a-f]{12}, ${target}\\)\\n`));
+      assert.match(stdout, /^Succeeded in .*\nhello\n$|^Succeeded in [^]*\nhello\n$/m);
+    },
+  );
+
+  test(`${target}: the four drivers and a control plane build one over NATS there`, { skip }, async () => {
+    using remote = remoteRepository({ makes: "made.txt" });
+    await using nats = await startNats();
+    const api = `127.0.0.1:${await freePort()}`;
+    const { stdout } = await inBareRoot(
+      `flutter-ci up --nats ${nats.url} --listen ${api} --drivers none & processes=$!
+      for driver in ${
+        DRIVERS.join(" ")
+      }; do $driver --nats ${nats.url} --api http://${api} & processes="$processes $!"; done
+      until [ -s /tmp/.local/state/flutter-ci/token ]; do kill -0 $processes; sleep 0.1; done
+      flutter-ci submit --api http://${api} --image ${remote.image} --pull never -c make -a made.txt -o /tmp/kept ${remote.url}
+      cat /tmp/kept/made.txt
+      kill $processes
+      wait`,
+    );
+    assert.match(stdout, /^Succeeded in [^]*\nmade\n$/m);
+  });
+}
