@@ -10,7 +10,21 @@ const NO_ROOM = ["ENOSPC", "EDQUOT", "EFBIG"];
 /** The same as Deno says it, which has no code for the last two (Linux's numbers). */
 const NO_ROOM_IN_DENO = /\(os error (28|122|27)\)$/;
 
-/** `Retryable` where there is no room or somebody else is in the way; anything else as it is. */
+/** Some of the database's file is not what SQLite wrote there: a broken disk, or somebody else's hand. */
+export class DamagedError extends Error {
+  override readonly name = "DamagedError";
+}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB. */
+const DAMAGED = [11, 26];
+
+/** Deno's `exec` gives no code. */
+function isDamaged(error: unknown): boolean {
+  return DAMAGED.includes(codeOf(error) & 0xff) ||
+    /^(database disk image is malformed|file is not a database)/.test(textOf(error));
+}
+
+/** `DamagedError` where the file is broken. `Retryable` where there is no room or somebody else is in the way; anything else as it is. */
 export function explain(error: unknown): unknown {
   if (error instanceof Retryable) return error;
   if (isFull(error)) {
@@ -24,6 +38,9 @@ export function explain(error: unknown): unknown {
       reason: "transport-unreachable",
       cause: error,
     });
+  }
+  if (isDamaged(error)) {
+    return new DamagedError(`The database is damaged: ${textOf(error)}`, { cause: error });
   }
   return error;
 }

@@ -1,13 +1,22 @@
+import type { SQLOutputValue } from "node:sqlite";
+import { parseJson } from "../../base/json.ts";
 import type { Table } from "../store.ts";
 import type { Database } from "./database.ts";
 import type { Lifetime } from "./lifetime.ts";
 import { checkKey, checkRevision, type Revisions } from "./revisions.ts";
+import { isUnreadable, type SetAside } from "./set-aside.ts";
+
+/** What the tables of one store share. */
+export interface TableParts {
+  readonly lifetime: Lifetime;
+  readonly revisions: Revisions;
+  readonly aside: SetAside;
+}
 
 /** The table of one kind of values, in the one that has all kinds. */
 export function itemTable<T>(
   database: Database,
-  lifetime: Lifetime,
-  revisions: Revisions,
+  { lifetime, revisions, aside }: TableParts,
   kind: string,
 ): Table<T> {
   const get = database.prepare("SELECT value, revision FROM items WHERE kind = ? AND key = ?");
@@ -20,15 +29,38 @@ export function itemTable<T>(
   const list = database.prepare(
     "SELECT key, value FROM items WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
   );
+  const keys = database.prepare("SELECT key FROM items WHERE kind = ? AND key > ? ORDER BY key LIMIT ?");
+  // Kinds are names of ours.
+  const copy = database.prepare(
+    `INSERT OR REPLACE INTO set_aside (kind, at, why, key, value)
+     SELECT ?1, ?2, ?3, ?4, value FROM items WHERE kind = '${kind}' AND key = ?4`,
+  );
+  const drop = database.prepare(`DELETE FROM items WHERE kind = '${kind}' AND key = ?`);
   const check = (key: string, revision: number) =>
-    checkRevision(key, revisionOf.get(kind, key)?.["revision"], revision);
+    checkRevision(key, aside.has(kind, key) ? 0 : revisionOf.get(kind, key)?.["revision"], revision);
+  const read = (key: string) =>
+    aside.read({ kind, key, copy, remove: drop }, () => {
+      const row = database.run(() => get.get(kind, key));
+      return row && { value: valueOf<T>(row), revision: Number(row["revision"]) };
+    });
+
+  /** One by one: what cannot be read keeps nobody from the others. */
+  function readable(after: string, limit: number): { key: string; value: T }[] {
+    const found: { key: string; value: T }[] = [];
+    for (let last = after; found.length < limit;) {
+      const rows = database.run(() => keys.all(kind, last, limit));
+      for (const row of rows) {
+        last = String(row["key"]);
+        const value = read(last)?.value;
+        if (value !== undefined && found.length < limit) found.push({ key: last, value });
+      }
+      if (rows.length < limit) break;
+    }
+    return found;
+  }
 
   return {
-    get: (key) =>
-      lifetime.call(() => {
-        const row = database.run(() => get.get(kind, key));
-        return row && { value: JSON.parse(String(row["value"])), revision: Number(row["revision"]) };
-      }),
+    get: (key) => lifetime.call(() => read(key)),
 
     put: (key, value, revision) =>
       lifetime.call(() => {
@@ -52,8 +84,18 @@ export function itemTable<T>(
 
     list: ({ after = "", limit = 100 } = {}) =>
       lifetime.call(() => {
-        const rows = database.run(() => list.all(kind, after, limit));
-        return rows.map((row) => ({ key: String(row["key"]), value: JSON.parse(String(row["value"])) }));
+        try {
+          const rows = database.run(() => list.all(kind, after, limit));
+          return rows.map((row) => ({ key: String(row["key"]), value: valueOf<T>(row) }));
+        } catch (error) {
+          if (!isUnreadable(error)) throw error;
+          return readable(after, limit);
+        }
       }),
   };
 }
+
+const valueOf = <T>(row: Record<string, SQLOutputValue>): T => parseJson(String(row["value"]), OWN) as T;
+
+/** What is stored was let in by stricter limits. */
+const OWN = { maxDepth: 1000 };

@@ -1,15 +1,16 @@
-import type { SQLOutputValue, StatementSync } from "node:sqlite";
+import type { StatementSync } from "node:sqlite";
 import type { Clock } from "../../base/clock.ts";
-import { InputError } from "../../base/errors.ts";
 import type { Log } from "../../wire/messages.ts";
-import { factsOf, linesOf } from "../shared/log-batch.ts";
+import { factsOf } from "../shared/log-batch.ts";
 import type { LogBatch, LogReader } from "../store.ts";
 import { DEDUPE_WINDOW_MS } from "../transport.ts";
 import { Notifiers } from "./notifier.ts";
 import type { Database } from "./database.ts";
 import type { Lifetime } from "./lifetime.ts";
-import type { MessageSource, StoredMessage } from "./messages.ts";
-import { pack, unpack } from "./pack.ts";
+import { headersOf, type MessageSource, type StoredMessage } from "./messages.ts";
+import { isUnreadable, type Place } from "./set-aside.ts";
+import { batchOf, cursorOf, dataOf, lostBatch } from "./log-rows.ts";
+import { pack } from "./pack.ts";
 
 /** The log batches of all runs, whoever wrote them: the stream `logs-engine`. */
 export class LogTable implements MessageSource {
@@ -26,6 +27,10 @@ export class LogTable implements MessageSource {
   readonly #remove: StatementSync;
   readonly #free: StatementSync;
   readonly #vacuum: StatementSync;
+  readonly #keep: StatementSync;
+  readonly #stay: StatementSync;
+  readonly #places: StatementSync;
+  readonly #one: StatementSync;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
@@ -43,8 +48,14 @@ export class LogTable implements MessageSource {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#load = database.prepare("SELECT run, id, headers, packed, data FROM logs WHERE seq = ?");
+    this.#keep = database.prepare("INSERT OR IGNORE INTO set_aside (kind, at, why, key) VALUES (?, ?, ?, ?)");
+    this.#stay = database.prepare("SELECT ?");
     const batch = "SELECT seq, run, first, lines, step, attempt, at, packed, data FROM logs";
     this.#after = database.prepare(`${batch} WHERE run = ? AND seq > ? ORDER BY seq LIMIT ${PAGE}`);
+    this.#places = database.prepare(
+      `SELECT seq FROM logs INDEXED BY logs_by_run WHERE run = ? AND seq > ? ORDER BY seq LIMIT ${PAGE}`,
+    );
+    this.#one = database.prepare(`${batch} WHERE seq = ? AND run IS NOT NULL`);
     this.#before = database.prepare(`${batch} WHERE run = ? AND seq < ? ORDER BY seq DESC LIMIT ${PAGE}`);
     this.#remove = database.prepare(
       `DELETE FROM logs WHERE seq IN (SELECT seq FROM logs WHERE run = ? LIMIT ${PAGE})`,
@@ -93,9 +104,14 @@ export class LogTable implements MessageSource {
     return row && {
       subject: `logs.${row["run"]}`,
       id: row["id"] === null ? undefined : String(row["id"]),
-      headers: JSON.parse(String(row["headers"])),
+      headers: headersOf(row["headers"]),
       data: dataOf(row),
     };
+  }
+
+  /** It stays where it is. */
+  place(seq: number): Place {
+    return { kind: "log batch", key: String(seq), copy: this.#keep, remove: this.#stay };
   }
 
   /** A log stays, whoever has read it. */
@@ -130,17 +146,46 @@ export class LogTable implements MessageSource {
     const signals = [lifetime.signal, ...(signal ? [signal] : [])];
     const isOver = () => signals.some((one) => one.aborted);
     let cursor = cursorOf(after);
+    let line = 1;
     while (!isOver()) {
       const version = this.#database.othersVersion();
-      const rows = this.#database.run(() => this.#after.all(run, cursor));
-      for (const row of rows) {
-        yield batchOf(row);
+      const batches = this.#batches(run, cursor, line);
+      for (const batch of batches) {
+        yield batch;
         if (isOver()) return;
-        cursor = Number(row["seq"]);
+        cursor = Number(batch.cursor);
+        line = batch.firstSeq + batch.lines.length;
       }
-      if (rows.length > 0) continue;
+      if (batches.length > 0) continue;
       if (!follow) return;
       await this.#news(run, version, signals);
+    }
+  }
+
+  /** The batches after `cursor`, at most a page. Where one cannot be read, a line says so: numbered `line`, if it is the first. */
+  #batches(run: string, cursor: number, line: number): LogBatch[] {
+    try {
+      return this.#database.run(() => this.#after.all(run, cursor)).map(batchOf);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
+    const found: LogBatch[] = [];
+    for (const row of this.#database.run(() => this.#places.all(run, cursor))) {
+      const seq = Number(row["seq"]);
+      const last = found.at(-1);
+      const next = last ? last.firstSeq + last.lines.length : line;
+      found.push(this.#batch(seq) ?? lostBatch({ run, seq, line: next, at: last?.lines.at(-1)?.timestamp }));
+    }
+    return found;
+  }
+
+  #batch(seq: number): LogBatch | undefined {
+    try {
+      const row = this.#database.run(() => this.#one.get(seq));
+      return row && batchOf(row);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return undefined;
     }
   }
 
@@ -182,36 +227,4 @@ const VACUUM_PAGES = 64;
 /** How often a reader looks whether another process has stored something. */
 const LOOK_EVERY_MS = 100;
 
-type Row = Record<string, SQLOutputValue>;
-
 const runOf = (subject: string) => subject.slice("logs.".length);
-
-function dataOf(row: Row): Uint8Array {
-  return unpack(row["packed"] === 1, row["data"] as Uint8Array);
-}
-
-function batchOf(row: Row): LogBatch {
-  const [step, attempt] = [String(row["step"]), Number(row["attempt"])];
-  return {
-    cursor: String(row["seq"]),
-    firstSeq: Number(row["first"]),
-    step,
-    attempt,
-    lines: linesOf({
-      run: String(row["run"]),
-      step,
-      attempt,
-      lines: Number(row["lines"]),
-      at: Number(row["at"]),
-      data: dataOf(row),
-    }),
-  };
-}
-
-function cursorOf(text: string | undefined): number {
-  if (text === undefined) return 0;
-  if (!/^\d{1,15}$/.test(text)) {
-    throw new InputError(`Invalid cursor ${JSON.stringify(text)}: expected the cursor of a log batch`);
-  }
-  return Number(text);
-}

@@ -2,7 +2,9 @@ import type { StatementSync } from "node:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import type { StreamName } from "../../wire/subjects.ts";
 import { DEDUPE_WINDOW_MS } from "../transport.ts";
+import { parseJson } from "../../base/json.ts";
 import type { Database } from "./database.ts";
+import { isUnreadable, type Place, UnreadableError } from "./set-aside.ts";
 
 /** A message as it was published. */
 export interface StoredMessage {
@@ -16,6 +18,8 @@ export interface StoredMessage {
 export interface MessageSource {
   /** The message, or undefined where it has been removed. */
   load(seq: number): StoredMessage | undefined;
+  /** Where it is kept, should it be unreadable. */
+  place(seq: number): Place;
   /** One consumer is done with it. Within a transaction. */
   done(seq: number): void;
 }
@@ -33,6 +37,8 @@ export class MessageTable implements MessageSource {
   readonly #delete: StatementSync;
   readonly #forget: StatementSync;
   readonly #held: StatementSync;
+  readonly #copy: StatementSync;
+  readonly #unwant: StatementSync;
   #forgetAt = 0;
 
   constructor(database: Database, scope: number, clock: Clock) {
@@ -53,6 +59,13 @@ export class MessageTable implements MessageSource {
     this.#empty = database.prepare("UPDATE messages SET data = x'', headers = '{}' WHERE seq = ?");
     this.#delete = database.prepare("DELETE FROM messages WHERE seq = ?");
     this.#forget = database.prepare("DELETE FROM messages WHERE scope = ? AND wanted = 0 AND at <= ?");
+    this.#copy = database.prepare(
+      `INSERT OR REPLACE INTO set_aside (kind, at, why, key, value)
+       SELECT ?1, ?2, ?3, ?4, data FROM messages WHERE seq = CAST(?4 AS INTEGER)`,
+    );
+    this.#unwant = database.prepare(
+      "UPDATE messages SET wanted = 0, data = x'', headers = '{}' WHERE seq = CAST(? AS INTEGER)",
+    );
     this.#held = database.prepare(
       "SELECT 1 FROM messages WHERE scope = ? AND stream = ? AND id = ? AND wanted > 0 LIMIT 1",
     );
@@ -91,9 +104,13 @@ export class MessageTable implements MessageSource {
     return row && {
       subject: String(row["subject"]),
       id: row["id"] === null ? undefined : String(row["id"]),
-      headers: JSON.parse(String(row["headers"])),
+      headers: headersOf(row["headers"]),
       data: row["data"] as Uint8Array,
     };
+  }
+
+  place(seq: number): Place {
+    return { kind: "message", key: String(seq), copy: this.#copy, remove: this.#unwant };
   }
 
   done(seq: number): void {
@@ -103,8 +120,14 @@ export class MessageTable implements MessageSource {
     else this.#empty.run(seq);
   }
 
+  /** What cannot be read is held by nobody. */
   holds(stream: StreamName, id: string): boolean {
-    return this.#database.run(() => this.#held.get(this.#scope, stream, id)) !== undefined;
+    try {
+      return this.#database.run(() => this.#held.get(this.#scope, stream, id)) !== undefined;
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return false;
+    }
   }
 
   #forgetOld(now: number): void {
@@ -112,6 +135,13 @@ export class MessageTable implements MessageSource {
     this.#forget.run(this.#scope, now - DEDUPE_WINDOW_MS);
     this.#forgetAt = now + FORGET_EVERY_MS;
   }
+}
+
+/** As they were stored. Throws SyntaxError, UnreadableError. */
+export function headersOf(text: unknown): Record<string, string> {
+  const value = parseJson(String(text));
+  if (typeof value !== "object" || value === null) throw new UnreadableError("its headers are no object");
+  return value as Record<string, string>;
 }
 
 const NOTHING = new Uint8Array();

@@ -1,3 +1,5 @@
+import { messageOf } from "../../base/errors.ts";
+import { UnreadableError } from "./set-aside.ts";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 /** The smaller of the bytes and their compressed form. Logs shrink to a tenth, which saves more time in writing than it takes. */
@@ -7,8 +9,13 @@ export function pack(data: Uint8Array): { packed: boolean; data: Uint8Array } {
   return smaller.length < data.length ? { packed: true, data: smaller } : { packed: false, data };
 }
 
+/** Throws UnreadableError. */
 export function unpack(packed: boolean, data: Uint8Array): Uint8Array {
-  return packed ? zstdDecompressSync(data) : data;
+  try {
+    return packed ? zstdDecompressSync(data) : data;
+  } catch (error) {
+    throw new UnreadableError(`its compressed data are damaged: ${messageOf(error)}`);
+  }
 }
 
 const WORTH_PACKING = 1024;

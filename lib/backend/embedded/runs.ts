@@ -1,13 +1,20 @@
-import type { Run } from "../../wire/run.ts";
+import type { SQLOutputValue } from "node:sqlite";
+import { z } from "zod";
+import { parseJson } from "../../base/json.ts";
+import { RecentMap } from "../../base/recent-map.ts";
+import { OutboxMessage, OUTCOMES, type Run, StepState } from "../../wire/run.ts";
 import type { RunTable } from "../store.ts";
 import type { Database } from "./database.ts";
-import type { Lifetime } from "./lifetime.ts";
-import { checkKey, checkRevision, type Revisions } from "./revisions.ts";
+import type { TableParts } from "./items.ts";
+import { checkKey, checkRevision } from "./revisions.ts";
+import { isUnreadable, UnreadableError } from "./set-aside.ts";
 import { Watchers } from "./watchers.ts";
 
 /** Runs, with an index for each way in which they are looked up. */
-export function runTable(database: Database, lifetime: Lifetime, revisions: Revisions): RunTable {
+export function runTable(database: Database, { lifetime, revisions, aside }: TableParts): RunTable {
   const watchers = new Watchers();
+  /** Revisions of records that are known to be well-formed. */
+  const checked = new RecentMap<number>(CHECKED);
   const get = database.prepare("SELECT value, revision FROM runs WHERE id = ?");
   const stateOf = database.prepare("SELECT revision, outcome, created_at, ended_at FROM runs WHERE id = ?");
   const insert = database.prepare(
@@ -29,20 +36,54 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
       `SELECT value FROM runs WHERE ${condition} (created_at, id) < (?, ?)
        ORDER BY created_at DESC, id DESC LIMIT ?`,
     );
+  const copy = database.prepare(
+    `INSERT OR REPLACE INTO set_aside (kind, at, why, key, value)
+     SELECT ?1, ?2, ?3, ?4, value FROM runs WHERE id = ?4`,
+  );
+  const read = (id: string) =>
+    aside.read({ kind: "run", key: id, copy, remove }, () => {
+      const row = database.run(() => get.get(id));
+      if (!row) return undefined;
+      const revision = Number(row["revision"]);
+      const value = runOf(row, checked.get(id) === revision ? undefined : id);
+      checked.set(id, revision);
+      return { value, revision };
+    });
+  const places = database.prepare(
+    `SELECT created_at, id FROM runs INDEXED BY runs_by_age WHERE (created_at, id) < (?, ?)
+     ORDER BY created_at DESC, id DESC LIMIT 1`,
+  );
   const lists = { any: page(""), open: page("outcome IS NULL AND"), ended: page("outcome = ? AND") };
   /** Where the page after `before` begins; a run that is gone begins nothing. */
-  const place = (before: string | undefined): [number, string] | undefined => {
+  const place = (before: string | undefined): Place | undefined => {
     if (before === undefined) return [Number.MAX_SAFE_INTEGER, ""];
     const row = createdAt.get(before);
     return row && [Number(row["created_at"]), before];
   };
 
+  const pageAt = (which: RunList, [at, id]: Place, limit: number) =>
+    database.run(() => {
+      if (which === "any") return lists.any.all(at, id, limit);
+      return which === "open" ? lists.open.all(at, id, limit) : lists.ended.all(which, at, id, limit);
+    });
+
+  /** One by one: what cannot be read keeps nobody from the others. */
+  function readable(which: RunList, from: Place, limit: number): Run[] {
+    const found: Run[] = [];
+    for (let last = from; found.length < limit;) {
+      const [at, id] = last;
+      const rows = database.run(() => places.all(at, id));
+      const row = rows[0];
+      if (!row) break;
+      last = [Number(row["created_at"]), String(row["id"])];
+      const run = read(last[1])?.value;
+      if (run && isListed(run, which)) found.push(run);
+    }
+    return found;
+  }
+
   return {
-    get: (id) =>
-      lifetime.call(() => {
-        const row = database.run(() => get.get(id));
-        return row && { value: JSON.parse(String(row["value"])), revision: Number(row["revision"]) };
-      }),
+    get: (id) => lifetime.call(() => read(id)),
 
     put: (id, run, revision) =>
       lifetime.call(() => {
@@ -66,6 +107,7 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
           }
           return next;
         });
+        checked.set(id, next);
         watchers.tell(id);
         return next;
       }),
@@ -79,19 +121,23 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
         watchers.tell(id);
       }),
 
-    open: () => lifetime.call(() => database.run(() => open.all()).map((row) => String(row["id"]))),
+    open: () =>
+      lifetime.call(() => {
+        const ids = database.run(() => open.all()).map((row) => String(row["id"]));
+        return ids.filter((id) => !aside.has("run", id));
+      }),
 
     list: ({ outcome, before, limit = 100 } = {}) =>
       lifetime.call(() => {
-        const rows = database.run(() => {
-          const from = place(before);
-          if (!from) return [];
-          if (outcome === undefined) return lists.any.all(...from, limit);
-          return outcome === "open"
-            ? lists.open.all(...from, limit)
-            : lists.ended.all(outcome, ...from, limit);
-        });
-        return rows.map((row): Run => JSON.parse(String(row["value"])));
+        const select: RunList = outcome ?? "any";
+        const last = place(before);
+        if (!last) return [];
+        try {
+          return pageAt(select, last, limit).map((row) => runOf(row));
+        } catch (error) {
+          if (!isUnreadable(error)) throw error;
+          return readable(select, last, limit);
+        }
       }),
 
     ended: ({ until, after = { endedAt: Number.MIN_SAFE_INTEGER, id: "" }, limit = 100 }) =>
@@ -111,4 +157,39 @@ export function runTable(database: Database, lifetime: Lifetime, revisions: Revi
   };
 }
 
+type RunList = NonNullable<Run["outcome"]> | "open" | "any";
+/** A run's place in a list: when it was created, and its id. */
+type Place = [number, string];
+
+const isListed = ({ outcome }: Run, which: RunList): boolean =>
+  which === "any" || (which === "open" ? outcome === undefined : outcome === which);
+
+/** What the engine goes by in every record; the rest of it was let in by stricter rules. */
+const Skeleton = z.looseObject({
+  schema: z.literal(1),
+  id: z.string(),
+  operation: z.string(),
+  resource: z.looseObject({ name: z.string(), resource: z.string() }),
+  pipeline: z.looseObject({ name: z.string(), steps: z.array(z.looseObject({ id: z.string() })) }),
+  steps: z.array(StepState),
+  earlier: z.array(z.array(StepState)).optional(),
+  createdAt: z.number(),
+  timeoutMs: z.number(),
+  restartsLeft: z.number(),
+  outcome: z.enum(OUTCOMES).optional(),
+  outbox: z.array(OutboxMessage),
+});
+
+/** The run in a row. `id`: it has not been seen to be well-formed. Throws UnreadableError, SyntaxError. */
+function runOf(row: Record<string, SQLOutputValue>, id?: string): Run {
+  const value = parseJson(String(row["value"]), { maxDepth: MAX_RECORD_DEPTH }) as Run;
+  if (id === undefined) return value;
+  const issue = Skeleton.safeParse(value).error?.issues[0];
+  if (issue) throw new UnreadableError(`${["record", ...issue.path].join(".")}: ${issue.message}`);
+  if (value.id !== id) throw new UnreadableError("it is that of another run");
+  return value;
+}
+
+const MAX_RECORD_DEPTH = 1000;
+const CHECKED = 1000;
 const LAST_CHARACTER = "\u{10ffff}";

@@ -117,6 +117,17 @@ const MIGRATIONS: readonly string[] = [
   -- Permission bits; 420 is 0644.
   ALTER TABLE artifacts ADD COLUMN mode INTEGER NOT NULL DEFAULT 420;
   `,
+  `
+  -- What could not be read, by its kind (run, pipeline, message …) and key. Without a value it stays where it is.
+  CREATE TABLE set_aside (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    value ANY,
+    PRIMARY KEY (kind, key)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** Brings the schema up to date, whoever else does so at the same time. Throws UnavailableError where it is newer than we know. */

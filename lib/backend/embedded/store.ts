@@ -8,6 +8,7 @@ import { Lifetime } from "./lifetime.ts";
 import type { LogTable } from "./logs.ts";
 import { Revisions } from "./revisions.ts";
 import { runTable } from "./runs.ts";
+import { SetAside } from "./set-aside.ts";
 import { secretFiles } from "./secret-files.ts";
 
 /** The store over one data folder. Dispose ends what is being followed and leaves the database to whoever opened it. */
@@ -18,9 +19,10 @@ export function embeddedStore(
   secretsFolder: string,
 ): Store {
   const lifetime = new Lifetime("The store");
+  const aside = new SetAside(database);
   const revisions = new Revisions(database);
-  const table = <T>(kind: string) => itemTable<T>(database, lifetime, revisions, kind);
-  const runs = runTable(database, lifetime, revisions);
+  const table = <T>(kind: string) => itemTable<T>(database, { lifetime, revisions, aside }, kind);
+  const runs = runTable(database, { lifetime, revisions, aside });
   return {
     definitions: table<ResourceDefinition>("definition"),
     pipelines: table<Pipeline>("pipeline"),

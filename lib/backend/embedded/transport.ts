@@ -19,8 +19,9 @@ import { Lifetime } from "./lifetime.ts";
 import { bytesOf, live } from "./live.ts";
 import type { LogTable } from "./logs.ts";
 import { marks } from "./marks.ts";
-import { MessageTable, type StoredMessage } from "./messages.ts";
+import { type MessageSource, MessageTable, type StoredMessage } from "./messages.ts";
 import type { Reserve } from "./reserve.ts";
+import { SetAside } from "./set-aside.ts";
 import { PendingTable, releaseAstray, releaseHeld } from "./pending.ts";
 
 export interface EmbeddedTransportOptions {
@@ -42,6 +43,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
   const messages = new MessageTable(database, scope.id, clock);
   const pending = new PendingTable(database);
   const deadLetters = new DeadLetters(database, scope.name, clock);
+  const aside = new SetAside(database);
   const blobs = new Set<Promise<unknown>>();
   const sourceOf = (stream: string) => stream === "logs-engine" ? logs : messages;
 
@@ -51,13 +53,16 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
       const next = pending.next(consumer, clock());
       if (!next) return undefined;
       const source = sourceOf(consumer.stream);
-      const message = source.load(next.seq);
+      const message = loaded(source, next.seq);
       const desk = { database, lifetime, clock, pending, deadLetters, source };
       if (message) return deliver(desk, consumer, next, message);
-      // A log that was removed together with its run.
+      // A log that was removed together with its run, or what cannot be read: whoever waits for it asks where it is.
       database.run(() => pending.remove(consumer, next.seq));
     }
   };
+
+  const loaded = (source: MessageSource, seq: number): StoredMessage | undefined =>
+    aside.read(source.place(seq), () => source.load(seq));
 
   /** A delivery, or how many milliseconds to wait for the notifier. */
   const takeOrWait = (consumer: Consumer): Delivery | number => {

@@ -1,0 +1,61 @@
+import type { SQLOutputValue } from "node:sqlite";
+import { InputError } from "../../base/errors.ts";
+import { linesOf } from "../shared/log-batch.ts";
+import type { LogBatch } from "../store.ts";
+import { unpack } from "./pack.ts";
+
+type Row = Record<string, SQLOutputValue>;
+
+/** The batch as it was published. Throws UnreadableError. */
+export function dataOf(row: Row): Uint8Array {
+  return unpack(row["packed"] === 1, row["data"] as Uint8Array);
+}
+
+/** Stands in for a batch that cannot be read. `at`: when the line before it was written. */
+export function lostBatch(
+  { run, seq, line, at }: { run: string; seq: number; line: number; at: string | undefined },
+): LogBatch {
+  const message = "Cannot read a log batch: the database is damaged here";
+  return {
+    cursor: String(seq),
+    firstSeq: line,
+    step: "",
+    attempt: 0,
+    lines: [{
+      runid: run,
+      driver: "",
+      timestamp: at ?? new Date(0).toISOString(),
+      message,
+      step: "",
+      stream: "system",
+    }],
+  };
+}
+
+/** The batch in a row. Throws UnreadableError. */
+export function batchOf(row: Row): LogBatch {
+  const [step, attempt] = [String(row["step"]), Number(row["attempt"])];
+  return {
+    cursor: String(row["seq"]),
+    firstSeq: Number(row["first"]),
+    step,
+    attempt,
+    lines: linesOf({
+      run: String(row["run"]),
+      step,
+      attempt,
+      lines: Number(row["lines"]),
+      at: Number(row["at"]),
+      data: dataOf(row),
+    }),
+  };
+}
+
+/** The row to go on after. Throws InputError. */
+export function cursorOf(text: string | undefined): number {
+  if (text === undefined) return 0;
+  if (!/^\d{1,15}$/.test(text)) {
+    throw new InputError(`Invalid cursor ${JSON.stringify(text)}: expected the cursor of a log batch`);
+  }
+  return Number(text);
+}
