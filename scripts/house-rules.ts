@@ -71,6 +71,11 @@ const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
     pattern: /(?<![.\w])set(?:Timeout|Interval)\(|AbortSignal\.timeout\(/,
     where: "lib/base/timers.ts",
   },
+  {
+    what: "JSON.parse (texts of others: parseJson, which has bounds; our own: parseOwnJson)",
+    pattern: /\bJSON\.parse\(/,
+    where: "lib/base/json.ts",
+  },
   { what: "the globals Deno and Bun", pattern: /(?<![\w."'`/-])(?:Deno|Bun)\./, where: "scripts/" },
 ];
 

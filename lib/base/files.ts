@@ -1,3 +1,4 @@
+import { parseJson } from "./json.ts";
 import { lstatSync, type Stats } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { UnavailableError } from "./errors.ts";
@@ -53,8 +54,10 @@ export async function readJsonIfThere(path: string): Promise<Record<string, unkn
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
   try {
-    const value = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+    const value = parseJson(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
   } catch {
     // Said below for everything that is no object.
   }

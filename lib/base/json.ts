@@ -15,14 +15,46 @@ export class NestingError extends Error {
   override readonly name = "NestingError";
 }
 
+/** A text is too long. */
+export class LengthError extends Error {
+  override readonly name = "LengthError";
+}
+
+/** More than whoever keeps to the protocols of this project sends as one text; streams of bytes have bounds of their own. */
+const MAX_JSON_LENGTH = 64 * 1024 * 1024;
+
+export interface JsonBounds {
+  readonly maxDepth?: number;
+  /** Characters. */
+  readonly maxLength?: number;
+}
+
+/** As `JSON.parse`, for what this project has written itself, where nobody else could have changed it. */
+export function parseOwnJson<T>(text: string): T {
+  return JSON.parse(text);
+}
+
 /**
  * As `JSON.parse`, for texts of others. What is nested too deeply is refused before it is parsed: everything that walks
- * through a value later does so by recursion. Throws NestingError, SyntaxError.
+ * through a value later does so by recursion. Members that would become a prototype when they are copied are left out. Throws
+ * NestingError, LengthError, SyntaxError.
  */
-export function parseJson(text: string, { maxDepth = MAX_JSON_DEPTH }: { maxDepth?: number } = {}): unknown {
+export function parseJson(
+  text: string,
+  { maxDepth = MAX_JSON_DEPTH, maxLength = MAX_JSON_LENGTH }: JsonBounds = {},
+): unknown {
+  if (text.length > maxLength) {
+    throw new LengthError(`It has ${text.length} characters, expected ${maxLength} at most`);
+  }
   const depth = text.length > maxDepth ? nestingOf(text) : 0;
   if (depth > maxDepth) throw new NestingError(`It is nested ${depth} deep, expected ${maxDepth} at most`);
-  return JSON.parse(text);
+  // Escaped, the key does not show in the text; such texts are as rare as the key itself.
+  const isClean = !text.includes("__proto__") && !text.includes("\\u005");
+  return isClean ? JSON.parse(text) : JSON.parse(text, withoutPrototype);
+}
+
+function withoutPrototype(key: string, value: unknown): unknown {
+  return key === "__proto__" ? undefined : value;
 }
 
 /** How deeply arrays and objects are nested in a JSON text. Looks at nothing but brackets, so any text has an answer. */

@@ -1,3 +1,4 @@
+import { parseOwnJson } from "../base/json.ts";
 import { createHash } from "node:crypto";
 import type { RunFacts } from "../driver/host/run-state.ts";
 import type { ContainerInfo, Docker, ListedContainer } from "../docker/docker.ts";
@@ -102,7 +103,7 @@ export async function findContainers(
 
 /** What a build's commands get of their image beside what their container has. */
 export function withheldVariables({ labels }: ContainerInfo): Record<string, string> {
-  return JSON.parse(labels[LABELS.env] ?? "{}");
+  return parseOwnJson(labels[LABELS.env] ?? "{}");
 }
 
 /** What a container or volume of a run says about it. */

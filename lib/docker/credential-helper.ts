@@ -1,3 +1,4 @@
+import { parseJson } from "../base/json.ts";
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { UnavailableError } from "../base/errors.ts";
@@ -100,7 +101,7 @@ function endGroup(pid: number | undefined): void {
 
 function parseAnswer(text: string): { Username?: string; Secret?: string } | undefined {
   try {
-    return JSON.parse(text);
+    return parseJson(text, { maxLength: MAX_ANSWER_BYTES }) as { Username?: string; Secret?: string };
   } catch {
     return undefined;
   }

@@ -1,6 +1,9 @@
 import { DockerError } from "./docker.ts";
 import { parseJson } from "../base/json.ts";
 
+/** Characters: events and progress are far below it. */
+const MAX_LINE = 1024 * 1024;
+
 /** The objects of a body that has one JSON object a line. */
 export async function* jsonLines(
   bytes: AsyncIterable<Uint8Array>,
@@ -10,6 +13,11 @@ export async function* jsonLines(
   for await (const piece of bytes) {
     const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
+    if (rest.length > MAX_LINE) {
+      throw new DockerError(`Docker answered a line of more than ${MAX_LINE} characters: expected less`, {
+        status: 0,
+      });
+    }
     for (const line of lines) if (line.trim() !== "") yield parseLine(line);
   }
   if (rest.trim() !== "") yield parseLine(rest);

@@ -1,3 +1,5 @@
+import { formatSize } from "../base/units.ts";
+import { MAX_MESSAGE_DEPTH, parseJson } from "../base/json.ts";
 import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
@@ -11,6 +13,8 @@ import { unreachable } from "./unreachable.ts";
 /** How long making a connection may take, milliseconds. What comes then takes as long as the daemon needs. */
 const CONNECT_MS = 10_000;
 const KEEP_ALIVE_MS = 15_000;
+/** A list of 10,000 containers takes half of it. */
+const MOST_ANSWERED = 32 * 1024 * 1024;
 
 /** A connection that the daemon has handed over, and what had already come on it. */
 export interface Hijacked {
@@ -136,14 +140,26 @@ function drained(request: ClientRequest): Promise<void> {
   });
 }
 
+/** Throws DockerError where there is too much of it. */
 async function collect(bytes: AsyncIterable<Uint8Array>): Promise<string> {
-  return Buffer.concat(await Array.fromAsync(bytes)).toString("utf8");
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of bytes) {
+    size += piece.length;
+    if (size > MOST_ANSWERED) {
+      throw new DockerError(`Docker answered more than ${formatSize(MOST_ANSWERED)}: expected less`, {
+        status: 0,
+      });
+    }
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString("utf8");
 }
 
 function parse(text: string, { endpoint, status }: { endpoint: string; status: number }): unknown {
   if (text === "") return undefined;
   try {
-    return JSON.parse(text);
+    return parseJson(text, { maxDepth: MAX_MESSAGE_DEPTH });
   } catch (cause) {
     throw new DockerError(`Docker at ${endpoint} answered "${text.slice(0, 200)}": expected JSON`, {
       status,
@@ -155,7 +171,7 @@ function parse(text: string, { endpoint, status }: { endpoint: string; status: n
 /** What the daemon says went wrong: `{"message":"No such container: x"}`, or plain text from a proxy before it. */
 function failureText(text: string): string {
   try {
-    const { message } = JSON.parse(text) as { message?: unknown };
+    const { message } = parseJson(text) as { message?: unknown };
     if (typeof message === "string") return message.trim();
   } catch {
     // Not the daemon's own words.

@@ -104,7 +104,7 @@ test("openEmbedded brings a folder of the first schema up to date, with what it 
     using sqlite = new DatabaseSync(join(folder.path, "conveyor.db"));
     sqlite.exec(`
       DROP INDEX runs_by_end; ALTER TABLE runs DROP COLUMN ended_at;
-      ALTER TABLE artifacts DROP COLUMN mode; PRAGMA user_version = 1`);
+      ALTER TABLE artifacts DROP COLUMN mode; DROP TABLE set_aside; PRAGMA user_version = 1`);
   }
   await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
   assert.deepEqual(await embedded.store.runs.open(), [RUN]);

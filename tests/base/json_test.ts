@@ -52,3 +52,17 @@ test("parseJson refuses what is nested too deeply before it parses it, and says 
     /^InputError: .*nested 200000 deep, expected 64 at most$/,
   );
 });
+
+test("parseJson refuses what is too long, before it is parsed, and says how long it may be", () => {
+  assert.throws(() => parseJson("[".repeat(100), { maxLength: 99 }), {
+    name: "LengthError",
+    message: "It has 100 characters, expected 99 at most",
+  });
+  assert.deepEqual(parseJson("[1]", { maxLength: 3 }), [1]);
+});
+
+test("parseJson leaves out members that would become a prototype when they are copied", () => {
+  for (const key of ['"__proto__"', '"\\u005f_proto__"']) {
+    assert.deepEqual(parseJson(`{"a":{${key}:{"b":1},"c":2}}`), { a: { c: 2 } }, key);
+  }
+});

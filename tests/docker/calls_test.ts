@@ -128,3 +128,23 @@ test("network does not take the beginning of an id for a name", () =>
       assert.deepEqual(await docker.network("abcdef"), { id: "abcdef", labels: { a: "b" }, isolated: false });
     },
   ));
+
+for (
+  const [what, text, message] of [
+    ["nested too deeply", "[".repeat(100_000), /Docker at .* answered "\[\[\[.*": expected JSON/],
+    ["too long", `["${"x".repeat(33 * 1024 * 1024)}"]`, /Docker answered more than 32\.0 MiB: expected less/],
+  ] as const
+) {
+  test(`an answer of the daemon that is ${what} is an error that names it`, () =>
+    docked(({ socket }) => socket.write(answer(200, text)), async (docker) => {
+      await assert.rejects(docker.info(), { name: "DockerError", message });
+    }));
+}
+
+test("a line of a streamed answer that does not end is an error, not memory", () =>
+  docked(({ socket }) => socket.write(chunked("x".repeat(2 * 1024 * 1024))), async (docker) => {
+    await assert.rejects(docker.pull("a/b", {}), {
+      name: "DockerError",
+      message: /Docker answered a line of more than 1048576 characters/,
+    });
+  }));

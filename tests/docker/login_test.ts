@@ -164,6 +164,11 @@ for (
       /docker-credential-h: it answered without Username and Secret/,
     ],
     ["answers with nothing", "exit 0", /docker-credential-h: it answered without/],
+    [
+      "answers with what is nested too deeply",
+      `printf '[%.0s' $(seq 1 1000)`,
+      /docker-credential-h: it answered without/,
+    ],
   ] as const
 ) {
   test(`registryLogin names the helper that ${what}, and not what a secret might be in`, async () => {

@@ -1,3 +1,4 @@
+import { parseOwnJson } from "../../base/json.ts";
 import type { StatementSync } from "node:sqlite";
 import { matches, type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { checkConsumer, withoutCovered } from "../shared/checks.ts";
@@ -57,7 +58,7 @@ export class Consumers {
       id: Number(row["id"]),
       stream: String(row["stream"]) as StreamName,
       name: String(row["name"]),
-      filters: JSON.parse(String(row["filters"])),
+      filters: parseOwnJson(String(row["filters"])),
       ackWaitMs: Number(row["ack_wait"]),
       notifier: new Notifier(),
       asking: 0,

@@ -1,3 +1,4 @@
+import { parseJson, parseOwnJson } from "../../base/json.ts";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
@@ -74,7 +75,7 @@ function read(path: string): Kept | undefined {
   const text = ifThere(path, () => readFileSync(path, "utf8"));
   if (text === undefined) return undefined;
   try {
-    const { revision, value } = JSON.parse(text);
+    const { revision, value } = parseJson(text) as Partial<Kept>;
     if (typeof revision === "number" && typeof value === "string") return { revision, value };
   } catch {
     // Somebody else's doing.
@@ -109,7 +110,7 @@ export function emptyDatabaseOfSecrets(database: Database, folder: string): void
       const rows = database.prepare("SELECT key, revision, value FROM items WHERE kind = 'secret'").all();
       if (rows.length > 0) makeFolder(folder);
       for (const row of rows) {
-        const kept: Kept = { revision: Number(row["revision"]), value: JSON.parse(String(row["value"])) };
+        const kept: Kept = { revision: Number(row["revision"]), value: parseOwnJson(String(row["value"])) };
         writeKept(folder, join(folder, PREFIX + encodeURIComponent(String(row["key"]))), kept);
       }
       database.prepare("DELETE FROM items WHERE kind = 'secret'").run();

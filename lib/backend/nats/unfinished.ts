@@ -1,3 +1,4 @@
+import { parseJson } from "../../base/json.ts";
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { type ArtifactIndex, CHUNKS, DESCRIPTIONS } from "./artifact-index.ts";
 import { ARTIFACTS_STREAM } from "./blobs.ts";
@@ -57,7 +58,7 @@ async function describedChunks(
   if (!newest) return described;
   const query = { stream: ARTIFACTS_STREAM, subject: DESCRIPTIONS };
   for await (const message of orderedMessages(link, query, signal)) {
-    const { nuid } = JSON.parse(decoder.decode(message.data));
+    const { nuid } = parseJson(decoder.decode(message.data)) as { nuid?: unknown };
     described.add(CHUNKS.replace("*", String(nuid)));
     if (message.seq >= newest.seq) return described;
   }

@@ -1,3 +1,4 @@
+import { MAX_MESSAGE_DEPTH, parseJson } from "../../base/json.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
@@ -19,7 +20,7 @@ export async function readResource(
   try {
     const path = `/resources/${type}/${name}`;
     const { status, text } = await askApi(api, { method: "GET", path, signal, clock, mostBytes: MOST_BYTES });
-    if (status === 200) return Resource.safeParse(JSON.parse(text)).data;
+    if (status === 200) return Resource.safeParse(parseJson(text, { maxDepth: MAX_MESSAGE_DEPTH })).data;
     // What is missing is an error of the server, by its words.
     return status === 500 && /resource.* not found/.test(text) ? "gone" : undefined;
   } catch (error) {

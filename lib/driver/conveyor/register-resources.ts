@@ -1,3 +1,4 @@
+import { MAX_MESSAGE_DEPTH, parseJson } from "../../base/json.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
@@ -164,7 +165,7 @@ async function ask(
 
 function parsed(text: string): { description?: unknown; schema?: unknown } {
   try {
-    const value = JSON.parse(text);
+    const value = parseJson(text, { maxDepth: MAX_MESSAGE_DEPTH });
     return typeof value === "object" && value !== null ? value : {};
   } catch {
     return {};

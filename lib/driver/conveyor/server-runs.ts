@@ -1,3 +1,4 @@
+import { MAX_MESSAGE_DEPTH, parseJson } from "../../base/json.ts";
 import type { Message, Transport } from "../../backend/transport.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -245,7 +246,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 function parsed(text: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text, { maxDepth: MAX_MESSAGE_DEPTH });
     return isRecord(value) ? value : {};
   } catch {
     return {};

@@ -1,3 +1,4 @@
+import { parseJson } from "../../base/json.ts";
 import { Retryable } from "../../base/errors.ts";
 import { AliveReply } from "../../wire/alive.ts";
 import { subjects } from "../../wire/subjects.ts";
@@ -28,6 +29,8 @@ export type AskRun = (
 ) => Promise<RunState | undefined>;
 
 const ANSWER_MS = 5000;
+/** Characters of an answer. */
+const MOST_ANSWERED = 64 * 1024;
 
 /** Asks the engine, on behalf of a driver. Undefined where no engine answers. */
 export function askEngine(transport: Transport, driver: string): AskRun {
@@ -40,7 +43,9 @@ export function askEngine(transport: Transport, driver: string): AskRun {
       if (error instanceof Retryable) return undefined;
       throw error;
     }
-    const { alive, waitsFor } = AliveReply.parse(JSON.parse(new TextDecoder().decode(answer)));
+    const { alive, waitsFor } = AliveReply.parse(
+      parseJson(new TextDecoder().decode(answer), { maxLength: MOST_ANSWERED }),
+    );
     return !alive ? "over" : waitsFor === driver ? "waits" : "works";
   };
 }

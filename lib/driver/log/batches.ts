@@ -1,3 +1,4 @@
+import { parseOwnJson } from "../../base/json.ts";
 import { setImmediate } from "node:timers/promises";
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import { encodeText, MOST_PER_BYTE } from "./encode.ts";
@@ -112,7 +113,7 @@ export class Batches {
       const lines = decoder.decode(data).split("\n").filter((line) => line !== "");
       for (const line of lines.reverse()) {
         if (messages.length >= count) return messages.reverse();
-        messages.push(JSON.parse(line).message);
+        messages.push(parseOwnJson<{ message: string }>(line).message);
       }
     }
     return messages.reverse();

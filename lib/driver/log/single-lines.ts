@@ -1,3 +1,4 @@
+import { parseOwnJson } from "../../base/json.ts";
 import type { Log } from "../../wire/messages.ts";
 import type { Batch, BatchesOptions } from "./batches.ts";
 import { LineTimes } from "./line-times.ts";
@@ -27,7 +28,7 @@ export function storeSingly({ store, show }: SingleLinesOptions): BatchesOptions
   };
 
   async function storeLines({ first, data }: Batch): Promise<void> {
-    const lines = decoder.decode(data).split("\n").map((text) => conveyorLog(JSON.parse(text), times));
+    const lines = decoder.decode(data).split("\n").map((text) => conveyorLog(parseOwnJson<Log>(text), times));
     for (let at = 0; at < lines.length; at += AT_ONCE) {
       const some = lines.slice(at, at + AT_ONCE);
       await Promise.all(some.map((line, i) => store(first + at + i, line)));

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
 import { messageOf, type Retryable, type StepFailure } from "../../base/errors.ts";
-import { MAX_JSON_DEPTH, nestingOf } from "../../base/json.ts";
+import { MAX_JSON_DEPTH, nestingOf, parseOwnJson } from "../../base/json.ts";
 import { cutText } from "../../base/text.ts";
 import { formatSize } from "../../base/units.ts";
 import { type Reason, reasonOf } from "../../wire/reasons.ts";
@@ -58,7 +58,7 @@ function written(result: unknown, driver: string, mask: Mask): string {
   if (depth > MAX_JSON_DEPTH) {
     throw new RangeError(`data is nested ${depth} deep, expected ${MAX_JSON_DEPTH} at most`);
   }
-  const shown = mask.longest === 0 ? json : JSON.stringify(mask.value(JSON.parse(json)));
+  const shown = mask.longest === 0 ? json : JSON.stringify(mask.value(parseOwnJson(json)));
   checkSize("message", text, MAX_TEXT_BYTES);
   checkSize("data", shown, MAX_DATA_BYTES);
   return `{"success":${success},"message":${JSON.stringify(text)},"data":${shown},"driver":${
@@ -92,7 +92,7 @@ export function fittingResult(
   const bytes = Buffer.byteLength(resultEvent(run, { payload: standIn(), standIn }, result));
   const most = mostBytes - HEADER_ROOM_BYTES;
   if (bytes <= most) return result;
-  const { success, message, data } = JSON.parse(result) as DriverResult;
+  const { success, message, data } = parseOwnJson<DriverResult>(result);
   const note = `The result has ${formatSize(bytes)}: expected ${
     formatSize(most)
   } at most, as the broker takes no larger messages`;

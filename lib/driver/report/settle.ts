@@ -1,3 +1,4 @@
+import { parseOwnJson } from "../../base/json.ts";
 import type { Delivery } from "../../backend/transport.ts";
 import { messageOf, Retryable } from "../../base/errors.ts";
 import { OUTCOME_LOG, processLog } from "../../base/log.ts";
@@ -68,14 +69,14 @@ export async function settle(
       const text = resultOf(outcome.result, to, parts);
       const isSent = await sent(() => report(text, to, parts), signal);
       if (!isSent) return await again("Cannot send the result");
-      tell(JSON.parse(text));
+      tell(parseOwnJson(text));
       return await done(isSuccess(text) ? "succeeded" : "failed");
     }
     case "refuse": {
       const text = resultOf(outcome.result, to, parts);
       const isSent = await sent(() => report(text, to, parts), signal);
       if (!isSent) return await again("Cannot send the result");
-      tell(JSON.parse(text));
+      tell(parseOwnJson(text));
       log().error("Refused an event of {run}/{step}: {why}", { why: outcome.why });
       return await done("refused", () => delivery.term(outcome.why));
     }
@@ -97,7 +98,7 @@ function resultOf(result: unknown, to: Addressee, { driver, transport }: HandleP
 
 async function report(result: string, to: Addressee, parts: HandleParts): Promise<void> {
   const { transport, faultPoint } = parts;
-  if (!isSuccess(result)) await writeFailure(JSON.parse(result), to, parts);
+  if (!isSuccess(result)) await writeFailure(parseOwnJson(result), to, parts);
   const event = resultEvent(to.facts.run, to.resource, result, transport.maxMessageBytes);
   const { id, headers } = to.result;
   const message = { subject: subjects.result, id, headers };

@@ -3,7 +3,7 @@ import { describeIssues } from "../../wire/issues.ts";
 import { isRunId } from "../../wire/ids.ts";
 import { DriverMessage } from "../../wire/messages.ts";
 import { Resource } from "../../wire/resource.ts";
-import { MAX_JSON_DEPTH, memberText, nestingOf } from "../../base/json.ts";
+import { MAX_JSON_DEPTH, memberText, nestingOf, parseJson } from "../../base/json.ts";
 
 /** An event that was understood. */
 export interface DriverEvent {
@@ -97,23 +97,17 @@ function decoded(data: Uint8Array): string {
   }
 }
 
-/** Parses JSON that is not nested too deeply, without members that would become a prototype when they are copied. */
+/** Parses JSON that is not nested too deeply. */
 function parsed(text: string, what: string): unknown {
   const depth = nestingOf(text);
   if (depth > MAX_JSON_DEPTH) {
     throw new Error(`${what} is nested ${depth} deep, at most ${MAX_JSON_DEPTH} can be handled`);
   }
   try {
-    // Escaped, the key does not show in the text; such texts are as rare as the key itself.
-    const isClean = !text.includes("__proto__") && !text.includes("\\u005");
-    return isClean ? JSON.parse(text) : JSON.parse(text, withoutPrototype);
+    return parseJson(text);
   } catch (error) {
     throw new Error(`${what} is not JSON: ${error instanceof Error ? error.message : error}`);
   }
-}
-
-function withoutPrototype(key: string, value: unknown): unknown {
-  return key === "__proto__" ? undefined : value;
 }
 
 function quoted(text: string): string {

@@ -1,3 +1,4 @@
+import { parseOwnJson } from "../../base/json.ts";
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import type { Secrets } from "../../wire/secrets.ts";
@@ -27,7 +28,7 @@ export function unseal(text: string, run: string, key: Uint8Array): Secrets {
       .setAAD(Buffer.from(run))
       .setAuthTag(bytes.subarray(IV_BYTES, start));
     const plain = Buffer.concat([decipher.update(bytes.subarray(start)), decipher.final()]);
-    return JSON.parse(plain.toString("utf8"));
+    return parseOwnJson(plain.toString("utf8"));
   } catch (cause) {
     throw new Error(`Cannot unseal the secrets of run "${run}": they were sealed with another key`, {
       cause,

@@ -1,3 +1,4 @@
+import { parseJson } from "../../base/json.ts";
 import { createHmac } from "node:crypto";
 import type { IsGenuine } from "../../backend/shared/log-gate.ts";
 import type { Delivery } from "../../backend/transport.ts";
@@ -86,7 +87,7 @@ export class Signatures {
 
 function driverOf(data: Uint8Array): string {
   try {
-    return readLog(JSON.parse(new TextDecoder().decode(data))).driver;
+    return readLog(parseJson(new TextDecoder().decode(data))).driver;
   } catch {
     return "";
   }

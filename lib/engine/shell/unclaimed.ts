@@ -1,3 +1,4 @@
+import { parseJson } from "../../base/json.ts";
 import { z } from "zod";
 import { Retryable } from "../../base/errors.ts";
 import type { Transport } from "../../backend/transport.ts";
@@ -8,6 +9,8 @@ import { hostOf } from "../core/steps.ts";
 /** How long a step may be unclaimed before its run's log says why, and then again, milliseconds after it was handed out. */
 const SAY_AFTER_MS = [1000, 5000, 30_000];
 const ANSWER_MS = 1000;
+/** Characters of an answer. */
+const MOST_ANSWERED = 64 * 1024;
 
 /** When next to look why nobody has claimed a step; Infinity for never. */
 export function nextSaying({ status, dispatchedAt }: StepState, now: number): number {
@@ -43,7 +46,7 @@ export async function whyUnclaimed(
 async function roomOf(transport: Transport, driver: string): Promise<string | undefined> {
   try {
     const answer = await transport.request(subjects.room(driver), "", { timeoutMs: ANSWER_MS });
-    return RoomReply.parse(JSON.parse(new TextDecoder().decode(answer))).why;
+    return RoomReply.parse(parseJson(new TextDecoder().decode(answer), { maxLength: MOST_ANSWERED })).why;
   } catch (error) {
     if (error instanceof Retryable) return undefined;
     throw error;

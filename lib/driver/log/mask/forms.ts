@@ -1,3 +1,4 @@
+import { parseJson } from "../../../base/json.ts";
 import { Buffer } from "node:buffer";
 
 /** One way in which a secret, or a part of it, may be written. */
@@ -58,7 +59,7 @@ function jsonStrings(secret: string): string[] {
     if (typeof value === "object" && value !== null) Object.values(value).forEach(visit);
   };
   try {
-    visit(/^\s*[[{]/.test(secret) ? JSON.parse(secret) : undefined);
+    visit(/^\s*[[{]/.test(secret) ? parseJson(secret) : undefined);
   } catch {
     return []; // It only begins like JSON, or is too deep for anybody to have written it.
   }
