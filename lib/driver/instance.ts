@@ -12,6 +12,7 @@ import type { Driver, DriverSettings } from "./driver.ts";
 import { handle } from "./handle.ts";
 import { Slots } from "./take/slots.ts";
 import { Leases } from "./claim/leases.ts";
+import { LiveLines } from "./log/live-lines.ts";
 import { noObserver, type Observer } from "./observer.ts";
 import { MOST_DELIVERIES } from "./report/outcome.ts";
 import type { HandleParts } from "./parts.ts";
@@ -190,6 +191,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     faultPoint: options.faultPoint ?? noFaults,
     observer: options.observer ?? noObserver,
     leases: new Leases(),
+    liveLines: new LiveLines({ transport }),
     isAnswered: options.isAnswered,
     askRun: options.askRun ?? askEngine(transport, driver.name),
     settled: new RecentSet(REMEMBERED),

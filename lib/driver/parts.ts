@@ -5,6 +5,7 @@ import type { Docker } from "../docker/docker.ts";
 import type { DriverEvent } from "./understand/decode.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import type { Leases } from "./claim/leases.ts";
+import type { LiveLines } from "./log/live-lines.ts";
 import type { Observer } from "./observer.ts";
 import type { RecentSet } from "../base/recent-set.ts";
 import type { AskRun } from "./host/run-state.ts";
@@ -33,6 +34,7 @@ export interface HandleParts {
   readonly faultPoint: Faults;
   readonly observer: Observer;
   readonly leases: Leases;
+  readonly liveLines: LiveLines;
   readonly askRun: AskRun;
   /** Whether an event without claims that comes again has been answered already. */
   readonly isAnswered?: ((event: DriverEvent) => Promise<boolean>) | undefined;

@@ -10,6 +10,7 @@ import type { Context } from "../../lib/driver/driver.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { openStage, simple, succeeded } from "./stage.ts";
 import { patience } from "../support/within.ts";
+import { until } from "../support/until.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("broker");
@@ -54,6 +55,8 @@ test("a log is complete and in order in the server's GET /logs, and stored befor
       `${run} talker talk`,
     ],
   );
+  // They are shown no faster than a reader of the server's stream gets them.
+  await until(() => live.length >= LINES, "all lines are shown");
   assert.deepEqual(live.map((text) => JSON.parse(text)), logs);
 });
 

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LiveLines } from "../../lib/driver/log/live-lines.ts";
 import { storeSingly } from "../../lib/driver/log/single-lines.ts";
 import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
+import { turns, until } from "../support/until.ts";
 
 function logOver(options: Parameters<typeof storeSingly>[0]) {
   return openStepLog({
@@ -17,7 +19,7 @@ test("storeSingly makes each line a Log of Conveyor's own five fields, with a ti
   const stored: string[] = [];
   const log = logOver({
     store: (n, line) => Promise.resolve(void (stored[n - 1] = line)),
-    show: () => Promise.resolve(),
+    show: () => {},
   });
   await log.line("from the driver");
   await log.write("stdout", Buffer.from('with "quotes" and hunter2hunter2\nlast, without a newline'));
@@ -47,7 +49,7 @@ test("storeSingly has many lines on their way at once, and ends only when the la
       new Promise((resolve) => {
         most = Math.max(most, open.push(resolve));
       }),
-    show: (line) => Promise.resolve(void shown.push(JSON.parse(line).message)),
+    show: (line) => void shown.push(JSON.parse(line).message),
   });
   await log.write("stdout", Buffer.from(Array.from({ length: 300 }, (_, i) => `line ${i}\n`).join("")));
   let isDone = false;
@@ -66,17 +68,77 @@ test("storeSingly has many lines on their way at once, and ends only when the la
   assert.deepEqual(shown, Array.from({ length: 300 }, (_, i) => `line ${i}`));
 });
 
-test("storeSingly fails the log with what a line's store threw, and not with a live copy that got lost", async () => {
-  const lost = logOver({
-    store: () => Promise.resolve(),
-    show: () => Promise.reject(new Error("not shown")),
-  });
-  await lost.line("one");
-  await lost.finish();
+test("storeSingly fails the log with what a line's store threw", async () => {
   const broken = logOver({
     store: (n) => n === 2 ? Promise.reject(new Error("not stored")) : Promise.resolve(),
-    show: () => Promise.resolve(),
+    show: () => {},
   });
   await broken.line("one\ntwo\nthree");
   await assert.rejects(broken.finish(), /not stored/);
+});
+
+/** Lines of a run as they are shown, and pauses that the test ends. */
+function onAir() {
+  const shown: string[] = [];
+  const pauses: (() => void)[] = [];
+  const live = new LiveLines({
+    transport: { broadcast: (_, line) => Promise.resolve(void shown.push(JSON.parse(String(line)).message)) },
+    pause: () => new Promise((resolve) => pauses.push(resolve)),
+  });
+  return {
+    shown,
+    live,
+    async next() {
+      await until(() => pauses.length > 0, "there is a pause");
+      pauses.shift()?.();
+      await turns(3);
+    },
+  };
+}
+
+test("LiveLines shows a burst a few lines at a time and in order, and a line that comes alone at once", async () => {
+  const { shown, live, next } = onAir();
+  live.show("a", JSON.stringify({ message: "first" }));
+  await turns(3);
+  assert.deepEqual(shown, ["first"]);
+  await next();
+  for (let i = 0; i < 300; i++) live.show("a", JSON.stringify({ message: `line ${i}` }));
+  await turns(3);
+  for (let before = 1; shown.length < 301;) {
+    assert.ok(shown.length > before && shown.length - before <= 64, `${shown.length - before} at once`);
+    before = shown.length;
+    await next();
+  }
+  assert.deepEqual(shown, ["first", ...Array.from({ length: 300 }, (_, i) => `line ${i}`)]);
+});
+
+test("LiveLines says how many lines it leaves out when too many wait, and shows what comes after them", async () => {
+  const { shown, live, next } = onAir();
+  const long = "x".repeat(1024 * 1024);
+  for (let i = 0; i < 20; i++) live.show("a", JSON.stringify({ message: `${i} ${long}` }));
+  await next();
+  live.show("a", JSON.stringify({ message: "after" }));
+  await next();
+  const numbers = shown.map((message) => message.startsWith("…") ? message : message.split(" ")[0]);
+  const kept = Array.from({ length: 8 }, (_, i) => `${i}`);
+  assert.deepEqual(numbers.slice(0, 8), kept);
+  assert.match(
+    numbers.at(-2) ?? "",
+    /^… \d+ lines came too fast to be shown here: they are in the stored log$/,
+  );
+  assert.equal(numbers.at(-1), "after");
+});
+
+test("LiveLines goes on after a line that could not be sent", async () => {
+  const shown: string[] = [];
+  const live = new LiveLines({
+    transport: {
+      broadcast: (_, line) =>
+        line === "1" ? Promise.reject(new Error("away")) : Promise.resolve(void shown.push(String(line))),
+    },
+    pause: () => Promise.resolve(),
+  });
+  for (const line of ["0", "1", "2"]) live.show("a", line);
+  await turns(5);
+  assert.deepEqual(shown, ["0", "2"]);
 });

@@ -211,7 +211,13 @@ async function follow(
   };
 }
 
-/** Stored lines, then live ones, for ever. Without stored ones not even the head is sent before the first live line. */
+/** Lines that wait for a reader of a live stream; what comes when there are more is dropped. */
+const MOST_LIVE = 256;
+
+/**
+ * Stored lines, then live ones, for ever. Without stored ones not even the head is sent before the first live line. Live lines
+ * are sent one by one, and what comes faster than that is lost.
+ */
 function showLog(
   response: ServerResponse,
   connection: NatsConnection,
@@ -222,8 +228,18 @@ function showLog(
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   for (const log of state.logs({ runid, driver: driver ?? null })) response.write(`data: ${goJson(log)}\n\n`);
   const live = connection.subscribe(`live.logs.${runid}.${driver ?? "*"}`, {
-    callback: (_, message) => void response.write(`data: ${message.string()}\n\n`),
+    callback: (_, message) => {
+      if (waiting.length >= MOST_LIVE) return;
+      if (waiting.push(message.string()) === 1) send();
+    },
   });
+  const waiting: string[] = [];
+  const send = () => {
+    response.write(`data: ${waiting[0]}\n\n`, () => {
+      waiting.shift();
+      if (waiting.length > 0) send();
+    });
+  };
   response.once("close", () => live.unsubscribe());
 }
 

@@ -7,11 +7,11 @@ import { LineTimes } from "./line-times.ts";
 export interface SingleLinesOptions {
   /** Stores one line, the `n`-th of the step's attempt. What it throws is final. */
   readonly store: (n: number, line: string) => Promise<void>;
-  /** Shows a stored line to whoever looks on; in the lines' order. */
-  readonly show: (line: string) => Promise<void>;
+  /** Shows a stored line to whoever looks on; in the lines' order. Never throws. */
+  readonly show: (line: string) => void;
 }
 
-/** Lines on their way at once. A Conveyor server keeps 256 live lines for one who looks on, and drops the rest. */
+/** Lines on their way at once. */
 const AT_ONCE = 128;
 
 const decoder = new TextDecoder();
@@ -32,8 +32,7 @@ export function storeSingly({ store, show }: SingleLinesOptions): BatchesOptions
     for (let at = 0; at < lines.length; at += AT_ONCE) {
       const some = lines.slice(at, at + AT_ONCE);
       await Promise.all(some.map((line, i) => store(first + at + i, line)));
-      // A live copy may get lost; who looks on reads the stored ones again.
-      await Promise.allSettled(some.map(show));
+      for (const line of some) show(line);
     }
   }
 }

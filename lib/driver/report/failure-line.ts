@@ -13,7 +13,7 @@ import type { HandleParts } from "../parts.ts";
 export async function writeFailure(
   { success, message, data }: DriverResult,
   { facts, pipeline, result }: Addressee,
-  { transport, driver, clock }: HandleParts,
+  { transport, driver, clock, liveLines }: HandleParts,
 ): Promise<void> {
   if (success || facts.hasClaims) return;
   const text = `Failed (${reasonOf(data)}): ${message}`.replace(/[\r\n]+/g, " ");
@@ -23,5 +23,5 @@ export async function writeFailure(
   const { duplicate } = await transport.publish(subjects.logs(facts.run), line, {
     id: ids.failure(result.id),
   });
-  if (!duplicate) await transport.broadcast(subjects.liveLogs(facts.run, driver.name), line);
+  if (!duplicate) liveLines.show(subjects.liveLogs(facts.run, driver.name), line);
 }

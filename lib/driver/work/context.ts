@@ -85,7 +85,7 @@ function inBatches(step: GrantedStep, { transport }: HandleParts): StepLogOption
   };
 }
 
-function singly(step: GrantedStep, { driver, transport }: HandleParts): StepLogOptions["store"] {
+function singly(step: GrantedStep, { driver, transport, liveLines }: HandleParts): StepLogOptions["store"] {
   const { facts: { run, scope }, grant: { attempt }, lease: { reportSignal: signal } } = step;
   const live = subjects.liveLogs(run, driver.name);
   return storeSingly({
@@ -94,6 +94,6 @@ function singly(step: GrantedStep, { driver, transport }: HandleParts): StepLogO
       const id = ids.logBatch(run, scope, attempt, n);
       await persist(() => transport.publish(subjects.logs(run), line, { id }), { signal });
     },
-    show: (line) => transport.broadcast(live, line),
+    show: (line) => liveLines.show(live, line),
   });
 }

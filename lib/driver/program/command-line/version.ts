@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { parseOwnJson } from "../../../base/json.ts";
 
 /** What a program is made of. */
 export interface BuildFacts {
@@ -25,6 +26,7 @@ export function versionText(name: string, asJson: boolean): string {
 
 function buildFacts(): BuildFacts {
   if (typeof CONVEYOR_BUILD === "object") return CONVEYOR_BUILD;
-  const { version } = JSON.parse(readFileSync(new URL("../../../../package.json", import.meta.url), "utf8"));
+  const file = new URL("../../../../package.json", import.meta.url);
+  const { version } = parseOwnJson<{ version: string }>(readFileSync(file, "utf8"));
   return { version };
 }
