@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
-import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
+import type { ObjectStore } from "@nats-io/obj";
 import { headers as newHeaders, type NatsConnection } from "@nats-io/transport-node";
 import { persist } from "../../base/retry.ts";
 import { abortable } from "../../base/signals.ts";
@@ -46,6 +46,7 @@ export function blobStore(link: Link, manager: JetStreamManager) {
       const patience = signal ? { signal } : {};
       await persist(() => ensure().catch((cause) => Promise.reject(inOurWords(what, cause))), patience);
       const client = steadfast(link, what, patience);
+      const { Objm } = await objects();
       const store = await new Objm(jetstream(client)).open(ARTIFACTS_BUCKET, false);
       const info = await store.put(
         {
@@ -66,6 +67,9 @@ export function blobStore(link: Link, manager: JetStreamManager) {
     }
   };
 }
+
+/** Loaded when an artifact is stored: most drivers never do. */
+const objects = () => import("@nats-io/obj");
 
 /** A chunk has headers, too: the client's own limit leaves no room for them. */
 const chunkBytes = ({ maxMessageBytes }: Link): number =>
@@ -98,6 +102,7 @@ export async function openBucket(
   manager: JetStreamManager,
   metadata: Record<string, string> = {},
 ): Promise<ObjectStore> {
+  const { Objm, setSha256Backend } = await objects();
   // The client's own hash is ten times slower. Process-wide, and the same for everybody in it.
   setSha256Backend("native");
   const client = jetstream(connection);

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
-import { Objm } from "@nats-io/obj";
+import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { ARTIFACTS_BUCKET, openBucket } from "./blobs.ts";
+import { ARTIFACTS_STREAM, openBucket } from "./blobs.ts";
+import { isStreamMissing } from "./calls.ts";
 import { OWNER_KEY } from "./streams.ts";
 
 /**
@@ -17,9 +17,22 @@ export async function findOwner(
   const { config } = await manager.streams.info("messages");
   const ours = config.metadata?.[OWNER_KEY];
   if (ours) return { owner: ours, isConveyors: false };
-  await openBucket(connection, manager, { [OWNER_KEY]: randomUUID() });
-  const { metadata } = await (await new Objm(jetstream(connection)).open(ARTIFACTS_BUCKET)).status();
+  const bucket = await findBucket(manager) ?? await makeBucket(connection, manager);
   // A bucket that somebody else made: its creation is as unique as an id, and the same for all.
-  const info = await manager.streams.info(`OBJ_${ARTIFACTS_BUCKET}`);
-  return { owner: metadata?.[OWNER_KEY] ?? `nats-${Date.parse(info.created)}`, isConveyors: true };
+  const owner = bucket.config.metadata?.[OWNER_KEY] ?? `nats-${Date.parse(bucket.created)}`;
+  return { owner, isConveyors: true };
+}
+
+async function findBucket(manager: JetStreamManager): Promise<StreamInfo | undefined> {
+  try {
+    return await manager.streams.info(ARTIFACTS_STREAM);
+  } catch (error) {
+    if (isStreamMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function makeBucket(connection: NatsConnection, manager: JetStreamManager): Promise<StreamInfo> {
+  await openBucket(connection, manager, { [OWNER_KEY]: randomUUID() });
+  return await manager.streams.info(ARTIFACTS_STREAM);
 }
