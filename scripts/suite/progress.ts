@@ -1,6 +1,9 @@
 /** Reads how far a job's tests have got from what the runtimes' test runners print. */
 import { type Job, nameOf } from "./jobs.ts";
 
+/** Deno's own remark on a test that takes long, in the middle of its line. */
+const STILL_RUNNING = /'[^\n]*' has been running for over \([\dms]+\)\n/g;
+
 /** A test's title and how long it took. */
 export interface Timed {
   readonly title: string;
@@ -9,7 +12,7 @@ export interface Timed {
 
 /** Those that have passed. */
 export function timesIn(output: string): Timed[] {
-  const timed = output.matchAll(
+  const timed = output.replaceAll(STILL_RUNNING, "").matchAll(
     /^(?:\(pass\) )?(.+?)(?: \.\.\. .*ok)? [[(](?:(\d+)m)?([\d.]+)(ms|s)[\])]$/gm,
   );
   return [...timed]
@@ -27,16 +30,19 @@ const BUN_FILE = /^(\S+_test\.ts):$/gm;
 const DENO_FILE = /^running \d+ tests? from \.?\/?(\S+)$/gm;
 
 /** How many tests have ended, one way or another. */
-export const endedIn = (output: string): number =>
-  [...output.matchAll(BUN_END)].length + [...output.matchAll(DENO_END)].length;
+export function endedIn(output: string): number {
+  const text = output.replaceAll(STILL_RUNNING, "");
+  return [...text.matchAll(BUN_END)].length + [...text.matchAll(DENO_END)].length;
+}
 
 /** What was under way when the output ended there, in words that name the file and the test. */
 export function runningIn(job: Job, output: string): string {
   const file = last(output, job.runtime === "bun" ? BUN_FILE : DENO_FILE) ?? job.files[0] ?? nameOf(job);
   const where = `${file} on ${job.runtime === "bun" ? "Bun" : "Deno"}`;
   if (job.runtime === "deno") {
-    const started = last(output, DENO_START);
-    return started === undefined || started === last(output, DENO_END)
+    const text = output.replaceAll(STILL_RUNNING, "");
+    const started = last(text, DENO_START);
+    return started === undefined || started === last(text, DENO_END)
       ? `The process of ${where}`
       : `The test "${started}" in ${where}`;
   }

@@ -1,5 +1,7 @@
 /** Runs one job's tests in a process, and ends it where a test does not come to an end. */
+import { join } from "node:path";
 import { commandOf, type Job } from "./jobs.ts";
+import { paced, pacedNow } from "../../tests/support/pace.ts";
 import { endedIn, runningIn } from "./progress.ts";
 
 export interface JobEnd {
@@ -12,6 +14,7 @@ export interface JobEnd {
   readonly stuck: string | undefined;
 }
 
+/** Milliseconds of a machine as quick as that on which limits are chosen, with nothing beside. */
 export interface JobLimits {
   /** What the runtime is told that a test may take, where it knows of such a limit. */
   readonly testMs: number;
@@ -40,7 +43,12 @@ export function startJob(
   },
 ): RunningJob {
   const began = performance.now();
-  const child = Bun.spawn(commandOf(job, limits.testMs), { cwd, stdout: "pipe", stderr: "pipe", env });
+  const child = Bun.spawn(commandOf(job, paced(limits.testMs), join(cwd, ".tools/units")), {
+    cwd,
+    stdout: "pipe",
+    stderr: "pipe",
+    env,
+  });
   // Apart, since a line of the one may come in the middle of a line of the other.
   const said = { stdout: "", stderr: "" };
   const lastEnd = { count: 0, at: began };
@@ -52,7 +60,9 @@ export function startJob(
   };
   const look = setInterval(() => {
     const silentMs = performance.now() - lastEnd.at;
-    if (silentMs < limits.stuckMs || stuck.why !== undefined) return;
+    if (stuck.why !== undefined || silentMs < paced(limits.stuckMs) || silentMs < pacedNow(limits.stuckMs)) {
+      return;
+    }
     stuck.why = `${runningIn(job, said.stdout + said.stderr)} has not ended within ${
       Math.round(silentMs / 1000)
     } s`;
@@ -74,7 +84,7 @@ export function startJob(
     // What a process that was killed has started holds its output.
     const isThrough = isKilled ? false : await Promise.race([
       output.then(() => true),
-      Bun.sleep(limits.stuckMs).then(() => false),
+      Bun.sleep(paced(limits.stuckMs)).then(() => false),
     ]);
     if (!isThrough) await clear();
     await output;

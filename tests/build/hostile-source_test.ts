@@ -311,7 +311,11 @@ test("a repository of another user is refused, but for sudo and safe.directory",
   });
 });
 
-test("what may not be read is said, and an older packed ref never stands in for it", async () => {
+/** As root, it is another user who may not read, and who has to get there. */
+const isClosed = geteuid?.() === 0 && (statSync(tmpdir()).mode & 0o001) === 0;
+const skip = isClosed && "Other users cannot pass through the folder for temporary files";
+
+test("what may not be read is said, and an older packed ref never stands in for it", { skip }, async () => {
   await inScene(async ({ top, app, dotGit }) => {
     git(app, "pack-refs", "--all");
     writeFileSync(join(app, "f"), "newer");

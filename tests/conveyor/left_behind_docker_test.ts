@@ -16,6 +16,7 @@ import { type ConveyorServer, startConveyor } from "../support/conveyor-server.t
 import { testSettings } from "../support/settings.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { patience, within } from "../support/within.ts";
+import { paced } from "../support/pace.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker", "broker");
@@ -23,7 +24,7 @@ const { test } = needing("Docker", "broker");
 const TYPE = "flutter-builder";
 /** In the place of a minute. */
 const EVERY_MS = 200;
-const ACK_WAIT_MS = 1000;
+const ACK_WAIT_MS = paced(1000);
 
 const SPEC = { repository: "https://example.invalid/app.git", image: TEST_IMAGE };
 

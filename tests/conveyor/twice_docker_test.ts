@@ -21,12 +21,13 @@ import { testDocker } from "../support/step-context.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
 import { until } from "../support/until.ts";
 import { patience } from "../support/within.ts";
+import { paced } from "../support/pace.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker", "broker");
 
 const TYPE = "flutter-builder";
-const ACK_WAIT_MS = 1000;
+const ACK_WAIT_MS = paced(1000);
 const FOUR = [containerStart, gitCloner, builder, containerStop];
 
 /** A server with these drivers and the pipeline of all four, on the machine's daemon, where nothing of theirs is left. */

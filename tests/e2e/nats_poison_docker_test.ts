@@ -6,6 +6,7 @@ import { subjects } from "../../lib/wire/subjects.ts";
 import { broker } from "../backend/nats-broker.ts";
 import { within } from "../driver/stage.ts";
 import { disposable, startDriver } from "../support/fleet.ts";
+import { ACK_WAIT_MS } from "../support/fleet.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker", "broker");
@@ -49,7 +50,9 @@ const KNOWN: Record<string, (run: string) => string> = {
 
 test("a driver outlives what cannot be understood: a copy is kept, the run gets a failed result, nothing comes again", async () => {
   await using nats = await broker();
-  await using driver = disposable(startDriver("builder", ["--nats", nats.server.url, "--ack-wait", "2s"]));
+  await using driver = disposable(
+    startDriver("builder", ["--nats", nats.server.url, "--ack-wait", `${ACK_WAIT_MS}ms`]),
+  );
   await driver.said(" takes events of ");
   const transport = await nats.open();
   const subject = subjects.step("builder", TYPE);

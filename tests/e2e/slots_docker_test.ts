@@ -3,6 +3,7 @@ import { openNats } from "../../lib/backend/nats/transport.ts";
 import { startConveyor } from "../support/conveyor-server.ts";
 import { controlPlane } from "../support/control-plane.ts";
 import { disposable, openFleet, startDriver } from "../support/fleet.ts";
+import { paced } from "../support/pace.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { objectsOf } from "../support/step-context.ts";
 import { needing } from "../support/needs.ts";
@@ -22,6 +23,9 @@ const FAULTS = [
   "acked",
 ];
 
+/** Soon over, since each that dies is waited for. */
+const ACK_WAIT_MS = paced(1000);
+
 const TYPE = "flutter-builder";
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 
@@ -31,7 +35,7 @@ after(() => remote.current?.[Symbol.dispose]());
 
 /** As many builds as there are points, and a container-start that is killed at each and started again. */
 async function killedAtEachPoint(slots: string): Promise<void> {
-  await using fleet = await openFleet({ ackWaitMs: 1000 });
+  await using fleet = await openFleet({ ackWaitMs: ACK_WAIT_MS });
   const { url: repository, image } = remote.current ?? {};
   await Promise.all(
     ["git-cloner", "builder", "container-stop"].map((name) => fleet.driver(name, ["--slots", slots])),
@@ -52,7 +56,7 @@ async function killedAtEachPoint(slots: string): Promise<void> {
 /** The same in one process with the control plane, and one slot. */
 async function killedWithPlane(): Promise<void> {
   const { url = "", image = "" } = remote.current ?? {};
-  await using plane = await controlPlane("--ack-wait", "1s", "--slots", "1", "--grace", "1s");
+  await using plane = await controlPlane("--ack-wait", `${ACK_WAIT_MS}ms`, "--slots", "1", "--grace", "1s");
   const points = ["container-created", "container-started", "reconciled", "logged", "result-published"];
   const first = await plane.start({ flags: ["--drivers", "none"] });
   const submitted = points.map(() => plane.submit("--image", image, "--pull", "never", url));
@@ -78,7 +82,16 @@ async function killedBesideConveyor(slots: string): Promise<void> {
   await server.call("POST", "/pipelines", { name: "flutter", resource: TYPE, steps });
   await using started = new AsyncDisposableStack();
   const start = (name: string, env: Record<string, string> = {}) => {
-    const flags = ["--nats", server.nats, "--api", server.api, "--ack-wait", "1s", "--slots", slots];
+    const flags = [
+      "--nats",
+      server.nats,
+      "--api",
+      server.api,
+      "--ack-wait",
+      `${ACK_WAIT_MS}ms`,
+      "--slots",
+      slots,
+    ];
     return started.use(disposable(startDriver(name, [...flags, "--min-free", "0"], env)));
   };
   await Promise.all(DRIVERS.slice(1).map((name) => start(name).said(" takes events of ")));

@@ -10,6 +10,7 @@ import { httpsRepository } from "../support/https-repository.ts";
 import { startNats } from "../support/nats-server.ts";
 import { makePlace } from "../support/start-run.ts";
 import { TEST_IMAGE } from "../support/step-context.ts";
+import { ACK_WAIT_MS } from "../support/fleet.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker", "broker");
@@ -95,7 +96,7 @@ test("what is submitted may ask for its own git token, a short log and a look at
 test("a build whose up was killed with its drivers is there when it is started again: it can be cancelled, and leaves nothing", async () => {
   await using repository = await httpsRepository({ "Makefile": "all:\n\t@echo begun; sleep 600\n" });
   await using broker = await startNats();
-  await using plane = await controlPlane(...HOST, "--ack-wait", "2s", "--nats", broker.url);
+  await using plane = await controlPlane(...HOST, "--ack-wait", `${ACK_WAIT_MS}ms`, "--nats", broker.url);
   const up = await plane.start();
   const submitted = plane.submit(
     ...["--image", repository.image, "--pull", "never", "--network", "host", "--depth", "0"],

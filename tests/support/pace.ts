@@ -17,6 +17,12 @@ export function pace(): number {
 /** So many milliseconds of that machine, in milliseconds of this one. */
 export const paced = (ms: number): number => Math.ceil(ms * pace());
 
+/**
+ * A limit that has run out, as it is on a machine that may have got busier since it was told its pace: what was waited for
+ * counts as late only after this.
+ */
+export const pacedNow = (ms: number): number => Math.ceil(ms * Math.max(pace(), measurePace(2)));
+
 /** Measures what tests consist of: processes that start, and computing. */
 export function measurePace(rounds: number): number {
   const texts = Array.from(

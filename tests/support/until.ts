@@ -1,4 +1,4 @@
-import { paced } from "./pace.ts";
+import { paced, pacedNow } from "./pace.ts";
 
 /** Between two looks, milliseconds. */
 const PAUSE_MS = 5;
@@ -9,14 +9,18 @@ type Condition = () => boolean | Promise<boolean>;
 
 /** Resolves when it holds: looks again and again, and fails the test where it never does. */
 export async function until(holds: Condition, what = "the condition holds"): Promise<void> {
-  if (!await comes(holds, LIMIT_MS)) throw new Error(`Waited ${paced(LIMIT_MS)} ms until ${what}`);
+  const began = performance.now();
+  if (await comes(holds, LIMIT_MS)) return;
+  throw new Error(`Waited ${Math.round(performance.now() - began)} ms until ${what}`);
 }
 
 /** True when it holds; false where it does not come to that in so long, which a test can mend by itself. */
 export async function comes(holds: Condition, ms: number): Promise<boolean> {
-  const end = performance.now() + paced(ms);
+  const began = performance.now();
+  let limit = paced(ms);
   while (!await holds()) {
-    if (performance.now() > end) return false;
+    const waited = performance.now() - began;
+    if (waited > limit && waited > (limit = pacedNow(ms))) return false;
     await moment();
   }
   return true;

@@ -1,11 +1,18 @@
-import { paced } from "./pace.ts";
+import { paced, pacedNow } from "./pace.ts";
+
+const LIMIT_MS = 60_000;
 
 /** The promise's outcome, or a failure that names what did not come. Generous: it only keeps a broken test from hanging. */
 export async function within<T>(promise: PromiseLike<T>, what: string | (() => string)): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const ms = paced(60_000);
-  const fail = () => reject(new Error(`Waited ${ms} ms for ${typeof what === "string" ? what : what()}`));
-  const timer = setTimeout(fail, ms);
+  const began = performance.now();
+  const look = () => {
+    const waited = performance.now() - began;
+    const more = pacedNow(LIMIT_MS) - waited;
+    if (more > 0) timer = setTimeout(look, more);
+    else reject(new Error(`Waited ${Math.round(waited)} ms for ${typeof what === "string" ? what : what()}`));
+  };
+  let timer = setTimeout(look, paced(LIMIT_MS));
   try {
     return await Promise.race([promise, late]);
   } finally {
@@ -14,4 +21,4 @@ export async function within<T>(promise: PromiseLike<T>, what: string | (() => s
 }
 
 /** A signal that fires where a call takes so long that its test is broken. */
-export const patience = (): AbortSignal => AbortSignal.timeout(paced(60_000));
+export const patience = (): AbortSignal => AbortSignal.timeout(paced(LIMIT_MS));
