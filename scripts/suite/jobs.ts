@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import usualSeconds from "./usual-seconds.json" with { type: "json" };
 
 export type Runtime = "bun" | "deno";
 
@@ -30,7 +31,10 @@ const CONTRACT = "tests/backend/nats_transport_nats_test.ts";
 
 export const kindOf = (file: string): Kind => ENDINGS.find(([ending]) => ending.test(file))?.[1] ?? "unit";
 
-/** All jobs, those first that take longest according to `times` (milliseconds; see `nameOf`), where that is known. */
+/**
+ * All jobs, those first that take longest: according to `times` (milliseconds; see `nameOf`) where that is known of this
+ * machine, else as is usual.
+ */
 export function jobsFor(
   files: readonly string[],
   brokers: Record<Runtime, string>,
@@ -54,16 +58,18 @@ export function jobsFor(
       }
     }
   }
+  // Seconds, on two cores.
   const guess: Record<Kind, number> = {
-    release: 60_000,
-    alone: 20_000,
-    Docker: 9000,
-    brokers: 7000,
-    transport: 7000,
-    processes: 3000,
-    unit: 1000,
+    release: 60,
+    alone: 20,
+    Docker: 9,
+    brokers: 7,
+    transport: 7,
+    processes: 3,
+    unit: 15,
   };
-  const length = (job: Job) => times[nameOf(job)] ?? guess[job.kind];
+  const usual: Readonly<Record<string, number>> = usualSeconds;
+  const length = (job: Job) => times[nameOf(job)] ?? (usual[job.files[0] ?? ""] ?? guess[job.kind]) * 1000;
   return jobs.sort((a, b) => length(b) - length(a));
 }
 

@@ -3,80 +3,12 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdir, readFile, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { idleName } from "../../lib/build/labels.ts";
-import { openHistory } from "../../lib/backend/embedded/embedded.ts";
-import { until } from "../support/until.ts";
-import { makeRepository } from "./git-repository.ts";
-import {
-  type Ended,
-  flutterCi,
-  root,
-  runtime,
-  type Started,
-  startFlutterCi,
-  startProgram,
-  temporaryFolder,
-} from "./start-program.ts";
 import { needing } from "../support/needs.ts";
+import { objectsOfRun } from "../support/step-context.ts";
+import { linesOf, project, runIdOf } from "./run-project.ts";
+import { flutterCi, startFlutterCi } from "./start-program.ts";
 
 const { test } = needing("Docker");
-
-const image = process.env.CONVEYOR_TEST_IMAGE ?? "conveyor-build:bookworm";
-
-const PROGRAM = join(root, "bin/flutter-ci");
-
-interface Line {
-  type: string;
-  run: string;
-  step: string;
-  status: string;
-  seq: number;
-  message: string;
-  [key: string]: unknown;
-}
-
-/** A folder with a repository `repo`, and the words that build it there. */
-async function project(files: Record<string, string> = { "hello.txt": "hello\n" }) {
-  const folder = await temporaryFolder();
-  makeRepository(join(folder.path, "repo"), files);
-  const data = join(folder.path, "data");
-  const words = (...more: string[]) => ["run", "--data", data, "--image", image, "--pull", "never", ...more];
-  return {
-    path: folder.path,
-    /** To its end, from within the repository. */
-    run: (...more: string[]) => flutterCi(words(...more), { cwd: join(folder.path, "repo") }),
-    start: (...more: string[]) => startFlutterCi(words(...more), { cwd: join(folder.path, "repo") }),
-    words,
-    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
-  };
-}
-
-const linesOf = ({ stdout }: Ended): Line[] => stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-
-/** What this run has left on the daemon. */
-function leftOf(run: string): string[] {
-  const list = (...words: string[]) =>
-    execFileSync("docker", [...words, "--filter", `label=conveyor.run=${run}`], { encoding: "utf8" })
-      .split("\n").filter((line) => line !== "");
-  return [...list("ps", "-aq"), ...list("volume", "ls", "-q"), ...list("network", "ls", "-q")];
-}
-
-/** Signals that come within a moment of each other count as one: it takes a later one. */
-async function signalledUntilItEnds(started: Started, signal: NodeJS.Signals): Promise<Ended> {
-  let isOver = false;
-  started.ended.then(() => isOver = true, () => isOver = true);
-  await until(() => {
-    if (!isOver) started.kill(signal);
-    return isOver;
-  }, "it ends at a later signal");
-  return await started.ended;
-}
-
-async function runIdOf(started: Started): Promise<string> {
-  await started.said('"type":"run"');
-  return started.output().match(/"run":"([0-9a-f-]{36})"/)?.[1] ?? assert.fail("No run id");
-}
 
 test("run tells a build as event lines, keeps its artifacts, and leaves nothing on the daemon", async () => {
   await using app = await project({
@@ -127,7 +59,7 @@ test("run tells a build as event lines, keeps its artifacts, and leaves nothing 
     artifacts: [{ name: "out.txt", path: "out.txt", size: 2, sha256 }],
   });
   assert.equal(await readFile(join(app.path, "repo/kept/here/out.txt"), "utf8"), "a\n");
-  assert.deepEqual(leftOf(end.run), []);
+  assert.deepEqual(await objectsOfRun(end.run), []);
 });
 
 test("run tells its end although the artifacts cannot be saved, and exits 3", async () => {
@@ -190,104 +122,6 @@ test("run exits 1 for a missing ref or image, with the reason in its last line",
   }
 });
 
-test("run exits 124 when its time is over, with everything ended and removed", async () => {
-  await using app = await project();
-  const ended = await app.run(
-    "--json",
-    "--timeout",
-    "2s",
-    "--grace",
-    "1s",
-    "--",
-    "sh",
-    "-c",
-    "trap '' TERM; sleep 600",
-  );
-  assert.equal(ended.code, 124, ended.stderr);
-  const end = linesOf(ended).at(-1) ?? assert.fail();
-  assert.equal(end.outcome, "timed-out");
-  assert.equal(end.reason, "timeout");
-  assert.deepEqual(leftOf(end.run), []);
-});
-
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-  test(`run is cancelled by ${signal}: it cleans up, says so, and exits ${code}`, async () => {
-    await using app = await project();
-    const started = app.start("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
-    await started.said('"message":"ready"');
-    started.kill(signal);
-    const ended = await started.ended;
-    assert.equal(ended.code, code, ended.stderr);
-    assert.match(ended.stderr, /Stopping the build and cleaning up; once more to leave at once/);
-    const end = linesOf(ended).at(-1) ?? assert.fail();
-    assert.deepEqual([end.type, end.outcome, end.reason], ["end", "cancelled", "cancelled"]);
-    assert.match(end.message, new RegExp(signal));
-    assert.deepEqual(leftOf(end.run), []);
-  });
-}
-
-test("run takes a signal that arrives twice at once for one request, as timeout and make deliver it", async () => {
-  await using app = await project();
-  const started = app.start("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
-  await started.said('"message":"ready"');
-  for (let i = 0; i < 3; i++) started.kill("SIGTERM");
-  const ended = await started.ended;
-  assert.equal(ended.code, 143, ended.stderr);
-  assert.doesNotMatch(ended.stderr, /Left at once/);
-  const end = linesOf(ended).at(-1) ?? assert.fail();
-  assert.deepEqual([end.type, end.outcome], ["end", "cancelled"]);
-  assert.deepEqual(leftOf(end.run), []);
-});
-
-test("run ignores a signal that it was started to ignore, as under nohup", async () => {
-  await using app = await project();
-  const words = app.words("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
-  const started = startProgram("/bin/sh", ["-c", `trap '' HUP; exec "$0" "$@"`, PROGRAM, ...words], {
-    cwd: join(app.path, "repo"),
-    env: { CONVEYOR_RUNTIME: runtime },
-  });
-  await started.said('"message":"ready"');
-  started.kill("SIGHUP");
-  started.kill("SIGTERM");
-  const ended = await started.ended;
-  assert.equal(ended.code, 143, ended.stderr);
-  assert.match(linesOf(ended).at(-1)?.message ?? "", /SIGTERM/);
-});
-
-test("run on a full disk is cancelled, names it, and exits 3", async () => {
-  await using app = await project();
-  const words = app.words("--json", "--", "sh", "-c", "sleep 600 & wait");
-  const started = startProgram("/bin/sh", ["-c", `exec "$0" "$@" >/dev/full`, PROGRAM, ...words], {
-    cwd: join(app.path, "repo"),
-    env: { CONVEYOR_RUNTIME: runtime },
-  });
-  const { code, stderr } = await started.ended;
-  assert.equal(code, 3, stderr);
-  assert.match(stderr, /^error: Cannot write to stdout: .*no space left on device/im);
-  await using history = await openHistory(join(app.path, "data"));
-  const [{ id } = assert.fail()] = await history.runs.list({ limit: 1 });
-  assert.deepEqual(leftOf(id), []);
-});
-
-test("run ends in an orderly way after a rejection that nobody caught: cleanup, its end, exit code 70", async () => {
-  await using app = await project();
-  const words = app.words("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
-  const child = [fileURLToPath(new URL("children/flutter-ci-with-stray.ts", import.meta.url)), ...words];
-  const started = startProgram(
-    runtime,
-    runtime === "bun" ? ["--no-env-file", ...child] : ["run", "-A", "--no-check", "--cached-only", ...child],
-    { cwd: join(app.path, "repo") },
-  );
-  await started.said('"message":"ready"');
-  started.kill("SIGUSR2");
-  const ended = await started.ended;
-  assert.equal(ended.code, 70, ended.stderr);
-  assert.match(ended.stderr, /^error: This is a defect of the program: a stray rejection\n/m);
-  const end = linesOf(ended).at(-1) ?? assert.fail();
-  assert.deepEqual([end.type, end.outcome, end.reason], ["end", "failed", "defect"]);
-  assert.deepEqual(leftOf(end.run), []);
-});
-
 test("run succeeds though the folder for temporary files is missing", async () => {
   await using app = await project();
   const ended = await startFlutterCi(app.words("--json", "--", "sleep", "1"), {
@@ -296,94 +130,6 @@ test("run succeeds though the folder for temporary files is missing", async () =
   }).ended;
   assert.equal(ended.code, 0, ended.stderr);
   assert.equal(linesOf(ended).at(-1)?.type, "end");
-});
-
-test("run is cancelled when nobody reads its stdout any more", async () => {
-  await using app = await project();
-  const started = app.start("--json", "--", "sh", "-c", "while :; do echo line; sleep 0.05; done");
-  const run = await runIdOf(started);
-  await started.said('"message":"line"');
-  started.closeStdout();
-  const { code, stderr } = await started.ended;
-  assert.equal(code, 129, stderr);
-  assert.deepEqual(leftOf(run), []);
-});
-
-test("run leaves at once at the second signal, names what it leaves, and the next run removes it", async () => {
-  await using app = await project();
-  const started = app.start(
-    "--json",
-    "--grace",
-    "1h",
-    "--",
-    "sh",
-    "-c",
-    "trap '' TERM; echo ready; while :; do sleep 1; done",
-  );
-  const run = await runIdOf(started);
-  await started.said('"message":"ready"');
-  started.kill("SIGINT");
-  await started.said("Stopping the build");
-  const ended = await signalledUntilItEnds(started, "SIGTERM");
-  assert.equal(ended.code, 143);
-  assert.match(
-    ended.stderr,
-    new RegExp(
-      `the run's container, which the next "flutter-ci run" removes, or: docker rm .*=conveyor\\.run=${run}\\)$`,
-      "m",
-    ),
-  );
-  assert.equal(linesOf(ended).some(({ type }) => type === "end"), false);
-  assert.notDeepEqual(leftOf(run), []);
-  const next = await app.run("-q", "--", "true");
-  assert.equal(next.code, 0, next.stderr);
-  assert.deepEqual(leftOf(run), []);
-});
-
-test("run clears up after a run whose process was killed, and its history says that it was lost", async () => {
-  await using app = await project();
-  const killed = startFlutterCi(app.words("--json", "--", "true"), {
-    cwd: join(app.path, "repo"),
-    env: { CONVEYOR_FAULT: "container-started" },
-  });
-  const run = await runIdOf(killed);
-  assert.equal((await killed.ended).code, 137);
-  assert.notDeepEqual(leftOf(run), []);
-  const next = await app.run("-q", "--", "true");
-  assert.equal(next.code, 0, next.stderr);
-  assert.match(next.stderr, new RegExp(`Removed ${idleName(run)}, which an earlier run had left`));
-  assert.deepEqual(leftOf(run), []);
-  await using history = await openHistory(join(app.path, "data"));
-  const { value } = await history.runs.get(run) ?? assert.fail();
-  assert.deepEqual([value.outcome, value.verdict?.reason], ["failed", "driver-lost"]);
-  assert.deepEqual(await history.runs.open(), []);
-});
-
-test("run with --keep failure leaves the container of a failed build, and says how to enter it", async () => {
-  await using app = await project();
-  const good = await app.run("--json", "--keep", "failure", "--", "true");
-  assert.deepEqual(leftOf(linesOf(good).at(-1)?.run ?? ""), []);
-  const { code, stdout } = await app.run(
-    "--keep",
-    "failure",
-    "--",
-    "sh",
-    "-c",
-    "echo found > /workspace/evidence; false",
-  );
-  assert.equal(code, 1);
-  const name = stdout.match(/docker exec -it (conveyor-[0-9a-f-]+) sh/)?.[1] ?? assert.fail(stdout);
-  try {
-    const evidence = execFileSync("docker", ["exec", name, "cat", "/workspace/evidence"], {
-      encoding: "utf8",
-    });
-    assert.equal(evidence, "found\n");
-    const next = await app.run("-q", "--", "true");
-    assert.equal(next.code, 0);
-    execFileSync("docker", ["inspect", name], { stdio: "ignore" });
-  } finally {
-    execFileSync("docker", ["rm", "-fv", name]);
-  }
 });
 
 test("run quietly says the outcome, and warns of what is not committed", async () => {

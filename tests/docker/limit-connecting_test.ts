@@ -42,3 +42,17 @@ test("limitConnecting leaves a request alone whose connection is made, was there
   await end;
   assert.deepEqual(destroyed, []);
 });
+
+test("limitConnecting counts no time in which the process was kept from seeing its connection", async () => {
+  const request = fakeRequest();
+  const destroyed: unknown[] = [];
+  request.on("destroyed", (error) => destroyed.push(error));
+  limitConnecting(request, 20);
+  const socket = fakeSocket(true);
+  request.emit("socket", socket);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60);
+  // After the timers that are due.
+  await new Promise((resolve) => setImmediate(resolve));
+  socket.emit("connect");
+  assert.deepEqual(destroyed, []);
+});

@@ -125,7 +125,7 @@ test("a run whose builder is killed starts again in a fresh container where it m
     },
     pipeline: BUILD_PIPELINE,
     operation: "create",
-    timeoutMs: 100_000,
+    timeoutMs: 3_600_000,
     restarts: 1,
     secrets: {},
   });

@@ -115,7 +115,7 @@ export async function openFleet(
         ),
       );
     },
-    async submit(spec, pipeline = BUILD_PIPELINE, { secrets = {}, timeoutMs = 100_000 } = {}) {
+    async submit(spec, pipeline = BUILD_PIPELINE, { secrets = {}, timeoutMs = 3_600_000 } = {}) {
       const resource = { id: randomUUID(), name: "app", resource: pipeline.resource, metadata: {}, spec };
       const id = await engine.submit({
         resource,

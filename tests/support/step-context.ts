@@ -93,9 +93,13 @@ export async function dockerObjects(docker: Docker): Promise<string[]> {
 }
 
 /** Names of an owner's containers, volumes and networks: what its runs have left. */
-export async function objectsOf(owner: string): Promise<string[]> {
+export const objectsOf = (owner: string): Promise<string[]> => labelled({ [LABELS.owner]: owner });
+
+/** The same of one run. */
+export const objectsOfRun = (run: string): Promise<string[]> => labelled({ [LABELS.run]: run });
+
+async function labelled(labels: Record<string, string>): Promise<string[]> {
   await using docker = testDocker();
-  const labels = { [LABELS.owner]: owner };
   const [containers, volumes, networks] = await Promise.all([
     docker.list(labels),
     docker.volumes(labels),

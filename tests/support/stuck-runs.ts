@@ -52,6 +52,9 @@ export async function startStuckRuns(
   ];
 }
 
+/** A run has ended before it got stuck in its step. */
+export class NotStuck extends Error {}
+
 /** Works with four runs at once, each as soon as it is stuck in its step. In the end they have left nothing. */
 export async function stuckInEveryStep(
   flags: (step: string) => readonly string[],
@@ -69,7 +72,9 @@ export async function stuckInEveryStep(
   await leavesNothing(place, async () => {
     const runs = await startStuckRuns(place, images, flags);
     await Promise.all(runs.map(async (run) => {
-      await run.stuck;
+      await run.stuck.catch((cause) => {
+        throw new NotStuck(`The run that is to be stuck in ${run.step} has ended before`, { cause });
+      });
       await work(run);
     }));
   });

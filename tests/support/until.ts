@@ -1,7 +1,9 @@
 import { paced, pacedNow } from "./pace.ts";
 
-/** Between two looks, milliseconds. */
+/** Between two looks, milliseconds: longer the longer it takes, since looking takes its time from what is waited for. */
 const PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 100;
+const SHARE_OF_WAIT = 1 / 20;
 /** As in `within`: it only keeps a broken test from hanging. */
 const LIMIT_MS = 60_000;
 
@@ -21,7 +23,7 @@ export async function comes(holds: Condition, ms: number): Promise<boolean> {
   while (!await holds()) {
     const waited = performance.now() - began;
     if (waited > limit && waited > (limit = pacedNow(ms))) return false;
-    await moment();
+    await pause(Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, waited * SHARE_OF_WAIT)));
   }
   return true;
 }
@@ -32,7 +34,9 @@ export async function turns(count = 50): Promise<void> {
 }
 
 /** A pause between two things that a test does again and again. Nothing may depend on how long it is. */
-export const moment = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+export const moment = (): Promise<void> => pause(PAUSE_MS);
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Resolves when every timer of a millisecond or less that was set before has fired. */
 export const shortTimers = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));

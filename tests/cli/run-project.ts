@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { TEST_IMAGE } from "../support/test-image.ts";
+import { makeRepository } from "./git-repository.ts";
+import { type Ended, flutterCi, type Started, startFlutterCi, temporaryFolder } from "./start-program.ts";
+
+export interface Line {
+  type: string;
+  run: string;
+  step: string;
+  status: string;
+  seq: number;
+  message: string;
+  [key: string]: unknown;
+}
+
+/** A folder with a repository `repo`, and the words that build it there. */
+export async function project(files: Record<string, string> = { "hello.txt": "hello\n" }) {
+  const folder = await temporaryFolder();
+  makeRepository(join(folder.path, "repo"), files);
+  const data = join(folder.path, "data");
+  const words = (...more: string[]) => [
+    ...["run", "--data", data, "--image", TEST_IMAGE, "--pull", "never"],
+    ...more,
+  ];
+  return {
+    path: folder.path,
+    /** To its end, from within the repository. */
+    run: (...more: string[]) => flutterCi(words(...more), { cwd: join(folder.path, "repo") }),
+    start: (...more: string[]) => startFlutterCi(words(...more), { cwd: join(folder.path, "repo") }),
+    words,
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
+
+export const linesOf = ({ stdout }: Ended): Line[] =>
+  stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+
+export async function runIdOf(started: Started): Promise<string> {
+  await started.said('"type":"run"');
+  return started.output().match(/"run":"([0-9a-f-]{36})"/)?.[1] ?? assert.fail("No run id");
+}

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { openHistory } from "../../lib/backend/embedded/embedded.ts";
+import { idleName } from "../../lib/build/labels.ts";
+import { needing } from "../support/needs.ts";
+import { objectsOfRun } from "../support/step-context.ts";
+import { linesOf, project, runIdOf } from "./run-project.ts";
+import { root, runtime, startFlutterCi, startProgram } from "./start-program.ts";
+
+const { test } = needing("Docker");
+
+const PROGRAM = join(root, "bin/flutter-ci");
+
+test("run takes a signal that arrives twice at once for one request, as timeout and make deliver it", async () => {
+  await using app = await project();
+  const started = app.start("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
+  await started.said('"message":"ready"');
+  for (let i = 0; i < 3; i++) started.kill("SIGTERM");
+  const ended = await started.ended;
+  assert.equal(ended.code, 143, ended.stderr);
+  assert.doesNotMatch(ended.stderr, /Left at once/);
+  const end = linesOf(ended).at(-1) ?? assert.fail();
+  assert.deepEqual([end.type, end.outcome], ["end", "cancelled"]);
+  assert.deepEqual(await objectsOfRun(end.run), []);
+});
+
+test("run ignores a signal that it was started to ignore, as under nohup", async () => {
+  await using app = await project();
+  const words = app.words("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
+  const started = startProgram("/bin/sh", ["-c", `trap '' HUP; exec "$0" "$@"`, PROGRAM, ...words], {
+    cwd: join(app.path, "repo"),
+    env: { CONVEYOR_RUNTIME: runtime },
+  });
+  await started.said('"message":"ready"');
+  started.kill("SIGHUP");
+  started.kill("SIGTERM");
+  const ended = await started.ended;
+  assert.equal(ended.code, 143, ended.stderr);
+  assert.match(linesOf(ended).at(-1)?.message ?? "", /SIGTERM/);
+});
+
+test("run on a full disk is cancelled, names it, and exits 3", async () => {
+  await using app = await project();
+  const words = app.words("--json", "--", "sh", "-c", "sleep 600 & wait");
+  const started = startProgram("/bin/sh", ["-c", `exec "$0" "$@" >/dev/full`, PROGRAM, ...words], {
+    cwd: join(app.path, "repo"),
+    env: { CONVEYOR_RUNTIME: runtime },
+  });
+  const { code, stderr } = await started.ended;
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /^error: Cannot write to stdout: .*no space left on device/im);
+  await using history = await openHistory(join(app.path, "data"));
+  const [{ id } = assert.fail()] = await history.runs.list({ limit: 1 });
+  assert.deepEqual(await objectsOfRun(id), []);
+});
+
+test("run ends in an orderly way after a rejection that nobody caught: cleanup, its end, exit code 70", async () => {
+  await using app = await project();
+  const words = app.words("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
+  const child = [fileURLToPath(new URL("children/flutter-ci-with-stray.ts", import.meta.url)), ...words];
+  const started = startProgram(
+    runtime,
+    runtime === "bun" ? ["--no-env-file", ...child] : ["run", "-A", "--no-check", "--cached-only", ...child],
+    { cwd: join(app.path, "repo") },
+  );
+  await started.said('"message":"ready"');
+  started.kill("SIGUSR2");
+  const ended = await started.ended;
+  assert.equal(ended.code, 70, ended.stderr);
+  assert.match(ended.stderr, /^error: This is a defect of the program: a stray rejection\n/m);
+  const end = linesOf(ended).at(-1) ?? assert.fail();
+  assert.deepEqual([end.type, end.outcome, end.reason], ["end", "failed", "defect"]);
+  assert.deepEqual(await objectsOfRun(end.run), []);
+});
+
+test("run clears up after a run whose process was killed, and its history says that it was lost", async () => {
+  await using app = await project();
+  const killed = startFlutterCi(app.words("--json", "--", "true"), {
+    cwd: join(app.path, "repo"),
+    env: { CONVEYOR_FAULT: "container-started" },
+  });
+  const run = await runIdOf(killed);
+  assert.equal((await killed.ended).code, 137);
+  assert.notDeepEqual(await objectsOfRun(run), []);
+  const next = await app.run("-q", "--", "true");
+  assert.equal(next.code, 0, next.stderr);
+  assert.match(next.stderr, new RegExp(`Removed ${idleName(run)}, which an earlier run had left`));
+  assert.deepEqual(await objectsOfRun(run), []);
+  await using history = await openHistory(join(app.path, "data"));
+  const { value } = await history.runs.get(run) ?? assert.fail();
+  assert.deepEqual([value.outcome, value.verdict?.reason], ["failed", "driver-lost"]);
+  assert.deepEqual(await history.runs.open(), []);
+});
+
+test("run with --keep failure leaves the container of a failed build, and says how to enter it", async () => {
+  await using app = await project();
+  const good = await app.run("--json", "--keep", "failure", "--", "true");
+  assert.deepEqual(await objectsOfRun(linesOf(good).at(-1)?.run ?? ""), []);
+  const { code, stdout } = await app.run(
+    "--keep",
+    "failure",
+    "--",
+    "sh",
+    "-c",
+    "echo found > /workspace/evidence; false",
+  );
+  assert.equal(code, 1);
+  const name = stdout.match(/docker exec -it (conveyor-[0-9a-f-]+) sh/)?.[1] ?? assert.fail(stdout);
+  try {
+    const evidence = execFileSync("docker", ["exec", name, "cat", "/workspace/evidence"], {
+      encoding: "utf8",
+    });
+    assert.equal(evidence, "found\n");
+    const next = await app.run("-q", "--", "true");
+    assert.equal(next.code, 0);
+    execFileSync("docker", ["inspect", name], { stdio: "ignore" });
+  } finally {
+    execFileSync("docker", ["rm", "-fv", name]);
+  }
+});
