@@ -10,7 +10,7 @@ export interface LeftProcess {
 export const filesIn = (folder: string): string[] => readdirSync(folder);
 
 /**
- * Processes whose environment names the folder for temporary files, with all that descend from them. Those that have ended
+ * Processes whose environment names the folder for temporary files, or one in it, with all that descend from them. Those that have ended
  * and wait to be reaped do not count. Only Linux tells.
  */
 export function processesWith(folder: string): LeftProcess[] {
@@ -22,7 +22,10 @@ export function processesWith(folder: string): LeftProcess[] {
     const parent = parentOf(pid);
     if (parent === undefined) continue;
     parents.set(pid, parent);
-    if (read(pid, "environ").includes(`TMPDIR=${folder}\0`)) found.set(pid, described(pid));
+    const environment = read(pid, "environ");
+    if (environment.includes(`TMPDIR=${folder}\0`) || environment.includes(`TMPDIR=${folder}/`)) {
+      found.set(pid, described(pid));
+    }
   }
   for (let before = -1; before !== found.size;) {
     before = found.size;

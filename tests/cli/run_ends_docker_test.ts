@@ -79,7 +79,8 @@ test("run clears up after a run whose process was killed, and its history says t
   await using app = await project();
   const killed = startFlutterCi(app.words("--json", "--", "true"), {
     cwd: join(app.path, "repo"),
-    env: { CONVEYOR_FAULT: "container-started" },
+    // Its temporary files stay where it is killed.
+    env: { CONVEYOR_FAULT: "container-started", TMPDIR: app.path },
   });
   const run = await runIdOf(killed);
   assert.equal((await killed.ended).code, 137);

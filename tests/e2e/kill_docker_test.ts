@@ -40,7 +40,8 @@ test("kill -9 of a run at any boundary of an event leaves nothing once the next 
 
 async function killAndRecover(place: Place, data: string, faults: readonly string[]): Promise<void> {
   const flags = ["-c", "make", "-c", "make", "--secret", "TOKEN"];
-  const env = { TOKEN: "something-to-seal" };
+  // Temporary files stay where a run is killed.
+  const env = { TOKEN: "something-to-seal", TMPDIR: place.folder };
   const seen = new Map<string, string>();
   for (const fault of faults) {
     const killed = await startRun(place, flags, { data, env: { ...env, CONVEYOR_FAULT: fault } }).ended;

@@ -13,7 +13,9 @@ const WAITS = "echo waits; while ! [ -e /tmp/go ]; do sleep 0.05; done; echo thr
 test("runs of two data folders on one daemon leave each other alone, whatever one of them clears up", async () => {
   await using place = await makePlace();
   await leavesNothing(place, async (docker) => {
-    const start = (data: string, command: string) => startRun(place, ["-c", command], { data });
+    // Temporary files stay where a run is killed.
+    const env = { TMPDIR: place.folder };
+    const start = (data: string, command: string) => startRun(place, ["-c", command], { data, env });
     const state = async (run: string) => (await docker.inspect(containerName(run)))?.state;
 
     const [one, two, killed] = [start("one", WAITS), start("two", WAITS), start("one", WAITS)];

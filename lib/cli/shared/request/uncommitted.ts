@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { realpathSync } from "node:fs";
+import { realpathSync, rmSync } from "node:fs";
 import { access, constants, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, isAbsolute, join, relative, resolve } from "node:path";
@@ -70,6 +70,9 @@ export async function uncommittedFiles(
   const git = await findProgram("git", environment);
   if (!git) return [];
   const folder = await mkdtemp(join(tmpdir(), "conveyor-status-"));
+  // A command that is left at once does not wait for git.
+  const removeAtExit = () => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", removeAtExit);
   try {
     await standIn(folder, workTree, { environment, own });
     const { stdout } = await promisify(execFile)(git, STATUS, {
@@ -91,6 +94,7 @@ export async function uncommittedFiles(
     });
     return stdout.split("\0").filter((entry) => entry !== "").map((entry) => entry.slice(3));
   } finally {
+    process.off("exit", removeAtExit);
     await rm(folder, { recursive: true, force: true });
   }
 }
