@@ -10,6 +10,8 @@ export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/
 
 /** Both runtimes keep caches at home, which is why it is not made anew each time. */
 const home = join(root, ".tools/test-home");
+/** Where those caches are, for a program with another home: with none it would compile its source at each start. */
+export const CACHES = join(home, ".cache");
 
 /** The runtime that this test runs on. */
 export const runtime = "bun" in process.versions ? "bun" : "deno";

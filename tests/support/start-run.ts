@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { containerName, idleName } from "../../lib/build/labels.ts";
 import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/core/events.ts";
+import { CACHES } from "../cli/start-program.ts";
 import { signalChild } from "./signal-child.ts";
 import { objectsOf, TEST_IMAGE, testDocker } from "./step-context.ts";
 
@@ -44,7 +45,7 @@ export interface EndedRun {
 }
 
 export interface RunOptions {
-  /** Of the variables of this process it has PATH, TMPDIR and DOCKER_HOST only. */
+  /** Of the variables of this process it has PATH, TMPDIR and DOCKER_HOST only, and the test programs' caches. */
   readonly env?: Record<string, string>;
   readonly image?: string;
   /** Takes the lines of the log in the place of `events` and `stdout`. */
@@ -65,6 +66,7 @@ export function startRun(
       PATH,
       TMPDIR: tmpdir(),
       HOME: place.folder,
+      XDG_CACHE_HOME: CACHES,
       CONVEYOR_RUNTIME: RUNTIME,
       ...(DOCKER_HOST === undefined ? {} : { DOCKER_HOST }),
       ...env,
