@@ -23,12 +23,26 @@ export function needing(...what: Need[]): Tests {
   if (lacks) console.log(`Skipped here: ${lacks}`);
   const test: Tests["test"] = (title, ...rest: [Work] | [{ skip?: boolean | string }, Work]) => {
     const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest;
-    nodeTest(title, { skip: options.skip || lacks || false }, async () => await work());
+    nodeTest(title, { skip: options.skip || lacks || false }, async () => {
+      try {
+        await work();
+      } catch (error) {
+        throw ownError(error);
+      }
+    });
   };
   const unless = (hook: typeof nodeBefore) => (work: Work) => {
     if (!lacks) hook(async () => await work());
   };
   return { test, before: unless(nodeBefore), after: unless(nodeAfter) };
+}
+
+/** What a test itself has failed with. Clearing up that failed as well is told beside it, and does not take its place. */
+function ownError(error: unknown): unknown {
+  if (!(error instanceof Error && error.name === "SuppressedError")) return error;
+  const { error: later, suppressed } = error as SuppressedError;
+  console.error("After the test had failed, clearing up failed too:", later);
+  return ownError(suppressed);
 }
 
 /** Why tests that need these are skipped here. Where CI=true they never are: what is not there lets them fail. */
