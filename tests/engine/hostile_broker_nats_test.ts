@@ -6,6 +6,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import type { NatsBackend } from "../../lib/backend/nats/transport.ts";
 import type { Context } from "../../lib/driver/driver.ts";
+import { aborted } from "../../lib/base/signals.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { ids } from "../../lib/wire/ids.ts";
 import type { DriverResult, PipelineStep } from "../../lib/wire/resource.ts";
@@ -307,6 +308,27 @@ test("the accounts of docs/nats-server.conf are enough for a whole run, and for 
   assert.deepEqual((await store.artifacts.list(run)).map(({ name }) => name), ["app.apk", "other.txt"]);
   assert.equal((await Array.fromAsync(await store.artifacts.open(run, "app.apk") ?? [])).length > 0, true);
   await store.removeRun(run);
+  // A driver that has no room is asked why, and answers.
+  const full = "Waiting for a slot";
+  await plane.driver("container-start", () => OK, {
+    settings,
+    claimsOnly: true,
+    driver: {
+      name: "container-start",
+      resources: ["thing"],
+      usesDocker: false,
+      reconcile: () => Promise.resolve(OK),
+      admit: async ({ tell, signal }) => {
+        tell(full);
+        await aborted(signal);
+        return false;
+      },
+    },
+  });
+  await until(async () => {
+    const answer = await plane.transport.request("room.container-start", "", { timeoutMs: 5000 });
+    return new TextDecoder().decode(answer).includes(full);
+  }, "it says why it has no room");
   assert.deepEqual(log.lines.filter((line) => /permission/i.test(line)), []);
 
   // What a driver may not: take the steps of others, hand out steps, answer claims, read their inboxes, change streams.
@@ -329,6 +351,12 @@ test("the accounts of docs/nats-server.conf are enough for a whole run, and for 
     "$JS.API.STREAM.DELETE.messages",
     "$JS.API.STREAM.PURGE.logs-engine",
     "_INBOX.conveyor-git-cloner.x",
+    "_INBOX.conveyor-up.x",
+    "room.container-start",
+    "conveyor-room",
+    "$JS.API.STREAM.CREATE.messages",
+    "$JS.API.STREAM.MSG.GET.logs-engine",
+    "$JS.API.CONSUMER.DELETE.messages.builder",
   ];
   for (const subject of denied) builder.publish(subject, "{}");
   const listened = [
@@ -336,6 +364,9 @@ test("the accounts of docs/nats-server.conf are enough for a whole run, and for 
     "runs.*.alive",
     "_INBOX.>",
     "_INBOX.conveyor-up.>",
+    "room.container-start",
+    "runs.>",
+    "pipelines.>",
     "logs.>",
     "drivers.>",
   ];

@@ -59,7 +59,8 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
     await ready(child);
   };
   const end = async (signal: "SIGTERM" | "SIGKILL") => {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    // What could not be started has no id, and says nothing of an end.
+    if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
     child.kill(signal);
     await exited;
