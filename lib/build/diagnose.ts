@@ -13,6 +13,10 @@ const SLACK_MS = 50;
 /** A busy daemon hears of the end of a process before it hears why the kernel killed it: pauses before it is asked (again). */
 const LATE_OOM_MS = [0, 100, 300, 600];
 
+/** How often it is tried to start the process that looks, and the pause after the first time, milliseconds. */
+const MOST_LOOKS = 5;
+const LOOK_AGAIN_MS = 50;
+
 export interface Diagnosis {
   readonly reason: Reason;
   readonly because?: string;
@@ -106,12 +110,17 @@ async function shortagesOf(
   container: ContainerInfo,
   signal: AbortSignal,
 ): Promise<Shortages> {
-  try {
-    return await readShortages(context, container, signal);
-  } catch (error) {
-    if (!(error instanceof DockerError)) throw error;
+  for (let looks = 1; looks <= MOST_LOOKS; looks++) {
+    try {
+      return await readShortages(context, container, signal);
+    } catch (error) {
+      if (!(error instanceof DockerError)) throw error;
+    }
+    // No process could be started to look.
+    const isFull = await context.docker.isAtProcessLimit(container.id, { signal });
+    if (isFull) return { oomKills: 0, refusedForks: 1, fullDisk: undefined };
+    // Those that filled the limit have just ended: now the kernel's count can be read.
+    await delay(LOOK_AGAIN_MS * looks, { signal });
   }
-  // No process could be started to look.
-  const isFull = await context.docker.isAtProcessLimit(container.id, { signal });
-  return { oomKills: 0, refusedForks: isFull ? 1 : 0, fullDisk: undefined };
+  return { oomKills: 0, refusedForks: 0, fullDisk: undefined };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -193,4 +193,33 @@ test("a data folder whose database is none is refused by its name, and left as i
     return true;
   });
   assert.deepEqual(readFileSync(join(folder.path, "conveyor.db")), before);
+});
+
+test("an artifact of a database that somebody else has made leads to no file but one of ours", async () => {
+  await using folder = await temporaryFolder();
+  await using _log = await captureLog();
+  {
+    await using embedded = await open(folder.path);
+    await embedded.transport.putBlob(
+      RUN,
+      "a",
+      (async function* () {
+        yield Buffer.from("mine");
+      })(),
+    );
+  }
+  writeFileSync(join(folder.path, "theirs"), "secret");
+  change(folder.path, "UPDATE artifacts SET file = ?", "../../../theirs");
+  await using embedded = await open(folder.path);
+  await assert.rejects(embedded.store.artifacts.open(RUN, "a"), /artifact "a" .* has no name of ours/);
+  await embedded.transport.putBlob(
+    RUN,
+    "a",
+    (async function* () {
+      yield Buffer.from("anew");
+    })(),
+  );
+  assert.equal(readFileSync(join(folder.path, "theirs"), "utf8"), "secret");
+  const bytes = await Array.fromAsync(await embedded.store.artifacts.open(RUN, "a") ?? []);
+  assert.equal(Buffer.concat(bytes).toString(), "anew");
 });

@@ -132,3 +132,15 @@ test("diagnose tells a container that was stopped from outside from one whose bu
   const removed = { processes: () => Promise.resolve([]), inspect: () => Promise.resolve(undefined) };
   assert.equal((await diagnosed(removed)).reason, "container-lost");
 });
+
+test("diagnose looks again where the processes that filled the limit end just as it looks", async () => {
+  let looks = 0;
+  const exec = () => {
+    if (++looks === 1) {
+      return Promise.reject(new DockerError("Resource temporarily unavailable", { status: 500 }));
+    }
+    return Promise.resolve(saying(`pids max 3\n${COUNTED}`));
+  };
+  assert.equal((await diagnosed({ exec })).reason, "pids-exhausted");
+  assert.equal(looks, 2);
+});

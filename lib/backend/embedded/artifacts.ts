@@ -8,6 +8,7 @@ import { USUAL_MODE } from "../../wire/run.ts";
 import type { ArtifactReader, StoredArtifact } from "../store.ts";
 import type { Database } from "./database.ts";
 import { explain } from "./explain.ts";
+import { UnreadableError } from "./set-aside.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 /** Where artifacts lie in the data folder: `whole/<run>/<random>`, known by name to the database only. */
@@ -96,7 +97,7 @@ export class ArtifactTable {
     return this.#database.write(() => {
       const before = this.#find.get(run, name)?.["file"];
       this.#put.run(run, name, size, sha256, file, mode);
-      return before === undefined ? undefined : String(before);
+      return before !== undefined && OWN_NAME.test(String(before)) ? String(before) : undefined;
     });
   }
 
@@ -106,7 +107,10 @@ export class ArtifactTable {
 
   #fileOf(run: string, name: string): string | undefined {
     const file = this.#database.run(() => this.#find.get(run, name)?.["file"]);
-    return file === undefined ? undefined : String(file);
+    if (file === undefined) return undefined;
+    if (OWN_NAME.test(String(file))) return String(file);
+    // Somebody else has written it, to have a file of theirs read, or removed.
+    throw new UnreadableError(`The file of artifact "${name}" of run "${run}" has no name of ours`);
   }
 
   #pathOf(run: string, file: string): string {
@@ -114,6 +118,8 @@ export class ArtifactTable {
   }
 }
 
+/** As `randomUUID` makes them. */
+const OWN_NAME = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const FACTS = "name, size, sha256, mode";
 
 function storedOf(row: Record<string, unknown>): StoredArtifact {

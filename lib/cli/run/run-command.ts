@@ -27,8 +27,8 @@ export function runCommand(drivers: Drivers, words: readonly string[]) {
     .argument("[repository]", "https or ssh URL, or a folder")
     .argument("[command...]", 'after "--"');
   return withRunFlags(command)
-    .action(async (_repository, _command, options, { args }) => {
+    .action(async (_repository, _command, options, { args, options: flags }) => {
       const { run } = await import("./run.ts");
-      process.exitCode = await run({ operands: operandsOf(args, words), options, drivers });
+      process.exitCode = await run({ operands: operandsOf(args, words, flags), options, drivers });
     });
 }

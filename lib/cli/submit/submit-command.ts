@@ -28,8 +28,8 @@ export function submitCommand(words: readonly string[]) {
     .argument("[repository]", "https or ssh URL")
     .argument("[command...]", 'after "--"');
   return withSubmitFlags(command)
-    .action(async (_repository, _command, options, { args }) => {
+    .action(async (_repository, _command, options, { args, options: flags }) => {
       const { submit } = await import("./submit.ts");
-      process.exitCode = await submit({ operands: operandsOf(args, words), options });
+      process.exitCode = await submit({ operands: operandsOf(args, words, flags), options });
     });
 }

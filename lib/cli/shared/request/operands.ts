@@ -7,13 +7,44 @@ export interface Operands {
   readonly command: readonly string[] | undefined;
 }
 
+/** A flag of a command, as commander knows it. */
+export interface KnownFlag {
+  readonly short?: string | undefined;
+  readonly long?: string | undefined;
+  /** It has a value. */
+  readonly required: boolean;
+}
+
 /** Commander drops the "--" and says nothing of where it was. Throws InputError. */
-export function operandsOf(args: readonly string[], words: readonly string[]): Operands {
-  const at = words.indexOf("--");
+export function operandsOf(
+  args: readonly string[],
+  words: readonly string[],
+  flags: readonly KnownFlag[],
+): Operands {
+  const at = separatorIn(words, flags);
   const command = at === -1 ? [] : words.slice(at + 1);
   const [repository, excess] = args.slice(0, args.length - command.length);
   if (excess !== undefined) {
     throw new InputError(`Unexpected word "${excess}": expected one repository; a command goes after "--"`);
   }
   return { repository, command: command.length > 0 ? command : undefined };
+}
+
+/** Where the "--" is that ends the flags, and is no flag's value; -1 without one. */
+function separatorIn(words: readonly string[], flags: readonly KnownFlag[]): number {
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? "";
+    if (word === "--") return at;
+    if (takesNext(word, flags)) at++;
+  }
+  return -1;
+}
+
+/** Whether the word after this one is its value: of `--image` and `-c`, not of `--image=x` and `-cx`; of `-xc` where x has none. */
+function takesNext(word: string, flags: readonly KnownFlag[]): boolean {
+  if (word.startsWith("--")) return flags.some(({ long, required }) => required && long === word);
+  if (!/^-[^-]/.test(word)) return false;
+  const flag = flags.find(({ short }) => short === word.slice(0, 2));
+  if (word.length === 2) return flag?.required === true;
+  return flag?.required === false && takesNext(`-${word.slice(2)}`, flags);
 }
