@@ -168,6 +168,8 @@ export interface DriverSettings {
   /** No new run where Docker has less disk than this left, bytes; 0 does not look. */
   readonly minFreeBytes: number;
   readonly maxLogBytes: number;
+  /** Lines of a step's output a second; undefined for as many as the store takes. */
+  readonly maxLogLines: number | undefined;
   readonly maxArtifactBytes: number;
   readonly maxArtifactFiles: number;
   readonly maxCpus: number | undefined;

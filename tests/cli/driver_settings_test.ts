@@ -34,6 +34,7 @@ test("driverSettings allows nothing more than the defaults where no flag says so
     graceMs: 10_000,
     minFreeBytes: 2 * 1024 ** 3,
     maxLogBytes: 1024 ** 3,
+    maxLogLines: undefined,
     maxArtifactBytes: 2 * 1024 ** 3,
     maxArtifactFiles: 10_000,
     maxCpus: undefined,
@@ -57,7 +58,7 @@ test("driverSettings allows nothing more than the defaults where no flag says so
 
 test("driverSettings takes every limit from its flag", () => {
   const words =
-    "--host-id h --slots 7 --grace 1s --min-free 1k --max-log 2k --max-artifacts 3k --max-artifact-files 9 --max-cpus 1.5 " +
+    "--host-id h --slots 7 --grace 1s --min-free 1k --max-log 2k --max-log-lines 8 --max-artifacts 3k --max-artifact-files 9 --max-cpus 1.5 " +
     "--max-memory 4k --max-pids 5 --max-disk 6k --max-timeout 1m --allow-image a --allow-image b --allow-network n --allow-env E --allow-privileged --allow-keep";
   const { host, slots, graceMs, minFreeBytes, maxLogBytes, maxArtifactBytes, maxArtifactFiles, ...rest } =
     settings(

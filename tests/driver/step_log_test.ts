@@ -15,6 +15,7 @@ interface Options {
   maxBytes?: number;
   waitMs?: number;
   clock?: () => number;
+  maxLinesPerSecond?: number;
   store?: (batch: Batch) => Promise<void>;
 }
 
@@ -26,6 +27,7 @@ function open(options: Options = {}) {
     maxBytes: options.maxBytes ?? Number.POSITIVE_INFINITY,
     waitMs: options.waitMs ?? NEVER,
     ...options.clock && { clock: options.clock },
+    maxLinesPerSecond: options.maxLinesPerSecond,
     store: async (some) => {
       for (const batch of some) {
         await options.store?.(batch);
@@ -269,4 +271,24 @@ test("StepLog drops what comes after its end", async () => {
   await log.write("stdout", Buffer.from("too late\n"));
   await log.finish();
   assert.deepEqual(messages(), ["in time"]);
+});
+
+test("StepLog takes so many lines a second, lets who writes faster wait, and loses none", async () => {
+  const { log, messages } = open({ maxLinesPerSecond: 100 });
+  const lines = Array.from({ length: 130 }, (_, n) => `line ${n}`);
+  const data = Buffer.from(lines.map((line) => `${line}\n`).join(""));
+  const began = process.hrtime.bigint();
+  await log.write("stdout", data);
+  await log.finish();
+  const tookMs = Number(process.hrtime.bigint() - began) / 1e6;
+  assert.deepEqual(messages(), lines);
+  // 100 at once, and the others 10 ms after each other.
+  assert.ok(tookMs >= 250, `took ${tookMs} ms`);
+});
+
+test("StepLog never lets the driver's own lines wait for the pace of the build's", async () => {
+  const { log, messages } = open({ maxLinesPerSecond: 1000 });
+  for (let n = 0; n < 5000; n++) await log.line(`own ${n}`);
+  await log.finish();
+  assert.equal(messages().length, 5000);
 });

@@ -10,6 +10,7 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     graceMs: 1000,
     minFreeBytes: 0,
     maxLogBytes: 1024 ** 3,
+    maxLogLines: undefined,
     maxArtifactBytes: 1024 ** 3,
     maxArtifactFiles: 10_000,
     maxCpus: undefined,

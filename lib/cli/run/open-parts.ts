@@ -88,6 +88,7 @@ function settingsOf(
     graceMs: grace ?? DEFAULT_LIMITS.graceMs,
     minFreeBytes: 0,
     maxLogBytes: limits.log ?? DEFAULT_LIMITS.maxLogBytes,
+    maxLogLines: undefined,
     maxArtifactBytes: limits.artifacts ?? DEFAULT_LIMITS.maxArtifactBytes,
     maxArtifactFiles: DEFAULT_LIMITS.maxArtifactFiles,
     maxCpus: undefined,

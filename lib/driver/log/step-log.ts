@@ -10,6 +10,7 @@ import { Batches, type BatchesOptions } from "./batches.ts";
 import { MOST_PER_BYTE } from "./encode.ts";
 import { LineCutter, MAX_LINE_BYTES } from "./lines.ts";
 import type { Mask } from "./mask/mask.ts";
+import { Pace } from "./pace.ts";
 import { type LogFields, Prefixes } from "./prefixes.ts";
 
 export interface StepLogOptions extends Omit<BatchesOptions, "maxBatchBytes"> {
@@ -17,6 +18,8 @@ export interface StepLogOptions extends Omit<BatchesOptions, "maxBatchBytes"> {
   readonly mask: Mask;
   /** Output beyond this is counted and not kept. The driver's own lines always are. */
   readonly maxBytes: number;
+  /** Lines of output a second; who writes faster waits. Default: as many as the store takes. */
+  readonly maxLinesPerSecond?: number | undefined;
   /** The most bytes of a stored message. A longer line comes in pieces. Default: MAX_MESSAGE_BYTES. */
   readonly maxMessageBytes?: number;
   readonly clock?: Clock;
@@ -53,7 +56,8 @@ class BatchedStepLog implements OpenStepLog {
   readonly #cutters: Partial<Record<LogStream, LineCutter>> = {};
   /** Writers that wait for room, by stream: the next of the same stream waits for them. */
   readonly #busy: Partial<Record<LogStream, Promise<void>>> = {};
-  readonly #isFull = () => this.#batches.isFull;
+  readonly #pace: Pace | undefined;
+  readonly #isFull = () => this.#batches.isFull || this.#pace?.isOver === true;
   #kept = 0;
   #isOver = false;
   #lost = { lines: 0, bytes: 0 };
@@ -69,6 +73,8 @@ class BatchedStepLog implements OpenStepLog {
     this.#clock = options.clock ?? systemClock;
     this.#mask = options.mask;
     this.#maxBytes = options.maxBytes;
+    const { maxLinesPerSecond } = options;
+    this.#pace = maxLinesPerSecond === undefined ? undefined : new Pace(maxLinesPerSecond);
   }
 
   line(text: string): Promise<void> {
@@ -114,7 +120,7 @@ class BatchedStepLog implements OpenStepLog {
     if (before) return this.#wait(stream, before.then(() => this.#feed(stream, data, 0)));
     this.#prefixes.at(this.#clock());
     const at = this.#cutter(stream).feed(data, 0, this.#isFull);
-    if (!this.#batches.isFull) return DONE;
+    if (!this.#isFull()) return DONE;
     return this.#wait(stream, this.#feed(stream, data, at));
   }
 
@@ -129,6 +135,7 @@ class BatchedStepLog implements OpenStepLog {
   async #feed(stream: LogStream, data: Uint8Array, from: number): Promise<void> {
     for (let at = from;;) {
       await this.#batches.room();
+      await this.#pace?.room();
       if (at >= data.length) return;
       this.#prefixes.at(this.#clock());
       at = this.#cutter(stream).feed(data, at, this.#isFull);
@@ -155,6 +162,7 @@ class BatchedStepLog implements OpenStepLog {
   }
 
   #add(stream: LogStream, bytes: Uint8Array, start: number, end: number, goesOn: boolean): void {
+    if (stream !== "system") this.#pace?.count();
     const isKept = stream === "system" || this.#fits(end - start + 1);
     this.#batches.discard(!isKept);
     if (!goesOn) return this.#batches.add(this.#prefixes.of(stream), bytes, start, end);

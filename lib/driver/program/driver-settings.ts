@@ -24,6 +24,7 @@ export function driverSettings(
     graceMs: options.grace,
     minFreeBytes: options.minFree,
     maxLogBytes: options.maxLog,
+    maxLogLines: options.maxLogLines,
     maxArtifactBytes: options.maxArtifacts,
     maxArtifactFiles: options.maxArtifactFiles,
     maxCpus: options.maxCpus,

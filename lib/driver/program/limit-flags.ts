@@ -75,7 +75,30 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
     )
     .addOption(flag("--max-timeout <time>", "longest time a build may ask for", duration))
     .addOption(
+      listFlag(
+        "--git-token <host=file>",
+        "token, or ssh key, for repositories on that host only, repeatable",
+        hostFile,
+      ),
+    );
+  return withGitAccessFlags(withKeptFlags(limited));
+}
+
+/** How much of what a build prints and makes is kept. */
+function withKeptFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
+  command: Command<A, O, G>,
+) {
+  return command
+    .addOption(
       flag("--max-log <size>", "most log kept of a step", size).default(DEFAULT_LIMITS.maxLogBytes, "1g"),
+    )
+    .addOption(
+      flag(
+        "--max-log-lines <n>",
+        "log lines a second of a step: a build that prints more waits",
+        wholeNumber(1),
+      )
+        .default(undefined, "as many as the store takes"),
     )
     .addOption(
       flag("--max-artifacts <size>", "most artifacts kept of a build", size).default(
@@ -88,15 +111,7 @@ export function withLimitFlags<A extends unknown[], O extends OptionValues, G ex
         .default(
           DEFAULT_LIMITS.maxArtifactFiles,
         ),
-    )
-    .addOption(
-      listFlag(
-        "--git-token <host=file>",
-        "token, or ssh key, for repositories on that host only, repeatable",
-        hostFile,
-      ),
     );
-  return withGitAccessFlags(limited);
 }
 
 /** These flags, read. Times are milliseconds, sizes bytes. */

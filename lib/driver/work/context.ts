@@ -60,6 +60,7 @@ export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
     fields: { run: facts.run, driver: driver.name, step: facts.step, pipeline },
     mask,
     maxBytes: settings.maxLogBytes,
+    maxLinesPerSecond: settings.maxLogLines,
     clock,
     maxMessageBytes: transport.maxMessageBytes - HEADER_ROOM_BYTES,
     store: facts.hasClaims ? inBatches(step, parts) : singly(step, parts),
