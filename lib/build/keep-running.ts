@@ -84,10 +84,14 @@ async function start(
 async function firstWords({ output }: Attached): Promise<{ isReady: boolean; said: string }> {
   const decoder = new TextDecoder();
   let said = "";
+  /** The end of what it said, however much that is: an image may talk before it is ready. */
+  let last = "";
   for await (const { data } of output) {
-    said += decoder.decode(data, { stream: true });
-    if (said.includes(READY)) return { isReady: true, said };
-    said = said.slice(0, MOST_SAID_BYTES);
+    const text = decoder.decode(data, { stream: true });
+    last += text;
+    if (last.includes(READY)) return { isReady: true, said };
+    last = last.slice(-READY.length);
+    said = (said + text).slice(0, MOST_SAID_BYTES);
   }
   return { isReady: false, said: onOneLine(said) };
 }
