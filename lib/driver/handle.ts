@@ -42,10 +42,13 @@ export async function handle(
   const facts = eventFacts(delivery, event, driver.name);
   faultPoint("decoded", facts.step);
 
-  const end = async (outcome: Outcome, to = addresseeOf(delivery, event, facts)) => {
-    const isOver = await settle(delivery, outcome, to, parts, began);
+  const end = async (
+    outcome: Outcome,
+    to = addresseeOf(delivery, event, facts),
+    alsoDone?: () => Promise<void>,
+  ) => {
+    const isOver = await settle(delivery, outcome, to, parts, { began, alsoDone });
     if (isOver && !facts.hasClaims) parts.settled.add(`${facts.run}/${facts.id}`);
-    return isOver;
   };
   const age = facts.hasClaims ? undefined : tooOld(delivery, parts);
   if (age !== undefined) {
@@ -73,10 +76,8 @@ export async function handle(
   faultPoint("claimed", facts.step);
 
   if (!facts.hasClaims && delivery.deliveries > 1 && "resource" in event && await parts.isAnswered?.(event)) {
-    if (await end({ kind: "drop", why: "Its result is stored already, or nobody wants one" })) {
-      await grant.done?.();
-    }
-    return;
+    const why = "Its result is stored already, or nobody wants one";
+    return void await end({ kind: "drop", why }, undefined, grant.done);
   }
 
   using lease = leaseOf(delivery, grant, parts);
@@ -87,7 +88,7 @@ export async function handle(
   if (outcome.kind === "later") await grant.letGo?.();
   else onWorked();
   const to = addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal });
-  if (await end(outcome, to)) await grant.done?.();
+  await end(outcome, to, grant.done);
 }
 
 /**

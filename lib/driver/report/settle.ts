@@ -18,16 +18,22 @@ import { backOff, persist } from "../../base/retry.ts";
 /** Acks, naks and terms that do not come through are left: the event comes again, and is found to be done. */
 const TRIES = 5;
 
+export interface SettleOptions {
+  /** When the event came, in `performance.now()`. */
+  readonly began: number;
+  /** Tells others that the event is settled, together with its ack. Never rejects. */
+  readonly alsoDone?: (() => Promise<void>) | undefined;
+}
+
 /**
  * Ends a delivery as its outcome says; false where the event will come again. A result is stored before its event is acked.
- * `began`: when it came, in `performance.now()`.
  */
 export async function settle(
   delivery: Delivery,
   outcome: Outcome,
   to: Addressee,
   parts: HandleParts,
-  began: number,
+  { began, alsoDone }: SettleOptions,
 ): Promise<boolean> {
   const { facts, signal } = to;
   const log = () =>
@@ -40,7 +46,8 @@ export async function settle(
   };
   const done = async (as: Settled, end = () => delivery.ack()) => {
     parts.observer.settled(as);
-    await tried(end);
+    // One after the other would be no safer: whichever gets lost, the event is found to be done when it comes again.
+    await Promise.all([tried(end), alsoDone?.()]);
     parts.faultPoint("acked", facts.step);
     return true;
   };
