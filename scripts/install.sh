@@ -236,6 +236,16 @@ if [ -n "$check" ]; then
   }
 fi
 
+# The units start the programs of this prefix. systemd looks for units below /usr/local and /usr; systemctl link takes others.
+case $prefix in
+  *[!A-Za-z0-9/._-]*) [ ! -d "$tree/lib/systemd" ] || { say "No systemd units are installed: they cannot name programs in \"$prefix\""; rm -r "${tree:?}/lib"; } ;;
+  *)
+    for unit in "$tree"/lib/systemd/system/*.service; do
+      [ ! -e "$unit" ] || { sed "s#/usr/local/#$prefix/#g" "$unit" >"$work/unit" && cp "$work/unit" "$unit"; }
+    done
+    ;;
+esac
+
 mkdir -p "$tree/${list%/*}"
 (cd "$tree" && find . ! -type d | sed 's#^\./##' | sort) >"$work/files"
 printf '%s\n' "$list" >>"$work/files"

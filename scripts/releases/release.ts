@@ -14,6 +14,7 @@ import { fetchRuntime } from "./runtimes.ts";
 import { sbomOf } from "./sbom.ts";
 import { sign, writeChecksums } from "./sign.ts";
 import { BUN_VERSION, type Target } from "./targets.ts";
+import { unitsOf } from "./units.ts";
 
 const root = join(import.meta.dir, "../..");
 const say = (text: string) => console.error(`· ${text}`);
@@ -137,6 +138,8 @@ function besideFlutterCi(): Entry[] {
       text: completionScript("bash", "flutter-ci"),
     },
     { name: "share/zsh/site-functions/_flutter-ci", text: completionScript("zsh", "flutter-ci") },
+    ...Object.entries(unitsOf(DRIVERS)).map(([name, text]) => ({ name: `lib/systemd/system/${name}`, text })),
+    { name: "share/doc/flutter-ci/install.md", path: join(root, "docs/install.md") },
     { name: "share/fish/vendor_completions.d/flutter-ci.fish", text: completionScript("fish", "flutter-ci") },
   ];
 }

@@ -120,6 +120,28 @@ test("a release says what is in it, under which licences", { skip }, async () =>
   }
 });
 
+test("the systemd units are right, and as closed as a driver can be", { skip }, async () => {
+  const prefix = at("installed");
+  await run("sh", [
+    at("release/install.sh"),
+    "--from",
+    at("release"),
+    "--key",
+    at("key.pub"),
+    "--prefix",
+    prefix,
+  ]);
+  const folder = join(prefix, "lib/systemd/system");
+  const units = (await readdir(folder)).sort();
+  assert.deepEqual(units, [...DRIVERS.map((driver) => `${driver}@.service`), "flutter-ci-up.service"].sort());
+  const paths = units.map((name) => join(folder, name));
+  const { stdout, stderr } = await run("systemd-analyze", ["verify", "--man=no", ...paths]);
+  assert.equal(stdout + stderr, "");
+  for (const path of paths) {
+    await run("systemd-analyze", ["security", "--offline=true", "--threshold=30", path]);
+  }
+});
+
 for (const target of TARGETS as (keyof typeof BARE)[]) {
   /** Runs a script in a root with a C library and busybox, on this host's network, with Docker's socket. */
   const inBareRoot = (script: string, ...flags: string[]) =>

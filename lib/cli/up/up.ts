@@ -19,6 +19,7 @@ import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
 import { readGitAccess, warnOfIdleTokens } from "../../driver/program/git/git-access.ts";
 import { startProcessLog } from "../../driver/program/command-line/process-log.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
+import { tellServiceManager } from "../../driver/program/service-manager.ts";
 import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
 import { doorTls } from "./api-tls.ts";
 import { openPlane, type Plane } from "./open-plane.ts";
@@ -41,7 +42,10 @@ export async function up(options: UpOptions, drivers: Drivers): Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
   using stop = listenForStop({
-    onFirst: ({ verdict }) => stopping.abort(new DOMException(verdict.message, "AbortError")),
+    onFirst({ verdict }) {
+      tellServiceManager("stopping", environment);
+      stopping.abort(new DOMException(verdict.message, "AbortError"));
+    },
     onSecond({ exit }) {
       process.stderr.write("Stopped immediately; runs resume on restart\n");
       process.exit(exit);
@@ -109,6 +113,7 @@ async function serve(
     folder,
     drivers: options.drivers.join(", ") || "none",
   });
+  tellServiceManager("ready", environment);
   if (!tls && !isLoopback(address.host)) {
     log.warn("Listens beyond this machine without TLS, so that others may read the token on its way");
   }

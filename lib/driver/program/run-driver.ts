@@ -26,6 +26,7 @@ import { serveHealth } from "./health/serve-health.ts";
 import { awaitBroker } from "./broker/await-broker.ts";
 import { type Owner, workForEachOwner } from "./broker/each-owner.ts";
 import { openBroker } from "./broker/open-broker.ts";
+import { tellServiceManager } from "./service-manager.ts";
 import { withoutDocker } from "./without-docker.ts";
 
 /**
@@ -50,7 +51,10 @@ export async function runDriver(
   const stopping = new AbortController();
   const signal = stop ? AbortSignal.any([stopping.signal, stop]) : stopping.signal;
   using requests = listenForStop({
-    onFirst: ({ verdict }) => stopping.abort(new DOMException(verdict.message, "AbortError")),
+    onFirst({ verdict }) {
+      tellServiceManager("stopping", environment);
+      stopping.abort(new DOMException(verdict.message, "AbortError"));
+    },
     onSecond: leaveAtOnce,
   });
   const isStopped = () => signal.aborted;
@@ -122,6 +126,7 @@ export async function runDriver(
         resources: (options.resource ?? driver.resources).join(", "),
         host: settings.host,
       });
+      tellServiceManager("ready", environment);
       if (isConveyors) {
         const mode = options.register;
         void registerResources(driver, { api, resources, credentials, mode, againMs: LOOK_EVERY_MS, signal });
