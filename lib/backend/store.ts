@@ -1,4 +1,5 @@
 import type { Log } from "../wire/messages.ts";
+import type { Reason } from "../wire/reasons.ts";
 import type { Pipeline, Resource, ResourceDefinition } from "../wire/resource.ts";
 import type { Run } from "../wire/run.ts";
 
@@ -31,12 +32,36 @@ export interface EndedRun {
   readonly id: string;
 }
 
+/** A place in the list of runs, which is ordered by these; the run may be gone by now. */
+export interface RunPlace {
+  readonly createdAt: number;
+  readonly id: string;
+}
+
+/** Which runs to list. Everything that is given has to hold. */
+export interface RunQuery {
+  /** `open` for runs that have not ended. */
+  readonly outcome?: Run["outcome"] | "open";
+  readonly reason?: Reason;
+  /** The name of the resource, and its type. */
+  readonly name?: string;
+  readonly type?: string;
+  readonly pipeline?: string;
+  /** Milliseconds since the epoch: created at or after `since`, before `until`. */
+  readonly since?: number;
+  readonly until?: number;
+  /** The last run of the previous page: its id (an unknown one has no next page), or its place. */
+  readonly before?: string | RunPlace;
+  /** Default 100. */
+  readonly limit?: number;
+}
+
 /** Runs, with an index of the open ones (those without `outcome`), so that looking after them costs nothing for the ended ones. */
 export interface RunTable extends Omit<Table<Run>, "list"> {
   /** Ids of runs that have not ended. */
   open(): Promise<string[]>;
-  /** Newest first; `before` is the id of the last one of the page before. `outcome: "open"` for those that have not ended. */
-  list(options?: { outcome?: Run["outcome"] | "open"; before?: string; limit?: number }): Promise<Run[]>;
+  /** Newest first. */
+  list(query?: RunQuery): Promise<Run[]>;
   /**
    * Runs that ended at `until` or earlier, longest ago first, at most `limit` (default 100); `after` is one of an earlier
    * answer, there still or not. Costs as much as it answers, however many runs are stored.

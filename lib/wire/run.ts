@@ -56,6 +56,8 @@ export const Run = z.object({
   resource: Resource,
   pipeline: Pipeline,
   steps: z.array(StepState),
+  /** The run that this one does again. */
+  retryOf: z.string().optional(),
   /** The steps as they stood each time the run's driver was lost and it started again, oldest first. */
   earlier: z.array(z.array(StepState)).optional(),
   /** The Docker host on which the run's container lives, once a step has said so. */

@@ -97,19 +97,32 @@ test("openEmbedded brings a folder of the first schema up to date, with what it 
   {
     await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
     await embedded.store.runs.put(RUN, runOf(RUN), 0);
-    await embedded.store.runs.put(OTHER_RUN, runOf(OTHER_RUN, { outcome: "failed", ...ended }), 0);
+    await embedded.store.runs.put(
+      OTHER_RUN,
+      runOf(OTHER_RUN, {
+        outcome: "failed",
+        verdict: { outcome: "failed", reason: "timeout", message: "" },
+        ...ended,
+      }),
+      0,
+    );
     await embedded.transport.putBlob(OTHER_RUN, "a", bytes("a"), { mode: 0o755 });
   }
   {
     using sqlite = new DatabaseSync(join(folder.path, "conveyor.db"));
     sqlite.exec(`
       DROP INDEX runs_by_end; ALTER TABLE runs DROP COLUMN ended_at;
+      DROP INDEX runs_by_name; DROP INDEX runs_by_reason;
+      ALTER TABLE runs DROP COLUMN name; ALTER TABLE runs DROP COLUMN type;
+      ALTER TABLE runs DROP COLUMN pipeline; ALTER TABLE runs DROP COLUMN reason;
       ALTER TABLE artifacts DROP COLUMN mode; DROP TABLE set_aside; PRAGMA user_version = 1`);
   }
   await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
   assert.deepEqual(await embedded.store.runs.open(), [RUN]);
   assert.equal((await embedded.store.artifacts.find(OTHER_RUN, "a"))?.mode, 0o644);
   assert.deepEqual(await embedded.store.runs.ended({ until: ended.endedAt }), [ended]);
+  const timedOut = { reason: "timeout", name: "app", type: "flutter-builder", pipeline: "p" } as const;
+  assert.deepEqual((await embedded.store.runs.list(timedOut)).map(({ id }) => id), [OTHER_RUN]);
 });
 
 test("owner and seal key are made once for a folder, and others for another", async () => {

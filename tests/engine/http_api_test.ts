@@ -2,54 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Engine } from "../../lib/engine/shell/engine.ts";
 import type { RunEvent } from "../../lib/engine/core/events.ts";
-import { type ApiOptions, httpApi } from "../../lib/engine/http/api.ts";
 import { BUILD_RESOURCE } from "../../lib/build/resource-type.ts";
 import { namesOf } from "../../lib/engine/http/hosts.ts";
 import { isProof, sealRequest } from "../../lib/wire/sealed-request.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
-import { RUN, stepsOf, TYPE } from "./support/runs.ts";
+import { openApi, PIPELINE, RESOURCE, TOKEN } from "./support/api.ts";
+import { RUN } from "./support/runs.ts";
 import { scriptedDriver } from "./support/scripted-driver.ts";
-import { brief, openWorld, type World } from "./support/world.ts";
+import { brief, openWorld } from "./support/world.ts";
 
-const TOKEN = "the-token";
 const OTHER = "99999999-2222-4333-8444-555555555555";
-const PIPELINE = { name: "line", resource: TYPE, steps: stepsOf("a b!") };
-const RESOURCE = { name: "one", resource: TYPE, spec: { size: 1 } };
-
-/** A door to an engine in a world of its own; `ask` calls it as its owner does, unless told otherwise. */
-async function openApi(world: World, options: Partial<ApiOptions> = {}) {
-  const engine = await world.engine();
-  const fetch = httpApi({
-    engine,
-    store: world.store,
-    token: TOKEN,
-    isOurHost: namesOf("127.0.0.1", "here"),
-    resourceTypes: [{ name: TYPE, pipeline: PIPELINE }],
-    draining: new AbortController().signal,
-    ...options,
-  });
-  const ask = async (
-    method: string,
-    path: string,
-    { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
-  ) => {
-    const isReady = body === undefined || typeof body === "string" || body instanceof Uint8Array;
-    const text = isReady ? body as string : JSON.stringify(body);
-    const response = await fetch(
-      new Request(`http://127.0.0.1:8080${path}`, {
-        method,
-        headers: { host: "127.0.0.1:8080", authorization: `Bearer ${TOKEN}`, ...headers },
-        ...text !== undefined && { body: text },
-      }),
-    );
-    return {
-      response,
-      status: response.status,
-      json: async () => await response.json() as Record<string, unknown>,
-    };
-  };
-  return { engine, ask };
-}
 
 test("httpApi opens requests that are sealed with its token, and proves in each answer that it knows it", async () => {
   await using world = await openWorld();
@@ -264,7 +226,11 @@ test("httpApi refuses a run that exists, and one that is too large", async () =>
   const body = { run: RUN, resource: RESOURCE };
   assert.equal((await ask("POST", "/runs", { body })).status, 201);
   const again = await ask("POST", "/runs", { body });
-  assert.deepEqual([again.status, await again.json()], [409, { error: `A run "${RUN}" exists already` }]);
+  const request = again.response.headers.get("x-request-id");
+  assert.deepEqual([again.status, await again.json()], [
+    409,
+    { error: `A run "${RUN}" exists already`, code: "conflict", request },
+  ]);
   const spec = { text: "x".repeat(300 * 1024) };
   const large = await ask("POST", "/runs", { body: { resource: { ...RESOURCE, spec } } });
   assert.equal(large.status, 413);

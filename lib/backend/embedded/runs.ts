@@ -6,8 +6,9 @@ import { OutboxMessage, OUTCOMES, type Run, StepState } from "../../wire/run.ts"
 import type { RunTable } from "../store.ts";
 import type { Database } from "./database.ts";
 import type { TableParts } from "./items.ts";
+import { runLists } from "./run-lists.ts";
 import { checkKey, checkRevision } from "./revisions.ts";
-import { isUnreadable, UnreadableError } from "./set-aside.ts";
+import { UnreadableError } from "./set-aside.ts";
 import { Watchers } from "./watchers.ts";
 
 /** Runs, with an index for each way in which they are looked up. */
@@ -18,11 +19,14 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
   const get = database.prepare("SELECT value, revision FROM runs WHERE id = ?");
   const stateOf = database.prepare("SELECT revision, outcome, created_at, ended_at FROM runs WHERE id = ?");
   const insert = database.prepare(
-    "INSERT INTO runs (id, revision, outcome, created_at, ended_at, value) VALUES (?, ?, ?, ?, ?, ?)",
+    `INSERT INTO runs (id, revision, outcome, created_at, ended_at, reason, name, type, pipeline, value)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   // Most changes leave the indices as they are: naming an indexed column writes its index anew, changed or not.
   const update = database.prepare("UPDATE runs SET revision = ?, value = ? WHERE id = ?");
-  const reindex = database.prepare("UPDATE runs SET outcome = ?, created_at = ?, ended_at = ? WHERE id = ?");
+  const reindex = database.prepare(
+    "UPDATE runs SET outcome = ?, created_at = ?, ended_at = ?, reason = ? WHERE id = ?",
+  );
   const remove = database.prepare("DELETE FROM runs WHERE id = ?");
   const open = database.prepare("SELECT id FROM runs WHERE outcome IS NULL ORDER BY created_at, id");
   const ended = database.prepare(
@@ -30,12 +34,6 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
      ORDER BY ended_at, id LIMIT ?`,
   );
   const find = database.prepare("SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
-  const createdAt = database.prepare("SELECT created_at FROM runs WHERE id = ?");
-  const page = (condition: string) =>
-    database.prepare(
-      `SELECT value FROM runs WHERE ${condition} (created_at, id) < (?, ?)
-       ORDER BY created_at DESC, id DESC LIMIT ?`,
-    );
   const copy = database.prepare(
     `INSERT OR REPLACE INTO set_aside (kind, at, why, key, value)
      SELECT ?1, ?2, ?3, ?4, value FROM runs WHERE id = ?4`,
@@ -49,38 +47,7 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
       checked.set(id, revision);
       return { value, revision };
     });
-  const places = database.prepare(
-    `SELECT created_at, id FROM runs INDEXED BY runs_by_age WHERE (created_at, id) < (?, ?)
-     ORDER BY created_at DESC, id DESC LIMIT 1`,
-  );
-  const lists = { any: page(""), open: page("outcome IS NULL AND"), ended: page("outcome = ? AND") };
-  /** Where the page after `before` begins; a run that is gone begins nothing. */
-  const place = (before: string | undefined): Place | undefined => {
-    if (before === undefined) return [Number.MAX_SAFE_INTEGER, ""];
-    const row = createdAt.get(before);
-    return row && [Number(row["created_at"]), before];
-  };
-
-  const pageAt = (which: RunList, [at, id]: Place, limit: number) =>
-    database.run(() => {
-      if (which === "any") return lists.any.all(at, id, limit);
-      return which === "open" ? lists.open.all(at, id, limit) : lists.ended.all(which, at, id, limit);
-    });
-
-  /** One by one: what cannot be read keeps nobody from the others. */
-  function readable(which: RunList, from: Place, limit: number): Run[] {
-    const found: Run[] = [];
-    for (let last = from; found.length < limit;) {
-      const [at, id] = last;
-      const rows = database.run(() => places.all(at, id));
-      const row = rows[0];
-      if (!row) break;
-      last = [Number(row["created_at"]), String(row["id"])];
-      const run = read(last[1])?.value;
-      if (run && isListed(run, which)) found.push(run);
-    }
-    return found;
-  }
+  const list = runLists(database, { read: (id) => read(id)?.value, parse: (row) => runOf(row) });
 
   return {
     get: (id) => lifetime.call(() => read(id)),
@@ -96,14 +63,16 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
           const { outcome = null } = run;
           const created = Math.trunc(run.createdAt);
           const ended = outcome === null || run.endedAt === undefined ? null : Math.trunc(run.endedAt);
+          const reason = outcome === null ? null : run.verdict?.reason ?? null;
           if (!found) {
-            insert.run(id, next, outcome, created, ended, text);
+            const { resource: { name, resource: type }, pipeline } = run;
+            insert.run(id, next, outcome, created, ended, reason, name, type, pipeline.name, text);
             return next;
           }
           update.run(next, text, id);
           const { outcome: hadOutcome, created_at: hadCreated, ended_at: hadEnded } = found;
           if (hadOutcome !== outcome || hadCreated !== created || hadEnded !== ended) {
-            reindex.run(outcome, created, ended, id);
+            reindex.run(outcome, created, ended, reason, id);
           }
           return next;
         });
@@ -127,18 +96,7 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
         return ids.filter((id) => !aside.has("run", id));
       }),
 
-    list: ({ outcome, before, limit = 100 } = {}) =>
-      lifetime.call(() => {
-        const select: RunList = outcome ?? "any";
-        const last = place(before);
-        if (!last) return [];
-        try {
-          return pageAt(select, last, limit).map((row) => runOf(row));
-        } catch (error) {
-          if (!isUnreadable(error)) throw error;
-          return readable(select, last, limit);
-        }
-      }),
+    list: (query = {}) => lifetime.call(() => list(query)),
 
     ended: ({ until, after = { endedAt: Number.MIN_SAFE_INTEGER, id: "" }, limit = 100 }) =>
       lifetime.call(() =>
@@ -156,13 +114,6 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
     watch: (id, changed) => lifetime.call(() => watchers.add(id, changed)),
   };
 }
-
-type RunList = NonNullable<Run["outcome"]> | "open" | "any";
-/** A run's place in a list: when it was created, and its id. */
-type Place = [number, string];
-
-const isListed = ({ outcome }: Run, which: RunList): boolean =>
-  which === "any" || (which === "open" ? outcome === undefined : outcome === which);
 
 /** What the engine goes by in every record; the rest of it was let in by stricter rules. */
 const Skeleton = z.looseObject({

@@ -128,6 +128,21 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (kind, key)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- What runs are listed by. A run keeps its resource and pipeline; the reason comes with its end.
+  ALTER TABLE runs ADD COLUMN name TEXT;
+  ALTER TABLE runs ADD COLUMN type TEXT;
+  ALTER TABLE runs ADD COLUMN pipeline TEXT;
+  ALTER TABLE runs ADD COLUMN reason TEXT;
+  UPDATE runs SET
+    name = json_extract(value, '$.resource.name'),
+    type = json_extract(value, '$.resource.resource'),
+    pipeline = json_extract(value, '$.pipeline.name'),
+    reason = CASE WHEN outcome IS NOT NULL THEN json_extract(value, '$.verdict.reason') END
+  WHERE json_valid(value);
+  CREATE INDEX runs_by_name ON runs (name, created_at, id);
+  CREATE INDEX runs_by_reason ON runs (reason, created_at, id) WHERE reason IS NOT NULL;
+  `,
 ];
 
 /** Brings the schema up to date, whoever else does so at the same time. Throws UnavailableError where it is newer than we know. */

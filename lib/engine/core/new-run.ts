@@ -16,7 +16,7 @@ export function newRun(
   now: number,
   maxMessageBytes = MAX_MESSAGE_BYTES,
 ): Run {
-  const { resource, pipeline, operation, timeoutMs, restarts } = submission;
+  const { resource, pipeline, operation, timeoutMs, restarts, retryOf } = submission;
   return {
     schema: 1,
     id,
@@ -29,6 +29,7 @@ export function newRun(
     createdAt: now,
     timeoutMs,
     restartsLeft: restarts,
+    ...retryOf !== undefined && { retryOf },
     ...maxMessageBytes < MAX_MESSAGE_BYTES && { maxMessageBytes },
     outbox: [],
   };

@@ -11,4 +11,6 @@ export interface Submission {
   readonly restarts: number;
   /** By name. Never part of the resource. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** The run that this one does again. */
+  readonly retryOf?: string | undefined;
 }

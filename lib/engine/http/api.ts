@@ -1,26 +1,33 @@
-import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import { randomUUID } from "node:crypto";
+import { type Context, Hono } from "hono";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Store } from "../../backend/store.ts";
-import { isRunId } from "../../wire/ids.ts";
-import type { Run } from "../../wire/run.ts";
-import type { Engine } from "../shell/engine.ts";
-import type { RunEvent } from "../core/events.ts";
 import type { ResourceType } from "../core/resource-type.ts";
-import { corsFor, hostGuard, tokenGuard } from "./guards.ts";
-import { lineStream } from "./line-stream.ts";
-import { Problem, problemOf } from "./problem.ts";
+import type { Engine } from "../shell/engine.ts";
+import { admission } from "./admission.ts";
+import { corsFor, hostGuard, type NamedToken, tokenGuard } from "./guards.ts";
+import { bodyLimited } from "./limit-body.ts";
+import { openApi } from "./openapi.ts";
+import { errorAnswer, Problem, REQUEST_ID } from "./problem.ts";
+import { Router } from "./router.ts";
+import { artifactRoutes } from "./routes/artifacts.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { logRoutes } from "./routes/logs.ts";
+import { metricsRoute, type OperationParts, operationRoutes } from "./routes/operation.ts";
+import type { RunParts } from "./routes/parts.ts";
+import { runRoutes } from "./routes/runs.ts";
 import { sealedGuard } from "./sealed-guard.ts";
-import { submissionOf } from "./submission.ts";
-import { parseJson } from "../../base/json.ts";
 
-export interface ApiOptions {
+export interface ApiOptions extends OperationParts {
   readonly engine: Engine;
   readonly store: Store;
+  /** The control plane's own, which allows everything. */
   readonly token: string;
-  /** Tells why a token is none that an authority of ours vouches for; undefined where it is one. Without it none is. */
+  /** Further ones, which may allow less. */
+  readonly tokens?: readonly NamedToken[];
+  /** Returns why a signed token is rejected, or undefined if it is valid. Omit to accept no signed tokens. */
   readonly whyNotSigned?: ((token: string) => string | undefined) | undefined;
-  /** Tells whether we are asked for by a name of ours. */
+  /** Whether a name of a Host header is ours. */
   readonly isOurHost: (hostname: string) => boolean;
   /** The origin whose pages may call us from a browser; none without. */
   readonly cors?: string | undefined;
@@ -29,122 +36,81 @@ export interface ApiOptions {
   readonly clock?: Clock;
   /** Once it fires, no run is taken any more. */
   readonly draining: AbortSignal;
+  /** Runs that have not ended, at most; further ones are refused (default: no bound). */
+  readonly maxOpenRuns?: number;
   /** Between two signs of life where nothing else is sent, milliseconds (default 10,000). */
   readonly beatMs?: number;
+  readonly version?: string;
 }
 
-/** The largest body: a spec of 256 KiB as JSON, and what goes with it. */
-const MAX_BODY_BYTES = 1024 * 1024;
 const BEAT_MS = 10_000;
 
 /**
- * The control plane over HTTP. Errors are `{"error": "…"}`. Every route but `/health` wants `Authorization: Bearer <token>`, or a
- * request that is sealed with it (`wire/sealed-request.ts`).
+ * The control plane over HTTP. Every route but those of health wants `Authorization: Bearer <token>`, or a request that is sealed
+ * with a token (`wire/sealed-request.ts`). Errors are `{error, code, request}`. `GET /openapi.json` describes the routes.
+ *
  * Of the secrets of a run, one that is called `<driver>:<name>` is for that driver only: `git-cloner:git.example.com` is the
  * git token for that host.
- *
- * - `POST /runs`: `{resource, run?, pipeline?, operation?, timeout?, restarts?, secrets?}` → 201 `{run}`; 409 where there is one of that id
- * - `GET /runs/<id>/events?logs=false`: the run from its beginning to its end, one JSON object a line; empty lines mean nothing
- * - `POST /runs/<id>/cancel`: `{message?}` → 202
- * - `GET /runs/<id>/artifacts/<name>`: the bytes
- * - `GET /health`: 200 `{status: "ok" | "draining"}`, or 503 `{status: "failing", troubles}` while a part of the control plane
- *   does not work and is tried again
  */
 export function httpApi(options: ApiOptions): (request: Request) => Promise<Response> {
-  const {
-    engine,
-    store,
-    token,
-    whyNotSigned,
-    isOurHost,
-    cors,
-    resourceTypes,
-    draining,
-    beatMs = BEAT_MS,
-    clock = systemClock,
-  } = options;
-  const app = new Hono();
-  app.onError((error, { json }) => {
-    const { status, message } = problemOf(error);
-    return json({ error: message }, status);
-  });
-  app.notFound(({ req, json }) => json({ error: `Unknown route "${req.method} ${req.path}"` }, 404));
+  const { token, whyNotSigned, isOurHost, cors, draining, beatMs = BEAT_MS, clock = systemClock } = options;
+  const tokens: NamedToken[] = [{ name: "own", role: "admin", token }, ...options.tokens ?? []];
+  const app = newApp();
+  const router = new Router(app);
   app.use(hostGuard(isOurHost));
   if (cors !== undefined) app.use(corsFor(cors));
-  app.get("/health", ({ json }) => {
-    const { troubles } = engine;
-    if (troubles.length > 0) return json({ status: "failing", troubles }, 503);
-    return json({ status: draining.aborted ? "draining" : "ok" });
-  });
-  app.use(sealedGuard(token, { clock, limit: limited(), otherwise: tokenGuard(token, whyNotSigned) }));
-
-  app.post("/runs", limited(), async ({ req, json }) => {
-    if (draining.aborted) throw new Problem(503, "The control plane is about to end: it takes no more runs");
-    const run = await engine.submit(submissionOf(await req.text(), resourceTypes));
-    return json({ run }, 201, { Location: `/runs/${run}` });
-  });
-
-  app.get("/runs/:id/events", async ({ req }) => {
-    const { id } = await known(req.param("id"));
-    const leaving = new AbortController();
-    const signal = AbortSignal.any([leaving.signal, req.raw.signal]);
-    const events = engine.follow(id, { logs: req.query("logs") !== "false", signal });
-    const body = lineStream(linesOf(events), { beatMs, onCancel: () => leaving.abort() });
-    return new Response(body, {
-      headers: { "Content-Type": "application/x-ndjson; charset=utf-8", "Cache-Control": "no-store" },
-    });
-  });
-
-  app.post("/runs/:id/cancel", limited(), async ({ req, json }) => {
-    const { id } = await known(req.param("id"));
-    const message = messageIn(await req.text()) ?? "Cancelled through the API";
-    await engine.stop(id, { outcome: "cancelled", reason: "cancelled", message });
-    return json({ run: id }, 202);
-  });
-
-  app.get("/runs/:id/artifacts/:name{.+}", async ({ req, body }) => {
-    const { id } = await known(req.param("id"));
-    const name = req.param("name");
-    // Looked for by its name: what is no artifact's name leads nowhere.
-    const found = await store.artifacts.find(id, name);
-    const bytes = found && await store.artifacts.open(id, name);
-    if (!found || !bytes) throw new Problem(404, `Run "${id}" has no artifact "${name}"`);
-    return body(ReadableStream.from(bytes), 200, {
-      "Content-Type": "application/octet-stream",
-      "Content-Length": String(found.size),
-      "Content-Disposition": "attachment",
-      "X-Content-Type-Options": "nosniff",
-    });
-  });
-
+  operationRoutes(router, options);
+  app.use(sealedGuard(tokens, { clock, limit: bodyLimited(), otherwise: tokenGuard(tokens, whyNotSigned) }));
+  const { engine, store, resourceTypes, maxOpenRuns = Infinity } = options;
+  const admit = admission({ runs: store.runs, draining, maxOpenRuns, clock });
+  addRunRoutes(router, { engine, store, resourceTypes, clock, beatMs, admit });
+  eventRoutes(router, { engine, store, beatMs });
+  if (options.metrics) metricsRoute(router, { metrics: options.metrics });
+  app.get("/openapi.json", ({ json }) => json(openApi(router.routes, { version: options.version ?? "0" })));
   return async (request) => await app.fetch(request);
-
-  async function known(id: string): Promise<Run> {
-    const found = isRunId(id) ? await store.runs.get(id) : undefined;
-    if (!found) throw new Problem(404, `Unknown run "${id}"`);
-    return found.value;
-  }
 }
 
-const limited = () =>
-  bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: () => {
-      throw new Problem(413, `The body is too large: expected ${MAX_BODY_BYTES} bytes at most`);
-    },
+/** The routes of runs over a data folder, for commands that have no control plane to ask: the same code, without a socket. */
+export function historyApi(
+  parts: Omit<RunParts, "beatMs" | "admit">,
+): (request: Request) => Promise<Response> {
+  const app = newApp();
+  app.use(async (context, next) => {
+    context.set("role", "admin");
+    await next();
   });
-
-async function* linesOf(events: AsyncIterable<RunEvent>): AsyncGenerator<string> {
-  for await (const event of events) yield `${JSON.stringify(event)}\n`;
+  addRunRoutes(new Router(app), { ...parts, beatMs: BEAT_MS, admit: () => Promise.resolve() });
+  return async (request) => await app.fetch(request);
 }
 
-/** Who cancels may say so in their own words, up to a point. */
-function messageIn(text: string): string | undefined {
-  if (text.trim() === "") return undefined;
-  try {
-    const { message } = parseJson(text) as { message?: unknown };
-    return typeof message === "string" && message !== "" ? message.slice(0, 200) : undefined;
-  } catch {
-    throw new Problem(400, "The body is no JSON: expected nothing, or an object with a message");
+declare module "hono" {
+  interface ContextVariableMap {
+    /** The request's id. */
+    request: string;
+    /** What its token allows. */
+    role: string;
   }
+}
+
+function newApp(): Hono {
+  const app = new Hono();
+  app.onError(errorAnswer);
+  app.notFound((context: Context) => {
+    const { method, path } = context.req;
+    return errorAnswer(new Problem(404, `Unknown route "${method} ${path}"`), context);
+  });
+  app.use(async (context, next) => {
+    const request = randomUUID();
+    context.set("request", request);
+    context.header(REQUEST_ID, request);
+    await next();
+    context.res.headers.set(REQUEST_ID, request);
+  });
+  return app;
+}
+
+function addRunRoutes(router: Router, parts: RunParts): void {
+  runRoutes(router, parts);
+  logRoutes(router, parts);
+  artifactRoutes(router, parts);
 }

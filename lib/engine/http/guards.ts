@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { processLog } from "../../base/log.ts";
 import { Problem } from "./problem.ts";
+import type { Role } from "./router.ts";
 import { looksSigned } from "./signed-token.ts";
 
 /**
@@ -22,32 +23,46 @@ export function hostGuard(isOurs: (hostname: string) => boolean): MiddlewareHand
   };
 }
 
+/** A token, and what it allows. `name` is for our own log. */
+export interface NamedToken {
+  readonly name: string;
+  readonly role: Role;
+  readonly token: string;
+}
+
 /**
- * Lets through only what has the token, or one that an authority of ours vouches for: `whyNotSigned` tells why a token is none
- * of those, and undefined where it is one. The reason is for our own log; who asks learns that the token is wrong.
+ * Rejects requests without one of the tokens, and notes the role of the one given. `whyNotSigned` returns why a signed token is
+ * rejected; the reason is for our own log, and the caller learns that the token is wrong.
  */
 export function tokenGuard(
-  token: string,
+  tokens: readonly NamedToken[],
   whyNotSigned?: (token: string) => string | undefined,
 ): MiddlewareHandler {
-  const wanted = digest(token);
-  // Digests have the same length, whatever was given.
-  const isOurs = (given: string) => timingSafeEqual(digest(given), wanted);
-  const isSigned = (given: string) => {
-    if (!whyNotSigned || !looksSigned(given)) return false;
-    const why = whyNotSigned(given);
-    if (why !== undefined) processLog("http").warn("Refused a signed token: {why}", { why });
-    return why === undefined;
+  const known = tokens.map(({ token, role }) => ({ wanted: digest(token), role }));
+  /** Digests have the same length, whatever was given; all are compared, whichever is found. */
+  const roleOfOurs = (given: string): Role | undefined => {
+    const sum = digest(given);
+    return known.filter(({ wanted }) => timingSafeEqual(sum, wanted))[0]?.role;
   };
-  return async ({ req, header }, next) => {
+  const roleOfSigned = (given: string): Role | undefined => {
+    if (!whyNotSigned || !looksSigned(given)) return undefined;
+    const why = whyNotSigned(given);
+    if (why === undefined) return "admin";
+    processLog("http").warn("Refused a signed token: {why}", { why });
+    return undefined;
+  };
+  return async (context, next) => {
+    const { req, header } = context;
     const [, given] = /^Bearer +(\S+) *$/i.exec(req.header("authorization") ?? "") ?? [];
-    if (given === undefined || !(isOurs(given) || isSigned(given))) {
+    const role = given === undefined ? undefined : roleOfOurs(given) ?? roleOfSigned(given);
+    if (role === undefined) {
       header("WWW-Authenticate", "Bearer");
       throw new Problem(
         401,
         given === undefined ? "No token: expected Authorization: Bearer …" : "Wrong token",
       );
     }
+    context.set("role", role);
     await next();
   };
 }
@@ -59,8 +74,8 @@ export function corsFor(origin: string): MiddlewareHandler {
     if (req.header("origin") !== origin) return await next();
     header("Access-Control-Allow-Origin", origin);
     if (req.method !== "OPTIONS") return await next();
-    header("Access-Control-Allow-Methods", "GET, POST");
-    header("Access-Control-Allow-Headers", "Authorization, Content-Type");
+    header("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE");
+    header("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID");
     header("Access-Control-Max-Age", "600");
     return body(null, 204);
   };

@@ -6,11 +6,11 @@ const MOST_CHARS = 64 * 1024;
 
 /**
  * Lines as a stream of bytes: many in one piece where they come fast, and no faster than they are read. While nothing comes,
- * an empty line every `beatMs`, so that each side knows that the other is there. Cancelling returns `lines`' iterator.
+ * an empty line (or `beat`) every `beatMs`, so that each side knows that the other is there. Cancelling returns `lines`' iterator.
  */
 export function lineStream(
   lines: AsyncIterable<string>,
-  { beatMs, onCancel }: { beatMs: number; onCancel: () => void },
+  { beatMs, beat = "\n", onCancel }: { beatMs: number; beat?: string; onCancel: () => void },
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const news = new Notifier();
@@ -45,7 +45,7 @@ export function lineStream(
         room.notify();
       } else if (buffer.failure !== undefined) controller.error(buffer.failure);
       else if (buffer.isOver) controller.close();
-      else controller.enqueue(encoder.encode("\n"));
+      else controller.enqueue(encoder.encode(beat));
     },
     cancel() {
       buffer.isCancelled = true;

@@ -1,33 +1,38 @@
 import type { MiddlewareHandler } from "hono";
 import type { Clock } from "../../base/clock.ts";
-import { looksSealed, openRequest, PROOF_HEADER } from "../../wire/sealed-request.ts";
+import { looksSealed, type OpenedRequest, openRequest, PROOF_HEADER } from "../../wire/sealed-request.ts";
+import type { NamedToken } from "./guards.ts";
 import { Problem } from "./problem.ts";
 
 /**
- * Opens sealed requests, and proves in each answer that this control plane knows the token. `limit` bounds bodies. Requests
+ * Opens sealed requests, and proves in each answer that this control plane knows the token it is sealed with. `limit` bounds bodies. Requests
  * that are not sealed go to `otherwise`.
  */
 export function sealedGuard(
-  token: string,
+  tokens: readonly NamedToken[],
   { clock, limit, otherwise }: { clock: Clock; limit: MiddlewareHandler; otherwise: MiddlewareHandler },
 ): MiddlewareHandler {
   const open: MiddlewareHandler = async (context, next) => {
     const { raw } = context.req;
     const { pathname, search } = new URL(raw.url);
-    const opened = openRequest(token, raw.headers.get("authorization") ?? "", {
+    const facts = {
       method: raw.method,
       path: `${pathname}${search}`,
       // Not through hono, which would remember the sealed body.
       body: new Uint8Array(await raw.arrayBuffer()),
       now: clock(),
-    });
-    if (!opened) throw new Problem(401, "Wrong token");
+    };
+    const authorization = raw.headers.get("authorization") ?? "";
+    let opened: OpenedRequest | undefined;
+    const used = tokens.find(({ token }) => opened = openRequest(token, authorization, facts));
+    if (!opened || !used) throw new Problem(401, "Wrong token");
     if (!opened.isTimely) {
       context.header(PROOF_HEADER, opened.proof(401));
       throw new Problem(401, "The request is too old, or the clocks of caller and control plane are apart");
     }
     const { method, headers, signal } = raw;
     const body = method === "GET" || method === "HEAD" ? undefined : opened.body as Uint8Array<ArrayBuffer>;
+    context.set("role", used.role);
     context.req.raw = new Request(raw.url, { method, headers, signal, ...body && { body } });
     await next();
     context.res.headers.set(PROOF_HEADER, opened.proof(context.res.status));

@@ -6,21 +6,32 @@ import { describeIssues } from "../../wire/issues.ts";
 import { Pipeline, Resource } from "../../wire/resource.ts";
 import type { ResourceType, SpecFacts } from "../core/resource-type.ts";
 import type { Submission } from "../core/submission.ts";
+import type { Run } from "../../wire/run.ts";
 import { NestingError, parseJson } from "../../base/json.ts";
+
+const OPERATIONS = ["create", "update", "delete"] as const;
 
 /** What a run gets whose request says nothing of it. */
 const DEFAULT_TIMEOUT_MS = 3_600_000;
 
 /** The body of `POST /runs`. */
-const Body = z.strictObject({
+export const SubmissionBody = z.strictObject({
   /** A UUID of the caller's: sent twice, it is one run. */
   run: z.string().optional(),
   resource: Resource.extend({ id: z.string().optional() }),
   pipeline: Pipeline.optional(),
-  operation: z.enum(["create", "update", "delete"]).default("create"),
+  operation: z.enum(OPERATIONS).default("create"),
   /** Milliseconds, or a text like `30m`. */
   timeout: z.union([z.number(), z.string()]).optional(),
   restarts: z.int().optional(),
+  secrets: z.record(z.string(), z.string()).default({}),
+});
+
+/** The body of `POST /runs/<id>/retry`; it may be empty. */
+export const RetryBody = z.strictObject({
+  /** A UUID of the caller's: sent twice, it is one run. */
+  run: z.string().optional(),
+  /** Those of the run that is done again are not kept. */
   secrets: z.record(z.string(), z.string()).default({}),
 });
 
@@ -30,7 +41,7 @@ const Body = z.strictObject({
  */
 export function submissionOf(text: string, types: readonly ResourceType[]): Submission {
   const input = parse(text);
-  const parsed = Body.safeParse(input);
+  const parsed = SubmissionBody.safeParse(input);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
   const { run, resource, operation, secrets, timeout, restarts } = parsed.data;
   const type = types.find(({ name }) => name === resource.resource);
@@ -49,6 +60,27 @@ export function submissionOf(text: string, types: readonly ResourceType[]): Subm
     timeoutMs: timeout === undefined ? spec.timeoutMs ?? DEFAULT_TIMEOUT_MS : milliseconds(timeout),
     restarts: restarts ?? spec.restarts ?? 0,
     secrets,
+  };
+}
+
+/** The submission that does a run again. Throws as `submissionOf`. */
+export function resubmissionOf(run: Run, text: string, types: readonly ResourceType[]): Submission {
+  const input = text.trim() === "" ? {} : parse(text);
+  const parsed = RetryBody.safeParse(input);
+  if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
+  const { secrets, run: id } = parsed.data;
+  const { resource, pipeline, operation, timeoutMs } = run;
+  const type = types.find(({ name }) => name === resource.resource);
+  const { restarts = 0 } = operation === "delete" ? {} : specFacts(type, resource.spec, secrets);
+  return {
+    ...id !== undefined && { run: id },
+    resource,
+    pipeline,
+    operation: OPERATIONS.find((known) => known === operation) ?? "create",
+    timeoutMs,
+    restarts,
+    secrets,
+    retryOf: run.id,
   };
 }
 

@@ -2,7 +2,7 @@ import type { FaultPoint } from "../../base/faults.ts";
 import type { TimeSources } from "./run-clocks.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
-import type { Outcome } from "../../wire/run.ts";
+import type { Outcome, Run } from "../../wire/run.ts";
 import type { Reason } from "../../wire/reasons.ts";
 import type { RunEvent } from "../core/events.ts";
 import type { Submission } from "../core/submission.ts";
@@ -42,6 +42,10 @@ export interface Engine extends AsyncDisposable {
   abandon(run: string, message: string): Promise<void>;
   /** The run from its beginning to its end, then on until the `end` event; `logs: false` leaves the lines out. Returns early when `signal` fires. */
   follow(run: string, options?: { logs?: boolean; signal?: AbortSignal }): AsyncIterable<RunEvent>;
+  /** Why no driver takes the run's open step just now, in words; undefined where none waits, or nobody knows. */
+  whyWaiting(run: Run): Promise<string | undefined>;
+  /** Acts on what another process has changed in the run's record: publishes what has to be, and tells its driver to look. */
+  heed(run: string): Promise<void>;
   /** The parts of it that do not work just now; each is tried again. Empty while all is well. */
   readonly troubles: readonly string[];
 }

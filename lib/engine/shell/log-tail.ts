@@ -13,14 +13,21 @@ export class LogTail implements AsyncDisposable {
   #next: Promise<void> | undefined;
   #arrived: (() => LogBatch | undefined) | undefined;
 
-  /** `ring` is called when `arrived` may have something to give. */
-  constructor(logs: LogReader, run: string, ring: () => void) {
+  /** `ring` is called when `arrived` may have something to give. Begins behind `from`: the batch of that cursor, and that line. */
+  constructor(
+    logs: LogReader,
+    run: string,
+    ring: () => void,
+    from: { cursor: string | undefined; lines: number } = { cursor: undefined, lines: 0 },
+  ) {
     this.#logs = logs;
     this.#run = run;
     this.#ring = ring;
+    this.#cursor = from.cursor;
+    this.#lines = from.lines;
   }
 
-  /** How many lines have been given out. */
+  /** The number of the last line that was given out. */
   get lines(): number {
     return this.#lines;
   }

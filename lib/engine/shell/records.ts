@@ -69,6 +69,12 @@ export class Records {
     return this.#turns.take(id, async () => (await this.#apply(id, next))?.value);
   }
 
+  /** Publishes what somebody else left in the outbox; a step that is told to stop hears of it. */
+  async heed(id: string): Promise<void> {
+    const changed = await this.change(id, (run) => run);
+    if (changed?.run.verdict && changed.run.outcome === undefined) await this.#nudge(changed.run);
+  }
+
   /** Publishes what is in the outbox, in its turn. Failures are left to the next look at the run. */
   publish(id: string): void {
     this.change(id, (run) => run).catch((error) => {

@@ -19,6 +19,8 @@ import { serveAlive } from "./serve-alive.ts";
 import { type Question, serveClaims } from "./serve-claims.ts";
 import { Signatures } from "./signatures.ts";
 import { addSystemLine } from "./system-line.ts";
+import { openStep } from "../core/steps.ts";
+import { whyUnclaimed } from "./unclaimed.ts";
 import { checkSubmission } from "../core/validate.ts";
 
 const ACK_WAIT_MS = 30_000;
@@ -97,6 +99,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
     follow: (id, { logs = true, signal } = {}) =>
       follow(store, id, { logs, signal: AbortSignal.any([closing.signal, ...(signal ? [signal] : [])]) }),
+
+    async whyWaiting(run) {
+      const step = openStep(run);
+      return step?.status === "dispatched" ? await whyUnclaimed(transport, run, step) : undefined;
+    },
+
+    heed: (id) => records.heed(id),
 
     get troubles() {
       return troubles.parts;

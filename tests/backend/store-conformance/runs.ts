@@ -78,6 +78,44 @@ export function runs(name: string, open: OpenStore): void {
     assert.deepEqual(await idsOf({ limit: 2 }), ["run-5", "run-4"]);
   });
 
+  test(`${name}: list gives runs by resource, pipeline, reason and time, and goes on after a run that is gone`, async () => {
+    await using opened = await open();
+    const { runs } = opened.store;
+    const at = (i: number) => 1_700_000_000_000 + i;
+    const resource = (name: string, type: string) => ({ id: name, name, resource: type, spec: {} });
+    const lost = { outcome: "failed", reason: "driver-lost", message: "" } as const;
+    const facts: Partial<Run>[] = [
+      { resource: resource("app", "flutter-builder") },
+      { resource: resource("app", "other") },
+      { resource: resource("lib", "other"), pipeline: { name: "q", resource: "other", steps: [] } },
+      // Decided, and not ended yet: no reason to find it by.
+      { verdict: lost },
+      { verdict: lost, outcome: "failed" },
+    ];
+    for (const [i, fact] of facts.entries()) {
+      await runs.put(`run-${i}`, runOf(`run-${i}`, { createdAt: at(i), ...fact }), 0);
+    }
+    const idsOf = async (query: Parameters<Store["runs"]["list"]>[0]) =>
+      (await runs.list(query)).map(({ id }) => id.slice(4)).join("");
+    assert.equal(await idsOf({ name: "app" }), "4310");
+    assert.equal(await idsOf({ type: "other" }), "21");
+    assert.equal(await idsOf({ name: "app", type: "other" }), "1");
+    assert.equal(await idsOf({ pipeline: "q" }), "2");
+    assert.equal(await idsOf({ reason: "driver-lost" }), "4");
+    assert.equal(await idsOf({ outcome: "open", name: "app" }), "310");
+    assert.equal(await idsOf({ since: at(1), until: at(3) }), "21");
+    const found = await runs.get("run-3");
+    const ended = await runs.put(
+      "run-3",
+      runOf("run-3", { createdAt: at(3), verdict: lost, outcome: "failed" }),
+      found?.revision ?? 0,
+    );
+    assert.equal(await idsOf({ reason: "driver-lost" }), "43");
+    await runs.delete("run-3", ended);
+    assert.equal(await idsOf({ before: { createdAt: at(3), id: "run-3" }, limit: 2 }), "21");
+    assert.equal(await idsOf({ before: "run-3" }), "");
+  });
+
   test(`${name}: ended gives the runs that had ended by a time, longest ago first, page by page`, async () => {
     await using opened = await open();
     const { runs } = opened.store;

@@ -1,0 +1,42 @@
+import type { Clock } from "../../base/clock.ts";
+import type { RunTable } from "../../backend/store.ts";
+import { Problem } from "./problem.ts";
+
+/** For how long a count of open runs is good, milliseconds. */
+const COUNT_MS = 100;
+
+/** Whether a run may be taken just now: throws Problem 503 while the control plane drains, 429 where too many have not ended. */
+export function admission(
+  { runs, draining, maxOpenRuns, clock }: {
+    runs: Pick<RunTable, "open">;
+    draining: AbortSignal;
+    maxOpenRuns: number;
+    clock: Clock;
+  },
+): () => Promise<void> {
+  let open = 0;
+  let countedAt = -Infinity;
+  return async () => {
+    if (draining.aborted) {
+      throw new Problem(503, "The control plane is shutting down and takes no more runs", {
+        "Retry-After": "10",
+      });
+    }
+    if (maxOpenRuns === Infinity) return;
+    if (clock() - countedAt >= COUNT_MS || open >= maxOpenRuns) {
+      countedAt = clock();
+      open = (await runs.open()).length;
+    }
+    if (open >= maxOpenRuns) {
+      throw new Problem(
+        429,
+        `${open} runs have not ended: expected fewer than ${maxOpenRuns} for another one`,
+        {
+          "Retry-After": "10",
+        },
+      );
+    }
+    // Those that are taken until the next count.
+    open++;
+  };
+}

@@ -1,0 +1,102 @@
+import { InputError } from "../../base/errors.ts";
+import type { LogBatch, Store } from "../../backend/store.ts";
+import type { Run } from "../../wire/run.ts";
+import type { LogLine } from "../core/events.ts";
+import { cursorText, LOG_START, type LogPlace } from "../core/log-cursor.ts";
+import { logLines } from "../core/log-lines.ts";
+import { Timeline } from "../core/timeline.ts";
+import { LogTail } from "./log-tail.ts";
+import { Notifier } from "./notifier.ts";
+
+export interface ReadLogOptions {
+  /** Where to begin (default: at the first line). */
+  readonly after?: LogPlace;
+  /** The id of a step: only its lines. */
+  readonly step?: string | undefined;
+  /** Go on until the run has ended; without it, up to what is stored by now. */
+  readonly follow?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Some lines in their order, or the end of the run, after which nothing comes. */
+export type LogPiece =
+  | {
+    readonly kind: "lines";
+    /** None where all of them are another step's. */
+    readonly lines: readonly LogLine[];
+    /** The cursor behind one of these lines. */
+    readonly cursorAfter: (line: LogLine) => string;
+    /** The cursor behind all that has been read. */
+    readonly cursor: string;
+  }
+  | { readonly kind: "end"; readonly run: Run; readonly cursor: string };
+
+/**
+ * A run's log from a place on, replay and live tail in one. Ends after the piece `end` where the run has ended, else when
+ * everything stored is told, or `signal` fires. Throws InputError for an unknown run or a cursor of something else.
+ */
+export async function* readLog(
+  store: Store,
+  id: string,
+  { after = LOG_START, step, follow = false, signal }: ReadLogOptions,
+): AsyncGenerator<LogPiece> {
+  const notifier = new Notifier();
+  let isChanged = false;
+  await using _watch = await store.runs.watch(id, () => {
+    isChanged = true;
+    notifier.notify();
+  });
+  await using tail = new LogTail(store.logs, id, notifier.notify, {
+    cursor: after.batch,
+    lines: after.lines,
+  });
+  let run = await read(store, id);
+  const timeline = new Timeline(run);
+  let place = after;
+
+  function pieceOf(batch: LogBatch): LogPiece {
+    const before = place;
+    const last = batch.firstSeq + batch.lines.length - 1;
+    place = { batch: batch.cursor, lines: last };
+    const lines = logLines(id, batch, timeline.writerOf(batch)).filter((line) =>
+      line.seq > before.lines && (step === undefined || line.step === step)
+    );
+    const whole = cursorText(place);
+    const cursorAfter = ({ seq }: LogLine) =>
+      seq === last ? whole : cursorText({ batch: before.batch, lines: seq });
+    return { kind: "lines", lines, cursorAfter, cursor: whole };
+  }
+
+  signal.addEventListener("abort", notifier.notify, { once: true });
+  try {
+    while (!signal.aborted) {
+      // Read after the record: the lines of a run that has ended are stored by now.
+      for await (const batch of tail.stored()) {
+        yield pieceOf(batch);
+        if (signal.aborted) return;
+      }
+      if (run.outcome !== undefined) {
+        yield { kind: "end", run, cursor: cursorText(place) };
+        return;
+      }
+      if (!follow) return;
+      while (!isChanged && !signal.aborted) {
+        tail.listen();
+        await notifier.next();
+        const batch = tail.arrived();
+        if (batch) yield pieceOf(batch);
+      }
+      isChanged = false;
+      run = await read(store, id);
+      timeline.update(run);
+    }
+  } finally {
+    signal.removeEventListener("abort", notifier.notify);
+  }
+}
+
+async function read(store: Store, id: string): Promise<Run> {
+  const found = await store.runs.get(id);
+  if (!found) throw new InputError(`Unknown run "${id}"`);
+  return found.value;
+}
