@@ -69,7 +69,7 @@ export interface RunTable extends Omit<Table<Run>, "list"> {
   ended(options: { until: number; after?: EndedRun; limit?: number }): Promise<EndedRun[]>;
   /** Ids that begin with `prefix`, at most `limit`. */
   find(prefix: string, limit: number): Promise<string[]>;
-  /** Calls `changed` after every change of that run in this process until disposed; a fleet's store, after every change anywhere. */
+  /** Calls `changed` after every change of that run until disposed: at once for this process's own, soon for others', and perhaps for nothing. */
   watch(run: string, changed: () => void): Promise<AsyncDisposable>;
 }
 

@@ -95,7 +95,12 @@ function groupsOf(
       up: async () => (await import("./up/up-command.ts")).upCommand(drivers),
     },
     Inspect: {
+      runs: async () => (await import("./runs/runs-command.ts")).runsCommand(),
+      show: async () => (await import("./show/show-command.ts")).showCommand(),
+      logs: async () => (await import("./logs/logs-command.ts")).logsCommand(),
       artifacts: async () => (await import("./artifacts/artifacts-command.ts")).artifactsCommand(),
+      cancel: async () => (await import("./cancel/cancel-command.ts")).cancelCommand(),
+      retry: async () => (await import("./retry/retry-command.ts")).retryCommand(drivers),
     },
   };
 }

@@ -18,7 +18,7 @@ async function suggested(...words: string[]): Promise<{ values: string[]; files:
 test("completion suggests commands, each with what it is for", async () => {
   assert.deepEqual((await suggested("co")).values, ["container-start", "container-stop", "completion"]);
   const { stdout } = await flutterCi(["complete", "--", "ru"]);
-  assert.equal(stdout, "run\tBuild a repository on this machine, once\n:4\n");
+  assert.equal(stdout, "run\tBuild a repository on this machine, once\nruns\tList runs\n:4\n");
 });
 
 test("completion suggests flags, the words that a flag takes, and shells", async () => {

@@ -12,7 +12,12 @@ const COMMANDS = [
   "container-stop",
   "git-cloner",
   "up",
+  "runs",
+  "show",
+  "logs",
   "artifacts",
+  "cancel",
+  "retry",
   "completion",
   "help",
 ];

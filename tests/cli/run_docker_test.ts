@@ -84,7 +84,7 @@ test("run shows a failure with what led to it, and exits 1", async () => {
   assert.match(stdout, /\n==> builder\n\$ sh -c 'echo first; echo last; exit 7'\nfirst\nlast\n/);
   assert.match(stdout, /\nbuilder +failed +\d+\.\d\d\ncontainer-stop +succeeded /);
   assert.match(stdout, /\nThe last lines before it failed:\n(?: {2}.*\n)* {2}last\n/);
-  assert.match(stdout, /\nFailed after .*exited with 7.* \(command-failed\)\nNext: .+\n$/);
+  assert.match(stdout, /\nFailed after .*exited with 7.* \(command-failed\)\nNext: .+\nShow it again: .+\n$/);
 });
 
 test("run takes env, secrets and the folder, and masks a secret wherever it is printed", async () => {

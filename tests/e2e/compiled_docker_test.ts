@@ -70,7 +70,7 @@ test("a compiled program works in a root without Node.js, Bun and Deno, and read
   assert.equal(second, first);
   assert.equal(third, "exit 3");
   assert.ok(fourth.startsWith("run "), stdout);
-  assert.match(stdout, /\nSucceeded in .*\n$/);
+  assert.match(stdout, /\nSucceeded in .*\nShow it again: .*\n$/);
   assert.deepEqual(await readdir(join(repo, "kept")), ["copy.txt", "hello.txt"]);
   assert.equal((await readdir(repo)).includes("MARK"), false);
 });
@@ -97,7 +97,7 @@ test("the demo builds zlib with a compiled program", async () => {
     /^\$ .*\/flutter-ci run --image .* -c \.\/configure -c make -c 'make test' -a 'libz\.\*' /m,
   );
   assert.match(stdout, /\*\*\* zlib test OK \*\*\*/);
-  assert.match(stdout, /\nSucceeded in .*\n$/);
+  assert.match(stdout, /\nSucceeded in .*\nShow it again: .*\n$/);
   const files = await readdir(output);
   for (const name of ["libz.a", "libz.so"]) assert.ok(files.includes(name), files.join());
 });

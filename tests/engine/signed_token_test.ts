@@ -223,14 +223,15 @@ test("a token that is wrong in any way is answered alike, and our own log says w
     const response = await fetch(
       new Request("http://here/x", { headers: { host: "here", authorization: `Bearer ${token}` } }),
     );
-    return { status: response.status, text: await response.text() };
+    const { request: _request, ...body } = await response.json() as Record<string, unknown>;
+    return { status: response.status, body };
   };
   for (const good of ["the-token", token(), signedToken(identity("es512", CONVEYORS), NOW)]) {
     assert.equal((await ask(good)).status, 404);
   }
   assert.deepEqual(log.lines, []);
   const plain = await ask("wrong");
-  assert.deepEqual(plain, { status: 401, text: '{"error":"Wrong token"}' });
+  assert.deepEqual(plain, { status: 401, body: { error: "Wrong token", code: "unauthorized" } });
   assert.deepEqual(log.lines, [], "a password that is wrong is no signed token");
   for (const [what, wrong, why] of WRONG) {
     const before: number = log.lines.length;

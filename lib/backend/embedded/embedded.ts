@@ -58,8 +58,14 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   }
 }
 
+/** What a data folder holds, whoever works in it. */
+export interface History extends Store {
+  /** True while the process that opened this scope is alive. */
+  isAlive(scope: string): boolean;
+}
+
 /** The history of a data folder, for commands that look into it. Takes no scope; a folder that does not exist has no history. */
-export async function openHistory(path: string): Promise<Store> {
+export async function openHistory(path: string): Promise<History> {
   const folder = dataFolder(path);
   await using opened = new AsyncDisposableStack();
   checkFolder(folder);
@@ -69,8 +75,13 @@ export async function openHistory(path: string): Promise<Store> {
   const store = opened.use(
     embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts), secretsOf(folder)),
   );
+  const scopes = new Scopes(database, folder);
   const kept = opened.move();
-  return { ...store, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    ...store,
+    isAlive: (scope) => scopes.isAlive(scope),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 async function open(options: EmbeddedOptions): Promise<Embedded> {

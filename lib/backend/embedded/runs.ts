@@ -9,11 +9,14 @@ import type { TableParts } from "./items.ts";
 import { runLists } from "./run-lists.ts";
 import { checkKey, checkRevision } from "./revisions.ts";
 import { UnreadableError } from "./set-aside.ts";
+import { OthersWatch } from "./others-watch.ts";
 import { Watchers } from "./watchers.ts";
 
 /** Runs, with an index for each way in which they are looked up. */
 export function runTable(database: Database, { lifetime, revisions, aside }: TableParts): RunTable {
   const watchers = new Watchers();
+  const others = new OthersWatch(database, () => watchers.tellAll());
+  lifetime.signal.addEventListener("abort", () => others.stop(), { once: true });
   /** Revisions of records that are known to be well-formed. */
   const checked = new RecentMap<number>(CHECKED);
   const get = database.prepare("SELECT value, revision FROM runs WHERE id = ?");
@@ -111,7 +114,17 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
         database.run(() => find.all(prefix, prefix + LAST_CHARACTER, limit)).map((row) => String(row["id"]))
       ),
 
-    watch: (id, changed) => lifetime.call(() => watchers.add(id, changed)),
+    watch: (id, changed) =>
+      lifetime.call(() => {
+        const watching = watchers.add(id, changed);
+        others.start();
+        return {
+          async [Symbol.asyncDispose]() {
+            await watching[Symbol.asyncDispose]();
+            if (watchers.isEmpty) others.stop();
+          },
+        };
+      }),
   };
 }
 

@@ -19,6 +19,15 @@ export class Watchers {
     };
   }
 
+  get isEmpty(): boolean {
+    return this.#watchers.size === 0;
+  }
+
+  /** Something has changed, and nobody knows what. */
+  tellAll(): void {
+    for (const key of this.#watchers.keys()) this.tell(key);
+  }
+
   tell(key: string): void {
     for (const changed of this.#watchers.get(key) ?? []) queueMicrotask(() => this.#call(key, changed));
   }

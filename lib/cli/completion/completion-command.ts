@@ -30,6 +30,8 @@ export function suggestionsCommand() {
     .action(async (words, _, command) => {
       const { suggest } = await import("./suggest.ts");
       const program = command.parent;
-      if (program) process.stdout.write(suggest(program, words));
+      if (!program) return;
+      const { runsFor } = await import("./suggest-runs.ts");
+      process.stdout.write(suggest(program, words, await runsFor(program, words)));
     });
 }

@@ -3,19 +3,23 @@ import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 /** Flags whose value is a file or a folder, by what their usage calls it. */
 const NAMES_A_FILE = /<(?:file|dir|host=file)>/;
 
-interface Suggestion {
+export interface Suggestion {
   readonly value: string;
   readonly why: string;
 }
 
 /**
  * What may stand in the place of the last word, which is empty where a new one begins: a suggestion a line, with a tab and its
- * explanation if it has one, then `:0` where files may stand too, else `:4`.
+ * explanation if it has one (`runs` are those for a run), then `:0` where files may stand too, else `:4`.
  */
-export function suggest(program: CommandUnknownOpts, words: readonly string[]): string {
+export function suggest(
+  program: CommandUnknownOpts,
+  words: readonly string[],
+  runs: readonly Suggestion[] = [],
+): string {
   const current = words.at(-1) ?? "";
   const before = words.slice(0, -1);
-  const { values, files } = candidates(program, before, current);
+  const { values, files } = candidates(program, before, current, runs);
   const lines = values.filter(({ value }) => value.startsWith(current))
     .map(({ value, why }) => why === "" ? value : `${value}\t${why}`);
   return `${[...lines, files ? ":0" : ":4"].join("\n")}\n`;
@@ -25,6 +29,7 @@ function candidates(
   program: CommandUnknownOpts,
   before: readonly string[],
   current: string,
+  runs: readonly Suggestion[],
 ): { values: Suggestion[]; files: boolean } {
   if (before.includes("--")) return { values: [], files: true };
   const command = program.commands.find((known) => known.name() === before[0]);
@@ -37,8 +42,20 @@ function candidates(
   if (previous?.required) return valuesOf(previous, "");
   if (current.startsWith("-")) return { values: flagsOf(command), files: false };
   const [argument] = command.registeredArguments;
+  if (argument && isRun(argument)) return { values: [...runs], files: false };
   const values = (argument?.argChoices ?? []).map((value) => ({ value, why: "" }));
   return { values, files: argument !== undefined && !argument.argChoices };
+}
+
+/** What stands there is a run. */
+const isRun = (argument: { name(): string }): boolean => argument.name() === "run";
+
+/** Whether runs are what the last word may be. */
+export function wantsRun(program: CommandUnknownOpts, words: readonly string[]): boolean {
+  const command = program.commands.find((known) => known.name() === words[0]);
+  const [argument] = command?.registeredArguments ?? [];
+  if (!command || !argument || !isRun(argument) || words.length < 2 || words.includes("--")) return false;
+  return !(words.at(-1) ?? "").startsWith("-") && !flagOf(command, words.at(-2))?.required;
 }
 
 function valuesOf(option: Option | undefined, prefix: string): { values: Suggestion[]; files: boolean } {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
+import { processLog } from "../../base/log.ts";
 import { abortable } from "../../base/signals.ts";
 import { LABELS } from "../../build/labels.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
@@ -12,11 +13,12 @@ import { readGitAccess } from "../../driver/program/git/git-access.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import type { Renderer } from "../shared/render/renderer.ts";
 import type { Stop } from "../../driver/program/stop/stop.ts";
-import type { BuildRequest } from "../shared/request/build-request.ts";
+import type { BuildRequest, PastBuild } from "../shared/request/build-request.ts";
 import type { Parts } from "./open-parts.ts";
 import type { Operands } from "../shared/request/operands.ts";
 import type { RunOptions } from "./run-flags.ts";
 import { openSession } from "../shared/session.ts";
+import { showCommandOf } from "../shared/runs/show-command.ts";
 import { showRun } from "../shared/show-run.ts";
 import { sayWhatIsBuilt } from "../shared/request/say-what-is-built.ts";
 
@@ -24,13 +26,15 @@ export interface RunInput {
   readonly operands: Operands;
   readonly options: RunOptions;
   readonly drivers: Drivers;
+  /** A build to do again, in the place of what the flags and operands say. */
+  readonly again?: PastBuild;
 }
 
 /**
  * Builds a repository on this machine and answers the exit code. Throws InputError for what is refused before anything is
  * started, UnavailableError where this machine cannot do it.
  */
-export async function run({ operands, options, drivers }: RunInput): Promise<number> {
+export async function run({ operands, options, drivers, again }: RunInput): Promise<number> {
   const run = randomUUID();
   await using session = openSession(options, { leftBehind: leftBehind(run) });
   const { renderer, signal } = session;
@@ -41,9 +45,10 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     await using docker = reachDocker({ endpoint: options.docker, environment, signal });
     const { interpretSchemas } = await import("../shared/request/interpret-schemas.ts");
     interpretSchemas();
-    const { buildRequest } = await import("../shared/request/build-request.ts");
+    const { buildRequest, requestOfPast } = await import("../shared/request/build-request.ts");
+    const asking = again ? requestOfPast(again, environment) : buildRequest(options, operands, environment);
     // A file may be a pipe that nobody writes to.
-    const request = await abortable(buildRequest(options, operands, environment), signal);
+    const request = await abortable(asking, signal);
     const gitAccess = await readGitAccess(options);
     const faultPoint = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");
@@ -59,7 +64,8 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
       faultPoint,
       signal,
     });
-    await submit(parts, run, request);
+    await submit(parts, run, request, again?.run);
+    await using _heeding = await heedOthers(parts, run);
     await using _cleaning = parts.cleanUp(idle.promise);
     await using _warning = sayWhatIsBuilt(request, {
       after: idle.promise,
@@ -71,7 +77,12 @@ export async function run({ operands, options, drivers }: RunInput): Promise<num
     const { engine, store: { artifacts } } = parts;
     // Lines that nobody is shown are not read back from the store.
     const events = engine.follow(run, { logs: options.quiet !== true });
-    const showing = showRun(events, renderer, { run, artifacts, output: options.output });
+    const showing = showRun(events, renderer, {
+      run,
+      artifacts,
+      output: options.output,
+      showAgain: showCommandOf(run, { data: options.data }),
+    });
     return exitOfRun(await showing.finally(idle.resolve), session.stopped);
   } catch (error) {
     if (session.stopped === undefined || error !== signal.reason) throw error;
@@ -84,6 +95,7 @@ async function submit(
   { engine }: Parts,
   run: string,
   { resource, plan, secrets }: BuildRequest,
+  retryOf: string | undefined,
 ): Promise<void> {
   const { timeout, restart } = plan.spec;
   await engine.submit({
@@ -94,6 +106,24 @@ async function submit(
     timeoutMs: timeout,
     restarts: restart,
     secrets,
+    ...retryOf !== undefined && { retryOf },
+  });
+}
+
+/** "flutter-ci cancel" writes into the run's record, and only this process can end its step. */
+async function heedOthers({ engine, store }: Parts, run: string): Promise<AsyncDisposable> {
+  let isHeeded = false;
+  const look = async () => {
+    const found = await store.runs.get(run);
+    if (isHeeded || !found?.value.verdict || found.value.outcome !== undefined) return;
+    isHeeded = true;
+    await engine.heed(run);
+  };
+  return await store.runs.watch(run, () => {
+    look().catch((error) => {
+      isHeeded = false;
+      processLog("run").debug("Cannot act on the run's record yet: {error}", { error: messageOf(error) });
+    });
   });
 }
 

@@ -8,13 +8,15 @@ export interface ShowOptions {
   readonly artifacts: Pick<ArtifactReader, "list" | "open">;
   /** The folder for the artifacts. */
   readonly output: string;
+  /** The command that shows the run again. */
+  readonly showAgain?: string;
 }
 
 /** Shows a run until it has ended; its artifacts are saved before its end is told. Throws what `saveArtifacts` throws, after that. */
 export async function showRun(
   events: AsyncIterable<RunEvent>,
   renderer: Renderer,
-  { run, artifacts, output }: ShowOptions,
+  { run, artifacts, output, showAgain }: ShowOptions,
 ): Promise<RunEnded> {
   for await (const event of events) {
     if (event.type !== "end") {
@@ -27,7 +29,7 @@ export async function showRun(
       saved = await saveArtifacts(artifacts, run, output);
     } finally {
       // Whoever reads the events waits for this one, whatever has become of the files.
-      renderer.end(event, { savedIn: saved > 0 ? output : undefined });
+      renderer.end(event, { savedIn: saved > 0 ? output : undefined, showAgain });
     }
     return event;
   }

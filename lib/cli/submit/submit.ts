@@ -20,6 +20,7 @@ import type { Renderer } from "../shared/render/renderer.ts";
 import { type BuildRequest, buildRequest } from "../shared/request/build-request.ts";
 import type { Operands } from "../shared/request/operands.ts";
 import { openSession } from "../shared/session.ts";
+import { showCommandOf } from "../shared/runs/show-command.ts";
 import { showRun } from "../shared/show-run.ts";
 import type { Stop } from "../../driver/program/stop/stop.ts";
 import type { SubmitOptions } from "./submit-flags.ts";
@@ -141,7 +142,12 @@ async function show(
       }
     },
   };
-  return await showRun(notingArtifacts(events, kept), renderer, { run, artifacts, output: options.output });
+  return await showRun(notingArtifacts(events, kept), renderer, {
+    run,
+    artifacts,
+    output: options.output,
+    showAgain: showCommandOf(run, options),
+  });
 }
 
 async function* notingArtifacts(

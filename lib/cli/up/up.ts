@@ -9,6 +9,7 @@ import { httpApi } from "../../engine/http/api.ts";
 import { isLoopback, namesOf } from "../../engine/http/hosts.ts";
 import { listen } from "../../engine/http/listen.ts";
 import { startEngine } from "../../engine/shell/start.ts";
+import { announceServer } from "../shared/api/server-file.ts";
 import { givenToken, ownToken } from "../shared/api/token.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import { checkBrokerFlags } from "../../driver/program/broker/check-broker-flags.ts";
@@ -97,6 +98,7 @@ async function serve(
     draining: signal,
   });
   await using listening = await listen(api, { ...address, tls });
+  await using _announced = await announceServer(folder, listening.url);
   await using _pruning = keepPruned({
     store,
     keepRunsMs: options.keepRuns,

@@ -6,19 +6,24 @@ import { parseJson } from "../../../base/json.ts";
 import { isProof, PROOF_HEADER, sealRequest } from "../../../wire/sealed-request.ts";
 
 /** The control plane cannot be reached just now, or says so itself: trying again may help. */
-export class ApiAwayError extends Error {
-  override readonly name = "ApiAwayError";
+export class ApiAwayError extends UnavailableError {
   /** The connection broke once it was made: what was called for may have been done all the same. */
   readonly isCutOff: boolean;
 
   constructor(message: string, { isCutOff = false, ...options }: ErrorOptions & { isCutOff?: boolean } = {}) {
-    super(message, options);
+    super(message, {
+      hint: 'Start a control plane with "flutter-ci up", or say where it is with --api',
+      ...options,
+    });
     this.isCutOff = isCutOff;
   }
 }
 
 /** What is to be made is there already. */
 export class ExistsError extends UnavailableError {}
+
+/** Answers a request's body, as it comes. Throws as `call` does. */
+export type Caller = (call: Call) => Promise<AsyncIterable<Uint8Array>>;
 
 export interface Api {
   /** Without a slash at its end. */
@@ -62,16 +67,24 @@ export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Arr
     );
   }
   if (status >= 200 && status < 300) return bytesOf(answer, api, call.signal);
-  const message = await errorIn(bytesOf(answer, api, call.signal));
-  if (status === 400 || status === 413) throw new InputError(message);
-  if (status === 409) throw new ExistsError(message);
+  throw refusal(
+    status,
+    await errorIn(bytesOf(answer, api, call.signal)),
+    `The control plane at "${api.url}"`,
+  );
+}
+
+/** The error for an answer of this status. */
+export function refusal(status: number, message: string, who: string): Error {
+  if (status === 400 || status === 413 || status === 404) return new InputError(message);
+  if (status === 409) return new ExistsError(message);
   if (status === 401) {
-    throw new UnavailableError(`The control plane at "${api.url}" does not accept the token`, {
+    return new UnavailableError(`${who} does not accept the token`, {
       hint: "Give the token of its data folder with --token-file or CONVEYOR_TOKEN",
     });
   }
-  if (status >= 500) throw new ApiAwayError(`The control plane at "${api.url}" says: ${message}`);
-  throw new UnavailableError(`The control plane at "${api.url}" refuses (${status}): ${message}`);
+  if (status >= 500) return new ApiAwayError(`${who} says: ${message}`);
+  return new UnavailableError(`${who} refuses (${status}): ${message}`);
 }
 
 /** The whole of a body that is JSON. */
@@ -132,7 +145,8 @@ async function* bytesOf(
   }
 }
 
-async function errorIn(body: AsyncIterable<Uint8Array>): Promise<string> {
+/** What the body of an answer says that is an error. */
+export async function errorIn(body: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
   for await (const chunk of body) {
     text += Buffer.from(chunk).toString();

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { UnavailableError } from "../../../base/errors.ts";
 import type { RunEvent } from "../../../engine/core/events.ts";
 import type { Resource } from "../../../wire/resource.ts";
-import { type Api, call, json } from "./call.ts";
+import { type Api, call, type Caller, json } from "./call.ts";
 import { MAX_MESSAGE_DEPTH, parseJson } from "../../../base/json.ts";
 
 /** What `POST /runs` takes. */
@@ -26,32 +26,37 @@ export interface ApiClient {
 }
 
 export function apiClient(api: Api): ApiClient {
+  return clientOf((request) => call(api, request), api.url);
+}
+
+/** As `apiClient`; `where` names in messages what answers. */
+export function clientOf(call: Caller, where: string): ApiClient {
   return {
     async submit(run, { signal }) {
-      await json(await call(api, { method: "POST", path: "/runs", body: run, signal }));
+      await json(await call({ method: "POST", path: "/runs", body: run, signal }));
     },
 
     async *events(run, { logs, signal }) {
       const path = `/runs/${run}/events${logs ? "" : "?logs=false"}`;
-      const body = await call(api, { method: "GET", path, ...signal && { signal } });
+      const body = await call({ method: "GET", path, ...signal && { signal } });
       for await (const line of linesOf(body)) {
-        if (line !== "") yield eventOf(api, line);
+        if (line !== "") yield eventOf(where, line);
       }
     },
 
     async cancel(run, message) {
-      await json(await call(api, { method: "POST", path: `/runs/${run}/cancel`, body: { message } }));
+      await json(await call({ method: "POST", path: `/runs/${run}/cancel`, body: { message } }));
     },
 
     async artifact(run, { name, sha256 }) {
       const path = `/runs/${run}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`;
-      return checked(await call(api, { method: "GET", path }), name, sha256);
+      return checked(await call({ method: "GET", path }), name, sha256);
     },
   };
 }
 
 /** Whole lines only: what is cut off comes again. */
-async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+export async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of body) {
@@ -64,7 +69,7 @@ async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string>
 
 const TYPES: readonly unknown[] = ["run", "step", "log", "end"] satisfies RunEvent["type"][];
 
-function eventOf({ url }: Api, line: string): RunEvent {
+function eventOf(url: string, line: string): RunEvent {
   try {
     const event = parseJson(line, { maxDepth: MAX_MESSAGE_DEPTH }) as RunEvent;
     if (TYPES.includes(event.type)) return event;

@@ -25,8 +25,8 @@ export function plainRenderer(out: Output, note: (text: string) => void): Render
           );
       }
     },
-    end(event, { savedIn }) {
-      out.write(summary(event, memory, { style: plainStyle, savedIn }));
+    end(event, facts) {
+      out.write(summary(event, memory, { style: plainStyle, ...facts }));
     },
     note,
     close: () => out.flush(),

@@ -3,6 +3,7 @@ import type { LogLine, RunEnded, RunEvent, StepEnded } from "../../../engine/cor
 import { reasonOf } from "../../../wire/reasons.ts";
 import { hintFor } from "./hints.ts";
 import { neutral, neutralText } from "../../../driver/program/command-line/neutral.ts";
+import type { EndFacts } from "./renderer.ts";
 import type { Style } from "./style.ts";
 
 /** Of a failed step, how many of its last lines are shown once more. */
@@ -62,7 +63,7 @@ export function recall(): Recall {
 export function summary(
   end: RunEnded,
   { steps, lastLines, isKept }: Recall,
-  { style, savedIn }: { style: Style; savedIn: string | undefined },
+  { style, savedIn, showAgain }: EndFacts & { style: Style },
 ): string {
   const lines = ["", ...table(steps, style)];
   if (end.artifacts.length > 0) lines.push("", ...artifacts(end, savedIn, style));
@@ -73,6 +74,7 @@ export function summary(
   }
   lines.push("", outcome(end, style));
   if (end.reason !== undefined) lines.push(`Next: ${hintFor(end.reason, { isKept })}`);
+  if (showAgain !== undefined) lines.push(style.dim(`Show it again: ${showAgain}`));
   return `${lines.join("\n")}\n`;
 }
 

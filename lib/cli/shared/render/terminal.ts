@@ -80,9 +80,9 @@ export function terminalRenderer({ out, style, columns, clock }: Terminal): Rend
           return add(stepEnd(event, style));
       }
     },
-    end(event, { savedIn }) {
+    end(event, facts) {
       running = undefined;
-      pending += summary(event, memory, { style, savedIn });
+      pending += summary(event, memory, { style, ...facts });
     },
     note(text) {
       add(style.yellow(neutralText(text)));

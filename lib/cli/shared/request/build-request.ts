@@ -12,6 +12,7 @@ import { FLUTTER_BUILDER, parseBuildSpec } from "../../../build/spec.ts";
 import { describeIssues } from "../../../wire/issues.ts";
 import type { Resource } from "../../../wire/resource.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
+import { secretsOf } from "./secrets-of.ts";
 import { checkFileRequests } from "./file-requests.ts";
 import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
 import type { ResourceFile } from "./resource-file.ts";
@@ -89,6 +90,50 @@ export async function buildRequest(
     isImageChosen,
     local,
   };
+}
+
+/** A build that was done before. */
+export interface PastBuild {
+  readonly run: string;
+  readonly name: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The request that does a build of this machine again. Its command line has allowed what its spec asks for. Throws as
+ * `buildRequest`.
+ */
+export async function requestOfPast(
+  { name, spec }: PastBuild,
+  environment: Environment,
+): Promise<BuildRequest> {
+  const asked = othersToAllow(spec);
+  const { allowNetworks, allowEnv } = asked;
+  const limits = typeof spec.limits === "object" && spec.limits !== null ? spec.limits : {};
+  const pids = "pids" in limits && typeof limits.pids === "number" ? limits.pids : 0;
+  const plan = planBuild(spec, {
+    ...NO_LIMITS,
+    allowNetworks,
+    allowEnv,
+    allowPrivileged: false,
+    environment,
+    allowLocalRepository: true,
+    maxPids: Math.max(pids, DEFAULT_LIMITS.maxPids),
+  });
+  const local = plan.repository.kind === "local"
+    ? await pin(plan, plan.repository.path, environment)
+    : undefined;
+  const secrets = secretsOf(plan.spec.secrets, environment);
+  checkNoSecretIn(spec, secrets);
+  const resource = {
+    id: randomUUID(),
+    name,
+    pipeline: BUILD_PIPELINE.name,
+    resource: FLUTTER_BUILDER,
+    metadata: {},
+    spec: { ...spec },
+  };
+  return { resource, plan, secrets, allowEnv, allowNetworks, isImageChosen: spec.image === undefined, local };
 }
 
 /** Everything that is built later is decided now: what is committed meanwhile belongs to the next build. */
@@ -181,20 +226,6 @@ function checkSpec(spec: Record<string, unknown>, { sourceOf }: ResourceFile): v
   );
 }
 
-function secretsOf(names: readonly string[], environment: Environment): Record<string, string> {
-  const secrets: Record<string, string> = {};
-  const problems: string[] = [];
-  for (const name of names) {
-    const value = environment[name];
-    if (value) secrets[name] = value;
-    else {problems.push(
-        `Cannot take the secret "${name}": expected a variable of that name with a value here`,
-      );}
-  }
-  if (problems.length > 0) throw new InputError(problems.join("\n"));
-  return secrets;
-}
-
 /** What a shorter value is part of is no secret by that. */
 const LEAST_SECRET_CHARS = 4;
 
@@ -202,7 +233,10 @@ const LEAST_SECRET_CHARS = 4;
  * A spec is stored, shown and sent as it is. Throws InputError where the value of a secret stands in it, as in
  * `-c "curl -H $TOKEN"`, where the caller's shell put it.
  */
-function checkNoSecretIn(spec: Record<string, unknown>, secrets: Readonly<Record<string, string>>): void {
+function checkNoSecretIn(
+  spec: Readonly<Record<string, unknown>>,
+  secrets: Readonly<Record<string, string>>,
+): void {
   const values = Object.entries(secrets).filter(([, value]) => value.length >= LEAST_SECRET_CHARS);
   const problems: string[] = [];
   const look = (value: unknown, place: string): void => {

@@ -1,0 +1,42 @@
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { systemClock } from "../../base/clock.ts";
+import { environment } from "../../driver/program/command-line/environment.ts";
+import { ago } from "../shared/render/run-words.ts";
+import { openRuns, type RunsOptions } from "../shared/runs/open-runs.ts";
+import { listRuns } from "../shared/runs/resolve-run.ts";
+import { type Suggestion, wantsRun } from "./suggest.ts";
+
+const MOST = 20;
+/** Flags on the line that say whose runs are meant. */
+const WHOSE: Readonly<Record<string, keyof RunsOptions>> = {
+  "--api": "api",
+  "--token-file": "tokenFile",
+  "--tls-ca": "tlsCa",
+  "--data": "data",
+};
+
+/** The newest runs, where the last word may be one. Whatever goes wrong, there are none: a key press is no time for errors. */
+export async function runsFor(program: CommandUnknownOpts, words: readonly string[]): Promise<Suggestion[]> {
+  if (!wantsRun(program, words)) return [];
+  try {
+    await using opened = await openRuns(flagsIn(words), environment);
+    const { runs } = await listRuns(opened.call, { limit: String(MOST) });
+    const now = systemClock();
+    return runs.map(({ id, status, resource, createdAt }) => ({
+      value: id,
+      why: `${status}, ${resource.name}, ${ago(createdAt, now)}`.replace(/[^\x20-\x7e]/g, "?"),
+    }));
+  } catch {
+    return [];
+  }
+}
+
+function flagsIn(words: readonly string[]): RunsOptions {
+  const options: { -readonly [K in keyof RunsOptions]: RunsOptions[K] } = {};
+  for (const [i, word] of words.entries()) {
+    const [name = "", value = words[i + 1]] = word.split("=", 2);
+    const option = WHOSE[name];
+    if (option !== undefined && i < words.length - 1) options[option] = value;
+  }
+  return options;
+}

@@ -1,0 +1,91 @@
+import { systemClock } from "../../base/clock.ts";
+import { UnavailableError } from "../../base/errors.ts";
+import { MAX_MESSAGE_DEPTH, parseJson } from "../../base/json.ts";
+import { neutral } from "../../driver/program/command-line/neutral.ts";
+import type { LogLine } from "../../engine/core/events.ts";
+import { ApiAwayError, type Caller } from "../shared/api/call.ts";
+import { linesOf } from "../shared/api/client.ts";
+import { Patience } from "../shared/api/patience.ts";
+import { eventLine } from "../shared/render/json.ts";
+import { openOutput } from "../shared/render/output.ts";
+import { resolveRun } from "../shared/runs/resolve-run.ts";
+import { type InspectOptions, useRuns } from "../shared/runs/use-runs.ts";
+
+export interface LogsOptions extends InspectOptions {
+  readonly follow?: boolean | undefined;
+  readonly step?: string | undefined;
+}
+
+/** How long a control plane may be away while a log is followed: long enough for it to be started again. */
+const PATIENCE_MS = 120_000;
+
+/** Prints the log of a run. Throws InputError where there is no such run, UnavailableError. */
+export async function logs(text: string, options: LogsOptions): Promise<void> {
+  await using opened = await useRuns(options);
+  const { call } = opened;
+  const run = await resolveRun(call, text);
+  const patience = new Patience({
+    clock: systemClock,
+    patienceMs: PATIENCE_MS,
+    hint: "The run may go on without us",
+    onAway: (error) => process.stderr.write(`${error.message}; trying again\n`),
+  });
+  const stopping = new AbortController();
+  const out = openOutput(process.stdout, { onFailed: () => stopping.abort() });
+  const shown = options.json ? eventLine : ({ message }: LogLine) => `${neutral(message)}\n`;
+  for await (const line of logOf(call, { run, options, patience, signal: stopping.signal })) {
+    const slow = out.write(shown(line));
+    if (slow) await slow;
+    if (stopping.signal.aborted) break;
+  }
+  await out.flush();
+}
+
+type Told = LogLine | { type: "cursor"; cursor: string } | { type: "end" };
+
+/** Each line once, over as many connections as it takes. */
+async function* logOf(
+  call: Caller,
+  { run, options: { follow = false, step }, patience, signal }: {
+    run: string;
+    options: LogsOptions;
+    patience: Patience;
+    signal: AbortSignal;
+  },
+): AsyncGenerator<LogLine> {
+  let cursor = "";
+  let last = 0;
+  while (!signal.aborted) {
+    const query = new URLSearchParams({
+      ...follow && { follow: "true" },
+      ...step !== undefined && { step },
+      ...cursor !== "" && { cursor },
+    });
+    try {
+      const body = await call({ method: "GET", path: `/runs/${run}/logs?${query}`, signal });
+      for await (const text of linesOf(body)) {
+        patience.isBack();
+        const told = text === "" ? undefined : parsed(text);
+        if (told?.type === "cursor") cursor = told.cursor;
+        else if (told?.type === "end") return;
+        else if (told && told.seq > last) {
+          last = told.seq;
+          yield told;
+        }
+      }
+      if (!follow) return;
+      throw new ApiAwayError("The control plane has ended the connection before the run");
+    } catch (error) {
+      if (signal.aborted) return;
+      await patience.bear(error);
+    }
+  }
+}
+
+function parsed(line: string): Told {
+  try {
+    return parseJson(line, { maxDepth: MAX_MESSAGE_DEPTH }) as Told;
+  } catch (cause) {
+    throw new UnavailableError(`Cannot read the log: ${line.slice(0, 100)}`, { cause });
+  }
+}

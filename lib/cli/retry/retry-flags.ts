@@ -1,0 +1,33 @@
+import type { Command } from "@commander-js/extra-typings";
+import { flag, listFlag, switchFlag } from "../../driver/program/command-line/flag.ts";
+import { hostFile, text } from "../../driver/program/command-line/values.ts";
+import { withGitAccessFlags } from "../../driver/program/git/git-access.ts";
+import { DEFAULT_OUTPUT } from "../shared/request/build-flags.ts";
+import { withRunsFlags } from "../shared/runs/runs-flags.ts";
+
+/** The flags of `retry`. */
+export function withRetryFlags(command: Command<[string]>) {
+  const here = command
+    .addOption(
+      listFlag(
+        "--git-token <host=file>",
+        "token, or ssh key, for repositories on that host, repeatable",
+        hostFile,
+      ),
+    )
+    .optionsGroup("Where it is done here:")
+    .addOption(
+      flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
+    )
+    .addOption(
+      flag("-o, --output <dir>", "where to put artifacts", text).default(
+        DEFAULT_OUTPUT,
+        `./${DEFAULT_OUTPUT}`,
+      ),
+    )
+    .addOption(switchFlag("-q, --quiet", "only the outcome"));
+  return withRunsFlags(withGitAccessFlags(here).optionsGroup("Flags:"));
+}
+
+/** These flags, read. */
+export type RetryOptions = ReturnType<ReturnType<typeof withRetryFlags>["opts"]>;

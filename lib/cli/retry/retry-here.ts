@@ -1,0 +1,40 @@
+import { Command } from "@commander-js/extra-typings";
+import { InputError } from "../../base/errors.ts";
+import { FLUTTER_BUILDER } from "../../build/spec.ts";
+import type { RunView } from "../../engine/core/run-view.ts";
+import { run } from "../run/run.ts";
+import { withRunFlags } from "../run/run-flags.ts";
+import type { Drivers } from "../shared/drivers.ts";
+import type { RetryOptions } from "./retry-flags.ts";
+
+/** Does a run of this machine again, in this process, and answers the exit code. Throws as `run` does. */
+export async function retryHere(
+  { id, resource, spec }: RunView,
+  { options, drivers }: { options: RetryOptions; drivers: Drivers },
+): Promise<number> {
+  if (resource.type !== FLUTTER_BUILDER || typeof spec !== "object" || spec === null) {
+    throw new InputError(`Cannot do run "${id}" again here: expected one of the type ${FLUTTER_BUILDER}`);
+  }
+  const { docker, data, output, json, quiet, logLevel, logFormat, gitToken } = options;
+  const { gitImage, gitKnownHosts, gitWellKnownHosts } = options;
+  const flags = withRunFlags(new Command().argument("[repository]").argument("[command...]")).opts();
+  return await run({
+    operands: { repository: undefined, command: [] },
+    options: {
+      ...flags,
+      output,
+      logLevel,
+      logFormat,
+      gitWellKnownHosts,
+      ...docker !== undefined && { docker },
+      ...data !== undefined && { data },
+      ...json !== undefined && { json },
+      ...quiet !== undefined && { quiet },
+      ...gitToken !== undefined && { gitToken },
+      ...gitImage !== undefined && { gitImage },
+      ...gitKnownHosts !== undefined && { gitKnownHosts },
+    },
+    drivers,
+    again: { run: id, name: resource.name, spec: spec as Record<string, unknown> },
+  });
+}
