@@ -4,14 +4,17 @@ import { within } from "./within.ts";
 /** The process's own log while it is open, a line each: `warning: Lost NATS at 127.0.0.1:4222; trying again`. */
 export interface CapturedLog extends AsyncDisposable {
   readonly lines: readonly string[];
+  readonly records: readonly LogRecord[];
   /** Resolves with the first line that matches, past or to come; fails the test where none comes. */
   line(pattern: RegExp): Promise<string>;
 }
 
 export async function captureLog(): Promise<CapturedLog> {
   const lines: string[] = [];
+  const records: LogRecord[] = [];
   const waiting = new Set<() => void>();
   const sink = (record: LogRecord) => {
+    records.push(record);
     lines.push(`${record.level}: ${record.message.join("")}`);
     for (const look of waiting) look();
   };
@@ -25,6 +28,7 @@ export async function captureLog(): Promise<CapturedLog> {
   });
   return {
     lines,
+    records,
     async line(pattern) {
       const { promise, resolve } = Promise.withResolvers<string>();
       const look = () => {

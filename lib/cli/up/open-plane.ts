@@ -1,4 +1,5 @@
 import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
+import type { NatsBackend } from "../../backend/nats/transport.ts";
 import type { NatsStore } from "../../backend/nats/store.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
@@ -14,6 +15,8 @@ export interface Plane extends AsyncDisposable {
   readonly store: Store;
   readonly owner: string;
   readonly sealKey: Uint8Array;
+  /** Undefined where there is no broker. */
+  readonly broker: Pick<NatsBackend, "isConnected"> | undefined;
   /** Removes a run's log; undefined where the broker itself does so in time. */
   readonly removeLog: ((run: string) => Promise<void>) | undefined;
   /** See `NatsStore`; undefined where the data folder clears itself of such. */
@@ -36,6 +39,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
       store: local,
       owner,
       sealKey,
+      broker: undefined,
       removeLog,
       removeUnfinished: undefined,
       makeRoom: undefined,
@@ -62,6 +66,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
     store,
     owner,
     sealKey,
+    broker: transport,
     removeLog: undefined,
     removeUnfinished: store.removeUnfinished,
     makeRoom: store.makeRoom,

@@ -4,10 +4,14 @@ import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { aborted } from "../../base/signals.ts";
+import { timeoutSignal } from "../../base/timers.ts";
+import type { Docker } from "../../docker/docker.ts";
+import { version } from "../../driver/program/command-line/version.ts";
 import { BUILD_RESOURCE } from "../../build/resource-type.ts";
 import { httpApi } from "../../engine/http/api.ts";
 import { isLoopback, namesOf } from "../../engine/http/hosts.ts";
 import { listen } from "../../engine/http/listen.ts";
+import { PlaneMetrics } from "../../engine/shell/plane-metrics.ts";
 import { startEngine } from "../../engine/shell/start.ts";
 import { announceServer } from "../shared/api/server-file.ts";
 import { givenToken, ownToken } from "../shared/api/token.ts";
@@ -24,6 +28,7 @@ import { tellServiceManager } from "../../driver/program/service-manager.ts";
 import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
 import { doorTls } from "./api-tls.ts";
 import { openPlane, type Plane } from "./open-plane.ts";
+import { planeGauges } from "./plane-gauges.ts";
 import { keepPruned } from "./prune.ts";
 import { type Fleet, startDrivers } from "./start-drivers.ts";
 import type { UpOptions } from "./up-flags.ts";
@@ -76,6 +81,7 @@ async function serve(
   const { transport, store, sealKey } = plane;
   const token = given ?? await ownToken(folder);
   const ackWaitMs = options.ackWait;
+  const metrics = new PlaneMetrics();
   await using engine = await startEngine({
     transport,
     store,
@@ -83,6 +89,7 @@ async function serve(
     ackWaitMs,
     faultPoint,
     adopt: true,
+    changed: metrics.changed,
     maxQueuedMs: options.maxQueued,
     ...options.foreignDriver && { foreignDrivers: options.foreignDriver },
   });
@@ -96,6 +103,18 @@ async function serve(
     cors,
     resourceTypes: [BUILD_RESOURCE],
     draining: signal,
+    version: version(),
+    reasons: () => whyNotReady(plane, fleet),
+    metrics: () =>
+      metrics.text(store.runs, {
+        now: systemClock(),
+        gauges: () =>
+          planeGauges({
+            folder,
+            troubles: () => engine.troubles,
+            slots: () => fleet && { used: fleet.inHand, total: fleet.slots },
+          }),
+      }),
   });
   await using listening = await listen(api, { ...address, tls });
   await using _announced = await announceServer(folder, listening.url);
@@ -127,6 +146,30 @@ async function serve(
   await fleet?.drain(options.drain);
 }
 
+const DOCKER_MS = 3000;
+
+/** Why a run could not be worked on just now, a line each. */
+async function whyNotReady(
+  { broker, store }: Plane,
+  fleet: FleetHere | undefined,
+): Promise<string[]> {
+  const reasons: string[] = broker && !broker.isConnected ? ["The broker is not connected"] : [];
+  await store.runs.find("0", 1).catch((error) =>
+    reasons.push(`The store does not answer: ${messageOf(error)}`)
+  );
+  await fleet?.docker.now({ signal: timeoutSignal(DOCKER_MS) }).catch((error) =>
+    reasons.push(`Docker does not answer: ${messageOf(error)}`)
+  );
+  return reasons;
+}
+
+/** The drivers of this process, and what they work on. */
+interface FleetHere extends Fleet {
+  readonly docker: Docker;
+  /** How many steps each of them works on at once. */
+  readonly slots: number;
+}
+
 async function startFleet(
   options: UpOptions,
   { plane, drivers, faultPoint, signal }: {
@@ -135,7 +178,7 @@ async function startFleet(
     faultPoint: Faults;
     signal: AbortSignal;
   },
-): Promise<Fleet | undefined> {
+): Promise<FleetHere | undefined> {
   if (options.drivers.length === 0) return undefined;
   const gitAccess = await readGitAccess(options);
   warnOfIdleTokens(options);
@@ -159,6 +202,8 @@ async function startFleet(
     get inHand() {
       return fleet.inHand;
     },
+    docker,
+    slots: settings.slots ?? 1,
     drain: fleet.drain,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

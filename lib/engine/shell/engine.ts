@@ -4,6 +4,7 @@ import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import type { Outcome, Run } from "../../wire/run.ts";
 import type { Reason } from "../../wire/reasons.ts";
+import type { RunChange } from "../core/changes.ts";
 import type { RunEvent } from "../core/events.ts";
 import type { Submission } from "../core/submission.ts";
 
@@ -23,6 +24,8 @@ export interface EngineOptions extends TimeSources {
    * this transport). For replicas and restarts of one control plane; not for those who share only a history.
    */
   readonly adopt?: boolean;
+  /** Told of what has happened to runs, once anywhere in the fleet: by whoever stored it. */
+  readonly changed?: (change: RunChange, run: Run) => void;
   readonly faultPoint?: (point: FaultPoint, step?: string) => void;
 }
 

@@ -5,6 +5,7 @@ import { ConflictError, type Store, type Versioned } from "../../backend/store.t
 import type { Transport } from "../../backend/transport.ts";
 import type { Run } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
+import { changesOf, type RunChange } from "../core/changes.ts";
 import { decide } from "../core/decide.ts";
 import { Outbox } from "./outbox.ts";
 import type { RunClocks } from "./run-clocks.ts";
@@ -21,6 +22,8 @@ export interface RecordsOptions {
   readonly faultPoint: (point: FaultPoint, step?: string) => void;
   /** Told of every run that was created or changed here, as it stands. */
   readonly seen: (run: Run) => void;
+  /** Told of what has happened to a run, once it is stored. */
+  readonly changed?: (change: RunChange, run: Run) => void;
   /** Called after a run has ended. */
   readonly ended: (run: string) => Promise<void>;
 }
@@ -48,7 +51,7 @@ export class Records {
     return this.#turns.take(run.id, async () => {
       const { clocks, isForeign = () => false } = this.#options;
       const begun = decide(clocks.stamped(placed(run, isForeign)), { kind: "submitted" }, run.createdAt);
-      const revision = await this.#put(begun, 0);
+      const revision = await this.#put(begun, 0, undefined);
       return await this.#settle(begun, revision);
     });
   }
@@ -97,7 +100,7 @@ export class Records {
         return found;
       }
       try {
-        const revision = await this.#put(value, found.revision);
+        const revision = await this.#put(value, found.revision, found.value);
         if (value.verdict && !found.value.verdict) await this.#nudge(value);
         if (value.outcome) await this.#options.ended(id);
         return { value, revision };
@@ -107,10 +110,11 @@ export class Records {
     }
   }
 
-  async #put(run: Run, revision: number): Promise<number> {
-    const { store, faultPoint, seen } = this.#options;
+  async #put(run: Run, revision: number, before: Run | undefined): Promise<number> {
+    const { store, faultPoint, seen, changed } = this.#options;
     const stored = await store.runs.put(run.id, run, revision);
     seen(run);
+    if (changed) { for (const change of changesOf(before, run)) changed(change, run); }
     faultPoint("run-stored", openStep(run)?.id);
     return stored;
   }
@@ -140,7 +144,7 @@ export class Records {
   async #refused(run: Run, message: string, revision: number): Promise<Changed> {
     try {
       const next = decide(run, { kind: "refused", id: message }, this.#options.clocks.now(run));
-      const stored = await this.#put(next, revision);
+      const stored = await this.#put(next, revision, run);
       if (next.outcome) await this.#options.ended(run.id);
       return await this.#settle(next, stored);
     } catch (error) {

@@ -10,6 +10,7 @@ import { decide } from "../core/decide.ts";
 import type { Submission } from "../core/submission.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 import { follow } from "./follow.ts";
+import { logChange } from "./log-changes.ts";
 import { newRun } from "../core/new-run.ts";
 import { persist } from "../../base/retry.ts";
 import { RunClocks } from "./run-clocks.ts";
@@ -42,6 +43,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     ackWaitMs,
     faultPoint,
     seen: (run) => scheduler.seen(run),
+    changed: (change, run) => {
+      logChange(change, run);
+      options.changed?.(change, run);
+    },
     ended: (run) => {
       asked.delete(run);
       clocks.forget(run);

@@ -8,7 +8,7 @@ export interface ProcessLogOptions {
   readonly format: "text" | "json";
   /** Where lines go, each with its newline. */
   readonly write: (line: string) => void;
-  /** Leaves out how each step ended, where that is shown anyway (default false). */
+  /** Leaves out how each run and step began and ended, where that is shown anyway (default false). */
   readonly withoutOutcomes?: boolean;
 }
 
@@ -21,7 +21,11 @@ export function startProcessLog({ level, format, write, withoutOutcomes }: Proce
     loggers: [
       { category: "conveyor", lowestLevel: level === "warn" ? "warning" : level, sinks: ["own"] },
       ...withoutOutcomes
-        ? [{ category: ["conveyor", "driver", OUTCOME_LOG], sinks: [], parentSinks: "override" as const }]
+        ? ["driver", "engine"].map((room) => ({
+          category: ["conveyor", room, OUTCOME_LOG],
+          sinks: [],
+          parentSinks: "override" as const,
+        }))
         : [],
       { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["own"] },
     ],
