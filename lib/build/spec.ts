@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { parseDuration, parseSize } from "../base/units.ts";
 
-/** The resource type of the tutorial, and what its builds use where a spec says nothing. */
-export const FLUTTER_BUILDER = "flutter-builder";
+export { FLUTTER_BUILDER } from "./flutter-builder.ts";
+
+/** What builds use where a spec says nothing. */
 export const FLUTTER_DEFAULTS = {
   image: "ghcr.io/cirruslabs/flutter:3.38.5",
   commands: ["flutter pub get", "flutter build apk --release"],

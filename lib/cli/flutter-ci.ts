@@ -1,10 +1,10 @@
 import { basename } from "node:path";
 import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
-import { FLUTTER_BUILDER } from "../build/spec.ts";
+import { FLUTTER_BUILDER } from "../build/flutter-builder.ts";
 import type { Drivers } from "./shared/drivers.ts";
 import { newCommand } from "../driver/program/command-line/command.ts";
 import { completionCommand, suggestionsCommand } from "./completion/completion-command.ts";
-import { driverProgram } from "../driver/program/main.ts";
+import { standalone } from "./standalone.ts";
 import { runProgram } from "../driver/program/command-line/run-program.ts";
 import { withProgramFlags } from "../driver/program/command-line/program-flags.ts";
 
@@ -18,7 +18,7 @@ export async function flutterCi(
   calledAs: string = basename(process.argv0),
 ): Promise<void> {
   const load = Object.hasOwn(drivers, calledAs) ? drivers[calledAs] : undefined;
-  if (load) return await driverProgram(calledAs, [FLUTTER_BUILDER], load);
+  if (load) return await standalone(calledAs, load);
   // Without a command there is nothing to do but to say what there is.
   const asked = words.every((word) => word === "-t" || word === "--toggle") ? [...words, "--help"] : words;
   await runProgram(await flutterCiProgram(drivers, words), asked);
@@ -42,11 +42,13 @@ export async function flutterCiProgram(drivers: Drivers, words: readonly string[
     .enablePositionalOptions();
 
   const groups = groupsOf(drivers, words);
-  const isNamed = Object.values(groups).some((commands) => Object.hasOwn(commands, words[0] ?? ""));
+  const [first = ""] = words;
+  const isNamed = NEEDS_NO_COMMANDS.includes(first) ||
+    Object.values(groups).some((commands) => Object.hasOwn(commands, first));
   for (const [group, commands] of Object.entries(groups)) {
     program.commandsGroup(group);
     for (const [name, make] of Object.entries(commands)) {
-      if (!isNamed || name === words[0]) program.addCommand(await make());
+      if (!isNamed || name === first) program.addCommand(await make());
     }
   }
   program.commandsGroup("Maintain");
@@ -104,5 +106,8 @@ function groupsOf(
     },
   };
 }
+
+/** First words that are answered without any of those commands. */
+const NEEDS_NO_COMMANDS = ["completion", "-v", "--version", "--licenses"];
 
 const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => a < b ? -1 : 1;

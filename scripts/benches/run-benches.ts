@@ -19,6 +19,7 @@ import { natsLogs } from "./nats-logs.ts";
 import { natsRuns } from "./nats-runs.ts";
 import { natsTrace } from "./nats-trace.ts";
 import { parallel } from "./parallel.ts";
+import { start } from "./start.ts";
 import { steps } from "./steps.ts";
 import { tableOf } from "./table.ts";
 
@@ -30,6 +31,7 @@ const BENCHES: readonly Bench[] = [
   log,
   parallel,
   help,
+  start,
   natsEvents,
   natsTrace,
   natsLogs,

@@ -65,7 +65,11 @@ export async function compile(what: Compiling): Promise<void> {
 const BUNDLING = ["--minify", "--keep-names", "--format=esm", ...defines({ __dirname: "/" })];
 
 async function bunBuild(root: string, program: string, flags: readonly string[]): Promise<void> {
-  const words = [process.execPath, "build", `drivers/${program}.ts`, ...flags];
+  // The driver's own file would load all of it before it says its version.
+  const entry = program === "flutter-ci"
+    ? ["drivers/flutter-ci.ts"]
+    : ["drivers/standalone.ts", ...defines({ CONVEYOR_DRIVER: program })];
+  const words = [process.execPath, "build", ...entry, ...flags];
   const child = Bun.spawn(words, { cwd: root, stdout: "ignore", stderr: "pipe" });
   const said = await new Response(child.stderr).text();
   if (await child.exited !== 0) throw new Error(`Cannot compile ${program}: ${said.trim()}`);

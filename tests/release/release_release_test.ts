@@ -120,6 +120,31 @@ test("a release says what is in it, under which licences", { skip }, async () =>
   }
 });
 
+test(
+  "a driver's program holds no control plane, no YAML, no SQLite and no HTTP framework",
+  { skip },
+  async () => {
+    for (const driver of DRIVERS) {
+      const list = at(`${driver}.json`);
+      await run(join(root, ".tools/bin/bun"), [
+        ...["build", "drivers/standalone.ts", "--target=bun", "--minify", "--outdir", at(`${driver}-files`)],
+        ...["--define", `CONVEYOR_DRIVER="${driver}"`, `--metafile=${list}`],
+      ], { cwd: root });
+      const files = Object.keys(JSON.parse(await readFile(list, "utf8")).inputs);
+      assert.ok(files.includes(`drivers/${driver}.ts`), driver);
+      const others = DRIVERS.filter((other) => other !== driver).map((other) => `drivers/${other}.ts`);
+      const without = [
+        ...others,
+        "lib/engine/",
+        "lib/backend/embedded/",
+        "node_modules/yaml/",
+        "node_modules/hono/",
+      ];
+      assert.deepEqual(files.filter((file) => without.some((place) => file.startsWith(place))), [], driver);
+    }
+  },
+);
+
 test("the systemd units are right, and as closed as a driver can be", { skip }, async () => {
   const prefix = at("installed");
   await run("sh", [
