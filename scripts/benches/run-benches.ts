@@ -14,6 +14,7 @@ import { help } from "./help.ts";
 import { leaveNothing } from "./leave-nothing.ts";
 import { localSource } from "./local-source.ts";
 import { log } from "./log.ts";
+import { mask } from "./mask.ts";
 import { natsEvents } from "./nats-events.ts";
 import { natsLogs } from "./nats-logs.ts";
 import { natsRuns } from "./nats-runs.ts";
@@ -37,6 +38,7 @@ const BENCHES: readonly Bench[] = [
   natsLogs,
   natsRuns,
   gitContainer,
+  mask,
 ];
 
 const { values, positionals } = parseArgs({
