@@ -33,6 +33,11 @@ const SPACE = 0x20;
 /** Where a dump has digits at the begin of a line: with offsets, and without. */
 const OFFSET = [0, 1, 2, 3, 4, 5];
 const PAIRS = [0, 1, 3, 4, 6, 7];
+/** Digits of base64 in both alphabets, of base32 and of hex. */
+const IS_DIGIT = new Uint8Array(256);
+for (const digit of Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")) {
+  IS_DIGIT[digit] = 1;
+}
 const NONE: Found = { spans: [], open: [] };
 
 /**
@@ -71,16 +76,11 @@ export class Finder {
     }
   }
 
-  /** False where no form, and no long beginning of one, stands in `bytes[start, end)`. */
-  mayFind(bytes: Uint8Array, start: number, end: number): boolean {
-    return this.#next(bytes, start, end) < end;
-  }
-
   /** Looks through `bytes[start, end)`, which follows a line at whose end `open` may have begun. */
   find(bytes: Uint8Array, start: number, end: number, open: readonly OpenForm[] = NONE.open): Found {
     let line = open.length > 0 ? new Line(bytes, start, end) : undefined;
     for (const { form, matched } of open) line?.goOn(form, matched);
-    for (let at = this.#next(bytes, start, end); at < end; at = this.#next(bytes, at + 1, end)) {
+    for (let at = this.next(bytes, start, end); at < end; at = this.next(bytes, at + 1, end)) {
       line ??= new Line(bytes, start, end);
       for (const form of this.#byBlock.get(block(bytes, at + this.#window - BLOCK)) ?? []) {
         line.tryAt(at, form);
@@ -89,7 +89,7 @@ export class Finder {
     return this.#ended(bytes, start, end, line);
   }
 
-  /** As `find`, of a line for which `mayFind` is false and before which nothing is open. */
+  /** As `find`, of a line in which no form may begin (see `next`) and before which nothing is open. */
   findBroken(bytes: Uint8Array, start: number, end: number): Found {
     return this.#ended(bytes, start, end, undefined);
   }
@@ -103,8 +103,8 @@ export class Finder {
     return line ? { spans: inOrder(line.spans), open: line.open } : NONE;
   }
 
-  /** Where the next window begins that looks like one of a form; `end` where there is none. */
-  #next(bytes: Uint8Array, from: number, end: number): number {
+  /** Where a form, or a long beginning of one, may next begin in `bytes[from, end)`; `end` where nowhere. */
+  next(bytes: Uint8Array, from: number, end: number): number {
     const shifts = this.#shifts;
     const before = this.#window - BLOCK;
     for (let i = from + before; i + BLOCK <= end;) {
@@ -213,20 +213,14 @@ function beginnings({ bytes, kind }: Form): Uint8Array[] {
 /** True where the end of a line may be in the middle of an encoded text, or of a dump. */
 function isLikelyBroken(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start < BROKEN_LINE) return false;
-  let isRun = true;
-  for (let i = end - 1; isRun && i >= end - BROKEN_LINE; i--) isRun = isDigit(bytes[i] as number);
-  if (isRun) return true;
+  let i = end - 1;
+  while (i >= end - BROKEN_LINE && IS_DIGIT[bytes[i] as number] === 1) i--;
+  if (i < end - BROKEN_LINE) return true;
   let at = start;
   while (at < end && bytes[at] === SPACE) at++;
   if (!isHexDigit(bytes[at] as number)) return false;
   const digits = bytes[at + 2] === SPACE ? PAIRS : OFFSET;
   return at + digits.length <= end && digits.every((offset) => isHexDigit(bytes[at + offset] as number));
-}
-
-/** Digits of base64 in both alphabets, of base32 and of hex. */
-function isDigit(byte: number): boolean {
-  return (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) ||
-    byte === 0x2b || byte === 0x2f || byte === 0x2d || byte === 0x5f;
 }
 
 function isSeparator(byte: number, kind: Form["kind"]): boolean {

@@ -34,9 +34,9 @@ export interface Scanner {
     end: number,
     options?: { covered?: number; goesOn?: boolean },
   ): Spans;
-  /** Looks through a chunk, so that what it does not hold at all is not looked for in each of its lines. */
+  /** Begins with a chunk, whose lines are looked through in their order. */
   enter(chunk: Uint8Array): void;
-  /** As `find`, for a whole line within the chunk that was entered last. */
+  /** As `find`, for the next whole line within the chunk that was entered last. */
   findInChunk(chunk: Uint8Array, start: number, end: number): Spans;
 }
 
@@ -98,7 +98,7 @@ interface Finders {
   readonly plain: Finder;
   readonly canonical: Finder | undefined;
   readonly squeezed: Finder | undefined;
-  /** Whether any secret has quotes or white space in it. */
+  /** Whether any secret has quotes in it, or white space. */
   readonly hasQuotes: boolean;
   readonly hasSpaces: boolean;
   /** Where none of these bytes stand, nothing is quoted. */
@@ -110,7 +110,7 @@ function findersOf(forms: readonly Form[]): Finders {
   const finderOf = (some: readonly Form[]) => some.length > 0 ? new Finder(some) : undefined;
   const isIn = (signs: RegExp) =>
     forms.some(({ bytes, kind }) => kind === "literal" && signs.test(Buffer.from(bytes).toString()));
-  const [hasQuotes, hasSpaces] = [isIn(/['"]/), isIn(/[\s+]/)];
+  const [hasQuotes, hasSpaces] = [isIn(/['"]/), isIn(/\s/)];
   return {
     plain: new Finder(forms),
     canonical: finderOf(quoted.filter(({ kind }) => kind === "literal")),
@@ -133,27 +133,38 @@ class SecretScanner implements Scanner {
   readonly #finders: Finders;
   readonly #canonical: Canonical = newCanonical();
   #open: readonly OpenForm[] = [];
-  /** Of the chunk in hand: whether a form may stand in it as it is, and whether one may stand there quoted. */
-  #mayHavePlain = true;
-  #mayHaveQuoted = true;
+  /** Where the next form may begin in the chunk in hand, and where the next of each trigger stands. */
+  #nextForm = 0;
+  readonly #nextTriggers: number[] = [];
 
   constructor(finders: Finders) {
     this.#finders = finders;
   }
 
   enter(chunk: Uint8Array): void {
-    this.#mayHavePlain = this.#finders.plain.mayFind(chunk, 0, chunk.length);
-    this.#mayHaveQuoted = this.#finders.triggers.some((byte) => chunk.includes(byte));
+    this.#nextForm = this.#finders.plain.next(chunk, 0, chunk.length);
+    for (const [i, byte] of this.#finders.triggers.entries()) this.#nextTriggers[i] = indexOf(chunk, byte, 0);
   }
 
   findInChunk(chunk: Uint8Array, start: number, end: number): Spans {
     const { plain } = this.#finders;
-    const { spans, open } = this.#mayHavePlain || this.#open.length > 0
+    if (this.#nextForm < start) this.#nextForm = plain.next(chunk, start, chunk.length);
+    const { spans, open } = this.#nextForm < end || this.#open.length > 0
       ? plain.find(chunk, start, end, this.#open)
       : plain.findBroken(chunk, start, end);
     this.#open = open;
-    if (!this.#mayHaveQuoted || !this.#isQuoted(chunk, start, end)) return spans;
+    if (!this.#hasTrigger(chunk, start, end) || !this.#isQuoted(chunk, start, end)) return spans;
     return inOrder([...spans, ...this.#findQuoted(chunk, start, end)]);
+  }
+
+  #hasTrigger(chunk: Uint8Array, start: number, end: number): boolean {
+    const { triggers } = this.#finders;
+    const next = this.#nextTriggers;
+    for (let i = 0; i < triggers.length; i++) {
+      if ((next[i] as number) < start) next[i] = indexOf(chunk, triggers[i] as number, start);
+      if ((next[i] as number) < end) return true;
+    }
+    return false;
   }
 
   find(bytes: Uint8Array, start: number, end: number, { covered = 0, goesOn = false } = {}): Spans {
@@ -168,13 +179,13 @@ class SecretScanner implements Scanner {
     return hasEscapes(bytes, start, end) || ((hasQuotes || hasSpaces) && this.#isReplaced(bytes, start, end));
   }
 
-  /** True where a quote is quoted by quotes, or a space by `+`. */
+  /** True where a quote is quoted by quotes, or a space within the text by `+` or a tab. */
   #isReplaced(bytes: Uint8Array, start: number, end: number): boolean {
     const { hasQuotes, hasSpaces } = this.#finders;
-    for (let i = start; i < end; i++) {
+    for (let i = start + 1; i < end; i++) {
       const byte = bytes[i];
-      if (hasSpaces && (byte === PLUS || byte === TAB)) return true;
-      if (hasQuotes && isQuote(byte) && isQuote(bytes[i + 1])) return true;
+      if (hasSpaces && (byte === PLUS || byte === TAB) && (bytes[i - 1] as number) > 0x20) return true;
+      if (hasQuotes && isQuote(byte) && isQuote(bytes[i - 1])) return true;
     }
     return false;
   }
@@ -190,6 +201,12 @@ class SecretScanner implements Scanner {
     squeeze(line);
     return [...literal, ...found(this.#finders.squeezed)];
   }
+}
+
+/** Where a byte next stands; behind the end where it does not. */
+function indexOf(bytes: Uint8Array, byte: number, from: number): number {
+  const at = bytes.indexOf(byte, from);
+  return at === -1 ? bytes.length : at;
 }
 
 function isQuote(byte: number | undefined): boolean {
