@@ -7,6 +7,7 @@ import { type Entry, type Kind, writeArchive } from "./archive.ts";
 import { checkNoPath, compile, filesOf, type Program, PROGRAMS } from "./compile.ts";
 import { compileOnDeno } from "./deno.ts";
 import { type Facts, factsOf } from "./facts.ts";
+import { brokenPages } from "./mac-signature.ts";
 import { noticesOf } from "./notices.ts";
 import { HELP, type Options, optionsOf } from "./options.ts";
 import { directOf, type Package, packagesOf } from "./packages.ts";
@@ -103,6 +104,7 @@ async function releaseTarget(making: Making): Promise<void> {
     const compiling = { root, program, path, facts, target: target.name, notices };
     await compile({ ...compiling, runtime: { path: runtime, target: target.bun } });
     checkNoPath(path, root);
+    if (target.name.startsWith("darwin-")) saySignature(path, `${program} for ${target.name}`);
     const sbom = sbomOf(program, facts, target, packages, directOf(root, packages));
     const name = `${program}-${facts.version}-${target.name}`;
     const doc = `share/doc/${program}`;
@@ -142,6 +144,16 @@ function besideFlutterCi(): Entry[] {
     { name: "share/doc/flutter-ci/install.md", path: join(root, "docs/install.md") },
     { name: "share/fish/vendor_completions.d/flutter-ci.fish", text: completionScript("fish", "flutter-ci") },
   ];
+}
+
+/** Bun signs a program for macOS on arm64 anew, and leaves on x64 the signature of its own file, which no longer fits. */
+function saySignature(path: string, what: string): void {
+  const broken = brokenPages(path);
+  if (broken === 0) return;
+  const why = broken === undefined
+    ? "is not signed"
+    : `has a signature that ${broken} pages of it do not fit`;
+  say(`warning: ${what} ${why}: sign it on a Mac (docs/install.md)`);
 }
 
 function megabytes(path: string): string {

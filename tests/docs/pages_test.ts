@@ -74,6 +74,8 @@ test("the flags that pages name are flags of a command", async () => {
     "--add",
     "--release",
     "--ignore-missing",
+    "--force",
+    "--sign",
     "--now",
   ];
   for (const page of PAGES) {
