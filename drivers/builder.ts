@@ -1,6 +1,6 @@
 import { collectArtifacts } from "../lib/build/artifacts/collect.ts";
 import { runCommands } from "../lib/build/commands.ts";
-import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
+import { BUILD_DRIVERS, BUILD_VERSION } from "../lib/build/pipeline.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { listedCommands } from "../lib/build/show-command.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
@@ -10,6 +10,7 @@ import { defineDriver, main } from "../lib/runtime.ts";
 
 export const builder = defineDriver({
   name: "builder",
+  version: BUILD_VERSION,
   resources: [FLUTTER_BUILDER],
   pipeline: BUILD_DRIVERS,
   schema: buildSpecSchema,

@@ -1,6 +1,6 @@
 import { startContainer } from "../lib/build/container.ts";
 import { provideImage } from "../lib/build/image.ts";
-import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
+import { BUILD_DRIVERS, BUILD_VERSION } from "../lib/build/pipeline.ts";
 import { refusal } from "../lib/build/refusal.ts";
 import { waitForRoom } from "../lib/build/room.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
@@ -12,6 +12,7 @@ import { defineDriver, main } from "../lib/runtime.ts";
 
 export const containerStart = defineDriver({
   name: "container-start",
+  version: BUILD_VERSION,
   resources: [FLUTTER_BUILDER],
   pipeline: BUILD_DRIVERS,
   schema: buildSpecSchema,

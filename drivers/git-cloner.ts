@@ -1,5 +1,5 @@
 import { clone } from "../lib/build/git/clone.ts";
-import { BUILD_DRIVERS } from "../lib/build/pipeline.ts";
+import { BUILD_DRIVERS, BUILD_VERSION } from "../lib/build/pipeline.ts";
 import { settingsFor } from "../lib/build/settings-for.ts";
 import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep, requireContainer } from "../lib/build/step.ts";
@@ -8,6 +8,7 @@ import { defineDriver, main } from "../lib/runtime.ts";
 
 export const gitCloner = defineDriver({
   name: "git-cloner",
+  version: BUILD_VERSION,
   resources: [FLUTTER_BUILDER],
   pipeline: BUILD_DRIVERS,
   schema: buildSpecSchema,

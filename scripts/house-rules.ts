@@ -135,6 +135,7 @@ function checkArrows(path: string, code: string): void {
       continue;
     }
     const target = join(dirname(path), name);
+    if (target === "package.json") continue;
     targets.push(target);
     const to = roomOf(target);
     if (to === from || (to && ARROWS[from]?.includes(to))) continue;

@@ -1,3 +1,4 @@
+import { version } from "../driver/program/command-line/version.ts";
 import { FLUTTER_BUILDER } from "./spec.ts";
 import type { Pipeline } from "../wire/resource.ts";
 
@@ -15,3 +16,6 @@ export const BUILD_PIPELINE: Pipeline = {
 };
 
 export const BUILD_DRIVERS = BUILD_PIPELINE.steps.map(({ driver }) => driver);
+
+/** What the four drivers say to `--version`. */
+export const BUILD_VERSION = version();

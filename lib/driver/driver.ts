@@ -12,6 +12,8 @@ import type { AskRun } from "./host/run-state.ts";
 export interface Driver {
   /** A subject token. */
   readonly name: string;
+  /** What `--version` prints. */
+  readonly version?: string;
   readonly resources: readonly string[];
   /**
    * False where it moves no containers (default true): then its program works where there is no Docker, `context.docker`

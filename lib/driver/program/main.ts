@@ -1,11 +1,13 @@
 import type { Driver } from "../driver.ts";
+import { version } from "./command-line/version.ts";
 
 /**
  * The whole of a standalone driver's program: reads its flags, runs until it is told to stop (by a signal of the process, or
  * by `signal`), and ends the process.
  */
 export async function main(driver: Driver, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-  await driverProgram(driver.name, driver.resources, () => Promise.resolve(driver), signal);
+  const own = driver.version ?? `none (conveyor-drivers ${version()})`;
+  await driverProgram(driver.name, driver.resources, () => Promise.resolve(driver), { signal, version: own });
 }
 
 /** The same for a driver that is loaded when it starts, so that its help does not wait for it. */
@@ -13,7 +15,7 @@ export async function driverProgram(
   name: string,
   resources: readonly string[],
   load: () => Promise<Driver>,
-  signal?: AbortSignal,
+  { signal, version }: { signal?: AbortSignal | undefined; version?: string } = {},
 ): Promise<void> {
   // Not before it is needed: every driver imports this file, also where it is a part of something larger.
   const [{ driverCommand }, { runProgram }, { withProgramFlags }] = await Promise.all([
@@ -22,5 +24,5 @@ export async function driverProgram(
     import("./command-line/program-flags.ts"),
   ]);
   const program = driverCommand(name, { path: name, resources, load, stop: signal });
-  await runProgram(withProgramFlags(program));
+  await runProgram(withProgramFlags(program, undefined, version));
 }

@@ -6,10 +6,11 @@ import { versionText } from "./version.ts";
 export function withProgramFlags<Program extends CommandUnknownOpts>(
   program: Program,
   words: readonly string[] = process.argv.slice(2),
+  ownVersion?: string,
 ): Program {
   const asJson = words.includes("--json") && words.some((word) => word === "--version" || word === "-v");
   program.version(
-    versionText(program.name(), asJson),
+    versionText(program.name(), asJson, ownVersion),
     "-v, --version",
     "print the version; as JSON with --json",
   );

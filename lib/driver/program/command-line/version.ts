@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { parseOwnJson } from "../../../base/json.ts";
+import manifest from "../../../../package.json" with { type: "json" };
 
 /** What a program is made of. */
 export interface BuildFacts {
@@ -13,20 +12,19 @@ export interface BuildFacts {
 /** Put in by `scripts/build` and `scripts/release`. */
 declare const CONVEYOR_BUILD: BuildFacts | undefined;
 
-/** The version in package.json: built in where we are compiled, read where we run from source. */
+/** The version of this package. Its manifest is imported, so that compilers and bundlers take it along without being told. */
 export const version = (): string => buildFacts().version;
 
-/** What `--version` prints: the version first, on a line of its own with commit and target; as JSON for tools. */
-export function versionText(name: string, asJson: boolean): string {
-  const { version, commit, target } = buildFacts();
-  if (asJson) return JSON.stringify({ name, version, commit: commit ?? null, target: target ?? null });
-  if (target === undefined) return version;
-  return `${version} (${[...commit === undefined ? [] : [`commit ${commit}`], target].join(", ")})`;
+/**
+ * What `--version` prints: the version first, on a line of its own with commit and target; as JSON for tools. A driver of somebody
+ * else's has an `own` one.
+ */
+export function versionText(name: string, asJson: boolean, own = version()): string {
+  const { version: shown, commit, target } = own === version() ? buildFacts() : { version: own } as BuildFacts;
+  if (asJson) return JSON.stringify({ name, version: shown, commit: commit ?? null, target: target ?? null });
+  if (target === undefined) return shown;
+  return `${shown} (${[...commit === undefined ? [] : [`commit ${commit}`], target].join(", ")})`;
 }
 
-function buildFacts(): BuildFacts {
-  if (typeof CONVEYOR_BUILD === "object") return CONVEYOR_BUILD;
-  const file = new URL("../../../../package.json", import.meta.url);
-  const { version } = parseOwnJson<{ version: string }>(readFileSync(file, "utf8"));
-  return { version };
-}
+const buildFacts = (): BuildFacts =>
+  typeof CONVEYOR_BUILD === "object" ? CONVEYOR_BUILD : { version: manifest.version };

@@ -1,0 +1,83 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { root } from "../cli/start-program.ts";
+
+const run = promisify(execFile);
+const MOST_BYTES = 256 * 1024 ** 2;
+
+/** A package as a registry has it. */
+interface Published {
+  readonly manifest: Record<string, unknown>;
+  readonly archive: Uint8Array;
+}
+
+/**
+ * An npm registry on this machine: with the package for authors, which is made for it, and whatever is installed in this checkout.
+ * Both runtimes find it by the variable `NPM_CONFIG_REGISTRY`.
+ */
+export async function startRegistry(packed: { folder: string; archive: string }) {
+  const packages = new Map<string, Promise<Published>>();
+  const own = Promise.all([manifestIn(packed.folder), readFile(packed.archive)])
+    .then(([manifest, archive]) => ({ manifest, archive }));
+  packages.set(String((await own).manifest.name), own);
+  packages.set("@types/bun", bunTypes());
+  const server = createServer(async ({ url = "/" }, response) => {
+    try {
+      const [, name = "", isArchive] = /^\/(.*?)(\/-\/archive\.tgz)?$/.exec(decodeURIComponent(url)) ?? [];
+      const found = packages.get(name) ?? installed(name);
+      packages.set(name, found);
+      const { manifest, archive } = await found;
+      if (isArchive) return void response.end(archive);
+      const version = String(manifest.version);
+      const dist = {
+        tarball: `${address()}/${name}/-/archive.tgz`,
+        shasum: createHash("sha1").update(archive).digest("hex"),
+        integrity: `sha512-${createHash("sha512").update(archive).digest("base64")}`,
+      };
+      response.setHeader("Content-Type", "application/json");
+      response.end(JSON.stringify({
+        name,
+        "dist-tags": { latest: version },
+        versions: { [version]: { ...manifest, dist } },
+      }));
+    } catch {
+      response.writeHead(404).end("{}");
+    }
+  });
+  const address = () => {
+    const at = server.address();
+    return `http://127.0.0.1:${typeof at === "object" ? at?.port : ""}`;
+  };
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: address(),
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function manifestIn(folder: string): Promise<Record<string, unknown>> {
+  return JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+}
+
+async function installed(name: string): Promise<Published> {
+  const folder = join(root, "node_modules", name);
+  const manifest = await manifestIn(folder);
+  const { stdout } = await run("tar", ["-C", folder, "-cz", "--transform", "s,^\\.,package,", "."], {
+    encoding: "buffer",
+    maxBuffer: MOST_BYTES,
+  });
+  return { manifest, archive: stdout };
+}
+
+/** What `bun init` adds is a name for the types that are installed here. */
+async function bunTypes(): Promise<Published> {
+  const { manifest, archive } = await installed("bun-types");
+  return { manifest: { ...manifest, name: "@types/bun" }, archive };
+}
