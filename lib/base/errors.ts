@@ -51,6 +51,13 @@ export class StepFailure extends Error {
   }
 }
 
+/** Also for a failure of another copy of this package: a driver that is loaded from a file has its own. */
+export const isStepFailure = (thrown: unknown): thrown is StepFailure => isNamed(thrown, "StepFailure");
+export const isRetryable = (thrown: unknown): thrown is Retryable => isNamed(thrown, "Retryable");
+
+const isNamed = (thrown: unknown, name: string): boolean =>
+  thrown instanceof Error && thrown.name === name && "reason" in thrown && typeof thrown.reason === "string";
+
 /** The text of anything that was thrown, with its causes: `Cannot start container: connect ENOENT /var/run/docker.sock`. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);

@@ -1,22 +1,43 @@
 import { InputError } from "../base/errors.ts";
 import { token } from "../wire/resource.ts";
+import type { DriverDefinition } from "./author/definition.ts";
+import { reconcileAsDefined } from "./author/reconcile.ts";
+import { schemaOf } from "./author/spec.ts";
 import type { Driver } from "./driver.ts";
 
 /**
- * The driver, once its names have been found good. Throws InputError: a name and a resource type become parts of subjects
- * and names of consumers, so they are made of letters, digits, `-` and `_`.
+ * Makes a driver of its definition. Throws InputError: a name and a resource type become parts of subjects and names of consumers,
+ * so they are made of letters, digits, `-` and `_`.
  */
-export function defineDriver(driver: Driver): Driver {
-  checkToken("driver name", driver.name);
-  if (driver.resources.length === 0) {
-    throw new InputError(`Driver "${driver.name}" handles nothing: expected at least one resource type`);
+export function defineDriver<
+  Spec = unknown,
+  const Own extends string = never,
+  Contained extends boolean = false,
+>(
+  definition: DriverDefinition<Spec, Own, Contained>,
+): Driver {
+  checkNames(definition);
+  for (const reason of definition.reasons ?? []) checkToken("reason", reason);
+  const { spec, ownsResources, container: _container, reasons: _reasons, ...rest } = definition;
+  return {
+    ...rest,
+    ...spec && (ownsResources ? { schema: () => schemaOf(spec) } : { part: () => schemaOf(spec) }),
+    ...definition.schema && { schema: definition.schema },
+    reconcile: (context) => reconcileAsDefined(definition, context),
+  };
+}
+
+/** Throws InputError where a driver's names cannot stand in subjects. */
+export function checkNames({ name, resources }: Pick<Driver, "name" | "resources">): void {
+  checkToken("driver name", name);
+  if (resources.length === 0) {
+    throw new InputError(`Driver "${name}" handles nothing: expected at least one resource type`);
   }
-  for (const resource of driver.resources) checkToken("resource type", resource);
-  const twice = driver.resources.find((resource, i) => driver.resources.indexOf(resource) !== i);
+  for (const resource of resources) checkToken("resource type", resource);
+  const twice = resources.find((resource, i) => resources.indexOf(resource) !== i);
   if (twice !== undefined) {
-    throw new InputError(`Driver "${driver.name}" names resource type "${twice}" twice: expected each once`);
+    throw new InputError(`Driver "${name}" names resource type "${twice}" twice: expected each once`);
   }
-  return driver;
 }
 
 function checkToken(what: string, name: string): void {

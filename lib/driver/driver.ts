@@ -41,6 +41,8 @@ export interface Driver {
    * told when the driver starts. Without it nothing is told.
    */
   schema?(): Record<string, unknown>;
+  /** JSON Schema of `spec.drivers.<name>`: the driver's part of the specs of types that others define. */
+  part?(): Record<string, unknown>;
   /**
    * Resolves when this host has room for one more event of the driver; without it there always is. Asked before each
    * event is taken, with the number of events in hand or on their way, and asked anew when that changes; rejects with

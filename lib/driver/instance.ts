@@ -7,7 +7,7 @@ import { startTimer, stopTimer, type Timer } from "../base/timers.ts";
 import type { Docker } from "../docker/docker.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
 import { decodeEvent } from "./understand/decode.ts";
-import { defineDriver } from "./define.ts";
+import { checkNames } from "./define.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import { handle } from "./handle.ts";
 import { Slots } from "./take/slots.ts";
@@ -173,7 +173,7 @@ export function startInstance(options: InstanceOptions): Instance {
 
 function partsOf(options: InstanceOptions): HandleParts {
   const { driver, resources = driver.resources, transport, docker, settings } = options;
-  defineDriver({ name: driver.name, resources, reconcile: driver.reconcile });
+  checkNames({ name: driver.name, resources });
   return {
     driver,
     resources,

@@ -12,7 +12,7 @@ const folder = process.argv[2];
 if (folder === undefined) throw new Error("Expected the folder to make the package in");
 
 /** Entry points, by what an author imports. */
-const DOORS = { ".": "runtime" } as const;
+const DOORS = { ".": "runtime", "./testing": "testing" } as const;
 /** Libraries that become part of the package. */
 const INSIDE = ["dockerode"];
 

@@ -6,9 +6,13 @@ import { succeed } from "./stage.ts";
 
 const reconcile = () => Promise.resolve(succeed());
 
-test("defineDriver gives back a driver whose names are good", () => {
-  const driver = { name: "git-cloner_2", resources: ["flutter-builder", "t"], reconcile };
-  assert.equal(defineDriver(driver), driver);
+test("defineDriver takes a driver whose names are good", () => {
+  const { name, resources } = defineDriver({
+    name: "git-cloner_2",
+    resources: ["flutter-builder", "t"],
+    reconcile,
+  });
+  assert.deepEqual([name, resources], ["git-cloner_2", ["flutter-builder", "t"]]);
 });
 
 test("defineDriver refuses names that could not stand in a subject, and says which", () => {

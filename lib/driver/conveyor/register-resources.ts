@@ -7,6 +7,7 @@ import { timeoutSignal } from "../../base/timers.ts";
 import type { Driver } from "../driver.ts";
 import { backOff } from "../../base/retry.ts";
 import { type Api, askApi } from "./ask-api.ts";
+import { type Part, withPart, withPartsOf } from "./schema-parts.ts";
 
 export interface RegisterOptions extends Api {
   /** Resource types that are handled instead of the driver's own. */
@@ -43,27 +44,31 @@ const ANSWER_MS = 10_000;
  * definitions (404) there is nothing to tell. Never rejects, since a driver works without: what goes wrong is in the process log.
  */
 export async function registerResources(driver: Driver, options: RegisterOptions): Promise<void> {
-  const schema = options.mode === "never" ? undefined : schemaOf(driver);
-  if (!schema) return;
+  if (options.mode === "never") return;
+  const schema = schemaOf(driver, "schema");
+  const part = schemaOf(driver, "part");
   const { resources = driver.resources } = options;
+  const definitionOf = (name: string): Definition | undefined => {
+    if (schema) return { name, description: MADE_BY + driver.name, version: "1", schema };
+    return part && { name, part: { driver: driver.name, schema: part } };
+  };
   await Promise.all(
-    resources.map((name) =>
-      persistently({ name, description: MADE_BY + driver.name, version: "1", schema }, options)
-    ),
+    resources.map(definitionOf).map((definition) => definition && persistently(definition, options)),
   );
 }
 
 /** Undefined where the driver has none, and where what it says is none: then it works all the same, and the type is not registered. */
-function schemaOf(driver: Driver): Record<string, unknown> | undefined {
+function schemaOf(driver: Driver, which: "schema" | "part"): Record<string, unknown> | undefined {
   try {
-    const schema = driver.schema?.();
+    const schema = driver[which]?.();
     if (schema !== undefined) JSON.stringify(schema);
     return schema;
   } catch (error) {
     processLog("driver").error(
-      "Cannot register the resource types of driver {driver}: its schema() threw {why}",
+      "Cannot register the resource types of driver {driver}: its {which}() threw {why}",
       {
         driver: driver.name,
+        which,
         why: messageOf(error),
       },
     );
@@ -71,7 +76,10 @@ function schemaOf(driver: Driver): Record<string, unknown> | undefined {
   }
 }
 
-type Definition = Readonly<{ name: string; description: string; version: string; schema: unknown }>;
+/** A type of the driver's own, or its part of one that somebody else defines. */
+type Definition =
+  | Readonly<{ name: string; description: string; version: string; schema: Record<string, unknown> }>
+  | Readonly<{ name: string; part: Part }>;
 
 async function persistently(definition: Definition, options: RegisterOptions): Promise<void> {
   const { api, signal, againMs } = options;
@@ -128,14 +136,20 @@ async function ensure(definition: Definition, options: RegisterOptions): Promise
   const { status, text } = found;
   // A server of today answers 500 where there is none, later ones 404.
   const isMissing = status === 404 || status === 405 || (status === 500 && /not found/.test(text));
-  if (isMissing) return await apply(definition, options);
+  if (isMissing) {
+    if ("part" in definition) return { why: "nobody has defined it yet", isFinal: false };
+    return await apply(definition, options);
+  }
   if (status < 200 || status >= 300) return refusal(found);
   const known = parsed(text);
   if (mode !== "always" && !String(known.description).startsWith(MADE_BY)) return "theirs";
-  return isEqual(known.schema, definition.schema) ? "known" : await apply(definition, options);
+  const wanted = "part" in definition
+    ? { ...known, schema: withPart(known.schema, definition.part) }
+    : { ...definition, schema: withPartsOf(known.schema, definition.schema) };
+  return isEqual(known.schema, wanted.schema) ? "known" : await apply(wanted, options);
 }
 
-async function apply(definition: Definition, options: RegisterOptions): Promise<Answer> {
+async function apply(definition: object, options: RegisterOptions): Promise<Answer> {
   const path = "/resource-definitions/apply";
   const answer = await ask(options, { method: "POST", path, value: definition });
   if ("isFinal" in answer) return answer;

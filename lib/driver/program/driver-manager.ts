@@ -18,7 +18,8 @@ const DRAIN_MS = 3_600_000;
  * tokens.
  */
 export class DriverManager {
-  readonly #driver: Driver;
+  /** The driver as this runtime knows it, for `testDriver`. */
+  readonly driver: Driver;
   readonly #connect: ((driver: Driver) => Promise<ManagerParts>) | undefined;
 
   /** `connect` in the place of the flags of the process. */
@@ -27,7 +28,7 @@ export class DriverManager {
     events: readonly string[],
     connect?: (driver: Driver) => Promise<ManagerParts>,
   ) {
-    this.#driver = managedDriver(driver, events);
+    this.driver = managedDriver(driver, events);
     this.#connect = connect;
   }
 
@@ -37,9 +38,9 @@ export class DriverManager {
    * `connect` and without `signal` it never resolves.
    */
   async run({ signal = new AbortController().signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    if (!this.#connect) return await main(this.#driver, { signal });
-    const { drainMs = DRAIN_MS, ...parts } = await this.#connect(this.#driver);
-    await using instance = startInstance({ ...parts, driver: this.#driver });
+    if (!this.#connect) return await main(this.driver, { signal });
+    const { drainMs = DRAIN_MS, ...parts } = await this.#connect(this.driver);
+    await using instance = startInstance({ ...parts, driver: this.driver });
     await aborted(signal);
     await instance.drain(drainMs);
   }

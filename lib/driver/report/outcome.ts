@@ -1,4 +1,4 @@
-import { messageOf, Retryable, StepFailure } from "../../base/errors.ts";
+import { isRetryable, isStepFailure, messageOf, type Retryable } from "../../base/errors.ts";
 import type { DriverResult } from "../../wire/resource.ts";
 import { StopError } from "../driver.ts";
 import { failed, failedBy } from "./result.ts";
@@ -37,10 +37,10 @@ export function outcomeOfThrown(
     retryMs: number;
   },
 ): Outcome {
-  if (thrown instanceof StepFailure) return { kind: "report", result: failedBy(thrown) };
+  if (isStepFailure(thrown)) return { kind: "report", result: failedBy(thrown) };
   const stop = signal.aborted ? signal.reason : thrown;
   if (stop instanceof StopError) return outcomeOfStop(stop);
-  if (thrown instanceof Retryable) return outcomeOfRetryable(thrown, tries, retryMs);
+  if (isRetryable(thrown)) return outcomeOfRetryable(thrown, tries, retryMs);
   const message = `Driver "${driver}" failed unexpectedly: ${messageOf(thrown)}`;
   return { kind: "report", result: failed("driver-error", message) };
 }

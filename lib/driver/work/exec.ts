@@ -71,12 +71,21 @@ export async function exec(context: ExecContext, container: string, options: Exe
   }
 }
 
+/** What a command has said, and how it has ended. */
+export interface Captured {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Whether a part of its output is missing. */
+  readonly isCut: boolean;
+}
+
 /** Runs a short command and answers its output, which is not logged. Of each stream, what is over 256 KiB is dropped. */
 export async function capture(
   context: ExecContext,
   container: string,
   spec: ExecSpec,
-): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+): Promise<Captured> {
   const said = { stdout: new BoundedText(CAPTURED_BYTES), stderr: new BoundedText(CAPTURED_BYTES) };
   const code = await exec(context, container, {
     ...spec,
@@ -85,7 +94,13 @@ export async function capture(
       return true;
     },
   });
-  return { exitCode: code, stdout: said.stdout.text(), stderr: said.stderr.text() };
+  const { stdout, stderr } = said;
+  return {
+    exitCode: code,
+    stdout: stdout.text(),
+    stderr: stderr.text(),
+    isCut: stdout.isCut || stderr.isCut,
+  };
 }
 
 async function read(

@@ -1,0 +1,32 @@
+import { pipeline } from "node:stream/promises";
+import { extract } from "tar-stream";
+import type { Docker } from "../../docker/docker.ts";
+
+/** The bytes of a file in a container; undefined where there is no file of that name. What comes after them is not read. */
+export async function fileIn(
+  docker: Docker,
+  container: string,
+  path: string,
+  { signal }: { signal: AbortSignal },
+): Promise<AsyncIterable<Uint8Array> | undefined> {
+  const archive = await docker.copyOut(container, path, { signal });
+  if (!archive) return undefined;
+  const entries = extract();
+  // What breaks the archive also breaks whoever reads its entries.
+  pipeline(archive, entries as unknown as NodeJS.WritableStream).catch(() => {});
+  const { value: entry } = await entries[Symbol.asyncIterator]().next();
+  if (entry?.header.type === "file") return bytesOf(entry as AsyncIterable<Uint8Array>, entries);
+  entries.destroy();
+  return undefined;
+}
+
+async function* bytesOf(
+  entry: AsyncIterable<Uint8Array>,
+  entries: { destroy(): void },
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* entry;
+  } finally {
+    entries.destroy();
+  }
+}

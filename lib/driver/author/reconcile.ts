@@ -1,0 +1,38 @@
+import { StepFailure } from "../../base/errors.ts";
+import { delay } from "../../base/signals.ts";
+import type { DriverResult } from "../../wire/resource.ts";
+import type { Context } from "../driver.ts";
+import { isAgain } from "./again.ts";
+import type { AuthorContext, DriverDefinition, StepResult } from "./definition.ts";
+import { runContainer } from "./run-container.ts";
+import { readSpec } from "./spec.ts";
+
+/** Does a step as its author has defined it: with its input checked and typed, and as often as it asks for. */
+export async function reconcileAsDefined<Spec, Own extends string, Contained extends boolean>(
+  definition: DriverDefinition<Spec, Own, Contained>,
+  context: Context,
+): Promise<DriverResult> {
+  const spec = definition.spec && readSpec(definition.spec, definition, context.resource.spec);
+  const container = definition.container ? runContainer(context) : undefined;
+  let progress: unknown;
+  for (;;) {
+    const given = { ...context, spec, container, progress, fail } as AuthorContext<Spec, Own, Contained>;
+    const answer = await definition.reconcile(given);
+    if (!isAgain(answer)) return resultOf(answer);
+    await context.log.line(`${answer.why}; trying again in ${answer.after}`);
+    await delay(answer.afterMs, { signal: context.signal });
+    progress = answer.progress;
+  }
+}
+
+function fail(reason: string, message: string, data: Record<string, unknown> = {}): never {
+  throw new StepFailure(message, { reason, data });
+}
+
+/** The result as it travels, where the reason is a part of the data. What is no result is told by whoever sends it. */
+function resultOf(answer: StepResult<string>): DriverResult {
+  if (typeof answer !== "object" || answer === null || answer.reason === undefined) return answer;
+  const { reason, data, ...result } = answer;
+  const facts = typeof data === "object" && data !== null ? data : data === undefined ? {} : { value: data };
+  return { ...result, data: { ...facts, reason } };
+}

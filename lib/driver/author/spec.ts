@@ -1,0 +1,39 @@
+import { z } from "zod";
+import { StepFailure } from "../../base/errors.ts";
+import { describeIssues } from "../../wire/issues.ts";
+
+export interface SpecOwner {
+  readonly name: string;
+  readonly ownsResources?: boolean | undefined;
+}
+
+/**
+ * The driver's own input, checked: the whole `spec` of its own resource types, else `spec.drivers.<name>`, where nothing counts as `{}`.
+ * Throws StepFailure `invalid-spec`, one line for each thing that is wrong.
+ */
+export function readSpec<Spec>(
+  schema: z.ZodType<Spec>,
+  { name, ownsResources = false }: SpecOwner,
+  spec: unknown,
+): Spec {
+  const input = ownsResources ? spec : partOf(spec, name);
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const place = ownsResources ? "spec" : `spec.drivers.${name}`;
+  throw new StepFailure(describeIssues(parsed.error, input, place), { reason: "invalid-spec" });
+}
+
+/** JSON Schema of that input, as a person writes it. */
+export const schemaOf = (schema: z.ZodType): Record<string, unknown> => ({
+  ...z.toJSONSchema(schema, { io: "input" }),
+});
+
+function partOf(spec: unknown, name: string): unknown {
+  const drivers = member(spec, "drivers");
+  return member(drivers, name) ?? {};
+}
+
+const member = (value: unknown, key: string): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, key)
+    ? Reflect.get(value, key)
+    : undefined;
