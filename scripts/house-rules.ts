@@ -24,6 +24,13 @@ const ARROWS: Record<string, string[]> = {
   "lib/docker": ["lib/base"],
   "lib/driver": ["lib/docker", ...CONTRACTS],
   "lib/driver/program": ["lib/driver", "lib/docker", "lib/backend/nats", ...CONTRACTS],
+  "lib/driver/testing": [
+    "lib/driver",
+    "lib/driver/program",
+    "lib/docker",
+    "lib/backend/embedded",
+    ...CONTRACTS,
+  ],
   "lib/engine/core": CONTRACTS,
   "lib/engine/shell": ["lib/engine/core", "lib/backend/shared", ...CONTRACTS],
   "lib/engine/http": ["lib/engine/shell", "lib/engine/core", ...CONTRACTS],
@@ -39,6 +46,7 @@ const ARROWS: Record<string, string[]> = {
     ...SDK,
   ],
   "lib/runtime.ts": SDK,
+  "lib/testing.ts": ["lib/driver/testing"],
   "drivers": ["lib/runtime.ts", "lib/cli", "lib/build"],
 };
 

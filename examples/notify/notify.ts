@@ -7,22 +7,16 @@ export const notify = defineDriver({
   usesDocker: false,
   spec: z.object({ hook: z.url() }),
   async reconcile({ spec, resource, results, log, secrets, signal }) {
-    const failed = Object.entries(results).filter(([, result]) => !result.success);
-    const text = failed.length === 0
-      ? "is built"
-      : `failed in ${failed.map(([driver]) => driver).join(", ")}`;
-    await log.line(`Telling the team that ${resource.name} ${text}`);
-    const answer = await fetch(spec.hook, {
+    const failed = Object.keys(results).filter((driver) => !results[driver]?.success);
+    const text = `${resource.name} ${failed.length === 0 ? "is built" : `failed in ${failed.join(", ")}`}`;
+    await log.line(`Telling the team: ${text}`);
+    const { ok, status } = await fetch(spec.hook, {
       method: "POST",
       headers: { Authorization: `Bearer ${secrets.CHAT_TOKEN}` },
-      body: JSON.stringify({ text: `${resource.name} ${text}` }),
+      body: JSON.stringify({ text }),
       signal,
     });
-    return {
-      success: answer.ok,
-      message: `The chat answered ${answer.status}`,
-      data: { status: answer.status },
-    };
+    return { success: ok, message: `The chat answered ${status}`, data: { status } };
   },
 });
 

@@ -25,7 +25,7 @@ test("notify tells the chat what has failed, with its token", async () => {
   chat.close();
   assert.ok(success, message);
   assert.deepEqual(calls, [{ authorization: "Bearer a-token", body: '{"text":"app failed in builder"}' }]);
-  assert.deepEqual(log.map(({ message }) => message), ["Telling the team that app failed in builder"]);
+  assert.deepEqual(log.map(({ message }) => message), ["Telling the team: app failed in builder"]);
 });
 
 test("notify wants the address of a hook", async () => {

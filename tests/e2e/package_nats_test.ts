@@ -76,8 +76,9 @@ test("the package works in an empty folder: installed, type-checked, tested, run
       .filter((file) => /(^|\/node_modules\/|^)(@[^/]+\/)?[^/@]+\/package\.json$/.test(file));
     assert.ok(installed.length < 30, `${installed.length} packages: ${installed.join(" ")}`);
   } else {
-    await type("deno check notify.ts");
+    await type("deno check notify.ts notify_test.ts");
   }
+  await type(runtime === "bun" ? "bun test" : "deno test -A");
   const start = runtime === "bun" ? "bun notify.ts" : "deno run -A notify.ts";
   assert.equal((await type(`${start} --version`)).stdout, "1.0.0\n");
   assert.match((await type(`${start} --help`)).stdout, /^Start the Notify Driver/);

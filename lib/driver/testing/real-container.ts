@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import type { Docker } from "../../docker/docker.ts";
 import { connectDocker } from "../../docker/dockerode.ts";
-import { findDocker } from "../../docker/endpoint.ts";
+import { findDocker } from "../../docker/find-docker.ts";
 import { WORKSPACE } from "../author/run-container.ts";
 import { containerName, LABELS, runLabels } from "../host/labels.ts";
 import { environment } from "../program/command-line/environment.ts";

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
+import { parseOwnJson } from "../../base/json.ts";
 import { startInterval, stopTimer } from "../../base/timers.ts";
 import type { Docker } from "../../docker/docker.ts";
 import type { Transport } from "../../backend/transport.ts";
@@ -108,7 +109,7 @@ async function serveClaims(
 ): Promise<AsyncDisposable> {
   let attempts = 0;
   return await transport.serve(subjects.claims, ({ data }) => {
-    const { attempt } = ClaimRequest.parse(JSON.parse(Buffer.from(data).toString()));
+    const { attempt } = ClaimRequest.parse(parseOwnJson(Buffer.from(data).toString()));
     const granted = { answer: "go", attempt: attempt ?? ++attempts, secrets } as const;
     const reply: ClaimReply = signal?.aborted && attempt !== undefined
       ? { answer: "stop", reason: "cancelled" }
@@ -156,7 +157,7 @@ async function firstResult(transport: Transport): Promise<DriverResult> {
   } as const;
   for await (const delivery of transport.consume(spec, { signal: ending.signal })) {
     await delivery.ack();
-    return PipelineEvent.parse(JSON.parse(Buffer.from(delivery.data).toString())).driverresult;
+    return PipelineEvent.parse(parseOwnJson(Buffer.from(delivery.data).toString())).driverresult;
   }
   throw new Error("The driver has not answered");
 }

@@ -20,7 +20,9 @@ export const version = (): string => buildFacts().version;
  * else's has an `own` one.
  */
 export function versionText(name: string, asJson: boolean, own = version()): string {
-  const { version: shown, commit, target } = own === version() ? buildFacts() : { version: own } as BuildFacts;
+  const { version: shown, commit, target } = own === version()
+    ? buildFacts()
+    : { version: own } as BuildFacts;
   if (asJson) return JSON.stringify({ name, version: shown, commit: commit ?? null, target: target ?? null });
   if (target === undefined) return shown;
   return `${shown} (${[...commit === undefined ? [] : [`commit ${commit}`], target].join(", ")})`;
