@@ -104,6 +104,9 @@ function groupsOf(
       cancel: async () => (await import("./cancel/cancel-command.ts")).cancelCommand(),
       retry: async () => (await import("./retry/retry-command.ts")).retryCommand(drivers),
     },
+    Author: {
+      new: async () => (await import("./new/new-command.ts")).newThingCommand(),
+    },
   };
 }
 

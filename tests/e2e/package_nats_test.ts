@@ -43,11 +43,12 @@ test("the package works in an empty folder: installed, type-checked, tested, run
     BUN_INSTALL_CACHE_DIR: join(path, "cache"),
     DENO_NO_UPDATE_CHECK: "1",
     NO_COLOR: "1",
+    CONVEYOR_RUNTIME: runtime,
   };
   /** Types a line into a terminal that stands in the author's folder. */
-  const type = async (line: string): Promise<Ended> => {
+  const type = async (line: string, cwd = folder): Promise<Ended> => {
     const [program = "", ...words] = line.split(" ");
-    const ended = await startProgram(program, words, { cwd: folder, env }).ended;
+    const ended = await startProgram(program, words, { cwd, env }).ended;
     assert.equal(ended.code, 0, `${line}\n${ended.stdout}${ended.stderr}`);
     return ended;
   };
@@ -89,6 +90,18 @@ test("the package works in an empty folder: installed, type-checked, tested, run
     assert.equal((await type("./notify --version")).stdout, "1.0.0\n");
     programs.push(["./notify"]);
   }
+  // The folder that our own command writes.
+  const written = join(path, "line-count");
+  await type(`${join(root, "bin/flutter-ci")} new driver line-count`, path);
+  for (const line of runtime === "bun" ? ["bun install", "bun test"] : ["deno install", "deno test -A"]) {
+    await type(line, written);
+  }
+  if (runtime === "bun") {
+    await type(`${join(root, "node_modules/.bin/tsc")} -p .`, written);
+    await type("bun run build", written);
+    assert.equal((await type("./line-count --version", written)).stdout, "0.1.0\n");
+  } else await type("deno check .", written);
+
   await using fleet = await openFleet();
   for (const [program = "", ...words] of programs) {
     await using started = disposable(

@@ -5,7 +5,7 @@ import { processLog } from "../../base/log.ts";
 import { sweep } from "../../build/sweep.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { dockerConfigFolder } from "../../docker/endpoint.ts";
-import type { DriverSettings } from "../../driver/driver.ts";
+import type { Driver, DriverSettings } from "../../driver/driver.ts";
 import { startInstance } from "../../driver/instance.ts";
 import type { Engine } from "../../engine/shell/engine.ts";
 import { startEngine } from "../../engine/shell/start.ts";
@@ -40,6 +40,8 @@ export interface PartsOptions {
   readonly options: RunOptions;
   readonly gitAccess: GitAccess;
   readonly drivers: Drivers;
+  /** Further ones, which the command line names. */
+  readonly own: readonly Driver[];
   readonly environment: Environment;
   /** Outlives the parts. */
   readonly docker: Reaching;
@@ -62,7 +64,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   const { docker: asked, info } = await parts.docker.answer;
   const docker = buildDocker(asked, { info, onIdle: parts.onIdle });
   const settings = settingsOf(parts, { owner, host: hostId(info) });
-  for (const driver of lazyDrivers(drivers)) {
+  for (const driver of [...lazyDrivers(drivers), ...parts.own]) {
     opening.use(startInstance({ driver, transport, docker, settings, faultPoint, claimsOnly: true }));
   }
   signal.throwIfAborted();

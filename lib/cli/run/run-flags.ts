@@ -1,5 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
-import { flag } from "../../driver/program/command-line/flag.ts";
+import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
 import { text } from "../../driver/program/command-line/values.ts";
 import { withGitAccessFlags } from "../../driver/program/git/git-access.ts";
 import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
@@ -8,6 +8,9 @@ import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.t
 export function withRunFlags(command: Command<[string | undefined, string[]]>) {
   const withMachine = withBuildFlags(command)
     .optionsGroup("This machine:")
+    .addOption(
+      listFlag("--driver <file|package>", "driver of your own, as a step of the pipeline, repeatable", text),
+    )
     .addOption(
       flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
     )

@@ -4,13 +4,13 @@ import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable } from "../../base/signals.ts";
 import { LABELS } from "../../build/labels.ts";
-import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { exitOfRun } from "../shared/exit-of-run.ts";
 import { readGitAccess } from "../../driver/program/git/git-access.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
+import { loadDrivers } from "../shared/load-driver.ts";
 import type { Renderer } from "../shared/render/renderer.ts";
 import type { Stop } from "../../driver/program/stop/stop.ts";
 import type { BuildRequest, PastBuild } from "../shared/request/build-request.ts";
@@ -46,7 +46,10 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
     const { interpretSchemas } = await import("../shared/request/interpret-schemas.ts");
     interpretSchemas();
     const { buildRequest, requestOfPast } = await import("../shared/request/build-request.ts");
-    const asking = again ? requestOfPast(again, environment) : buildRequest(options, operands, environment);
+    const own = await loadDrivers(options.driver);
+    const asking = again
+      ? requestOfPast(again, environment)
+      : buildRequest(options, operands, environment, { own });
     // A file may be a pipe that nobody writes to.
     const request = await abortable(asking, signal);
     const gitAccess = await readGitAccess(options);
@@ -58,6 +61,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
       options,
       gitAccess,
       drivers,
+      own,
       environment,
       docker,
       onIdle: idle.resolve,
@@ -94,14 +98,14 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
 async function submit(
   { engine }: Parts,
   run: string,
-  { resource, plan, secrets }: BuildRequest,
+  { resource, plan, pipeline, secrets }: BuildRequest,
   retryOf: string | undefined,
 ): Promise<void> {
   const { timeout, restart } = plan.spec;
   await engine.submit({
     run,
     resource,
-    pipeline: BUILD_PIPELINE,
+    pipeline,
     operation: "create",
     timeoutMs: timeout,
     restarts: restart,

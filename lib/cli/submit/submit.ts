@@ -88,7 +88,7 @@ async function gitTokensFor(
 async function start(
   client: ApiClient,
   run: string,
-  { resource, plan, secrets }: BuildRequest,
+  { resource, plan, pipeline, secrets }: BuildRequest,
   { signal, note }: { signal: AbortSignal; note: Renderer["note"] },
 ): Promise<void> {
   const { timeout, restart } = plan.spec;
@@ -100,7 +100,9 @@ async function start(
   });
   for (let wasCutOff = false;;) {
     try {
-      return await client.submit({ run, resource, timeout, restarts: restart, secrets }, { signal });
+      return await client.submit({ run, resource, pipeline, timeout, restarts: restart, secrets }, {
+        signal,
+      });
     } catch (error) {
       // It was taken, and only the answer got lost.
       if (wasCutOff && error instanceof ExistsError) return;

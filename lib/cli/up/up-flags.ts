@@ -22,6 +22,9 @@ export function withUpFlags<A extends unknown[], O extends OptionValues, G exten
         .default([...drivers], "all"),
     )
     .addOption(
+      listFlag("--driver <file|package>", "driver of your own, started beside those, repeatable", text),
+    )
+    .addOption(
       flag("--listen <host:port>", "serve HTTP here", hostPort).default(
         { host: "127.0.0.1", port: 8080 },
         "127.0.0.1:8080",

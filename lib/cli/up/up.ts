@@ -19,6 +19,7 @@ import { dataFolder } from "../../driver/program/data-folder.ts";
 import { checkBrokerFlags } from "../../driver/program/broker/check-broker-flags.ts";
 import { driverSettings } from "../../driver/program/driver-settings.ts";
 import type { Drivers } from "../shared/drivers.ts";
+import { loadDrivers } from "../shared/load-driver.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
 import { readGitAccess, warnOfIdleTokens } from "../../driver/program/git/git-access.ts";
@@ -37,13 +38,19 @@ import type { UpOptions } from "./up-flags.ts";
  * Serves until the first signal, then takes no more runs and finishes the steps in hand. Throws InputError,
  * UnavailableError.
  */
-export async function up(options: UpOptions, drivers: Drivers): Promise<void> {
+export async function up(given: UpOptions, known: Drivers): Promise<void> {
   startProcessLog({
-    level: options.logLevel,
-    format: options.logFormat,
+    level: given.logLevel,
+    format: given.logFormat,
     write: (line) => process.stderr.write(line),
   });
-  await checkBrokerFlags(options);
+  await checkBrokerFlags(given);
+  const own = await loadDrivers(given.driver);
+  const options = { ...given, drivers: [...given.drivers, ...own.map(({ name }) => name)] };
+  const drivers = {
+    ...known,
+    ...Object.fromEntries(own.map((driver) => [driver.name, () => Promise.resolve(driver)])),
+  };
   const faultPoint = parseFaults(environment.CONVEYOR_FAULT);
   const stopping = new AbortController();
   const { signal } = stopping;

@@ -179,7 +179,9 @@ export class Scheduler implements AsyncDisposable {
     this.seen(run);
     const message = await whyUnclaimed(transport, run, step);
     const what = `${step.id}/${step.dispatch}/waits`;
-    if (message !== undefined) await addSystemLine({ transport, signatures }, run, { what, message, now });
+    if (message === undefined) return;
+    processLog("engine").info("Run {run}: {message}", { run: run.id, message });
+    await addSystemLine({ transport, signatures }, run, { what, message, now });
   }
 
   /** Nothing has been heard of the open step for a while: is its event still there to be taken? */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { UnavailableError } from "../../../base/errors.ts";
 import type { RunEvent } from "../../../engine/core/events.ts";
-import type { Resource } from "../../../wire/resource.ts";
+import type { Pipeline, Resource } from "../../../wire/resource.ts";
 import { type Api, call, type Caller, json } from "./call.ts";
 import { MAX_MESSAGE_DEPTH, parseJson } from "../../../base/json.ts";
 
@@ -9,6 +9,7 @@ import { MAX_MESSAGE_DEPTH, parseJson } from "../../../base/json.ts";
 export interface NewRun {
   readonly run: string;
   readonly resource: Resource;
+  readonly pipeline: Pipeline;
   /** Milliseconds. */
   readonly timeout: number;
   readonly restarts: number;

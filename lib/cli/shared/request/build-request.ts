@@ -10,7 +10,9 @@ import { type Plan, planBuild } from "../../../build/plan.ts";
 import { parseRepository } from "../../../build/repository.ts";
 import { FLUTTER_BUILDER, parseBuildSpec } from "../../../build/spec.ts";
 import { describeIssues } from "../../../wire/issues.ts";
-import type { Resource } from "../../../wire/resource.ts";
+import type { Driver } from "../../../driver/driver.ts";
+import type { Pipeline, Resource } from "../../../wire/resource.ts";
+import { pipelineOf } from "./own-pipeline.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { secretsOf } from "./secrets-of.ts";
 import { checkFileRequests } from "./file-requests.ts";
@@ -24,6 +26,7 @@ import { withoutTrailing } from "../../../base/text.ts";
 export interface BuildRequest {
   readonly resource: Resource;
   readonly plan: Plan;
+  readonly pipeline: Pipeline;
   /** What a local repository was when the command was typed. */
   readonly local: LocalRequest | undefined;
   readonly secrets: Readonly<Record<string, string>>;
@@ -53,9 +56,10 @@ export async function buildRequest(
   options: SpecFlags & { file?: string | undefined },
   operands: Operands,
   environment: Environment,
-  { elsewhere = false }: { elsewhere?: boolean } = {},
+  { elsewhere = false, own = [] }: { elsewhere?: boolean; own?: readonly Driver[] } = {},
 ): Promise<BuildRequest> {
   const file = options.file === undefined ? undefined : await readFile(options.file);
+  const pipeline = pipelineOf(file?.pipeline, own, { isHere: !elsewhere });
   const flags = specOfFlags({}, options, operands.command, environment);
   const spec = {
     ...specOfFlags(file?.spec ?? {}, options, operands.command, environment),
@@ -82,8 +86,9 @@ export async function buildRequest(
   checkNoSecretIn(spec, secrets);
   const isImageChosen = options.image !== undefined || file?.spec.image === undefined;
   return {
-    resource: resourceOf(file, plan, spec),
+    resource: resourceOf(file, plan, spec, pipeline),
     plan,
+    pipeline,
     secrets,
     allowEnv,
     allowNetworks,
@@ -133,7 +138,8 @@ export async function requestOfPast(
     metadata: {},
     spec: { ...spec },
   };
-  return { resource, plan, secrets, allowEnv, allowNetworks, isImageChosen: spec.image === undefined, local };
+  const isImageChosen = spec.image === undefined;
+  return { resource, plan, pipeline: BUILD_PIPELINE, secrets, allowEnv, allowNetworks, isImageChosen, local };
 }
 
 /** Everything that is built later is decided now: what is committed meanwhile belongs to the next build. */
@@ -193,11 +199,16 @@ async function readFile(path: string): Promise<ResourceFile> {
   return await readResourceFile(path);
 }
 
-function resourceOf(file: ResourceFile | undefined, plan: Plan, spec: Record<string, unknown>): Resource {
+function resourceOf(
+  file: ResourceFile | undefined,
+  plan: Plan,
+  spec: Record<string, unknown>,
+  pipeline: Pipeline,
+): Resource {
   return {
     id: file?.id ?? randomUUID(),
     name: file?.name ?? nameOf(plan),
-    pipeline: BUILD_PIPELINE.name,
+    pipeline: pipeline.name,
     resource: FLUTTER_BUILDER,
     metadata: file?.metadata ?? {},
     spec,

@@ -3,6 +3,7 @@ import { InputError, messageOf } from "../../../base/errors.ts";
 import { FLUTTER_BUILDER } from "../../../build/spec.ts";
 import { describeIssues, type SourceOf } from "../../../wire/issues.ts";
 import { readInputFile } from "../../../driver/program/command-line/read-input-file.ts";
+import { FilePipeline } from "./own-pipeline.ts";
 import { parseYaml } from "./parse-yaml.ts";
 
 /** A resource as it is written by hand. Its spec is checked later, when the flags have been laid over it. */
@@ -10,7 +11,7 @@ const ResourceFields = z.strictObject({
   id: z.string().optional(),
   name: z.string().min(1).optional(),
   resource: z.literal(FLUTTER_BUILDER),
-  pipeline: z.string().optional(),
+  pipeline: FilePipeline.optional(),
   metadata: z.record(z.string(), z.string()).nullish(),
   spec: z.record(z.string(), z.unknown()),
 });

@@ -1,0 +1,83 @@
+import { z } from "zod";
+import { InputError, messageOf } from "../../../base/errors.ts";
+import { parseDuration } from "../../../base/units.ts";
+import { BUILD_DRIVERS, BUILD_PIPELINE } from "../../../build/pipeline.ts";
+import { FLUTTER_BUILDER } from "../../../build/spec.ts";
+import type { Driver } from "../../../driver/driver.ts";
+import { type Pipeline, type PipelineStep, token } from "../../../wire/resource.ts";
+
+const duration = z.string().transform((text, context) => {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: messageOf(error) });
+    return z.NEVER;
+  }
+});
+
+/** A step as a file has it; its id is its driver's name where it has none. */
+const FileStep = z.strictObject({
+  driver: token,
+  id: token.optional(),
+  name: z.string().optional(),
+  always: z.boolean().optional(),
+  anywhere: z.boolean().optional(),
+  timeout: duration.optional(),
+});
+
+/** `pipeline` of a resource's file: its steps; a name says nothing here, since every build has the same. */
+export const FilePipeline = z.union([z.string(), z.array(FileStep).min(1, "expected at least one step")]);
+export type FilePipeline = z.infer<typeof FilePipeline>;
+
+const STOP = "container-stop";
+
+/**
+ * The pipeline of a build: the file's, else the four drivers', with further ones before the container is removed. `isHere`: all
+ * drivers are in this process, so that a step of another one is refused at once. Throws InputError.
+ */
+export function pipelineOf(
+  inFile: FilePipeline | undefined,
+  own: readonly Driver[],
+  { isHere }: { isHere: boolean },
+): Pipeline {
+  for (const driver of own) checkDriver(driver);
+  const steps = Array.isArray(inFile)
+    ? inFile.map(({ id, name, ...step }) => ({ ...step, id: id ?? step.driver, name: name ?? step.driver }))
+    : undefined;
+  if (!steps && own.length === 0) return BUILD_PIPELINE;
+  const all = steps?.map((step) => withPlace(step, own)) ?? withOwn(own);
+  if (isHere) checkServed(all, own);
+  return { name: `${FLUTTER_BUILDER}-own`, resource: FLUTTER_BUILDER, steps: all };
+}
+
+/** A driver that needs nothing of the container's host may work anywhere, unless its step says otherwise. */
+function withPlace(step: PipelineStep, own: readonly Driver[]): PipelineStep {
+  const driver = own.find(({ name }) => name === step.driver);
+  return { ...driver?.usesDocker === false && { anywhere: true }, ...step };
+}
+
+function withOwn(own: readonly Driver[]): PipelineStep[] {
+  const steps = own.map(({ name }) => withPlace({ id: name, name, driver: name }, own));
+  return BUILD_PIPELINE.steps.flatMap((step) => step.driver === STOP ? [...steps, step] : [step]);
+}
+
+function checkDriver({ name, resources }: Driver): void {
+  if (BUILD_DRIVERS.includes(name)) {
+    throw new InputError(`--driver: "${name}" is a driver of every build: expected another name`);
+  }
+  if (resources.includes(FLUTTER_BUILDER)) return;
+  const handled = resources.map((type) => `"${type}"`).join(", ");
+  throw new InputError(`--driver: "${name}" handles ${handled}: expected "${FLUTTER_BUILDER}" among them`);
+}
+
+function checkServed(steps: readonly PipelineStep[], own: readonly Driver[]): void {
+  const known = [...BUILD_DRIVERS, ...own.map(({ name }) => name)];
+  const problems = steps.flatMap(({ driver }, i) =>
+    known.includes(driver) ? [] : [
+      `pipeline.${i}.driver: No driver "${driver}" is here: expected ${
+        known.join(", ")
+      }, or its file with --driver`,
+    ]
+  );
+  if (problems.length > 0) throw new InputError(problems.join("\n"));
+}
