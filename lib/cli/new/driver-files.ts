@@ -26,7 +26,6 @@ export function driverFiles(name: string, version: string): Record<string, strin
         {
           compilerOptions: {
             target: "ES2024",
-            lib: ["ES2024", "ESNext.Disposable"],
             module: "Preserve",
             moduleResolution: "bundler",
             types: ["node"],

@@ -9,6 +9,7 @@ export const testSettings = (owner: string): DriverSettings => ({
   graceMs: 1000,
   minFreeBytes: 0,
   maxLogBytes: DEFAULT_LIMITS.maxLogBytes,
+  maxLogLines: undefined,
   maxArtifactBytes: DEFAULT_LIMITS.maxArtifactBytes,
   maxArtifactFiles: DEFAULT_LIMITS.maxArtifactFiles,
   maxCpus: undefined,
