@@ -30,6 +30,7 @@ async function project() {
   return {
     path: repository,
     run: (...more: string[]) => flutterCi([...words, ...more], { cwd: repository }),
+    retry: () => flutterCi(["retry", "last", "--data", join(folder.path, "data")], { cwd: repository }),
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
@@ -59,6 +60,9 @@ test("run --driver makes a driver of one's own a step, in the build's container,
   const messages = lines(ended).filter(({ type }) => type === "log").map(({ message }) => message);
   assert.ok(messages.includes("after container-start, git-cloner, builder"), messages.join("\n"));
   assert.ok(messages.includes("FAILED a"));
+  const again = await here.retry();
+  assert.equal(again.code, 2);
+  assert.match(again.stderr, /It had steps of stamp, unit-report, which are not known here/);
 });
 
 test("a file's pipeline says which steps there are, also that one runs although the build has failed", async () => {

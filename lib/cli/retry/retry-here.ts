@@ -1,5 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { InputError } from "../../base/errors.ts";
+import { BUILD_DRIVERS } from "../../build/pipeline.ts";
 import { FLUTTER_BUILDER } from "../../build/spec.ts";
 import type { RunView } from "../../engine/core/run-view.ts";
 import { run } from "../run/run.ts";
@@ -9,11 +10,19 @@ import type { RetryOptions } from "./retry-flags.ts";
 
 /** Does a run of this machine again, in this process, and answers the exit code. Throws as `run` does. */
 export async function retryHere(
-  { id, resource, spec }: RunView,
+  { id, resource, spec, steps }: RunView,
   { options, drivers }: { options: RetryOptions; drivers: Drivers },
 ): Promise<number> {
   if (resource.type !== FLUTTER_BUILDER || typeof spec !== "object" || spec === null) {
     throw new InputError(`Cannot do run "${id}" again here: expected one of the type ${FLUTTER_BUILDER}`);
+  }
+  const others = steps.map(({ driver }) => driver).filter((driver) => !BUILD_DRIVERS.includes(driver));
+  if (others.length > 0) {
+    throw new InputError(
+      `Cannot do run "${id}" again here: It had steps of ${
+        others.join(", ")
+      }, which are not known here: expected "flutter-ci run --driver …" with the same words as before`,
+    );
   }
   const { docker, data, output, json, quiet, logLevel, logFormat, gitToken } = options;
   const { gitImage, gitKnownHosts, gitWellKnownHosts } = options;
