@@ -4,9 +4,8 @@ import { writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import type { NatsOptions } from "../../lib/backend/nats/connection.ts";
+import { BrokerAwayError, connectNats, type NatsOptions } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
-import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { makeOperator } from "../support/nats-operator.ts";
 import { freePort, startNats } from "../support/nats-server.ts";
@@ -86,6 +85,19 @@ test("openNats says that a port speaks HTTP, something else, or nothing", async 
     { servers: [silent.address] },
     /the port is open, but nothing there greets as a NATS server does \(.*--nats-tls-first\)$/,
   );
+});
+
+test("openNats takes a broker that greets and then answers too late for one that is not ready yet", async () => {
+  await using slow = await listening(createServer((socket) => {
+    const info = { server_id: "x", version: "2.12.0", proto: 1, headers: true, max_payload: 1048576 };
+    socket.on("error", () => {});
+    socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+  }));
+  await assert.rejects(openNats({ servers: [slow.address], timeoutMs: 200 }), (error) => {
+    assert.ok(error instanceof BrokerAwayError);
+    assert.match(error.message, /: the broker answers too late$/);
+    return true;
+  });
 });
 
 test("openNats refuses a broker that is too old, naming the version needed", async () => {

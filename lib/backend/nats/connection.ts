@@ -37,7 +37,7 @@ export interface NatsOptions {
   readonly clock?: Clock;
 }
 
-/** Nothing listens at the broker's addresses, which may pass. */
+/** Nothing listens at the broker's addresses, or it answers too late: either may pass. */
 export class BrokerAwayError extends UnavailableError {}
 
 /** The first version whose consumers can have several filters; older ones drop them without a word. */

@@ -4,8 +4,9 @@ import type { TlsFiles } from "./tls.ts";
 
 const UNKNOWN_NAME = "the host's name cannot be resolved";
 const REFUSED = "connection refused";
-/** What it looks like where the broker has not been started yet. */
-export const AWAY: readonly string[] = [UNKNOWN_NAME, REFUSED];
+const SLOW = "the broker answers too late";
+/** What it looks like where the broker has not been started yet, or has too much to do, as this machine may have. */
+export const AWAY: readonly string[] = [UNKNOWN_NAME, REFUSED, SLOW];
 
 /** Why no connection came about, in words of ours where the client's are of no help. */
 export async function explain(
@@ -44,6 +45,7 @@ async function greetings(
   addresses: readonly string[],
   tls: TlsFiles | undefined,
 ): Promise<string> {
+  const isTimeout = /timeout/i.test(text);
   for (const address of addresses) {
     const greeting = await probe(address, 1000);
     switch (greeting.kind) {
@@ -52,7 +54,7 @@ async function greetings(
       case "other":
         return "something answers there that is no NATS server";
       case "nats":
-        if (!greeting.wantsCertificate) return `the broker cut the connection (${text})`;
+        if (!greeting.wantsCertificate) return isTimeout ? SLOW : `the broker cut the connection (${text})`;
         return tls?.cert === undefined
           ? "the broker wants a TLS certificate of us"
           : `the broker does not accept the certificate "${tls.cert}": expired, or of an unknown authority`;
