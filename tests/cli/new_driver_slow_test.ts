@@ -13,6 +13,7 @@ test("new driver writes a folder with a driver of that name, and says what to do
   const files = (await readdir(folder)).sort();
   assert.deepEqual(files, [
     ".gitignore",
+    "README.md",
     "package.json",
     "tsconfig.json",
     "unit_report-2.ts",

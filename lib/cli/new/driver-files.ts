@@ -40,6 +40,8 @@ export function driverFiles(name: string, version: string): Record<string, strin
         2,
       )
     }\n`,
+    "README.md":
+      `# ${name}\n\nA driver for Conveyor CI: counts the lines of a file in a build's workspace.\n`,
     ".gitignore": `node_modules/\n${name}\n`,
     [`${name}.ts`]: `import { defineDriver, main, z } from "conveyor-drivers";
 
