@@ -43,7 +43,9 @@ async function release({ targets, programs, out, key, withDeno, withZstd }: Opti
   }
   mkdirSync(out, { recursive: true });
   for (const name of readdirSync(out)) {
-    if (/^SHA256SUMS|\.tar\.(?:gz|zst)$|\.cdx\.json$|^install\.sh$/.test(name)) rmSync(join(out, name));
+    if (/^SHA256SUMS|\.tar\.(?:gz|zst)(?:\.part)?$|\.cdx\.json$|^install\.sh$/.test(name)) {
+      rmSync(join(out, name));
+    }
   }
   const work = mkdtempSync(join(tmpdir(), "conveyor-release-"));
   try {
