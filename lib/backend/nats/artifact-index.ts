@@ -12,11 +12,14 @@ import { orderedMessages } from "./ordered.ts";
 import { OUTAGE_MS, storedMessage } from "./stored.ts";
 import { parseJson } from "../../base/json.ts";
 
-/** Where in the bucket's stream the objects' descriptions are, and their bytes: a subject for each object. */
+/**
+ * Subjects of the objects' descriptions and of their chunks in the bucket's stream; each object has one of
+ * each.
+ */
 export const DESCRIPTIONS = `$O.${ARTIFACTS_BUCKET}.M.>`;
 export const CHUNKS = `$O.${ARTIFACTS_BUCKET}.C.*`;
 
-/** What the bucket says of one object. */
+/** The bucket's description of one object. */
 const Description = z.looseObject({
   name: z.string(),
   nuid: z.string().default(""),
@@ -33,20 +36,20 @@ export interface Entry {
   readonly sha256: string;
   readonly mode: number;
   readonly chunks: number;
-  /** Where its bytes are: one subject. */
+  /** Subject of its chunks. */
   readonly subject: string;
   readonly object: string;
 }
 
-/** How far the descriptions have been read, and of which stream. */
+/** The last description read, and the creation time of its stream. */
 const Position = z.object({ created: z.string(), seq: z.int() });
 const POSITION_KEY = "position";
 const ENTRY_PREFIX = "artifact/";
 
 /**
- * Which artifacts each run has. The bucket itself can only list all of them, of all runs; so this follows its descriptions into
- * a table of the local store, which goes on where it was after a restart, and knows of everything that was stored before it is
- * asked. In memory it keeps nothing of any run.
+ * Index of each run's artifacts. The bucket can only list the objects of all runs; so this copies its
+ * descriptions to a table of the local store. It continues there after a restart, and catches up with the
+ * bucket before it answers. Nothing is kept in memory.
  */
 export class ArtifactIndex implements AsyncDisposable {
   readonly #manager: JetStreamManager;
@@ -62,7 +65,7 @@ export class ArtifactIndex implements AsyncDisposable {
     this.#following = this.#follow(link);
   }
 
-  /** By name. Throws Retryable where the broker does not answer. */
+  /** Returns the run's artifacts by name. Throws `Retryable` if the broker does not answer. */
   async of(run: string): Promise<ReadonlyMap<string, Entry>> {
     await this.#catchUp();
     const entries = new Map<string, Entry>();
@@ -72,7 +75,7 @@ export class ArtifactIndex implements AsyncDisposable {
     return entries;
   }
 
-  /** What all artifacts take of the bucket's stream: how many descriptions, and the subjects of their bytes. Throws as `of`. */
+  /** Returns the number of descriptions and the chunk subjects of all artifacts. Throws as `of`. */
   async subjects(): Promise<{ descriptions: number; chunks: Set<string> }> {
     await this.#catchUp();
     const chunks = new Set<string>();
@@ -84,7 +87,7 @@ export class ArtifactIndex implements AsyncDisposable {
     return { descriptions, chunks };
   }
 
-  /** The run's artifacts have been removed: their descriptions may be gone before they were read. */
+  /** Removes a run's entries once its artifacts are removed: the index may never see the deletion markers. */
   async forget(run: string): Promise<void> {
     for await (const { key } of this.#entries(keyOf(run, ""))) await this.#write(key, undefined);
   }
@@ -139,7 +142,7 @@ export class ArtifactIndex implements AsyncDisposable {
     }
   }
 
-  /** Where to go on; from the beginning, with nothing known, where the bucket is another one. */
+  /** Returns the position to continue from; clears the table and starts over if the bucket was recreated. */
   async #begin(): Promise<z.infer<typeof Position>> {
     const { created, state } = await this.#manager.streams.info(ARTIFACTS_STREAM);
     const stored = Position.safeParse((await this.#table.get(POSITION_KEY))?.value);
@@ -167,7 +170,10 @@ export class ArtifactIndex implements AsyncDisposable {
     await this.#write(keyOf(run, name), entry.deleted ? undefined : entryOf(name, entry));
   }
 
-  /** Only this process writes the table; the last one counts. */
+  /**
+   * Writes a value, or deletes it if undefined. Only this process writes the table, so a conflict is retried
+   * and the last write wins.
+   */
   async #write(key: string, value: unknown): Promise<void> {
     for (;;) {
       const revision = (await this.#table.get(key))?.revision ?? 0;
@@ -186,7 +192,7 @@ const keyOf = (run: string, name: string): string => `${ENTRY_PREFIX}${run}/${na
 
 type Description = z.infer<typeof Description>;
 
-/** What is kept of a description. */
+/** Converts a description to an entry. */
 export function entryOf(
   name: string,
   { name: object, nuid, size, chunks, digest, metadata }: Pick<
@@ -199,7 +205,7 @@ export function entryOf(
   return { name, size, sha256, mode, chunks, object, subject: CHUNKS.replace("*", nuid) };
 }
 
-/** Undefined for what is no description: somebody else's doing. */
+/** Parses a description; undefined if it is not valid, as another client may have written it. */
 function read(data: Uint8Array): Description | undefined {
   try {
     const description = Description.parse(parseJson(new TextDecoder().decode(data)));
@@ -210,7 +216,7 @@ function read(data: Uint8Array): Description | undefined {
   }
 }
 
-/** `<run>/<name>`, see `objectName`. */
+/** Splits `<run>/<name>`, see `objectName`. */
 export function splitObject(object: string): [run: string, name: string] {
   const path = decodeURI(object);
   const at = path.indexOf("/");

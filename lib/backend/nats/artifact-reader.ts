@@ -7,7 +7,7 @@ import { inOurWords } from "./calls.ts";
 import type { Link } from "./link.ts";
 import { orderedMessages } from "./ordered.ts";
 
-/** The artifacts as they lie in the bucket. Bytes come no faster than they are asked for, and are checked by their sum. */
+/** Reads artifacts from the bucket, no faster than the caller, and verifies their checksum. */
 export function artifactReader(
   link: Link,
   index: Pick<ArtifactIndex, "of">,

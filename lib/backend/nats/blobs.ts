@@ -13,15 +13,20 @@ import type { Link } from "./link.ts";
 
 /** The object store bucket of all runs' artifacts. */
 export const ARTIFACTS_BUCKET = "artifacts";
-/** The stream below it. */
+/** The bucket's stream. */
 export const ARTIFACTS_STREAM = `OBJ_${ARTIFACTS_BUCKET}`;
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** What an artifact is called in its bucket: `<run>/<name>`, percent-encoded where it is not ASCII, since the client takes nothing else. */
+/**
+ * Returns an artifact's object name: `<run>/<name>`, percent-encoded because the client accepts only ASCII.
+ */
 export const objectName = (run: string, name: string): string => encodeURI(`${run}/${name}`);
 
-/** `Transport.putBlob` over the bucket, which is made where it is missing. A broker that is away is waited for until the signal fires. */
+/**
+ * Implements `Transport.putBlob` with the bucket, which is created if it is missing. Waits for an unavailable
+ * broker until `signal` fires.
+ */
 export function blobStore(link: Link, manager: JetStreamManager) {
   let made: Promise<unknown> | undefined;
   const ensure = () => {
@@ -68,16 +73,16 @@ export function blobStore(link: Link, manager: JetStreamManager) {
   };
 }
 
-/** Loaded when an artifact is stored: most drivers never do. */
+/** Loaded on first use: most drivers store no artifacts. */
 const objects = () => import("@nats-io/obj");
 
-/** A chunk has headers, too: the client's own limit leaves no room for them. */
+/** Leaves room for a chunk's headers, which the client's own limit does not. */
 const chunkBytes = ({ maxMessageBytes }: Link): number =>
   Math.min(CHUNK_BYTES, maxMessageBytes - HEADER_ROOM_BYTES);
 
 /**
- * The connection for storing one blob, whose bytes can be had only once: each request is made again until the broker has
- * answered, and what it stores is stored once, since it is known by an id.
+ * Returns a connection for storing one blob, whose bytes can be read only once: each request is repeated
+ * until the broker answers. Chunks have message ids, so a repeated one is stored once.
  */
 function steadfast(link: Link, what: string, patience: { signal?: AbortSignal }): NatsConnection {
   return link.clientThat(async (subject, data, { headers = newHeaders(), ...options } = {}) => {
@@ -96,14 +101,14 @@ function steadfast(link: Link, what: string, patience: { signal?: AbortSignal })
   });
 }
 
-/** Opens the bucket, or makes it with this metadata. */
+/** Opens the bucket, or creates it with this metadata. */
 export async function openBucket(
   connection: NatsConnection,
   manager: JetStreamManager,
   metadata: Record<string, string> = {},
 ): Promise<ObjectStore> {
   const { Objm, setSha256Backend } = await objects();
-  // The client's own hash is ten times slower. Process-wide, and the same for everybody in it.
+  // The client's own hash is ten times slower. The setting is process-wide.
   setSha256Backend("native");
   const client = jetstream(connection);
   const buckets = new Objm(client);
@@ -115,14 +120,17 @@ export async function openBucket(
     try {
       return await buckets.create(ARTIFACTS_BUCKET, { replicas, metadata });
     } catch (refusal) {
-      // Somebody else was quicker, and made it with other metadata.
+      // Another process was first and used other metadata.
       if (apiCode(refusal) !== NAME_IN_USE) throw refusal;
       return await buckets.open(ARTIFACTS_BUCKET);
     }
   }
 }
 
-/** The bytes as a stream that remembers why it broke: a failure of the source is the caller's, one of the broker is ours. */
+/**
+ * Wraps the bytes as a stream that records an error of the source: it is thrown unchanged, while errors of
+ * the broker are translated.
+ */
 function sourceOf(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) {
   const iterator = bytes[Symbol.asyncIterator]();
   let failure: { error: unknown } | undefined;

@@ -9,15 +9,15 @@ import { inOurWords, isStreamMissing } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { Link } from "./link.ts";
 
-/** The artifacts that lie on a broker, whoever stored them. */
+/** The artifacts stored on a broker, whoever stored them. */
 export interface BucketReader extends ArtifactReader, AsyncDisposable {
-  /** The runs that have some, each once. */
+  /** The runs that have artifacts, each once. */
   runs(): readonly string[];
 }
 
 /**
- * Reads what a broker has of artifacts at this moment. For those who have no control plane to ask: it reads the descriptions of
- * all runs. Throws as `connectNats`, and Retryable.
+ * Reads the list of the artifacts that are now stored on a broker, for callers without a control plane: it
+ * reads the descriptions of all runs. Throws as `connectNats`, and `Retryable`.
  */
 export async function openBucketReader(options: NatsOptions): Promise<BucketReader> {
   const connection = await connectNats(options);
@@ -60,7 +60,7 @@ async function readDescriptions(
   return byRun;
 }
 
-/** Those whose bytes are all there: of the oldest, the bucket may have lost some already. */
+/** Returns only the entries whose chunks are all stored: the bucket may have dropped some of the oldest. */
 async function whole(
   manager: JetStreamManager,
   entries: ReadonlyMap<string, Entry>,

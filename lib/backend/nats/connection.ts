@@ -16,37 +16,43 @@ import { AWAY, explain } from "./explain.ts";
 import { checkTlsFiles, type TlsFiles } from "./tls.ts";
 
 export interface NatsOptions {
-  /** `nats://host:port` or `tls://host:port`, with `user:password@` if need be. Of a cluster one is enough. */
+  /**
+   * `nats://host:port` or `tls://host:port`, optionally with `user:password@`. One server of a cluster is
+   * enough.
+   */
   readonly servers: readonly string[];
-  /** Path of a `.creds` file, read anew at every connection. */
+  /** Path of a `.creds` file, read again at every connection. */
   readonly credsFile?: string;
   readonly user?: string;
-  /** Path of a file with the password of `user`, read anew at every connection. */
+  /** Path of a file with the password of `user`, read again at every connection. */
   readonly passwordFile?: string;
-  /** Path of a file with a token, read anew at every connection. */
+  /** Path of a file with a token, read again at every connection. */
   readonly tokenFile?: string;
-  /** Path of a file with the seed of a user's nkey, read anew at every connection. */
+  /** Path of a file with a user's nkey seed, read again at every connection. */
   readonly nkeyFile?: string;
-  /** The TLS handshake comes before anything else: the broker is set up so (`handshake_first`). */
+  /** Starts TLS before anything else; set if the broker is configured with `handshake_first`. */
   readonly tlsFirst?: boolean;
   readonly tls?: TlsFiles;
-  /** How the broker's own lists call this connection, and its inbox (`_INBOX.<name>`): a subject token. */
+  /**
+   * Connection name shown by the broker, also used as inbox prefix (`_INBOX.<name>`): must be a subject
+   * token.
+   */
   readonly name?: string;
-  /** Milliseconds for the first connection to each server. Default: 5,000. */
+  /** Timeout of the first connection to each server, milliseconds. Default: 5,000. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
 
-/** Nothing listens at the broker's addresses, or it answers too late: either may pass. */
+/** Nothing listens at the broker's addresses, or it answers too late: either may be temporary. */
 export class BrokerAwayError extends UnavailableError {}
 
-/** The first version whose consumers can have several filters; older ones drop them without a word. */
+/** The first version whose consumers support several filters; older versions ignore them silently. */
 const LEAST_VERSION = [2, 10];
 
 /**
- * Connects, and from then on connects again for as long as it takes; the process log has a line for each loss and each
- * return. Throws `UnavailableError` (what was tried, and why it failed) where the first connection fails or the broker
- * cannot serve us, `InputError` that names a file which is of no use.
+ * Connects and reconnects for ever; logs one line for each loss and each reconnect. Throws `UnavailableError`
+ * (with the addresses tried and the reason) if the first connection fails or the broker does not meet our
+ * requirements, and `InputError`, naming the file, if a file is unusable.
  */
 export async function connectNats(options: NatsOptions): Promise<NatsConnection> {
   const { clock = systemClock, timeoutMs = 5000, name = "conveyor" } = options;
@@ -61,7 +67,7 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
     connection = await dial({
       servers: servers.map(({ address }) => address),
       name,
-      // Answers to one program's requests go where no other has to be allowed to listen.
+      // One inbox prefix per program, so that the broker's permissions can separate them.
       inboxPrefix: `_INBOX.${name}`,
       timeout: timeoutMs,
       maxReconnectAttempts: -1,
@@ -95,9 +101,9 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
 }
 
 interface Server {
-  /** What is dialled. */
+  /** Address to dial. */
   readonly address: string;
-  /** What is said: without a password. */
+  /** Address for messages, without the password. */
   readonly shown: string;
   readonly user: string;
   readonly password: string;
@@ -122,7 +128,10 @@ function parseServer(text: string): Server {
   };
 }
 
-/** Who we say we are. Files are read at once, so that a bad one is named now, and again at every connection. */
+/**
+ * Returns the authenticator. Reads the files now, so that a bad one is reported at once, and again at every
+ * connection.
+ */
 function authenticator(
   options: NatsOptions,
   servers: readonly Server[],
@@ -167,7 +176,7 @@ function readSecret(what: string, file: string): string {
   }
 }
 
-/** The seed may stand alone in its file, or between the lines that tools put around it. */
+/** Returns the seed, which may be alone in its file or between the header lines that tools write. */
 function seedOf(file: string): Uint8Array {
   const [seed] = /\bSU[A-Z2-7]{56}\b/.exec(readSecret("nkey", file)) ?? [];
   if (seed === undefined) {
@@ -185,12 +194,18 @@ function tlsOptions({ tls: { ca, cert, key } = {}, tlsFirst = false }: NatsOptio
   };
 }
 
-/** A file is named, since the client reads it anew at each connection; of a pipe there is only the text. */
+/**
+ * Passes the path, because the client reads the file again at each connection; a pipe can be read only once,
+ * so its text is passed.
+ */
 function tlsFile(name: "ca" | "cert" | "key", path: string): Record<string, string> {
   return isKept(path) ? { [name]: rereadNamedFileSync(path) } : { [`${name}File`]: path };
 }
 
-/** Quick at first, for a broker that restarts; then slower, so that a fleet does not storm one that is down. */
+/**
+ * Short at first, for a broker that restarts; then longer, so that many clients do not overload a broker that
+ * is down.
+ */
 function reconnectDelay(lostForMs: number): number {
   const base = lostForMs < 5000 ? 200 : lostForMs < 60_000 ? 1000 : 5000;
   return base / 2 + Math.random() * base;
@@ -207,7 +222,10 @@ function checkVersion(connection: NatsConnection): void {
   );
 }
 
-/** A broker that takes only small messages gets small ones; below some size nothing of ours would fit. */
+/**
+ * Throws if the broker's maximum message size is too small for our messages; warns if it is below the
+ * default.
+ */
 function checkMaxPayload(connection: NatsConnection): void {
   const most = connection.info?.max_payload ?? MAX_MESSAGE_BYTES;
   const server = connection.getServer();
@@ -227,7 +245,7 @@ function checkMaxPayload(connection: NatsConnection): void {
   );
 }
 
-/** One line in the process log for every change of the connection. */
+/** Logs one line for every change of the connection. */
 async function logStatus(connection: NatsConnection, onLost: () => void): Promise<void> {
   const log = processLog("nats");
   for await (const status of connection.status()) {

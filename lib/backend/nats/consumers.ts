@@ -13,30 +13,31 @@ import type { ConsumerSpec } from "../transport.ts";
 import { apiCode, isConsumerMissing } from "./calls.ts";
 import { resent } from "./resent.ts";
 
-/** Work in hand over all instances together; each holds no more than it has hands. */
+/** Unacked messages of all instances together; each instance holds no more than it has slots. */
 const MAX_ACK_PENDING = 10_000;
 const NANOS = 1_000_000;
 /**
- * A consumer that nobody has asked for messages for so long goes, with all that was kept for it: its driver was removed. It is
- * made anew by whoever needs it.
+ * The broker removes a consumer that has not been pulled from for this long, with its pending messages: its
+ * driver was removed. The next driver that needs it creates it again.
  */
 const INACTIVE_NS = 30 * 86_400_000 * NANOS;
-/** Answers to a creation of what exists by now, and to a change of what does not exist any more. */
+/** Error codes for creating a consumer that exists by now, and for changing one that no longer exists. */
 const LOST_RACE = new Set([10148, 10149, 10013]);
 const TRIES = 8;
 
 /**
- * Makes the durable pull consumer, or adds to the one that is there what it lacks. What was written is read back and
- * written again until it stays: a consumer that was first made without being durable keeps its few seconds of life until
- * the same change has been sent twice, and another instance may have written at the same time. Answers the consumer's ack
- * wait, milliseconds. Throws what the client throws; `UnavailableError` for a consumer of that name that cannot be ours.
+ * Creates the durable pull consumer, or adds what the existing one lacks, and returns its ack wait in
+ * milliseconds. Reads the configuration back and writes it again until it stays: a consumer that was created
+ * as not durable keeps its short lifetime until the same change has been sent twice, and another instance may
+ * have written at the same time. Throws the client's errors; `UnavailableError` if the existing consumer
+ * cannot be ours.
  */
 export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSpec): Promise<number> {
   for (let tries = 1; tries <= TRIES; tries++) {
     const found = await find(manager, spec);
     const config = found ? changed(found.config, spec) : created(spec);
     if (!config) return ackWaitOf(found, spec);
-    // Not one that creates or updates, whichever: what was read must still be so.
+    // Say explicitly "create" or "update", so that the call fails if the consumer changed since it was read.
     const intent = { action: found ? "update" : "create", pedantic: false };
     try {
       const made = await resent(() => manager.consumers.add(spec.stream, config, intent));
@@ -44,7 +45,7 @@ export async function ensureConsumer(manager: JetStreamManager, spec: ConsumerSp
     } catch (error) {
       if (!LOST_RACE.has(apiCode(error))) throw error;
     }
-    // Whoever looked before us writes about now. Not all at once, so that somebody gets through.
+    // Another instance may be writing at the same time; a random delay lets one of them succeed.
     await delay(10 + Math.random() * 20 * tries);
   }
   throw new Error(`Consumer "${spec.name}" was changed by others ${TRIES} times in a row`);
@@ -60,7 +61,7 @@ export async function demandFor(
     const filters = config.filter_subjects ?? [config.filter_subject ?? ">"];
     if (!filters.some((filter) => matches(filter, subject))) continue;
     isKept = true;
-    // A consumer that is pushed to somebody shows no requests.
+    // A push consumer shows no pull requests.
     if (config.deliver_subject || info.num_waiting + info.num_ack_pending > 0) return "open";
     if (info.num_pending === 0) return "open";
   }
@@ -94,7 +95,7 @@ function created(spec: ConsumerSpec): Partial<ConsumerConfig> {
   };
 }
 
-/** The configuration with what it lacks, or undefined where it lacks nothing. */
+/** Returns the configuration with what it lacks, or undefined if it lacks nothing. */
 function changed(config: ConsumerConfig, spec: ConsumerSpec): Partial<ConsumerConfig> | undefined {
   if (config.deliver_subject || config.ack_policy !== AckPolicy.Explicit) {
     throw new UnavailableError(
@@ -104,7 +105,7 @@ function changed(config: ConsumerConfig, spec: ConsumerSpec): Partial<ConsumerCo
   }
   const { filter_subject, filter_subjects, backoff, metadata, ...rest } = config;
   const has = filter_subjects ?? (filter_subject ? [filter_subject] : []);
-  // No filter at all means everything, and so stays.
+  // No filter means all subjects and must stay so.
   const filters = has.length === 0 ? [] : withoutCovered([...has, ...spec.filters]);
   const ackWait = Math.max(config.ack_wait ?? 0, spec.ackWaitMs * NANOS);
   const pending = config.max_ack_pending ?? 0;
@@ -123,7 +124,7 @@ function changed(config: ConsumerConfig, spec: ConsumerSpec): Partial<ConsumerCo
     inactive_threshold: INACTIVE_NS,
     max_ack_pending: pending === -1 ? -1 : Math.max(pending, MAX_ACK_PENDING),
     ...(filters.length > 0 ? { filter_subjects: filters } : {}),
-    // Since 2.11 the broker writes its own version there, under names of its own.
+    // Since 2.11 the broker stores its own version in the metadata, under `_nats.` keys.
     metadata: Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => !key.startsWith("_nats."))),
   };
 }

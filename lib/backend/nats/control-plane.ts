@@ -8,18 +8,19 @@ import { type NatsBackend, openNats } from "./transport.ts";
 
 export interface ControlPlaneOptions extends Omit<StreamsOptions, "newOwner"> {
   readonly nats: NatsOptions;
-  /** The state of the control plane. Disposed with what is opened. */
+  /** The state of the control plane. Disposed with the result. */
   readonly local: Store;
-  /** The installation whose state that is. */
+  /** The id of the installation that `local` belongs to. */
   readonly owner: string;
-  /** Which batches of logs count. */
+  /** Decides which log batches are accepted. */
   readonly isGenuine: IsGenuine;
 }
 
 /**
- * Opens a broker for our control plane: makes its streams, or takes those that it made before. Logs and artifacts are read
- * over a connection of their own, so that a large one keeps no event waiting. Throws `UnavailableError` where the broker
- * cannot be reached, or is a Conveyor server's or another installation's; `Retryable`, `InputError` as `connectNats`.
+ * Opens a broker for our control plane and creates or updates its streams. Logs and artifacts are read over a
+ * connection of their own, so that a large one does not delay events. Throws `UnavailableError` if the broker
+ * cannot be reached, or belongs to a Conveyor server or another installation; `Retryable`, `InputError` as
+ * `connectNats`.
  */
 export async function openControlPlane(
   { nats, local, owner, isGenuine, ...streams }: ControlPlaneOptions,

@@ -7,15 +7,16 @@ import type { Place } from "./delivery.ts";
 import type { Link } from "./link.ts";
 import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../transport.ts";
 
-/** Keeps what could never be handled, for people to look at: 30 days, 1 GiB at most. */
+/** Stream of the messages that could not be handled, for inspection: kept for 30 days, at most 1 GiB. */
 export const DEAD_STREAM = "dead";
 const MAX_AGE_NS = 30 * 86_400 * 1e9;
 const MAX_BYTES = 1024 ** 3;
 
 /**
- * Copies messages to `dead.<stream>.<subject>`, with the reason and their origin as headers, before they are termed; makes
- * the stream where it is missing. A message is copied once for each consumer. A copy that the broker refuses (no room, no
- * permission) is a line in the process log: such a message must not come again for ever.
+ * Copies a message to `dead.<stream>.<subject>` before it is termed, with the reason and its origin as
+ * headers; creates the stream if it is missing. A message is copied once per consumer. If the broker refuses
+ * the copy (no room, no permission), this is only logged: otherwise such a message would be redelivered for
+ * ever.
  */
 export function deadLetters(link: Link, manager: JetStreamManager) {
   const made = { stream: false };
@@ -52,10 +53,10 @@ async function copy(link: Link, message: Msg, place: Place, reason: string): Pro
   storedAt(await link.insist(subject, data, { headers: made, repeatable: true }));
 }
 
-/** What a copy's headers take: those of the message, and the ones that are added. */
+/** Size of a copy's headers, bytes: those of the message and the added ones. */
 const headerRoom = ({ headers }: Msg): number => HEADER_ROOM_BYTES + (headers?.toString().length ?? 0);
 
-/** Makes the stream where it is missing, as large as the broker allows. */
+/** Creates the stream if it is missing, as large as the broker allows up to `maxBytes`. */
 export async function ensureDeadStream(manager: JetStreamManager, maxBytes = MAX_BYTES): Promise<void> {
   try {
     await manager.streams.info(DEAD_STREAM);
@@ -72,7 +73,7 @@ export async function ensureDeadStream(manager: JetStreamManager, maxBytes = MAX
       try {
         return void await manager.streams.add({ ...config, max_bytes: bytes });
       } catch (refusal) {
-        // Another process was quicker.
+        // Another process was first.
         if (apiCode(refusal) === NAME_IN_USE) return;
         if (!isTooMuch(refusal) || bytes < MAX_MESSAGE_BYTES) throw refusal;
       }
@@ -80,7 +81,10 @@ export async function ensureDeadStream(manager: JetStreamManager, maxBytes = MAX
   }
 }
 
-/** How many replicas the stream has: what drivers make beside it is as safe as it is. */
+/**
+ * Returns the number of replicas of `stream`, for streams that drivers create beside it; 1 if it is not
+ * known.
+ */
 export async function replicasLike(manager: JetStreamManager, stream: string): Promise<number> {
   try {
     return (await manager.streams.info(stream)).config.num_replicas;

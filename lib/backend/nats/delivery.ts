@@ -4,10 +4,10 @@ import type { Delivery } from "../transport.ts";
 import { inOurWords } from "./calls.ts";
 
 export const ID_HEADER = "Nats-Msg-Id";
-/** Headers that belong to the broker. */
+/** Prefix of the broker's own headers. */
 const OWN_PREFIX = "Nats-";
 
-/** Where a delivery stands, from the subject on which it is acked (`$JS.ACK…`). */
+/** A delivery's position, parsed from its ack subject (`$JS.ACK…`). */
 export interface Place {
   readonly stream: string;
   readonly consumer: string;
@@ -18,15 +18,18 @@ export interface Place {
 }
 
 export interface DeliveryPorts {
-  /** Sends an answer to the subject on which a message is acked, and waits until the broker has it. One that is `repeatable` may arrive twice. */
+  /**
+   * Sends an answer to the message's ack subject and waits for the broker's confirmation. If `repeatable`, it
+   * may be sent twice.
+   */
   answer(subject: string, payload: string, options: { repeatable: boolean }): Promise<unknown>;
-  /** Keeps a copy of a message that is termed. */
+  /** Stores a copy of a message before it is termed. */
   deadLetter(message: Msg, place: Place, reason: string): Promise<void>;
-  /** The consumer that delivers it. */
+  /** The consumer of the delivery. */
   readonly consumer: {
-    /** As last read. */
+    /** The ack wait as last read, milliseconds. */
     ackWaitMs(): number;
-    /** The message is still being worked on. */
+    /** Called with every heartbeat for the message. */
     onWorking(): void;
   };
 }
@@ -60,7 +63,7 @@ export function deliveryOf(message: Msg, { answer, deadLetter, consumer }: Deliv
     },
     ack: () => end("ack", () => say("+ACK")),
     nak: (delayMs = 0) =>
-      // The second of two would take the message from whoever has got it by the first.
+      // Not repeatable: a second nak would take the message from the instance that got it after the first.
       end("nak", () => say(delayMs > 0 ? `-NAK {"delay": ${Math.round(delayMs * 1e6)}}` : "-NAK", false)),
     term: (reason) =>
       end("term", async () => {
@@ -80,7 +83,10 @@ export function deliveryOf(message: Msg, { answer, deadLetter, consumer }: Deliv
   };
 }
 
-/** Headers for a message with that id, or undefined for none. Throws InputError on names and values that are no headers. */
+/**
+ * Returns headers with the id, or undefined if there are neither. Throws `InputError` for invalid names and
+ * values.
+ */
 export function toHeaders(
   make: () => MsgHdrs,
   id: string | undefined,
@@ -124,7 +130,7 @@ function placeOf(reply: string): Place {
   };
 }
 
-/** What fits into a header and into the broker's advisory. */
+/** Reduces a reason to one line of at most 1,000 characters, for a header and the broker's advisory. */
 function oneLine(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\s\u0000-\u001f\u007f]+/g, " ").trim().slice(0, 1000);

@@ -8,7 +8,7 @@ import {
 } from "@nats-io/transport-node";
 import { nodeResolveHost, NodeTransport } from "@nats-io/transport-node/lib/node_transport.js";
 
-/** The client's `connect`, over sockets that cannot end the process. */
+/** The client's `connect`, with sockets whose late errors cannot end the process. */
 export function dial(options: NodeConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new GuardedTransport(), dnsResolveFn: nodeResolveHost });
   return NatsConnectionImpl.connect(options);
@@ -17,8 +17,8 @@ export function dial(options: NodeConnectionOptions): Promise<NatsConnection> {
 type Address = Parameters<NodeTransport["connect"]>[0];
 
 /**
- * The client takes all listeners off a socket before it destroys it. On Deno an error that is on its way at that moment
- * (a broker that refused us and closed) still comes, finds no listener, and ends the process.
+ * The client removes all listeners from a socket before it destroys it. On Deno an error that is pending at
+ * that moment (the broker refused us and closed) is still emitted, finds no listener and ends the process.
  */
 class GuardedTransport extends NodeTransport {
   #host = "";
@@ -32,13 +32,16 @@ class GuardedTransport extends NodeTransport {
     return guarded(await super.dial(address));
   }
 
-  /** The handshake before anything else, over a guarded socket and with the same checks as later. */
+  /** Starts TLS first, over a guarded socket and with the same checks as `startTLS`. */
   override async tlsFirst(address: Address): Promise<TLSSocket> {
     this.socket = await this.dial(address);
     return await this.startTLS();
   }
 
-  /** As the client's own, but an address without a name is checked as such, not as "localhost". */
+  /**
+   * As the client's own, but checks the certificate of an address without a name against the address, not
+   * "localhost".
+   */
   override async startTLS(): Promise<TLSSocket> {
     const { ca, cert, key } = this.options.tls ? await this.loadClientCerts() ?? {} : {};
     const name: ConnectionOptions = this.tlsName === "" ? { host: this.#host } : { servername: this.tlsName };
@@ -54,7 +57,7 @@ class GuardedTransport extends NodeTransport {
   }
 }
 
-/** The socket, with a listener for errors that nobody can take away. */
+/** Adds an error listener that `removeAllListeners` cannot remove, and returns the socket. */
 function guarded<T extends Socket>(socket: T): T {
   const ignore = () => {};
   const removeAll = socket.removeAllListeners.bind(socket);

@@ -5,10 +5,12 @@ import type { TlsFiles } from "./tls.ts";
 const UNKNOWN_NAME = "the host's name cannot be resolved";
 const REFUSED = "connection refused";
 const SLOW = "the broker answers too late";
-/** What it looks like where the broker has not been started yet, or has too much to do, as this machine may have. */
+/**
+ * Reasons that may be temporary: the broker has not started yet, or the broker or this machine is overloaded.
+ */
 export const AWAY: readonly string[] = [UNKNOWN_NAME, REFUSED, SLOW];
 
-/** Why no connection came about, in words of ours where the client's are of no help. */
+/** Returns why the connection failed, in our own words if the client's do not help. */
 export async function explain(
   cause: unknown,
   addresses: readonly string[],
@@ -39,7 +41,7 @@ function tlsTrouble(text: string, facts: string, tls: TlsFiles | undefined): str
   return undefined;
 }
 
-/** A connection that hung or was cut: says so by what greets at the first address that greets. */
+/** Explains a connection that hung or was cut by what answers at the first address that answers. */
 async function greetings(
   text: string,
   addresses: readonly string[],

@@ -3,22 +3,23 @@ import { matches, type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { apiCode } from "./calls.ts";
 import { resent } from "./resent.ts";
 
-/** Ids that are kept at hand. */
+/** Maximum number of ids kept in memory. */
 const MAX_KNOWN = 50_000;
 
 /**
- * Index from message id to stream sequence (JetStream has none): filled by our own publishes and by reading the rest of the
- * stream on demand. It forgets the oldest ids when it is full, and then looks for them in the stream itself. A message that
- * nobody wants any more is not in its stream any more; only the log stream keeps them, and there the consumers are asked.
+ * Index from message id to stream sequence (JetStream has none): filled by our own publishes and by reading
+ * the rest of the stream on demand. When it is full it forgets the oldest ids; these are then searched for in
+ * the stream. Other streams remove a message that no consumer needs; the log stream keeps it, so there the
+ * consumers are checked too.
  */
 export class Held {
   readonly #manager: JetStreamManager;
   readonly #stream: StreamName;
   readonly #maxKnown: number;
   readonly #known = new Map<string, number>();
-  /** Everything up to here has been read; only `#read` moves it forward. */
+  /** Every message up to this sequence has been read; only `#read` increases it. */
   #readTo = 0;
-  /** Ids up to here may have been forgotten; only `learn` moves it forward. */
+  /** Ids up to this sequence may have been forgotten; only `learn` increases it. */
   #forgottenTo = 0;
   #created = "";
 
@@ -60,13 +61,13 @@ export class Held {
     return this.#known.get(id) ?? await this.#search(id);
   }
 
-  /** Learns what has been stored since the last time. */
+  /** Reads what has been stored since the last call. */
   async #read(): Promise<void> {
     const { state, created } = await resent(() => this.#manager.streams.info(this.#stream));
     if (created !== this.#created) this.#startOver(created);
     while (this.#readTo < state.last_seq) {
       const message = await this.#get({ seq: this.#readTo + 1, next_by_subj: ">" });
-      // The stream was replaced while it was read: what this learnt is of the old one.
+      // The stream was replaced while it was read; discard the rest.
       if (created !== this.#created) return;
       if (!message) {
         this.#readTo = Math.max(this.#readTo, state.last_seq);
@@ -76,11 +77,11 @@ export class Held {
       if (id) this.learn(id, message.seq);
       this.#readTo = Math.max(this.#readTo, message.seq);
     }
-    // What is below the stream's first message is gone, and need not be looked for.
+    // Messages below the stream's first sequence no longer exist, so there is nothing to search for.
     if (this.#forgottenTo < state.first_seq) this.#forgottenTo = 0;
   }
 
-  /** A stream of that name that was made anew: what is known is of the one before. */
+  /** Clears the index if the stream was deleted and created again. */
   #startOver(created: string): void {
     if (this.#created !== "") {
       this.#known.clear();
@@ -90,7 +91,7 @@ export class Held {
     this.#created = created;
   }
 
-  /** Looks among the messages whose ids have been forgotten, without learning them again. */
+  /** Searches the messages whose ids may have been forgotten, without adding them to the index. */
   async #search(id: string): Promise<number | undefined> {
     for (let seq = 1; seq <= this.#forgottenTo;) {
       const message = await this.#get({ seq, next_by_subj: ">" });
@@ -115,7 +116,10 @@ export class Held {
     }
   }
 
-  /** Some consumer has it before itself, or may have: acked out of order counts as not acked yet. */
+  /**
+   * True if a consumer has not acked the message yet. Uses the ack floor, so a message acked out of order
+   * counts as not acked.
+   */
   async #isWanted(subject: string, seq: number): Promise<boolean> {
     for await (const { config, ack_floor } of this.#manager.consumers.list(this.#stream)) {
       const filters = config.filter_subjects ?? [config.filter_subject ?? ">"];

@@ -6,18 +6,18 @@ import { ARTIFACTS_STREAM } from "./blobs.ts";
 import { isTooMuch } from "./calls.ts";
 
 export interface Keeping {
-  /** Older ones are removed, milliseconds. */
+  /** Older artifacts are removed, milliseconds. */
   readonly maxAgeMs: number;
-  /** Past that many bytes, the oldest are removed. */
+  /** Above this total size, bytes, the oldest artifacts are removed. */
   readonly maxBytes: number;
 }
 
-/** A bucket that takes less than that is of no use. */
+/** Smallest useful size of the bucket, bytes. */
 const LEAST_BYTES = 64 * 1024 ** 2;
 
 /**
- * Bounds the bucket of artifacts, where no control plane of ours does: the broker itself then removes the oldest. A broker that
- * has less room than asked for gives half of it, or half of that. Throws what the client throws.
+ * Limits the artifacts' bucket if no control plane of ours does: the broker then removes the oldest. If it
+ * has too little room, half of `maxBytes` is tried, then half of that. Throws the client's errors.
  */
 export async function keepArtifacts(
   manager: JetStreamManager,
@@ -25,7 +25,7 @@ export async function keepArtifacts(
 ): Promise<void> {
   const { config } = await manager.streams.info(ARTIFACTS_STREAM);
   const max_age = maxAgeMs * 1e6;
-  // Ids cannot be remembered for longer than messages are kept.
+  // The broker requires the deduplication window to be no longer than the maximum age.
   const duplicate_window = Math.min(DEDUPE_WINDOW_MS * 1e6, max_age);
   for (let bytes = maxBytes;; bytes = Math.floor(bytes / 2)) {
     const wanted = { max_age, duplicate_window, max_bytes: bytes, discard: DiscardPolicy.Old };

@@ -13,9 +13,12 @@ import { MAX_MESSAGE_BYTES } from "../transport.ts";
 import { isClosing, isUnanswered } from "./calls.ts";
 import { resent } from "./resent.ts";
 
-/** How long the broker may take to answer one of our own calls, milliseconds. */
+/** Default timeout of a call to the broker, milliseconds. */
 export const CALL_TIMEOUT_MS = 5000;
-/** A stream or consumer that changes its leader, or a broker that just started, may be deaf for longer than this: callers try again. */
+/**
+ * For this long, milliseconds, "no responders" is retried: a stream or consumer without a leader, or a broker
+ * that has just started, may answer so even longer, and then the callers retry.
+ */
 const DEAF_MS = 2000;
 const DEAF_PAUSE_MS = 100;
 
@@ -24,19 +27,19 @@ interface Unsent {
   readonly onError: (error: unknown) => void;
 }
 
-/** On a closed connection nobody misses what is not sent. */
+/** On a closed connection unsent messages are not reported. */
 function logRefused(error: unknown): void {
   if (!isClosing(error)) processLog("nats").warn("Cannot send: {error}", { error: messageOf(error) });
 }
 
 /**
- * A connection that knows whether it is one: what was asked when it broke fails at once instead of waiting for an answer
- * that cannot come, and what is asked meanwhile is sent when it is back.
+ * A connection that tracks its state. Calls that are pending when the connection breaks fail at once; calls
+ * made while it is down are sent after the reconnect.
  */
 export class Link {
   readonly connection: NatsConnection;
   readonly #asked = new Set<(reason: Error) => void>();
-  /** What is sent at the end of this turn of the event loop. */
+  /** Publishes to run at the end of this turn of the event loop. */
   #unsent: Unsent[] = [];
   #connected = true;
   #reconnects = 0;
@@ -45,25 +48,25 @@ export class Link {
 
   constructor(connection: NatsConnection) {
     this.connection = connection;
-    // Ends with the connection; what a listener throws is its own.
+    // Ends with the connection.
     this.#follow().catch(logRefused);
   }
 
-  /** `listener` is called after each return of the connection, until the answer is disposed of. */
+  /** Calls `listener` after each reconnect until the returned `Disposable` is disposed. */
   onBack(listener: () => void): Disposable {
     this.#onBack.add(listener);
     return { [Symbol.dispose]: () => void this.#onBack.delete(listener) };
   }
 
   /**
-   * The connection as the client's own parts are to have it: what they request is `ask`ed. By itself the client drops what
-   * was requested while the connection was lost, and waits for the answer.
+   * The connection to pass to the client's own modules, with `ask` as its `request`. The client itself drops
+   * requests made while the connection is down and keeps waiting for the answers.
    */
   get client(): NatsConnection {
     return this.clientThat((subject, data, options) => this.ask(subject, data, options));
   }
 
-  /** The connection as the client's own parts are to have it, with another way to request. */
+  /** As `client`, with another function as its `request`. */
   clientThat(ask: Link["ask"]): NatsConnection {
     const request = (
       subject: string,
@@ -75,13 +78,13 @@ export class Link {
     });
   }
 
-  /** A new subject below our own inbox. */
+  /** Returns a new subject below our own inbox prefix. */
   inbox(): string {
     const { inboxPrefix } = Reflect.get(this.connection, "options") as { inboxPrefix?: string };
     return createInbox(inboxPrefix);
   }
 
-  /** The largest message that this broker takes from us. */
+  /** Largest message that this broker accepts from us, bytes. */
   get maxMessageBytes(): number {
     return Math.min(MAX_MESSAGE_BYTES, this.connection.info?.max_payload ?? MAX_MESSAGE_BYTES);
   }
@@ -90,21 +93,21 @@ export class Link {
     return this.#connected;
   }
 
-  /** How often the connection was lost and came back. */
+  /** Number of reconnects so far. */
   get reconnects(): number {
     return this.#reconnects;
   }
 
   /**
-   * Runs `publish` together with all else of this turn of the event loop: a write costs more than the rest of a message. On a
-   * connection that is closed by then it is not run. `onError` hears what `publish` throws (the client refuses some messages
-   * itself), and nobody else does; without `onError` it is a line in the process log.
+   * Runs `publish` together with all others of this turn of the event loop, because a socket write is the
+   * largest cost of a message. Skipped if the connection is closed by then. Errors thrown by `publish` (the
+   * client itself refuses some messages) go to `onError` only; the default logs them.
    */
   send(publish: () => void, onError: (error: unknown) => void = logRefused): void {
     if (this.#unsent.push({ publish, onError }) === 1) setImmediate(() => this.flush());
   }
 
-  /** Sends at once what waits for the end of this turn. */
+  /** Runs the pending publishes now instead of at the end of the turn. */
   flush(): void {
     const unsent = this.#unsent;
     this.#unsent = [];
@@ -117,7 +120,10 @@ export class Link {
     }
   }
 
-  /** Sends and waits for the answer. Throws what the client throws: `inOurWords` says it for callers. */
+  /**
+   * Sends a request and returns the answer. Throws the client's errors; callers translate them with
+   * `inOurWords`.
+   */
   async ask(
     subject: string,
     data: Uint8Array | string,
@@ -137,9 +143,9 @@ export class Link {
   }
 
   /**
-   * As `ask`, and again while the broker says that nobody hears (nothing was done then), for two seconds: without a leader
-   * a stream or consumer is deaf. What does no harm when it is carried out twice (`repeatable`) is sent again after
-   * silence, too.
+   * As `ask`, but retries for two seconds while the broker reports no responders (then nothing was executed):
+   * a stream or consumer without a leader does not answer. If `repeatable` (executing it twice is harmless),
+   * it is also sent again after a timeout.
    */
   async insist(
     subject: string,
@@ -156,7 +162,7 @@ export class Link {
     }
   }
 
-  /** Resolves when there is a connection. Throws where none returns within `timeoutMs`. */
+  /** Resolves once connected. Throws if there is no connection within `timeoutMs`. */
   async connected(timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
     if (this.#connected) return;
     const patience = new AbortController();

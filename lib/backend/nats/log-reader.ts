@@ -15,16 +15,16 @@ import type { StreamMessage } from "./read-consumer.ts";
 import { storedMessage } from "./stored.ts";
 
 const STREAM = "logs-engine";
-/** How far back from the end a tail looks first, in messages of all runs; then further. */
+/** How many messages of all runs, counted from the end, `tail` reads first; then more. */
 const TAIL_WINDOW = 64;
 
-/** Where a reader is: the sequence of the last batch it has, and the number of the next line. Together they are the cursor. */
+/** A reader's cursor: the sequence of the last batch that it has, and the number of the next line. */
 interface Position {
   readonly seq: number;
   readonly line: number;
 }
 
-/** The log as it lies in the stream, which keeps it by limits. */
+/** Reads logs from the log stream. */
 export function logReader(
   link: Link,
   manager: JetStreamManager,
@@ -68,7 +68,10 @@ export function logReader(
       }),
   };
 
-  /** Lets the gate see what a reader has that goes on after `seq`, so that none of it is shown again. */
+  /**
+   * Passes the messages up to `seq` through the gate, so that a reader that continues after `seq` gets no
+   * duplicates.
+   */
   async function passEarlier(gate: LogGate, run: string, seq: number, signal: AbortSignal): Promise<void> {
     for await (const message of stored(run, 1, signal, true)) {
       if (message.seq > seq) return;
@@ -76,7 +79,7 @@ export function logReader(
     }
   }
 
-  /** What is there by now: mostly nothing, or one batch, which needs no consumer. */
+  /** Yields the batches stored so far. Mostly there is none or one, which needs no consumer. */
   async function* stored(
     run: string,
     from: number,
@@ -105,7 +108,7 @@ export function logReader(
     return orderedMessages(link, { stream: STREAM, subject: subjects.logs(run), from, ...options }, signal);
   }
 
-  /** From the end backwards, in ever larger steps: a stream cannot be read that way. */
+  /** Reads ever larger windows at the end, since a stream cannot be read backwards. */
   async function tail(run: string, count: number, step: string | undefined): Promise<Log[]> {
     const end = count > 0 && isToken(run) ? await last(run) : undefined;
     if (!end) return [];
@@ -133,7 +136,7 @@ const ofStored = (
   { seq, data, header, time }: NonNullable<Awaited<ReturnType<typeof storedMessage>>>,
 ): StreamMessage => ({ seq, data, headers: header, at: time.getTime() });
 
-/** The batch, and the number of the line after it. */
+/** Returns the batch and the number of the line after it. */
 function batchOf(
   run: string,
   { seq, data, headers, at }: StreamMessage,
@@ -163,5 +166,5 @@ function positionOf(cursor: string | undefined): Position {
   return { seq: Number(seq), line: Number(line) };
 }
 
-/** A run's id is one token of a subject; anything else has no log. */
+/** True if the id is one token of a subject; any other run has no log. */
 const isToken = (run: string): boolean => /^[A-Za-z0-9_-]+$/.test(run);

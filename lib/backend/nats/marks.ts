@@ -6,7 +6,7 @@ import { apiCode, isStreamMissing, isUnanswered, storedAt } from "./calls.ts";
 import { replicasLike } from "./dead.ts";
 import type { Link } from "./link.ts";
 
-/** The last message of each subject is a mark, its sequence number the revision. */
+/** The last message of a subject is the mark; its sequence is the revision. */
 export const MARKS_STREAM = "marks";
 const MAX_AGE_NS = 86_400 * 1e9;
 const CHANGED = new Set<number>([
@@ -14,7 +14,7 @@ const CHANGED = new Set<number>([
   JetStreamApiCodes.StreamWrongLastSequenceUnknown,
 ]);
 
-/** `Transport.readMark` and `writeMark`, over a stream that is made where it is missing. */
+/** Implements `Transport.readMark` and `writeMark` with a stream, which is created if it is missing. */
 export function marksOver(
   link: Link,
   manager: JetStreamManager,
@@ -48,7 +48,7 @@ export function marksOver(
   };
 }
 
-/** A name may hold what no subject may. */
+/** Hashes the name, which may contain characters that a subject must not. */
 function subjectOf(name: string): string {
   return `${MARKS_STREAM}.${createHash("sha256").update(name).digest("hex")}`;
 }

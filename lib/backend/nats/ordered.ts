@@ -17,32 +17,32 @@ import { OUTAGE_MS, storedMessage } from "./stored.ts";
 
 export interface Query {
   readonly stream: string;
-  /** A subject, with wildcards or without. */
+  /** A subject, with or without wildcards. */
   readonly subject: string;
-  /** Sequence to begin with. Without it: the last message of each subject, then what comes. */
+  /** First sequence to read. If omitted: the last message of each subject, then new ones. */
   readonly from?: number;
-  /** Leaves the data out. */
+  /** Omits the data. */
   readonly headersOnly?: boolean;
-  /** Asked while nothing comes: is what is waited for still there? Where it is not, the messages end. */
+  /** Polled during the whole read; the iteration ends once this resolves to false. */
   readonly isThere?: () => Promise<boolean>;
 }
 
-/** A reader that is gone without a word is forgotten after this, nanoseconds. */
+/** The broker removes a reader's consumer after this long without requests, nanoseconds. */
 const INACTIVE_NS = 60 * 1e9;
-/** So long a consumer may be in the making before another one is asked for. */
+/** If no consumer is created within this time, another one is requested, milliseconds. */
 const REMAKE_MS = 500;
-/** How often a reader that waits for what must be there looks whether it was removed meanwhile. */
+/** Interval between calls of `isThere`, milliseconds. */
 const LOOK_EVERY_MS = 2000;
 
 /**
- * A stream's messages in their order and without a gap, whatever happens to the broker meanwhile: those that are there,
- * then those that come, until `signal` fires (then it returns). No faster than they are asked for. What comes is waited for
- * for ever, what must be there (`isThere`) through an outage of 30 s: then it throws `Retryable`. Throws `InputError` for
- * what can never work.
+ * Yields a stream's messages in order and without gaps, also across broker failures: the stored ones, then
+ * new ones, until `signal` fires (then it returns). Reads no faster than the caller. Without `isThere` it
+ * retries for ever; with it, it throws `Retryable` after an outage of 30 s. Throws `InputError` for a query
+ * that can never work.
  *
- * They are read through a consumer that lives on one node of a cluster, so that a fleet's readers cost no elections. It
- * dies with its node, and the cluster does not make it anew before that node is back: at the first sign of trouble there is
- * another consumer, from the next message on.
+ * The consumer is in memory on one node of a cluster, so many readers cause no elections. If that node dies,
+ * the cluster does not recreate the consumer until the node is back; so on any error a new consumer continues
+ * from the next message.
  */
 export async function* orderedMessages(
   link: Link,
@@ -65,7 +65,7 @@ export async function* orderedMessages(
         const name = await makeConsumer(link, manager, { ...query, from });
         try {
           for await (const message of readConsumer(link, { stream, name, newest, from: from ?? 0 }, until)) {
-            // A node that has yet to catch up begins where its own copy ends.
+            // A node that lags behind starts at the end of its own copy.
             if (from !== undefined && message.seq < from) continue;
             from = message.seq + 1;
             failures = 0;
@@ -90,9 +90,8 @@ export async function* orderedMessages(
 }
 
 /**
- * Answers the name of a consumer. The cluster may choose a node for it that was killed a moment ago, and then nobody answers:
- * while there is no answer another one is asked for twice a second, which may come to lie elsewhere. The first that is made
- * counts, the others are removed.
+ * Creates a consumer and returns its name. The cluster may place it on a node that has just died; without an
+ * answer, another one is created every 500 ms. The first to succeed is used, the others are deleted.
  */
 async function makeConsumer(
   link: Link,
@@ -131,7 +130,7 @@ async function makeConsumer(
   }
 }
 
-/** Not waited for: it would also go by itself. */
+/** Not awaited: the consumer also expires on its own. */
 function remove(manager: JetStreamManager, stream: string, name: string): void {
   manager.consumers.delete(stream, name).catch(() => {});
 }

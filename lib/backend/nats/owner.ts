@@ -6,9 +6,9 @@ import { isStreamMissing } from "./calls.ts";
 import { OWNER_KEY } from "./streams.ts";
 
 /**
- * Who owns the containers of a broker's drivers: the installation that our control plane wrote into its streams, else,
- * beside a Conveyor server, a random id in the metadata of the artifacts' bucket, which the first driver makes. Throws
- * while there is neither: no stream `messages` yet, or no connection.
+ * Returns the owner id for the containers of a broker's drivers: the installation that our control plane
+ * wrote into its streams, else, beside a Conveyor server, a random id in the metadata of the artifacts'
+ * bucket, which the first driver creates. Throws if there is no stream `messages` yet, or no connection.
  */
 export async function findOwner(
   connection: NatsConnection,
@@ -18,7 +18,7 @@ export async function findOwner(
   const ours = config.metadata?.[OWNER_KEY];
   if (ours) return { owner: ours, isConveyors: false };
   const bucket = await findBucket(manager) ?? await makeBucket(connection, manager);
-  // A bucket that somebody else made: its creation is as unique as an id, and the same for all.
+  // Another client made the bucket: its creation time serves as id, the same for every driver.
   const owner = bucket.config.metadata?.[OWNER_KEY] ?? `nats-${Date.parse(bucket.created)}`;
   return { owner, isConveyors: true };
 }

@@ -1,12 +1,15 @@
 import { createConnection } from "node:net";
 import { startTimer, stopTimer } from "../../base/timers.ts";
 
-/** What greets at an address: a NATS server (and whether it wants a certificate), HTTP, something else, nothing. */
+/**
+ * What answers at an address: a NATS server (and whether it requires a client certificate), HTTP, something
+ * else, or nothing.
+ */
 export type Greeting = { kind: "nats"; wantsCertificate: boolean } | { kind: "http" | "other" | "silent" };
 
 /**
- * Listens for the line with which a NATS server greets, and asks for a page where none comes. Used only to say why a
- * connection failed; answers `silent` after `timeoutMs` and where the address cannot be reached.
+ * Waits for a NATS server's greeting, and sends an HTTP request if none comes. Used only to explain a failed
+ * connection. Returns `silent` after `timeoutMs` or if the address cannot be reached.
  */
 export function probe(address: string, timeoutMs: number): Promise<Greeting> {
   const { hostname, port } = new URL(`nats://${address}`);

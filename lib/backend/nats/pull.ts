@@ -8,28 +8,28 @@ import type { DeliveryPorts } from "./delivery.ts";
 import type { Link } from "./link.ts";
 import { untilThere } from "./until-there.ts";
 
-/** Milliseconds. */
+/** Durations in milliseconds. */
 export interface PullTimes {
-  /** A request for messages ends after this, and is made anew. */
+  /** A pull request expires after this and is sent again. */
   readonly expires: number;
-  /** While a request is open the broker says that often that it is there; half of `expires` at most. */
+  /** Interval of the broker's idle heartbeats while a request is open; at most half of `expires`. */
   readonly heartbeat: number;
-  /** How often the consumer is compared with what we want of it: others may have changed it. */
+  /** How often the consumer's configuration is checked: another client may have changed it. */
   readonly verify: number;
 }
 
 export const PULL_TIMES: PullTimes = { expires: 30_000, heartbeat: 3000, verify: 30_000 };
 
-/** So long after a new connection a consumer may still be on its way, milliseconds. */
+/** For this long after a reconnect a consumer may still be unavailable, milliseconds. */
 const AFTERMATH_MS = 5000;
-/** So many heartbeats missed: the request is lost. */
+/** A request is lost after this many missed heartbeats. */
 const MISSED = 2.5;
 const NANOS = 1_000_000;
 
 export interface PullPorts {
   readonly link: Link;
   readonly times: PullTimes;
-  /** Makes or mends the consumer, and answers its ack wait, milliseconds; throws what the client throws. */
+  /** Creates or repairs the consumer and returns its ack wait, milliseconds. Throws the client's errors. */
   ensure(): Promise<number>;
   deliver(message: Msg, consumer: DeliveryPorts["consumer"]): Delivery;
   /** Called once, when the iteration has ended. */
@@ -37,12 +37,13 @@ export interface PullPorts {
 }
 
 /**
- * One instance's messages of one consumer. The broker is asked for exactly as many as `next` is waiting for, so what this
- * instance has no free slot for goes to another one at once. Whatever happens to the consumer, the stream, the broker or the
- * way to it is one line in the process log, and is mended; only a wrong spec is thrown.
+ * Delivers one consumer's messages to this instance. Requests exactly as many messages as there are pending
+ * calls of `next`, so a message that this instance has no slot for goes to another instance at once. Problems
+ * with the consumer, the stream, the broker or the connection are retried and logged once each; only an
+ * invalid spec is thrown.
  *
- * All requests are answered on one inbox. When something is wrong the inbox is given up, which withdraws the requests, and
- * what still comes there goes back.
+ * One inbox receives the answers to all requests. After an error the inbox is dropped, which withdraws the
+ * requests; messages that still arrive on it are returned to the broker.
  */
 export class Pull implements AsyncIterableIterator<Delivery> {
   readonly #ports: PullPorts;
@@ -53,7 +54,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   readonly #waiting: PromiseWithResolvers<IteratorResult<Delivery>>[] = [];
   readonly #leaving = new Set<Promise<void>>();
   #inbox: { subject: string; subscription: Subscription } | undefined;
-  /** How many messages the broker was asked for and has not sent. */
+  /** Messages requested but not yet received. */
   #open = 0;
   #restarting = false;
   #asking = false;
@@ -61,7 +62,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   #checkedAt = 0;
   #restartedAt = -Infinity;
   #renewedAt = -Infinity;
-  /** How often in a row it was restarted, each time shortly after the last. */
+  /** Consecutive restarts, each shortly after the last one. */
   #streak = 0;
   #reported = "";
   #verifiedAt = 0;
@@ -94,7 +95,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     return { done: true, value: undefined };
   }
 
-  /** Ends the iteration. `return` waits until what was on its way here has been sent back. */
+  /** Ends the iteration. `return` also waits until messages in transit have been sent back. */
   stop(): void {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
@@ -104,7 +105,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     this.#giveUpInbox();
   }
 
-  /** The connection is another one: the broker knows nothing of the requests made before. */
+  /** Called after a reconnect: the broker no longer knows the earlier requests. */
   renew(): void {
     if (!this.#inbox) return;
     this.#renewedAt = performance.now();
@@ -113,7 +114,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     void this.#verify();
   }
 
-  /** Requests of one moment are one request. */
+  /** Combines all requests of one microtask turn into one. */
   #askSoon(): void {
     if (this.#asking) return;
     this.#asking = true;
@@ -151,7 +152,10 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     else giveBack(message);
   }
 
-  /** Who works on a message for long may ask for no other: the consumer is looked after by its signs of life, too. */
+  /**
+   * While a long event is running no request may be sent, so the event's heartbeats also trigger the check of
+   * the consumer.
+   */
   #deliver(message: Msg): Delivery {
     return this.#ports.deliver(message, {
       ackWaitMs: () => this.#ackWaitMs,
@@ -163,22 +167,22 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     const said = message.headers?.description ?? "";
     if (code === 100) return;
     const unsent = Number(message.headers?.get("Nats-Pending-Messages"));
-    // A request that ran its time. (404 and 408; with 409 only what speaks of one request.)
+    // An expired request: 404 and 408, and a 409 about a single request.
     if (code === 404 || code === 408 || /batch completed|exceeds maxbytes/i.test(said)) {
       this.#open = Math.max(0, this.#open - (unsent || 0));
       return this.#askSoon();
     }
     const why = code === 503 ? "nobody answers for it" : said.toLowerCase() || `status ${code}`;
-    // What a new connection brings with it has its line already.
+    // A reconnect has already been logged.
     const known = code === 503 && performance.now() - this.#renewedAt < AFTERMATH_MS;
     const ensure = !/leadership change|server shutdown/.test(why);
     void this.#restart(known ? { ensure } : { why, ensure });
   }
 
   /**
-   * Gives the inbox up, makes sure of the consumer first where `ensure` says so or that was not enough, and asks again. Once
-   * is nothing; again and again is slowed down, except where nothing is wrong (`calm`). Never rejects: a failure goes to the
-   * caller of `next`.
+   * Drops the inbox, ensures the consumer first if `ensure` is set or the last restart was recent, and pulls
+   * again. Repeated restarts back off unless `calm`. Never rejects: an error rejects the pending `next` and
+   * ends the iteration.
    */
   async #restart(
     { why, ensure = false, calm = false }: { why?: string; ensure?: boolean; calm?: boolean },
@@ -209,7 +213,10 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     }
   }
 
-  /** One line, unless it was the last one too, or the connection broke, which has a line of its own. Never rejects. */
+  /**
+   * Logs one line, unless it repeats the last one or the connection was lost, which has its own line. Never
+   * rejects.
+   */
   async #report(why: string): Promise<void> {
     if (this.#streak > 0 && why === this.#reported) return;
     this.#reported = why;
@@ -237,7 +244,10 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     this.#open = 0;
   }
 
-  /** What the broker sent before it heard that we are gone goes back, instead of waiting for its ack. */
+  /**
+   * Drops the inbox. Messages that the broker sends before it processes the unsubscribe are returned, so they
+   * do not wait for the ack timeout.
+   */
   #giveUpInbox(): void {
     const inbox = this.#inbox;
     this.#inbox = undefined;
@@ -250,7 +260,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     left.then(() => this.#leaving.delete(left), () => {});
   }
 
-  /** While messages are awaited: has anything been heard lately? */
+  /** Restarts if heartbeats stop while requests are open. */
   #watch(): void {
     if (this.#monitor !== undefined) return;
     const { heartbeat } = this.#ports.times;
@@ -259,10 +269,11 @@ export class Pull implements AsyncIterableIterator<Delivery> {
       this.#monitor = undefined;
       if (this.#open === 0) return;
       const now = performance.now();
-      // A process that was stopped or busy itself has not listened.
+      // If this process was paused or busy, a late heartbeat says nothing about the broker.
       if (now - this.#checkedAt > 2 * heartbeat) this.#heardAt = now;
       if (now - this.#heardAt > MISSED * heartbeat && this.#ports.link.isConnected) {
-        // That is all that a broker of 2.10 lets see of a consumer that was deleted; newer ones answer that it is not there.
+        // NATS 2.10 shows a deleted consumer only by missing heartbeats; newer brokers answer that there is
+        // none.
         void this.#restart({ why: "missed its heartbeats", ensure: true });
       } else this.#watch();
     }, heartbeat);
@@ -272,7 +283,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   async #verify(): Promise<void> {
     if (performance.now() - this.#verifiedAt < this.#ports.times.verify) return;
     this.#verifiedAt = performance.now();
-    // What stands in the way of a look shows in the requests themselves.
+    // If this check fails, the requests fail too and are handled there.
     await this.#ensure().catch(() => {});
   }
 

@@ -3,49 +3,58 @@ import { delay } from "../../base/signals.ts";
 import { startInterval, startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { Link } from "./link.ts";
 
-/** A message as it lies in its stream. */
+/** A message of a stream. */
 export interface StreamMessage {
   readonly seq: number;
   readonly data: Uint8Array;
   readonly headers: MsgHdrs | undefined;
-  /** When it was stored, milliseconds since the epoch. */
+  /** Time of storage, milliseconds since the epoch. */
   readonly at: number;
 }
 
-/** Messages asked for at once: as log batches, 4 MiB at most. */
+/** Maximum number of messages requested at once: 4 MiB at most if they are log batches. */
 const AT_ONCE = 64;
-/** So many at least, so that a request is worth its while. */
+/** Smallest batch that a request is sent for. */
 const WORTH_ASKING = AT_ONCE / 4;
-/** How long one request to the broker waits. */
+/** Expiry of a pull request, milliseconds. */
 const EXPIRES_MS = 10_000;
-/** While it waits the broker says that often that it is there. */
+/** Interval of the broker's idle heartbeats while a request is open, milliseconds. */
 const HEARTBEAT_MS = 1000;
-/** The nodes of a cluster may hear later of a consumer than whoever made it: so long, milliseconds, and then we ask again. */
+/**
+ * A new consumer may not be known to every node of the cluster yet: for this long, milliseconds, a 503 is
+ * retried.
+ */
 const NEWS_MS = 500;
 const ASK_AGAIN_MS = 20;
-/** So many heartbeats missed: whoever sent them is gone. */
+/** The consumer is lost after this many missed heartbeats. */
 const MISSED = 2.5;
-/** After this without a message it is looked whether that can be, and then less and less often, milliseconds. */
+/**
+ * After this long without a message, milliseconds, the newest sequence is checked; the interval doubles up to
+ * the longest.
+ */
 const QUIET_MS = 3000;
 const LONGEST_QUIET_MS = 30_000;
-/** What lies in the stream for longer than this, milliseconds, should have come. */
+/** A message that has been stored for longer than this, milliseconds, should have been delivered. */
 const ON_ITS_WAY_MS = 1000;
 const NANOS = 1_000_000;
 
 export interface ReadOptions {
   readonly stream: string;
   readonly name: string;
-  /** The sequence of the newest message that the consumer is for, as the stream's leader has it; undefined where there is none. */
+  /**
+   * Returns the newest sequence that matches the consumer, from the stream's leader; undefined if there is
+   * none.
+   */
   readonly newest: () => Promise<number | undefined>;
-  /** Nothing before this sequence is missed. */
+  /** First sequence to expect. */
   readonly from: number;
 }
 
 /**
- * The messages of a pull consumer that is read by nobody else and needs no acks, until `signal` fires: then it returns. No
- * faster than they are asked for. Throws as soon as anything is not as it should be: the consumer or its node is gone or
- * does not keep up with the stream, the connection was lost, a message did not come through. What was received before that
- * has been given out by then.
+ * Yields the messages of a pull consumer that has no other reader and needs no acks, until `signal` fires:
+ * then it returns. Reads no faster than the caller. Throws on the first problem: the consumer or its node is
+ * gone or lags behind the stream, the connection was lost, or a message is missing. Messages received before
+ * the problem are yielded first.
  */
 export async function* readConsumer(
   link: Link,
@@ -103,7 +112,7 @@ export async function* readConsumer(
       arrived.push({ seq, at, data: message.data, headers: message.headers });
     } else {
       const said = message.headers?.description ?? "";
-      // A request that ran its time. (404 and 408; with 409 only what speaks of one request.)
+      // An expired request: 404 and 408, and a 409 about a single request.
       if (code !== 404 && code !== 408 && !/batch completed/i.test(said)) {
         return fail(code === 503 ? "nobody answers for it" : said.toLowerCase() || `status ${code}`);
       }
@@ -111,7 +120,7 @@ export async function* readConsumer(
     }
     wake();
   };
-  /** A node whose copy of the stream stays behind says that it is there, and has nothing. */
+  /** Detects a node whose copy of the stream lags behind: it sends heartbeats but no messages. */
   const look = async () => {
     const seen = delivered;
     const seq = await newest();
@@ -122,7 +131,7 @@ export async function* readConsumer(
   };
   const check = () => {
     const now = performance.now();
-    // A process that was stopped or busy itself has not listened.
+    // If this process was paused or busy, a late heartbeat says nothing about the broker.
     if (now - checkedAt > 2 * HEARTBEAT_MS) heardAt = now;
     checkedAt = now;
     if (!link.isConnected || link.reconnects !== reconnects) fail("the connection was lost");
@@ -130,7 +139,7 @@ export async function* readConsumer(
     else if (open > 0 && now >= lookAt) {
       quietMs = Math.min(LONGEST_QUIET_MS, 2 * quietMs);
       lookAt = now + quietMs;
-      // Where the stream's leader does not answer, there is nothing to compare with.
+      // If the stream's leader does not answer, there is nothing to compare with.
       look().catch(() => {});
     }
   };
@@ -140,7 +149,7 @@ export async function* readConsumer(
   });
   checkedAt = performance.now();
   const checking = startInterval(check, HEARTBEAT_MS / 2);
-  // Also where whoever reads never comes back for more.
+  // Also runs on abort while the generator is suspended at `yield` and never resumed.
   const end = () => {
     stopTimer(checking);
     stopTimer(asking);

@@ -1,13 +1,13 @@
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 
-/** So long an answer may take before the call is made once more, milliseconds: many times what a broker at rest needs. */
+/** Waiting time before a call is repeated, milliseconds: many times what an idle broker needs. */
 const RESEND_MS = 1000;
 
 /**
- * The outcome of a call that may be carried out several times. In a cluster only the leader of a stream or consumer answers:
- * a node that is killed takes with it what it was asked, and until another one is elected, nobody answers and nobody says
- * so. All that shows is silence. So the call is made again after one second, two more, four more, while the earlier ones go
- * on (a broker under load answers late), and the first outcome counts, be it that the first call has waited long enough.
+ * Runs a call that may safely be executed several times. In a cluster only the leader of a stream or consumer
+ * answers: if its node dies, pending requests are lost, and there is no error until a new leader is elected.
+ * So the call is repeated after one second, two more, four more, while the earlier ones stay pending (a busy
+ * broker answers late). The first outcome counts, even if it is the timeout of the first call.
  */
 export async function resent<T>(call: () => Promise<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();

@@ -5,7 +5,7 @@ import { formatSize } from "../../base/units.ts";
 import { MAX_MESSAGE_BYTES } from "../transport.ts";
 import { apiCode, isStreamMissing, isTooMuch, NAME_IN_USE, NO_STORE } from "./calls.ts";
 
-/** What each of our streams may take of the broker's storage, bytes. Together they are what the broker has for us. */
+/** Maximum size of each of our streams, bytes. Together they are the storage that the broker has for us. */
 export interface StorageBounds {
   readonly messages: number;
   readonly "pipeline-engine": number;
@@ -15,8 +15,8 @@ export interface StorageBounds {
 }
 
 /**
- * Shares of the storage. The first two carry events and results: nothing of weight (logs, artifacts) can take their room, so
- * that a run which fills the store is still reported and cleaned up after.
+ * Share of each stream. `messages` and `pipeline-engine` carry events and results: logs and artifacts cannot
+ * use up their room, so a run that fills the storage is still reported and cleaned up.
  */
 const SHARES: StorageBounds = {
   messages: 0.15,
@@ -25,20 +25,23 @@ const SHARES: StorageBounds = {
   artifacts: 0.4,
   dead: 0.05,
 };
-/** More than this is left to others where the broker sets no limit for our account. */
+/** Upper limit of our total if the broker sets no limit for the account, bytes. */
 const MOST_BYTES = 512 * 1024 ** 3;
-/** A quarter of it has to hold some events of the largest size. */
+/** Lower limit of our total, bytes: a quarter of it must hold some events of the largest size. */
 const LEAST_BYTES = 16 * MAX_MESSAGE_BYTES;
 const MOST_DEAD_BYTES = 1024 ** 3;
-/** The stream that finds out how much the server takes, and how long one lives at most, milliseconds. */
+/**
+ * The stream that measures the server's free storage, and the age in milliseconds at which a leftover one is
+ * removed.
+ */
 const PROBE = "conveyor-room";
 const PROBE_MS = 10_000;
-/** How much of what the server has left we take for ourselves. */
+/** Share of the server's free storage that we use. */
 const OF_SERVER = 0.75;
 
 /**
- * The shares of what the account may take; undefined where the broker sets it no limit. Throws `UnavailableError` where it has
- * too little for a control plane, else what the client throws.
+ * Splits the account's storage into shares; undefined if the account has no limit. Throws `UnavailableError`
+ * if it is too small for a control plane, else the client's errors.
  */
 export async function accountBounds(
   manager: JetStreamManager,
@@ -51,7 +54,7 @@ export async function accountBounds(
   });
 }
 
-/** The shares of what the server itself has left. Throws as `accountBounds`. */
+/** Splits the server's free storage into shares. Throws as `accountBounds`. */
 export async function serverBounds(manager: JetStreamManager, replicas: number): Promise<StorageBounds> {
   return sharesOf(await serverLimit(manager, replicas), Infinity, {
     whose: "The broker",
@@ -60,7 +63,7 @@ export async function serverBounds(manager: JetStreamManager, replicas: number):
   });
 }
 
-/** The share of artifacts where logs have theirs. */
+/** Derives the artifacts' share from that of the logs, bytes. */
 export const artifactShare = (logs: number): number =>
   Math.floor(logs / SHARES["logs-engine"] * SHARES.artifacts);
 
@@ -87,7 +90,7 @@ function sharesOf(
   };
 }
 
-/** What the account may take, for one copy of each stream; undefined without a limit. */
+/** Returns the account's storage for one copy of each stream; undefined without a limit. */
 async function accountLimit(
   manager: JetStreamManager,
   replicas: number,
@@ -97,20 +100,20 @@ async function accountLimit(
   const { max_storage: total, storage_max_stream_bytes: perStream } = tier?.limits ?? info.limits;
   if (total <= 0) return undefined;
   return {
-    // Without tiers each copy counts.
+    // Without tiers every replica counts against the limit.
     total: tier ? total : total / replicas,
     mostPerStream: perStream > 0 ? perStream : Infinity,
   };
 }
 
 /**
- * What the server has for us where it sets the account no limit. It does not say (`max_file`, by default three quarters of its
- * disk), but refuses a stream that is larger.
+ * Measures the server's storage for an account without a limit. The server does not report it (`max_file`, by
+ * default three quarters of its disk), but refuses a stream that is larger.
  */
 async function serverLimit(manager: JetStreamManager, replicas: number): Promise<number> {
   let total = MOST_BYTES / OF_SERVER;
   while (total >= LEAST_BYTES / 2 && !await hasRoomFor(manager, total, replicas)) total /= 2;
-  // Between this and its double.
+  // The limit is between `total` and twice that.
   for (let step = total / 2; step > total / 16; step /= 2) {
     if (total < MOST_BYTES && await hasRoomFor(manager, total + step, replicas)) total += step;
   }
@@ -118,8 +121,8 @@ async function serverLimit(manager: JetStreamManager, replicas: number): Promise
 }
 
 /**
- * Makes a stream of that size and removes it. It has one name for all, so that replicas that start together do not take each
- * other's room for none.
+ * Creates a stream of that size and deletes it. The name is the same for all, so that replicas which start
+ * together do not measure each other's reservation.
  */
 async function hasRoomFor(manager: JetStreamManager, bytes: number, replicas: number): Promise<boolean> {
   const probe = { name: PROBE, subjects: [PROBE], max_bytes: Math.floor(bytes), num_replicas: replicas };
@@ -137,7 +140,7 @@ async function hasRoomFor(manager: JetStreamManager, bytes: number, replicas: nu
   }
 }
 
-/** Removes one whose maker was killed. */
+/** Removes a leftover probe stream whose creator was killed. */
 async function removeLeft(manager: JetStreamManager): Promise<void> {
   try {
     const { created, ts } = await manager.streams.info(PROBE);

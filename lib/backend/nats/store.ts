@@ -18,20 +18,21 @@ import { removeUnfinished } from "./unfinished.ts";
 
 export interface NatsStore extends Store {
   /**
-   * Removes what is left of artifacts whose storing was cut off, and whose last piece came more than `idleMs` ago. Answers how
-   * many. Throws `Retryable`, `signal.reason`.
+   * Removes the rest of artifacts whose upload was cut off and whose last chunk is older than `idleMs`.
+   * Returns how many. Throws `Retryable`, `signal.reason`.
    */
   removeUnfinished(options: { idleMs: number; signal: AbortSignal }): Promise<number>;
   /**
-   * Where the logs take most of what they may, removes those of runs that have ended, longest ago first, until a third is free.
-   * Answers of how many runs. Throws `Retryable`, `signal.reason`.
+   * If the log stream is nearly full, removes the logs of ended runs, the longest ended first, until a third
+   * is free. Returns the number of those runs. Throws `Retryable`, `signal.reason`.
    */
   makeRoom(options: { signal: AbortSignal }): Promise<number>;
 }
 
 /**
- * The control plane's state where logs and artifacts travel over a broker: they stay there, everything else is in `local`.
- * Makes the bucket of artifacts if it is missing, and bounds it where told. Dispose ends `local` too, and leaves the connection to whoever opened it.
+ * The control plane's state with a broker: logs and artifacts stay on the broker, everything else is in
+ * `local`. Creates the artifacts' bucket if it is missing, and limits it to `maxArtifactBytes` if set.
+ * Dispose also disposes `local`; the connection stays open.
  */
 export async function natsStore(
   connection: NatsConnection,
@@ -105,7 +106,7 @@ async function boundArtifacts(manager: JetStreamManager, bytes: number): Promise
   }
 }
 
-/** Shares of the log stream's bound: room is made past the first, down to the second. */
+/** Fill levels of the log stream: cleaning starts above the first and stops below the second. */
 const FULL = 0.8;
 const ROOMY = 0.66;
 
@@ -131,7 +132,10 @@ async function makeLogRoom(manager: JetStreamManager, { runs }: Store, signal: A
   }
 }
 
-/** The client leaves a note for ever that there was something; what follows the bucket has read it by then, or never knew. */
+/**
+ * Deletes an object and purges the deletion marker that the client leaves for ever: whoever follows the
+ * bucket has read the marker by then, or never knew the object.
+ */
 async function removeObject(
   connection: NatsConnection,
   manager: JetStreamManager,

@@ -8,12 +8,14 @@ import { persist } from "../../base/retry.ts";
 import { apiCode, inOurWords } from "./calls.ts";
 import { resent } from "./resent.ts";
 
-/** An outage of the broker longer than this is the caller's to wait for, milliseconds: longer than a cluster takes to elect its leaders. */
+/**
+ * Longest outage of the broker to wait for, milliseconds: longer than a cluster needs to elect its leaders.
+ */
 export const OUTAGE_MS = 30_000;
 
 /**
- * One message as the stream's leader has it, so that nothing which was confirmed is missed; undefined where there is none.
- * Throws `Retryable`.
+ * Returns one message as the stream's leader has it, so that no confirmed message is missed; undefined if
+ * there is none. Throws `Retryable`.
  */
 export async function storedMessage(
   manager: JetStreamManager,

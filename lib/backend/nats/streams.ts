@@ -15,10 +15,10 @@ import { apiCode, inOurWords, isStreamMissing, isTooMuch, NAME_IN_USE, NO_STORE 
 import { ensureDeadStream } from "./dead.ts";
 import { accountBounds, artifactShare, serverBounds, type StorageBounds } from "./storage.ts";
 
-/** What says that a stream is ours. */
+/** Metadata key of the installation id; a stream without it is not ours. */
 export const OWNER_KEY = "conveyor.owner";
 const SCHEMA_KEY = "conveyor.schema";
-/** Grows when what lies in the streams changes its meaning. */
+/** Incremented when the meaning of the streams' content changes. */
 const SCHEMA = 1;
 const TRIES = 10;
 const SUBJECTS_OVERLAP = 10065;
@@ -35,18 +35,18 @@ export interface StreamsOptions {
   readonly replicas?: number;
   /** How long log lines are kept, milliseconds. Default: for ever. */
   readonly keepLogsMs?: number;
-  /** Names the installation where there is none yet. */
+  /** Creates the id of a new installation. Default: a random UUID. */
   readonly newOwner?: () => string;
 }
 
 /**
- * Makes the streams of our control plane, or brings those that are there up to date, and answers the id of the
- * installation, which stands in their metadata since the first replica made them. Throws `UnavailableError` where a stream
- * of that name is not ours (a Conveyor server runs here) or was made by a newer version, or where the broker has too little
- * storage; `Retryable` where the broker does not carry it out just now.
+ * Creates or updates the streams of our control plane. Returns the id of the installation, which the first
+ * replica stored in their metadata, and the maximum size of all artifacts in bytes. Throws `UnavailableError`
+ * if a stream of that name is not ours (a Conveyor server runs here) or was made by a newer version, or if
+ * the broker has too little storage; `Retryable` if the broker cannot do it at the moment.
  *
- * Each stream has a bound, which together are what the broker has for us: logs and artifacts can never take the room that
- * events and results need.
+ * Each stream has its own size limit within the storage that the broker has for us, so logs and artifacts
+ * cannot use up the room of events and results.
  */
 export async function ensureStreams(
   connection: NatsConnection,
@@ -55,7 +55,7 @@ export async function ensureStreams(
   const { newOwner = randomUUID, replicas = 1 } = options;
   const manager = await jetstreamManager(connection, { checkAPI: false });
   try {
-    // Before anything is made: is there anything that is not ours?
+    // Check all streams for a foreign owner before creating any.
     const found = await Promise.all(NAMES.map((name) => find(manager, name)));
     const owners = found.filter((info) => info !== undefined).map(ownerOf);
     const account = await accountBounds(manager, replicas);
@@ -64,7 +64,7 @@ export async function ensureStreams(
     const wanted = { ...options, bounds, isFixed: account !== undefined };
     let owner = owners[0] ?? newOwner();
     let logs = 0;
-    // In this order everywhere: whoever makes the first one names the installation.
+    // Every replica uses this order: the one that creates the first stream names the installation.
     for (const name of NAMES) {
       const config = await ensureStream(manager, name, owner, wanted);
       owner = config.metadata?.[OWNER_KEY] ?? owner;
@@ -87,13 +87,16 @@ export async function ensureStreams(
 }
 
 interface Wanted extends StreamsOptions {
-  /** Undefined where each stream has its bound. */
+  /** Undefined if every stream has a size limit already. */
   readonly bounds: StorageBounds | undefined;
-  /** The bounds are the account's, and the same for every replica; else they are those of whoever made the streams. */
+  /**
+   * True if the limits come from the account and are the same for every replica; otherwise those set at
+   * creation stay.
+   */
   readonly isFixed: boolean;
 }
 
-/** Answers the configuration of the stream, which is ours. */
+/** Creates or updates the stream and returns its configuration. */
 async function ensureStream(
   manager: JetStreamManager,
   name: StreamName,
@@ -110,7 +113,7 @@ async function ensureStream(
       const isLate = apiCode(error) === NAME_IN_USE || await find(manager, name) !== undefined;
       const passes = isTooMuch(error) || apiCode(error) === NO_STORE;
       if (!isLate && (!passes || tries >= TRIES)) throw error;
-      // Another replica was quicker, or is finding out how much room there is.
+      // Another replica was first, or is measuring the free storage.
       if (!isLate) await delay(20 * tries);
       return await ensureStream(manager, name, owner, options, tries + 1);
     }
@@ -133,14 +136,17 @@ function configuration(name: StreamName, owner: string, { bounds, replicas = 1, 
     retention: RETENTION[retention],
     num_replicas: replicas,
     max_bytes: bounds?.[name] ?? -1,
-    // What is stored stays: a message that has no room is refused, and its sender hears of it.
+    // Never drop stored messages: a message without room is refused, and its sender gets the error.
     discard: DiscardPolicy.New,
     max_age: retention === "limits" ? keepLogsMs * 1e6 : 0,
     metadata: { [OWNER_KEY]: owner, [SCHEMA_KEY]: String(SCHEMA) },
   } satisfies Partial<StreamConfig>;
 }
 
-/** The bound of a stream that is there: never less than it has, since that would remove what is stored. */
+/**
+ * Returns the size limit of an existing stream: never less than its current size, which would remove
+ * messages.
+ */
 export function boundFor(
   { config, state }: StreamInfo,
   bound: number,
@@ -158,7 +164,7 @@ async function find(manager: JetStreamManager, name: string): Promise<StreamInfo
   }
 }
 
-/** Throws UnavailableError where the stream is not ours to use. */
+/** Returns the stream's owner. Throws `UnavailableError` if the stream is not ours to use. */
 function ownerOf({ config }: StreamInfo): string {
   const owner = config.metadata?.[OWNER_KEY];
   const schema = Number(config.metadata?.[SCHEMA_KEY]);

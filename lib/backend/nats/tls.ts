@@ -2,17 +2,20 @@ import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } fr
 import { InputError } from "../../base/errors.ts";
 import { rereadNamedFile } from "../../base/named-files.ts";
 
-/** Paths of PEM files. They are read anew at every connection, so renewed ones count without a restart. */
+/** Paths of PEM files. They are read again at every connection, so renewed files need no restart. */
 export interface TlsFiles {
-  /** Authorities that the broker's certificate may be signed by; those of the system without it. */
+  /** Certificate authorities for the broker's certificate. Default: those of the system. */
   readonly ca?: string;
-  /** Our certificate, with its chain. */
+  /** Client certificate, with its chain. */
   readonly cert?: string;
-  /** The key of `cert`. */
+  /** Private key of `cert`. */
   readonly key?: string;
 }
 
-/** Throws InputError that names the file and what is wrong with it: unreadable, not of its kind, expired, not a pair. */
+/**
+ * Throws `InputError` with the file and the problem: unreadable, of another kind, expired, not yet valid, or
+ * not a pair.
+ */
 export async function checkTlsFiles(files: TlsFiles, now: number): Promise<void> {
   if ((files.cert === undefined) !== (files.key === undefined)) {
     const [given, missing] = files.cert === undefined ? ["key", "certificate"] : ["certificate", "key"];
@@ -33,7 +36,7 @@ export async function checkTlsFiles(files: TlsFiles, now: number): Promise<void>
   }
 }
 
-/** The certificates of a file of authorities. Throws InputError that names the file. */
+/** Reads the certificates of an authority file. Throws `InputError` that names the file. */
 export const readAuthorities = (file: string): Promise<X509Certificate[]> =>
   certificates("TLS authority", file);
 

@@ -19,25 +19,28 @@ import { CALL_TIMEOUT_MS, Link } from "./link.ts";
 import { marksOver } from "./marks.ts";
 import { Pull, PULL_TIMES, type PullTimes } from "./pull.ts";
 
-/** Those who serve a subject share its requests: each is answered once, however many replicas there are. */
+/** Queue group of `serve`: each request is answered once, by one of the replicas. */
 const SERVERS_GROUP = "conveyor";
-/** How long a look at streams and consumers may take. Shorter than other calls: an election loses some, and they are made again. */
+/**
+ * Timeout of stream and consumer calls, milliseconds. Shorter than for other calls: an election loses some of
+ * them, and they are retried.
+ */
 const MANAGE_TIMEOUT_MS = 3000;
-/** How long dispose waits for calls under way, and for the broker to hear that we are gone. */
+/** How long dispose waits for pending calls and for the connection to drain, milliseconds. */
 const DISPOSE_MS = 5000;
 
-/** A transport over a broker. */
+/** A transport over a NATS broker. */
 export interface NatsBackend extends Transport {
   /** Whose containers its drivers make, and whether a Conveyor server runs here. Throws `Retryable` while that is not known. */
   owner(): Promise<{ owner: string; isConveyors: boolean }>;
-  /** Bounds what is kept of artifacts beside a Conveyor server; whoever says it last counts. Throws `Retryable`. */
+  /** Limits the artifacts kept beside a Conveyor server; the last call wins. Throws `Retryable`. */
   keepArtifacts(keeping: Keeping): Promise<void>;
   readonly isConnected: boolean;
-  /** How often the connection was lost and came back. */
+  /** Number of reconnects so far. */
   readonly reconnects: number;
 }
 
-/** Opens a connection, which is closed with the transport. Throws as `connectNats` does. */
+/** Connects; disposing the transport closes the connection. Throws as `connectNats` does. */
 export async function openNats(
   options: NatsOptions & { pullTimes?: Partial<PullTimes> },
 ): Promise<NatsBackend> {
@@ -53,7 +56,7 @@ export async function openNats(
   }
 }
 
-/** A broker that is only not ready yet passes; one without JetStream does not. */
+/** Throws if the broker has no JetStream; a broker that is not ready yet is accepted. */
 async function checkJetStream(connection: NatsConnection, manager: JetStreamManager): Promise<void> {
   try {
     await manager.getAccountInfo();
@@ -118,7 +121,8 @@ class NatsTransport implements NatsBackend {
       const bytes = bytesOf(data);
       checkSize(subject, bytes.length, headers, this.maxMessageBytes);
       const made = toHeaders(newHeaders, id, headers);
-      // Not after silence: a broker need not know a message by its id before it is stored, and then would store it twice.
+      // Not repeatable: before a message is stored the broker may not recognise its id, and would store it
+      // twice.
       const options = { headers: made, repeatable: false };
       const stored = storedAt(await this.#link.insist(subject, bytes, options));
       if (id !== undefined) this.#held.get(stream)?.learn(id, stored.seq);
@@ -241,7 +245,7 @@ class NatsTransport implements NatsBackend {
     }
   }
 
-  /** Runs it, and lets dispose wait for it. */
+  /** Runs the call; dispose waits for it. */
   async #follow<T>(run: () => Promise<T>): Promise<T> {
     if (this.#disposing) throw new DisposedError();
     return await this.#untilDone(run());

@@ -7,10 +7,10 @@ import { orderedMessages } from "./ordered.ts";
 import { storedMessage } from "./stored.ts";
 
 /**
- * Removes the bytes of artifacts that were never finished: whoever stored them was killed in the middle, so that they lie
- * in the bucket without a description that says what they are. Only those whose last piece came more than `idleMs` ago by
- * the broker's clock: one that is just being stored looks the same. Answers how many. Where there is nothing to remove it is
- * two requests, however many artifacts are stored. Throws what the broker does.
+ * Removes the chunks of artifacts whose upload was cut off, so that no description refers to them. Only
+ * chunks whose last message is older than `idleMs` by the broker's clock: an upload in progress looks the
+ * same. Returns how many artifacts were removed. If there is nothing to remove it makes two requests, however
+ * many artifacts are stored. Throws the broker's errors.
  */
 export async function removeUnfinished(
   link: Link,
@@ -36,7 +36,7 @@ export async function removeUnfinished(
   const described = await describedChunks(link, manager, signal);
   const unfinished = idle.filter(({ subject }) => !described.has(subject));
   for (const { subject, seq } of unfinished) {
-    // No further than what was seen to be idle.
+    // Purge no further than the message that was seen to be idle.
     await manager.streams.purge(ARTIFACTS_STREAM, { filter: subject, seq: seq + 1 });
   }
   return unfinished.length;
@@ -45,8 +45,8 @@ export async function removeUnfinished(
 const decoder = new TextDecoder();
 
 /**
- * The subjects that a description names, of whatever is in the bucket: others may keep things there that are no artifacts
- * of ours. Throws SyntaxError where one cannot be read, since nobody knows then what it describes.
+ * Returns the chunk subjects named by any description in the bucket, including objects that are not our
+ * artifacts. Throws `SyntaxError` if a description cannot be parsed, because its chunks are then unknown.
  */
 async function describedChunks(
   link: Link,

@@ -6,9 +6,8 @@ import { isStreamMissing, isUnanswered } from "./calls.ts";
 import type { Link } from "./link.ts";
 
 /**
- * Calls `ensure` until it succeeds, for as long as that takes. What stands in the way is a line in the process log, once
- * for each reason, and so is the end of it; the loss of a connection has a line of its own. Returns when `signal` fires.
- * Throws only `InputError`.
+ * Calls `ensure` until it succeeds or `signal` fires. Logs each new reason once, and the recovery; a lost
+ * connection is logged elsewhere. Throws only `InputError`.
  */
 export async function untilThere(
   spec: ConsumerSpec,
