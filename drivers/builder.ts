@@ -1,21 +1,13 @@
+import { BUILD_DRIVER } from "../lib/build/build-driver.ts";
 import { collectArtifacts } from "../lib/build/artifacts/collect.ts";
 import { runCommands } from "../lib/build/commands.ts";
-import { BUILD_DRIVERS, BUILD_VERSION } from "../lib/build/pipeline.ts";
-import { settingsFor } from "../lib/build/settings-for.ts";
 import { listedCommands } from "../lib/build/show-command.ts";
-import { buildSpecSchema } from "../lib/build/spec-schema.ts";
 import { buildStep, checkoutOf, requireContainer } from "../lib/build/step.ts";
-import { FLUTTER_BUILDER } from "../lib/build/spec.ts";
 import { defineDriver, main } from "../lib/runtime.ts";
 
 export const builder = defineDriver({
   name: "builder",
-  version: BUILD_VERSION,
-  resources: [FLUTTER_BUILDER],
-  pipeline: BUILD_DRIVERS,
-  schema: buildSpecSchema,
-  settingsFor,
-  exclusive: true,
+  ...BUILD_DRIVER,
   reconcile: buildStep(async (context, plan) => {
     const container = await requireContainer(context);
     const commands = await runCommands(context, container, plan, checkoutOf(context));

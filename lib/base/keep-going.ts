@@ -1,7 +1,6 @@
 import { messageOf } from "./errors.ts";
 import { processLog } from "./log.ts";
-import { backOff } from "./retry.ts";
-import { delay } from "./signals.ts";
+import { pause } from "./retry.ts";
 
 /** What keeps parts of a process from their work just now, for its health check. */
 export class Troubles {
@@ -58,7 +57,6 @@ export async function keepGoing(
       troubles.note(part, why);
       processLog(category).error("{part} failed, will try again: {why}", { part, why });
     }
-    const pause = backOff(failures, retryMs);
-    await delay(pause / 2 + Math.random() * pause / 2, { signal }).catch(() => {});
+    await pause(failures, { firstMs: retryMs, signal });
   }
 }

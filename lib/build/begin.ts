@@ -1,6 +1,6 @@
 import { StepFailure } from "../base/errors.ts";
 import type { ContainerInfo } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import { endProcesses } from "../driver/work/end-processes.ts";
 import { containerName } from "./labels.ts";
 
@@ -9,7 +9,7 @@ import { containerName } from "./labels.ts";
  * build reaches it, and which only one caller can give. When an earlier attempt has begun the build, what still runs of it is
  * ended, and this throws StepFailure `driver-lost`.
  */
-export async function beginOnce(context: Context, { id, name }: ContainerInfo): Promise<void> {
+export async function beginOnce(context: BuildContext, { id, name }: ContainerInfo): Promise<void> {
   const { docker, run, signal } = context;
   const begun = containerName(run);
   if (name !== begun) {

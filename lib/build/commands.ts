@@ -1,7 +1,7 @@
 import { StepFailure } from "../base/errors.ts";
 import { formatDuration } from "../base/units.ts";
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import { exec } from "../driver/work/exec.ts";
 import { beginOnce } from "./begin.ts";
 import { diagnose } from "./diagnose.ts";
@@ -30,7 +30,7 @@ export interface CommandResult {
  * `data.commands`.
  */
 export async function runCommands(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   plan: Plan,
   checkout: Checkout,
@@ -65,7 +65,7 @@ export async function runCommands(
 
 /** CI, and what of the run a build wants to know; the spec's own variables and secrets go over them. */
 function environment(
-  { run, secrets }: Context,
+  { run, secrets }: BuildContext,
   { env }: Plan,
   { commit, ref }: Checkout,
 ): Record<string, string> {
@@ -77,7 +77,7 @@ function environment(
  * where it could not be started, or has ended well, in a container whose processes were all killed.
  */
 async function run(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   { command, env, workdir, isLast }: {
     command: readonly string[];
@@ -101,7 +101,7 @@ async function run(
 }
 
 async function failure(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   { shown, exitCode, tookMs, results }: {
     shown: string;
@@ -123,7 +123,7 @@ async function failure(
 }
 
 async function checkFolder(
-  { docker, signal }: Context,
+  { docker, signal }: BuildContext,
   { id }: ContainerInfo,
   folder: string,
 ): Promise<void> {
@@ -132,7 +132,10 @@ async function checkFolder(
 }
 
 /** `docker run -e` expands nothing either, but a PATH that was meant to be longer finds no program at all. */
-async function sayUnexpanded({ log }: Context, { PATH }: Readonly<Record<string, string>>): Promise<void> {
+async function sayUnexpanded(
+  { log }: BuildContext,
+  { PATH }: Readonly<Record<string, string>>,
+): Promise<void> {
   if (PATH === undefined || !/\$\{?PATH\b/.test(PATH)) return;
   await log.line(
     `The variable PATH is ${JSON.stringify(PATH)} as it stands: the "$PATH" in it is not expanded. ` +

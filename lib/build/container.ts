@@ -1,11 +1,10 @@
 import { StepFailure } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
 import { type ContainerSpec, type DaemonInfo, DockerError, type ImageInfo } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import { type BuildContext, DEFAULT_PIDS } from "./policy.ts";
 import { exec } from "../driver/work/exec.ts";
 import { ownEnvironment, steeringVariables } from "../driver/work/own-environment.ts";
 import type { BuildSpec } from "./spec.ts";
-import { DEFAULT_LIMITS } from "../driver/default-limits.ts";
 import { idleScript, keepRunning } from "./keep-running.ts";
 import { containerName, idleName, LABELS } from "./labels.ts";
 import { provideNetwork } from "./network.ts";
@@ -22,7 +21,7 @@ const KEEP_MS = 24 * 3_600_000;
 
 /** Creates and starts the run's container; what an earlier attempt left is removed. Returns its id. */
 export async function startContainer(
-  context: Context,
+  context: BuildContext,
   spec: BuildSpec,
   image: ImageInfo,
   daemon: DaemonInfo,
@@ -54,7 +53,7 @@ export async function startContainer(
 }
 
 function containerSpec(
-  { run, resource, settings, eventId }: Context,
+  { run, resource, settings, policy, eventId }: BuildContext,
   spec: BuildSpec,
   { daemon, share, user, network, image }: {
     daemon: DaemonInfo;
@@ -65,8 +64,8 @@ function containerSpec(
   },
 ): ContainerSpec {
   const wanted = spec.limits.memory ?? share.each;
-  const memory = Math.min(wanted, settings.maxMemory ?? wanted);
-  const cpus = spec.limits.cpus ?? settings.maxCpus;
+  const memory = Math.min(wanted, policy.maxMemory ?? wanted);
+  const cpus = spec.limits.cpus ?? policy.maxCpus;
   const expires = daemon.now + spec.timeout + (spec.keep === "never" ? SPARE_MS : KEEP_MS);
   const withheld = steeringVariables(image.env);
   const labels = {
@@ -96,14 +95,14 @@ function containerSpec(
     network,
     capabilities: CAPABILITIES,
     privileged: spec.privileged,
-    pids: Math.min(spec.limits.pids ?? DEFAULT_LIMITS.maxPids, settings.maxPids ?? Infinity),
+    pids: Math.min(spec.limits.pids ?? DEFAULT_PIDS, policy.maxPids ?? Infinity),
     memory,
     ...(cpus !== undefined && { cpus }),
   };
 }
 
 /** What an earlier attempt of this step has left is ours to clear. Anybody else's is not. */
-async function clearEarlier({ docker, run, settings: { owner }, signal }: Context): Promise<void> {
+async function clearEarlier({ docker, run, settings: { owner }, signal }: BuildContext): Promise<void> {
   if (await removeRun(docker, { owner, run, signal })) return;
   // Somebody else was quicker: a housekeeper, or an attempt that was overtaken.
   const names = [containerName(run), idleName(run)];
@@ -115,7 +114,7 @@ async function clearEarlier({ docker, run, settings: { owner }, signal }: Contex
   );
 }
 
-async function create(context: Context, spec: ContainerSpec): Promise<string> {
+async function create(context: BuildContext, spec: ContainerSpec): Promise<string> {
   const { docker, signal } = context;
   for (let again = false;; again = true) {
     try {
@@ -135,7 +134,12 @@ async function create(context: Context, spec: ContainerSpec): Promise<string> {
   }
 }
 
-async function giveWorkspace(context: Context, id: string, user: string, image: ImageInfo): Promise<void> {
+async function giveWorkspace(
+  context: BuildContext,
+  id: string,
+  user: string,
+  image: ImageInfo,
+): Promise<void> {
   const command = ["chown", user, WORKSPACE];
   const code = await exec(context, id, { command, user: "0", env: ownEnvironment(image) });
   if (code === 0) return;

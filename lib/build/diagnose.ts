@@ -1,7 +1,7 @@
 import { delay } from "../base/signals.ts";
 import { timeoutSignal } from "../base/timers.ts";
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import type { Reason } from "../wire/reasons.ts";
 import { isKept } from "./keep-running.ts";
 import { readShortages, type Shortages } from "./shortages.ts";
@@ -28,7 +28,7 @@ export interface Diagnosis {
  * `signal.reason`.
  */
 export async function diagnose(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   { exitCode, tookMs, limitMs = DIAGNOSIS_MS }: { exitCode: number; tookMs: number; limitMs?: number },
 ): Promise<Diagnosis> {
@@ -43,7 +43,7 @@ export async function diagnose(
 }
 
 async function lookForReason(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   { exitCode, tookMs, signal }: { exitCode: number; tookMs: number; signal: AbortSignal },
 ): Promise<Diagnosis> {
@@ -75,7 +75,7 @@ const OUT_OF_MEMORY: Required<Diagnosis> = {
 
 /** Whether the kernel killed a process since then: its own count tells only that it did in some command. */
 async function ranOutOfMemory(
-  { docker }: Context,
+  { docker }: BuildContext,
   { id }: ContainerInfo,
   sinceMs: number,
   signal: AbortSignal,
@@ -92,7 +92,7 @@ async function ranOutOfMemory(
  * asks the daemon for it; a build can kill all of its processes by itself.
  */
 export async function whyGone(
-  { docker }: Pick<Context, "docker">,
+  { docker }: Pick<BuildContext, "docker">,
   { id }: ContainerInfo,
   sinceMs: number,
   signal: AbortSignal,
@@ -106,7 +106,7 @@ export async function whyGone(
 }
 
 async function shortagesOf(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   signal: AbortSignal,
 ): Promise<Shortages> {

@@ -7,9 +7,7 @@ import { sweep } from "./sweep.ts";
  * Removes what runs that are not alive any more left on this host. Where no engine answers (beside a Conveyor server, or
  * while ours is away), only what has expired.
  */
-export const housekeepHost: NonNullable<Driver["housekeep"]> = async (
-  { docker, settings: { owner }, askRun, signal },
-) => {
+export async function housekeepHost({ docker, settings: { owner }, askRun, signal }: Host): Promise<void> {
   const removed = await sweep(docker, {
     owner,
     isAlive: async (run, isExpired, labels) => {
@@ -19,4 +17,6 @@ export const housekeepHost: NonNullable<Driver["housekeep"]> = async (
     signal,
   });
   for (const name of removed) processLog("driver").info("Removed {name}: its run is over", { name });
-};
+}
+
+type Host = Omit<Parameters<NonNullable<Driver["housekeep"]>>[0], "policy">;

@@ -1,14 +1,14 @@
 import { StepFailure } from "../base/errors.ts";
 import { type Docker, DockerError, type ImageInfo } from "../docker/docker.ts";
 import { registryLogin } from "../docker/login.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import type { BuildSpec } from "./spec.ts";
 
 /** Progress of a pull in the log: at most one line in this time, milliseconds. */
 const PROGRESS_MS = 1000;
 
 /** The image of a spec, pulled as it asks. Throws StepFailure `image-not-found`, `image-pull-failed`. */
-export async function provideImage(context: Context, { image, pull }: BuildSpec): Promise<ImageInfo> {
+export async function provideImage(context: BuildContext, { image, pull }: BuildSpec): Promise<ImageInfo> {
   const { docker, signal } = context;
   if (pull !== "always") {
     const found = await findImage(docker, { image, pull, signal });
@@ -32,9 +32,9 @@ export async function findImage(
   });
 }
 
-async function pullImage({ docker, log, settings, signal }: Context, image: string): Promise<void> {
+async function pullImage({ docker, log, policy, signal }: BuildContext, image: string): Promise<void> {
   await log.line(`Pulling ${image}`);
-  const login = await loginFor(image, settings.dockerConfig, signal);
+  const login = await loginFor(image, policy.dockerConfig, signal);
   // Lines are shown one after the other; what comes faster than one a second is left out.
   let lastShown = -Infinity;
   let shown = Promise.resolve();

@@ -9,7 +9,7 @@ import {
   DockerError,
   type ImageInfo,
 } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import { ownPath } from "../driver/work/own-environment.ts";
 import { onOneLine } from "../base/text.ts";
 
@@ -40,7 +40,7 @@ exec sleep ${FOR_EVER} # keeps the container`;
  * refuses, `image-unusable` with what the container said where the image cannot run that process.
  */
 export async function keepRunning(
-  { docker, signal }: Context,
+  { docker, signal }: BuildContext,
   id: string,
   name: string,
   { image, daemon }: { image: ImageInfo; daemon: DaemonInfo },

@@ -1,5 +1,5 @@
 import type { ContainerInfo } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { LABELS } from "./labels.ts";
 import { endGitContainer } from "./git/git-container.ts";
@@ -18,7 +18,7 @@ export function staysForALook(
 
 /** Says where the container is left, how to enter it, and how to remove it. */
 export async function leaveForALook(
-  context: Context,
+  context: BuildContext,
   { id, name }: ContainerInfo,
 ): Promise<DriverResult> {
   const { log, settings: { host } } = context;

@@ -1,6 +1,7 @@
 import { StepFailure } from "../base/errors.ts";
 import { startTimer, stopTimer } from "../base/timers.ts";
-import { type Context, StopError } from "../driver/driver.ts";
+import { StopError } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import { keptSeconds } from "./keep-running.ts";
 import { findContainer } from "./labels.ts";
 
@@ -10,9 +11,9 @@ import { findContainer } from "./labels.ts";
  * `timeout` unless the work names its failure itself.
  */
 export async function withinOwnTimeout<T>(
-  context: Context,
+  context: BuildContext,
   timeoutMs: number,
-  work: (context: Context) => Promise<T>,
+  work: (context: BuildContext) => Promise<T>,
 ): Promise<T> {
   if (context.claimed) return await work(context);
   const leftMs = await timeLeft(context, timeoutMs);
@@ -29,7 +30,7 @@ export async function withinOwnTimeout<T>(
 }
 
 async function timeLeft(
-  { docker, run, settings: { owner }, signal }: Context,
+  { docker, run, settings: { owner }, signal }: BuildContext,
   timeoutMs: number,
 ): Promise<number> {
   const container = await findContainer(docker, { owner, run, signal });

@@ -2,6 +2,7 @@ import { InputError, StepFailure } from "../base/errors.ts";
 import { formatDuration, formatSize } from "../base/units.ts";
 import { parseImageName } from "../docker/image-name.ts";
 import type { DriverSettings } from "../driver/driver.ts";
+import type { BuildPolicy } from "./policy.ts";
 import { type BuildSpec, parseBuildSpec } from "./spec.ts";
 import { describeIssues } from "../wire/issues.ts";
 import { type Glob, isChosen, parseGlobs } from "../base/glob/glob.ts";
@@ -19,29 +20,27 @@ export interface Plan {
   readonly globs: readonly Glob[];
 }
 
-/** What of an operator's settings decides what a spec may ask for. */
-export type Policy = Pick<
-  DriverSettings,
-  | "allowImages"
-  | "allowNetworks"
-  | "allowEnv"
-  | "allowPrivileged"
-  | "allowKeep"
-  | "allowLocalRepository"
-  | "environment"
-  | "maxCpus"
-  | "maxMemory"
-  | "maxPids"
-  | "maxTimeoutMs"
-  | "maxLogBytes"
-  | "maxArtifactBytes"
-  | "graceMs"
->;
+/** What an operator's settings and policy say about what a spec may ask for. */
+export type Allowed =
+  & Pick<DriverSettings, "maxTimeoutMs" | "maxLogBytes" | "maxArtifactBytes" | "graceMs">
+  & Pick<
+    BuildPolicy,
+    | "allowImages"
+    | "allowNetworks"
+    | "allowEnv"
+    | "allowPrivileged"
+    | "allowKeep"
+    | "allowLocalRepository"
+    | "environment"
+    | "maxCpus"
+    | "maxMemory"
+    | "maxPids"
+  >;
 
 export const WORKSPACE = "/workspace";
 
 /** The plan for a resource's spec. Throws InputError that names every breach, one a line. */
-export function planBuild(spec: unknown, policy: Policy): Plan {
+export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const parsed = parseBuildSpec(spec);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, spec, "spec"));
   const breaches: string[] = [];
@@ -55,28 +54,28 @@ export function planBuild(spec: unknown, policy: Policy): Plan {
     }
   };
   const { repository: text, ref, image, network, limits, timeout, grace } = parsed.data;
-  const repository = attempt("spec.repository", () => allowedRepository(text, policy));
+  const repository = attempt("spec.repository", () => allowedRepository(text, allowed));
   if (ref !== undefined) attempt("spec.ref", () => checkRef(ref));
   const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? ""));
   const globs = attempt("spec.artifacts", () => parseGlobs(parsed.data.artifacts));
-  const env = attempt("spec.env", () => variables(parsed.data, policy));
-  attempt("spec.image", () => checkImage(image, policy.allowImages));
-  attempt("spec.network", () => checkNetwork(network, policy.allowNetworks));
-  if (parsed.data.privileged && !policy.allowPrivileged) {
+  const env = attempt("spec.env", () => variables(parsed.data, allowed));
+  attempt("spec.image", () => checkImage(image, allowed.allowImages));
+  attempt("spec.network", () => checkNetwork(network, allowed.allowNetworks));
+  if (parsed.data.privileged && !allowed.allowPrivileged) {
     breaches.push("spec.privileged: A privileged container is not allowed here: expected false");
   }
-  if (parsed.data.keep !== "never" && !policy.allowKeep) {
+  if (parsed.data.keep !== "never" && !allowed.allowKeep) {
     breaches.push(
       'spec.keep: A container is not left for a look here: expected "never", or an operator who allows it with --allow-keep',
     );
   }
-  attempt("spec.limits.cpus", () => atMost(limits.cpus, policy.maxCpus, String));
-  attempt("spec.limits.memory", () => atMost(limits.memory, policy.maxMemory, formatSize));
-  attempt("spec.limits.pids", () => atMost(limits.pids, policy.maxPids, String));
-  attempt("spec.limits.log", () => atMost(limits.log, policy.maxLogBytes, formatSize));
-  attempt("spec.limits.artifacts", () => atMost(limits.artifacts, policy.maxArtifactBytes, formatSize));
-  attempt("spec.timeout", () => atMost(timeout, policy.maxTimeoutMs, formatDuration));
-  attempt("spec.grace", () => atMost(grace, policy.graceMs, formatDuration));
+  attempt("spec.limits.cpus", () => atMost(limits.cpus, allowed.maxCpus, String));
+  attempt("spec.limits.memory", () => atMost(limits.memory, allowed.maxMemory, formatSize));
+  attempt("spec.limits.pids", () => atMost(limits.pids, allowed.maxPids, String));
+  attempt("spec.limits.log", () => atMost(limits.log, allowed.maxLogBytes, formatSize));
+  attempt("spec.limits.artifacts", () => atMost(limits.artifacts, allowed.maxArtifactBytes, formatSize));
+  attempt("spec.timeout", () => atMost(timeout, allowed.maxTimeoutMs, formatDuration));
+  attempt("spec.grace", () => atMost(grace, allowed.graceMs, formatDuration));
   if (breaches.length > 0 || !repository || workdir === undefined || !globs || !env) {
     throw new InputError(breaches.join("\n"));
   }
@@ -84,18 +83,18 @@ export function planBuild(spec: unknown, policy: Policy): Plan {
 }
 
 /** As `planBuild`, for a step: a breach is the step's failure `invalid-spec`. */
-export function planStep(spec: unknown, policy: Policy): Plan {
+export function planStep(spec: unknown, allowed: Allowed): Plan {
   try {
-    return planBuild(spec, policy);
+    return planBuild(spec, allowed);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     throw new StepFailure(error.message, { reason: "invalid-spec", cause: error });
   }
 }
 
-function allowedRepository(text: string, policy: Policy): Repository {
+function allowedRepository(text: string, allowed: Allowed): Repository {
   const repository = parseRepository(text);
-  if (repository.kind === "local" && !policy.allowLocalRepository) {
+  if (repository.kind === "local" && !allowed.allowLocalRepository) {
     throw new InputError(
       `Local repository ${JSON.stringify(text)} is not allowed here: expected an https or ssh URL`,
     );
@@ -114,19 +113,19 @@ function insideWorkspace(path: string): string {
   return plain === "" ? WORKSPACE : `${WORKSPACE}/${plain}`;
 }
 
-function variables(spec: BuildSpec, policy: Policy): Record<string, string> {
+function variables(spec: BuildSpec, allowed: Allowed): Record<string, string> {
   const env: Record<string, string> = {};
   for (const entry of spec.env) {
     if ("value" in entry) {
       env[entry.name] = entry.value;
       continue;
     }
-    if (!policy.allowEnv.includes(entry.valueFrom)) {
+    if (!allowed.allowEnv.includes(entry.valueFrom)) {
       throw new InputError(
         `The variable "${entry.valueFrom}" is not one that a spec may read: its operator allows it with --allow-env`,
       );
     }
-    const value = policy.environment[entry.valueFrom];
+    const value = allowed.environment[entry.valueFrom];
     if (value === undefined) {
       throw new InputError(`The variable "${entry.valueFrom}" is not set where the driver runs`);
     }

@@ -1,19 +1,22 @@
 import { StepFailure } from "../base/errors.ts";
 import type { Driver } from "../driver/driver.ts";
 import { findImage } from "./image.ts";
+import type { BuildPolicy } from "./policy.ts";
 import { planUnrefused } from "./step.ts";
 
 /** Why container-start would refuse a resource from a Conveyor server, whatever room there is; undefined where it would not. */
-export const refusal: NonNullable<Driver["refusal"]> = async (
-  { resource, event, docker, settings, signal },
-) => {
+export async function refusal(
+  { resource, event, docker, settings, policy, signal }: Asked,
+): Promise<StepFailure | undefined> {
   if (event === "delete") return undefined;
   try {
-    const { spec } = planUnrefused({ claimed: false, resource, settings });
+    const { spec } = planUnrefused({ claimed: false, resource, settings, policy });
     await findImage(docker, { ...spec, signal });
     return undefined;
   } catch (error) {
     if (error instanceof StepFailure) return error;
     throw error;
   }
-};
+}
+
+type Asked = Parameters<NonNullable<Driver<BuildPolicy>["refusal"]>>[0];

@@ -16,7 +16,7 @@ const UNSEEN = new WeakSet<Docker>();
  * asks for nothing, and disk. Containers are counted from Docker, so that the count survives whatever happens to drivers;
  * events in hand that have none yet count as well. Says once why it waits, and once that nobody can see the disk.
  */
-export const waitForRoom: NonNullable<Driver["admit"]> = async (host) => {
+export async function waitForRoom(host: Host): Promise<boolean> {
   const { docker, settings, isHere, tell, signal } = host;
   let said: Lack["of"] | undefined;
   return await lookUntil(docker, settings.owner, async () => {
@@ -29,9 +29,9 @@ export const waitForRoom: NonNullable<Driver["admit"]> = async (host) => {
     said = lack.of;
     return undefined;
   }, { signal });
-};
+}
 
-type Host = Parameters<NonNullable<Driver["admit"]>>[0];
+type Host = Omit<Parameters<NonNullable<Driver["admit"]>>[0], "policy">;
 
 interface Lack {
   readonly of: "slot" | "memory" | "disk";

@@ -1,5 +1,5 @@
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import { ownEnvironment } from "../driver/work/own-environment.ts";
 import { WORKSPACE } from "./plan.ts";
 
@@ -41,7 +41,7 @@ done
  * where no process can be started in it, `signal.reason`.
  */
 export async function readShortages(
-  { docker }: Pick<Context, "docker">,
+  { docker }: Pick<BuildContext, "docker">,
   container: ContainerInfo,
   signal: AbortSignal,
 ): Promise<Shortages> {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseDuration, parseSize } from "../base/units.ts";
+import { parsedText } from "../wire/parsed-text.ts";
 
 export { FLUTTER_BUILDER } from "./flutter-builder.ts";
 
@@ -15,10 +16,10 @@ const DEFAULT_TIMEOUT_MS = 3_600_000;
 /** A number of seconds or a text like `30m`; milliseconds afterwards. */
 const duration = z.union([
   z.number().nonnegative().transform((seconds) => Math.round(seconds * 1000)),
-  text(parseDuration),
+  parsedText(parseDuration),
 ]);
 /** A number of bytes or a text like `4g`; bytes afterwards. */
-const size = z.union([z.int().nonnegative(), text(parseSize)]);
+const size = z.union([z.int().nonnegative(), parsedText(parseSize)]);
 const envName = z.string().regex(
   /^[A-Za-z_][A-Za-z0-9_]*$/,
   "expected a variable's name: letters, digits and _",
@@ -116,16 +117,4 @@ export function parseBuildSpec(spec: unknown): z.ZodSafeParseResult<BuildSpec> {
   if (!parsed.success || typeof spec !== "object" || spec === null) return parsed;
   if ("commands" in spec && !("artifacts" in spec)) parsed.data.artifacts = [];
   return parsed;
-}
-
-/** A schema for texts that `parse` understands; its error message becomes the issue. */
-function text(parse: (text: string) => number) {
-  return z.string().transform((value, context) => {
-    try {
-      return parse(value);
-    } catch (error) {
-      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
-      return z.NEVER;
-    }
-  });
 }

@@ -2,7 +2,7 @@ import { StepFailure } from "../base/errors.ts";
 import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
 import type { Docker, ListedContainer } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import { announcementName, LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
 import { type MemoryShare, promisedMemory } from "./memory.ts";
@@ -27,7 +27,7 @@ const ALIVE = new Set(["running", "paused", "restarting"]);
  * container starts at once. Throws StepFailure where it would never fit, `signal.reason`.
  */
 export async function startInTurn(
-  context: Context,
+  context: BuildContext,
   { id, memory, start }: Starting,
   share: MemoryShare,
 ): Promise<void> {
@@ -76,7 +76,7 @@ export async function startInTurn(
 
 /** Announces the start, and starts where there is room among all that run or were announced before. False where there is none. */
 async function startAlone(
-  { docker, run, settings: { owner }, cleanup, signal }: Context,
+  { docker, run, settings: { owner }, cleanup, signal }: BuildContext,
   container: string,
   { start, isFree }: { start: () => Promise<void>; isFree: () => Promise<boolean> },
 ): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { Retryable, StepFailure } from "../base/errors.ts";
-import { type Context, StopError } from "../driver/driver.ts";
+import { StopError } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import { z } from "zod";
 import type { DriverResult } from "../wire/resource.ts";
@@ -26,8 +27,8 @@ export type Checkout = z.infer<typeof Checkout>;
  * engine cleans up after a failure or watches the time, they do it themselves.
  */
 export function buildStep(
-  work: (context: Context, plan: Plan) => Promise<DriverResult>,
-): (context: Context) => Promise<DriverResult> {
+  work: (context: BuildContext, plan: Plan) => Promise<DriverResult>,
+): (context: BuildContext) => Promise<DriverResult> {
   return async (context) => {
     if (context.event === "delete") {
       return { success: true, message: "Nothing to do: the resource is deleted", data: { skipped: true } };
@@ -52,18 +53,18 @@ export function buildStep(
 }
 
 /** What says whether a step can be done at all. */
-type Asked = Pick<Context, "claimed" | "resource" | "settings">;
+type Asked = Pick<BuildContext, "claimed" | "resource" | "settings" | "policy">;
 
 /** The plan of a step. Throws StepFailure `no-pipeline`, `invalid-spec`. */
 export function planUnrefused(asked: Asked): Plan {
   refuseWithoutPipeline(asked);
-  const plan = planStep(asked.resource.spec, asked.settings);
+  const plan = planStep(asked.resource.spec, { ...asked.settings, ...asked.policy });
   refuseBesideConveyor(asked, plan);
   return plan;
 }
 
 /** What Docker refuses to do in a container that has ended meanwhile, as a failure for the reason of that end. */
-async function explained(thrown: unknown, context: Context, tookMs: number): Promise<unknown> {
+async function explained(thrown: unknown, context: BuildContext, tookMs: number): Promise<unknown> {
   const { docker, run, settings: { owner }, signal } = context;
   if (!(thrown instanceof DockerError) || signal.aborted) return thrown;
   try {
@@ -82,7 +83,7 @@ function gone({ reason, because }: { reason: string; because: string }, cause: D
 }
 
 /** From a Conveyor server, a resource without a pipeline reaches all drivers at once. Throws StepFailure `no-pipeline`. */
-export function refuseWithoutPipeline({ claimed, resource }: Omit<Asked, "settings">): void {
+export function refuseWithoutPipeline({ claimed, resource }: Pick<Asked, "claimed" | "resource">): void {
   if (claimed || resource.pipeline) return;
   throw new StepFailure(
     `The resource "${resource.name}" has no pipeline, so all drivers are called at once: create it with one`,
@@ -91,7 +92,7 @@ export function refuseWithoutPipeline({ claimed, resource }: Omit<Asked, "settin
 }
 
 /** Refuses what needs an engine of ours. Throws StepFailure `invalid-spec`. */
-function refuseBesideConveyor({ claimed }: Pick<Context, "claimed">, { spec }: Plan): void {
+function refuseBesideConveyor({ claimed }: Pick<Asked, "claimed">, { spec }: Plan): void {
   if (claimed) return;
   const refusals = [
     spec.secrets.length > 0 &&
@@ -105,7 +106,7 @@ function refuseBesideConveyor({ claimed }: Pick<Context, "claimed">, { spec }: P
 }
 
 /** What git-cloner checked out, as far as its result says. */
-export function checkoutOf({ results }: Context): Checkout {
+export function checkoutOf({ results }: BuildContext): Checkout {
   const { data } = results["git-cloner"] ?? {};
   const parsed = Checkout.safeParse(data);
   return parsed.success ? parsed.data : { commit: "", ref: "" };
@@ -115,7 +116,7 @@ export function checkoutOf({ results }: Context): Checkout {
  * The container that container-start made for this run. One that a clone has left paused when it was cut off goes on. Throws
  * StepFailure where it is gone, ended, or not ours.
  */
-export async function requireContainer(context: Context): Promise<ContainerInfo> {
+export async function requireContainer(context: BuildContext): Promise<ContainerInfo> {
   const { docker, run, settings: { owner }, signal } = context;
   let container = await findContainer(docker, { owner, run, signal });
   if (container?.state === "paused") {
@@ -134,13 +135,13 @@ export async function requireContainer(context: Context): Promise<ContainerInfo>
 }
 
 /** The machinery's failure, a driver that is being stopped or was overtaken: whoever tries the step again needs what is there. */
-function comesAgain(error: unknown, { signal }: Context): boolean {
+function comesAgain(error: unknown, { signal }: BuildContext): boolean {
   if (error instanceof StepFailure) return false;
   const { reason } = signal;
   return error instanceof Retryable || (reason instanceof StopError && LEAVES.has(reason.reason));
 }
 
-async function clearAlone(context: Context): Promise<void> {
+async function clearAlone(context: BuildContext): Promise<void> {
   if (context.claimed || !await context.isOurs()) return;
   const { docker, run, settings: { owner } } = context;
   await context.cleanup(async (signal) => {

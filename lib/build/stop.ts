@@ -1,4 +1,4 @@
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext } from "./policy.ts";
 import { endProcesses } from "../driver/work/end-processes.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { leaveForALook, staysForALook } from "./keep.ts";
@@ -10,7 +10,7 @@ import { refuseWithoutPipeline } from "./step.ts";
  * Ends what still runs in the run's container (TERM, grace period, KILL) and removes it with its volume. Already gone is
  * success. On `delete`, all containers of the resource. Leaves it where somebody wants a look at it.
  */
-export async function stopContainer(context: Context): Promise<DriverResult> {
+export async function stopContainer(context: BuildContext): Promise<DriverResult> {
   const { docker, run, resource, settings: { owner, graceMs }, signal } = context;
   if (context.event === "delete") {
     const count = await removeResource(docker, { owner, resource: resource.name, signal });
@@ -27,6 +27,6 @@ export async function stopContainer(context: Context): Promise<DriverResult> {
   return { success: true, message: removed ? "Removed the container" : "The container is gone already" };
 }
 
-function hasFailed({ results }: Context): boolean {
+function hasFailed({ results }: BuildContext): boolean {
   return Object.values(results).some((result) => !result.success);
 }

@@ -2,7 +2,7 @@ import { Retryable, StepFailure } from "../base/errors.ts";
 import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
 import { DockerError } from "../docker/docker.ts";
-import type { Context } from "../driver/driver.ts";
+import type { BuildContext, BuildPolicy } from "./policy.ts";
 import { freeBytes } from "./free-disk.ts";
 import { findContainer } from "./labels.ts";
 
@@ -12,7 +12,9 @@ const LOOKS_SHARE = 0.05;
 /** Of `--min-free`, what running builds may not take either. */
 const RESERVE_SHARE = 0.1;
 
-type Watched = Pick<Context, "docker" | "run" | "settings" | "signal">;
+type Watched = Pick<BuildContext, "docker" | "run" | "settings" | "signal"> & {
+  readonly policy: Pick<BuildPolicy, "maxDiskBytes">;
+};
 
 /**
  * Does a step's work while somebody watches what its container takes of Docker's disk. Past the operator's limit, and before
@@ -22,7 +24,7 @@ export async function withinDisk<T, C extends Watched>(
   context: C,
   work: (context: C) => Promise<T>,
 ): Promise<T> {
-  const { maxDiskBytes, minFreeBytes } = context.settings;
+  const { policy: { maxDiskBytes }, settings: { minFreeBytes } } = context;
   if (maxDiskBytes === undefined && minFreeBytes === 0) return await work(context);
   const full = new AbortController();
   const done = new AbortController();
@@ -55,7 +57,7 @@ async function watch(context: Watched, end: (failure: StepFailure) => void): Pro
 
 /** Why a build may not go on; undefined where it may. */
 async function whyTooMuch(context: Watched, free: number | undefined): Promise<string | undefined> {
-  const { maxDiskBytes, minFreeBytes } = context.settings;
+  const { policy: { maxDiskBytes }, settings: { minFreeBytes } } = context;
   const reserve = minFreeBytes * RESERVE_SHARE;
   const isScarce = free !== undefined && free < reserve;
   if (!isScarce && maxDiskBytes === undefined) return undefined;

@@ -1,10 +1,9 @@
 import { basename } from "node:path";
 import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
-import { FLUTTER_BUILDER } from "../build/flutter-builder.ts";
 import type { Drivers } from "./shared/drivers.ts";
 import { newCommand } from "../driver/program/command-line/command.ts";
 import { completionCommand, suggestionsCommand } from "./completion/completion-command.ts";
-import { standalone } from "./standalone.ts";
+import { describedDriver, standalone } from "./standalone.ts";
 import { runProgram } from "../driver/program/command-line/run-program.ts";
 import { withProgramFlags } from "../driver/program/command-line/program-flags.ts";
 
@@ -83,7 +82,7 @@ function groupsOf(
 ): Record<string, Record<string, () => Promise<CommandUnknownOpts>>> {
   const starting = async (name: string, load: Drivers[string]) => {
     const { driverCommand } = await import("../driver/program/driver-command.ts");
-    return driverCommand(name, { path: `flutter-ci ${name}`, resources: [FLUTTER_BUILDER], load });
+    return driverCommand({ path: `flutter-ci ${name}`, driver: await describedDriver(name), load });
   };
   return {
     Build: {

@@ -1,5 +1,6 @@
 import { DockerError } from "./docker.ts";
 import { parseJson } from "../base/json.ts";
+import { linesOf } from "../base/lines.ts";
 
 /** Characters: events and progress are far below it. */
 const MAX_LINE = 1024 * 1024;
@@ -8,19 +9,13 @@ const MAX_LINE = 1024 * 1024;
 export async function* jsonLines(
   bytes: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Record<string, unknown>, void, undefined> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const piece of bytes) {
-    const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    if (rest.length > MAX_LINE) {
-      throw new DockerError(`Docker answered a line of more than ${MAX_LINE} characters: expected less`, {
-        status: 0,
-      });
-    }
-    for (const line of lines) if (line.trim() !== "") yield parseLine(line);
+  const tooLong = () =>
+    new DockerError(`Docker answered a line of more than ${MAX_LINE} characters: expected less`, {
+      status: 0,
+    });
+  for await (const line of linesOf(bytes, { hasEnd: true, most: MAX_LINE, tooLong })) {
+    if (line.trim() !== "") yield parseLine(line);
   }
-  if (rest.trim() !== "") yield parseLine(rest);
 }
 
 function parseLine(line: string): Record<string, unknown> {

@@ -1,8 +1,6 @@
-/** What builds get where nobody says otherwise. */
+/** What a driver works within where nobody says otherwise. */
 export const DEFAULT_LIMITS = {
   graceMs: 10_000,
-  /** Processes and threads of a container. */
-  maxPids: 4096,
   /** Of each step, bytes. */
   maxLogBytes: 1024 ** 3,
   /** Of a run, bytes. */

@@ -13,9 +13,10 @@ export function defineDriver<
   Spec = unknown,
   const Own extends string = never,
   Contained extends boolean = false,
+  Policy = unknown,
 >(
-  definition: DriverDefinition<Spec, Own, Contained>,
-): Driver {
+  definition: DriverDefinition<Spec, Own, Contained, Policy>,
+): Driver<Policy> {
   checkNames(definition);
   for (const reason of definition.reasons ?? []) checkToken("reason", reason);
   const { spec, ownsResources, container: _container, reasons: _reasons, ...rest } = definition;

@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { StepFailure } from "../base/errors.ts";
 import type { FaultPoint } from "../base/faults.ts";
 import type { Docker } from "../docker/docker.ts";
@@ -9,7 +10,7 @@ import type { AskRun } from "./host/run-state.ts";
  * One kind of work: a unique name, the resource types it handles, and what it does with one. Returning
  * `success: false`, or throwing anything, fails the step; neither is tried again.
  */
-export interface Driver {
+export interface Driver<Policy = unknown> {
   /** A subject token. */
   readonly name: string;
   /** What `--version` prints. */
@@ -30,7 +31,14 @@ export interface Driver {
    * send an event twice (default false). Costs two messages an event there; an engine of ours sees to it in any case.
    */
   readonly exclusive?: boolean;
-  reconcile(context: Context): Promise<DriverResult>;
+  /**
+   * What the operator may allow and limit, beside what every driver has: flags, variables, defaults and help of the program
+   * are made from it (see `PolicySchema`).
+   */
+  readonly policy?: z.ZodType<Policy>;
+  /** Parts of the policy that are masked as secrets are, by name. */
+  secretsIn?(policy: Policy): Readonly<Record<string, string>>;
+  reconcile(context: Context<Policy>): Promise<DriverResult>;
   /**
    * The settings as they hold for one resource, which may ask for less than the operator allows; all of a step's work, its
    * log included, goes by them. Without it they hold as they are. Never throws.
@@ -52,6 +60,7 @@ export interface Driver {
   admit?(host: {
     docker: Docker;
     settings: DriverSettings;
+    policy: Policy;
     inHand: number;
     /** The runs of these events, as far as they are known; with `isHere` without the one that it is about. */
     runs: readonly string[];
@@ -73,6 +82,7 @@ export interface Driver {
     event: string;
     docker: Docker;
     settings: DriverSettings;
+    policy: Policy;
     signal: AbortSignal;
   }): Promise<StepFailure | undefined>;
   /**
@@ -82,13 +92,14 @@ export interface Driver {
   housekeep?(host: {
     docker: Docker;
     settings: DriverSettings;
+    policy: Policy;
     askRun: AskRun;
     signal: AbortSignal;
   }): Promise<void>;
 }
 
 /** Everything a step knows and may use. */
-export interface Context {
+export interface Context<Policy = unknown> {
   readonly resource: Resource;
   /** The resource as it came, JSON text: what a parser loses (big numbers, the order of keys) still stands there. */
   readonly payload: string;
@@ -111,9 +122,10 @@ export interface Context {
   /** By name (one that is for this driver only: `<driver>:<name>`); masked in everything that leaves this process. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly settings: DriverSettings;
+  readonly policy: Policy;
   /**
    * Stores a file of the run for ever (see Transport.putBlob), with its permission bits (0644 without). Throws InputError on a
-   * name with a secret in it, too.
+   * name with a secret in it, and past the operator's limits, too.
    */
   putArtifact(
     name: string,
@@ -159,7 +171,7 @@ export interface StepLog {
   recent(count: number): string[];
 }
 
-/** What the operator allows and limits; a spec may ask for less, never for more. */
+/** What every driver is run with; a spec may ask for less, never for more. */
 export interface DriverSettings {
   /** The installation: label `conveyor.owner`. */
   readonly owner: string;
@@ -176,36 +188,6 @@ export interface DriverSettings {
   readonly maxLogLines: number | undefined;
   readonly maxArtifactBytes: number;
   readonly maxArtifactFiles: number;
-  readonly maxCpus: number | undefined;
-  readonly maxMemory: number | undefined;
-  /** Processes and threads at once in a container; undefined: as many as a spec asks for. */
-  readonly maxPids: number | undefined;
-  /** What a container and its workspace may take of Docker's disk, bytes; undefined: as much as there is. */
-  readonly maxDiskBytes: number | undefined;
+  /** How long a step may take where no engine limits it; a spec may not ask for more. */
   readonly maxTimeoutMs: number | undefined;
-  /** Globs; empty allows every image. */
-  readonly allowImages: readonly string[];
-  /** Networks beside the isolated bridge and `none`. */
-  readonly allowNetworks: readonly string[];
-  /** Variables of `environment` that `valueFrom` may name. */
-  readonly allowEnv: readonly string[];
-  readonly allowPrivileged: boolean;
-  /** A local path as repository: only for `run`. */
-  readonly allowLocalRepository: boolean;
-  /** The commit of a local repository that a `run` is for, as it was when the command was typed. */
-  readonly localCommit?:
-    | { readonly repository: string; readonly commit: string; readonly ref: string }
-    | undefined;
-  /** Token, or private ssh key, by host name. */
-  readonly gitTokens: Readonly<Record<string, string>>;
-  /** The image that clones where credentials are used; the build's without it. */
-  readonly gitImage: string | undefined;
-  /** Whom ssh believes: lines of a known_hosts file. */
-  readonly gitKnownHosts: string;
-  /** A container that stays for a look when its run has ended. */
-  readonly allowKeep: boolean;
-  /** The driver process's own environment, for `valueFrom`. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The folder of Docker's own configuration (logins), e.g. `~/.docker`. */
-  readonly dockerConfig: string | undefined;
 }

@@ -1,22 +1,39 @@
 import type { Delivery } from "../backend/transport.ts";
+import type { Clock } from "../base/clock.ts";
 import { backOff } from "../base/retry.ts";
 import { formatDuration } from "../base/units.ts";
 import { HEADERS } from "../wire/headers.ts";
 import type { Resource } from "../wire/resource.ts";
-import { addresseeOf } from "./understand/addressee.ts";
-import { decodeEvent } from "./understand/decode.ts";
-import { elsewhere } from "./understand/elsewhere.ts";
-import { type EventFacts, eventFacts } from "./understand/event-facts.ts";
-import { beatMs } from "./claim/heartbeat.ts";
-import { askForGrant, type Grant } from "./claim/grant.ts";
+import { askForGrant, type Grant, type GrantServices } from "./claim/grant.ts";
+import type { GrantedEvent } from "./claim/granted-event.ts";
 import { Lease } from "./claim/lease.ts";
+import type { Leases } from "./claim/leases.ts";
+import { putOffMs } from "./claim/turn.ts";
+import type { Driver, DriverSettings } from "./driver.ts";
 import { maskOf } from "./log/mask/mask.ts";
 import { MOST_ATTEMPTS, MOST_DELIVERIES, type Outcome } from "./report/outcome.ts";
-import type { HandleParts } from "./parts.ts";
 import { failed } from "./report/result.ts";
-import { refuse, settle } from "./report/settle.ts";
-import { putOffMs } from "./claim/turn.ts";
-import { work } from "./work/work.ts";
+import { refuse, settle, type SettleServices } from "./report/settle.ts";
+import { decodeEvent, type DriverEvent } from "./understand/decode.ts";
+import { elsewhere } from "./understand/elsewhere.ts";
+import { type EventInHand, eventInHand } from "./understand/event-in-hand.ts";
+import { work, type WorkServices } from "./work/work.ts";
+
+/** What it takes to handle an event: what each stage of its way needs, and what decides which it takes. Times are milliseconds. */
+export interface HandleServices extends GrantServices, WorkServices, SettleServices {
+  readonly driver: Driver;
+  readonly settings: DriverSettings;
+  readonly resources: readonly string[];
+  /** Events without claims are refused: they do not come from the control plane. */
+  readonly claimsOnly: boolean;
+  /** An event without claims that was stored longer ago fails unseen. */
+  readonly maxEventAgeMs: number;
+  /** How long logs and results may still be tried to be sent once the work was told to stop. */
+  readonly reportMs: number;
+  readonly leases: Leases;
+  /** Whether an event without claims that comes again has been answered already. */
+  readonly isAnswered?: ((event: DriverEvent) => Promise<boolean>) | undefined;
+}
 
 /** Between two deliveries of an event that another release handles, milliseconds. */
 const MOST_MS_FOR_OTHERS = 120_000;
@@ -24,101 +41,100 @@ const MOST_MS_FOR_OTHERS = 120_000;
 /** Handles one delivery, from its bytes to its ack. `onWorked`: its driver's work is done and its log stored. */
 export async function handle(
   delivery: Delivery,
-  parts: HandleParts,
+  services: HandleServices,
   onWorked: () => void = () => {},
 ): Promise<void> {
-  const { driver, resources, settings, faultPoint } = parts;
-  const began = performance.now();
+  const { resources, leases, faultPoint } = services;
   faultPoint("pulled", delivery.headers[HEADERS.step]);
-  if (parts.claimsOnly && delivery.headers[HEADERS.claims] !== "1") {
-    return await refuse(
-      delivery,
-      "It does not come from the control plane: expected an event with claims",
-      parts,
-    );
+  if (services.claimsOnly && delivery.headers[HEADERS.claims] !== "1") {
+    const why = "It does not come from the control plane: expected an event with claims";
+    return await refuse(delivery, why, services);
   }
   const event = decodeEvent(delivery.data, resources);
-  if (event.run === undefined) return await refuse(delivery, event.problem, parts);
-  const facts = eventFacts(delivery, event, driver.name);
+  if (event.run === undefined) return await refuse(delivery, event.problem, services);
+  const held = eventInHand(delivery, event, services);
+  const { facts } = held;
   faultPoint("decoded", facts.step);
 
-  const end = async (
-    outcome: Outcome,
-    to = addresseeOf(delivery, event, facts),
-    alsoDone?: () => Promise<void>,
-  ) => {
-    const isOver = await settle(delivery, outcome, to, parts, { began, alsoDone });
-    if (isOver && !facts.hasClaims) parts.settled.add(`${facts.run}/${facts.id}`);
-  };
-  const age = facts.hasClaims ? undefined : tooOld(delivery, parts);
-  if (age !== undefined) {
-    const why = `The event waited for ${age} before a driver took it: expected ${
-      formatDuration(parts.maxEventAgeMs)
-    } at most (--max-event-age)`;
-    return void await end({ kind: "refuse", why, result: failed("timeout", why) });
-  }
-  if ("problem" in event && isForOtherRelease(delivery, parts)) {
-    const delayMs = backOff(delivery.deliveries, parts.retryMs, MOST_MS_FOR_OTHERS);
-    return void await end({ kind: "later", delayMs, why: "Another release of this driver handles its type" });
-  }
-  const host = driver.usesDocker !== false && "resource" in event &&
-    elsewhere(delivery, event, driver.name, settings.host);
-  if (host) return void await end({ kind: "forward", host });
+  const notHere = tooOld(held, services) ?? otherReleases(held, services) ?? otherHosts(held, services);
+  if (notHere) return void await settle(held, notHere, services);
 
-  // To whoever grants it both would be one delivery that asks again, because its answer was lost.
-  using taken = parts.leases.take(`${facts.run}/${facts.id}`);
+  // Refuse a second copy of an event we already hold: the engine could not tell it from a retried claim.
+  using taken = leases.take(facts.key);
   if (!taken) {
-    const delayMs = facts.hasClaims ? beatMs(delivery, parts) : putOffMs(delivery, parts);
-    return void await end({ kind: "later", delayMs, why: "It is in hand already" });
+    const delayMs = facts.hasClaims ? held.heartbeatMs() : putOffMs(held);
+    return void await settle(held, { kind: "later", delayMs, why: "It is in hand already" }, services);
   }
-  const grant = await askForGrant(delivery, facts, parts);
-  if ("kind" in grant) return void await end(grant);
+  const grant = await askForGrant(held, services);
+  if ("kind" in grant) return void await settle(held, grant, services);
   faultPoint("claimed", facts.step);
 
-  if (!facts.hasClaims && delivery.deliveries > 1 && "resource" in event && await parts.isAnswered?.(event)) {
+  if (await isAnswered(held, services)) {
     const why = "Its result is stored already, or nobody wants one";
-    return void await end({ kind: "drop", why }, undefined, grant.done);
+    return void await settle({ ...held, grant }, { kind: "drop", why }, services);
   }
 
-  using lease = leaseOf(delivery, grant, parts);
-  using _held = parts.leases.add(facts.run, lease);
-  const mask = maskOf({ ...settings.gitTokens, ...grant.secrets });
-  const outcome = "problem" in event ? refusal(event.problem) : givenUp(grant, facts) ??
-    await work({ event, facts, grant, lease, mask }, partsFor(event.resource, parts));
+  using lease = leaseOf(held, grant, services);
+  using _held = leases.add(facts.run, lease);
+  const mask = maskOf({ ...services.driver.secretsIn?.(services.policy), ...grant.secrets });
+  const granted: GrantedEvent = { ...held, grant, lease, mask };
+  const outcome = "problem" in event
+    ? refusal(event.problem)
+    : givenUp(granted) ?? await work({ ...granted, event }, forResource(event.resource, services));
   if (outcome.kind === "later") await grant.letGo?.();
   else onWorked();
-  const to = addresseeOf(delivery, event, facts, { ...grant, mask, signal: lease.reportSignal });
-  await end(outcome, to, grant.done);
+  await settle(granted, outcome, services);
+}
+
+/** A consumer keeps what came before its driver was ever started: fails an event that waited for too long. */
+function tooOld(
+  { delivery: { storedAt }, facts }: EventInHand,
+  { clock, maxEventAgeMs }: { clock: Clock; maxEventAgeMs: number },
+): Outcome | undefined {
+  const waitedMs = facts.hasClaims || storedAt === undefined ? 0 : clock() - storedAt;
+  if (waitedMs <= maxEventAgeMs) return undefined;
+  const why = `The event waited for ${formatDuration(waitedMs)} before a driver took it: expected ${
+    formatDuration(maxEventAgeMs)
+  } at most (--max-event-age)`;
+  return { kind: "refuse", why, result: failed("timeout", why) };
 }
 
 /**
  * While releases of a driver are exchanged, those that know more resource types share their consumer with those that do
  * not. An event of such a type has a few minutes to find its instance.
  */
-function isForOtherRelease({ subject, deliveries }: Delivery, { resources }: HandleParts): boolean {
-  return deliveries < MOST_DELIVERIES && !resources.includes(subject.split(".").at(-1) ?? "");
+function otherReleases(
+  { delivery: { subject, deliveries }, event }: EventInHand,
+  { resources, retryMs }: HandleServices,
+): Outcome | undefined {
+  if (!("problem" in event) || deliveries >= MOST_DELIVERIES) return undefined;
+  if (resources.includes(subject.split(".").at(-1) ?? "")) return undefined;
+  const delayMs = backOff(deliveries, retryMs, MOST_MS_FOR_OTHERS);
+  return { kind: "later", delayMs, why: "Another release of this driver handles its type" };
 }
 
-/** How long the event waited, where that is too long: a consumer keeps what came before its driver was ever started. */
-function tooOld({ storedAt }: Delivery, { clock, maxEventAgeMs }: HandleParts): string | undefined {
-  const waitedMs = storedAt === undefined ? 0 : clock() - storedAt;
-  return waitedMs > maxEventAgeMs ? formatDuration(waitedMs) : undefined;
+/** An event of a run that lives on another host goes there, where the driver works on a host's containers. */
+function otherHosts(held: EventInHand, { driver, settings }: HandleServices): Outcome | undefined {
+  if (driver.usesDocker === false || !("resource" in held.event)) return undefined;
+  const host = elsewhere(held, driver.name, settings.host);
+  return host === undefined ? undefined : { kind: "forward", host };
 }
 
-function leaseOf(delivery: Delivery, grant: Grant, parts: HandleParts): Lease {
-  return new Lease({
-    ...grant,
-    working: () => delivery.working(),
-    beatMs: () => beatMs(delivery, parts),
-    reportMs: parts.reportMs,
-    clock: parts.clock,
-  });
+/** Without claims, only somebody who can look at the server knows that an event has come again after its result. */
+async function isAnswered(
+  { delivery, event, facts }: EventInHand,
+  services: Pick<HandleServices, "isAnswered">,
+): Promise<boolean> {
+  if (facts.hasClaims || delivery.deliveries === 1 || !("resource" in event)) return false;
+  return await services.isAnswered?.(event) ?? false;
 }
 
-/** A resource may ask for less than the operator allows. */
-function partsFor(resource: Resource, parts: HandleParts): HandleParts {
-  const { driver, settings } = parts;
-  return driver.settingsFor ? { ...parts, settings: driver.settingsFor(resource, settings) } : parts;
+function leaseOf(
+  { delivery, heartbeatMs }: EventInHand,
+  grant: Grant,
+  { reportMs, clock }: Pick<HandleServices, "reportMs" | "clock">,
+): Lease {
+  return new Lease({ ...grant, working: () => delivery.working(), heartbeatMs, reportMs, clock });
 }
 
 function refusal(problem: string): Outcome {
@@ -126,8 +142,14 @@ function refusal(problem: string): Outcome {
 }
 
 /** An event that every driver so far has died of is not tried for ever. */
-function givenUp({ tries }: Grant, { hasClaims }: EventFacts): Outcome | undefined {
+function givenUp({ grant: { tries }, facts: { hasClaims } }: GrantedEvent): Outcome | undefined {
   if (tries <= (hasClaims ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
   const message = `Given up: ${tries - 1} attempts came to no end`;
   return { kind: "report", result: failed("driver-lost", message) };
+}
+
+/** A resource may ask for less than the operator allows. */
+function forResource(resource: Resource, services: HandleServices): HandleServices {
+  const { driver, settings } = services;
+  return driver.settingsFor ? { ...services, settings: driver.settingsFor(resource, settings) } : services;
 }

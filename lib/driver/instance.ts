@@ -9,18 +9,17 @@ import { consumers, subjects } from "../wire/subjects.ts";
 import { decodeEvent } from "./understand/decode.ts";
 import { checkNames } from "./define.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
-import { handle } from "./handle.ts";
+import { handle, type HandleServices } from "./handle.ts";
 import { Slots } from "./take/slots.ts";
 import { Leases } from "./claim/leases.ts";
 import { LiveLines } from "./log/live-lines.ts";
 import { noObserver, type Observer } from "./observer.ts";
 import { MOST_DELIVERIES } from "./report/outcome.ts";
-import type { HandleParts } from "./parts.ts";
 import { refuseEarly } from "./refuse-early.ts";
 import { RecentSet } from "../base/recent-set.ts";
 import type { Admit } from "./take/requests.ts";
 import { askEngine, type AskRun } from "./host/run-state.ts";
-import { backOff, persist } from "../base/retry.ts";
+import { backOff, retry } from "../base/retry.ts";
 import { takeEvents } from "./take/take-events.ts";
 
 /** Times are milliseconds. */
@@ -29,6 +28,8 @@ export interface InstanceOptions {
   readonly transport: Transport;
   readonly docker: Docker;
   readonly settings: DriverSettings;
+  /** The driver's own policy, as its program has read it. */
+  readonly policy?: unknown;
   /** Resource types to handle instead of the driver's own. */
   readonly resources?: readonly string[];
   /** Events at once (default 1). */
@@ -52,7 +53,7 @@ export interface InstanceOptions {
   /** What is known of a run that has something on this host (default: what an engine of ours says). */
   readonly askRun?: AskRun;
   /** Whether an event without claims that comes again has been answered already (default: nobody knows). */
-  readonly isAnswered?: HandleParts["isAnswered"];
+  readonly isAnswered?: HandleServices["isAnswered"];
   readonly clock?: Clock;
   readonly faultPoint?: Faults;
   readonly observer?: Observer;
@@ -89,8 +90,8 @@ const REMEMBERED = 1000;
 /** Starts a driver: takes its events and handles each, until drained. Throws InputError on names that are no tokens. */
 export function startInstance(options: InstanceOptions): Instance {
   const { concurrency = 1, shared = true } = options;
-  const parts = partsOf(options);
-  const { driver, transport, settings, leases } = parts;
+  const services = servicesOf(options);
+  const { driver, transport, settings, leases } = services;
   const slots = new Slots(concurrency);
   const ending = new AbortController();
   const { signal } = ending;
@@ -100,13 +101,14 @@ export function startInstance(options: InstanceOptions): Instance {
   const admit: Admit = async (inHand, { here, signal }) => {
     if (!here) fullSince ??= performance.now();
     const hasRoom = await driver.admit?.({
-      docker: parts.docker,
+      docker: services.docker,
       settings,
+      policy: services.policy,
       inHand,
       runs: leases.runs,
-      run: here && decodeEvent(here.data, parts.resources).run,
+      run: here && decodeEvent(here.data, services.resources).run,
       isHere: here !== undefined,
-      askRun: parts.askRun,
+      askRun: services.askRun,
       tell: (why) => whyFull = why,
       signal,
     }) ?? true;
@@ -119,16 +121,16 @@ export function startInstance(options: InstanceOptions): Instance {
       spec,
       slots,
       admit,
-      handle: (delivery, onWorked) => handled(delivery, parts, onWorked),
-      retryMs: parts.retryMs,
+      handle: (delivery, onWorked) => handled(delivery, services, onWorked),
+      retryMs: services.retryMs,
       signal,
     });
-  const own = ownSpec(parts);
-  const common = shared ? [commonSpec(parts)] : [];
+  const own = ownSpec(services);
+  const common = shared ? [commonSpec(services)] : [];
   const loops = [take(own), ...common.map((spec) => take(spec, driver.admit && admit))];
-  const hearing = hearNudges(parts, signal);
+  const hearing = hearNudges(services, signal);
   const serving = driver.admit &&
-    persist(
+    retry(
       () =>
         transport.serve(subjects.room(driver.name), () => Promise.resolve(JSON.stringify({ why: whyFull }))),
       {
@@ -139,7 +141,7 @@ export function startInstance(options: InstanceOptions): Instance {
   const ready = Promise.all([
     hearing,
     serving,
-    ...[own, ...common].map((spec) => persist(() => transport.ensureConsumer(spec), { signal })),
+    ...[own, ...common].map((spec) => retry(() => transport.ensureConsumer(spec), { signal })),
   ]).then(() => {});
   ready.catch(() => {});
 
@@ -147,7 +149,7 @@ export function startInstance(options: InstanceOptions): Instance {
     ending.abort(new Error("Draining"));
     const settled = Promise.all(loops).then(() => slots.idle());
     if (!await isWithin(settled, ms)) leases.stop("shutdown");
-    if (!await isWithin(settled, settings.graceMs + parts.cleanupMs)) leases.abandon();
+    if (!await isWithin(settled, settings.graceMs + services.cleanupMs)) leases.abandon();
     await isWithin(settled, LEAVE_MS);
     for (const open of [hearing, serving]) {
       await (await open?.catch(() => undefined))?.[Symbol.asyncDispose]();
@@ -165,13 +167,13 @@ export function startInstance(options: InstanceOptions): Instance {
       return fullSince === undefined ? 0 : performance.now() - fullSince;
     },
     ready,
-    refuse: (event) => refuseEarly(event, parts, signal),
+    refuse: (event) => refuseEarly(event, services, signal),
     drain,
     [Symbol.asyncDispose]: () => drain(0),
   };
 }
 
-function partsOf(options: InstanceOptions): HandleParts {
+function servicesOf(options: InstanceOptions): HandleServices {
   const { driver, resources = driver.resources, transport, docker, settings } = options;
   checkNames({ name: driver.name, resources });
   return {
@@ -180,6 +182,7 @@ function partsOf(options: InstanceOptions): HandleParts {
     transport,
     docker,
     settings,
+    policy: options.policy,
     instance: options.instance ?? crypto.randomUUID(),
     claimsOnly: options.claimsOnly ?? false,
     maxEventAgeMs: options.maxEventAgeMs ?? Infinity,
@@ -199,7 +202,7 @@ function partsOf(options: InstanceOptions): HandleParts {
 }
 
 /** The events that are addressed to this host. */
-function ownSpec({ driver, resources, settings, ackWaitMs }: HandleParts): ConsumerSpec {
+function ownSpec({ driver, resources, settings, ackWaitMs }: HandleServices): ConsumerSpec {
   return {
     stream: "messages",
     name: consumers.onHost(driver.name, settings.host),
@@ -209,7 +212,7 @@ function ownSpec({ driver, resources, settings, ackWaitMs }: HandleParts): Consu
 }
 
 /** The events that any instance may take. */
-function commonSpec({ driver, resources, ackWaitMs }: HandleParts): ConsumerSpec {
+function commonSpec({ driver, resources, ackWaitMs }: HandleServices): ConsumerSpec {
   return {
     stream: "messages",
     name: consumers.shared(driver.name),
@@ -219,24 +222,24 @@ function commonSpec({ driver, resources, ackWaitMs }: HandleParts): ConsumerSpec
 }
 
 /** Handles a delivery. What that throws is a defect of ours: it must neither end this process nor come back for ever. */
-async function handled(delivery: Delivery, parts: HandleParts, onWorked: () => void): Promise<void> {
+async function handled(delivery: Delivery, services: HandleServices, onWorked: () => void): Promise<void> {
   try {
-    await handle(delivery, parts, onWorked);
+    await handle(delivery, services, onWorked);
   } catch (error) {
     const { subject, deliveries } = delivery;
     processLog("driver").error("Cannot handle an event on {subject}: {error}", { subject, error });
     const isLast = deliveries >= MOST_DELIVERIES;
     const end = () =>
-      isLast ? delivery.term(messageOf(error)) : delivery.nak(backOff(deliveries, parts.retryMs));
-    parts.observer.settled(isLast ? "refused" : "later");
-    await persist(end, { tries: 3 }).catch(() => {});
+      isLast ? delivery.term(messageOf(error)) : delivery.nak(backOff(deliveries, services.retryMs));
+    services.observer.settled(isLast ? "refused" : "later");
+    await retry(end, { tries: 3 }).catch(() => {});
   }
 }
 
-function hearNudges({ transport, leases }: HandleParts, signal: AbortSignal): Promise<AsyncDisposable> {
+function hearNudges({ transport, leases }: HandleServices, signal: AbortSignal): Promise<AsyncDisposable> {
   const hear = () =>
     transport.listen(subjects.nudge("*"), ({ subject }) => leases.nudge(subject.split(".")[1] ?? ""));
-  return persist(hear, { signal });
+  return retry(hear, { signal });
 }
 
 async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {

@@ -1,8 +1,7 @@
 import type { Delivery, Message } from "../backend/transport.ts";
 import { decodeEvent } from "./understand/decode.ts";
 import type { Driver } from "./driver.ts";
-import { handle } from "./handle.ts";
-import type { HandleParts } from "./parts.ts";
+import { handle, type HandleServices } from "./handle.ts";
 
 /**
  * Settles an event without claims that is in the queue, where its driver would refuse it whatever room there is; false where it
@@ -10,21 +9,21 @@ import type { HandleParts } from "./parts.ts";
  */
 export async function refuseEarly(
   message: Message,
-  parts: HandleParts,
+  services: HandleServices,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { driver, resources, docker, settings } = parts;
+  const { driver, resources, docker, settings, policy } = services;
   if (!driver.refusal || !driver.exclusive) return false;
   const asked = decodeEvent(message.data, resources);
   if (!("resource" in asked)) return false;
   const { resource, event } = asked;
   const limited = driver.settingsFor?.(resource, settings) ?? settings;
-  const failure = await driver.refusal({ resource, event, docker, settings: limited, signal });
+  const failure = await driver.refusal({ resource, event, docker, settings: limited, policy, signal });
   if (!failure) return false;
   const refusing: Driver = Object.create(driver, {
     reconcile: { value: () => Promise.reject(failure) },
   });
-  await handle(notDelivered(message, parts.ackWaitMs), { ...parts, driver: refusing });
+  await handle(notDelivered(message, services.ackWaitMs), { ...services, driver: refusing });
   return true;
 }
 

@@ -4,7 +4,7 @@ import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { collectArtifacts } from "../../lib/build/artifacts/collect.ts";
 import { planBuild } from "../../lib/build/plan.ts";
 import { saveArtifacts } from "../../lib/cli/run/save-artifacts.ts";
-import { testSettings } from "../../tests/support/settings.ts";
+import { testPolicy, testSettings } from "../../tests/support/settings.ts";
 import { stepContext, testDocker } from "../../tests/support/step-context.ts";
 import type { Bench, Figure } from "./bench.ts";
 import { docker } from "./docker.ts";
@@ -50,7 +50,7 @@ export const artifacts: Bench = {
         const container = await daemon.inspect(NAME);
         if (!container) throw new Error(`The container ${NAME} is gone`);
         const keeping = { ...context, putArtifact: transport.putBlob.bind(transport, run) };
-        await collectArtifacts(keeping, container, planBuild(spec, testSettings()));
+        await collectArtifacts(keeping, container, planBuild(spec, { ...testSettings(), ...testPolicy() }));
         await saveArtifacts(store.artifacts, run, join(folder, run));
       });
       const byDocker = timed(async () => {

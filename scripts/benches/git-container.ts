@@ -1,6 +1,7 @@
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
-import { build, settings } from "../../tests/build/build.ts";
+import { build } from "../../tests/build/build.ts";
+import { testPolicy } from "../../tests/support/settings.ts";
 import { commit, smartRepositories } from "../../tests/support/smart-repository.ts";
 import type { Bench } from "./bench.ts";
 import { formatMs, median, rounded } from "./numbers.ts";
@@ -16,15 +17,15 @@ export const gitContainer: Bench = {
   async measure({ say }) {
     using served = smartRepositories({ "app.git": (git, folder) => void commit(git, folder, "a.txt") });
     const { image } = served;
-    const withToken = { ...settings, allowImages: [image], gitTokens: { "git.example.org": "a token" } };
+    const withToken = testPolicy({ allowImages: [image], gitTokens: { "git.example.org": "a token" } });
     const times: number[][] = [[], []];
     await build({ repository: served.url("app.git"), image }, async ({ step }) => {
       await step(containerStart);
       say(`${ROUNDS} clones of each kind, in turns`);
       for (let round = -WARM_UP; round < ROUNDS; round++) {
-        for (const [kind, given] of [settings, withToken].entries()) {
+        for (const [kind, given] of [testPolicy(), withToken].entries()) {
           const began = performance.now();
-          const { failure } = await step(gitCloner, { settings: given });
+          const { failure } = await step(gitCloner, { policy: given });
           if (failure) throw failure;
           if (round >= 0) times[kind]?.push(performance.now() - began);
         }

@@ -6,7 +6,7 @@ import { nestingOf, parseJson } from "../../lib/base/json.ts";
 import { onOneLine, withoutTrailing } from "../../lib/base/text.ts";
 import { parseDuration, parseSize } from "../../lib/base/units.ts";
 import { parseFacts } from "../../lib/build/git/clone-facts.ts";
-import { parseKnownHosts } from "../../lib/driver/program/git/known-hosts.ts";
+import { parseKnownHosts } from "../../lib/build/git/known-hosts.ts";
 import { parseConfig } from "../../lib/build/git/local/config.ts";
 import { isRefName } from "../../lib/build/git/local/refs.ts";
 import { matchesGlob, parseGlob } from "../../lib/base/glob/glob.ts";

@@ -8,6 +8,7 @@ import { findContainer } from "../../lib/build/labels.ts";
 import { planBuild } from "../../lib/build/plan.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
 import { stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
+import { testPolicy } from "../support/settings.ts";
 import { build, settings } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
@@ -60,13 +61,14 @@ async function workspace(spec: object, work: (workspace: Workspace) => Promise<v
         });
         const info = await findContainer(docker, { owner: settings.owner, run, signal: context.signal });
         assert.ok(info);
-        const outcome = await collectArtifacts(context, info, planBuild(whole, own)).then(
-          (list) => ({ kept, listed: list.length }),
-          (failure) => {
-            if (failure instanceof StepFailure) return { failure, listed: 0 };
-            throw failure;
-          },
-        );
+        const outcome = await collectArtifacts(context, info, planBuild(whole, { ...own, ...testPolicy() }))
+          .then(
+            (list) => ({ kept, listed: list.length }),
+            (failure) => {
+              if (failure instanceof StepFailure) return { failure, listed: 0 };
+              throw failure;
+            },
+          );
         const lines = (await context.lines()).filter((line) => !line.startsWith("system Kept "));
         return { ...outcome, modes, lines };
       },

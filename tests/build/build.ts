@@ -8,7 +8,8 @@ import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { StepFailure } from "../../lib/base/errors.ts";
 import { containerName, idleName, LABELS } from "../../lib/build/labels.ts";
-import type { Context, Driver } from "../../lib/driver/driver.ts";
+import type { BuildContext, BuildPolicy } from "../../lib/build/policy.ts";
+import type { Driver } from "../../lib/driver/driver.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { testSettings } from "../support/settings.ts";
 import { stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
@@ -33,8 +34,8 @@ export function repository(
 interface Build {
   /** Runs one driver on the build's resource, and answers its result or what it threw. */
   step(
-    driver: Driver,
-    given?: Partial<Context>,
+    driver: Driver<BuildPolicy>,
+    given?: Partial<BuildContext>,
   ): Promise<
     { result?: DriverResult; failure?: StepFailure; lines: string[]; artifacts: Map<string, Buffer> }
   >;

@@ -4,7 +4,8 @@ import { builder } from "../../drivers/builder.ts";
 import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
 import { testDocker } from "../support/step-context.ts";
 import { until } from "../support/until.ts";
-import { checkedOut, settings } from "./build.ts";
+import { testPolicy } from "../support/settings.ts";
+import { checkedOut } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker");
@@ -120,7 +121,7 @@ test("builder ends as disk-full what takes more disk than the operator allows, i
   for (const folder of ["/workspace", "/var/tmp"]) {
     const commands = [`head -c 60m /dev/zero >${folder}/large; sleep 600`];
     await checkedOut({ commands }, async ({ step }) => {
-      const { failure } = await step(builder, { settings: { ...settings, maxDiskBytes: 50 * 1024 ** 2 } });
+      const { failure } = await step(builder, { policy: testPolicy({ maxDiskBytes: 50 * 1024 ** 2 }) });
       assert.equal(failure?.reason, "disk-full");
       assert.match(
         failure?.message ?? "",

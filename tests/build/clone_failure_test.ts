@@ -4,10 +4,10 @@ import { parseFacts } from "../../lib/build/git/clone-facts.ts";
 import { cloneFailure } from "../../lib/build/git/clone-failure.ts";
 import { CLONE_EXIT } from "../../lib/build/git/clone-script.ts";
 import { planBuild } from "../../lib/build/plan.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 
 const plan = (repository = "https://git.example.org/app.git") =>
-  planBuild({ repository, image: "debian:12" }, testSettings());
+  planBuild({ repository, image: "debian:12" }, { ...testSettings(), ...testPolicy() });
 const failure = (code: number, facts: string[], repository?: string) =>
   cloneFailure(code, facts.join("\n"), { plan: plan(repository), image: "debian:12" });
 const error = (message: string, format = message) =>

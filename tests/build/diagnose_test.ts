@@ -10,7 +10,7 @@ import {
   DockerError,
   type Exec,
 } from "../../lib/docker/docker.ts";
-import type { Context } from "../../lib/driver/driver.ts";
+import type { BuildContext } from "../../lib/build/policy.ts";
 
 const IDLE = { pid: 1, command: "sleep 2147483647", seconds: 9, isKilled: false };
 const CONTAINER = { id: "c", env: {} } as ContainerInfo;
@@ -42,7 +42,7 @@ function diagnosed(
     ...docker,
   };
   const { signal } = new AbortController();
-  const context = { docker: daemon, signal } as unknown as Context;
+  const context = { docker: daemon, signal } as unknown as BuildContext;
   return diagnose(context, CONTAINER, { exitCode, tookMs: 10, ...(limitMs !== undefined && { limitMs }) });
 }
 

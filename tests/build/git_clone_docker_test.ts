@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { idleName, LABELS } from "../../lib/build/labels.ts";
-import type { Context } from "../../lib/driver/driver.ts";
+import type { BuildContext } from "../../lib/build/policy.ts";
 import { hostileImage } from "../support/hostile-image.ts";
 import { commit, smartRepositories } from "../support/smart-repository.ts";
 import { TEST_IMAGE } from "../support/step-context.ts";
@@ -44,7 +44,7 @@ before(() => {
 after(() => remote.current?.[Symbol.dispose]());
 
 /** The step's context for another spec on the same container: each clone empties the workspace. */
-const asking = (spec: object): Partial<Context> => ({
+const asking = (spec: object): Partial<BuildContext> => ({
   resource: {
     id: "r",
     name: "app",

@@ -6,7 +6,8 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import type { Docker, OutputChunk } from "../../lib/docker/docker.ts";
 import { testDocker } from "../support/step-context.ts";
-import { build, repository, settings } from "./build.ts";
+import { testPolicy } from "../support/settings.ts";
+import { build, repository } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker");
@@ -108,7 +109,7 @@ test("git-cloner brings into the container what the pinned commit reaches, and n
       execFileSync("docker", ["exec", "--workdir", "/workspace", container, ...words], { encoding: "utf8" })
         .trim();
     await step(containerStart);
-    const { result } = await step(gitCloner, { settings: { ...settings, localCommit } });
+    const { result } = await step(gitCloner, { policy: testPolicy({ localCommit }) });
     assert.deepEqual(result?.data, { commit: pinned, ref: "refs/heads/main" });
     const objects = inside("git", "cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split(
       "\n",

@@ -14,14 +14,15 @@ import { hostileImage } from "../support/hostile-image.ts";
 import { httpsRepository } from "../support/https-repository.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { assertUnknownIn } from "../support/unknown-in.ts";
-import { build, settings as base } from "./build.ts";
+import { testPolicy } from "../support/settings.ts";
+import { build, settings } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker");
 
 const TOKEN = "a-token-that-nobody-else-has";
 const FILES = { "a.txt": "one\n" };
-const settings = { ...base, allowNetworks: ["host"], gitTokens: { "127.0.0.1": TOKEN } };
+const policy = testPolicy({ allowNetworks: ["host"], gitTokens: { "127.0.0.1": TOKEN } });
 const spec = { network: "host", depth: 0 };
 
 const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "utf8" });
@@ -29,16 +30,16 @@ const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "
 test("git-cloner gives the operator's token to no image that the operator has not chosen", async () => {
   await using repository = await httpsRepository(FILES, { token: TOKEN });
   await build({ ...spec, repository: repository.url, image: repository.image }, async ({ step }) => {
-    assert.ok((await step(containerStart, { settings })).result?.success);
-    const { failure } = await step(gitCloner, { settings });
+    assert.ok((await step(containerStart, { policy })).result?.success);
+    const { failure } = await step(gitCloner, { policy });
     assert.equal(failure?.reason, "invalid-spec");
     assert.match(
       failure?.message ?? "",
       /not given to the image .* expected --git-image IMAGE .* --allow-image/,
     );
     assert.deepEqual([...repository.logins], []);
-    const allowed = { ...settings, allowImages: [repository.image] };
-    assert.ok((await step(gitCloner, { settings: allowed })).result?.success);
+    const allowed = { ...policy, allowImages: [repository.image] };
+    assert.ok((await step(gitCloner, { policy: allowed })).result?.success);
   });
 });
 
@@ -49,11 +50,11 @@ test("git-cloner clones with a token where neither the build's git nor its image
     BASH_ENV: "/evil",
     LD_PRELOAD: "/evil.so",
   });
-  const chosen = { ...settings, gitImage: repository.image };
+  const chosen = { ...policy, gitImage: repository.image };
   const given = { ...spec, repository: repository.url, image: image.name, user: "games" };
   await build(given, async ({ step, idle: container }) => {
-    assert.ok((await step(containerStart, { settings: chosen })).result?.success);
-    const { result, lines } = await step(gitCloner, { settings: chosen });
+    assert.ok((await step(containerStart, { policy: chosen })).result?.success);
+    const { result, lines } = await step(gitCloner, { policy: chosen });
     assert.ok(result?.success, lines.join("\n"));
     assert.equal(
       docker("exec", container, "sh", "-c", "stat -c '%U %n' * .git; cat a.txt").trim(),
@@ -85,12 +86,12 @@ while :; do
 done`,
     { image: repository.image },
   );
-  const chosen = { ...settings, gitImage: repository.image };
+  const chosen = { ...policy, gitImage: repository.image };
   await build(
     { ...spec, repository: repository.url, image: image.name },
     async ({ step, idle: container }) => {
-      assert.ok((await step(containerStart, { settings: chosen })).result?.success);
-      const { result, failure } = await step(gitCloner, { settings: chosen });
+      assert.ok((await step(containerStart, { policy: chosen })).result?.success);
+      const { result, failure } = await step(gitCloner, { policy: chosen });
       assert.ok(result?.success, failure?.message ?? "");
       assert.equal(docker("exec", container, "sh", "-c", "ls /workspace/stolen 2>/dev/null; true"), "");
       assertUnknownIn(container, TOKEN);
@@ -101,16 +102,16 @@ done`,
 test("a clone that is cut off leaves its token nowhere, takes no slot and is removed by whoever comes next", async () => {
   await using repository = await httpsRepository(FILES, { token: TOKEN });
   await using client = testDocker();
-  const chosen = { ...settings, allowImages: [repository.image] };
+  const chosen = { ...policy, allowImages: [repository.image] };
   const limits = { memory: "256m" };
   const given = { ...spec, repository: repository.url, image: repository.image, limits };
   const asked = repository.hang();
   await build(given, async ({ step, idle: container, run }) => {
-    await step(containerStart, { settings: chosen });
+    await step(containerStart, { policy: chosen });
     const cut = new AbortController();
     // A driver that is killed cleans up nothing: its calls of the daemon never return.
     const killed = { ...client, remove: () => new Promise<boolean>(() => {}) };
-    const cloning = step(gitCloner, { settings: chosen, docker: killed, signal: cut.signal });
+    const cloning = step(gitCloner, { policy: chosen, docker: killed, signal: cut.signal });
     cloning.catch(() => {});
     await asked;
     const name = gitContainerName(run);
@@ -119,13 +120,13 @@ test("a clone that is cut off leaves its token nowhere, takes no slot and is rem
     assert.throws(() => assertUnknownIn(name, TOKEN));
     assert.doesNotMatch(docker("diff", name), /conveyor-git/);
     const { signal } = new AbortController();
-    const host = { docker: client, settings: { ...chosen, slots: 2 }, isHere: true, signal };
+    const host = { docker: client, settings: { ...settings, slots: 2 }, isHere: true, signal };
     const admits = await waitForRoom(question(host));
     assert.ok(admits, "the two containers of one run take one slot");
 
     // Another instance takes the step over.
     const again = new AbortController();
-    const second = step(gitCloner, { settings: chosen, attempt: 2, signal: again.signal });
+    const second = step(gitCloner, { policy: chosen, attempt: 2, signal: again.signal });
     const before = (await client.inspect(name))?.id;
     for (let now = before; now === before || now === undefined;) now = (await client.inspect(name))?.id;
     again.abort(new StopError("cancelled"));
@@ -184,13 +185,13 @@ test("git-cloner gives a token to its own host only, in submodules too, and gets
     ],
   });
   const given = { ...spec, repository: repository.url, image: repository.image, submodules: true };
-  const tokens = { ...settings, gitTokens: {}, gitImage: repository.image };
+  const tokens = { ...policy, gitTokens: {}, gitImage: repository.image };
   const own = {
     secrets: { [gitTokenOf("127.0.0.1")]: TOKEN, [gitTokenOf(new URL(library.url).host)]: other },
   };
   await build(given, async ({ step, idle: container }) => {
-    await step(containerStart, { settings: tokens });
-    const { result, lines, failure } = await step(gitCloner, { settings: tokens, ...own });
+    await step(containerStart, { policy: tokens });
+    const { result, lines, failure } = await step(gitCloner, { policy: tokens, ...own });
     assert.ok(result?.success, `${failure?.message}\n${lines.join("\n")}`);
     assert.equal(
       docker("exec", container, "cat", "library/lib.txt", "stranger/open.txt", "again/a.txt"),

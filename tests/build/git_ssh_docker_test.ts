@@ -3,11 +3,13 @@ import { execFileSync } from "node:child_process";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { gitContainerName } from "../../lib/build/labels.ts";
-import { type DriverSettings, StopError } from "../../lib/driver/driver.ts";
+import type { BuildPolicy } from "../../lib/build/policy.ts";
+import { StopError } from "../../lib/driver/driver.ts";
 import { noSshServer, SSH_IMAGE, type SshServer, startSshServer } from "../support/ssh-server.ts";
 import { testDocker } from "../support/step-context.ts";
 import { assertUnknownIn } from "../support/unknown-in.ts";
-import { build, settings as base } from "./build.ts";
+import { testPolicy } from "../support/settings.ts";
+import { build } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
 const { after, before, test } = needing("Docker");
@@ -23,9 +25,9 @@ before(async () => {
 });
 after(() => server.current?.[Symbol.asyncDispose]());
 
-/** Settings of an operator who knows the server and has this key for it. */
-const withKey = (key: string, given: Partial<DriverSettings> = {}): DriverSettings => ({
-  ...base,
+/** The policy of an operator who knows the server and has this key for it. */
+const withKey = (key: string, given: Partial<BuildPolicy> = {}): BuildPolicy => ({
+  ...testPolicy(),
   allowNetworks: ["host"],
   gitImage: SSH_IMAGE,
   gitTokens: { "127.0.0.1": key },
@@ -42,8 +44,8 @@ test(
   async () => {
     const { keys, url } = running();
     await build({ repository: url(), network: "host", user: "games" }, async ({ step, idle: container }) => {
-      await step(containerStart, { settings: withKey(keys.opens) });
-      const { result, failure, lines } = await step(gitCloner, { settings: withKey(keys.opens) });
+      await step(containerStart, { policy: withKey(keys.opens) });
+      const { result, failure, lines } = await step(gitCloner, { policy: withKey(keys.opens) });
       assert.ok(result?.success, `${failure?.message}\n${lines.join("\n")}`);
       const shown = execFileSync("docker", ["exec", container, "stat", "-c", "%U %n", "a.txt"], {
         encoding: "utf8",
@@ -62,11 +64,11 @@ test(
     const line = `[127.0.0.1]:${port} ${hostKey}`;
     const stranger = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
     await build({ repository: url(), network: "host", image: SSH_IMAGE }, async ({ step }) => {
-      await step(containerStart, { settings: withKey(keys.opens) });
-      const failureOf = async (settings: DriverSettings, repository = url()) => {
+      await step(containerStart, { policy: withKey(keys.opens) });
+      const failureOf = async (policy: BuildPolicy, repository = url()) => {
         const resource = { id: "r", name: "app", pipeline: "p", resource: "flutter-builder", metadata: {} };
         const spec = { repository, network: "host", image: SSH_IMAGE };
-        const { failure } = await step(gitCloner, { settings, resource: { ...resource, spec } });
+        const { failure } = await step(gitCloner, { policy, resource: { ...resource, spec } });
         return `${failure?.reason}: ${failure?.message}`;
       };
       const unknown = await failureOf(withKey(keys.opens, { gitKnownHosts: `git.example.org ${hostKey}` }));
@@ -102,11 +104,11 @@ test(
   async () => {
     const { keys, url, hasHung } = running();
     await using docker = testDocker();
-    const settings = withKey(keys.hangs);
+    const policy = withKey(keys.hangs);
     await build({ repository: url(), network: "host" }, async ({ step, idle: container, run }) => {
-      await step(containerStart, { settings });
+      await step(containerStart, { policy });
       const cut = new AbortController();
-      const cloning = step(gitCloner, { settings, signal: cut.signal });
+      const cloning = step(gitCloner, { policy, signal: cut.signal });
       cloning.catch(() => {});
       await Promise.race([hasHung, cloning]);
       const name = gitContainerName(run);

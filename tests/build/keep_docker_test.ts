@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { builder } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
-import { build, settings } from "./build.ts";
+import { testPolicy } from "../support/settings.ts";
+import { build } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("Docker");
@@ -12,7 +13,7 @@ test("beside a Conveyor server, the driver that fails leaves the container for a
   await build({ keep: "failure", commands: ["false"] }, async ({ step, container }) => {
     const refused = await step(containerStart);
     assert.equal(refused.failure?.reason, "invalid-spec");
-    const allowing = { settings: { ...settings, allowKeep: true }, claimed: false };
+    const allowing = { policy: testPolicy({ allowKeep: true }), claimed: false };
     assert.ok((await step(containerStart, allowing)).result?.success);
     assert.equal((await step(builder, allowing)).failure?.reason, "command-failed");
     const { lines, result } = await step(containerStop, { ...allowing, results: {} });

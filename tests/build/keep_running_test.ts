@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { keepRunning } from "../../lib/build/keep-running.ts";
 import type { DaemonInfo, Docker, ImageInfo } from "../../lib/docker/docker.ts";
-import type { Context } from "../../lib/driver/driver.ts";
+import type { BuildContext } from "../../lib/build/policy.ts";
 
 /** Waits for a container that says this, piece by piece, and then ends. */
 async function kept(...pieces: string[]): Promise<void> {
@@ -14,7 +14,7 @@ async function kept(...pieces: string[]): Promise<void> {
     attach: () => Promise.resolve({ output, detach: () => {} }),
     start: () => Promise.resolve(),
   } as unknown as Docker;
-  const context = { docker, signal: new AbortController().signal } as Context;
+  const context = { docker, signal: new AbortController().signal } as BuildContext;
   const machine = { architecture: "x" };
   await keepRunning(context, "c", "image", { image: machine as ImageInfo, daemon: machine as DaemonInfo });
 }

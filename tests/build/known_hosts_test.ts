@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import { knownHosts, parseKnownHosts } from "../../lib/driver/program/git/known-hosts.ts";
-import { WELL_KNOWN_HOSTS } from "../../lib/driver/program/git/well-known-hosts.ts";
+import { knownHosts, parseKnownHosts } from "../../lib/build/git/known-hosts.ts";
+import { WELL_KNOWN_HOSTS } from "../../lib/build/git/well-known-hosts.ts";
 
 const KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
 

@@ -4,19 +4,20 @@ import { StepFailure } from "../../lib/base/errors.ts";
 import { withinOwnTimeout } from "../../lib/build/own-timeout.ts";
 import { idleName, runLabels } from "../../lib/build/labels.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
-import { type Context, StopError } from "../../lib/driver/driver.ts";
+import type { BuildContext } from "../../lib/build/policy.ts";
+import { StopError } from "../../lib/driver/driver.ts";
 import { testSettings } from "../support/settings.ts";
 import { shortTimers } from "../support/until.ts";
 
 /** As much of a context as a run has that has no container yet. */
-function contextWith(given: Partial<Context>): Context {
+function contextWith(given: Partial<BuildContext>): BuildContext {
   const docker = { inspect: () => Promise.resolve(undefined) } as unknown as Docker;
   const signal = new AbortController().signal;
-  return { docker, run: "r", settings: testSettings(), signal, claimed: false, ...given } as Context;
+  return { docker, run: "r", settings: testSettings(), signal, claimed: false, ...given } as BuildContext;
 }
 
 /** Works until it is told to stop, and then throws that. */
-const throwing = (thrown: unknown) => ({ signal }: Context) =>
+const throwing = (thrown: unknown) => ({ signal }: BuildContext) =>
   new Promise<never>((_, reject) => {
     if (signal.aborted) reject(thrown);
     signal.addEventListener("abort", () => reject(thrown), { once: true });
@@ -33,7 +34,7 @@ test("withinOwnTimeout says timeout whatever the work throws when the time is up
 test("withinOwnTimeout leaves what comes in time as it is, and a month as a month", async () => {
   const context = contextWith({});
   const month = 31 * 24 * 3_600_000;
-  const work = async ({ signal }: Context) => {
+  const work = async ({ signal }: BuildContext) => {
     // A timer that cannot wait so long fires at once.
     await shortTimers();
     return signal.aborted;

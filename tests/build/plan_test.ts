@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError } from "../../lib/base/errors.ts";
-import { planBuild, type Policy } from "../../lib/build/plan.ts";
+import { type Allowed, planBuild } from "../../lib/build/plan.ts";
 
-const STRICT: Policy = {
+const STRICT: Allowed = {
   allowImages: [],
   allowNetworks: [],
   allowEnv: [],
@@ -21,7 +21,7 @@ const STRICT: Policy = {
 };
 const REPOSITORY = "https://example.org/app.git";
 
-function breaches(spec: object, policy: Partial<Policy> = {}): string {
+function breaches(spec: object, policy: Partial<Allowed> = {}): string {
   try {
     planBuild({ repository: REPOSITORY, ...spec }, { ...STRICT, ...policy });
   } catch (error) {

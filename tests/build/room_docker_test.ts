@@ -179,6 +179,7 @@ test("housekeepHost removes what the engine calls dead, and what has expired whe
     await housekeepHost({
       docker,
       settings: testSettings(),
+
       askRun: () => Promise.resolve("over"),
       signal,
     });

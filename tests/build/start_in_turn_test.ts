@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { LABELS } from "../../lib/build/labels.ts";
 import { startInTurn } from "../../lib/build/start-in-turn.ts";
 import type { ContainerInfo, Docker } from "../../lib/docker/docker.ts";
-import type { Context } from "../../lib/driver/driver.ts";
+import type { BuildContext } from "../../lib/build/policy.ts";
 import { testSettings } from "../support/settings.ts";
 
 const SHARE = { all: 1000, each: 100 };
@@ -85,7 +85,7 @@ function contextOn({ docker }: Daemon, slots: number, onLine = () => {}) {
       },
     },
     cleanup: (work: (signal: AbortSignal) => Promise<unknown>) => work(new AbortController().signal),
-  } as unknown as Context;
+  } as unknown as BuildContext;
   return { context, said, leaving };
 }
 

@@ -5,18 +5,18 @@ import { aborted } from "../../lib/base/signals.ts";
 import { idleName, runLabels } from "../../lib/build/labels.ts";
 import { withinDisk } from "../../lib/build/within-disk.ts";
 import { type Docker, DockerError } from "../../lib/docker/docker.ts";
-import type { DriverSettings } from "../../lib/driver/driver.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 
 const MIB = 1024 ** 2;
 const run = "r";
 
 /** What becomes of work that goes on until it is told to stop, or until the disk has been looked at so many times. */
 async function watched(
-  given: Partial<DriverSettings>,
+  given: { minFreeBytes?: number; maxDiskBytes?: number },
   taken: (() => number | Promise<never>)[],
 ): Promise<unknown> {
-  const settings = testSettings(given);
+  const settings = testSettings({ minFreeBytes: given.minFreeBytes ?? 0 });
+  const policy = testPolicy({ maxDiskBytes: given.maxDiskBytes });
   const looked = Promise.withResolvers<string>();
   const answers = taken.values();
   const docker = {
@@ -34,7 +34,7 @@ async function watched(
       return Promise.resolve(0);
     },
   } as unknown as Docker;
-  const context = { docker, run, settings, signal: new AbortController().signal };
+  const context = { docker, run, settings, policy, signal: new AbortController().signal };
   return await withinDisk(context, ({ signal }) =>
     Promise.race([
       looked.promise,
@@ -62,8 +62,8 @@ test("withinDisk ends builds before Docker's disk is full, also those that seem 
 });
 
 test("withinDisk asks nobody where nobody has set a limit", async () => {
-  const settings = testSettings();
+  const [settings, policy] = [testSettings(), testPolicy()];
   const docker = {} as Docker;
-  const context = { docker, run, settings, signal: new AbortController().signal };
+  const context = { docker, run, settings, policy, signal: new AbortController().signal };
   assert.equal(await withinDisk(context, (same) => Promise.resolve(same === context)), true);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { readGitAccess } from "../../lib/driver/program/git/git-access.ts";
+import { readGitAccess } from "../../lib/build/git/git-access.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";

@@ -11,12 +11,13 @@ import { idleName, LABELS } from "../../lib/build/labels.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { registerResources } from "../../lib/driver/conveyor/register-resources.ts";
+import type { BuildPolicy } from "../../lib/build/policy.ts";
 import { type Driver, StopError } from "../../lib/driver/driver.ts";
 import { askEngine } from "../../lib/driver/host/run-state.ts";
 import { keepHouse } from "../../lib/driver/host/housekeeping.ts";
 import type { GoLog } from "../support/conveyor/go.ts";
 import { makeRepository } from "../cli/git-repository.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 import { objectsOf, stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
@@ -268,7 +269,7 @@ test("a container whose drivers were lost stays until it expires, and then any c
     /** One look after the host, by another instance, at that time of the daemon. Beside a Conveyor server nobody answers it. */
     const tendAt = async (now: number) => {
       const looked = new AbortController();
-      const once: Driver = {
+      const once: Driver<BuildPolicy> = {
         ...containerStart,
         housekeep: async (host) => {
           await containerStart.housekeep?.(host);
@@ -280,6 +281,7 @@ test("a container whose drivers were lost stays until it expires, and then any c
         docker: at(docker, now),
         askRun: askEngine(stage.transport, "container-start"),
         settings,
+        policy: testPolicy(),
         signal: looked.signal,
       });
     };

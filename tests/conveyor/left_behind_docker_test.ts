@@ -13,7 +13,7 @@ import type { Driver } from "../../lib/driver/driver.ts";
 import { type Instance, startInstance } from "../../lib/driver/instance.ts";
 import { keepHouse } from "../../lib/driver/host/housekeeping.ts";
 import { type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { patience, within } from "../support/within.ts";
 import { paced } from "../support/pace.ts";
@@ -69,7 +69,15 @@ async function onHost(work: (host: Host) => Promise<void>): Promise<void> {
     });
     const { askRun, isAnswered, news } = runs;
     const start = async (driver: Driver) => {
-      const parts = { driver, transport, docker, settings, ackWaitMs: ACK_WAIT_MS, retryMs: 1 };
+      const parts = {
+        driver,
+        transport,
+        docker,
+        settings,
+        policy: testPolicy(),
+        ackWaitMs: ACK_WAIT_MS,
+        retryMs: 1,
+      };
       const instance = opened.use(startInstance({ ...parts, askRun, isAnswered }));
       instances.push(instance);
       await instance.ready;

@@ -6,7 +6,7 @@ import type { Context, Driver } from "../../lib/driver/driver.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { type ConveyorOptions, type ConveyorServer, startConveyor } from "../support/conveyor-server.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 
 export interface StageOptions extends ConveyorOptions {
   readonly drivers: readonly Driver[];
@@ -44,7 +44,7 @@ export async function openStage(options: StageOptions): Promise<ConveyorStage> {
   const { drivers, docker = NO_DOCKER, ackWaitMs = 30_000 } = options;
   for (const driver of drivers) {
     const instance = opened.use(
-      startInstance({ driver, transport, docker, settings, ackWaitMs, retryMs: 1 }),
+      startInstance({ driver, transport, docker, settings, policy: testPolicy(), ackWaitMs, retryMs: 1 }),
     );
     await instance.ready;
   }

@@ -16,7 +16,7 @@ import { cable } from "../support/cable.ts";
 import { eventsTwice } from "../support/conveyor/events-twice.ts";
 import { imageWithScript } from "../support/derived-image.ts";
 import { remoteHelper, remoteRepository } from "../support/remote-repository.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 import { testDocker } from "../support/step-context.ts";
 import { type ConveyorStage, openStage } from "./stage.ts";
 import { until } from "../support/until.ts";
@@ -94,7 +94,14 @@ test("a git-cloner that was cut off is ended by the one that takes over, and cle
       const transport = opened.use(await openNats({ servers: [url] }));
       const settings = testSettings({ owner, graceMs: 5000 });
       const instance = opened.use(
-        startInstance({ driver: gitCloner, transport, docker, settings, ackWaitMs: ACK_WAIT_MS }),
+        startInstance({
+          driver: gitCloner,
+          transport,
+          docker,
+          settings,
+          policy: testPolicy(),
+          ackWaitMs: ACK_WAIT_MS,
+        }),
       );
       await instance.ready;
       return instance;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StepFailure } from "../../lib/base/errors.ts";
+import { messageOf, StepFailure } from "../../lib/base/errors.ts";
 import type { FaultPoint } from "../../lib/base/faults.ts";
-import type { Context } from "../../lib/driver/driver.ts";
+import type { Context, Driver } from "../../lib/driver/driver.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { ids } from "../../lib/wire/ids.ts";
 import { changed, openStage, SETTINGS, succeed, TYPE, until, within } from "./stage.ts";
@@ -205,6 +205,48 @@ test("an artifact is stored under the run", async () => {
     sha256: String(result.data.sha256),
     mode: 0o755,
   }]);
+});
+
+test("a step keeps no more artifacts than the operator allows", async () => {
+  await using stage = await openStage();
+  const kept = async (put: Context["putArtifact"], name: string, length: number) => {
+    const bytes = async function* () {
+      yield await Promise.resolve(new Uint8Array(length));
+    };
+    return await put(name, bytes()).then(() => "kept", (error) => messageOf(error));
+  };
+  stage.start(async ({ putArtifact }) => {
+    const said: string[] = [];
+    for (const [name, length] of [["a", 6], ["b", 5], ["c", 1]] as const) {
+      said.push(await kept(putArtifact, name, length));
+    }
+    return succeed(said.join("; "));
+  }, { settings: { ...SETTINGS, maxArtifactBytes: 10, maxArtifactFiles: 2 } });
+  const run = await stage.send();
+  assert.equal(
+    (await stage.result()).result.message,
+    'kept; Cannot keep "b": the step\'s artifacts have more than the 10 B that are allowed; ' +
+      'Cannot keep "c": the step has kept 2 artifacts, as many as are allowed',
+  );
+  const names = (await stage.embedded.store.artifacts.list(run)).map(({ name }) => name);
+  assert.deepEqual(names, ["a"]);
+});
+
+test("a driver works by its policy, and what is secret in it is masked", async () => {
+  await using stage = await openStage();
+  const driver: Driver<{ greeting: string; key: string }> = {
+    name: "builder",
+    resources: [TYPE],
+    secretsIn: ({ key }) => ({ key }),
+    async reconcile({ policy, log }) {
+      await log.line(`${policy.greeting} with ${policy.key}`);
+      return succeed(policy.key);
+    },
+  };
+  stage.start(driver, { policy: { greeting: "Hello", key: "swordfish" } });
+  const run = await stage.send();
+  const { result } = await stage.result();
+  assert.deepEqual([result.message, await stage.messages(run)], ["***", ["Hello with ***"]]);
 });
 
 test("the boundaries of an event are passed in their order, each with the step's id", async () => {

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StepFailure } from "../../lib/base/errors.ts";
 import { buildStep } from "../../lib/build/step.ts";
-import type { Context } from "../../lib/driver/driver.ts";
+import type { BuildContext } from "../../lib/build/policy.ts";
 import { captureLog } from "../support/process-log.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 import { openStage, succeed, until } from "./stage.ts";
 
 test("each settled event is a line in the process log, with run, step, outcome, seconds and reason", async () => {
@@ -59,9 +59,10 @@ test("what a Conveyor server cannot do is refused there, and taken from an engin
       event: "create",
       resource: { id: "1", name: "app", pipeline: "p", resource: "flutter-builder", spec },
       settings: testSettings(),
+      policy: testPolicy(),
       isOurs: () => Promise.resolve(false),
       signal: new AbortController().signal,
-    }) as unknown as Context;
+    }) as unknown as BuildContext;
   assert.equal((await step(context(true))).success, true);
   await assert.rejects(
     step(context(false)),

@@ -72,7 +72,7 @@ test("resultText refuses what is no result at all", () => {
 
 test("resultEvent echoes the resource's text, and what stands in for it where a message has no room", () => {
   const result = resultText({ success: true, message: "", data: "x".repeat(60_000) }, "builder", NO_MASK);
-  const standIn = () => '{"id":"1"}';
+  const standIn = '{"id":"1"}';
   const small = '{"id":"1","n":12345678901234567890}';
   assert.ok(resultEvent("r", { payload: small, standIn }, result).includes(`"resource":${small},`));
   const large = JSON.stringify({ id: "1", spec: "x".repeat(MAX_MESSAGE_BYTES - 60_000) });

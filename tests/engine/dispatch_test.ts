@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MAX_MESSAGE_BYTES } from "../../lib/backend/transport.ts";
+import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../../lib/backend/transport.ts";
 import { decide } from "../../lib/engine/core/decide.ts";
 import { stepEvent } from "../../lib/engine/core/dispatch.ts";
 import { DriverMessage } from "../../lib/wire/messages.ts";
@@ -149,4 +149,13 @@ test("decide fails a run whose next event would not fit into a message, and stil
   assert.equal(other.verdict?.reason, "invalid-spec");
   assert.match(other.verdict?.message ?? "", /event of step "c" has more bytes than a message may have/);
   assert.equal(other.steps.map(({ status }) => status).join(), "succeeded,succeeded,failed,dispatched");
+});
+
+test("stepEvent gives up a cleanup that has more than a message may have without any results", () => {
+  const data = '"'.repeat(120_000);
+  let run = decide(runOf("a b!"), { kind: "submitted" }, 0);
+  run = answer(run, "a", { success: false, message: "", data });
+  const cleanup = run.steps[1];
+  assert.ok(cleanup);
+  assert.equal(stepEvent({ ...run, maxMessageBytes: HEADER_ROOM_BYTES + 100 }, cleanup, 1), undefined);
 });

@@ -81,7 +81,8 @@ test("checkSubmission refuses what would not travel: too large, too deep, no JSO
 });
 
 test("checkSubmission shows no secret in what it says", () => {
-  const secrets = { TOKEN: 5, OTHER: "hunter2-hunter2" };
+  // What is wrong is quoted, so the wrong value has the secret in it.
+  const secrets = { TOKEN: { value: "hunter2-hunter2" } };
   assert.throws(
     () => checkSubmission({ ...submission("a"), secrets } as unknown as Submission),
     (error) => error instanceof InputError && !error.message.includes("hunter2"),

@@ -1,6 +1,6 @@
 import type { Driver } from "../../lib/driver/driver.ts";
 
-type Host = Parameters<NonNullable<Driver["admit"]>>[0];
+type Host = Omit<Parameters<NonNullable<Driver["admit"]>>[0], "policy">;
 
 /** What `admit` is asked with where nothing is in hand and nobody knows anything of a run. */
 export function asked(given: Pick<Host, "docker" | "settings" | "signal"> & Partial<Host>): Host {

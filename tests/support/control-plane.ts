@@ -9,7 +9,7 @@ import { FLUTTER_BUILDER } from "../../lib/build/spec.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { type Ended, type Started, startFlutterCi } from "../cli/start-program.ts";
 import { freePort } from "./nats-server.ts";
-import { testSettings } from "./settings.ts";
+import { testPolicy, testSettings } from "./settings.ts";
 import { testDocker } from "./step-context.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -92,7 +92,14 @@ export async function scriptedDrivers(broker: string, work: Work): Promise<Async
         await work[name as keyof Work]?.(context) ?? { success: true, message: `${name} is done` },
     };
     const instance = parts.use(
-      startInstance({ driver, transport, docker, settings: testSettings(), concurrency: 4 }),
+      startInstance({
+        driver,
+        transport,
+        docker,
+        settings: testSettings(),
+        policy: testPolicy(),
+        concurrency: 4,
+      }),
     );
     await instance.ready;
   }

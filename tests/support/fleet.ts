@@ -18,7 +18,7 @@ import { root, runtime, type Started, startProgram } from "../cli/start-program.
 import { again } from "../backend/nats-broker.ts";
 import { type NatsServer, startNats } from "./nats-server.ts";
 import { paced } from "./pace.ts";
-import { testSettings } from "./settings.ts";
+import { testPolicy, testSettings } from "./settings.ts";
 import { testDocker } from "./step-context.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -108,10 +108,11 @@ export async function openFleet(
     async local(...drivers) {
       const docker = open.use(testDocker());
       const theirs = open.use(await openNats({ servers }));
+      const policy = testPolicy();
       const settings = testSettings({ owner: local.owner, host: hostId(await docker.info()) });
       await Promise.all(
         drivers.map((driver) =>
-          open.use(startInstance({ driver, transport: theirs, docker, settings, ackWaitMs })).ready
+          open.use(startInstance({ driver, transport: theirs, docker, settings, policy, ackWaitMs })).ready
         ),
       );
     },

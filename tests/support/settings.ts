@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
+import type { BuildPolicy } from "../../lib/build/policy.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
 
-/** Settings of an operator who allows nothing beside local repositories. */
+/** Settings of an operator who limits nothing. */
 export function testSettings(settings: Partial<DriverSettings> = {}): DriverSettings {
   return {
     owner: `test-${randomUUID()}`,
@@ -13,11 +14,18 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     maxLogLines: undefined,
     maxArtifactBytes: 1024 ** 3,
     maxArtifactFiles: 10_000,
+    maxTimeoutMs: undefined,
+    ...settings,
+  };
+}
+
+/** The policy of an operator who allows nothing beside local repositories. */
+export function testPolicy(policy: Partial<BuildPolicy> = {}): BuildPolicy {
+  return {
     maxCpus: undefined,
     maxMemory: undefined,
     maxPids: undefined,
     maxDiskBytes: undefined,
-    maxTimeoutMs: undefined,
     allowImages: [],
     allowNetworks: [],
     allowEnv: [],
@@ -29,6 +37,6 @@ export function testSettings(settings: Partial<DriverSettings> = {}): DriverSett
     allowKeep: false,
     environment: {},
     dockerConfig: undefined,
-    ...settings,
+    ...policy,
   };
 }

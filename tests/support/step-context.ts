@@ -3,10 +3,10 @@ import { withDeadline } from "../../lib/base/signals.ts";
 import { LABELS } from "../../lib/build/labels.ts";
 import { connectDocker } from "../../lib/docker/dockerode.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
-import type { Context } from "../../lib/driver/driver.ts";
+import type { BuildContext } from "../../lib/build/policy.ts";
 import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
-import { testSettings } from "./settings.ts";
+import { testPolicy, testSettings } from "./settings.ts";
 import { TEST_IMAGE } from "./test-image.ts";
 
 export { TEST_IMAGE };
@@ -25,14 +25,14 @@ export function testDocker(socketPath = DOCKER_SOCKET): Docker {
   return connectDocker({ name: `unix://${socketPath}`, socketPath });
 }
 
-export interface StepContext extends Context {
+export interface StepContext extends BuildContext {
   /** What is in the step's log so far: `<stream> <line>`. */
   lines(): Promise<string[]>;
   readonly artifacts: Map<string, Buffer>;
 }
 
 /** What a driver is given for one step, with a real daemon and a real log that ends in memory. */
-export function stepContext(docker: Docker, spec: unknown, given: Partial<Context> = {}): StepContext {
+export function stepContext(docker: Docker, spec: unknown, given: Partial<BuildContext> = {}): StepContext {
   const run = given.run ?? randomUUID();
   const stored: string[] = [];
   const log = openStepLog({
@@ -64,6 +64,7 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<Contex
     results: {},
     secrets: {},
     settings: testSettings(),
+    policy: testPolicy(),
     putArtifact: async (name, bytes) => {
       const chunks: Uint8Array[] = [];
       for await (const chunk of bytes) chunks.push(chunk);

@@ -1,6 +1,5 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { Retryable } from "../../base/errors.ts";
-import { delay } from "../../base/signals.ts";
+import { retry } from "../../base/retry.ts";
 import { freeBytes, sizeOf } from "./disk.ts";
 import { explain, isFull } from "./explain.ts";
 
@@ -150,14 +149,8 @@ export async function connect(path: string, makeRoom: () => number): Promise<Dat
 
 /** SQLite does not wait for others at this switch, so that we do. */
 async function useWriteAheadLog(database: Database): Promise<void> {
-  for (let tries = 1;; tries++) {
-    try {
-      return database.exec("PRAGMA journal_mode = WAL");
-    } catch (error) {
-      if (!(error instanceof Retryable) || error.reason === "disk-full" || tries === 500) throw error;
-      await delay(10 + Math.random() * 20);
-    }
-  }
+  const work = () => Promise.resolve().then(() => database.exec("PRAGMA journal_mode = WAL"));
+  await retry(work, { tries: 500, firstMs: 30, mostMs: 30 });
 }
 
 /** Transactions here take fractions of a millisecond; only a machine on its knees comes near to this. */

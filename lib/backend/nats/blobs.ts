@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
 import type { ObjectStore } from "@nats-io/obj";
 import { headers as newHeaders, type NatsConnection } from "@nats-io/transport-node";
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 import { abortable } from "../../base/signals.ts";
 import { USUAL_MODE } from "../../wire/run.ts";
 import { checkBlobName } from "../shared/checks.ts";
@@ -49,7 +49,7 @@ export function blobStore(link: Link, manager: JetStreamManager) {
     const what = `store artifact "${name}"`;
     try {
       const patience = signal ? { signal } : {};
-      await persist(() => ensure().catch((cause) => Promise.reject(inOurWords(what, cause))), patience);
+      await retry(() => ensure().catch((cause) => Promise.reject(inOurWords(what, cause))), patience);
       const client = steadfast(link, what, patience);
       const { Objm } = await objects();
       const store = await new Objm(jetstream(client)).open(ARTIFACTS_BUCKET, false);
@@ -97,7 +97,7 @@ function steadfast(link: Link, what: string, patience: { signal?: AbortSignal })
         throw inOurWords(what, cause);
       }
     };
-    return await persist(ask, patience);
+    return await retry(ask, patience);
   });
 }
 

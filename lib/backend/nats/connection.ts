@@ -5,6 +5,7 @@ import {
   nkeyAuthenticator,
   tokenAuthenticator,
 } from "@nats-io/transport-node";
+import { jittered } from "../../base/retry.ts";
 import { type Clock, monotonicClock, systemClock } from "../../base/clock.ts";
 import { InputError, UnavailableError } from "../../base/errors.ts";
 import { isKept, rereadNamedFileSync } from "../../base/named-files.ts";
@@ -208,7 +209,7 @@ function tlsFile(name: "ca" | "cert" | "key", path: string): Record<string, stri
  */
 function reconnectDelay(lostForMs: number): number {
   const base = lostForMs < 5000 ? 200 : lostForMs < 60_000 ? 1000 : 5000;
-  return base / 2 + Math.random() * base;
+  return jittered(base * 1.5);
 }
 
 function checkVersion(connection: NatsConnection): void {

@@ -7,8 +7,7 @@ import {
 } from "@nats-io/jetstream";
 import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { backOff } from "../../base/retry.ts";
-import { delay } from "../../base/signals.ts";
+import { pause } from "../../base/retry.ts";
 import { startInterval, stopTimer } from "../../base/timers.ts";
 import { inOurWords } from "./calls.ts";
 import type { Link } from "./link.ts";
@@ -81,7 +80,7 @@ export async function* orderedMessages(
         const isLate = isThere && performance.now() - failingSince > OUTAGE_MS;
         if (!(error instanceof Retryable) || isLate) throw error;
         if (!until.aborted) processLog("nats").debug("Reading {stream} anew: {cause}", { stream, cause });
-        await delay(backOff(failures, 50, 2000), { signal: until }).catch(() => {});
+        await pause(failures, { firstMs: 50, mostMs: 2000, signal: until });
       }
     }
   } finally {

@@ -1,4 +1,5 @@
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import { backOff } from "../../base/retry.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, delay, withDeadline } from "../../base/signals.ts";
@@ -192,7 +193,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     this.#giveUpInbox();
     this.#streak = performance.now() - this.#restartedAt < 10_000 ? this.#streak + 1 : 0;
     if (why) void this.#report(why);
-    if (this.#streak > 0) await this.#pause(Math.min(5000, 50 * 2 ** this.#streak));
+    if (this.#streak > 0) await this.#pause(backOff(this.#streak, 100, 5000));
     try {
       if (ensure || this.#streak > 0) {
         await untilThere(this.#spec, () => this.#ensure(), {

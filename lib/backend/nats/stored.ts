@@ -4,7 +4,7 @@ import {
   type MsgRequest,
   type StoredMsg,
 } from "@nats-io/jetstream";
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 import { apiCode, inOurWords } from "./calls.ts";
 import { resent } from "./resent.ts";
 
@@ -22,7 +22,7 @@ export async function storedMessage(
   stream: string,
   query: MsgRequest | { seq: number; next_by_subj: string },
 ): Promise<StoredMsg | undefined> {
-  return await persist(async () => {
+  return await retry(async () => {
     try {
       return await resent(() => manager.streams.getMessage(stream, query as MsgRequest)) ?? undefined;
     } catch (cause) {

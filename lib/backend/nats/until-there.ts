@@ -1,6 +1,6 @@
 import { InputError, messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { delay } from "../../base/signals.ts";
+import { pause } from "../../base/retry.ts";
 import type { ConsumerSpec } from "../transport.ts";
 import { isStreamMissing, isUnanswered } from "./calls.ts";
 import type { Link } from "./link.ts";
@@ -28,8 +28,12 @@ export async function untilThere(
         log.warn("Consumer {consumer} waits: {trouble}", { ...about, trouble });
         said = trouble;
       }
-      const pause = link.isConnected ? Math.min(1000, 100 * 2 ** tries) : 50;
-      await delay(pause, { signal }).catch(() => {});
+      // A connection that comes back is noticed at once.
+      await pause(link.isConnected ? tries : 1, {
+        firstMs: link.isConnected ? 200 : 50,
+        mostMs: 1000,
+        signal,
+      });
     }
   }
   if (said !== "" && !signal.aborted) {

@@ -1,7 +1,7 @@
 import { InputError } from "../../base/errors.ts";
 import { formatSize } from "../../base/units.ts";
 import { type ContainerInfo, DockerError } from "../../docker/docker.ts";
-import type { Context } from "../../driver/driver.ts";
+import type { BuildContext } from "../policy.ts";
 import { type Artifact, modeText } from "../../wire/run.ts";
 import { onceBegun } from "../once-begun.ts";
 import type { Plan } from "../plan.ts";
@@ -26,7 +26,7 @@ const STORED_AT_ONCE = 16;
  * says so and the rest is left.
  */
 export async function collectArtifacts(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   plan: Plan,
 ): Promise<Artifact[]> {
@@ -46,7 +46,7 @@ export async function collectArtifacts(
 }
 
 async function collect(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   { workdir, globs }: Plan,
 ): Promise<Artifact[]> {
@@ -69,7 +69,7 @@ async function collect(
   return kept;
 }
 
-async function reportLeftOut({ log }: Context, { leftOut }: Choice): Promise<void> {
+async function reportLeftOut({ log }: BuildContext, { leftOut }: Choice): Promise<void> {
   for (const { name, why } of leftOut.slice(0, MAX_NAMED)) {
     await log.line(`Left out ${JSON.stringify(shorten(name))}: ${why}`);
   }
@@ -90,7 +90,7 @@ function refuseUnmatched({ unmatched }: Choice, workdir: string): void {
 }
 
 /** As many of the files, in their order, as the operator's limits have room for. */
-async function withinLimits({ log, settings }: Context, files: readonly Wanted[]): Promise<Wanted[]> {
+async function withinLimits({ log, settings }: BuildContext, files: readonly Wanted[]): Promise<Wanted[]> {
   const { maxArtifactBytes, maxArtifactFiles } = settings;
   let left = maxArtifactBytes;
   const small = files.filter(({ size }) => {
@@ -114,7 +114,7 @@ async function withinLimits({ log, settings }: Context, files: readonly Wanted[]
 }
 
 /** Stores files as they come: small ones while the next are read. */
-function storer(context: Context, kept: Artifact[]) {
+function storer(context: BuildContext, kept: Artifact[]) {
   const storing = new Set<Promise<void>>();
   const failures: unknown[] = [];
 

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import type { ContainerInfo } from "../../docker/docker.ts";
-import type { Context } from "../../driver/driver.ts";
+import type { BuildContext } from "../policy.ts";
 import { WORKSPACE } from "../plan.ts";
 import { unkept } from "./choose.ts";
 import type { Session } from "./session.ts";
@@ -20,7 +20,7 @@ export interface FetchOptions {
  * them where the image has none. Throws StepFailure `artifact-failed` that names a file which did not come.
  */
 export async function fetchFiles(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   { session, files, take }: FetchOptions,
 ): Promise<void> {
@@ -43,7 +43,7 @@ export async function fetchFiles(
 
 /** By Docker's archive of one file or folder, in which all names begin with the last one of its path. */
 async function copied(
-  { docker, signal }: Context,
+  { docker, signal }: BuildContext,
   { id }: ContainerInfo,
   { path, files, take }: { path: string; files: readonly Wanted[]; take: UnpackOptions["take"] },
 ): Promise<{ missing: Wanted[]; linked: Wanted[] }> {

@@ -1,5 +1,5 @@
 import { StepFailure } from "../../base/errors.ts";
-import type { Context } from "../../driver/driver.ts";
+import type { BuildContext } from "../policy.ts";
 import type { Artifact } from "../../wire/run.ts";
 import { inPieces } from "./byte-queue.ts";
 
@@ -11,7 +11,7 @@ const MAX_LIST_BYTES = 32 * 1024;
  * only that one.
  */
 export async function withManifest(
-  context: Pick<Context, "log" | "putArtifact">,
+  context: Pick<BuildContext, "log" | "putArtifact">,
   kept: readonly Artifact[],
 ): Promise<Artifact[]> {
   const list = new TextEncoder().encode(JSON.stringify(kept));

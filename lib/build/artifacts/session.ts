@@ -1,6 +1,6 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
-import type { Context } from "../../driver/driver.ts";
+import type { BuildContext } from "../policy.ts";
 import { exec } from "../../driver/work/exec.ts";
 import { ownEnvironment } from "../../driver/work/own-environment.ts";
 import { buildUser } from "../labels.ts";
@@ -40,7 +40,7 @@ const MAX_LISTED_BYTES = 32 * 1024 * 1024;
  * `work` throws, and what `exec` throws.
  */
 export async function withSession<T>(
-  context: Context,
+  context: BuildContext,
   container: ContainerInfo,
   { folder, showsGit }: { folder: string; showsGit: boolean },
   work: (session: Session) => Promise<T>,

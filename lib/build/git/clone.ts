@@ -1,7 +1,7 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import { BoundedText } from "../../driver/work/bounded-text.ts";
-import type { Context } from "../../driver/driver.ts";
+import type { BuildContext } from "../policy.ts";
 import { endProcesses } from "../../driver/work/end-processes.ts";
 import { exec } from "../../driver/work/exec.ts";
 import { buildUser } from "../labels.ts";
@@ -34,7 +34,7 @@ interface Place {
  * with credentials in one of its own, else in the build's. Throws StepFailure `image-unusable`, `repository-not-found`,
  * `ref-not-found`, `clone-failed`, `disk-full`, `invalid-spec`, and those of `inGitContainer`.
  */
-export async function clone(context: Context, build: ContainerInfo, plan: Plan): Promise<Checkout> {
+export async function clone(context: BuildContext, build: ContainerInfo, plan: Plan): Promise<Checkout> {
   const { spec, repository } = plan;
   await endEarlierAttempt(context, build);
   const local = repository.kind === "local" ? await localStream(context, plan, repository.path) : undefined;
@@ -63,7 +63,7 @@ export async function clone(context: Context, build: ContainerInfo, plan: Plan):
 }
 
 /** What an earlier attempt began goes on in the container without it, and would write into the same workspace. */
-async function endEarlierAttempt(context: Context, { id }: ContainerInfo): Promise<void> {
+async function endEarlierAttempt(context: BuildContext, { id }: ContainerInfo): Promise<void> {
   const { docker, attempt, settings: { graceMs } } = context;
   if (attempt === 1) return;
   await context.cleanup((signal) => endProcesses(docker, id, { graceMs, signal }));
@@ -75,7 +75,7 @@ interface Input {
   readonly all: readonly Credential[];
 }
 
-async function cloneIn(context: Context, place: Place, input: Input): Promise<Checkout> {
+async function cloneIn(context: BuildContext, place: Place, input: Input): Promise<Checkout> {
   const { plan } = input;
   const { code, said } = await runScript(context, place, input);
   if (code !== 0) throw cloneFailure(code, said, { plan, image: place.image });
@@ -86,7 +86,7 @@ async function cloneIn(context: Context, place: Place, input: Input): Promise<Ch
 
 /** Returns the script's exit code and what it told us. A local repository comes on its stdin. */
 async function runScript(
-  context: Context,
+  context: BuildContext,
   { container, user, image, ready = "/" }: Place,
   { plan: { spec, repository }, local, all }: Input,
 ): Promise<{ code: number; said: string }> {
@@ -96,7 +96,7 @@ async function runScript(
       ? new URL(repository.url).host
       : undefined,
     credentials: all,
-    knownHosts: context.settings.gitKnownHosts,
+    knownHosts: context.policy.gitKnownHosts,
   });
   const said = new BoundedText(MAX_SAID_BYTES);
   const code = await exec(context, container.id, {
@@ -104,7 +104,7 @@ async function runScript(
     workdir: WORKSPACE,
     user,
     env: {
-      ...cleanEnvironment(container, context.settings),
+      ...cleanEnvironment(container, context.policy),
       READY: ready,
       LOCAL: local ? "1" : "",
       URL: repository.kind === "local" ? "" : repository.url,

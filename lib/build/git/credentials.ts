@@ -1,5 +1,5 @@
 import { StepFailure } from "../../base/errors.ts";
-import type { Context } from "../../driver/driver.ts";
+import type { BuildContext } from "../policy.ts";
 import type { Plan } from "../plan.ts";
 import { credentialHosts, gitTokenOf } from "./git-token.ts";
 
@@ -24,8 +24,8 @@ export interface Credentials {
  * the operator's. The operator's are for an image that the operator chose (`--git-image`, or `--allow-image`): without one,
  * one that the repository needs fails the step, and others are left out with a line in the log.
  */
-export async function credentialsFor(context: Context, plan: Plan): Promise<Credentials> {
-  const { settings, secrets, log } = context;
+export async function credentialsFor(context: BuildContext, plan: Plan): Promise<Credentials> {
+  const { policy, secrets, log } = context;
   const { repository, spec } = plan;
   const own = credentialHosts(repository);
   const ofRun = new Map(
@@ -34,9 +34,9 @@ export async function credentialsFor(context: Context, plan: Plan): Promise<Cred
       return host === undefined ? [] : [[host, secret] as const];
     }),
   );
-  const ofOperator = new Map(Object.entries(settings.gitTokens).filter(([host]) => !ofRun.has(host)));
+  const ofOperator = new Map(Object.entries(policy.gitTokens).filter(([host]) => !ofRun.has(host)));
   const isWanted = (host: string) => own.includes(host) || spec.submodules;
-  const isTrusted = settings.gitImage !== undefined || settings.allowImages.length > 0;
+  const isTrusted = policy.gitImage !== undefined || policy.allowImages.length > 0;
   const wanted = [...ofOperator.keys()].filter(isWanted);
   const needed = own.find((host) => ofOperator.has(host));
   if (!isTrusted && needed !== undefined) {
@@ -57,7 +57,7 @@ export async function credentialsFor(context: Context, plan: Plan): Promise<Cred
   const all = [...ofRun, ...isTrusted ? ofOperator : []]
     .filter(([host]) => isWanted(host))
     .map(([host, secret]) => ({ host, secret, kind: kindOf(secret) }));
-  return { all, image: all.length === 0 ? undefined : settings.gitImage ?? spec.image };
+  return { all, image: all.length === 0 ? undefined : policy.gitImage ?? spec.image };
 }
 
 const PREFIX = gitTokenOf("");

@@ -1,6 +1,6 @@
 import type { ContainerInfo, Variables } from "../../docker/docker.ts";
-import type { DriverSettings } from "../../driver/driver.ts";
 import { ownEnvironment } from "../../driver/work/own-environment.ts";
+import type { BuildPolicy } from "../policy.ts";
 
 /** Where an image says it keeps its certificate authorities. Whoever made the image could as well have changed them. */
 const KEPT = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -17,7 +17,7 @@ const PROXIES = [
 /** `ownEnvironment` for a clone: with the image's certificate authorities, and the proxies that the operator lets builds read. */
 export function cleanEnvironment(
   container: ContainerInfo,
-  { allowEnv, environment }: Pick<DriverSettings, "allowEnv" | "environment">,
+  { allowEnv, environment }: Pick<BuildPolicy, "allowEnv" | "environment">,
 ): Variables {
   const kept = KEPT.flatMap((name) => container.env[name] === undefined ? [] : [[name, container.env[name]]]);
   const proxies = PROXIES.flatMap((name) => {

@@ -1,6 +1,6 @@
 import { StepFailure } from "../../base/errors.ts";
 import { type ContainerInfo, type ContainerSpec, DockerError } from "../../docker/docker.ts";
-import type { Context } from "../../driver/driver.ts";
+import type { BuildContext } from "../policy.ts";
 import { capture } from "../../driver/work/exec.ts";
 import { provideImage } from "../image.ts";
 import { buildUser, findContainer, gitContainerName, LABELS } from "../labels.ts";
@@ -39,7 +39,7 @@ export interface GitContainer {
  * removed first. Throws StepFailure `image-not-found`, `image-pull-failed`, `image-unusable`, `container-failed`.
  */
 export async function inGitContainer<T>(
-  context: Context,
+  context: BuildContext,
   build: ContainerInfo,
   { plan, image }: { plan: Plan; image: string },
   work: (git: GitContainer) => Promise<T>,
@@ -65,7 +65,9 @@ export async function inGitContainer<T>(
 }
 
 /** Removes the container that clones for the run, if there is one, and lets the build's container go on. */
-export async function endGitContainer({ cleanup, docker, run, settings: { owner } }: Context): Promise<void> {
+export async function endGitContainer(
+  { cleanup, docker, run, settings: { owner } }: BuildContext,
+): Promise<void> {
   await cleanup(async (signal) => {
     await removeGitContainer(docker, { owner, run, signal });
     const build = await findContainer(docker, { owner, run, signal });
@@ -74,14 +76,14 @@ export async function endGitContainer({ cleanup, docker, run, settings: { owner 
 }
 
 /** The build's user by numbers, since another image knows other names. */
-async function userOf(context: Context, build: ContainerInfo): Promise<string> {
+async function userOf(context: BuildContext, build: ContainerInfo): Promise<string> {
   const { user } = buildUser(build);
   if (user === "0") return "0:0";
   if (/^\d+:\d+$/.test(user)) return user;
   const { exitCode, stdout } = await capture(context, build.id, {
     command: ["/bin/sh", "-c", 'echo "$(id -u):$(id -g)"'],
     user,
-    env: cleanEnvironment(build, context.settings),
+    env: cleanEnvironment(build, context.policy),
   });
   const numbers = stdout.trim();
   if (exitCode === 0 && /^\d+:\d+$/.test(numbers)) return numbers;
@@ -94,7 +96,7 @@ async function userOf(context: Context, build: ContainerInfo): Promise<string> {
 }
 
 async function start(
-  context: Context,
+  context: BuildContext,
   build: ContainerInfo,
   { plan, image, user }: { plan: Plan; image: string; user: string },
 ): Promise<ContainerInfo> {
@@ -122,7 +124,7 @@ async function start(
 
 /** A name that is taken is an earlier attempt's, or nobody's that we know. */
 async function createAgain(
-  { docker, run, settings: { owner } }: Context,
+  { docker, run, settings: { owner } }: BuildContext,
   spec: ContainerSpec,
   signal: AbortSignal,
 ): Promise<string> {

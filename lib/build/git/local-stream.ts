@@ -1,5 +1,5 @@
 import { InputError, messageOf, StepFailure, UnavailableError } from "../../base/errors.ts";
-import type { Context } from "../../driver/driver.ts";
+import type { BuildContext } from "../policy.ts";
 import type { Plan } from "../plan.ts";
 import { resolveCommit } from "./local/resolve-commit.ts";
 import { openLocalSource } from "./local-source.ts";
@@ -19,11 +19,11 @@ export interface LocalStream {
  * Opens a local repository at the commit that was pinned when the build was asked for, else at what its ref means now. Throws
  * StepFailure `ref-not-found`, `clone-failed`; what goes wrong in the stream is thrown there as `clone-failed`.
  */
-export async function localStream(context: Context, { spec }: Plan, path: string): Promise<LocalStream> {
-  const { settings, signal } = context;
+export async function localStream(context: BuildContext, { spec }: Plan, path: string): Promise<LocalStream> {
+  const { policy, signal } = context;
   return await asStepFailure(async () => {
-    const source = await openLocalSource(path, settings);
-    const { localCommit } = settings;
+    const source = await openLocalSource(path, policy);
+    const { localCommit } = policy;
     const pinned = localCommit?.repository === path ? localCommit : resolveCommit(source, spec.ref);
     if (!pinned) throw notFound(spec.ref);
     const stream = failing(

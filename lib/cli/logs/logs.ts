@@ -4,7 +4,7 @@ import { MAX_MESSAGE_DEPTH, parseJson } from "../../base/json.ts";
 import { neutral } from "../../driver/program/command-line/neutral.ts";
 import type { LogLine } from "../../engine/core/events.ts";
 import { ApiAwayError, type Caller } from "../shared/api/call.ts";
-import { linesOf } from "../shared/api/client.ts";
+import { linesOf } from "../../base/lines.ts";
 import { Patience } from "../shared/api/patience.ts";
 import { eventLine } from "../shared/render/json.ts";
 import { openOutput } from "../shared/render/output.ts";
@@ -63,7 +63,7 @@ async function* logOf(
     });
     try {
       const body = await call({ method: "GET", path: `/runs/${run}/logs?${query}`, signal });
-      for await (const text of linesOf(body)) {
+      for await (const text of linesOf(body, { hasEnd: false })) {
         patience.isBack();
         const told = text === "" ? undefined : parsed(text);
         if (told?.type === "cursor") cursor = told.cursor;

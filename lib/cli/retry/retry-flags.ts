@@ -1,7 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
 import { flag, listFlag, switchFlag } from "../../driver/program/command-line/flag.ts";
 import { hostFile, text } from "../../driver/program/command-line/values.ts";
-import { withGitAccessFlags } from "../../driver/program/git/git-access.ts";
+import { GIT_ACCESS } from "../../build/git/git-access.ts";
+import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { DEFAULT_OUTPUT } from "../shared/request/build-flags.ts";
 import { withRunsFlags } from "../shared/runs/runs-flags.ts";
 
@@ -26,7 +27,7 @@ export function withRetryFlags(command: Command<[string]>) {
       ),
     )
     .addOption(switchFlag("-q, --quiet", "only the outcome"));
-  return withRunsFlags(withGitAccessFlags(here).optionsGroup("Flags:"));
+  return withRunsFlags(withPolicyFlags(here, GIT_ACCESS).optionsGroup("Flags:"));
 }
 
 /** These flags, read. */

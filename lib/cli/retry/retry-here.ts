@@ -3,6 +3,8 @@ import { InputError } from "../../base/errors.ts";
 import { BUILD_DRIVERS } from "../../build/pipeline.ts";
 import { FLUTTER_BUILDER } from "../../build/spec.ts";
 import type { RunView } from "../../engine/core/run-view.ts";
+import { GIT_ACCESS } from "../../build/git/git-access.ts";
+import { flagsOf } from "../../driver/program/policy-flags.ts";
 import { run } from "../run/run.ts";
 import { withRunFlags } from "../run/run-flags.ts";
 import type { Drivers } from "../shared/drivers.ts";
@@ -25,7 +27,6 @@ export async function retryHere(
     );
   }
   const { docker, data, output, json, quiet, logLevel, logFormat, gitToken } = options;
-  const { gitImage, gitKnownHosts, gitWellKnownHosts } = options;
   const flags = withRunFlags(new Command().argument("[repository]").argument("[command...]")).opts();
   return await run({
     operands: { repository: undefined, command: [] },
@@ -34,14 +35,12 @@ export async function retryHere(
       output,
       logLevel,
       logFormat,
-      gitWellKnownHosts,
       ...docker !== undefined && { docker },
       ...data !== undefined && { data },
       ...json !== undefined && { json },
       ...quiet !== undefined && { quiet },
       ...gitToken !== undefined && { gitToken },
-      ...gitImage !== undefined && { gitImage },
-      ...gitKnownHosts !== undefined && { gitKnownHosts },
+      ...flagsOf(GIT_ACCESS, options),
     },
     drivers,
     again: { run: id, name: resource.name, spec: spec as Record<string, unknown> },

@@ -1,4 +1,4 @@
-import { readGitTokens } from "../../driver/program/git/git-access.ts";
+import { readGitTokens } from "../../build/git/git-access.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
 import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";

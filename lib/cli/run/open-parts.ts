@@ -2,6 +2,7 @@ import type { Store } from "../../backend/store.ts";
 import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
 import type { Faults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
+import type { BuildPolicy } from "../../build/policy.ts";
 import { sweep } from "../../build/sweep.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { dockerConfigFolder } from "../../docker/endpoint.ts";
@@ -14,7 +15,8 @@ import { dataFolder, homeFolder } from "../../driver/program/data-folder.ts";
 import { DEFAULT_LIMITS } from "../../driver/default-limits.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import type { Environment } from "../../driver/program/command-line/environment.ts";
-import type { GitAccess } from "../../driver/program/git/git-access.ts";
+import type { GitAccess } from "../../build/git/git-access.ts";
+import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { hostId } from "../../driver/program/host-id.ts";
 import type { Reaching } from "../../driver/program/reach-docker.ts";
 import type { BuildRequest } from "../shared/request/build-request.ts";
@@ -64,8 +66,12 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   const { docker: asked, info } = await parts.docker.answer;
   const docker = buildDocker(asked, { info, onIdle: parts.onIdle });
   const settings = settingsOf(parts, { owner, host: hostId(info) });
-  for (const driver of [...lazyDrivers(drivers), ...parts.own]) {
-    opening.use(startInstance({ driver, transport, docker, settings, faultPoint, claimsOnly: true }));
+  const policy = policyOf(parts);
+  const given = { transport, docker, settings, faultPoint, claimsOnly: true };
+  for (const driver of lazyDrivers(drivers)) opening.use(startInstance({ ...given, driver, policy }));
+  for (const driver of parts.own) {
+    const own = driver.policy && await readPolicy(driver.policy, {});
+    opening.use(startInstance({ ...given, driver, policy: own }));
   }
   signal.throwIfAborted();
   const open = opening.move();
@@ -79,10 +85,10 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
 
 /** Whoever types `run` is the operator as well: the limits are those of the spec. */
 function settingsOf(
-  { request, gitAccess, environment }: PartsOptions,
+  { request }: PartsOptions,
   { owner, host }: { owner: string; host: string },
 ): DriverSettings {
-  const { grace, limits, image } = request.plan.spec;
+  const { grace, limits } = request.plan.spec;
   return {
     owner,
     host,
@@ -93,13 +99,18 @@ function settingsOf(
     maxLogLines: undefined,
     maxArtifactBytes: limits.artifacts ?? DEFAULT_LIMITS.maxArtifactBytes,
     maxArtifactFiles: DEFAULT_LIMITS.maxArtifactFiles,
+    maxTimeoutMs: undefined,
+  };
+}
+
+function policyOf({ request, gitAccess, environment }: PartsOptions): BuildPolicy {
+  return {
     maxCpus: undefined,
     maxMemory: undefined,
     maxPids: undefined,
     maxDiskBytes: undefined,
-    maxTimeoutMs: undefined,
     // What vouches for an image is trusted with the credentials of a clone.
-    allowImages: request.isImageChosen ? [image] : [],
+    allowImages: request.isImageChosen ? [request.plan.spec.image] : [],
     allowNetworks: request.allowNetworks,
     allowEnv: request.allowEnv,
     allowPrivileged: false,

@@ -1,7 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
 import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
 import { text } from "../../driver/program/command-line/values.ts";
-import { withGitAccessFlags } from "../../driver/program/git/git-access.ts";
+import { GIT_ACCESS } from "../../build/git/git-access.ts";
+import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
 
 /** The flags of `run`. */
@@ -21,7 +22,7 @@ export function withRunFlags(command: Command<[string | undefined, string[]]>) {
         text,
       ).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
     );
-  return withOutputFlags(withGitAccessFlags(withMachine));
+  return withOutputFlags(withPolicyFlags(withMachine, GIT_ACCESS));
 }
 
 /** These flags, read. Times are milliseconds, sizes bytes, where they are not a spec's own texts. */

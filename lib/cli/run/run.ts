@@ -8,7 +8,8 @@ import { dataFolder } from "../../driver/program/data-folder.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { exitOfRun } from "../shared/exit-of-run.ts";
-import { readGitAccess } from "../../driver/program/git/git-access.ts";
+import { GIT_ACCESS, readGitAccess } from "../../build/git/git-access.ts";
+import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { loadDrivers } from "../shared/load-driver.ts";
 import type { Renderer } from "../shared/render/renderer.ts";
@@ -52,7 +53,10 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
       : buildRequest(options, operands, environment, { own });
     // A file may be a pipe that nobody writes to.
     const request = await abortable(asking, signal);
-    const gitAccess = await readGitAccess(options);
+    const gitAccess = await readGitAccess({
+      ...await readPolicy(GIT_ACCESS, options),
+      gitToken: options.gitToken,
+    });
     const faultPoint = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");
     await using parts = await openParts({

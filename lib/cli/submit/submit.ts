@@ -15,7 +15,7 @@ import { reachApi } from "../shared/api/reach-api.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
 import { exitOfRun } from "../shared/exit-of-run.ts";
-import { readGitTokens } from "../../driver/program/git/git-access.ts";
+import { readGitTokens } from "../../build/git/git-access.ts";
 import type { Renderer } from "../shared/render/renderer.ts";
 import { type BuildRequest, buildRequest } from "../shared/request/build-request.ts";
 import type { Operands } from "../shared/request/operands.ts";

@@ -1,7 +1,7 @@
 import type { Transport } from "../../backend/transport.ts";
 import type { Faults } from "../../base/faults.ts";
 import type { Docker } from "../../docker/docker.ts";
-import type { DriverSettings } from "../../driver/driver.ts";
+import type { Driver, DriverSettings } from "../../driver/driver.ts";
 import { type Instance, startInstance } from "../../driver/instance.ts";
 import { askEngine } from "../../driver/host/run-state.ts";
 import { keepHouse } from "../../driver/host/housekeeping.ts";
@@ -18,11 +18,13 @@ export interface Fleet extends AsyncDisposable {
 /** Starts the named drivers; resolves when they take events. Each has as many hands as this host has slots. */
 export async function startDrivers(
   names: readonly string[],
-  { drivers, transport, docker, settings, ackWaitMs, faultPoint }: {
+  { drivers, transport, docker, settings, policyFor, ackWaitMs, faultPoint }: {
     drivers: Drivers;
     transport: Transport;
     docker: Docker;
     settings: DriverSettings;
+    /** Of each driver its own. */
+    policyFor: (driver: Driver) => Promise<unknown>;
     ackWaitMs: number;
     faultPoint: Faults;
   },
@@ -38,6 +40,7 @@ export async function startDrivers(
     const driver = await drivers[name]?.();
     if (!driver) continue;
     const concurrency = settings.slots ?? 1;
+    const policy = await policyFor(driver);
     instances.push(
       opening.use(
         startInstance({
@@ -45,6 +48,7 @@ export async function startDrivers(
           transport,
           docker,
           settings,
+          policy,
           concurrency,
           ackWaitMs,
           faultPoint,
@@ -53,7 +57,7 @@ export async function startDrivers(
       ),
     );
     const askRun = askEngine(transport, driver.name);
-    housekeeping.push(keepHouse(driver, { docker, settings, askRun, signal }));
+    housekeeping.push(keepHouse(driver, { docker, settings, policy, askRun, signal }));
   }
   await Promise.all(instances.map(({ ready }) => ready));
   const opened = opening.move();

@@ -4,7 +4,9 @@ import { natsFlag, waitFlag, withLoginFlags } from "../../driver/program/broker/
 import { logFormatFlag, logLevelFlag } from "../../driver/program/command-line/command.ts";
 import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
 import { duration, hostPort, oneOf, subjectToken, text } from "../../driver/program/command-line/values.ts";
-import { withLimitFlags } from "../../driver/program/limit-flags.ts";
+import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
+import { withSettingsFlags } from "../../driver/program/settings-flags.ts";
+import { BUILD_POLICY } from "../../build/policy-flags.ts";
 
 const DAYS_30 = 30 * 86_400_000;
 
@@ -64,7 +66,7 @@ export function withUpFlags<A extends unknown[], O extends OptionValues, G exten
         "1h",
       ),
     );
-  return withLimitFlags(withLoginFlags(served).addOption(waitFlag()))
+  return withPolicyFlags(withSettingsFlags(withLoginFlags(served).addOption(waitFlag())), BUILD_POLICY)
     .addOption(logLevelFlag())
     .addOption(logFormatFlag());
 }

@@ -5,8 +5,10 @@ import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { aborted } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
+import type { Driver } from "../../driver/driver.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { version } from "../../driver/program/command-line/version.ts";
+import { BUILD_POLICY } from "../../build/policy-flags.ts";
 import { BUILD_RESOURCE } from "../../build/resource-type.ts";
 import { httpApi } from "../../engine/http/api.ts";
 import { isLoopback, namesOf } from "../../engine/http/hosts.ts";
@@ -22,7 +24,7 @@ import type { Drivers } from "../shared/drivers.ts";
 import { loadDrivers } from "../shared/load-driver.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
-import { readGitAccess, warnOfIdleTokens } from "../../driver/program/git/git-access.ts";
+import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { startProcessLog } from "../../driver/program/command-line/process-log.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { tellServiceManager } from "../../driver/program/service-manager.ts";
@@ -187,19 +189,21 @@ async function startFleet(
   },
 ): Promise<FleetHere | undefined> {
   if (options.drivers.length === 0) return undefined;
-  const gitAccess = await readGitAccess(options);
-  warnOfIdleTokens(options);
+  const policy = await readPolicy(BUILD_POLICY, options);
+  const policyFor = async (driver: Driver) =>
+    driver.policy === BUILD_POLICY ? policy : driver.policy && await readPolicy(driver.policy, {});
   await using opening = new AsyncDisposableStack();
   const reaching = opening.use(reachDocker({ endpoint: options.docker, environment, signal }));
   const { docker, info } = await reaching.answer;
   const { owner, transport } = plane;
-  const settings = driverSettings(options, { owner, info, gitAccess, environment });
+  const settings = driverSettings(options, { owner, info });
   const fleet = opening.use(
     await startDrivers(options.drivers, {
       drivers,
       transport,
       docker,
       settings,
+      policyFor,
       ackWaitMs: options.ackWait,
       faultPoint,
     }),

@@ -5,8 +5,8 @@ import type { Again } from "./again.ts";
 import type { RunContainer } from "./run-container.ts";
 
 /** A driver as its author writes it. What is left out is not checked, not typed and costs nothing. */
-export interface DriverDefinition<Spec, Own extends string, Contained extends boolean>
-  extends Omit<Driver, "reconcile"> {
+export interface DriverDefinition<Spec, Own extends string, Contained extends boolean, Policy = unknown>
+  extends Omit<Driver<Policy>, "reconcile"> {
   /**
    * What the driver wants to be told. Checked before `reconcile`, which gets it as `spec`; what is wrong fails the step (`invalid-spec`)
    * with path, value and what was expected. A Conveyor server is told its JSON Schema.
@@ -22,12 +22,13 @@ export interface DriverDefinition<Spec, Own extends string, Contained extends bo
   /** Words that a failed step may give as its reason, beside the common ones. */
   readonly reasons?: readonly Own[];
   reconcile(
-    context: AuthorContext<Spec, Own, Contained>,
+    context: AuthorContext<Spec, Own, Contained, Policy>,
   ): StepAnswer<NoInfer<Own>> | Promise<StepAnswer<NoInfer<Own>>>;
 }
 
 /** What `reconcile` gets. */
-export interface AuthorContext<Spec, Own extends string, Contained extends boolean> extends Context {
+export interface AuthorContext<Spec, Own extends string, Contained extends boolean, Policy = unknown>
+  extends Context<Policy> {
   readonly spec: Spec;
   readonly container: Contained extends true ? RunContainer : undefined;
   /** What the call before this one has given to `again`. */

@@ -8,15 +8,20 @@ import { runContainer } from "./run-container.ts";
 import { readSpec } from "./spec.ts";
 
 /** Does a step as its author has defined it: with its input checked and typed, and as often as it asks for. */
-export async function reconcileAsDefined<Spec, Own extends string, Contained extends boolean>(
-  definition: DriverDefinition<Spec, Own, Contained>,
-  context: Context,
+export async function reconcileAsDefined<Spec, Own extends string, Contained extends boolean, Policy>(
+  definition: DriverDefinition<Spec, Own, Contained, Policy>,
+  context: Context<Policy>,
 ): Promise<DriverResult> {
   const spec = definition.spec && readSpec(definition.spec, definition, context.resource.spec);
   const container = definition.container ? runContainer(context) : undefined;
   let progress: unknown;
   for (;;) {
-    const given = { ...context, spec, container, progress, fail } as AuthorContext<Spec, Own, Contained>;
+    const given = { ...context, spec, container, progress, fail } as AuthorContext<
+      Spec,
+      Own,
+      Contained,
+      Policy
+    >;
     const answer = await definition.reconcile(given);
     if (!isAgain(answer)) return resultOf(answer);
     await context.log.line(`${answer.why}; trying again in ${answer.after}`);

@@ -1,15 +1,14 @@
-import type { Delivery } from "../../backend/transport.ts";
 import { messageOf, Retryable } from "../../base/errors.ts";
 import type { ClaimReply, ClaimRequest } from "../../wire/claim.ts";
 import { digestOf } from "../../wire/signature.ts";
-import { beatMs } from "./heartbeat.ts";
 import { askAgain, askClaim } from "./claim.ts";
-import type { EventFacts } from "../understand/event-facts.ts";
+import type { RecentSet } from "../../base/recent-set.ts";
+import type { DriverSettings } from "../driver.ts";
+import type { EventInHand } from "../understand/event-in-hand.ts";
 import { MOST_DELIVERIES, type Outcome } from "../report/outcome.ts";
-import type { HandleParts } from "../parts.ts";
 import { failedBy } from "../report/result.ts";
 import { backOff } from "../../base/retry.ts";
-import { takeTurn } from "./turn.ts";
+import { takeTurn, type TurnServices } from "./turn.ts";
 
 /** The right to work on a step. */
 export interface Grant {
@@ -31,54 +30,53 @@ export interface Grant {
 /** The longest that an answer is waited for. */
 const ANSWER_MS = 5000;
 
+/** What it takes to ask for a grant. */
+export interface GrantServices extends TurnServices {
+  readonly settings: Pick<DriverSettings, "host" | "maxTimeoutMs">;
+  /** Before an engine that is away is asked again, milliseconds; doubled each time. */
+  readonly retryMs: number;
+  /** Keys of events without claims that have been settled for good. */
+  readonly settled: RecentSet;
+}
+
 /** Asks the engine whether this instance may work on the event's step. Without claims the driver goes straight on. */
-export async function askForGrant(
-  delivery: Delivery,
-  facts: EventFacts,
-  parts: HandleParts,
-): Promise<Grant | Outcome> {
+export async function askForGrant(held: EventInHand, services: GrantServices): Promise<Grant | Outcome> {
+  const { delivery: { deliveries }, facts } = held;
   try {
-    return await (facts.hasClaims ? claimed(delivery, facts, parts) : unclaimed(delivery, facts, parts));
+    return await (facts.hasClaims ? claimed(held, services) : unclaimed(held, services));
   } catch (error) {
     if (!(error instanceof Retryable)) throw error;
     // An engine that is away is waited for; where there is none, only deliveries tell how long this goes on.
-    if (!facts.hasClaims && delivery.deliveries >= MOST_DELIVERIES) {
-      const message = `${messageOf(error)} (given up after ${delivery.deliveries} deliveries)`;
+    if (!facts.hasClaims && deliveries >= MOST_DELIVERIES) {
+      const message = `${messageOf(error)} (given up after ${deliveries} deliveries)`;
       return { kind: "report", result: failedBy(error, message) };
     }
-    return { kind: "later", delayMs: backOff(delivery.deliveries, parts.retryMs), why: messageOf(error) };
+    return { kind: "later", delayMs: backOff(deliveries, services.retryMs), why: messageOf(error) };
   }
 }
 
-async function unclaimed(
-  delivery: Delivery,
-  facts: EventFacts,
-  parts: HandleParts,
-): Promise<Grant | Outcome> {
-  const { driver, settings, settled } = parts;
-  if (settled.has(`${facts.run}/${facts.id}`)) {
-    return { kind: "drop", why: "Its result was sent, and its ack got lost" };
-  }
+async function unclaimed(held: EventInHand, services: GrantServices): Promise<Grant | Outcome> {
+  const { delivery: { deliveries }, facts } = held;
+  const { driver, settings, settled } = services;
+  if (settled.has(facts.key)) return { kind: "drop", why: "Its result was sent, and its ack got lost" };
   const grant = {
-    attempt: delivery.deliveries,
-    tries: delivery.deliveries,
+    attempt: deliveries,
+    tries: deliveries,
     renew: undefined,
     remainingMs: settings.maxTimeoutMs,
     secrets: {},
   };
   if (!driver.exclusive) return grant;
-  const turn = await takeTurn(delivery, facts, parts);
+  const turn = await takeTurn(held, services);
   return "kind" in turn ? turn : { ...grant, ...turn };
 }
 
 async function claimed(
-  delivery: Delivery,
-  { step, run, id }: EventFacts,
-  parts: HandleParts,
+  { delivery, facts: { step, run, id }, heartbeatMs }: EventInHand,
+  { transport, instance, settings: { host }, driver: { name: driver } }: GrantServices,
 ): Promise<Grant | Outcome> {
-  const { transport, instance, settings: { host }, driver: { name: driver } } = parts;
   const event = { step, event: id, delivery: delivery.deliveries, instance, host };
-  const timeoutMs = Math.min(ANSWER_MS, beatMs(delivery, parts));
+  const timeoutMs = Math.min(ANSWER_MS, heartbeatMs());
   const to = { run, driver };
   const reply = await askClaim(transport, to, { ...event, digest: digestOf(delivery.data) }, { timeoutMs });
   return granted(reply, (more, key) =>

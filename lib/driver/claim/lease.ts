@@ -1,7 +1,7 @@
 import { type Clock, monotonicClock } from "../../base/clock.ts";
 import { messageOf, Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { ClaimReply } from "../../wire/claim.ts";
 import { StopError } from "../driver.ts";
@@ -15,11 +15,14 @@ export interface LeaseOptions {
   /** Milliseconds from now in which the work has to be done. */
   readonly remainingMs?: number | undefined;
   /** Milliseconds until the next renewal; asked before each. */
-  readonly beatMs: () => number;
+  readonly heartbeatMs: () => number;
   /** Milliseconds that logs and results still have once the step was told to stop. */
   readonly reportMs: number;
   readonly clock: Clock;
 }
+
+/** How long a result may be tried to be sent where the work has no deadline, milliseconds. */
+const SENDING_MS = 3_600_000;
 
 /**
  * The right to work on one event. Kept alive with the transport and the engine until disposed; what the engine says about
@@ -29,15 +32,21 @@ export class Lease implements Disposable {
   readonly #options: LeaseOptions;
   readonly #work = new AbortController();
   readonly #report = new AbortController();
+  /** The work's clock: fires, with a `StopError`, on cancel, timeout, loss of the claim and shutdown. */
+  readonly signal: AbortSignal = this.#work.signal;
+  /** The clock of logs and results: goes on for a while after the work was told to stop; fires when the claim is lost. */
+  readonly reportSignal: AbortSignal = this.#report.signal;
+  /** Milliseconds since the epoch, as the clock was when that was heard. */
+  deadline: number | undefined;
+  /** Another attempt has taken over, or a result is recorded: nothing of this one counts any more. */
+  isLost = false;
   #heartbeat: Timer | undefined;
-  #deadline: number | undefined;
   /** The deadline in the monotonic clock. */
   #over: number | undefined;
   #deadlineTimer: Timer | undefined;
   #reportTimer: Timer | undefined;
   #isAsking = false;
   #isNudged = false;
-  #isLost = false;
   #isDisposed = false;
 
   constructor(options: LeaseOptions) {
@@ -46,38 +55,13 @@ export class Lease implements Disposable {
     this.#beatOn();
   }
 
-  /** The work's clock: fires, with a `StopError`, on cancel, timeout, loss of the claim and shutdown. */
-  get signal(): AbortSignal {
-    return this.#work.signal;
-  }
-
-  /** The clock of logs and results: goes on for a while after the work was told to stop; fires when the claim is lost. */
-  get reportSignal(): AbortSignal {
-    return this.#report.signal;
-  }
-
-  /** Milliseconds that are left for the work, whatever becomes of the machine's clock; undefined without limit. */
-  get remainingMs(): number | undefined {
-    return this.#over === undefined ? undefined : this.#over - monotonicClock();
-  }
-
-  /** Milliseconds since the epoch, as the clock was when that was heard. */
-  get deadline(): number | undefined {
-    return this.#deadline;
-  }
-
-  /** Another attempt has taken over, or a result is recorded: nothing of this one counts any more. */
-  get isLost(): boolean {
-    return this.#isLost;
-  }
-
   /** Asks whether the work is still ours, until there is an answer or the report's clock has ended. */
   async confirm(): Promise<boolean> {
     const { renew } = this.#options;
     if (!renew) return true;
     try {
-      this.#heed(await persist(renew, { signal: this.reportSignal }));
-      return !this.#isLost;
+      this.#heed(await retry(renew, { signal: this.reportSignal }));
+      return !this.isLost;
     } catch (error) {
       if (!(error instanceof Retryable)) throw error;
       return false;
@@ -93,11 +77,16 @@ export class Lease implements Disposable {
   /** Tells the work to stop; the first reason counts. */
   stop(reason: string): void {
     this.#work.abort(new StopError(reason));
-    this.reportWithin(this.#options.reportMs);
+    this.#reportWithin(this.#options.reportMs);
   }
 
-  /** The report's clock ends `ms` from now, unless it ends earlier. */
-  reportWithin(ms: number): void {
+  /** The work is done: its report has what is left of its time, and `reportMs` at least. */
+  workDone(): void {
+    const leftMs = this.#over === undefined ? SENDING_MS : this.#over - monotonicClock();
+    this.#reportWithin(Math.max(this.#options.reportMs, leftMs));
+  }
+
+  #reportWithin(ms: number): void {
     if (this.#isDisposed || this.#reportTimer !== undefined) return;
     this.#reportTimer = startTimer(() => this.#report.abort(new StopError("timeout")), ms);
   }
@@ -120,7 +109,7 @@ export class Lease implements Disposable {
       this.#working();
       this.#renew();
       this.#beatOn();
-    }, this.#options.beatMs());
+    }, this.#options.heartbeatMs());
   }
 
   #working(): void {
@@ -151,7 +140,7 @@ export class Lease implements Disposable {
       return this.#remain(reply.remainingMs);
     }
     if (reply.answer === "stop" && reply.reason !== "driver-lost") return this.stop(reply.reason);
-    this.#isLost = true;
+    this.isLost = true;
     this.stop("driver-lost");
     this.#report.abort(new StopError("driver-lost"));
   }
@@ -159,7 +148,7 @@ export class Lease implements Disposable {
   #remain(ms: number | undefined): void {
     if (ms === undefined) return;
     stopTimer(this.#deadlineTimer);
-    this.#deadline = this.#options.clock() + ms;
+    this.deadline = this.#options.clock() + ms;
     this.#over = monotonicClock() + ms;
     this.#deadlineTimer = startTimer(() => this.stop("timeout"), ms);
   }

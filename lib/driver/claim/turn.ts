@@ -1,13 +1,12 @@
-import type { Delivery, Transport } from "../../backend/transport.ts";
+import type { Transport } from "../../backend/transport.ts";
 import { Retryable } from "../../base/errors.ts";
-import { backOff, persist } from "../../base/retry.ts";
+import { backOff, retry } from "../../base/retry.ts";
 import { delay } from "../../base/signals.ts";
 import type { ClaimReply } from "../../wire/claim.ts";
 import { subjects } from "../../wire/subjects.ts";
-import { beatMs } from "./heartbeat.ts";
-import type { EventFacts } from "../understand/event-facts.ts";
 import type { Outcome } from "../report/outcome.ts";
-import type { HandleParts } from "../parts.ts";
+import type { Driver } from "../driver.ts";
+import type { EventInHand } from "../understand/event-in-hand.ts";
 
 /** The right to work on an event that no engine grants, one instance at a time. */
 export interface Turn {
@@ -17,6 +16,14 @@ export interface Turn {
   letGo(): Promise<void>;
   /** The event is settled: no instance begins it again. Best effort. */
   done(): Promise<void>;
+}
+
+/** What it takes to take turns. */
+export interface TurnServices {
+  readonly transport: Transport;
+  readonly driver: Pick<Driver, "name" | "exclusive">;
+  /** This process, and no other. */
+  readonly instance: string;
 }
 
 const FREE = "";
@@ -38,12 +45,9 @@ const LONGEST_WAIT_MS = 600_000;
  * has only just come, it is put off; without, it is taken over, and the first hears of that when it is back. Throws
  * `Retryable`.
  */
-export async function takeTurn(
-  delivery: Delivery,
-  facts: EventFacts,
-  parts: HandleParts,
-): Promise<Turn | Outcome> {
-  const { transport, driver, instance } = parts;
+export async function takeTurn(held: EventInHand, services: TurnServices): Promise<Turn | Outcome> {
+  const { delivery, facts, heartbeatMs } = held;
+  const { transport, driver, instance } = services;
   const mark = new Mark(transport, markOf.name(driver.name, facts.run, facts.id));
   const turn = turnOf(mark, instance, delivery.deliveries);
   for (;;) {
@@ -54,12 +58,12 @@ export async function takeTurn(
     }
     const { revision } = mark;
     await transport.broadcast(subjects.nudge(facts.run), "");
-    await delay(Math.min(beatMs(delivery, parts), LONGEST_GRACE_MS));
+    await delay(Math.min(heartbeatMs(), LONGEST_GRACE_MS));
     await mark.read();
     const isSilent = mark.revision === revision;
     if (isSilent && delivery.deliveries > 1 && await mark.write(instance)) return turn;
     if (mark.text !== DONE && mark.text !== FREE) {
-      return { kind: "later", delayMs: putOffMs(delivery, parts), why: "Another instance works on it" };
+      return { kind: "later", delayMs: putOffMs(held), why: "Another instance works on it" };
     }
   }
 }
@@ -68,8 +72,8 @@ export async function takeTurn(
  * How long what somebody is at already is put off, milliseconds: longer each time, since deliveries are all that an event
  * without claims is counted by, and one of many counts as given up.
  */
-export function putOffMs(delivery: Delivery, parts: HandleParts): number {
-  return backOff(delivery.deliveries, beatMs(delivery, parts), LONGEST_WAIT_MS);
+export function putOffMs({ delivery, heartbeatMs }: EventInHand): number {
+  return backOff(delivery.deliveries, heartbeatMs(), LONGEST_WAIT_MS);
 }
 
 function turnOf(mark: Mark, instance: string, attempt: number): Turn {
@@ -81,7 +85,7 @@ function turnOf(mark: Mark, instance: string, attempt: number): Turn {
   };
   const end = async (text: string) => {
     try {
-      await persist(() => keep(text));
+      await retry(() => keep(text));
     } catch (error) {
       if (!(error instanceof Retryable)) throw error;
     }

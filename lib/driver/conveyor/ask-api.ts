@@ -1,8 +1,7 @@
 import { Buffer } from "node:buffer";
 import { rereadNamedFile } from "../../base/named-files.ts";
-import { request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
 import type { Clock } from "../../base/clock.ts";
+import { sendRequest } from "../../base/http.ts";
 import { abortable } from "../../base/signals.ts";
 import { authorization, type Credentials } from "./authorization.ts";
 import { withoutTrailing } from "../../base/text.ts";
@@ -35,34 +34,22 @@ export async function askApi(
   const url = new URL(`${withoutTrailing(api, "/")}${path}`);
   const authorized = await authorization(credentials, clock);
   const ca = credentials.tlsCa === undefined ? undefined : await rereadNamedFile(credentials.tlsCa);
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
   const body = value === undefined ? undefined : Buffer.from(JSON.stringify(value));
-  const options = {
-    method,
-    // A connection of its own: nobody is going to use it again soon.
-    agent: false,
-    headers: {
-      ...body && { "content-type": "application/json", "content-length": String(body.length) },
-      ...authorized,
-    },
-    signal,
-    ...ca !== undefined && { ca },
-  } as const;
-  const request = url.protocol === "https:" ? requestHttps(url, options) : requestHttp(url, options);
-  request.once("error", reject);
-  request.once("response", (response) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    response.on("data", (chunk: Buffer) => {
-      if (size < mostBytes) chunks.push(chunk);
-      size += chunk.length;
-    });
-    response.once("error", reject);
-    response.once("end", () => {
-      const text = Buffer.concat(chunks).subarray(0, mostBytes).toString("utf8");
-      resolve({ status: response.statusCode ?? 0, text });
-    });
-  });
-  request.end(body);
-  return await abortable(promise, signal);
+  const headers = { ...body && { "content-type": "application/json" }, ...authorized };
+  const asked = async () => {
+    const answer = await sendRequest(url, { method, headers, body, ca, signal });
+    return { status: answer.statusCode ?? 0, text: await beginningOf(answer, mostBytes) };
+  };
+  return await abortable(asked(), signal);
+}
+
+/** Reads all of a body and keeps its first bytes. */
+async function beginningOf(body: AsyncIterable<Uint8Array>, mostBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    if (size < mostBytes) chunks.push(chunk);
+    size += chunk.length;
+  }
+  return Buffer.concat(chunks).subarray(0, mostBytes).toString("utf8");
 }

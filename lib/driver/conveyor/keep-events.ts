@@ -1,5 +1,5 @@
 import type { Transport } from "../../backend/transport.ts";
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 import { consumers, subjects } from "../../wire/subjects.ts";
 import type { Driver } from "../driver.ts";
 
@@ -19,6 +19,6 @@ export async function keepEvents(
   await Promise.all(pipeline.map((driver) => {
     const filters = resources.map((type) => subjects.step(driver, type));
     const spec = { stream: "messages", name: consumers.shared(driver), filters, ackWaitMs } as const;
-    return persist(() => transport.ensureConsumer(spec), { signal });
+    return retry(() => transport.ensureConsumer(spec), { signal });
   }));
 }

@@ -5,7 +5,7 @@ import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import type { Driver } from "../driver.ts";
-import { backOff } from "../../base/retry.ts";
+import { pause } from "../../base/retry.ts";
 import { type Api, askApi } from "./ask-api.ts";
 import { type Part, withPart, withPartsOf } from "./schema-parts.ts";
 
@@ -122,7 +122,7 @@ async function untilAnswered(definition: Definition, options: RegisterOptions): 
     const again = "Cannot register resource type {type} at {api}, trying again: {why}";
     if (n === 1) log.warn(again, { why });
     else log.debug(again, { why });
-    await delay(backOff(n, retryMs, MOST_RETRY_MS), { signal }).catch(() => {});
+    await pause(n, { firstMs: retryMs, mostMs: MOST_RETRY_MS, signal });
   }
   return undefined;
 }

@@ -10,6 +10,7 @@ const EVERY_MS = 60_000;
 export interface HousekeepingOptions {
   readonly docker: Docker;
   readonly settings: DriverSettings;
+  readonly policy?: unknown;
   readonly askRun: AskRun;
   readonly signal: AbortSignal;
   readonly everyMs?: number;
@@ -20,13 +21,13 @@ export interface HousekeepingOptions {
 /** Lets a driver look after its host, now, every minute and when there is news, until `signal` fires. */
 export async function keepHouse(
   driver: Driver,
-  { docker, settings, askRun, signal, everyMs = EVERY_MS, news = () => new Promise(() => {}) }:
+  { docker, settings, policy, askRun, signal, everyMs = EVERY_MS, news = () => new Promise(() => {}) }:
     HousekeepingOptions,
 ): Promise<void> {
   while (driver.housekeep && !signal.aborted) {
     const called = news();
     try {
-      await driver.housekeep({ docker, settings, askRun, signal });
+      await driver.housekeep({ docker, settings, policy, askRun, signal });
     } catch (error) {
       if (signal.aborted) return;
       processLog("driver").warn("Cannot look after the host: {why}", { why: messageOf(error) });

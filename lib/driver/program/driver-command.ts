@@ -1,12 +1,12 @@
 import type { Driver } from "../driver.ts";
 import { newCommand, VARIABLES_NOTE } from "./command-line/command.ts";
-import { withDriverFlags } from "./driver-flags.ts";
+import { type DescribedDriver, withDriverFlags } from "./driver-flags.ts";
 
 export interface DriverProgram {
   /** What is typed to reach it: `container-start`, or `flutter-ci container-start`. */
   readonly path: string;
-  /** The resource types that it handles. */
-  readonly resources: readonly string[];
+  /** What is known of the driver before it is loaded. */
+  readonly driver: DescribedDriver;
   /** The driver itself, once it is needed. */
   readonly load: () => Promise<Driver>;
   /** Means the same as the first signal of the process. */
@@ -14,14 +14,13 @@ export interface DriverProgram {
 }
 
 /** The command that runs one driver until it is told to stop. */
-export function driverCommand(name: string, { path, resources, load, stop }: DriverProgram) {
+export function driverCommand({ path, driver, load, stop }: DriverProgram) {
+  const title = titleOf(driver.name);
   const command = newCommand({
     path,
-    summary: `Start the ${titleOf(name)} Driver`,
+    summary: `Start the ${title} Driver`,
     description:
-      `Start the ${
-        titleOf(name)
-      } Driver: one process is one instance, and any number of them share the work.\n` +
+      `Start the ${title} Driver: one process is one instance, and any number of them share the work.\n` +
       "The first signal makes it take no more work and finish what it has in hand; a second one ends it at once.",
     examples: [
       ["Work for a broker and a control plane on this machine", path],
@@ -31,7 +30,7 @@ export function driverCommand(name: string, { path, resources, load, stop }: Dri
       ],
     ],
   });
-  return withDriverFlags(command, { resources })
+  return withDriverFlags(command, driver)
     .addHelpText("after", HEALTH_NOTE + VARIABLES_NOTE)
     .action(async (options) => {
       const { runDriver } = await import("./run-driver.ts");

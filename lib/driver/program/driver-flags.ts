@@ -12,17 +12,23 @@ import {
   text,
   wholeNumber,
 } from "./command-line/values.ts";
-import { withLimitFlags } from "./limit-flags.ts";
+import type { Driver } from "../driver.ts";
+import { withPolicyFlags } from "./policy-flags.ts";
+import { withSettingsFlags } from "./settings-flags.ts";
 
-/** The flags of the program of a driver that handles these resource types. */
+/** What the flags of a driver's program are made from. */
+export type DescribedDriver = Pick<Driver, "name" | "resources" | "usesDocker" | "policy">;
+
+/** The flags of a driver's program. */
 export function withDriverFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
-  { resources }: { resources: readonly string[] },
+  { resources, usesDocker, policy }: DescribedDriver,
 ) {
   const withBroker = command.addOption(
     natsFlag().default(["nats://127.0.0.1:4222"], "nats://127.0.0.1:4222"),
   );
-  return withLimitFlags(withLoginFlags(withBroker).addOption(waitFlag()))
+  const withLogin = withLoginFlags(withBroker).addOption(waitFlag());
+  return withPolicyFlags(withSettingsFlags(withLogin, { usesDocker }), policy)
     .addOption(flag("--api <url>", "control plane", httpUrl).default("http://127.0.0.1:8080"))
     .addOption(
       flag("--token-file <file>", "file that holds the control plane's token (or CONVEYOR_TOKEN)", text),

@@ -1,21 +1,12 @@
 import type { DaemonInfo } from "../../docker/docker.ts";
-import { dockerConfigFolder } from "../../docker/endpoint.ts";
 import type { DriverSettings } from "../driver.ts";
-import { homeFolder } from "./data-folder.ts";
-import type { Environment } from "./command-line/environment.ts";
-import type { GitAccess } from "./git/git-access.ts";
 import { hostId } from "./host-id.ts";
-import type { LimitOptions } from "./limit-flags.ts";
+import type { SettingsOptions } from "./settings-flags.ts";
 
-/** What the flags of a driver's program, or of `up`, allow its builds, on the daemon that it works with. */
+/** What the flags of a driver's program, or of `up`, ask for on the daemon that it works with. */
 export function driverSettings(
-  options: LimitOptions,
-  { owner, info, gitAccess, environment }: {
-    owner: string;
-    info: DaemonInfo;
-    gitAccess: GitAccess;
-    environment: Environment;
-  },
+  options: SettingsOptions,
+  { owner, info }: { owner: string; info: DaemonInfo },
 ): DriverSettings {
   return {
     owner,
@@ -27,19 +18,6 @@ export function driverSettings(
     maxLogLines: options.maxLogLines,
     maxArtifactBytes: options.maxArtifacts,
     maxArtifactFiles: options.maxArtifactFiles,
-    maxCpus: options.maxCpus,
-    maxMemory: options.maxMemory,
-    maxPids: options.maxPids,
-    maxDiskBytes: options.maxDisk,
     maxTimeoutMs: options.maxTimeout,
-    allowImages: options.allowImage ?? [],
-    allowNetworks: options.allowNetwork ?? [],
-    allowEnv: options.allowEnv ?? [],
-    allowPrivileged: options.allowPrivileged === true,
-    allowKeep: options.allowKeep === true,
-    allowLocalRepository: false,
-    ...gitAccess,
-    environment,
-    dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };
 }

@@ -1,5 +1,6 @@
 import type { Driver } from "../driver.ts";
 import { version } from "./command-line/version.ts";
+import type { DescribedDriver } from "./driver-flags.ts";
 
 /**
  * The whole of a standalone driver's program: reads its flags, runs until it is told to stop (by a signal of the process, or
@@ -7,13 +8,12 @@ import { version } from "./command-line/version.ts";
  */
 export async function main(driver: Driver, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
   const own = driver.version ?? `none (conveyor-drivers ${version()})`;
-  await driverProgram(driver.name, driver.resources, () => Promise.resolve(driver), { signal, version: own });
+  await driverProgram(driver, () => Promise.resolve(driver), { signal, version: own });
 }
 
 /** The same for a driver that is loaded when it starts, so that its help does not wait for it. */
 export async function driverProgram(
-  name: string,
-  resources: readonly string[],
+  driver: DescribedDriver,
   load: () => Promise<Driver>,
   { signal, version }: { signal?: AbortSignal | undefined; version?: string } = {},
 ): Promise<void> {
@@ -23,6 +23,6 @@ export async function driverProgram(
     import("./command-line/run-program.ts"),
     import("./command-line/program-flags.ts"),
   ]);
-  const program = driverCommand(name, { path: name, resources, load, stop: signal });
+  const program = driverCommand({ path: driver.name, driver, load, stop: signal });
   await runProgram(withProgramFlags(program, undefined, version));
 }

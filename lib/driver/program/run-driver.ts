@@ -1,7 +1,7 @@
 import { messageOf } from "../../base/errors.ts";
 import { parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 import { abortable, aborted } from "../../base/signals.ts";
 import type { Driver } from "../driver.ts";
 import { keepEvents } from "../conveyor/keep-events.ts";
@@ -12,8 +12,8 @@ import { askEngine } from "../host/run-state.ts";
 import { keepHouse } from "../host/housekeeping.ts";
 import { environment } from "./command-line/environment.ts";
 import { EXIT } from "./command-line/exit-codes.ts";
-import { readGitAccess, warnOfIdleTokens } from "./git/git-access.ts";
 import { startProcessLog } from "./command-line/process-log.ts";
+import { readPolicy } from "./policy-flags.ts";
 import { reachDocker } from "./reach-docker.ts";
 import type { Stop } from "./stop/stop.ts";
 import { listenForStop } from "./stop/stop-requests.ts";
@@ -45,8 +45,7 @@ export async function runDriver(
     write: (line) => process.stderr.write(line),
   });
   await checkBrokerFlags(options);
-  const gitAccess = await readGitAccess(options);
-  warnOfIdleTokens(options);
+  const policy = driver.policy && await readPolicy(driver.policy, options);
 
   const stopping = new AbortController();
   const signal = stop ? AbortSignal.any([stopping.signal, stop]) : stopping.signal;
@@ -73,7 +72,7 @@ export async function runDriver(
     status.broker = transport;
     const settingsFor = async (owner: string) => {
       const { docker, info } = await reaching.answer;
-      return { docker, settings: driverSettings(options, { owner, info, gitAccess, environment }) };
+      return { docker, settings: driverSettings(options, { owner, info }) };
     };
     const work = async ({ owner, isConveyors }: Owner, signal: AbortSignal) => {
       const { docker, settings } = await settingsFor(owner);
@@ -88,7 +87,7 @@ export async function runDriver(
         : undefined;
       if (isConveyors) {
         const keeping = { maxAgeMs: options.keepArtifacts, maxBytes: options.maxStored };
-        void persist(() => transport.keepArtifacts(keeping)).catch((error) =>
+        void retry(() => transport.keepArtifacts(keeping)).catch((error) =>
           processLog("driver").warn("Cannot bound what is kept of artifacts: {why}", {
             why: messageOf(error),
           })
@@ -107,6 +106,7 @@ export async function runDriver(
         transport,
         docker,
         settings,
+        policy,
         concurrency: options.concurrency,
         claimsOnly: !isConveyors,
         maxEventAgeMs: options.maxEventAge,
@@ -132,7 +132,7 @@ export async function runDriver(
         void registerResources(driver, { api, resources, credentials, mode, againMs: LOOK_EVERY_MS, signal });
       }
       // Ends with the first signal.
-      await keepHouse(driver, { docker, settings, askRun, signal, ...runs && { news: runs.news } });
+      await keepHouse(driver, { docker, settings, policy, askRun, signal, ...runs && { news: runs.news } });
       await aborted(signal);
       status.isConsuming = false;
       log.info("{why}: driver {name} takes no more events and finishes the {count} in hand", {
@@ -145,7 +145,7 @@ export async function runDriver(
     };
     const clear = async ({ owner }: Owner, signal: AbortSignal) => {
       const { docker, settings } = await settingsFor(owner);
-      await driver.housekeep?.({ docker, settings, askRun: () => Promise.resolve("over"), signal });
+      await driver.housekeep?.({ docker, settings, policy, askRun: () => Promise.resolve("over"), signal });
     };
     const working = workForEachOwner(transport, { everyMs: LOOK_EVERY_MS, signal, work, clear });
     // Docker that cannot be reached ends it at once, whoever owns the broker.

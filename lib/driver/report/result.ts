@@ -39,7 +39,7 @@ export function resultText(result: unknown, driver: string, mask: Mask): string 
 }
 
 /** Whether a result's text says that the step succeeded. */
-export const isSuccess = (resultText: string): boolean => resultText.startsWith('{"success":true,');
+const isSuccess = (resultText: string): boolean => resultText.startsWith('{"success":true,');
 
 function written(result: unknown, driver: string, mask: Mask): string {
   if (typeof result !== "object" || result === null) {
@@ -73,23 +73,50 @@ function checkSize(what: string, text: string, most: number): void {
   }
 }
 
+/** A result that is ready to be sent, as the event that it travels in. */
+export interface ComposedResult {
+  readonly isSuccess: boolean;
+  readonly result: DriverResult;
+  /** JSON text. */
+  readonly event: string;
+}
+
+/** What a driver answered, masked, and made to fit into one message of `mostBytes`. */
+export function composeResult(
+  answer: unknown,
+  { run, resource, ...fit }: {
+    run: string;
+    resource: EchoedResource;
+    driver: string;
+    mask: Mask;
+    mostBytes: number;
+  },
+): ComposedResult {
+  const text = fittingResult(run, resource, resultText(answer, fit.driver, fit.mask), fit);
+  return {
+    isSuccess: isSuccess(text),
+    result: parseOwnJson(text),
+    event: resultEvent(run, resource, text, fit.mostBytes),
+  };
+}
+
 /** The resource of an event: the text it came as, and what says which one it is where there is no room for that. */
 export interface EchoedResource {
   readonly payload: string;
-  readonly standIn: () => string;
+  readonly standIn: string;
 }
 
 /**
  * The result as JSON, made to fit into an event of `mostBytes`: one that does not is a failed one that says so, with the
  * reason and the beginning of the message that it had if it was failed before.
  */
-export function fittingResult(
+function fittingResult(
   run: string,
   { standIn }: EchoedResource,
   result: string,
   { driver, mask, mostBytes }: { driver: string; mask: Mask; mostBytes: number },
 ): string {
-  const bytes = Buffer.byteLength(resultEvent(run, { payload: standIn(), standIn }, result));
+  const bytes = Buffer.byteLength(resultEvent(run, { payload: standIn, standIn }, result));
   const most = mostBytes - HEADER_ROOM_BYTES;
   if (bytes <= most) return result;
   const { success, message, data } = parseOwnJson<DriverResult>(result);
@@ -115,5 +142,5 @@ export function resultEvent(
     `{"event":"driver.result","run_id":${JSON.stringify(run)},"resource":${echoed},"driverresult":${result}}`;
   const whole = event(resource.payload);
   const fits = Buffer.byteLength(whole) <= mostBytes - HEADER_ROOM_BYTES;
-  return fits ? whole : event(resource.standIn());
+  return fits ? whole : event(resource.standIn);
 }

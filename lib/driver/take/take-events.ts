@@ -1,12 +1,11 @@
 import type { ConsumerSpec, Delivery, Transport } from "../../backend/transport.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { delay } from "../../base/signals.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import type { Slot, Slots } from "./slots.ts";
 import { MOST_DELIVERIES } from "../report/outcome.ts";
 import { type Admit, Requests } from "./requests.ts";
-import { backOff, persist } from "../../base/retry.ts";
+import { pause, retry } from "../../base/retry.ts";
 
 export interface TakeOptions {
   readonly transport: Transport;
@@ -45,7 +44,7 @@ export async function takeEvents(options: TakeOptions): Promise<void> {
         consumer: spec.name,
         error: messageOf(error),
       });
-      await delay(backOff(n, options.retryMs), { signal }).catch(() => {});
+      await pause(n, { firstMs: options.retryMs, signal });
     }
   }
 }
@@ -122,7 +121,7 @@ async function isRoomLeft(
 }
 
 async function giveBack(delivery: Delivery): Promise<void> {
-  await persist(() => delivery.nak(), { tries: 3 });
+  await retry(() => delivery.nak(), { tries: 3 });
 }
 
 async function next(

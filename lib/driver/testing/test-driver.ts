@@ -84,7 +84,10 @@ export async function testDriver(driver: Driver, options: TestOptions = {}): Pro
   opening.use(await serveClaims(transport, options));
   const docker = opening.use(await dockerOf(options, run));
   const settings = testSettings(OWNER);
-  const instance = opening.use(startInstance({ driver, transport, docker, settings, claimsOnly: true }));
+  const policy = await driver.policy?.parseAsync({});
+  const instance = opening.use(
+    startInstance({ driver, policy, transport, docker, settings, claimsOnly: true }),
+  );
   await instance.ready;
   // A driver that has just begun may not hear the first.
   const nudging = startInterval(() => {

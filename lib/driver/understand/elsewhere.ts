@@ -1,21 +1,18 @@
-import type { Delivery } from "../../backend/transport.ts";
 import { token } from "../../wire/resource.ts";
 import { subjects } from "../../wire/subjects.ts";
-import type { DriverEvent } from "./decode.ts";
-import { earlierResults } from "./earlier-results.ts";
+import type { EventInHand } from "./event-in-hand.ts";
 
 /**
  * The host on which the event's run lives, where that is not `here`: an earlier step of this run has said so in its result
  * (`data.host`, with `data.run` to tell it from one of an earlier run). An event that was addressed to this host stays.
  */
 export function elsewhere(
-  delivery: Delivery,
-  { resource, run }: DriverEvent,
+  { delivery, facts: { run, type, results } }: EventInHand,
   driver: string,
   here: string,
 ): string | undefined {
-  if (delivery.subject === subjects.stepOnHost(driver, here, resource.resource)) return undefined;
-  for (const { data } of Object.values(earlierResults(resource.metadata))) {
+  if (delivery.subject === subjects.stepOnHost(driver, here, type)) return undefined;
+  for (const { data } of Object.values(results)) {
     if (typeof data !== "object" || data === null || !("host" in data) || !("run" in data)) continue;
     const host = token.safeParse(data.host);
     if (host.success && data.run === run) return host.data === here ? undefined : host.data;

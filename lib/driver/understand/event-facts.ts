@@ -1,7 +1,8 @@
 import type { Delivery } from "../../backend/transport.ts";
 import { HEADERS } from "../../wire/headers.ts";
-import { token } from "../../wire/resource.ts";
+import { type DriverResult, token } from "../../wire/resource.ts";
 import type { BrokenEvent, DriverEvent } from "./decode.ts";
+import { earlierResults } from "./earlier-results.ts";
 
 /** Which work an event asks for. */
 export interface EventFacts {
@@ -10,6 +11,8 @@ export interface EventFacts {
   readonly step: string;
   /** The same for every delivery of the event, and for no other. */
   readonly id: string;
+  /** The event among all that an instance has seen: a sender may not care for ids, so that two runs have the same. */
+  readonly key: string;
   /** Its engine answers claims. */
   readonly hasClaims: boolean;
   /**
@@ -17,20 +20,38 @@ export interface EventFacts {
    * one run, as an event of its own.
    */
   readonly scope: string;
+  /** The resource's type. */
+  readonly type: string;
+  /** The name of the resource's pipeline, as it stands in every line of the log. */
+  readonly pipeline: string | undefined;
+  /** What earlier drivers of the pipeline answered. */
+  readonly results: Readonly<Record<string, DriverResult>>;
 }
+
+/** How much of a pipeline's name stands in a line of the log. */
+const PIPELINE_LENGTH = 128;
 
 /** The facts of an event that was delivered to `driver`. */
 export function eventFacts(
-  delivery: Delivery,
+  { id: messageId, headers, subject }: Delivery,
   event: DriverEvent | BrokenEvent,
   driver: string,
 ): EventFacts {
-  const { headers } = delivery;
+  const resource = "resource" in event ? event.resource : undefined;
   const hasClaims = headers[HEADERS.claims] === "1";
-  const metadata = "resource" in event ? event.resource.metadata : undefined;
-  const step = [headers[HEADERS.step], metadata?.["current_pipeline_step"]].find(isToken) ?? driver;
-  const id = delivery.id ?? event.message ?? crypto.randomUUID();
-  return { run: event.run, step, id, hasClaims, scope: hasClaims ? step : `${step}/${id}` };
+  const step = [headers[HEADERS.step], resource?.metadata?.["current_pipeline_step"]].find(isToken) ?? driver;
+  const id = messageId ?? event.message ?? crypto.randomUUID();
+  return {
+    run: event.run,
+    step,
+    id,
+    key: `${event.run}/${id}`,
+    hasClaims,
+    scope: hasClaims ? step : `${step}/${id}`,
+    type: resource?.resource ?? subject.split(".").at(-1) ?? "",
+    pipeline: resource?.pipeline?.slice(0, PIPELINE_LENGTH),
+    results: earlierResults(resource?.metadata),
+  };
 }
 
 function isToken(value: unknown): value is string {

@@ -1,24 +1,47 @@
-import { HEADER_ROOM_BYTES, type OutgoingMessage } from "../../backend/transport.ts";
+import { HEADER_ROOM_BYTES, type OutgoingMessage, type Transport } from "../../backend/transport.ts";
+import type { Clock } from "../../base/clock.ts";
 import { InputError } from "../../base/errors.ts";
+import type { Faults } from "../../base/faults.ts";
 import { withDeadline } from "../../base/signals.ts";
+import type { Docker } from "../../docker/docker.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import { ids } from "../../wire/ids.ts";
 import { signed } from "../../wire/signature.ts";
 import { subjects } from "../../wire/subjects.ts";
-import { pipelineName } from "../understand/addressee.ts";
-import type { Context } from "../driver.ts";
-import { earlierResults } from "../understand/earlier-results.ts";
+import type { GrantedEvent } from "../claim/granted-event.ts";
+import type { Context, Driver, DriverSettings } from "../driver.ts";
+import type { AskRun } from "../host/run-state.ts";
+import type { DriverEvent } from "../understand/decode.ts";
+import type { LiveLines } from "../log/live-lines.ts";
 import type { Batch } from "../log/batches.ts";
 import { storeSingly } from "../log/single-lines.ts";
 import { type OpenStepLog, openStepLog, type StepLogOptions } from "../log/step-log.ts";
-import type { HandleParts } from "../parts.ts";
-import { persist } from "../../base/retry.ts";
-import type { GrantedStep } from "./granted-step.ts";
+import { retry } from "../../base/retry.ts";
+import { KeptArtifacts } from "./kept-artifacts.ts";
 
-/** Everything that the driver gets to see of a step. */
-export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandleParts): Context {
+/** What a step is worked on with. */
+export interface ContextServices {
+  readonly driver: Pick<Driver, "name">;
+  readonly settings: DriverSettings;
+  readonly policy: unknown;
+  readonly transport: Transport;
+  readonly docker: Docker;
+  readonly askRun: AskRun;
+  readonly clock: Clock;
+  readonly liveLines: LiveLines;
+  readonly faultPoint: Faults;
+  /** How long `Context.cleanup` may take, beside the grace period, milliseconds. */
+  readonly cleanupMs: number;
+}
+
+/** Everything that the driver gets to see of a step, its log among it. */
+export function openContext(
+  step: GrantedEvent<DriverEvent>,
+  services: ContextServices,
+): Context & { readonly log: OpenStepLog } {
   const { event, facts, grant, lease, mask } = step;
-  const { transport, docker, settings, cleanupMs, faultPoint } = parts;
+  const { transport, settings, cleanupMs, faultPoint } = services;
+  const artifacts = new KeptArtifacts(settings);
   return {
     resource: event.resource,
     payload: event.payload,
@@ -29,19 +52,21 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
     claimed: facts.hasClaims,
     deadline: lease.deadline,
     signal: lease.signal,
-    log,
-    docker,
-    results: earlierResults(event.resource.metadata),
+    log: openLog(step, services),
+    docker: services.docker,
+    results: facts.results,
     secrets: grant.secrets,
     settings,
+    policy: services.policy,
     putArtifact: async (name, bytes, options = {}) => {
       if (mask.text(name) !== name) {
         throw new InputError("Its name has a secret in it: expected one that may be shown");
       }
-      return await transport.putBlob(facts.run, name, bytes, { ...options, signal: lease.signal });
+      const counted = artifacts.counted(name, bytes);
+      return await transport.putBlob(facts.run, name, counted, { ...options, signal: lease.signal });
     },
     cleanup: (work) => withDeadline(settings.graceMs + cleanupMs, work),
-    askRun: parts.askRun,
+    askRun: services.askRun,
     eventId: facts.id,
     isOurs: () => lease.confirm(),
     faultPoint: (point) => faultPoint(point, facts.step),
@@ -52,22 +77,21 @@ export function contextOf(step: GrantedStep, log: OpenStepLog, parts: HandlePart
  * The log of a step's attempt: in batches to an engine of ours, line by line to a Conveyor server. What cannot be stored is
  * tried again as long as the step may report at all.
  */
-export function logOf(step: GrantedStep, parts: HandleParts): OpenStepLog {
-  const { event, facts, mask } = step;
-  const { driver, settings, clock, transport } = parts;
-  const pipeline = pipelineName(event.resource);
+function openLog(step: GrantedEvent, services: ContextServices): OpenStepLog {
+  const { facts, mask } = step;
+  const { driver, settings, clock, transport } = services;
   return openStepLog({
-    fields: { run: facts.run, driver: driver.name, step: facts.step, pipeline },
+    fields: { run: facts.run, driver: driver.name, step: facts.step, pipeline: facts.pipeline },
     mask,
     maxBytes: settings.maxLogBytes,
     maxLinesPerSecond: settings.maxLogLines,
     clock,
     maxMessageBytes: transport.maxMessageBytes - HEADER_ROOM_BYTES,
-    store: facts.hasClaims ? inBatches(step, parts) : singly(step, parts),
+    store: facts.hasClaims ? inBatches(step, services) : singly(step, services),
   });
 }
 
-function inBatches(step: GrantedStep, { transport }: HandleParts): StepLogOptions["store"] {
+function inBatches(step: GrantedEvent, { transport }: ContextServices): StepLogOptions["store"] {
   const { facts: { run, step: name, scope }, grant: { attempt, key }, lease: { reportSignal: signal } } =
     step;
   const message = ({ first, lines, data }: Batch): OutgoingMessage => {
@@ -82,18 +106,21 @@ function inBatches(step: GrantedStep, { transport }: HandleParts): StepLogOption
   };
   return async (batches) => {
     signal.throwIfAborted();
-    await persist(() => transport.publishAll(subjects.logs(run), batches.map(message)), { signal });
+    await retry(() => transport.publishAll(subjects.logs(run), batches.map(message)), { signal });
   };
 }
 
-function singly(step: GrantedStep, { driver, transport, liveLines }: HandleParts): StepLogOptions["store"] {
+function singly(
+  step: GrantedEvent,
+  { driver, transport, liveLines }: ContextServices,
+): StepLogOptions["store"] {
   const { facts: { run, scope }, grant: { attempt }, lease: { reportSignal: signal } } = step;
   const live = subjects.liveLogs(run, driver.name);
   return storeSingly({
     store: async (n, line) => {
       signal.throwIfAborted();
       const id = ids.logBatch(run, scope, attempt, n);
-      await persist(() => transport.publish(subjects.logs(run), line, { id }), { signal });
+      await retry(() => transport.publish(subjects.logs(run), line, { id }), { signal });
     },
     show: (line) => liveLines.show(live, line),
   });

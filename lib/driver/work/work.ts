@@ -2,28 +2,35 @@ import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { DriverResult } from "../../wire/resource.ts";
-import { contextOf, logOf } from "./context.ts";
-import type { Context } from "../driver.ts";
+import { type ContextServices, openContext } from "./context.ts";
+import type { Context, Driver, StepLog } from "../driver.ts";
 import type { EventFacts } from "../understand/event-facts.ts";
 import type { OpenStepLog } from "../log/step-log.ts";
-import type { GrantedStep } from "./granted-step.ts";
+import type { GrantedEvent } from "../claim/granted-event.ts";
+import type { DriverEvent } from "../understand/decode.ts";
 import { type Outcome, outcomeOfThrown } from "../report/outcome.ts";
-import type { HandleParts } from "../parts.ts";
+import type { Observer } from "../observer.ts";
 
-/** How long a result may be tried to be sent where the step has no deadline, milliseconds. */
-const SENDING_MS = 3_600_000;
+/** What it takes to let a driver work. */
+export interface WorkServices extends ContextServices {
+  readonly driver: Driver;
+  readonly observer: Observer;
+  /** Before a step is tried again that the machinery failed, milliseconds; doubled each time. */
+  readonly retryMs: number;
+}
 
 /** Lets the driver do its work. What comes of it is known when every line of its log is stored. */
-export async function work(step: GrantedStep, parts: HandleParts): Promise<Outcome> {
+export async function work(step: GrantedEvent<DriverEvent>, services: WorkServices): Promise<Outcome> {
   const { facts, lease } = step;
-  const log = logOf(step, parts);
+  const { observer, faultPoint } = services;
+  const context = openContext(step, services);
   const began = performance.now();
-  const outcome = await reconciled(step, log, parts);
-  parts.observer.reconciled(performance.now() - began);
-  parts.faultPoint("reconciled", facts.step);
-  lease.reportWithin(Math.max(parts.reportMs, lease.remainingMs ?? SENDING_MS));
-  const stored = await finished(log, outcome, step, parts);
-  parts.faultPoint("logged", facts.step);
+  const outcome = await reconciled(step, context, services);
+  observer.reconciled(performance.now() - began);
+  faultPoint("reconciled", facts.step);
+  lease.workDone();
+  const stored = await finished(step, context.log, outcome, services);
+  faultPoint("logged", facts.step);
   return lease.isLost ? overtaken(facts) : stored;
 }
 
@@ -33,17 +40,20 @@ function overtaken({ hasClaims }: EventFacts): Outcome {
   return hasClaims ? { kind: "drop", why } : { kind: "leave", why };
 }
 
-async function reconciled(step: GrantedStep, log: OpenStepLog, parts: HandleParts): Promise<Outcome> {
-  const context = contextOf(step, log, parts);
+async function reconciled(
+  step: GrantedEvent<DriverEvent>,
+  context: Context,
+  services: WorkServices,
+): Promise<Outcome> {
   try {
-    await greet(log, step);
-    return { kind: "report", result: await withinOvertime(context, parts) };
+    await greet(context.log, step);
+    return { kind: "report", result: await withinOvertime(context, services) };
   } catch (thrown) {
-    return outcomeOf(thrown, step, parts);
+    return outcomeOf(thrown, step, services);
   }
 }
 
-async function greet(log: OpenStepLog, { grant, mask }: GrantedStep): Promise<void> {
+async function greet(log: StepLog, { grant, mask }: GrantedEvent): Promise<void> {
   if (grant.attempt > 1) {
     await log.line(`Attempt ${grant.attempt}: the last lines of the one before may be missing`);
   }
@@ -53,8 +63,10 @@ async function greet(log: OpenStepLog, { grant, mask }: GrantedStep): Promise<vo
 }
 
 /** What the driver answers. One that does not heed its signal is not waited for longer than it could take to clean up. */
-async function withinOvertime(context: Context, parts: HandleParts): Promise<DriverResult> {
-  const { driver, settings, cleanupMs } = parts;
+async function withinOvertime(
+  context: Context,
+  { driver, settings, cleanupMs }: WorkServices,
+): Promise<DriverResult> {
   const { signal } = context;
   const { promise: overtime, reject } = Promise.withResolvers<never>();
   let timer: Timer | undefined;
@@ -73,10 +85,10 @@ async function withinOvertime(context: Context, parts: HandleParts): Promise<Dri
 
 /** The outcome, or what becomes of it when its log cannot be stored. */
 async function finished(
+  step: GrantedEvent,
   log: OpenStepLog,
   outcome: Outcome,
-  step: GrantedStep,
-  parts: HandleParts,
+  services: WorkServices,
 ): Promise<Outcome> {
   try {
     if (outcome.kind === "later") await log.line(`${outcome.why}: the step will be tried again`);
@@ -87,18 +99,18 @@ async function finished(
       const message = `${outcome.result.message} (the end of its log could not be stored)`;
       return { kind: "report", result: { ...outcome.result, message } };
     }
-    return outcomeOf(thrown, step, parts);
+    return outcomeOf(thrown, step, services);
   }
 }
 
 function outcomeOf(
   thrown: unknown,
-  { facts, grant, lease, mask }: GrantedStep,
-  parts: HandleParts,
+  { facts, grant, lease, mask }: GrantedEvent,
+  { driver: { name: driver }, retryMs }: WorkServices,
 ): Outcome {
-  const { driver: { name: driver }, retryMs } = parts;
   processLog("driver").debug("Step {run}/{step} threw: {thrown}", {
-    ...facts,
+    run: facts.run,
+    step: facts.step,
     thrown: mask.text(messageOf(thrown)),
   });
   return outcomeOfThrown(thrown, { signal: lease.signal, tries: grant.tries, driver, retryMs });

@@ -1,3 +1,4 @@
+import { backOff } from "../../base/retry.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { FaultPoint } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
@@ -75,7 +76,7 @@ async function settle(options: ResultsOptions, delivery: Delivery): Promise<void
   } catch (error) {
     const { id, deliveries } = delivery;
     processLog("engine").warn("Cannot handle {id}, will try again: {error}", { id, error: messageOf(error) });
-    await delivery.nak(Math.min(LONGEST_DELAY_MS, 50 * 2 ** Math.min(deliveries, 20))).catch(() => {});
+    await delivery.nak(backOff(deliveries, 100, LONGEST_DELAY_MS)).catch(() => {});
   }
 }
 

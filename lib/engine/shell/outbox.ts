@@ -1,7 +1,7 @@
 import type { Transport } from "../../backend/transport.ts";
 import type { OutboxMessage } from "../../wire/run.ts";
 import { consumers } from "../../wire/subjects.ts";
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 
 /**
  * How long a consumer that was seen is believed in, milliseconds. What is published for one that went away meanwhile is not
@@ -28,7 +28,7 @@ export class Outbox {
   async publish({ id, subject, headers, data }: OutboxMessage): Promise<void> {
     await this.#ensureConsumer(subject);
     try {
-      await persist(() => this.#transport.publish(subject, data, { id, headers }));
+      await retry(() => this.#transport.publish(subject, data, { id, headers }));
     } catch (error) {
       this.#seen.delete(subject);
       throw error;
@@ -40,7 +40,7 @@ export class Outbox {
     if (performance.now() - seenAt < SEEN_MS) return;
     const name = consumerOf(subject);
     const spec = { stream: "messages", name, filters: [subject], ackWaitMs: this.#ackWaitMs } as const;
-    await persist(() => this.#transport.ensureConsumer(spec));
+    await retry(() => this.#transport.ensureConsumer(spec));
     this.#seen.set(subject, performance.now());
   }
 }

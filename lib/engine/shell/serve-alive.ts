@@ -1,4 +1,4 @@
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import type { AliveReply } from "../../wire/alive.ts";
@@ -20,7 +20,7 @@ export function serveAlive({ transport, store, clocks, ackWaitMs }: {
     const waitsFor = waitingDriver(run, { now: clocks.now(run), ackWaitMs, hearingSince: clocks.since(run) });
     return waitsFor === undefined ? { alive: true } : { alive: true, waitsFor };
   };
-  return persist(() =>
+  return retry(() =>
     transport.serve(subjects.alives, async ({ subject }) => {
       const found = await store.runs.get(subject.split(".")[1] ?? "");
       return JSON.stringify(answer(found?.value));

@@ -8,7 +8,7 @@ import { subjects } from "../../wire/subjects.ts";
 import { type Answer, claim } from "../core/claim.ts";
 import { decide, type Input } from "../core/decide.ts";
 import { isReported } from "./is-reported.ts";
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 import type { Records } from "./records.ts";
 import type { RunClocks } from "./run-clocks.ts";
 import type { Signatures } from "./signatures.ts";
@@ -47,7 +47,7 @@ export async function serveClaims(
   const { transport, records, vault, signatures, clocks, ackWaitMs, time } = options;
   const graceMs = longestGrace(ackWaitMs);
 
-  return await persist(() => transport.serve(subjects.claims, answerMessage));
+  return await retry(() => transport.serve(subjects.claims, answerMessage));
 
   async function answerMessage({ subject, data }: Message): Promise<string> {
     const [, id = "", , driver = ""] = subject.split(".");

@@ -12,7 +12,7 @@ import type { Engine, EngineOptions } from "./engine.ts";
 import { follow } from "./follow.ts";
 import { logChange } from "./log-changes.ts";
 import { newRun } from "../core/new-run.ts";
-import { persist } from "../../base/retry.ts";
+import { retry } from "../../base/retry.ts";
 import { RunClocks } from "./run-clocks.ts";
 import { Records } from "./records.ts";
 import { Vault } from "./secrets.ts";
@@ -92,7 +92,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       if (!found) throw new InputError(`Unknown run "${id}"`);
       if (found.value.outcome !== undefined) return;
       // Before the record, since what follows the run ends with it.
-      await persist(() =>
+      await retry(() =>
         addSystemLine({ transport, signatures }, found.value, {
           what: "abandoned",
           message,

@@ -1,7 +1,7 @@
-import { type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
+import type { IncomingMessage } from "node:http";
 import { systemClock } from "../../../base/clock.ts";
 import { InputError, messageOf, UnavailableError } from "../../../base/errors.ts";
+import { sendRequest } from "../../../base/http.ts";
 import { parseJson } from "../../../base/json.ts";
 import { isProof, PROOF_HEADER, sealRequest } from "../../../wire/sealed-request.ts";
 
@@ -98,39 +98,30 @@ interface Answer {
   readonly isProved: boolean;
 }
 
-function send(api: Api, { method, path, body, signal }: Call): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+async function send(api: Api, { method, path, body, signal }: Call): Promise<Answer> {
   const plain = Buffer.from(body === undefined ? "" : JSON.stringify(body));
   const sealed = api.isSealed
     ? sealRequest(api.token, { method, path, body: plain, now: systemClock() })
     : undefined;
-  const bytes = sealed?.body ?? plain;
-  const url = `${api.url}${path}`;
-  const options = {
-    method,
-    agent: false,
-    headers: {
-      Authorization: sealed?.authorization ?? `Bearer ${api.token}`,
-      ...body !== undefined && {
-        "Content-Type": sealed ? "application/octet-stream" : "application/json",
-        "Content-Length": bytes.length,
-      },
-    },
-    ...signal && { signal },
-  } as const;
-  const request: ClientRequest = url.startsWith("https:")
-    ? httpsRequest(url, { ...options, ...api.ca !== undefined && { ca: api.ca } })
-    : httpRequest(url, options);
-  request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`silent for ${SILENCE_MS / 1000} s`)));
-  request.once("response", (answer) => {
+  const headers = {
+    Authorization: sealed?.authorization ?? `Bearer ${api.token}`,
+    ...body !== undefined && { "Content-Type": sealed ? "application/octet-stream" : "application/json" },
+  };
+  try {
+    const answer = await sendRequest(new URL(`${api.url}${path}`), {
+      method,
+      headers,
+      body: body === undefined ? undefined : sealed?.body ?? plain,
+      ca: api.ca,
+      signal,
+      silenceMs: SILENCE_MS,
+    });
     const proof = sealed?.proof(answer.statusCode ?? 0);
     const isProved = proof === undefined || isProof(answer.headers[PROOF_HEADER.toLowerCase()], proof);
-    resolve({ answer, isProved });
-  });
-  // Stays for the rest of the call: what comes after the answer has begun is told by its body.
-  request.on("error", (cause) => reject(away(api, cause, signal)));
-  request.end(body === undefined ? undefined : bytes);
-  return promise;
+    return { answer, isProved };
+  } catch (cause) {
+    throw away(api, cause, signal);
+  }
 }
 
 async function* bytesOf(

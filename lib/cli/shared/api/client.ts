@@ -1,3 +1,4 @@
+import { linesOf } from "../../../base/lines.ts";
 import { createHash } from "node:crypto";
 import { UnavailableError } from "../../../base/errors.ts";
 import type { RunEvent } from "../../../engine/core/events.ts";
@@ -40,7 +41,8 @@ export function clientOf(call: Caller, where: string): ApiClient {
     async *events(run, { logs, signal }) {
       const path = `/runs/${run}/events${logs ? "" : "?logs=false"}`;
       const body = await call({ method: "GET", path, ...signal && { signal } });
-      for await (const line of linesOf(body)) {
+      // What is cut off comes again.
+      for await (const line of linesOf(body, { hasEnd: false })) {
         if (line !== "") yield eventOf(where, line);
       }
     },
@@ -54,18 +56,6 @@ export function clientOf(call: Caller, where: string): ApiClient {
       return checked(await call({ method: "GET", path }), name, sha256);
     },
   };
-}
-
-/** Whole lines only: what is cut off comes again. */
-export async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of body) {
-    const lines = decoder.decode(chunk, { stream: true }).split("\n");
-    lines[0] = rest + (lines[0] ?? "");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
 }
 
 const TYPES: readonly unknown[] = ["run", "step", "log", "end"] satisfies RunEvent["type"][];

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { basename, dirname, relative, resolve } from "node:path";
 import { InputError, UnavailableError } from "../../../base/errors.ts";
-import { DEFAULT_LIMITS } from "../../../driver/default-limits.ts";
+import { DEFAULT_PIDS } from "../../../build/policy.ts";
 import { type LocalSource, openLocalSource } from "../../../build/git/local-source.ts";
 import { resolveCommit } from "../../../build/git/local/resolve-commit.ts";
 import { BUILD_PIPELINE } from "../../../build/pipeline.ts";
@@ -77,7 +77,7 @@ export async function buildRequest(
     ...NO_LIMITS,
     ...elsewhere ? othersToAllow(spec) : { allowNetworks, allowEnv, allowPrivileged: false, environment },
     allowLocalRepository: !elsewhere,
-    maxPids: elsewhere ? undefined : Math.max(options.pids ?? 0, DEFAULT_LIMITS.maxPids),
+    maxPids: elsewhere ? undefined : Math.max(options.pids ?? 0, DEFAULT_PIDS),
   });
   const local = plan.repository.kind === "local"
     ? await pin(plan, plan.repository.path, environment)
@@ -123,7 +123,7 @@ export async function requestOfPast(
     allowPrivileged: false,
     environment,
     allowLocalRepository: true,
-    maxPids: Math.max(pids, DEFAULT_LIMITS.maxPids),
+    maxPids: Math.max(pids, DEFAULT_PIDS),
   });
   const local = plan.repository.kind === "local"
     ? await pin(plan, plan.repository.path, environment)

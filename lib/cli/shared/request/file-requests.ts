@@ -3,6 +3,7 @@ import { InputError } from "../../../base/errors.ts";
 import { formatSize, parseSize } from "../../../base/units.ts";
 import { parseRepository } from "../../../build/repository.ts";
 import type { BuildSpec } from "../../../build/spec.ts";
+import { DEFAULT_PIDS } from "../../../build/policy.ts";
 import { DEFAULT_LIMITS } from "../../../driver/default-limits.ts";
 
 /** What of its surroundings a field of a spec file can reach. */
@@ -134,7 +135,7 @@ interface FileLimit {
 export const FILE_LIMITS: Readonly<Record<keyof BuildSpec["limits"], FileLimit | undefined>> = {
   cpus: undefined,
   memory: undefined,
-  pids: { most: DEFAULT_LIMITS.maxPids, flag: "--pids", shown: String },
+  pids: { most: DEFAULT_PIDS, flag: "--pids", shown: String },
   log: { most: DEFAULT_LIMITS.maxLogBytes, flag: "--max-log", shown: formatSize },
   artifacts: { most: DEFAULT_LIMITS.maxArtifactBytes, flag: "--max-artifacts", shown: formatSize },
 };

@@ -1,4 +1,4 @@
-import { InputError } from "../../../base/errors.ts";
+import { InputError } from "../../base/errors.ts";
 import { WELL_KNOWN_HOSTS } from "./well-known-hosts.ts";
 
 const MARKERS = ["@cert-authority", "@revoked"];

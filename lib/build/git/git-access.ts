@@ -1,41 +1,31 @@
-import type { Command, OptionValues } from "@commander-js/extra-typings";
-import { InputError, messageOf } from "../../../base/errors.ts";
-import { processLog } from "../../../base/log.ts";
+import { Buffer } from "node:buffer";
+import { z } from "zod";
+import { InputError, messageOf } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { parseImageName } from "../../docker/image-name.ts";
+import { readInputFile } from "../../driver/program/command-line/read-input-file.ts";
+import { parsedText } from "../../wire/parsed-text.ts";
+import type { BuildPolicy } from "../policy.ts";
 import { knownHosts, parseKnownHosts } from "./known-hosts.ts";
-import { parseImageName } from "../../../docker/image-name.ts";
-import type { DriverSettings } from "../../driver.ts";
-import { flag, listFlag } from "../command-line/flag.ts";
-import { readInputFile } from "../command-line/read-input-file.ts";
-import { oneOf, text } from "../command-line/values.ts";
 
-/** How clones reach private repositories, beside the credentials themselves. */
-export function withGitAccessFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
-  command: Command<A, O, G>,
-) {
-  return command
-    .addOption(
-      flag("--git-image <image>", "image that clones where a --git-token is used", imageName).default(
-        undefined,
-        "the build's",
-      ),
-    )
-    .addOption(
-      listFlag(
-        "--git-known-hosts <file>",
-        "host keys for ssh, a known_hosts file, repeatable; goes before the well-known ones",
-        text,
-      ),
-    )
-    .addOption(
-      flag(
-        "--git-well-known-hosts <use>",
-        "believe the host keys that github.com, gitlab.com and bitbucket.org publish",
-        oneOf(["on", "off"]),
-      ).default("on" as const, "on"),
-    );
-}
+/** Flags: how clones reach private repositories, beside the credentials themselves. */
+export const GIT_ACCESS = z.object({
+  gitImage: parsedText(imageName).optional().meta({
+    value: "image",
+    description: "image that clones where a --git-token is used",
+    without: "the build's",
+  }),
+  gitKnownHosts: z.array(z.string()).optional().meta({
+    value: "file",
+    description: "host keys for ssh, a known_hosts file, repeatable; goes before the well-known ones",
+  }),
+  gitWellKnownHosts: z.enum(["on", "off"]).default("on").meta({
+    value: "use",
+    description: "believe the host keys that github.com, gitlab.com and bitbucket.org publish",
+  }),
+});
 
-export type GitAccess = Pick<DriverSettings, "gitTokens" | "gitImage" | "gitKnownHosts">;
+export type GitAccess = Pick<BuildPolicy, "gitTokens" | "gitImage" | "gitKnownHosts">;
 
 /** Reads the files that these flags and `--git-token` name. Throws InputError that names the flag and the file. */
 export async function readGitAccess(

@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { dockerConfigFolder } from "../docker/endpoint.ts";
+import { type Environment, environment } from "../driver/program/command-line/environment.ts";
+import { homeFolder } from "../driver/program/data-folder.ts";
+import {
+  hostFile,
+  imageGlob,
+  positiveNumber,
+  size,
+  wholeNumber,
+} from "../driver/program/command-line/values.ts";
+import { parsedText } from "../wire/parsed-text.ts";
+import { GIT_ACCESS, readGitAccess, warnOfIdleTokens } from "./git/git-access.ts";
+import { type BuildPolicy, DEFAULT_PIDS } from "./policy.ts";
+
+const names = (value: string, description: string) =>
+  z.array(z.string()).optional().meta({ value, description });
+
+const Flags = z.object({
+  allowImage: z.array(parsedText(imageGlob)).optional()
+    .meta({ value: "glob", description: "only images like this one, repeatable", without: "all" }),
+  allowNetwork: names("name", "network that a build may ask for, repeatable"),
+  allowEnv: names("name", "own variable that a build may read, repeatable"),
+  allowPrivileged: z.boolean().default(false).describe("let a build ask for a privileged container"),
+  allowKeep: z.boolean().default(false).describe(
+    "let a build leave its container for a look: it keeps its slot until it is removed, for a day at most",
+  ),
+  maxCpus: parsedText(positiveNumber).optional()
+    .meta({ value: "n", description: "most CPUs a build may ask for" }),
+  maxMemory: parsedText(size).optional()
+    .meta({ value: "size", description: "most memory a build may ask for" }),
+  maxPids: parsedText(wholeNumber(1)).prefault(String(DEFAULT_PIDS))
+    .meta({ value: "n", description: "most processes at once a build may ask for" }),
+  maxDisk: parsedText(size).optional().meta({
+    value: "size",
+    description: "most disk a build's container and workspace may take",
+    without: "all but a tenth of --min-free",
+  }),
+  gitToken: z.array(parsedText(hostFile)).optional().meta({
+    value: "host=file",
+    description: "token, or ssh key, for repositories on that host only, repeatable",
+  }),
+  ...GIT_ACCESS.shape,
+});
+
+/** The policy of the build drivers, from the flags of their program: reads the files that these name, and warns of idle tokens. */
+export const BUILD_POLICY = Flags.transform((flags) => buildPolicy(flags, environment));
+
+async function buildPolicy(flags: z.output<typeof Flags>, environment: Environment): Promise<BuildPolicy> {
+  const gitAccess = await readGitAccess(flags);
+  warnOfIdleTokens(flags);
+  return {
+    maxCpus: flags.maxCpus,
+    maxMemory: flags.maxMemory,
+    maxPids: flags.maxPids,
+    maxDiskBytes: flags.maxDisk,
+    allowImages: flags.allowImage ?? [],
+    allowNetworks: flags.allowNetwork ?? [],
+    allowEnv: flags.allowEnv ?? [],
+    allowPrivileged: flags.allowPrivileged,
+    allowKeep: flags.allowKeep,
+    allowLocalRepository: false,
+    ...gitAccess,
+    environment,
+    dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
+  };
+}

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { BUILD_POLICY } from "../../lib/build/policy-flags.ts";
+import { newCommand } from "../../lib/driver/program/command-line/command.ts";
+import { readPolicy, withPolicyFlags } from "../../lib/driver/program/policy-flags.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+async function policyOf(...words: string[]) {
+  const command = withPolicyFlags(newCommand({ path: "x", summary: "x", examples: [] }), BUILD_POLICY);
+  command.configureOutput({ writeErr: () => {} });
+  const policy = await readPolicy(BUILD_POLICY, command.parse(words, { from: "user" }).opts());
+  const { environment, dockerConfig, gitKnownHosts, ...rest } = policy;
+  assert.ok(environment.PATH);
+  assert.match(dockerConfig ?? "", /./);
+  assert.match(gitKnownHosts, /^|github\.com/);
+  return rest;
+}
+
+const DEFAULTS = {
+  maxCpus: undefined,
+  maxMemory: undefined,
+  maxPids: 4096,
+  maxDiskBytes: undefined,
+  allowImages: [],
+  allowNetworks: [],
+  allowEnv: [],
+  allowPrivileged: false,
+  allowKeep: false,
+  allowLocalRepository: false,
+  gitTokens: {},
+  gitImage: undefined,
+};
+
+test("the build drivers allow nothing more than the defaults where no flag says so", async () => {
+  assert.deepEqual(await policyOf(), DEFAULTS);
+});
+
+test("the build drivers take every limit from its flag, and credentials from the file that it names", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "token");
+  await writeFile(file, "t0ken\n");
+  const words =
+    "--max-cpus 1.5 --max-memory 4k --max-pids 5 --max-disk 6k --allow-image a --allow-image b --allow-network n " +
+    `--allow-env E --allow-privileged --allow-keep --git-token a.example=${file} --git-image i`;
+  assert.deepEqual(await policyOf(...words.split(" ")), {
+    maxCpus: 1.5,
+    maxMemory: 4096,
+    maxPids: 5,
+    maxDiskBytes: 6144,
+    allowImages: ["a", "b"],
+    allowNetworks: ["n"],
+    allowEnv: ["E"],
+    allowPrivileged: true,
+    allowKeep: true,
+    allowLocalRepository: false,
+    gitTokens: { "a.example": "t0ken" },
+    gitImage: "i",
+  });
+});
+
+test("the build drivers refuse what a flag of theirs does not take, in its own words", async () => {
+  await assert.rejects(policyOf("--max-cpus", "0"), {
+    message: '--max-cpus: Invalid number "0": expected a number above 0, like 1.5',
+  });
+  await assert.rejects(policyOf("--git-token", "secret"), { message: /^--git-token: .*expected HOST=FILE/ });
+  await assert.rejects(policyOf("--git-token", "h=/nowhere"), {
+    message: /^--git-token: Cannot read "\/nowhere"/,
+  });
+});
