@@ -1,4 +1,4 @@
-/** The one door for driver authors. */
+/** The public API for driver authors. */
 export { InputError, Retryable, StepFailure, UnavailableError } from "./base/errors.ts";
 export { DriverManager, type ManagerParts } from "./driver/program/driver-manager.ts";
 export { main } from "./driver/program/main.ts";
@@ -20,5 +20,5 @@ export { capture, type Captured, exec, type ExecOptions } from "./driver/work/ex
 export type { DriverLogger, ManagedDriver, ManagedResult } from "./driver/managed-driver.ts";
 export type { DriverResult, Resource } from "./wire/resource.ts";
 export type { Reason } from "./wire/reasons.ts";
-/** The zod that specs are declared with. */
+/** The zod instance to declare specs with. */
 export { z } from "zod";

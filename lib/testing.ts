@@ -1,5 +1,5 @@
 /**
- * The second door for driver authors: a driver under test.
+ * The public API for testing a driver.
  *
  * @module
  */

@@ -5,9 +5,9 @@ import { endProcesses } from "../driver/work/end-processes.ts";
 import { containerName } from "./labels.ts";
 
 /**
- * Marks that a build's commands begin, at most once for a container: it gets its other name, which the daemon keeps where no
- * build reaches it, and which only one caller can give. When an earlier attempt has begun the build, what still runs of it is
- * ended, and this throws StepFailure `driver-lost`.
+ * Marks a build as begun by renaming its container. The rename succeeds once only, and a build cannot change
+ * the name. If an earlier attempt has begun the build, ends the processes that it left and throws StepFailure
+ * `driver-lost`.
  */
 export async function beginOnce(context: BuildContext, { id, name }: ContainerInfo): Promise<void> {
   const { docker, run, signal } = context;

@@ -12,12 +12,12 @@ import { type Plan, WORKSPACE } from "./plan.ts";
 import { listedCommands, showCommand } from "./show-command.ts";
 import type { Checkout } from "./step.ts";
 
-/** The exit code of a process that was ended by SIGKILL, as shells tell it. */
+/** Exit code of a process that SIGKILL ended, as shells report it. */
 const KILLED = 137;
-/** The exit code of a command that Docker could not start. */
+/** Exit code of a command that Docker could not start. */
 const NOT_STARTED = 126;
 
-/** One command as it ended. */
+/** A finished command. */
 export interface CommandResult {
   readonly command: string;
   readonly exitCode: number;
@@ -25,9 +25,9 @@ export interface CommandResult {
 }
 
 /**
- * Runs a plan's commands one after the other; the first that fails ends the step. At most once: when an earlier attempt
- * has begun them, what still runs of it is ended and the step fails as `driver-lost`. Throws StepFailure with
- * `data.commands`.
+ * Runs a plan's commands in order, up to the first that fails. Never runs them twice: if an earlier attempt
+ * has begun them, ends its processes and throws StepFailure `driver-lost`. A failed command is a StepFailure
+ * with `data.commands`.
  */
 export async function runCommands(
   context: BuildContext,
@@ -63,7 +63,7 @@ export async function runCommands(
   return results;
 }
 
-/** CI, and what of the run a build wants to know; the spec's own variables and secrets go over them. */
+/** `CI` and the run's id, commit and ref. The spec's variables and secrets override them. */
 function environment(
   { run, secrets }: BuildContext,
   { env }: Plan,
@@ -73,8 +73,9 @@ function environment(
 }
 
 /**
- * Runs a command in the environment of the build, without any script of ours around it. Returns its exit code: KILLED as well
- * where it could not be started, or has ended well, in a container whose processes were all killed.
+ * Runs a command in the build's environment, without a wrapper script. Returns its exit code. Returns KILLED
+ * if all processes of the container were killed and the command could not start, or was the last one and
+ * exited with 0.
  */
 async function run(
   context: BuildContext,
@@ -89,7 +90,7 @@ async function run(
   const { docker, signal } = context;
   try {
     const exitCode = await exec(context, container.id, { command, env, workdir, ...buildUser(container) });
-    // After any other than the last, the next one cannot be started.
+    // After any other command, the next one fails to start.
     const mayBeGone = exitCode === NOT_STARTED || (exitCode === 0 && isLast);
     return !mayBeGone || await isKept(docker, container, signal) ? exitCode : KILLED;
   } catch (error) {
@@ -131,7 +132,10 @@ async function checkFolder(
   throw new StepFailure(`The folder ${folder} does not exist in the workspace`, { reason: "command-failed" });
 }
 
-/** `docker run -e` expands nothing either, but a PATH that was meant to be longer finds no program at all. */
+/**
+ * Logs a warning for a `$PATH` that is not expanded. `docker run -e` does not expand variables either, but
+ * with such a PATH no program is found.
+ */
 async function sayUnexpanded(
   { log }: BuildContext,
   { PATH }: Readonly<Record<string, string>>,

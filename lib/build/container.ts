@@ -13,13 +13,16 @@ import { WORKSPACE } from "./plan.ts";
 import { removeRun } from "./remove.ts";
 import { startInTurn } from "./start-in-turn.ts";
 
-/** For a build to unpack, chown and drop to another user; nothing that reaches outside of its container. */
+/** Capabilities for a build to unpack, chown and switch user. None of them reaches outside the container. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL"];
-/** How long a container may outlive its run's limit when every process that knew of it was lost, milliseconds. */
+/**
+ * How long a container may outlive its run's timeout if all processes that knew of it were lost,
+ * milliseconds.
+ */
 const SPARE_MS = 3_600_000;
 const KEEP_MS = 24 * 3_600_000;
 
-/** Creates and starts the run's container; what an earlier attempt left is removed. Returns its id. */
+/** Removes what an earlier attempt left, then creates and starts the run's container. Returns its id. */
 export async function startContainer(
   context: BuildContext,
   spec: BuildSpec,
@@ -28,9 +31,10 @@ export async function startContainer(
 ): Promise<string> {
   const { docker, run, settings: { owner }, signal } = context;
   signal.throwIfAborted();
-  // A container whose build has begun has another name than the one that is about to be taken.
+  // A container whose build has begun no longer has the name that `create` takes, so it causes no conflict
+  // there.
   if (await docker.inspect(containerName(run), { signal })) await clearEarlier(context);
-  // The daemon finishes what it has begun to make: a call that we cut off would leave it behind after the cleanup.
+  // The daemon completes a call that we abort: the network would appear after the cleanup.
   const network = await context.cleanup((signal) =>
     provideNetwork(docker, daemon, spec.network, { owner, run, signal })
   );
@@ -101,10 +105,13 @@ function containerSpec(
   };
 }
 
-/** What an earlier attempt of this step has left is ours to clear. Anybody else's is not. */
+/**
+ * Removes what an earlier attempt of this step left. Throws StepFailure `container-failed` if the name
+ * belongs to a container that is not ours.
+ */
 async function clearEarlier({ docker, run, settings: { owner }, signal }: BuildContext): Promise<void> {
   if (await removeRun(docker, { owner, run, signal })) return;
-  // Somebody else was quicker: a housekeeper, or an attempt that was overtaken.
+  // Housekeeping, or an attempt that was overtaken, has removed it meanwhile.
   const names = [containerName(run), idleName(run)];
   const taken = await Promise.all(names.map((name) => docker.inspect(name, { signal })));
   if (taken.every((found) => found === undefined)) return;
@@ -148,7 +155,7 @@ async function giveWorkspace(
   });
 }
 
-/** What the container was made with, as one line of the log. */
+/** Describes the container in one line of the log. */
 function describe(spec: ContainerSpec, image: ImageInfo, network: string): string {
   return [
     `Container ${containerName(spec.labels[LABELS.run] ?? "")}: image ${spec.image} (${

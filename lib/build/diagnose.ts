@@ -6,14 +6,19 @@ import type { Reason } from "../wire/reasons.ts";
 import { isKept } from "./keep-running.ts";
 import { readShortages, type Shortages } from "./shortages.ts";
 
-/** How long the daemon may take for its answers, milliseconds. */
+/** Time limit for a diagnosis, milliseconds. */
 const DIAGNOSIS_MS = 10_000;
-/** A kill is looked for from a little before the command began, milliseconds. */
+/** Margin before the command's start from which events are read, milliseconds. */
 const SLACK_MS = 50;
-/** A busy daemon hears of the end of a process before it hears why the kernel killed it: pauses before it is asked (again). */
+/**
+ * Pauses before each query for an OOM event, milliseconds. A busy daemon learns of the end of a process
+ * before it learns of the OOM kill.
+ */
 const LATE_OOM_MS = [0, 100, 300, 600];
 
-/** How often it is tried to start the process that looks, and the pause after the first time, milliseconds. */
+/**
+ * Number of attempts to start the inspecting process, and the pause after the first attempt, milliseconds.
+ */
 const MOST_LOOKS = 5;
 const LOOK_AGAIN_MS = 50;
 
@@ -23,9 +28,9 @@ export interface Diagnosis {
 }
 
 /**
- * Why a command failed, as the kernel and the daemon tell, whatever its output says: out of memory, of processes or of disk, or
- * because its container ended; else, and where they do not tell in `limitMs`, simply `command-failed`. Throws `Retryable`,
- * `signal.reason`.
+ * Returns why a command failed, as reported by the kernel and the daemon. Its output does not count. The
+ * reason is out of memory, out of processes, a full disk or an ended container; otherwise, and after
+ * `limitMs`, it is `command-failed`. Throws `Retryable` and `signal.reason`.
  */
 export async function diagnose(
   context: BuildContext,
@@ -48,7 +53,7 @@ async function lookForReason(
   { exitCode, tookMs, signal }: { exitCode: number; tookMs: number; signal: AbortSignal },
 ): Promise<Diagnosis> {
   const { docker } = context;
-  // In the daemon's clock, which need not be ours.
+  // On the daemon's clock, which may differ from ours.
   const sinceMs = await docker.now({ signal }) - tookMs - SLACK_MS;
   if (!await isKept(docker, container, signal)) return await whyGone(context, container, sinceMs, signal);
   const shortages = await shortagesOf(context, container, signal);
@@ -73,7 +78,9 @@ const OUT_OF_MEMORY: Required<Diagnosis> = {
   because: "the container's memory limit was reached and the kernel killed a process",
 };
 
-/** Whether the kernel killed a process since then: its own count tells only that it did in some command. */
+/**
+ * Whether the kernel killed a process since `sinceMs`. The kernel's own counter includes earlier commands.
+ */
 async function ranOutOfMemory(
   { docker }: BuildContext,
   { id }: ContainerInfo,
@@ -88,8 +95,8 @@ async function ranOutOfMemory(
 }
 
 /**
- * Why a container is not kept any more, as far as events since then tell (in the daemon's clock). Whoever stops it from outside
- * asks the daemon for it; a build can kill all of its processes by itself.
+ * Returns why a container has ended, from the daemon's events since `sinceMs` (daemon's clock). A stop from
+ * outside goes through the daemon; a build that kills all its processes does not.
  */
 export async function whyGone(
   { docker }: Pick<BuildContext, "docker">,
@@ -116,10 +123,10 @@ async function shortagesOf(
     } catch (error) {
       if (!(error instanceof DockerError)) throw error;
     }
-    // No process could be started to look.
+    // The inspecting process could not start.
     const isFull = await context.docker.isAtProcessLimit(container.id, { signal });
     if (isFull) return { oomKills: 0, refusedForks: 1, fullDisk: undefined };
-    // Those that filled the limit have just ended: now the kernel's count can be read.
+    // The processes that filled the limit have just ended, so the kernel's counter can be read.
     await delay(LOOK_AGAIN_MS * looks, { signal });
   }
   return { oomKills: 0, refusedForks: 0, fullDisk: undefined };

@@ -1,2 +1,2 @@
-/** The resource type of the tutorial. In a file of its own: what only names it loads no schemas. */
+/** The tutorial's resource type. It has a file of its own, so that importing it loads no schemas. */
 export const FLUTTER_BUILDER = "flutter-builder";

@@ -1,7 +1,10 @@
 import { statfs } from "node:fs/promises";
 import type { DaemonInfo, Docker } from "../docker/docker.ts";
 
-/** Free bytes of the disk where Docker keeps its containers; undefined where that is another machine's or cannot be seen from here. */
+/**
+ * Returns the free bytes on the disk where Docker keeps its containers. Undefined if Docker runs on another
+ * machine or its folder cannot be read.
+ */
 export async function freeBytes(
   { endpoint }: Docker,
   { rootFolder }: DaemonInfo,

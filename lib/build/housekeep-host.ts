@@ -4,8 +4,8 @@ import { factsOf } from "./labels.ts";
 import { sweep } from "./sweep.ts";
 
 /**
- * Removes what runs that are not alive any more left on this host. Where no engine answers (beside a Conveyor server, or
- * while ours is away), only what has expired.
+ * Removes what dead runs left on this host. Without an answer from an engine (next to a Conveyor server, or
+ * while our engine is down), removes only what has expired.
  */
 export async function housekeepHost({ docker, settings: { owner }, askRun, signal }: Host): Promise<void> {
   const removed = await sweep(docker, {

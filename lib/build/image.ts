@@ -4,10 +4,13 @@ import { registryLogin } from "../docker/login.ts";
 import type { BuildContext } from "./policy.ts";
 import type { BuildSpec } from "./spec.ts";
 
-/** Progress of a pull in the log: at most one line in this time, milliseconds. */
+/** Minimum time between two progress lines of a pull in the log, milliseconds. */
 const PROGRESS_MS = 1000;
 
-/** The image of a spec, pulled as it asks. Throws StepFailure `image-not-found`, `image-pull-failed`. */
+/**
+ * Returns the spec's image, pulled according to `pull`. Throws StepFailure `image-not-found` or
+ * `image-pull-failed`.
+ */
 export async function provideImage(context: BuildContext, { image, pull }: BuildSpec): Promise<ImageInfo> {
   const { docker, signal } = context;
   if (pull !== "always") {
@@ -20,7 +23,10 @@ export async function provideImage(context: BuildContext, { image, pull }: Build
   throw new StepFailure(`The image "${image}" was pulled but is not there`, { reason: "image-pull-failed" });
 }
 
-/** The image of a spec as this host has it, if so. Throws StepFailure `image-not-found` where it is not to be pulled. */
+/**
+ * Returns the spec's image if this host has it. Throws StepFailure `image-not-found` if it is missing and
+ * `pull` is `never`.
+ */
 export async function findImage(
   docker: Docker,
   { image, pull, signal }: Pick<BuildSpec, "image" | "pull"> & { signal: AbortSignal },
@@ -35,7 +41,7 @@ export async function findImage(
 async function pullImage({ docker, log, policy, signal }: BuildContext, image: string): Promise<void> {
   await log.line(`Pulling ${image}`);
   const login = await loginFor(image, policy.dockerConfig, signal);
-  // Lines are shown one after the other; what comes faster than one a second is left out.
+  // Lines are logged in order. Progress within PROGRESS_MS of the last line is dropped.
   let lastShown = -Infinity;
   let shown = Promise.resolve();
   const onProgress = ({ text }: { text: string }) => {
@@ -68,8 +74,8 @@ async function loginFor(image: string, configFolder: string | undefined, signal:
 }
 
 /**
- * The daemon answers 404 for what its registry does not have, and also where the registry denies access, which is no statement
- * about the image: only that second one begins with these words of its own.
+ * The daemon answers 404 for a missing image, and also if the registry denies access, which says nothing
+ * about the image. Only the message of a denial begins with these words.
  */
 const DENIED = /^(?:failed to \w+ [^:]*: )?pull access denied/;
 

@@ -13,19 +13,25 @@ import type { BuildContext } from "./policy.ts";
 import { ownPath } from "../driver/work/own-environment.ts";
 import { onOneLine } from "../base/text.ts";
 
-/** A folder in the container for what is ours, outside of the workspace. Any user may add to it; the sticky bit protects the rest. */
+/**
+ * Folder for our files in the container, outside the workspace. Any user may add files; the sticky bit
+ * protects those of other users.
+ */
 export const OWN_FOLDER = "/.conveyor";
-/** The last argument of the process that keeps a container, and of no other: init's own ends with the whole script. */
+/**
+ * The last argument of the keeper process, and of no other process: init's last argument is the whole script.
+ */
 const FOR_EVER = "2147483647";
 const READY = "conveyor: ready";
-/** How long a daemon may call a container running whose processes have ended, milliseconds. */
+/** How long a daemon may report a container as running after its processes have ended, milliseconds. */
 const LATE_END_MS = 1000;
-/** Output of a container that does not keep running, of which its failure tells. */
+/** How much output of a container that ended at once its failure quotes. */
 const MOST_SAID_BYTES = 2000;
 
 /**
- * The shell script of the process that keeps a container, under Docker's init. It runs as root and ignores TERM (so does the
- * sleep that it becomes), so that ending a build's processes leaves it alone.
+ * Returns the shell script of the keeper process, which keeps the container running under Docker's init. The
+ * keeper runs as root and ignores TERM (as does the `sleep` that replaces it), so ending a build's processes
+ * does not end the keeper.
  */
 export function idleScript({ env }: ImageInfo): string {
   return `trap '' TERM INT HUP
@@ -36,8 +42,9 @@ exec sleep ${FOR_EVER} # keeps the container`;
 }
 
 /**
- * Starts a container and returns once its own process is there to stay. Throws StepFailure `container-failed` where Docker
- * refuses, `image-unusable` with what the container said where the image cannot run that process.
+ * Starts a container and returns once its keeper process runs. Throws StepFailure `container-failed` if
+ * Docker refuses to start it, or `image-unusable` with the container's output if the image cannot run the
+ * keeper.
  */
 export async function keepRunning(
   { docker, signal }: BuildContext,
@@ -80,11 +87,11 @@ async function start(
   }
 }
 
-/** Reads until the container says that it is ready, or ends. */
+/** Reads the output until the container reports that it is ready, or ends. */
 async function firstWords({ output }: Attached): Promise<{ isReady: boolean; said: string }> {
   const decoder = new TextDecoder();
   let said = "";
-  /** The end of what it said, however much that is: an image may talk before it is ready. */
+  /** The end of the output. An image may print any amount before the container is ready. */
   let last = "";
   for await (const { data } of output) {
     const text = decoder.decode(data, { stream: true });
@@ -96,15 +103,18 @@ async function firstWords({ output }: Attached): Promise<{ isReady: boolean; sai
   return { isReady: false, said: onOneLine(said) };
 }
 
-/** That an image is made for other machines than the daemon's, which an emulator may or may not make up for. */
+/**
+ * A note for a message if the image and the daemon have different architectures. An emulator may or may not
+ * help.
+ */
 function otherMachine(image: ImageInfo, daemon: DaemonInfo): string {
   if (image.architecture === daemon.architecture) return "";
   return ` (the image is for ${image.architecture}, and Docker runs on ${daemon.architecture})`;
 }
 
 /**
- * Whether a container is still kept. A build may run as root and kill the process that keeps it: on a busy machine that process
- * is there for a moment after that, and the daemon says "running" even longer.
+ * Whether a container's keeper process still runs. A build may run as root and kill it. On a busy machine the
+ * killed process is listed for a moment longer, and the daemon reports "running" for even longer.
  */
 export async function isKept(
   docker: Docker,
@@ -114,7 +124,10 @@ export async function isKept(
   return (await keeperOf(docker, container, signal)) !== undefined;
 }
 
-/** For how long a container has been kept, by no clock that can be set; undefined where it is not, or nobody can tell. */
+/**
+ * Returns how long a container's keeper process has run, seconds. Clock changes do not affect it. Undefined
+ * if the keeper does not run or its age is unknown.
+ */
 export async function keptSeconds(
   docker: Docker,
   container: Pick<ContainerInfo, "id">,
@@ -128,7 +141,10 @@ async function keeperOf(docker: Docker, { id }: Pick<ContainerInfo, "id">, signa
   return processes.find(({ command, isKilled }) => command.endsWith(` ${FOR_EVER}`) && !isKilled);
 }
 
-/** A daemon may fail to list processes that are just ending: then it soon knows that the container does not run. */
+/**
+ * Lists a container's processes. A daemon may fail to list processes that are just ending; soon after that it
+ * reports the container as ended.
+ */
 async function processesOf(docker: Docker, id: string, signal: AbortSignal): Promise<ContainerProcess[]> {
   for (let pauseMs = 20;; pauseMs *= 2) {
     try {

@@ -5,8 +5,8 @@ import { LABELS } from "./labels.ts";
 import { endGitContainer } from "./git/git-container.ts";
 
 /**
- * Whether a run's container stays for a look when the run has ended. Its label says so, which was written within what the
- * operator allows: `never`, `failure` or `always`.
+ * Whether a run's container is kept for inspection after the run. Its label decides: `never`, `failure` or
+ * `always`. The operator's settings were checked before the label was written.
  */
 export function staysForALook(
   labels: ContainerInfo["labels"],
@@ -16,7 +16,10 @@ export function staysForALook(
   return keep === "always" || (keep === "failure" && hasFailed);
 }
 
-/** Says where the container is left, how to enter it, and how to remove it. */
+/**
+ * Removes the git container, and logs where the run's container is kept, how to enter it and how to remove
+ * it.
+ */
 export async function leaveForALook(
   context: BuildContext,
   { id, name }: ContainerInfo,

@@ -1,2 +1,5 @@
-/** The labels and names of a run's container are the SDK's: drivers of others find it by them, too. */
+/**
+ * The SDK defines the labels and names of a run's container: drivers by other authors find the container by
+ * them too.
+ */
 export * from "../driver/host/labels.ts";

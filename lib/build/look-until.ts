@@ -4,12 +4,12 @@ import { delay } from "../base/signals.ts";
 import type { Docker } from "../docker/docker.ts";
 import { LABELS } from "./labels.ts";
 
-/** How often to look when the daemon tells of no change: disk and memory change without one. */
+/** How often to look without a change event, milliseconds: disk and memory change without one. */
 const EVERY_MS = 2000;
 
 /**
- * Calls `look` until it answers something, once for each time that a container of the owner changes and every few seconds.
- * Throws what `look` throws, and `signal.reason`.
+ * Calls `look` until it returns a value: at once, on each change of a container of the owner, and every
+ * `everyMs` milliseconds. Throws what `look` throws, and `signal.reason`.
  */
 export async function lookUntil<T>(
   docker: Docker,
@@ -19,7 +19,7 @@ export async function lookUntil<T>(
 ): Promise<T> {
   const first = await look();
   if (first !== undefined) return first;
-  // Before the next look, so that no change falls between the two.
+  // Read before the next look, so that no change between the two is missed.
   const sinceMs = await docker.now({ signal });
   const leaving = new AbortController();
   const listening = AbortSignal.any([signal, leaving.signal]);
@@ -40,7 +40,10 @@ export async function lookUntil<T>(
   }
 }
 
-/** Rings at every change until the signal fires. Never rejects: where the daemon cannot be heard, somebody looks all the same. */
+/**
+ * Calls `ring` at every change until the signal fires. Never rejects: without events the caller still looks
+ * every `everyMs`.
+ */
 async function hear(
   docker: Docker,
   owner: string,

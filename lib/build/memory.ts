@@ -2,22 +2,25 @@ import type { DaemonInfo, ListedContainer } from "../docker/docker.ts";
 import type { DriverSettings } from "../driver/driver.ts";
 import { LABELS } from "./labels.ts";
 
-/** Of the daemon's memory, what all containers of an owner may have together. */
+/** Share of the daemon's memory for all containers of an owner together. */
 const MEMORY_SHARE = 0.8;
 
-/** Bytes: what the builds of a host may have together, and what one has that asks for nothing. */
+/** Memory for all builds of a host together, and for one build without a limit of its own, bytes. */
 export interface MemoryShare {
   readonly all: number;
   readonly each: number;
 }
 
-/** Without `slots`, one build may have all of it. */
+/** Splits the memory by `slots`. Without `slots`, one build may use all of it. */
 export function memoryShare({ memory }: DaemonInfo, { slots }: DriverSettings): MemoryShare {
   const all = Math.floor(memory * MEMORY_SHARE);
   return { all, each: Math.floor(all / (slots ?? 1)) };
 }
 
-/** What these containers may take, by the limits they were made with, bytes. */
+/**
+ * Sum of the memory limits of those containers that have not ended, bytes. A container without the label
+ * counts as `each`.
+ */
 export function promisedMemory(containers: readonly ListedContainer[], { each }: MemoryShare): number {
   return containers
     .filter(({ state }) => state !== "exited" && state !== "dead")

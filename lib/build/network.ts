@@ -2,14 +2,15 @@ import { StepFailure } from "../base/errors.ts";
 import { type DaemonInfo, type Docker, DockerError } from "../docker/docker.ts";
 import { containerName, runLabels } from "./labels.ts";
 
-/** The bridge that all runs on a daemon share. No container on it can reach another. */
+/** The bridge that all runs on a daemon share. Containers on it cannot reach each other. */
 const SHARED = "conveyor";
 const SHARED_LABELS = { "conveyor.network": "isolated" };
 
 /**
- * The network of a run's container. `bridge` means: the outside, but no other run. That is one shared bridge without
- * traffic between its containers; where the daemon's kernel cannot filter inside a bridge, or somebody else's network has
- * that name, a bridge for this run alone, labelled so that it is found and removed with the run.
+ * Returns the network for a run's container. `bridge` gives access to the outside but not to other runs. It
+ * is one shared bridge without traffic between its containers. If the daemon's kernel cannot filter inside a
+ * bridge, or a network that is not ours has that name, the run gets a bridge of its own, with labels by which
+ * cleanup finds it.
  */
 export async function provideNetwork(
   docker: Docker,
@@ -47,7 +48,7 @@ async function provideOwn(
 async function provideShared(docker: Docker, signal: AbortSignal): Promise<boolean> {
   const isShared = async () => {
     const found = await docker.network(SHARED, { signal });
-    // Labels can be copied: what it does counts.
+    // Labels can be copied, so check `isolated` too.
     return found && found.isolated && hasLabels(found, SHARED_LABELS);
   };
   const found = await isShared();
@@ -57,7 +58,7 @@ async function provideShared(docker: Docker, signal: AbortSignal): Promise<boole
     return true;
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
-    // Another run was quicker, or the daemon cannot.
+    // With status 409 another run has created it; otherwise the daemon cannot.
     return error.status === 409 && (await isShared()) === true;
   }
 }

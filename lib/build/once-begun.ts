@@ -1,8 +1,8 @@
 import { Retryable, StepFailure } from "../base/errors.ts";
 
 /**
- * Runs work that must not be done twice: a `Retryable` becomes a final StepFailure with its reason. `what` begins the message;
- * `data` are facts for the result.
+ * Runs work that must not be repeated: turns a `Retryable` into a final StepFailure with the same reason.
+ * `what` begins the message; `data` is added to the result.
  */
 export async function onceBegun<T>(
   what: string,

@@ -6,9 +6,9 @@ import { keptSeconds } from "./keep-running.ts";
 import { findContainer } from "./labels.ts";
 
 /**
- * Does a step's work within what is left of the run's time, if no engine watches over that. The time counts from the start of
- * the run's container, or from now if there is none yet. When it is up, the context's signal fires, and this throws `StopError`
- * `timeout` unless the work names its failure itself.
+ * Runs a step's work within the run's remaining time if no engine enforces the timeout. The time counts from
+ * the start of the run's container, or from now without a container. At the timeout the context's signal
+ * fires, and this throws `StopError` `timeout` unless the work throws a StepFailure of its own.
  */
 export async function withinOwnTimeout<T>(
   context: BuildContext,
@@ -35,7 +35,8 @@ async function timeLeft(
 ): Promise<number> {
   const container = await findContainer(docker, { owner, run, signal });
   if (!container) return timeoutMs;
-  // The daemon's clock may have been set meanwhile; what has not started has nothing else to go by.
+  // Prefer the keeper's age: the daemon's clock may have been set meanwhile. A container that has not started
+  // has no keeper.
   const seconds = await keptSeconds(docker, container, signal);
   if (seconds !== undefined) return Math.max(0, timeoutMs - seconds * 1000);
   return Math.max(0, container.createdAt + timeoutMs - await docker.now({ signal }));

@@ -2,7 +2,7 @@ import { version } from "../driver/program/command-line/version.ts";
 import { FLUTTER_BUILDER } from "./spec.ts";
 import type { Pipeline } from "../wire/resource.ts";
 
-/** The tutorial's four steps. The last one runs in every outcome. */
+/** The tutorial's four steps. The last one always runs. */
 export const BUILD_PIPELINE: Pipeline = {
   name: FLUTTER_BUILDER,
   description: "Build a repository in a container of its own",
@@ -17,5 +17,5 @@ export const BUILD_PIPELINE: Pipeline = {
 
 export const BUILD_DRIVERS = BUILD_PIPELINE.steps.map(({ driver }) => driver);
 
-/** What the four drivers say to `--version`. */
+/** The version that the four drivers print for `--version`. */
 export const BUILD_VERSION = version();

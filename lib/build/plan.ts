@@ -8,19 +8,19 @@ import { describeIssues } from "../wire/issues.ts";
 import { type Glob, isChosen, parseGlobs } from "../base/glob/glob.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
 
-/** A build as it will be done: a valid spec, within what the operator allows. */
+/** A build to run: a valid spec within the operator's limits. */
 export interface Plan {
   readonly spec: BuildSpec;
   readonly repository: Repository;
-  /** The variables of the commands, values of `valueFrom` looked up. Secrets are not among them. */
+  /** Variables of the commands, with `valueFrom` resolved. Secrets are not included. */
   readonly env: Readonly<Record<string, string>>;
-  /** Absolute, in the container. */
+  /** Absolute path in the container. */
   readonly workdir: string;
-  /** Of the artifacts, from the workdir. */
+  /** Globs of the artifacts, relative to the workdir. */
   readonly globs: readonly Glob[];
 }
 
-/** What an operator's settings and policy say about what a spec may ask for. */
+/** The operator's settings and policy that limit what a spec may ask for. */
 export type Allowed =
   & Pick<DriverSettings, "maxTimeoutMs" | "maxLogBytes" | "maxArtifactBytes" | "graceMs">
   & Pick<
@@ -39,7 +39,7 @@ export type Allowed =
 
 export const WORKSPACE = "/workspace";
 
-/** The plan for a resource's spec. Throws InputError that names every breach, one a line. */
+/** Returns the plan for a resource's spec. Throws InputError with one line per violation. */
 export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const parsed = parseBuildSpec(spec);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, spec, "spec"));
@@ -82,7 +82,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   return { spec: parsed.data, repository, env, workdir, globs };
 }
 
-/** As `planBuild`, for a step: a breach is the step's failure `invalid-spec`. */
+/** Like `planBuild`, but throws StepFailure `invalid-spec`. */
 export function planStep(spec: unknown, allowed: Allowed): Plan {
   try {
     return planBuild(spec, allowed);
@@ -102,7 +102,10 @@ function allowedRepository(text: string, allowed: Allowed): Repository {
   return repository;
 }
 
-/** The absolute path of something below the workspace. */
+/**
+ * Returns the absolute path of a folder in the workspace. Throws InputError if `path` is absolute or has
+ * "..".
+ */
 function insideWorkspace(path: string): string {
   if (path.startsWith("/") || path.split("/").includes("..")) {
     throw new InputError(
@@ -134,7 +137,10 @@ function variables(spec: BuildSpec, allowed: Allowed): Record<string, string> {
   return env;
 }
 
-/** A glob may be written for the image's name as it stands, or for its full one: `debian:12` is `docker.io/library/debian:12`. */
+/**
+ * Throws InputError if the operator does not allow the image. A glob matches the image's name as written, or
+ * its full name: `debian:12` is `docker.io/library/debian:12`.
+ */
 function checkImage(image: string, allowed: readonly string[]): void {
   const { registry, repository, tag, digest } = parseImageName(image);
   const full = `${registry}/${repository}${tag === undefined ? "" : `:${tag}`}${

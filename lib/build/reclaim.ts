@@ -6,9 +6,9 @@ import { factsOf, isOurs, LABELS } from "./labels.ts";
 import { removeRun } from "./remove.ts";
 
 /**
- * Of an owner's containers, those that keep others from starting. Removes what keeps them without need: what a run that is over
- * has left, and what an attempt of container-start has left that nobody works on. Its event is in the queue, perhaps of an
- * instance that waits for just this room, and the next attempt makes a container of its own.
+ * Returns which of an owner's containers take room. Removes containers that take room needlessly: those of
+ * ended runs, and those of a lost attempt of container-start. The event of such an attempt is in the queue,
+ * perhaps held by an instance that waits for this very room, and the next attempt creates its own container.
  */
 export async function reclaim(
   docker: Docker,
@@ -20,14 +20,14 @@ export async function reclaim(
     if (!isOurs(container, owner, run)) return [container];
     switch (await askRun(run, factsOf(labels), { signal })) {
       case "over":
-        // Whether its run has failed is not known here.
+        // Treat the run as failed: its outcome is unknown here.
         if (staysForALook(labels, { hasFailed: true })) return [container];
         if (await removeRun(docker, { owner, run, signal })) {
           processLog("driver").info("Removed {name}: its run is over", { name });
         }
         return [];
       case "waits":
-        // This one, and not by its name: the next attempt may have begun meanwhile.
+        // Remove by id: the next attempt may have created a container of this name meanwhile.
         await docker.remove(id, { signal });
         processLog("driver").info("Removed {name}: its driver was lost before it had reported", { name });
         return [];

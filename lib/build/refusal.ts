@@ -4,7 +4,10 @@ import { findImage } from "./image.ts";
 import type { BuildPolicy } from "./policy.ts";
 import { planUnrefused } from "./step.ts";
 
-/** Why container-start would refuse a resource from a Conveyor server, whatever room there is; undefined where it would not. */
+/**
+ * Returns why container-start would refuse a resource from a Conveyor server, regardless of free room.
+ * Undefined if it would accept it.
+ */
 export async function refusal(
   { resource, event, docker, settings, policy, signal }: Asked,
 ): Promise<StepFailure | undefined> {

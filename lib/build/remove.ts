@@ -17,13 +17,13 @@ interface Owned {
   readonly signal: AbortSignal;
 }
 
-/** What of a daemon is being removed just now, by run. */
+/** Removals in progress, by daemon and run. */
 const UNDER_WAY = new WeakMap<Docker, Map<string, Promise<unknown>>>();
 
 /**
- * Removes the run's container with its unnamed volume, the one that clones for it, and the run's own network if it has one.
- * Gone already is fine. Returns whether there was a container; of several callers at once, the first is told so. Nobody else's
- * is touched, whatever labels it carries.
+ * Removes the run's container with its unnamed volume, its git container, and its own network if it has one.
+ * Does nothing for what is already gone. Returns whether there was a container; of several concurrent calls
+ * only the first returns true. Never removes what is not ours, whatever labels it carries.
  */
 export async function removeRun(docker: Docker, owned: Owned): Promise<boolean> {
   const underWay = UNDER_WAY.get(docker) ?? new Map<string, Promise<unknown>>();
@@ -44,7 +44,7 @@ async function removeAll(docker: Docker, owned: Owned): Promise<boolean> {
     docker.networks(labels, { signal }),
     docker.volumes({ ...labels, [LABELS.starts]: "" }, { signal }),
   ]);
-  // First: the daemon keeps a volume that another container uses.
+  // Remove the git container first: the daemon keeps a volume that another container uses.
   await removeGitContainer(docker, owned);
   let removed = false;
   for (const { id } of containers) removed = await docker.remove(id, { signal }) || removed;
@@ -53,7 +53,10 @@ async function removeAll(docker: Docker, owned: Owned): Promise<boolean> {
   return removed;
 }
 
-/** Removes a run's own network. One that only carries its labels stays, and so does one that others are connected to. */
+/**
+ * Removes a run's own network. Leaves a network that only carries its labels, and one with other containers
+ * on it.
+ */
 export async function removeRunNetwork(
   docker: Docker,
   { id, name }: { id: string; name: string },
@@ -76,7 +79,7 @@ export async function removeGitContainer(docker: Docker, { owner, run, signal }:
     await docker.remove(found.id, { signal });
 }
 
-/** Removes the containers of every run of a resource, which is being deleted. Returns how many there were. */
+/** Removes the containers of every run of a deleted resource. Returns the number of runs that had one. */
 export async function removeResource(
   docker: Docker,
   { owner, resource, signal }: { owner: string; resource: string; signal: AbortSignal },

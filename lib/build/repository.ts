@@ -15,8 +15,8 @@ const EXPECTED = "expected an https or ssh URL of a git repository";
 const SCP_LIKE = /^(?:([A-Za-z0-9._~-]+)@)?([A-Za-z0-9.-]+):(?!\/\/)(.+)$/;
 
 /**
- * What a repository's text means. Only https and ssh reach a network; anything else that has a scheme is refused, since
- * git would run a helper for it. What looks like neither is a local path. Throws InputError.
+ * Parses a repository. Only https and ssh URLs may reach a network; any other scheme is refused, because git
+ * would run a helper for it. Text without a scheme is a local path. Throws InputError.
  */
 export function parseRepository(text: string): Repository {
   if (text === "" || hasControl(text)) throw refused(text, EXPECTED);
@@ -30,13 +30,13 @@ export function parseRepository(text: string): Repository {
   const scp = text.startsWith("/") || text.startsWith(".") ? null : SCP_LIKE.exec(text);
   if (scp) {
     const [, user = "git", host = "", path = ""] = scp;
-    // Other than in an ssh URL, a path without a "/" before it counts from the user's home.
+    // Unlike in an ssh URL, a path without a leading "/" is relative to the user's home.
     return { ...parseUrl(`ssh://${user}@${host}/${path}`), url: `${user}@${host}:${path}` };
   }
   return { kind: "local", path: text };
 }
 
-/** Throws InputError for what git itself would refuse as a name, or take for an option. */
+/** Throws InputError for a ref that git refuses as a name or takes for an option. */
 export function checkRef(ref: string): void {
   const bad = ref.startsWith("-") || ref.startsWith("/") || ref.endsWith("/") || ref.endsWith(".") ||
     ref.endsWith(".lock") || /\.\.|@\{|\/\/|\/\.|\.lock\/|[\s~^:?*[\\]/.test(ref) || ref === "@" ||
@@ -58,16 +58,16 @@ function parseUrl(text: string): Repository & { kind: "remote" } {
   if (url.password !== "" || (protocol === "https" && url.username !== "")) {
     throw refused(text, "expected a URL without credentials; give them with --git-token HOST=FILE");
   }
-  // A password that nobody encoded ends the host's name early: the rest of it would be shown as a path.
+  // A password that is not encoded can end the host name early: the rest would be shown as a path.
   if (/[?#]|^[^:]+:\/\/[^/]*\/.*@/s.test(text)) {
     throw refused(
       text,
       'expected a URL without "?", "#", and "@" behind its host (%40 in a path); give credentials with --git-token HOST=FILE',
     );
   }
-  // A host or user that begins with "-" becomes an option of ssh.
+  // ssh takes a host or user that begins with "-" for an option.
   if (/^-/.test(url.hostname) || /^-/.test(decodeURIComponent(url.username))) throw refused(text, EXPECTED);
-  // Of an ssh URL it stands as it was typed.
+  // URL does not lower-case the host of an ssh URL.
   return { kind: "remote", url: text, protocol, host: url.hostname.toLowerCase() };
 }
 

@@ -1,7 +1,7 @@
 import { BUILD_PIPELINE } from "./pipeline.ts";
 import { BuildSpec, FLUTTER_BUILDER } from "./spec.ts";
 
-/** The build resource, as a control plane has to know it. */
+/** The build resource type, as registered with a control plane. */
 export const BUILD_RESOURCE = {
   name: FLUTTER_BUILDER,
   pipeline: BUILD_PIPELINE,

@@ -8,13 +8,13 @@ import { lookUntil } from "./look-until.ts";
 import { memoryShare, promisedMemory } from "./memory.ts";
 import { reclaim } from "./reclaim.ts";
 
-/** Daemons whose disk cannot be seen from here, which has been said. */
+/** Daemons for which the unreadable disk has been logged. */
 const UNSEEN = new WeakSet<Docker>();
 
 /**
- * Resolves when this host has room for one more run: fewer containers of this owner than it has slots, memory for one that
- * asks for nothing, and disk. Containers are counted from Docker, so that the count survives whatever happens to drivers;
- * events in hand that have none yet count as well. Says once why it waits, and once that nobody can see the disk.
+ * Resolves when this host has room for one more run: a free slot, memory for a build without a limit of its
+ * own, and disk. Counts containers in Docker, so the count survives restarts of drivers, plus events in hand
+ * without a container. Logs each kind of lack once, and once if the free disk cannot be read.
  */
 export async function waitForRoom(host: Host): Promise<boolean> {
   const { docker, settings, isHere, tell, signal } = host;
@@ -24,7 +24,7 @@ export async function waitForRoom(host: Host): Promise<boolean> {
     if (lack === undefined) return true;
     if (isHere) return false;
     tell(`Waiting for ${lack.why}`);
-    // Once for each thing that lacks: how much of it does changes with every look.
+    // Log each kind of lack once: the amounts change with every look.
     if (lack.of !== said) processLog("driver").info("Takes no new run: waiting for {why}", { why: lack.why });
     said = lack.of;
     return undefined;
@@ -35,7 +35,7 @@ type Host = Omit<Parameters<NonNullable<Driver["admit"]>>[0], "policy">;
 
 interface Lack {
   readonly of: "slot" | "memory" | "disk";
-  /** What is waited for, and how much of it there is: `a slot (1 of 1 in use)`. */
+  /** What is missing, and how much of it is in use: `a slot (1 of 1 in use)`. */
   readonly why: string;
 }
 
@@ -45,7 +45,7 @@ async function whatIsLacking(host: Host): Promise<Lack | undefined> {
     docker.info({ signal }),
     docker.list({ [LABELS.owner]: settings.owner }, { signal }),
   ]);
-  // An event that comes again needs no more room than what its last attempt has left.
+  // A redelivered event needs no more room than its last attempt has taken.
   const others = takingRoom(containers).filter(({ labels }) =>
     run === undefined || labels[LABELS.run] !== run
   );

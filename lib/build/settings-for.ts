@@ -2,8 +2,8 @@ import type { Driver } from "../driver/driver.ts";
 import { parseBuildSpec } from "./spec.ts";
 
 /**
- * Less grace, log and artifacts where a build's spec asks for less. More is refused by the plan of its steps, and so is a
- * spec that makes no sense: the operator's settings hold for telling that.
+ * Returns the settings, with lower limits for grace, log and artifacts if a build's spec asks for less. A
+ * spec that asks for more, or is invalid, keeps the operator's settings: the plan of its steps refuses it.
  */
 export const settingsFor: NonNullable<Driver["settingsFor"]> = ({ spec }, settings) => {
   const parsed = parseBuildSpec(spec);

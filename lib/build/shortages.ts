@@ -3,24 +3,27 @@ import type { BuildContext } from "./policy.ts";
 import { ownEnvironment } from "../driver/work/own-environment.ts";
 import { WORKSPACE } from "./plan.ts";
 
-/** What a container has run out of, as its kernel says. */
+/** What a container has run out of, as its kernel reports. */
 export interface Shortages {
-  /** Processes that were killed since the container was started because its memory was used up. */
+  /** Processes killed since the container's start because its memory was used up. */
   readonly oomKills: number;
-  /** Processes and threads that were not started since then because of its limit. */
+  /** Processes and threads refused since the container's start because of its limit. */
   readonly refusedForks: number;
-  /** The folder of a file system that has no room left. */
+  /** A folder of a full file system. */
   readonly fullDisk: string | undefined;
 }
 
-/** Less than this many KiB, or files, left is none: a program that found no room has often removed its own half a file. */
+/**
+ * A file system with fewer free KiB or files counts as full: a program that found no room has often removed
+ * its partial file.
+ */
 const FULL_KIB = 1024;
 const FULL_FILES = 8;
 const COUNTED = "conveyor: counted";
 
 /**
- * The shell itself reads the counters of cgroup v2 and v1. For the rest it starts processes, which ends it where there can be no
- * more of them; an image may lack the programs, too.
+ * The shell itself reads the counters of cgroup v2 and v1. The rest starts processes: the script ends there
+ * if the process limit is reached, and an image may lack the programs.
  */
 const SCRIPT = `
 for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
@@ -37,8 +40,8 @@ done
 `;
 
 /**
- * Asks a container's kernel what has run out. Not by the log: what a build prints there is its own business. Throws DockerError
- * where no process can be started in it, `signal.reason`.
+ * Asks a container's kernel what has run out. The log is not evidence: a build may print anything. Throws
+ * DockerError if no process can be started in the container, and `signal.reason`.
  */
 export async function readShortages(
   { docker }: Pick<BuildContext, "docker">,

@@ -1,6 +1,6 @@
 import { onOneLine } from "../base/text.ts";
 
-/** What commands take of a result, as JSON: a result has room for 64 KiB in all. */
+/** Most bytes of a result's commands as JSON. A result has room for 64 KiB in all. */
 const MAX_LIST_BYTES = 16 * 1024;
 const SHOWN = 200;
 
@@ -14,7 +14,10 @@ function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The commands of a result: the last ones where there is no room for all, and then how many there were before them. */
+/**
+ * Returns the commands for a result: if they do not all fit, the last ones and the number of those before
+ * them.
+ */
 export function listedCommands<T>(commands: readonly T[]): { commands: T[]; earlierCommands?: number } {
   let bytes = 0;
   const first = commands.findLastIndex((command) => {

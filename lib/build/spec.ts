@@ -4,7 +4,7 @@ import { parsedText } from "../wire/parsed-text.ts";
 
 export { FLUTTER_BUILDER } from "./flutter-builder.ts";
 
-/** What builds use where a spec says nothing. */
+/** Defaults for what a spec omits. */
 export const FLUTTER_DEFAULTS = {
   image: "ghcr.io/cirruslabs/flutter:3.38.5",
   commands: ["flutter pub get", "flutter build apk --release"],
@@ -13,12 +13,12 @@ export const FLUTTER_DEFAULTS = {
 
 const DEFAULT_TIMEOUT_MS = 3_600_000;
 
-/** A number of seconds or a text like `30m`; milliseconds afterwards. */
+/** Seconds as a number, or a text like `30m`. Parsed to milliseconds. */
 const duration = z.union([
   z.number().nonnegative().transform((seconds) => Math.round(seconds * 1000)),
   parsedText(parseDuration),
 ]);
-/** A number of bytes or a text like `4g`; bytes afterwards. */
+/** Bytes as a number, or a text like `4g`. Parsed to bytes. */
 const size = z.union([z.int().nonnegative(), parsedText(parseSize)]);
 const envName = z.string().regex(
   /^[A-Za-z_][A-Za-z0-9_]*$/,
@@ -29,15 +29,15 @@ const noNul = (what: string) =>
 
 const EnvEntry = z.union([
   z.strictObject({ name: envName, value: noNul("a value") }),
-  /** The value of a variable of the driver's own environment, if its operator allowed that name. */
+  /** The value of a variable of the driver's environment, if the operator allows its name. */
   z.strictObject({ name: envName, valueFrom: envName }),
 ]);
 
 const Command = z.union([noNul("a command").min(1), z.array(noNul("arguments")).min(1)]);
 
 /**
- * `spec` of a `flutter-builder`: the tutorial's `repository` and `env`, and everything that makes the same drivers build
- * anything else. Unknown keys are refused, since a mistyped key that is ignored is a silent guess.
+ * `spec` of a `flutter-builder`: the tutorial's `repository` and `env`, and options to build anything else
+ * with the same drivers. Unknown keys are errors: ignoring a mistyped key would be a silent guess.
  */
 export const BuildSpec = z.strictObject({
   repository: noNul("a repository").min(1, "expected the URL of a git repository").describe(
@@ -70,7 +70,7 @@ export const BuildSpec = z.strictObject({
   ),
   limits: z.strictObject({
     cpus: z.number().positive().optional().describe("CPUs to use; all without it"),
-    // 0 would be no limit at all to Docker.
+    // To Docker, 0 means no limit.
     memory: size.refine((bytes) => bytes > 0, "expected more than 0").optional().describe(
       "memory, without swap on top: bytes, or a text like `4g`; 80 % of Docker's over its slots without it",
     ),
@@ -109,8 +109,8 @@ export const BuildSpec = z.strictObject({
 export type BuildSpec = z.infer<typeof BuildSpec>;
 
 /**
- * The spec with its defaults. Flutter's artifacts are the default of Flutter's commands only: who names commands and no
- * artifacts keeps nothing.
+ * Parses a spec and fills in its defaults. Flutter's artifacts are the default for Flutter's commands only: a
+ * spec with `commands` and without `artifacts` keeps nothing.
  */
 export function parseBuildSpec(spec: unknown): z.ZodSafeParseResult<BuildSpec> {
   const parsed = BuildSpec.safeParse(spec);

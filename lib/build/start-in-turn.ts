@@ -8,23 +8,26 @@ import { lookUntil } from "./look-until.ts";
 import { type MemoryShare, promisedMemory } from "./memory.ts";
 import { reclaim } from "./reclaim.ts";
 
-/** A container that was created and is to start. `memory`: its limit, bytes. */
+/** A created container that is to start. `memory`: its limit, bytes. */
 export interface Starting {
   readonly id: string;
   readonly memory: number;
   readonly start: () => Promise<void>;
 }
 
-/** Before another try where two reached for the same room at once, milliseconds; longer each time. */
+/**
+ * Pause before a retry when two containers compete for the same room, milliseconds. Grows with each retry.
+ */
 const APART_MS = 25;
 const MOST_APART_MS = 1000;
 const ALIVE = new Set(["running", "paused", "restarting"]);
 
 /**
- * Starts a container when its host has a slot and memory left for it. Containers start in the order in which they were created,
- * in whichever process, so that none waits for ever. Two instances never start one each on the last slot: before the start a
- * volume announces it, and the daemon is asked again after that, so that of two the later one sees the other. Without slots the
- * container starts at once. Throws StepFailure where it would never fit, `signal.reason`.
+ * Starts a container once its host has a slot and memory for it. Containers start in the order of their
+ * creation, across all processes, so none waits forever. A volume announces the start before the room is
+ * checked again: of two instances that compete for the last slot, the later one sees the other's
+ * announcement. Without `slots` the container starts at once. Throws StepFailure `invalid-spec` if it can
+ * never fit, and `signal.reason`.
  */
 export async function startInTurn(
   context: BuildContext,
@@ -51,7 +54,7 @@ export async function startInTurn(
   await lookUntil(docker, owner, async () => {
     for (let n = 0;; n++) {
       const { own, taking, created } = await placesOn(docker, owner, id, signal);
-      // Removed from under us: the start says so.
+      // The container was removed meanwhile: the start reports that.
       if (!own) return await start(), true;
       const before = [...taking, ...await earlier(docker, own, created, signal)];
       const lack = lackBeside(before) && lackBeside(await reclaim(docker, before, { owner, askRun, signal }));
@@ -61,7 +64,7 @@ export async function startInTurn(
         await log.line(lack);
         isTold = true;
       }
-      // No event tells when somebody else who is about to start changes its mind.
+      // No event is sent when another container's start is called off, so check again soon.
       const isContested = lack === undefined || taking.some(({ state }) => state === "created");
       if (!isContested) return undefined;
       await delay(Math.min(APART_MS * 2 ** n, MOST_APART_MS) * (1 + Math.random()), { signal });
@@ -74,7 +77,10 @@ export async function startInTurn(
   }
 }
 
-/** Announces the start, and starts where there is room among all that run or were announced before. False where there is none. */
+/**
+ * Announces the start, and starts if there is room beside all containers that run or are announced. Returns
+ * false if there is none.
+ */
 async function startAlone(
   { docker, run, settings: { owner }, cleanup, signal }: BuildContext,
   container: string,
@@ -94,8 +100,8 @@ async function startAlone(
 }
 
 /**
- * The owner's containers beside `own`: those that take room, because they run or somebody has announced that they start, and
- * those that were merely created. Announcements are read first: one that is over by then is a container that runs.
+ * Returns the container itself and the owner's others: `taking` are running or announced, `created` are
+ * neither. Reads announcements first: a start that finishes in between then shows as a running container.
  */
 async function placesOn(docker: Docker, owner: string, id: string, signal: AbortSignal) {
   const announced = await docker.volumes({ [LABELS.owner]: owner, [LABELS.starts]: "" }, { signal });
@@ -107,7 +113,10 @@ async function placesOn(docker: Docker, owner: string, id: string, signal: Abort
   return { own, taking: others.filter(isTaking), created: others.filter((one) => !isTaking(one)) };
 }
 
-/** Of these containers those that were created before `own`. A list has whole seconds: the daemon is asked about those of the same one. */
+/**
+ * Returns the containers that were created before `own`. A list has whole seconds, so containers of the same
+ * second are inspected.
+ */
 async function earlier(
   docker: Docker,
   own: ListedContainer,
@@ -123,7 +132,7 @@ async function earlier(
   return containers.filter((one) => {
     if (one.createdSecond !== own.createdSecond) return one.createdSecond < own.createdSecond;
     const [ms, ownMs] = [createdAt.get(one.id), createdAt.get(own.id)];
-    // What is gone meanwhile takes nothing.
+    // A container that is gone takes no room.
     if (ms === undefined || ownMs === undefined) return false;
     return ms === ownMs ? one.id < own.id : ms < ownMs;
   });

@@ -14,17 +14,20 @@ import { withinOwnTimeout } from "./own-timeout.ts";
 import { type Plan, planStep } from "./plan.ts";
 import { removeRun } from "./remove.ts";
 
-/** Reasons to stop after which somebody else goes on with the step. */
+/** Stop reasons after which another instance continues the step. */
 const LEAVES = new Set(["shutdown", "driver-lost"]);
 
-/** `data` of git-cloner. `ref` is the full name of a branch or tag, `HEAD` where it is no branch, empty for a commit. */
+/**
+ * `data` of git-cloner. `ref` is the full name of a branch or tag, `HEAD` if that is not a branch, or empty
+ * for a commit.
+ */
 export const Checkout = z.object({ commit: z.string(), ref: z.string() });
 export type Checkout = z.infer<typeof Checkout>;
 
 /**
- * What the three working steps of a build have in common: on `delete` there is nothing for them to do; without a
- * pipeline all drivers would fire at once, so they refuse; the spec is checked before anything is done; and where no
- * engine cleans up after a failure or watches the time, they do it themselves.
+ * Wraps each of the three working steps of a build. `delete` events do nothing. A resource without a pipeline
+ * is refused, because all drivers would run at once. The spec is checked before any work. Without an engine,
+ * the step itself enforces the timeout and cleans up after a failure.
  */
 export function buildStep(
   work: (context: BuildContext, plan: Plan) => Promise<DriverResult>,
@@ -52,10 +55,10 @@ export function buildStep(
   };
 }
 
-/** What says whether a step can be done at all. */
+/** What decides whether a step can run at all. */
 type Asked = Pick<BuildContext, "claimed" | "resource" | "settings" | "policy">;
 
-/** The plan of a step. Throws StepFailure `no-pipeline`, `invalid-spec`. */
+/** Returns the plan of a step. Throws StepFailure `no-pipeline` or `invalid-spec`. */
 export function planUnrefused(asked: Asked): Plan {
   refuseWithoutPipeline(asked);
   const plan = planStep(asked.resource.spec, { ...asked.settings, ...asked.policy });
@@ -63,7 +66,10 @@ export function planUnrefused(asked: Asked): Plan {
   return plan;
 }
 
-/** What Docker refuses to do in a container that has ended meanwhile, as a failure for the reason of that end. */
+/**
+ * Turns a DockerError from a container that has ended into a StepFailure with the reason of that end. Returns
+ * any other error unchanged.
+ */
 async function explained(thrown: unknown, context: BuildContext, tookMs: number): Promise<unknown> {
   const { docker, run, settings: { owner }, signal } = context;
   if (!(thrown instanceof DockerError) || signal.aborted) return thrown;
@@ -82,7 +88,10 @@ function gone({ reason, because }: { reason: string; because: string }, cause: D
   return new StepFailure(`The step was cut off, since ${because}`, { reason, cause });
 }
 
-/** From a Conveyor server, a resource without a pipeline reaches all drivers at once. Throws StepFailure `no-pipeline`. */
+/**
+ * A Conveyor server sends a resource without a pipeline to all drivers at once. Throws StepFailure
+ * `no-pipeline`.
+ */
 export function refuseWithoutPipeline({ claimed, resource }: Pick<Asked, "claimed" | "resource">): void {
   if (claimed || resource.pipeline) return;
   throw new StepFailure(
@@ -91,7 +100,7 @@ export function refuseWithoutPipeline({ claimed, resource }: Pick<Asked, "claime
   );
 }
 
-/** Refuses what needs an engine of ours. Throws StepFailure `invalid-spec`. */
+/** Refuses spec fields that only our engine supports. Throws StepFailure `invalid-spec`. */
 function refuseBesideConveyor({ claimed }: Pick<Asked, "claimed">, { spec }: Plan): void {
   if (claimed) return;
   const refusals = [
@@ -105,7 +114,7 @@ function refuseBesideConveyor({ claimed }: Pick<Asked, "claimed">, { spec }: Pla
   if (refusals.length > 0) throw new StepFailure(refusals.join("\n"), { reason: "invalid-spec" });
 }
 
-/** What git-cloner checked out, as far as its result says. */
+/** Returns what git-cloner checked out. Both fields are empty if its result does not say. */
 export function checkoutOf({ results }: BuildContext): Checkout {
   const { data } = results["git-cloner"] ?? {};
   const parsed = Checkout.safeParse(data);
@@ -113,8 +122,8 @@ export function checkoutOf({ results }: BuildContext): Checkout {
 }
 
 /**
- * The container that container-start made for this run. One that a clone has left paused when it was cut off goes on. Throws
- * StepFailure where it is gone, ended, or not ours.
+ * Returns the container that container-start created for this run. Resumes a container that an interrupted
+ * clone left paused. Throws StepFailure `container-lost` if the container is gone, has ended or is not ours.
  */
 export async function requireContainer(context: BuildContext): Promise<ContainerInfo> {
   const { docker, run, settings: { owner }, signal } = context;
@@ -134,7 +143,10 @@ export async function requireContainer(context: BuildContext): Promise<Container
   return container;
 }
 
-/** The machinery's failure, a driver that is being stopped or was overtaken: whoever tries the step again needs what is there. */
+/**
+ * Whether the step is tried again and still needs its container: the error is retryable, or the driver is
+ * shutting down or was overtaken.
+ */
 function comesAgain(error: unknown, { signal }: BuildContext): boolean {
   if (error instanceof StepFailure) return false;
   const { reason } = signal;

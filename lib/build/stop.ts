@@ -7,8 +7,9 @@ import { removeResource, removeRun } from "./remove.ts";
 import { refuseWithoutPipeline } from "./step.ts";
 
 /**
- * Ends what still runs in the run's container (TERM, grace period, KILL) and removes it with its volume. Already gone is
- * success. On `delete`, all containers of the resource. Leaves it where somebody wants a look at it.
+ * Ends the processes in the run's container (TERM, grace period, KILL) and removes it with its volume. A
+ * container that is already gone is a success. On `delete`, removes all containers of the resource. Leaves a
+ * container that is kept for inspection.
  */
 export async function stopContainer(context: BuildContext): Promise<DriverResult> {
   const { docker, run, resource, settings: { owner, graceMs }, signal } = context;

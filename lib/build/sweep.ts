@@ -5,16 +5,19 @@ import { removeGitContainer, removeRun, removeRunNetwork } from "./remove.ts";
 
 export interface SweepOptions {
   readonly owner: string;
-  /** Whether the run has not ended and somebody still works on it. `isExpired`: by what its container says, nobody does. */
+  /**
+   * Whether the run has not ended and is still worked on. `isExpired`: according to its container's label, it
+   * is not.
+   */
   readonly isAlive: (run: string, isExpired: boolean, labels: Labels) => boolean | Promise<boolean>;
   readonly signal: AbortSignal;
 }
 
 /**
- * Removes what runs of this owner that are not alive any more left on the daemon: containers with their volumes, then runs' own
- * networks that lost their container. What somebody wants to look at stays until it expires. A volume that lost its container
- * stays too: nothing but labels, which anybody can copy, says whose it is. Returns the names of the containers it removed.
- * Where there is nothing to remove, it takes four requests, however many runs there are.
+ * Removes what dead runs of this owner left on the daemon: containers with their volumes, then networks of
+ * runs that lost their container. Containers kept for inspection stay until they expire. A volume that lost
+ * its container stays: only its labels, which anyone can copy, say whose it is. Returns the names of the
+ * removed containers. Without anything to remove this takes four requests, regardless of the number of runs.
  */
 export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOptions): Promise<string[]> {
   const ours = { [LABELS.owner]: owner, [LABELS.run]: "" };
@@ -22,7 +25,7 @@ export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOpt
   const kept = new Set<string>();
   const now = await docker.now({ signal });
   const isExpired = (labels: Labels) => Number(labels[LABELS.expires] ?? Infinity) < now;
-  // Whether its run has failed is not known here.
+  // Treat the run as failed: its outcome is unknown here.
   const isKept = (labels: Labels) => staysForALook(labels, { hasFailed: true }) && !isExpired(labels);
   for (const container of await docker.list(ours, { signal })) {
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;

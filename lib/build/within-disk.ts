@@ -6,10 +6,13 @@ import type { BuildContext, BuildPolicy } from "./policy.ts";
 import { freeBytes } from "./free-disk.ts";
 import { findContainer } from "./labels.ts";
 
-/** Between two looks, milliseconds; longer where a look takes long, so that looking takes a small part of the time. */
+/**
+ * Pause between two checks, milliseconds. It grows with slow checks, which take at most LOOKS_SHARE of the
+ * time.
+ */
 const LOOK_MS = 1000;
 const LOOKS_SHARE = 0.05;
-/** Of `--min-free`, what running builds may not take either. */
+/** Share of `--min-free` that running builds may not use either. */
 const RESERVE_SHARE = 0.1;
 
 type Watched = Pick<BuildContext, "docker" | "run" | "settings" | "signal"> & {
@@ -17,8 +20,9 @@ type Watched = Pick<BuildContext, "docker" | "run" | "settings" | "signal"> & {
 };
 
 /**
- * Does a step's work while somebody watches what its container takes of Docker's disk. Past the operator's limit, and before
- * the disk itself is full, the context's signal fires with StepFailure `disk-full`. A build can write faster than that is seen.
+ * Runs a step's work and watches how much of Docker's disk its container takes. Above the operator's limit,
+ * and before the disk is full, the context's signal fires with StepFailure `disk-full`. A build can write
+ * faster than the checks notice.
  */
 export async function withinDisk<T, C extends Watched>(
   context: C,
@@ -55,7 +59,7 @@ async function watch(context: Watched, end: (failure: StepFailure) => void): Pro
   }
 }
 
-/** Why a build may not go on; undefined where it may. */
+/** Returns why a build may not go on, or undefined if it may. */
 async function whyTooMuch(context: Watched, free: number | undefined): Promise<string | undefined> {
   const { policy: { maxDiskBytes }, settings: { minFreeBytes } } = context;
   const reserve = minFreeBytes * RESERVE_SHARE;
@@ -67,12 +71,16 @@ async function whyTooMuch(context: Watched, free: number | undefined): Promise<s
       formatSize(maxDiskBytes)
     } that are allowed here`;
   }
-  // Builds that hardly take anything go on, until even that could be too much: files that are open and deleted do not show.
+  // A build that takes little goes on until half of the reserve is used: deleted files that are open do not
+  // count as its own.
   if (!isScarce || (taken < reserve && free >= reserve / 2)) return undefined;
   return `Docker has ${formatSize(free)} of disk left, and the build takes ${formatSize(taken)} of it`;
 }
 
-/** What a run's container and its workspace take; undefined where there is none, or where the daemon cannot tell now. */
+/**
+ * Returns how much a run's container and its workspace take, bytes. Undefined if there is no container or the
+ * daemon cannot tell.
+ */
 async function takenBytes(
   { docker, run, settings: { owner }, signal }: Watched,
 ): Promise<number | undefined> {
