@@ -1,12 +1,14 @@
 import type { StreamName } from "../wire/subjects.ts";
 
-/** A message that passes by: a broadcast, a request, or one that is stored and heard as it is published. */
+/**
+ * A message passed to a listener or server: a broadcast, a request, or a stored message as it is published.
+ */
 export interface Message {
   readonly subject: string;
   readonly data: Uint8Array;
-  /** The id that it was published with, where the backend lets listeners see it. */
+  /** The id it was published with, if the backend shows it to listeners. */
   readonly id?: string | undefined;
-  /** Its headers, where the backend lets listeners see them. */
+  /** Its headers, if the backend shows them to listeners. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -18,30 +20,36 @@ export interface OutgoingMessage {
 }
 
 /**
- * One delivery of a stored message to one consumer. Exactly one of `ack`, `nak` and `term` ends it; calls after that do
- * nothing. When the ack wait passes without any of them or `working`, the message is delivered again, to any instance.
+ * One delivery of a stored message to one consumer. The first of `ack`, `nak` and `term` settles it; later
+ * calls do nothing. If the ack wait passes without any of them or `working`, the message is delivered again,
+ * to any instance.
  */
 export interface Delivery extends Message {
   /** The id it was published with. */
   readonly id: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  /** How often this message has been delivered to this consumer, from 1. */
+  /** Number of deliveries of this message to this consumer, from 1. */
   readonly deliveries: number;
-  /** When it was stored, by the backend's clock, milliseconds since the epoch; undefined where that is not known. */
+  /** Time of storage by the backend's clock, milliseconds since the epoch; undefined if not known. */
   readonly storedAt?: number;
-  /** Milliseconds without `working` after which it is delivered again: the consumer's own, as last read. Others may change it. */
+  /**
+   * Milliseconds without `working` until redelivery: the consumer's ack wait as last read. Another instance
+   * may change it.
+   */
   readonly ackWaitMs: number;
   /** Done: never delivered to this consumer again. Resolves when the backend has recorded it. */
   ack(): Promise<void>;
-  /** Not done: delivered again after `delayMs` (default: at once). */
+  /** Not done: delivered again after `delayMs` (default 0). */
   nak(delayMs?: number): Promise<void>;
-  /** Can never be done: never delivered again, `reason` is recorded. */
+  /** Can never be handled: never delivered again. `reason` is recorded. */
   term(reason: string): Promise<void>;
-  /** Still at it: the ack wait starts anew. */
+  /** Still working: restarts the ack wait. */
   working(): Promise<void>;
 }
 
-/** A durable consumer, shared by all who name it: each message goes to one of them at a time. */
+/**
+ * A durable consumer, shared by all instances that use its name: each message goes to one of them at a time.
+ */
 export interface ConsumerSpec {
   readonly stream: StreamName;
   /** A subject token. */
@@ -53,22 +61,25 @@ export interface ConsumerSpec {
 }
 
 /**
- * How events, results, log batches and artifacts travel. It promises only what NATS can keep: at least once; order
- * within one stream at first delivery; dedupe by id for two minutes; no transaction with a Store; 1 MiB a message, or what
- * `maxMessageBytes` says.
+ * Transports events, results, log batches and artifacts. The guarantees are those of NATS: delivery at least
+ * once; order within a stream at first delivery; deduplication by id for two minutes; no transaction with a
+ * Store; messages up to 1 MiB or `maxMessageBytes`.
  *
- * Everything may be called at once from many places. A call that the backend cannot carry out just now throws
- * `Retryable`; a call after dispose throws. Dispose is an orderly end: iterations end, what is in hand may still be
- * acked until it resolves, what was not acked is delivered again after its ack wait. Disposing twice is fine.
+ * All methods may be called concurrently. They throw `Retryable` if the backend cannot execute a call at the
+ * moment, and throw after dispose. Dispose is orderly: iterations end; delivered messages may be acked until
+ * it resolves; unacked ones are delivered again after their ack wait. It may be called twice.
  */
 export interface Transport extends AsyncDisposable {
-  /** The largest message that the backend takes just now, headers included: MAX_MESSAGE_BYTES, or less. May change with the connection. */
+  /**
+   * Largest message that the backend accepts, headers included, bytes: at most MAX_MESSAGE_BYTES. May change
+   * with the connection.
+   */
   readonly maxMessageBytes: number;
 
   /**
-   * Stores a message in the stream that its subject belongs to (wire/subjects.ts, STREAMS). Resolves when it is stored.
-   * The same `id` within two minutes in the same stream stores nothing and answers `duplicate`. A message on the
-   * `messages` stream that no consumer wants is not kept: see `ensureConsumer`.
+   * Stores a message in the stream of its subject (wire/subjects.ts, STREAMS). Resolves when it is stored. If
+   * the stream had the same `id` within two minutes, it stores nothing and returns `duplicate: true`. A
+   * message on the `messages` stream is kept only if a consumer wants it: see `ensureConsumer`.
    */
   publish(
     subject: string,
@@ -77,72 +88,80 @@ export interface Transport extends AsyncDisposable {
   ): Promise<{ duplicate: boolean }>;
 
   /**
-   * As `publish` for one message on the subject after the other, in their order; what the backend can do at once, it does
-   * at once. Throws where one cannot be stored: the ones after it are not, those before it may be, which an id makes
-   * harmless to do again.
+   * Publishes messages on one subject in order, as `publish` does, batched if the backend can. Throws if one
+   * cannot be stored: later ones are not stored, earlier ones may be. With ids the call can be repeated
+   * safely.
    */
   publishAll(subject: string, messages: readonly OutgoingMessage[]): Promise<void>;
 
-  /** Tells whoever listens right now; nobody may. Not stored, may be lost. */
+  /** Sends to the current listeners, if any. Not stored, may be lost. */
   broadcast(subject: string, data: Uint8Array | string): Promise<void>;
 
-  /** Hears broadcasts on a subject (wildcards allowed) from the moment the promise resolves until disposed. */
+  /** Receives broadcasts on a subject (wildcards allowed) from when the promise resolves until disposed. */
   listen(subject: string, handler: (message: Message) => void): Promise<AsyncDisposable>;
 
-  /** Asks and waits for one answer. Throws `Retryable` when nobody serves the subject or none answers in time. */
+  /**
+   * Sends a request and returns one answer. Throws `Retryable` if there is no server for the subject or no
+   * answer in time.
+   */
   request(
     subject: string,
     data: Uint8Array | string,
     options: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<Uint8Array>;
 
-  /** Answers requests on a subject (wildcards allowed) from the moment the promise resolves until disposed. A handler that throws leaves its request unanswered. */
+  /**
+   * Answers requests on a subject (wildcards allowed) from when the promise resolves until disposed. If the
+   * handler throws, the request stays unanswered.
+   */
   serve(
     subject: string,
     handler: (message: Message) => Promise<Uint8Array | string>,
   ): Promise<AsyncDisposable>;
 
   /**
-   * Makes the consumer if it is missing, so that what is published from now on is kept for it. Filters are added, never
-   * taken away (engine and drivers each name what they know of); an ack wait is raised, never lowered. Never touches what
-   * the consumer already has in store.
+   * Creates the consumer if it is missing, so that messages published from now on are kept for it. Filters
+   * are added, never removed (engine and drivers each name theirs); the ack wait is raised, never lowered.
+   * Never changes the consumer's pending messages.
    */
   ensureConsumer(spec: ConsumerSpec): Promise<void>;
 
   /**
-   * The consumer's messages, one at a time: a message is taken only when the iterator is asked for its next, so nobody
-   * holds more than it has free slots. Makes the consumer as `ensureConsumer` does. Ends (returns, does not throw) when
-   * `signal` fires; connection troubles inside are mended, not thrown.
+   * Yields the consumer's messages one at a time. A message is taken only when `next` is called, so no
+   * instance holds more than it has free slots. Creates the consumer as `ensureConsumer` does. Returns when
+   * `signal` fires; connection problems are retried, not thrown.
    */
   consume(spec: ConsumerSpec, options: { signal: AbortSignal }): AsyncIterable<Delivery>;
 
   /**
-   * True while a stored message with this id has not been acked or termed by every consumer that wants it. The engine
-   * asks before it sends a step again that nobody has claimed.
+   * True while a stored message with this id has not been acked or termed by every consumer that wants it.
+   * The engine asks this before it resends an unclaimed step.
    */
   holds(stream: StreamName, id: string): Promise<boolean>;
 
   /**
-   * Who takes messages on a subject of the stream `messages`. `none`: they are not kept. `idle`: they are kept, and some wait,
-   * but nobody asks for one now or has one in hand. `open`: all else.
+   * Returns who takes messages on a subject of the stream `messages`. `none`: no consumer, so they are not
+   * kept. `idle`: they are kept and some are waiting, but no instance is requesting or handling one. `open`:
+   * otherwise.
    */
   demand(subject: string): Promise<"none" | "idle" | "open">;
 
   /**
-   * The mark of that name, or undefined where there is none. Marks are for instances of one work to find each other; they
-   * are kept for a day after they were written, unless the backend itself goes before.
+   * Returns the mark of that name; undefined if there is none. Instances that share an event use marks to
+   * find each other. A mark is kept for a day after it was written, or until the backend itself is gone.
    */
   readMark(name: string): Promise<{ readonly text: string; readonly revision: number } | undefined>;
 
   /**
-   * Writes a mark over the one of this revision (0: over none), and answers the new one's. Undefined where the mark is of
-   * another revision by now: of many who write over the same one, one succeeds.
+   * Replaces the mark if it is still at `revision` (0: does not exist) and returns its new revision;
+   * otherwise undefined. Of several concurrent writers of one revision, one succeeds.
    */
   writeMark(name: string, text: string, revision: number): Promise<number | undefined>;
 
   /**
-   * Stores bytes under a run and a name, whole or not at all; the same name again replaces it. `name` is a relative path
-   * of plain segments; `mode` are its permission bits (0644 without). Throws `InputError` on any other name, `Retryable` when there is no room or no connection.
+   * Stores bytes under a run and a name atomically; an existing blob is replaced. `name` is a relative path
+   * of plain segments; `mode` are the permission bits (default 0644). Returns the size in bytes and the
+   * SHA-256 in hex. Throws `InputError` for any other name, `Retryable` if there is no room or no connection.
    */
   putBlob(
     run: string,
@@ -152,13 +171,16 @@ export interface Transport extends AsyncDisposable {
   ): Promise<{ size: number; sha256: string }>;
 }
 
-/** The largest message, headers included, that any backend takes. */
+/** Largest message that any backend accepts, headers included, bytes. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024;
 
-/** The least that a backend must take. Results, log batches and pieces of artifacts are made to fit; less has no room for an event. */
+/**
+ * Smallest limit that a backend may have, bytes. Results, log batches and artifact chunks are made to fit;
+ * below it there is no room for an event.
+ */
 export const LEAST_MESSAGE_BYTES = 16 * 1024;
 
-/** Room that the headers and the subject of a message of ours need at most. */
+/** Maximum size of the headers and subject of our messages, bytes. */
 export const HEADER_ROOM_BYTES = 4096;
 
 /** How long a message id is remembered, milliseconds. */

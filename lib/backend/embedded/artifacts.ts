@@ -11,10 +11,13 @@ import { explain } from "./explain.ts";
 import { UnreadableError } from "./set-aside.ts";
 import type { Lifetime } from "./lifetime.ts";
 
-/** Where artifacts lie in the data folder: `whole/<run>/<random>`, known by name to the database only. */
+/**
+ * Folders of the artifacts in the data folder. Files are `whole/<run>/<random>`; only the database knows
+ * their names.
+ */
 export interface ArtifactFolders {
   readonly whole: string;
-  /** What is still being written, a folder for each scope. */
+  /** Files still being written, with a folder for each scope. */
   readonly partial: string;
 }
 
@@ -66,7 +69,7 @@ export class ArtifactTable {
     }
   }
 
-  /** Removes all artifacts of a run, the files first: where that is cut off, it can be done again. */
+  /** Removes a run's artifacts, the files first, so that an interrupted removal can be repeated. */
   async remove(run: string): Promise<void> {
     checkBlobName(run, "any");
     await rm(join(this.#folders.whole, run), { recursive: true, force: true });
@@ -89,7 +92,7 @@ export class ArtifactTable {
     };
   }
 
-  /** Answers the file that had the name before. */
+  /** Stores the entry and returns the file that had the name before. */
   #register(
     run: string,
     { name, size, sha256, file, mode }: StoredArtifact & { file: string },
@@ -109,7 +112,7 @@ export class ArtifactTable {
     const file = this.#database.run(() => this.#find.get(run, name)?.["file"]);
     if (file === undefined) return undefined;
     if (OWN_NAME.test(String(file))) return String(file);
-    // Somebody else has written it, to have a file of theirs read, or removed.
+    // Another program has changed the entry, to make us read or remove a file of its choice.
     throw new UnreadableError(`The file of artifact "${name}" of run "${run}" has no name of ours`);
   }
 
@@ -118,7 +121,7 @@ export class ArtifactTable {
   }
 }
 
-/** As `randomUUID` makes them. */
+/** The format of `randomUUID`. */
 const OWN_NAME = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const FACTS = "name, size, sha256, mode";
 
@@ -143,7 +146,10 @@ async function writeFile(
   return { size, sha256: hash.digest("hex") };
 }
 
-/** The source's chunks; throws the signal's reason when it fires, even while the source keeps us waiting, and lets go of it. */
+/**
+ * Yields the source's chunks and closes the source at the end. Throws the signal's reason when it fires, even
+ * while waiting for a chunk.
+ */
 async function* until(signal: AbortSignal, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const source = bytes[Symbol.asyncIterator]();
   try {
@@ -153,7 +159,7 @@ async function* until(signal: AbortSignal, bytes: AsyncIterable<Uint8Array>): As
       yield value;
     }
   } finally {
-    // Not awaited: a source that waits for something would not hear of it before that has come.
+    // Not awaited: a source that is waiting for something would return only after that.
     source.return?.().catch(() => {});
   }
 }

@@ -6,24 +6,24 @@ import type { ConsumerSpec } from "../transport.ts";
 import { Notifier } from "./notifier.ts";
 import type { Database } from "./database.ts";
 
-/** A durable consumer of this scope, as it stands in the database, and what only this process knows of it. */
+/** A durable consumer of this scope: its database row, and state of this process only. */
 export interface Consumer {
   readonly id: number;
   readonly stream: StreamName;
   readonly name: string;
   filters: readonly string[];
   ackWaitMs: number;
-  /** Rings when there is something to deliver, or will be sooner than it was. */
+  /** Notified when there is something to deliver, or the next due time becomes earlier. */
   readonly notifier: Notifier;
-  /** How many in this process wait for its next message. */
+  /** Number of iterators in this process that wait for the next message. */
   asking: number;
-  /** The delivery that may still settle a message, by the message's number: always the last one. */
+  /** The last delivery of each message, by message number: only that one may settle the message. */
   readonly inHand: Map<number, object>;
 }
 
 /**
- * The scope's consumers. All of them are in memory too, since nobody but this process changes them, so that asking for
- * one that is there costs nothing.
+ * The scope's consumers. All are also kept in memory, because only this process changes them: finding an
+ * existing one needs no query.
  */
 export class Consumers {
   readonly #database: Database;
@@ -31,7 +31,7 @@ export class Consumers {
   readonly #all: Consumer[];
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
-  /** What a stream has in store that a consumer made later gets too. `messages` has none: it keeps what was wanted when it came. */
+  /** Statements that select a stream's backlog for a new consumer (`messages` keeps none). */
   readonly #inStore: Partial<Record<StreamName, StatementSync>>;
   readonly #adopt: StatementSync;
 
@@ -66,7 +66,7 @@ export class Consumers {
     }));
   }
 
-  /** The consumer, made or widened as the spec says. */
+  /** Returns the consumer, created or widened to match the spec. */
   ensure(spec: ConsumerSpec): Consumer {
     checkConsumer(spec);
     const found = this.#all.find(({ stream, name }) => stream === spec.stream && name === spec.name);
@@ -75,7 +75,7 @@ export class Consumers {
     return found;
   }
 
-  /** Those that get a message on `subject`; of a work queue the first one only. */
+  /** Returns the consumers that get a message on `subject`; only the first one for a work queue. */
   wanting(stream: StreamName, subject: string): Consumer[] {
     const wanting = this.#all.filter((consumer) => consumer.stream === stream && wants(consumer, subject));
     return STREAMS[stream].retention === "workqueue" ? wanting.slice(0, 1) : wanting;

@@ -4,9 +4,9 @@ import { freeBytes, sizeOf } from "./disk.ts";
 import { explain, isFull } from "./explain.ts";
 
 /**
- * One connection. Everything is synchronous, so what happens within one call is seen whole by this process; `write` makes
- * it whole for other processes and for a crash. Every statement is prepared once, by whoever uses it. Where SQLite cannot
- * just now, calls throw `Retryable`.
+ * One SQLite connection. All calls are synchronous, so other code of this process cannot run in between;
+ * `write` is also atomic for other processes and for a crash. Prepare each statement once. Throws `Retryable`
+ * if SQLite is busy or the disk is full.
  */
 export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
@@ -20,7 +20,10 @@ export class Database implements Disposable {
   readonly #pageCount: StatementSync;
   #writes = 0;
 
-  /** `makeRoom` is called when the disk is full and answers how many bytes it has freed; then the write is tried once more. */
+  /**
+   * If the disk is full, `makeRoom` is called and returns the bytes that it has freed; then the statement is
+   * retried once.
+   */
   constructor(path: string, makeRoom: () => number) {
     this.#sqlite = new DatabaseSync(path);
     this.#path = path;
@@ -38,17 +41,17 @@ export class Database implements Disposable {
     return this.#sqlite.prepare(sql);
   }
 
-  /** Statements without parameters, several at once. */
+  /** Executes one or more statements without parameters. */
   exec(sql: string): void {
     this.run(() => this.#sqlite.exec(sql));
   }
 
-  /** Statements that change nothing, or a single one that does. */
+  /** Runs statements that change nothing, or a single one that does. */
   run<T>(work: () => T): T {
     return this.#explained(work);
   }
 
-  /** Runs `work` in one transaction that has the write lock from its beginning; what it throws undoes all of it. */
+  /** Runs `work` in one transaction that holds the write lock from the start; an error rolls it back. */
   write<T>(work: () => T): T {
     const result = this.#explained(() => this.#transaction(work));
     if (++this.#writes % LOOK_EVERY === 0 && sizeOf(this.#logPath) >= LOG_BYTES) {
@@ -57,12 +60,12 @@ export class Database implements Disposable {
     return result;
   }
 
-  /** A number that is another one after every change by somebody else: another connection, another process. */
+  /** Returns a number that differs after every change by another connection or process. */
   othersVersion(): number {
     return this.run(() => Number(this.#version.get()?.["data_version"]));
   }
 
-  /** Gives the log's room, and that of what was removed, back to the disk, if that can be done with `room` bytes. */
+  /** Returns the space of the log and of removed data to the disk, if that needs fewer than `room` bytes. */
   emptyLog(room: number): void {
     this.#checkpoint("TRUNCATE", room);
   }
@@ -87,18 +90,19 @@ export class Database implements Disposable {
   }
 
   /**
-   * Brings what the log holds into the database: PASSIVE, so that nobody waits and the log is used anew, or TRUNCATE, so
-   * that its file is empty. Not where the database might not get the room for it: half of it would take the room for nothing.
+   * Copies the log into the database: PASSIVE waits for nobody and lets the log be reused, TRUNCATE also
+   * empties its file. Skipped if the database could not grow enough: a partial copy would use up the space
+   * for nothing.
    */
   #checkpoint(mode: "PASSIVE" | "TRUNCATE", room: number): void {
     try {
       if (this.#growth() < room) this.#sqlite.exec(`PRAGMA wal_checkpoint(${mode})`);
     } catch {
-      // Then the log goes on where it is, for as long as there is room.
+      // The log keeps growing as long as there is room.
     }
   }
 
-  /** How many bytes the database's file lacks for what the log holds. */
+  /** Returns how many bytes the database file must grow to hold the log. */
   #growth(): number {
     const pages = Number(this.#pageCount.get()?.["page_count"]);
     return pages * PAGE_BYTES - sizeOf(this.#path);
@@ -120,21 +124,25 @@ export class Database implements Disposable {
     try {
       this.#rollback.run();
     } catch {
-      // SQLite has ended the transaction itself, as it does when the disk is full.
+      // SQLite has already ended the transaction, as it does when the disk is full.
     }
   }
 }
 
-/** Opens the file with write-ahead logging, whoever else does so at the same time. `makeRoom`: see Database. */
+/**
+ * Opens the file with write-ahead logging; safe if several processes do so at once. `makeRoom`: see
+ * `Database`.
+ */
 export async function connect(path: string, makeRoom: () => number): Promise<Database> {
   const database = new Database(path, makeRoom);
   try {
-    // Before anything is in it: what is removed gives its room back to the disk.
+    // Must be set before the first table is created: lets removed data return its space to the disk.
     database.exec("PRAGMA auto_vacuum = INCREMENTAL");
     await useWriteAheadLog(database);
-    // NORMAL: a process that is killed loses nothing, since every commit is in the operating system's hands before it
-    // returns. Only a power cut could take the last commits, and it takes the containers they speak of too.
-    // The log is emptied by `write`: SQLite itself would begin to, and take the last room for it, when the disk is full.
+    // NORMAL: a killed process loses nothing, since every commit is with the operating system before it
+    // returns. Only a power cut could lose the last commits, and it ends the containers they describe too.
+    // `write` checkpoints the log: SQLite's own checkpoint would start on a full disk and use up the last
+    // space.
     database.exec(
       `PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${
         LOG_BYTES / 2
@@ -147,21 +155,21 @@ export async function connect(path: string, makeRoom: () => number): Promise<Dat
   }
 }
 
-/** SQLite does not wait for others at this switch, so that we do. */
+/** SQLite's busy timeout does not apply to this pragma, so retry. */
 async function useWriteAheadLog(database: Database): Promise<void> {
   const work = () => Promise.resolve().then(() => database.exec("PRAGMA journal_mode = WAL"));
   await retry(work, { tries: 500, firstMs: 30, mostMs: 30 });
 }
 
-/** Transactions here take fractions of a millisecond; only a machine on its knees comes near to this. */
+/** Transactions here take fractions of a millisecond; only an overloaded machine comes near this timeout. */
 const BUSY_TIMEOUT_MS = 10_000;
 /**
- * More than most runs write is gathered in the log before it goes into the database (and what is left when the last process
- * closes it): SQLite then waits for the disk, and all that this process does waits with it, for seconds where builds keep
- * the disk busy.
+ * Log size that triggers a checkpoint: larger than what most runs write. A checkpoint waits for the disk and
+ * blocks the whole process, for seconds if builds keep the disk busy. The rest is copied when the last
+ * process closes the database.
  */
 const LOG_BYTES = 64 * 1024 * 1024;
-/** Looking at the log's size costs as much as a tenth of a write. */
+/** Number of writes between checks of the log's size: a check costs up to a tenth of a write. */
 const LOOK_EVERY = 64;
-/** SQLite's default. */
+/** SQLite's default page size. */
 const PAGE_BYTES = 4096;

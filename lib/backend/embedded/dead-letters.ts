@@ -5,7 +5,7 @@ import type { Consumer } from "./consumers.ts";
 import type { Database } from "./database.ts";
 import type { StoredMessage } from "./messages.ts";
 
-/** Messages that could never be done, with the reason: the last ones, for whoever looks into the database. */
+/** The last messages that could not be handled, with the reason, for inspection in the database. */
 export class DeadLetters {
   readonly #scope: string;
   readonly #clock: Clock;
@@ -22,7 +22,7 @@ export class DeadLetters {
     this.#limit = database.prepare("DELETE FROM dead_letters WHERE seq <= ?");
   }
 
-  /** Within a transaction. */
+  /** Call within a transaction. */
   add({ stream, name }: Consumer, { subject, id, headers, data }: StoredMessage, reason: string): void {
     const { lastInsertRowid } = this.#insert.run(
       this.#scope,

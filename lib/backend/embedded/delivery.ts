@@ -7,7 +7,7 @@ import type { Lifetime } from "./lifetime.ts";
 import type { MessageSource, StoredMessage } from "./messages.ts";
 import type { Pending, PendingTable } from "./pending.ts";
 
-/** What a delivery needs to settle itself. */
+/** Dependencies of a delivery. */
 export interface Desk {
   readonly database: Database;
   readonly lifetime: Lifetime;
@@ -18,8 +18,9 @@ export interface Desk {
 }
 
 /**
- * Hands a message out: notes the delivery and makes it the one that may settle the message. Once it is settled or the
- * message has been handed out again, its calls do nothing; an ack that is late but still the last one counts.
+ * Delivers a message: records the delivery and makes it the only one that may settle the message. Once the
+ * message is settled or delivered again, calls on this delivery do nothing; a late ack still counts if there
+ * was no newer delivery.
  */
 export function deliver(desk: Desk, consumer: Consumer, before: Pending, message: StoredMessage): Delivery {
   const { database, lifetime, clock, pending, source } = desk;
@@ -27,7 +28,7 @@ export function deliver(desk: Desk, consumer: Consumer, before: Pending, message
   const now: Pending = { seq, deliveries: before.deliveries + 1 };
   pending.hold(consumer, now, clock() + consumer.ackWaitMs);
 
-  /** A call that counts for as long as this is the message's last delivery and nothing has settled it. */
+  /** Runs `work` only while this is the message's last delivery and it is not settled. */
   const call = (work: () => void) =>
     lifetime.call(() => {
       if (consumer.inHand.get(seq) === delivery) work();

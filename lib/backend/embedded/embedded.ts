@@ -16,55 +16,59 @@ import { embeddedStore } from "./store.ts";
 import { embeddedTransport } from "./transport.ts";
 
 export interface EmbeddedOptions {
-  /** The data folder; made if it is missing. */
+  /** The data folder; created if it is missing. */
   folder: string;
   /**
-   * Names who works in this folder: a run's id, or `up`. Messages, consumers, leases and blobs in progress are per scope, so
-   * that several processes share the history without ever taking each other's events.
+   * Names this process's work in the folder: a run's id, or `up`. Messages, consumers, leases and unfinished
+   * blobs are per scope, so several processes can share the history without taking each other's events.
    */
   scope: string;
   clock?: Clock;
 }
 
-/** One process's place in a data folder. Dispose ends transport and store too. */
+/** An open data folder. Dispose also disposes the transport and the store. */
 export interface Embedded extends AsyncDisposable {
   readonly transport: Transport;
   readonly store: Store;
-  /** Random id of the installation, made with the folder: the label `conveyor.owner`. */
+  /** Random id of the installation, created with the folder: the label `conveyor.owner`. */
   readonly owner: string;
-  /** 32 bytes, kept in a file of the folder that only its user can read. */
+  /** 32 bytes, stored in a file of the folder that only its owner can read. */
   readonly sealKey: Uint8Array;
   /** True while the process that opened this scope is alive. */
   isAlive(scope: string): boolean;
-  /** Scopes whose process is gone, oldest first, whether it died or ended in an orderly way. */
+  /** Scopes whose process has died or exited, oldest first. */
   deadScopes(): string[];
-  /** Removes what a dead scope left: its messages, its consumers, its lock. Throws UnavailableError while it is alive. */
+  /** Removes a dead scope's messages, consumers and lock. Throws `UnavailableError` while it is alive. */
   forgetScope(scope: string): void;
-  /** Removes a run's log and leaves the rest of it. */
+  /** Removes a run's log and keeps the rest of the run. */
   removeLog(run: string): Promise<void>;
 }
 
 /**
- * Opens transport and store over a data folder. What a process left that was killed is delivered again at once to the next
- * one in its scope. Throws UnavailableError where the scope is in use, the folder cannot be used or its data are newer.
+ * Opens transport and store of a data folder. Messages that a killed process held are delivered at once to
+ * the next process in its scope. Throws `UnavailableError` if the scope is in use, the folder is unusable or
+ * its data are from a newer version.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   try {
     return await open(options);
   } catch (error) {
-    // There is no event yet that could be tried again.
+    // No event is being handled yet that could be retried.
     if (error instanceof Retryable) throw unavailable(options.folder, error);
     throw error;
   }
 }
 
-/** What a data folder holds, whoever works in it. */
+/** The content of a data folder, independent of scopes. */
 export interface History extends Store {
   /** True while the process that opened this scope is alive. */
   isAlive(scope: string): boolean;
 }
 
-/** The history of a data folder, for commands that look into it. Takes no scope; a folder that does not exist has no history. */
+/**
+ * Opens the history of a data folder for commands that only read it. Claims no scope; a missing folder has an
+ * empty history.
+ */
 export async function openHistory(path: string): Promise<History> {
   const folder = dataFolder(path);
   await using opened = new AsyncDisposableStack();
@@ -120,7 +124,7 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
 
 const secretsOf = ({ path }: DataFolder): string => join(path, "secrets");
 
-/** Throws UnavailableError, whatever it is that is wrong with the file. */
+/** Throws `UnavailableError` for any problem with the file. */
 async function openDatabase(path: string, reserve: Reserve): Promise<Database> {
   await using opened = new AsyncDisposableStack();
   try {

@@ -1,16 +1,18 @@
 import { Retryable } from "../../base/errors.ts";
 
-/** SQLite's result codes that we tell apart (https://sqlite.org/rescode.html). */
+/** SQLite's result codes (https://sqlite.org/rescode.html). */
 const BUSY = 5;
 const FULL = 13;
-/** Writing, syncing, truncating, growing the shared memory: what a quota that is used up, or a size limit, becomes. */
+/**
+ * Errors of writing, syncing, truncating and growing the shared memory: an exhausted quota or a size limit.
+ */
 const CANNOT_GROW = [778, 1034, 1546, 4874];
-/** What the operating system says when there is no room, for us or at all. */
+/** Error codes of the operating system for lack of space. */
 const NO_ROOM = ["ENOSPC", "EDQUOT", "EFBIG"];
-/** The same as Deno says it, which has no code for the last two (Linux's numbers). */
+/** The same in Deno's messages, which have no code for the last two (Linux's numbers). */
 const NO_ROOM_IN_DENO = /\(os error (28|122|27)\)$/;
 
-/** Some of the database's file is not what SQLite wrote there: a broken disk, or somebody else's hand. */
+/** Part of the database file is corrupt: a broken disk, or another program changed it. */
 export class DamagedError extends Error {
   override readonly name = "DamagedError";
 }
@@ -18,13 +20,16 @@ export class DamagedError extends Error {
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGED = [11, 26];
 
-/** Deno's `exec` gives no code. */
+/** Deno's `exec` sets no error code, so check the text too. */
 function isDamaged(error: unknown): boolean {
   return DAMAGED.includes(codeOf(error) & 0xff) ||
     /^(database disk image is malformed|file is not a database)/.test(textOf(error));
 }
 
-/** `DamagedError` where the file is broken. `Retryable` where there is no room or somebody else is in the way; anything else as it is. */
+/**
+ * Translates an error: `DamagedError` if the file is corrupt, `Retryable` if there is no space or the
+ * database is locked; others are returned unchanged.
+ */
 export function explain(error: unknown): unknown {
   if (error instanceof Retryable) return error;
   if (isFull(error)) {
@@ -45,12 +50,12 @@ export function explain(error: unknown): unknown {
   return error;
 }
 
-/** Deno's `exec` gives no code, only SQLite's text. */
+/** Deno's `exec` sets no error code, only SQLite's text. */
 export function isBusy(error: unknown): boolean {
   return (codeOf(error) & 0xff) === BUSY || /^database (table )?is locked/.test(textOf(error));
 }
 
-/** True where something could not be written for want of room. */
+/** True if a write failed for lack of space. */
 export function isFull(error: unknown): boolean {
   const code = codeOf(error);
   const text = textOf(error);
@@ -59,7 +64,7 @@ export function isFull(error: unknown): boolean {
     (error instanceof Error && "code" in error && NO_ROOM.includes(String(error.code)));
 }
 
-/** SQLite's extended result code, 0 where there is none. */
+/** Returns SQLite's extended result code, 0 if there is none. */
 function codeOf(error: unknown): number {
   return error instanceof Error && "errcode" in error && typeof error.errcode === "number"
     ? error.errcode

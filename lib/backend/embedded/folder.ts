@@ -16,7 +16,7 @@ import { lstatIfThere, refuseLinks } from "../../base/files.ts";
 import type { Database } from "./database.ts";
 import { makeFile } from "./locks.ts";
 
-/** Absolute paths of what lies in a data folder. */
+/** Absolute paths in a data folder. */
 export interface DataFolder {
   readonly path: string;
   readonly database: string;
@@ -39,8 +39,8 @@ export function dataFolder(folder: string): DataFolder {
 }
 
 /**
- * Throws UnavailableError where something in the folder is a symbolic link: the folder may lie in a tree of somebody else's
- * making, and what we write or read must stay in it.
+ * Throws `UnavailableError` if something in the folder is a symbolic link: the folder may be in a tree that
+ * another user controls, and our reads and writes must stay in the folder.
  */
 export function checkFolder({ database, locks, artifacts, sealKey, reserve }: DataFolder): void {
   const beside = ["-wal", "-shm", "-journal"].map((end) => database + end);
@@ -48,8 +48,8 @@ export function checkFolder({ database, locks, artifacts, sealKey, reserve }: Da
 }
 
 /**
- * Makes what is missing, all of it for our user only (folders 0700, files 0600). Throws UnavailableError where the folder
- * cannot be used, could be changed by others, or leads elsewhere.
+ * Creates what is missing, accessible to our user only (folders 0700, files 0600). Throws `UnavailableError`
+ * if the folder is unusable, can be changed by others, or contains symbolic links.
  */
 export function prepareFolder(folder: DataFolder): void {
   try {
@@ -69,7 +69,7 @@ export function prepareFolder(folder: DataFolder): void {
   }
 }
 
-/** The installation's key: made once, whoever else is just doing so. */
+/** Returns the installation's key and creates it once; safe if several processes do so at once. */
 export function sealKeyOf(folder: DataFolder, database: Database): Uint8Array {
   if (!lstatIfThere(folder.sealKey)) {
     database.write(() => {

@@ -6,14 +6,14 @@ import type { Lifetime } from "./lifetime.ts";
 import { checkKey, checkRevision, type Revisions } from "./revisions.ts";
 import { isUnreadable, type SetAside } from "./set-aside.ts";
 
-/** What the tables of one store share. */
+/** Dependencies of all tables of one store. */
 export interface TableParts {
   readonly lifetime: Lifetime;
   readonly revisions: Revisions;
   readonly aside: SetAside;
 }
 
-/** The table of one kind of values, in the one that has all kinds. */
+/** Returns the table of one kind of values; all kinds are in one database table. */
 export function itemTable<T>(
   database: Database,
   { lifetime, revisions, aside }: TableParts,
@@ -30,7 +30,7 @@ export function itemTable<T>(
     "SELECT key, value FROM items WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
   );
   const keys = database.prepare("SELECT key FROM items WHERE kind = ? AND key > ? ORDER BY key LIMIT ?");
-  // Kinds are names of ours.
+  // Safe to interpolate: kinds are constants of ours.
   const copy = database.prepare(
     `INSERT OR REPLACE INTO set_aside (kind, at, why, key, value)
      SELECT ?1, ?2, ?3, ?4, value FROM items WHERE kind = '${kind}' AND key = ?4`,
@@ -44,7 +44,7 @@ export function itemTable<T>(
       return row && { value: valueOf<T>(row), revision: Number(row["revision"]) };
     });
 
-  /** One by one: what cannot be read keeps nobody from the others. */
+  /** Reads values one by one, so that an unreadable one does not hide the others. */
   function readable(after: string, limit: number): { key: string; value: T }[] {
     const found: { key: string; value: T }[] = [];
     for (let last = after; found.length < limit;) {
@@ -97,5 +97,5 @@ export function itemTable<T>(
 
 const valueOf = <T>(row: Record<string, SQLOutputValue>): T => parseJson(String(row["value"]), OWN) as T;
 
-/** What is stored was let in by stricter limits. */
+/** Stored values were checked by stricter limits when they arrived. */
 const OWN = { maxDepth: 1000 };

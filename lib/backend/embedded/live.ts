@@ -11,7 +11,10 @@ interface Subscription<Handler> {
   readonly handler: Handler;
 }
 
-/** What is not stored: broadcasts and requests, within this process. A handler never runs inside its caller's call. */
+/**
+ * Broadcasts and requests, which are not stored, within this process. A handler runs asynchronously, never
+ * inside its caller's call.
+ */
 export function live(
   lifetime: Lifetime,
 ): Pick<Transport, "broadcast" | "listen" | "request" | "serve"> {
@@ -37,7 +40,7 @@ export function live(
         signal?.throwIfAborted();
         const server = [...servers].find(({ filter }) => matches(filter, subject));
         if (!server) throw unanswered(subject, "nobody serves it");
-        // To the end of the line, so that those who serve the same take turns.
+        // Moved to the end, so that several servers of a subject take turns.
         servers.delete(server);
         servers.add(server);
         const signals = signal ? [lifetime.signal, signal] : [lifetime.signal];
@@ -105,7 +108,7 @@ function unanswered(subject: string, why: string): Retryable {
   return new Retryable(`Cannot ask on "${subject}": ${why}`, { reason: "transport-unreachable" });
 }
 
-/** Text as UTF-8. */
+/** Encodes text as UTF-8. */
 export function bytesOf(data: Uint8Array | string): Uint8Array {
   return typeof data === "string" ? new TextEncoder().encode(data) : data;
 }

@@ -3,24 +3,25 @@ import { DatabaseSync } from "node:sqlite";
 import { lstatIfThere, refuseLinks } from "../../base/files.ts";
 import { isBusy } from "./explain.ts";
 
-/** Held until disposed or until the process is gone, however it went. */
+/** Held until it is disposed or the process ends in any way. */
 export interface Lock extends Disposable {
-  /** Removes the file, lock and all. */
+  /** Deletes the file and releases the lock. */
   remove(): void;
 }
 
 /**
- * Takes the lock on a file of our own, or answers undefined while somebody holds it (this process included).
+ * Takes the lock on a file of our own; undefined if it is held already, by this process or another.
  *
- * It is SQLite's lock on a database that stays empty, hence the operating system's, which lets go of it at `kill -9`. The
- * file is never opened in any other way: closing a second descriptor would let go of the lock, and SQLite knows about that.
+ * The lock is SQLite's on a database that stays empty, hence an operating system's lock that is released even
+ * by `kill -9`. The file must not be opened in any other way: closing a second descriptor would release the
+ * lock, which SQLite takes care of.
  */
 export function takeLock(path: string): Lock | undefined {
   makeFile(path);
   refuseLinks(path);
   const sqlite = new DatabaseSync(path);
   try {
-    // No journal file: nothing is ever written. 100 ms: long enough for somebody who only looks whether it is locked.
+    // No journal file, since nothing is ever written. 100 ms is enough to wait for a process in `isLocked`.
     sqlite.exec("PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 100; BEGIN EXCLUSIVE");
   } catch (error) {
     sqlite.close();
@@ -40,14 +41,16 @@ export function takeLock(path: string): Lock | undefined {
   };
 }
 
-/** Locks that this process holds, whoever has forgotten about them: a collected connection would let go of its lock. */
+/**
+ * Locks held by this process. Keeps the connections alive: a garbage-collected one would release its lock.
+ */
 const HELD = new Set<DatabaseSync>();
 
-/** True while somebody, this process included, holds the lock. */
+/** True while any process, including this one, holds the lock. */
 export function isLocked(path: string): boolean {
   try {
     using sqlite = new DatabaseSync(path, { readOnly: true });
-    // Deno waits five seconds for a lock, whatever its options say.
+    // Deno otherwise waits five seconds for a lock, whatever its options say.
     sqlite.exec("PRAGMA busy_timeout = 0");
     sqlite.prepare("SELECT count(*) FROM sqlite_schema").get();
     return false;
@@ -58,7 +61,7 @@ export function isLocked(path: string): boolean {
   }
 }
 
-/** A file of our own, for nobody else to read, unless there is one. An existing one is not opened. */
+/** Creates an empty file with mode 0600. An existing file is not opened. */
 export function makeFile(path: string): void {
   try {
     closeSync(openSync(path, "wx", 0o600));

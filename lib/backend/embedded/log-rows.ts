@@ -6,12 +6,12 @@ import { unpack } from "./pack.ts";
 
 type Row = Record<string, SQLOutputValue>;
 
-/** The batch as it was published. Throws UnreadableError. */
+/** Returns a row's batch as it was published. Throws `UnreadableError`. */
 export function dataOf(row: Row): Uint8Array {
   return unpack(row["packed"] === 1, row["data"] as Uint8Array);
 }
 
-/** Stands in for a batch that cannot be read. `at`: when the line before it was written. */
+/** Returns a placeholder for a batch that cannot be read. `at`: timestamp of the line before it. */
 export function lostBatch(
   { run, seq, line, at }: { run: string; seq: number; line: number; at: string | undefined },
 ): LogBatch {
@@ -32,7 +32,7 @@ export function lostBatch(
   };
 }
 
-/** The batch in a row. Throws UnreadableError. */
+/** Parses a row's batch. Throws `UnreadableError`. */
 export function batchOf(row: Row): LogBatch {
   const [step, attempt] = [String(row["step"]), Number(row["attempt"])];
   return {
@@ -51,7 +51,7 @@ export function batchOf(row: Row): LogBatch {
   };
 }
 
-/** The row to go on after. Throws InputError. */
+/** Parses a cursor: the number of the last batch read. Throws `InputError`. */
 export function cursorOf(text: string | undefined): number {
   if (text === undefined) return 0;
   if (!/^\d{1,15}$/.test(text)) {

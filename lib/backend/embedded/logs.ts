@@ -12,7 +12,7 @@ import { isUnreadable, type Place } from "./set-aside.ts";
 import { batchOf, cursorOf, dataOf, lostBatch } from "./log-rows.ts";
 import { pack } from "./pack.ts";
 
-/** The log batches of all runs, whoever wrote them: the stream `logs-engine`. */
+/** The log batches of all runs and all processes: the stream `logs-engine`. */
 export class LogTable implements MessageSource {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -64,17 +64,17 @@ export class LogTable implements MessageSource {
     this.#vacuum = database.prepare(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
   }
 
-  /** True where a batch had this id within the window. */
+  /** True if a batch had this id within the deduplication window. */
   knows(id: string): boolean {
     return this.#known.get(id, this.#clock() - DEDUPE_WINDOW_MS) !== undefined;
   }
 
-  /** True while a consumer of the scope has still to be done with a batch of this id. */
+  /** True while a consumer of the scope has not acked or termed the batch with this id. */
   holds(id: string, scope: number): boolean {
     return this.#database.run(() => this.#held.get(id, scope)) !== undefined;
   }
 
-  /** Stores a batch and answers its number. Within a transaction. */
+  /** Stores a batch and returns its number. Call within a transaction. */
   insert({ subject, id, headers, data }: StoredMessage): number {
     const run = runOf(subject);
     const { lines, step, attempt } = factsOf(headers, data);
@@ -94,7 +94,7 @@ export class LogTable implements MessageSource {
     return Number(lastInsertRowid);
   }
 
-  /** Wakes whoever follows this log. */
+  /** Wakes the readers that follow this log. */
   announce(subject: string): void {
     this.#notifiers.notify(runOf(subject));
   }
@@ -109,15 +109,18 @@ export class LogTable implements MessageSource {
     };
   }
 
-  /** It stays where it is. */
+  /** An unreadable batch is only recorded, and stays in its table. */
   place(seq: number): Place {
     return { kind: "log batch", key: String(seq), copy: this.#keep, remove: this.#stay };
   }
 
-  /** A log stays, whoever has read it. */
+  /** Does nothing: a log stays after its consumers have read it. */
   done(): void {}
 
-  /** Removes a run's log and gives its room back to the disk, in transactions that keep nobody waiting. */
+  /**
+   * Removes a run's log and returns its space to the disk, in short transactions that do not block other
+   * processes.
+   */
   async remove(run: string): Promise<void> {
     const pause = () => new Promise((resolve) => setImmediate(resolve));
     while (this.#database.run(() => this.#remove.run(run).changes) === PAGE) await pause();
@@ -162,7 +165,10 @@ export class LogTable implements MessageSource {
     }
   }
 
-  /** The batches after `cursor`, at most a page. Where one cannot be read, a line says so: numbered `line`, if it is the first. */
+  /**
+   * Returns at most a page of batches after `cursor`. An unreadable batch is replaced by one line, numbered
+   * `line` if it is the first.
+   */
   #batches(run: string, cursor: number, line: number): LogBatch[] {
     try {
       return this.#database.run(() => this.#after.all(run, cursor)).map(batchOf);
@@ -189,7 +195,10 @@ export class LogTable implements MessageSource {
     }
   }
 
-  /** Resolves when there may be more: at once for what this process stores, with others' within the interval. */
+  /**
+   * Resolves when there may be new batches: at once for those of this process, within the interval for those
+   * of others.
+   */
   async #news(run: string, version: number, signals: AbortSignal[]): Promise<void> {
     const isQuiet = async () => !(await this.#notifiers.wait(run, LOOK_EVERY_MS, signals));
     while (await isQuiet()) {
@@ -221,10 +230,10 @@ export class LogTable implements MessageSource {
   }
 }
 
-/** Batches read or removed at once: a megabyte of text, as a rule. */
+/** Batches read or removed at once: usually about a megabyte of text. */
 const PAGE = 16;
 const VACUUM_PAGES = 64;
-/** How often a reader looks whether another process has stored something. */
+/** How often a reader checks for batches stored by other processes, milliseconds. */
 const LOOK_EVERY_MS = 100;
 
 const runOf = (subject: string) => subject.slice("logs.".length);

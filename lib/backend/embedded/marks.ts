@@ -8,7 +8,10 @@ interface Mark {
   readonly at: number;
 }
 
-/** Marks in memory: nobody outside of this process reads or writes those of its scope. Each is forgotten a day after it was written. */
+/**
+ * Marks in memory: no other process reads or writes those of this scope. A mark expires a day after it was
+ * written.
+ */
 export function marks(
   lifetime: Lifetime,
   clock: Clock,
@@ -16,7 +19,7 @@ export function marks(
 ): Pick<Transport, "readMark" | "writeMark"> {
   let last = 0;
   const read = (name: string): Mark | undefined => {
-    // In the order in which they were written.
+    // The map is in the order of writing.
     for (const [old, { at }] of all) {
       if (clock() - at < KEPT_MS) break;
       all.delete(old);
@@ -33,7 +36,7 @@ export function marks(
       lifetime.call(() => {
         if (revision !== (read(name)?.revision ?? 0)) return undefined;
         all.delete(name);
-        // Of none that was forgotten, either.
+        // Revisions are never reused, not even those of expired marks.
         all.set(name, { text, revision: ++last, at: clock() });
         return last;
       }),

@@ -14,17 +14,17 @@ export interface StoredMessage {
   readonly data: Uint8Array;
 }
 
-/** Where a stream keeps its messages. */
+/** Storage of a stream's messages. */
 export interface MessageSource {
-  /** The message, or undefined where it has been removed. */
+  /** Returns the message, or undefined if it has been removed. */
   load(seq: number): StoredMessage | undefined;
-  /** Where it is kept, should it be unreadable. */
+  /** Returns the message's place, for setting it aside if it cannot be read. */
   place(seq: number): Place;
-  /** One consumer is done with it. Within a transaction. */
+  /** Records that one consumer has acked or termed the message. Call within a transaction. */
   done(seq: number): void;
 }
 
-/** The messages of a scope in `messages` and `pipeline-engine`, and the ids that they had. */
+/** The messages of a scope in `messages` and `pipeline-engine`, and their ids. */
 export class MessageTable implements MessageSource {
   readonly #database: Database;
   readonly #scope: number;
@@ -71,15 +71,15 @@ export class MessageTable implements MessageSource {
     );
   }
 
-  /** True where the stream has had this id within the window. */
+  /** True if the stream had a message with this id within the deduplication window. */
   knows(stream: StreamName, id: string): boolean {
     const since = this.#clock() - DEDUPE_WINDOW_MS;
     return this.#known.get(this.#scope, stream, id, since) !== undefined;
   }
 
   /**
-   * Stores a message that `wanted` consumers have to be done with, and answers its number; of one that nobody wants only
-   * the id. Within a transaction.
+   * Stores a message for `wanted` consumers and returns its number; if that is 0, only the id is stored. Call
+   * within a transaction.
    */
   insert(stream: StreamName, { subject, id, headers, data }: StoredMessage, wanted: number): number {
     const now = this.#clock();
@@ -120,7 +120,7 @@ export class MessageTable implements MessageSource {
     else this.#empty.run(seq);
   }
 
-  /** What cannot be read is held by nobody. */
+  /** True while a consumer has not acked or termed the message; false for an unreadable one. */
   holds(stream: StreamName, id: string): boolean {
     try {
       return this.#database.run(() => this.#held.get(this.#scope, stream, id)) !== undefined;
@@ -137,7 +137,7 @@ export class MessageTable implements MessageSource {
   }
 }
 
-/** As they were stored. Throws SyntaxError, UnreadableError. */
+/** Parses stored headers. Throws `SyntaxError`, `UnreadableError`. */
 export function headersOf(text: unknown): Record<string, string> {
   const value = parseJson(String(text));
   if (typeof value !== "object" || value === null) throw new UnreadableError("its headers are no object");

@@ -1,6 +1,6 @@
 import { startTimer, stopTimer } from "../../base/timers.ts";
 
-/** Wakes those in this process who wait for news; news that nobody waits for is forgotten. */
+/** Wakes waiters in this process; a notification without a waiter is dropped. */
 export class Notifier {
   readonly #waiting = new Set<() => void>();
 
@@ -12,7 +12,7 @@ export class Notifier {
     for (const wake of [...this.#waiting]) wake();
   }
 
-  /** True at the next news or as soon as a signal fires, false after `ms`, whichever comes first. Never rejects. */
+  /** Resolves to true on the next `notify` or when a signal fires, to false after `ms`. Never rejects. */
   wait(ms: number, signals: readonly AbortSignal[]): Promise<boolean> {
     return new Promise((resolve) => {
       if (signals.some((signal) => signal.aborted)) return resolve(true);
@@ -30,7 +30,7 @@ export class Notifier {
   }
 }
 
-/** A notifier for every key that somebody waits on. */
+/** One notifier per key that has waiters. */
 export class Notifiers {
   readonly #notifiers = new Map<string, Notifier>();
 

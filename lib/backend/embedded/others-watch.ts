@@ -1,10 +1,10 @@
 import { startInterval, stopTimer, type Timer } from "../../base/timers.ts";
 import type { Database } from "./database.ts";
 
-/** How often to look whether another process has changed something, milliseconds. */
+/** Interval of checking for changes by other processes, milliseconds. */
 const LOOK_EVERY_MS = 200;
 
-/** Notices that another process has changed the database. SQLite tells nobody, so it looks. */
+/** Detects changes of the database by other processes. SQLite sends no notifications, so it polls. */
 export class OthersWatch {
   readonly #database: Database;
   readonly #changed: () => void;
@@ -32,7 +32,7 @@ export class OthersWatch {
     try {
       version = this.#database.othersVersion();
     } catch {
-      // Busy, or just being closed: the next look tells.
+      // Busy or being closed: the next check detects the change.
       return;
     }
     if (version === this.#version) return;

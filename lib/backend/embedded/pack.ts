@@ -2,7 +2,10 @@ import { messageOf } from "../../base/errors.ts";
 import { UnreadableError } from "./set-aside.ts";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
-/** The smaller of the bytes and their compressed form. Logs shrink to a tenth, which saves more time in writing than it takes. */
+/**
+ * Returns the data compressed, or as it is if that is smaller. Logs shrink to a tenth; compressing takes less
+ * time than writing the difference.
+ */
 export function pack(data: Uint8Array): { packed: boolean; data: Uint8Array } {
   if (data.length < WORTH_PACKING) return { packed: false, data };
   const smaller = zstdCompressSync(data, FAST);
@@ -19,5 +22,5 @@ export function unpack(packed: boolean, data: Uint8Array): Uint8Array {
 }
 
 const WORTH_PACKING = 1024;
-/** Level 1 of Zstandard: `ZSTD_c_compressionLevel` is parameter 100. */
+/** Zstandard level 1: `ZSTD_c_compressionLevel` is parameter 100. */
 const FAST = { params: { 100: 1 } };

@@ -2,13 +2,16 @@ import type { StatementSync } from "node:sqlite";
 import type { Consumer } from "./consumers.ts";
 import type { Database } from "./database.ts";
 
-/** A message that a consumer has still to be done with, and how often it has been delivered before. */
+/** A message that a consumer has not settled, and how often it has been delivered to it. */
 export interface Pending {
   readonly seq: number;
   readonly deliveries: number;
 }
 
-/** What each consumer still has to do, in the database. Whoever calls holds no transaction, except where it says so. */
+/**
+ * The unsettled messages of each consumer, in the database. Call outside of transactions unless stated
+ * otherwise.
+ */
 export class PendingTable {
   readonly #database: Database;
   readonly #insert: StatementSync;
@@ -41,12 +44,12 @@ export class PendingTable {
     this.#nextDue = database.prepare("SELECT min(due) AS due FROM pending WHERE consumer = ? AND due > 0");
   }
 
-  /** Within a transaction. */
+  /** Call within a transaction. */
   add(consumer: Consumer, seq: number): void {
     this.#insert.run(consumer.id, seq);
   }
 
-  /** What is to be delivered next: what comes back before what is new, each in its order. */
+  /** Returns the next message to deliver: redeliveries first, by due time, then new ones in order. */
   next(consumer: Consumer, now: number): Pending | undefined {
     const row = this.#database.run(() =>
       this.#repeated.get(consumer.id, now) ?? this.#fresh.get(consumer.id)
@@ -54,17 +57,17 @@ export class PendingTable {
     return row && { seq: Number(row["seq"]), deliveries: Number(row["deliveries"]) };
   }
 
-  /** Notes a delivery, or that it is still being worked on: nobody else gets it before `until`. */
+  /** Records a delivery or a heartbeat: the message is not delivered again before `until`. */
   hold(consumer: Consumer, { seq, deliveries }: Pending, until: number): void {
     this.#database.run(() => this.#hold.run(deliveries, until, consumer.id, seq));
   }
 
-  /** To be delivered again from `at` on. */
+  /** Schedules a redelivery at `at`. */
   release(consumer: Consumer, seq: number, at: number): void {
     this.#database.run(() => this.#release.run(at, consumer.id, seq));
   }
 
-  /** Within a transaction. */
+  /** Call within a transaction. */
   remove(consumer: Consumer, seq: number): void {
     this.#remove.run(consumer.id, seq);
   }
@@ -73,17 +76,20 @@ export class PendingTable {
     return this.#database.run(() => this.#any.get(consumer.id)) !== undefined;
   }
 
-  /** When something comes back at the earliest; Infinity where there is nothing that could. */
+  /** Returns the earliest time of a redelivery; Infinity if there is none. */
   nextDue(consumer: Consumer): number {
     const due = this.#database.run(() => this.#nextDue.get(consumer.id)?.["due"]);
     return typeof due === "number" ? due : Infinity;
   }
 }
 
-/** What was put off further than this was so before the machine's clock was set back, and comes back at once. */
+/** A due time further away than this was set before the machine's clock was turned back, milliseconds. */
 const LONGEST_PUT_OFF_MS = 600_000;
 
-/** Brings back what would otherwise come back when the machine's clock is where it was in an earlier process. */
+/**
+ * Makes such messages due at once; otherwise they would wait until the clock is where it was in an earlier
+ * process.
+ */
 export function releaseAstray(database: Database, scope: number, now: number): void {
   const release = database.prepare(
     `UPDATE pending SET due = 1
@@ -93,8 +99,8 @@ export function releaseAstray(database: Database, scope: number, now: number): v
 }
 
 /**
- * Lets go of what is held in a scope. `died`: by a process that is gone, so that it comes back at once; else after its ack
- * wait, since whoever has it in hand may still be at it.
+ * Releases all held messages of a scope. If `died` (their process is gone), they are due at once; otherwise
+ * after their ack wait, because they may still be worked on.
  */
 export function releaseHeld(database: Database, scope: number, { died }: { died: boolean }): void {
   const due = died ? "1" : "due";

@@ -7,8 +7,9 @@ import { freeBytes, sizeOf } from "./disk.ts";
 import { isFull } from "./explain.ts";
 
 /**
- * Room set aside in the data folder: a file that is given up when the disk is full, so that a run which fails for that can
- * still be recorded, and ended in an orderly way. While it is not whole, nothing of weight (logs, artifacts) is stored.
+ * Disk space reserved in the data folder: a file that is truncated when the disk is full, so that a run which
+ * fails for that reason can still be recorded and ended in an orderly way. While it is incomplete, no logs
+ * and artifacts are stored.
  */
 export class Reserve {
   readonly #path: string;
@@ -17,7 +18,10 @@ export class Reserve {
     this.#path = path;
   }
 
-  /** Throws UnavailableError where the disk has no room for the reserve, so that nothing begins which could not be recorded. */
+  /**
+   * Throws `UnavailableError` if the disk has no room for the reserve, so that no work starts that could not
+   * be recorded.
+   */
   check(): void {
     const missing = this.#missing();
     const free = freeBytes(this.#path);
@@ -31,8 +35,8 @@ export class Reserve {
   }
 
   /**
-   * To be called before anything of weight is stored: makes the reserve whole, or throws `Retryable` where there is no room.
-   * `reclaim` gives back to the disk what can be given back, with so many bytes to do it in.
+   * Call before storing logs or artifacts: fills the reserve, or throws `Retryable` if there is no room.
+   * `reclaim` frees disk space; its argument is the space available for that, bytes.
    */
   guard(reclaim: (room: number) => void): void {
     if (this.#fill()) return;
@@ -43,7 +47,7 @@ export class Reserve {
     });
   }
 
-  /** Gives it up, and answers how many bytes it had. */
+  /** Truncates the file and returns how many bytes it had. */
   spend(): number {
     const size = sizeOf(this.#path);
     if (size > 0) closeSync(openSync(this.#path, TRUNCATE, 0o600));
@@ -62,7 +66,7 @@ export class Reserve {
   #write(): boolean {
     const file = openSync(this.#path, TRUNCATE, 0o600);
     try {
-      // No zeros: some file systems keep them in no room at all.
+      // Random bytes, since some file systems allocate nothing for zeros.
       const bytes = randomBytes(1024 * 1024);
       for (let size = 0; size < RESERVE_BYTES;) size += writeSync(file, bytes);
       return true;
@@ -76,8 +80,8 @@ export class Reserve {
   }
 }
 
-/** Some hundred records of runs, with what they cost in the database's log. */
+/** Enough for about a hundred run records, including the database's log. */
 const RESERVE_BYTES = 20 * 1024 * 1024;
-/** As "w", but never through a symbolic link. */
+/** As "w", but does not follow symbolic links. */
 const TRUNCATE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 const SLACK_BYTES = 1024 * 1024;

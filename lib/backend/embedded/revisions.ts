@@ -3,7 +3,10 @@ import { InputError } from "../../base/errors.ts";
 import { ConflictError } from "../store.ts";
 import type { Database } from "./database.ts";
 
-/** Gives out revisions: one count for the whole store, so that a key which was deleted and made anew never has one twice. */
+/**
+ * Issues revisions from one counter for the whole store, so that a key which was deleted and created again
+ * never repeats one.
+ */
 export class Revisions {
   readonly #next: StatementSync;
 
@@ -13,19 +16,22 @@ export class Revisions {
     );
   }
 
-  /** Within a transaction. */
+  /** Call within a transaction. */
   next(): number {
     return Number(this.#next.get()?.["value"]);
   }
 }
 
-/** Throws InputError on a key that SQLite would not give back whole. */
+/** Throws `InputError` for a key that SQLite would truncate. */
 export function checkKey(key: string): void {
   if (!key.includes("\0")) return;
   throw new InputError(`Invalid key ${JSON.stringify(key)}: expected one without NUL characters`);
 }
 
-/** Throws ConflictError unless the key is where its writer believes it to be. `found`: its revision, undefined where it does not exist. */
+/**
+ * Throws `ConflictError` unless the key's revision is `expected`. `found`: its revision, undefined if the key
+ * does not exist.
+ */
 export function checkRevision(key: string, found: unknown, expected: number): void {
   const revision = found === undefined ? 0 : Number(found);
   if (revision === expected) return;

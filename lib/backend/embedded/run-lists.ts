@@ -5,12 +5,12 @@ import type { Database } from "./database.ts";
 import { isUnreadable } from "./set-aside.ts";
 
 type Row = Record<string, SQLOutputValue>;
-/** A run's place in a list: when it was created, and its id. */
+/** A run's position in a list: its creation time and id. */
 type Place = [number, string];
 
 /**
- * Lists runs. Each combination of conditions is a statement of its own, prepared once. `parse` reads the value of a row; where
- * that cannot be read, `read` reads runs one by one.
+ * Lists runs. Each combination of conditions has its own statement, prepared once. `parse` reads the value of
+ * a row; if one of them is unreadable, `read` reads the runs one by one.
  */
 export function runLists(
   database: Database,
@@ -35,7 +35,7 @@ export function runLists(
     return known;
   }
 
-  /** Where the page after `before` begins; an id that is unknown begins nothing. */
+  /** Returns the position after which the page begins; undefined for an unknown id. */
   function placeOf(before: RunQuery["before"]): Place | undefined {
     if (before === undefined) return [Number.MAX_SAFE_INTEGER, ""];
     if (typeof before !== "string") return [Math.trunc(before.createdAt), before.id];
@@ -69,7 +69,7 @@ export function runLists(
     return statement(conditions).all(...values, ...place, limit);
   }
 
-  /** One by one: what cannot be read keeps nobody from the others. */
+  /** Reads runs one by one, so that an unreadable one does not hide the others. */
   function readable(query: RunQuery, place: Place): Run[] {
     const found: Run[] = [];
     for (let last = place; found.length < (query.limit ?? 100);) {

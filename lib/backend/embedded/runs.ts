@@ -12,12 +12,12 @@ import { UnreadableError } from "./set-aside.ts";
 import { OthersWatch } from "./others-watch.ts";
 import { Watchers } from "./watchers.ts";
 
-/** Runs, with an index for each way in which they are looked up. */
+/** Runs, with an index for each kind of lookup. */
 export function runTable(database: Database, { lifetime, revisions, aside }: TableParts): RunTable {
   const watchers = new Watchers();
   const others = new OthersWatch(database, () => watchers.tellAll());
   lifetime.signal.addEventListener("abort", () => others.stop(), { once: true });
-  /** Revisions of records that are known to be well-formed. */
+  /** Revisions of the records that have passed validation, by run. */
   const checked = new RecentMap<number>(CHECKED);
   const get = database.prepare("SELECT value, revision FROM runs WHERE id = ?");
   const stateOf = database.prepare("SELECT revision, outcome, created_at, ended_at FROM runs WHERE id = ?");
@@ -25,7 +25,8 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
     `INSERT INTO runs (id, revision, outcome, created_at, ended_at, reason, name, type, pipeline, value)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  // Most changes leave the indices as they are: naming an indexed column writes its index anew, changed or not.
+  // Most changes leave the indices alone: naming an indexed column would rewrite its index even if the value
+  // is the same.
   const update = database.prepare("UPDATE runs SET revision = ?, value = ? WHERE id = ?");
   const reindex = database.prepare(
     "UPDATE runs SET outcome = ?, created_at = ?, ended_at = ?, reason = ? WHERE id = ?",
@@ -128,7 +129,9 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
   };
 }
 
-/** What the engine goes by in every record; the rest of it was let in by stricter rules. */
+/**
+ * The parts of a record that the engine relies on; the rest was checked by stricter rules when it arrived.
+ */
 const Skeleton = z.looseObject({
   schema: z.literal(1),
   id: z.string(),
@@ -144,7 +147,9 @@ const Skeleton = z.looseObject({
   outbox: z.array(OutboxMessage),
 });
 
-/** The run in a row. `id`: it has not been seen to be well-formed. Throws UnreadableError, SyntaxError. */
+/**
+ * Parses a row's run. If `id` is given, the record is validated too. Throws `UnreadableError`, `SyntaxError`.
+ */
 function runOf(row: Record<string, SQLOutputValue>, id?: string): Run {
   const value = parseJson(String(row["value"]), { maxDepth: MAX_RECORD_DEPTH }) as Run;
   if (id === undefined) return value;

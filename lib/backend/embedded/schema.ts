@@ -2,8 +2,8 @@ import { UnavailableError } from "../../base/errors.ts";
 import type { Database } from "./database.ts";
 
 /**
- * How the schema came to be: what brings it from each version to the next. Steps are added, never changed. Times are
- * milliseconds since the epoch.
+ * Migrations from each schema version to the next. Append only, never change one. Times are milliseconds
+ * since the epoch.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -145,7 +145,10 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** Brings the schema up to date, whoever else does so at the same time. Throws UnavailableError where it is newer than we know. */
+/**
+ * Migrates the schema to the current version; safe if several processes do so at once. Throws
+ * `UnavailableError` if the schema is newer than this program.
+ */
 export function migrate(database: Database, path: string): void {
   if (versionOf(database) === MIGRATIONS.length) return;
   database.write(() => {

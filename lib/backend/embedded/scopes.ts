@@ -6,7 +6,7 @@ import type { Database } from "./database.ts";
 import type { DataFolder } from "./folder.ts";
 import { isLocked, type Lock, takeLock } from "./locks.ts";
 
-/** Who works in a data folder. A scope is alive while its process holds the scope's lock. */
+/** The scopes of a data folder. A scope is alive while its process holds the scope's lock. */
 export class Scopes {
   readonly #database: Database;
   readonly #folder: DataFolder;
@@ -29,7 +29,7 @@ export class Scopes {
     ].map((sql) => database.prepare(sql));
   }
 
-  /** Makes the scope ours until the lock is disposed. Throws UnavailableError while it is somebody else's. */
+  /** Claims the scope until the lock is disposed. Throws `UnavailableError` while another process has it. */
   claim(name: string): { id: number; lock: Lock } {
     if (!SCOPE.test(name)) {
       throw new InputError(
@@ -60,7 +60,7 @@ export class Scopes {
     return names.filter((name) => !this.isAlive(name));
   }
 
-  /** Removes what the scope left. Throws UnavailableError while it is alive. */
+  /** Removes the scope's data. Throws `UnavailableError` while it is alive. */
   forget(name: string): void {
     const row = this.#database.run(() => this.#find.get(name));
     if (!row) return;
@@ -75,8 +75,8 @@ export class Scopes {
   }
 
   /**
-   * Does something with the scope's lock taken, undefined where somebody has it. All who take or remove a lock hold the
-   * database's write lock meanwhile, so that nobody is left with the lock of a file that has been removed.
+   * Runs `work` with the scope's lock; undefined if the lock is held. Locks are taken and removed only under
+   * the database's write lock, so that no process ends up with the lock of a deleted file.
    */
   #withLock<T>(name: string, work: (lock: Lock) => T): T | undefined {
     let taken: Lock | undefined;

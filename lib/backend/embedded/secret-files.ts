@@ -11,7 +11,7 @@ import type { Lifetime } from "./lifetime.ts";
 import { checkKey, checkRevision, type Revisions } from "./revisions.ts";
 
 const PREFIX = "s-";
-/** One at a time: it is written under the database's lock. */
+/** One file for all keys: it is only written under the database's lock. */
 const UNFINISHED = ".unfinished";
 
 interface Kept {
@@ -20,9 +20,9 @@ interface Kept {
 }
 
 /**
- * The sealed secrets of open runs: a file each, beside the database. What is deleted from a database stays in its free pages
- * and its log for as long as nothing else is written there; a file that is removed is gone. Changes are made under the
- * database's write lock, so that of several processes one writes at a time.
+ * The sealed secrets of open runs, one file each beside the database. Data deleted from a database remain in
+ * its free pages and log until they are overwritten; a deleted file leaves nothing there. Changes are made
+ * under the database's write lock, so that one process writes at a time.
  */
 export function secretFiles(
   database: Database,
@@ -70,7 +70,10 @@ export function secretFiles(
   };
 }
 
-/** Undefined where there is none. One that cannot be read holds nothing, at a revision that can be written over. */
+/**
+ * Undefined if there is no file. An unreadable file has an empty value, and a revision with which it can be
+ * overwritten.
+ */
 function read(path: string): Kept | undefined {
   const text = ifThere(path, () => readFileSync(path, "utf8"));
   if (text === undefined) return undefined;
@@ -78,12 +81,12 @@ function read(path: string): Kept | undefined {
     const { revision, value } = parseJson(text) as Partial<Kept>;
     if (typeof revision === "number" && typeof value === "string") return { revision, value };
   } catch {
-    // Somebody else's doing.
+    // Another program has changed the file.
   }
   return { revision: 1, value: "" };
 }
 
-/** Whole or not at all. What a crash left under the other name is removed at the next start. */
+/** Writes atomically. An unfinished file left by a crash is removed at the next start. */
 function writeKept(folder: string, path: string, kept: Kept): void {
   const unfinished = join(folder, UNFINISHED);
   writeFileSync(unfinished, JSON.stringify(kept), { mode: 0o600 });
@@ -97,9 +100,9 @@ function makeFolder(folder: string): void {
 }
 
 /**
- * Earlier releases kept sealed secrets in the database: moves those that are there, and lets the database write all of itself
- * anew, once, so that none is left in its free pages. Where that fails (another process uses it, no room), it is done at the
- * next start.
+ * Moves the sealed secrets that earlier releases kept in the database to files, and rewrites the database
+ * once, so that none remain in its free pages. A failure (another process uses the database, no space) is
+ * logged and retried at the next start.
  */
 export function emptyDatabaseOfSecrets(database: Database, folder: string): void {
   database.write(() => rmSync(join(folder, UNFINISHED), { force: true }));

@@ -4,30 +4,30 @@ import { processLog } from "../../base/log.ts";
 import type { Database } from "./database.ts";
 import { DamagedError } from "./explain.ts";
 
-/** A stored value that is not what it has to be. */
+/** A stored value is not valid. */
 export class UnreadableError extends Error {
   override readonly name = "UnreadableError";
 }
 
-/** A value in the table that it belongs to. */
+/** A value's location in its table. */
 export interface Place {
-  /** What the value is, for people: `run`, `pipeline`. */
+  /** Kind of the value for messages: `run`, `pipeline`. */
   readonly kind: string;
   readonly key: string;
-  /** Copies the value's text to `set_aside`; wants kind, time, reason and key. */
+  /** Copies the value to `set_aside`; parameters: kind, time, reason, key. */
   readonly copy: StatementSync;
-  /** Removes the value; wants its key. */
+  /** Removes the value; parameter: key. */
   readonly remove: StatementSync;
 }
 
 /**
- * What of the data cannot be read. It is named in the process log, kept in the table `set_aside` for people to look at, and from
- * then on as if it were not there. What lies on a damaged page stays where it is, and is passed over.
+ * Handles unreadable data. An unreadable value is logged, moved to the table `set_aside` for inspection, and
+ * from then on treated as missing. A value on a damaged page stays in its table and is skipped.
  */
 export class SetAside {
   readonly #database: Database;
   readonly #mark: StatementSync;
-  /** What stays where it is. */
+  /** The values that stay in their table and are skipped. */
   readonly #marked: Set<string>;
 
   constructor(database: Database) {
@@ -39,12 +39,14 @@ export class SetAside {
     this.#marked = new Set(rows.map((row) => nameOf(String(row["kind"]), String(row["key"]))));
   }
 
-  /** True for what stays where it is and is passed over. */
+  /** True for a value that stays in its table and is skipped. */
   has(kind: string, key: string): boolean {
     return this.#marked.has(nameOf(kind, key));
   }
 
-  /** What `read` answers; undefined where that cannot be read, now or earlier. Not within a transaction. */
+  /**
+   * Returns the result of `read`; undefined if the value is or was unreadable. Call outside of transactions.
+   */
   read<T>(place: Place, read: () => T): T | undefined {
     const { kind, key } = place;
     if (this.has(kind, key)) return undefined;
@@ -56,19 +58,19 @@ export class SetAside {
     }
   }
 
-  /** Passes over a value from now on, and says so. */
+  /** Skips a value from now on, and logs it. */
   pass(kind: string, key: string, error: unknown): undefined {
     this.#marked.add(nameOf(kind, key));
     say(kind, key, error);
     try {
       this.#database.write(() => this.#mark.run(kind, key, Date.now(), messageOf(error)));
     } catch (cause) {
-      // Then the next process finds out by itself.
+      // The next process will detect it again.
       processLog("backend").warn("Cannot note what was set aside: {error}", { error: messageOf(cause) });
     }
   }
 
-  /** Moves a value to `set_aside`, unless somebody else has replaced it meanwhile. */
+  /** Moves a value to `set_aside`, unless another process has replaced it meanwhile. */
   #move<T>({ kind, key, copy, remove }: Place, read: () => T): T | undefined {
     return this.#database.write(() => {
       try {
@@ -84,7 +86,7 @@ export class SetAside {
   }
 }
 
-/** True where trying again would end the same way: the bytes are damaged, or are no value of their kind. */
+/** True if a retry would fail the same way: the bytes are damaged or not a valid value. */
 export function isUnreadable(error: unknown): boolean {
   return error instanceof DamagedError || error instanceof UnreadableError || error instanceof SyntaxError;
 }

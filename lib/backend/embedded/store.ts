@@ -11,7 +11,7 @@ import { runTable } from "./runs.ts";
 import { SetAside } from "./set-aside.ts";
 import { secretFiles } from "./secret-files.ts";
 
-/** The store over one data folder. Dispose ends what is being followed and leaves the database to whoever opened it. */
+/** The store of one data folder. Dispose ends running reads and leaves the database open. */
 export function embeddedStore(
   database: Database,
   logs: LogTable,

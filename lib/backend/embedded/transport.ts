@@ -33,7 +33,7 @@ export interface EmbeddedTransportOptions {
   readonly clock: Clock;
 }
 
-/** The transport of one scope. Its one process is the only one that touches the scope's messages. */
+/** The transport of one scope. Only this process touches the scope's messages. */
 export function embeddedTransport(options: EmbeddedTransportOptions): Transport {
   const { database, scope, logs, artifacts, reserve, clock } = options;
   const lifetime = new Lifetime("The transport");
@@ -47,7 +47,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
   const blobs = new Set<Promise<unknown>>();
   const sourceOf = (stream: string) => stream === "logs-engine" ? logs : messages;
 
-  /** The next message for the consumer, noted as delivered. */
+  /** Takes the consumer's next message and records the delivery. */
   const take = (consumer: Consumer): Delivery | undefined => {
     for (;;) {
       const next = pending.next(consumer, clock());
@@ -56,7 +56,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
       const message = loaded(source, next.seq);
       const desk = { database, lifetime, clock, pending, deadLetters, source };
       if (message) return deliver(desk, consumer, next, message);
-      // A log that was removed together with its run, or what cannot be read: whoever waits for it asks where it is.
+      // A log batch removed with its run, or an unreadable message. The engine finds out with `holds`.
       database.run(() => pending.remove(consumer, next.seq));
     }
   };
@@ -64,10 +64,10 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
   const loaded = (source: MessageSource, seq: number): StoredMessage | undefined =>
     aside.read(source.place(seq), () => source.load(seq));
 
-  /** A delivery, or how many milliseconds to wait for the notifier. */
+  /** Returns a delivery, or how many milliseconds to wait for the notifier. */
   const takeOrWait = (consumer: Consumer): Delivery | number => {
     try {
-      // What somebody else takes after this comes back after an ack wait at the earliest.
+      // A message taken by another iterator meanwhile is due after one ack wait at the earliest.
       return take(consumer) ?? Math.min(pending.nextDue(consumer) - clock(), consumer.ackWaitMs);
     } catch (error) {
       if (!(error instanceof Retryable)) throw error;
@@ -86,7 +86,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     while (!signals.some((one) => one.aborted)) {
       const next = takeOrWait(consumer);
       if (typeof next === "object") yield next;
-      // Nothing may come between having found nothing and waiting: a ring in between would not be heard.
+      // No `await` between the empty result and the wait: a notification in between would be lost.
       else {
         consumer.asking++;
         await consumer.notifier.wait(next, signals);
@@ -95,19 +95,22 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     }
   };
 
-  /** Stores a message for those who want it, or answers false where its id is known. Within a transaction. */
+  /**
+   * Stores a message for the consumers `wanting`; returns false if its id is known. Call within a
+   * transaction.
+   */
   const insert = (stream: StreamName, message: StoredMessage, wanting: readonly Consumer[]): boolean => {
     const { id } = message;
     const isLog = stream === "logs-engine";
     if (id !== undefined && (isLog ? logs.knows(id) : messages.knows(stream, id))) return false;
-    // A queue's message waits for a consumer to come.
+    // A work queue keeps its message until there is a consumer.
     const wanted = STREAMS[stream].retention === "workqueue" ? 1 : wanting.length;
     const seq = isLog ? logs.insert(message) : messages.insert(stream, message, wanted);
     for (const consumer of wanting) pending.add(consumer, seq);
     return true;
   };
 
-  /** Stores messages on one subject in one transaction, and answers which of them have not been stored before. */
+  /** Stores messages on one subject in one transaction; returns for each whether it is new. */
   const publishAll = (subject: string, given: readonly OutgoingMessage[]): boolean[] => {
     const stream = streamOf(subject);
     const outgoing = given.map(({ data, id, headers = {} }) => {
@@ -172,7 +175,7 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
       try {
         releaseHeld(database, scope.id, { died: false });
       } catch (error) {
-        // Then it comes back at once, as if we had been killed.
+        // They are then due at once in the next process, as after a crash.
         processLog("backend").warn("Cannot let go of what is in hand: {error}", { error: messageOf(error) });
       }
     },

@@ -1,13 +1,13 @@
 import { processLog } from "../../base/log.ts";
 
-/** Whom to tell of changes, by key. They are told after the change's caller has gone on. */
+/** Change callbacks by key. They are called asynchronously, after the change's caller has continued. */
 export class Watchers {
   readonly #watchers = new Map<string, Set<() => void>>();
 
   add(key: string, changed: () => void): AsyncDisposable {
     const watchers = this.#watchers.get(key) ?? new Set();
     this.#watchers.set(key, watchers);
-    // Two who add the same function are two.
+    // A wrapper, so that the same function added twice is called twice.
     const own = () => changed();
     watchers.add(own);
     return {
@@ -23,7 +23,7 @@ export class Watchers {
     return this.#watchers.size === 0;
   }
 
-  /** Something has changed, and nobody knows what. */
+  /** Calls all callbacks after a change whose key is not known. */
   tellAll(): void {
     for (const key of this.#watchers.keys()) this.tell(key);
   }

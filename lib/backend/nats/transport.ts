@@ -31,7 +31,10 @@ const DISPOSE_MS = 5000;
 
 /** A transport over a NATS broker. */
 export interface NatsBackend extends Transport {
-  /** Whose containers its drivers make, and whether a Conveyor server runs here. Throws `Retryable` while that is not known. */
+  /**
+   * Returns the owner id for the drivers' containers, and whether the broker is a Conveyor server's. Throws
+   * `Retryable` while that is not known.
+   */
   owner(): Promise<{ owner: string; isConveyors: boolean }>;
   /** Limits the artifacts kept beside a Conveyor server; the last call wins. Throws `Retryable`. */
   keepArtifacts(keeping: Keeping): Promise<void>;

@@ -3,11 +3,14 @@ import { matches, type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { type ConsumerSpec, MAX_MESSAGE_BYTES } from "../transport.ts";
 
 const STREAM_NAMES = Object.keys(STREAMS) as StreamName[];
-/** What a token may consist of: no blank, no control character, none of NATS's signs. */
+/** A subject token: no blank, no control character, none of NATS's special characters. */
 // deno-lint-ignore no-control-regex
 const TOKEN = /^[^\s.*>\u0000-\u001f\u007f]+$/;
 
-/** The stream that keeps messages on `subject`. Throws InputError where the subject is malformed, has wildcards, or belongs to none. */
+/**
+ * Returns the stream that stores messages on `subject`. Throws `InputError` if the subject is malformed, has
+ * wildcards, or belongs to no stream.
+ */
 export function streamOf(subject: string): StreamName {
   checkSubject(subject);
   const stream = STREAM_NAMES.find((name) => STREAMS[name].subjects.some((own) => matches(own, subject)));
@@ -18,7 +21,7 @@ export function streamOf(subject: string): StreamName {
   return stream;
 }
 
-/** Throws InputError where `subject` is no subject that a message can be sent on. */
+/** Throws `InputError` if `subject` is malformed or has wildcards. */
 export function checkSubject(subject: string): void {
   if (!subject.split(".").every((token) => TOKEN.test(token))) {
     throw new InputError(
@@ -27,7 +30,7 @@ export function checkSubject(subject: string): void {
   }
 }
 
-/** As `checkSubject`, with `*` for a token and `>` for the rest allowed. */
+/** As `checkSubject`, but allows `*` for a token and `>` for the rest. */
 export function checkFilter(filter: string): void {
   const tokens = filter.split(".");
   const fine = tokens.every((token, i) =>
@@ -40,7 +43,10 @@ export function checkFilter(filter: string): void {
   }
 }
 
-/** Throws InputError on a name that is no subject token, no filters, and filters that are malformed, overlap, or are not of the stream. */
+/**
+ * Throws `InputError` if the name is not a subject token, or if the filters are empty, malformed, overlapping
+ * or outside the stream.
+ */
 export function checkConsumer(spec: ConsumerSpec): void {
   if (!TOKEN.test(spec.name) || /[/\\]/.test(spec.name)) {
     throw new InputError(
@@ -69,7 +75,10 @@ export function checkConsumer(spec: ConsumerSpec): void {
   }
 }
 
-/** A pair of filters of which neither covers the other, while some subject matches both; undefined where there is none. */
+/**
+ * Returns two filters that match a common subject although neither covers the other; undefined if there are
+ * none.
+ */
 function overlap(filters: readonly string[]): [string, string] | undefined {
   for (const [i, one] of filters.entries()) {
     const other = filters.slice(i + 1).find((other) =>
@@ -91,18 +100,21 @@ function meet(one: string, other: string): boolean {
   return a.length === b.length;
 }
 
-/** `filters` without those that another one of them covers, and without repetition. */
+/** Returns `filters` without duplicates and without those covered by another one. */
 export function withoutCovered(filters: Iterable<string>): string[] {
   const all = [...new Set(filters)];
   return all.filter((filter) => !all.some((other) => other !== filter && covers(other, filter)));
 }
 
-/** True where all that `narrow` matches is matched by `wide` too. */
+/** True if `wide` matches everything that `narrow` matches. */
 function covers(wide: string, narrow: string): boolean {
   return matches(wide, narrow) && (wide.endsWith(">") || !narrow.endsWith(">"));
 }
 
-/** Throws InputError on a message that is over `most` bytes with its headers, each counted as `name: value` and a line end. */
+/**
+ * Throws `InputError` if the message with its headers is larger than `most` bytes. A header counts as `name:
+ * value` and a line end.
+ */
 export function checkSize(
   subject: string,
   bytes: number,
@@ -120,7 +132,10 @@ export function checkSize(
   }
 }
 
-/** Throws InputError unless `run` is one plain segment and `name` a relative path of plain segments, 1,024 bytes at most. */
+/**
+ * Throws `InputError` unless `run` is one plain segment and `name` is a relative path of plain segments, at
+ * most 1,024 bytes.
+ */
 export function checkBlobName(run: string, name: string): void {
   if (!isPlain(run)) {
     throw new InputError(

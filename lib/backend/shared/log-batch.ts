@@ -3,15 +3,15 @@ import { HEADERS } from "../../wire/headers.ts";
 import { type Log, readLog } from "../../wire/messages.ts";
 import { parseJson } from "../../base/json.ts";
 
-/** What a batch says of itself. */
+/** Properties of a log batch. */
 export interface BatchFacts {
   readonly lines: number;
   readonly step: string;
-  /** 0 where the batch does not say. */
+  /** 0 if the batch does not name it. */
   readonly attempt: number;
 }
 
-/** A batch as it was stored. */
+/** A stored batch. */
 export interface StoredBatch extends BatchFacts {
   readonly run: string;
   /** Milliseconds since the epoch. */
@@ -19,7 +19,7 @@ export interface StoredBatch extends BatchFacts {
   readonly data: Uint8Array;
 }
 
-/** From its headers; a batch without them is one line of a driver that is not ours, which says in itself whose it is. */
+/** Reads the headers; a batch without them is one line of a foreign driver, which names its step itself. */
 export function factsOf(headers: Readonly<Record<string, string>>, data: Uint8Array): BatchFacts {
   const lines = positive(headers[HEADERS.lines]);
   const attempt = positive(headers[HEADERS.attempt]) ?? 0;
@@ -27,7 +27,7 @@ export function factsOf(headers: Readonly<Record<string, string>>, data: Uint8Ar
   return { lines: lines ?? 1, step, attempt };
 }
 
-/** Its lines: as many as it says, or one that says why it cannot be read. */
+/** Returns the batch's lines; if it cannot be read, one line that says why. */
 export function linesOf(batch: StoredBatch): Log[] {
   try {
     const text = new TextDecoder().decode(batch.data);

@@ -2,12 +2,12 @@ import { subjects } from "../../wire/subjects.ts";
 import type { SignedMessage } from "../../wire/signature.ts";
 import { factsOf } from "./log-batch.ts";
 
-/** The header with a message's id. */
+/** The message id's header. */
 const ID = "Nats-Msg-Id";
 
 /**
- * Tells whether a batch of the run's log comes from whoever may write it. `data` may be a function where the body was not read:
- * only a batch whose body says whose it is needs it.
+ * Returns whether a batch of the run's log was written by an authorised sender. `data` may be a function that
+ * loads the body: it is needed only if the headers do not name the sender.
  */
 export type IsGenuine = (
   run: string,
@@ -16,13 +16,13 @@ export type IsGenuine = (
 ) => Promise<boolean>;
 
 /**
- * Lets through the batches of one run's log, in their order, that somebody was entitled to write and that were not there
- * before: a genuine one that is published again later is no new one.
+ * Filters the batches of one run's log, in order: rejects those of unauthorised senders, and repetitions of
+ * genuine ones that were published again later.
  */
 export class LogGate {
   readonly #run: string;
   readonly #isGenuine: IsGenuine;
-  /** The line after the last one, by attempt at a step. */
+  /** Number of the next line, by attempt at a step. */
   readonly #next = new Map<string, number>();
 
   constructor(run: string, isGenuine: IsGenuine) {
