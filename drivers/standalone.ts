@@ -1,6 +1,6 @@
 import { standalone } from "../lib/cli/standalone.ts";
 
-/** Put in by `scripts/build`: which driver the file is. What is for the others is left out of it. */
+/** The name of this file's driver, set by `scripts/build`, which removes the code of the others. */
 declare const CONVEYOR_DRIVER: string;
 
 if (CONVEYOR_DRIVER === "container-start") {

@@ -2,7 +2,7 @@ import { defineDriver, main, z } from "conveyor-drivers";
 
 const money = z.number().min(0).multipleOf(0.01);
 
-/** Writes an invoice: a resource type of its own, and nothing to do with builds or Docker. */
+/** Writes an invoice. It is a resource type of its own, without builds or Docker. */
 export const invoice = defineDriver({
   name: "invoice",
   version: "1.0.0",

@@ -1,8 +1,8 @@
-/** How a test run went, as its report says. */
+/** Summary of a test run, from its report. */
 export interface Summary {
   readonly tests: number;
   readonly skipped: number;
-  /** The failed tests' names. */
+  /** Names of the failed tests. */
   readonly failures: readonly string[];
 }
 

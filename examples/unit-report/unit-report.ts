@@ -2,8 +2,8 @@ import { defineDriver, main, z } from "conveyor-drivers";
 import { summaryOf } from "./junit.ts";
 
 /**
- * Reads the report that a test run has left in the run's container, keeps it, and fails where tests have failed. As a step that runs
- * `always`, it also tells of the tests of a build that failed because of them.
+ * Reads a test run's report from the run's container, stores a summary, and fails if tests failed. As an
+ * `always` step it also reports the tests of a build that failed because of them.
  */
 export const unitReport = defineDriver({
   name: "unit-report",

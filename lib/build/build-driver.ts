@@ -5,7 +5,7 @@ import { settingsFor } from "./settings-for.ts";
 import { buildSpecSchema } from "./spec-schema.ts";
 import { FLUTTER_BUILDER } from "./spec.ts";
 
-/** What the four drivers of a build have in common. */
+/** The definition that the four build drivers share. */
 export const BUILD_DRIVER = {
   version: BUILD_VERSION,
   resources: [FLUTTER_BUILDER],

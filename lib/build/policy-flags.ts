@@ -43,7 +43,10 @@ const Flags = z.object({
   ...GIT_ACCESS.shape,
 });
 
-/** The policy of the build drivers, from the flags of their program: reads the files that these name, and warns of idle tokens. */
+/**
+ * Parses the build drivers' flags into their policy. Reads the files that the flags name, and warns of tokens
+ * that are not used.
+ */
 export const BUILD_POLICY = Flags.transform((flags) => buildPolicy(flags, environment));
 
 async function buildPolicy(flags: z.output<typeof Flags>, environment: Environment): Promise<BuildPolicy> {

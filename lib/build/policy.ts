@@ -1,33 +1,33 @@
 import type { Context } from "../driver/driver.ts";
 
-/** What the operator allows builds and limits; a spec may ask for less, never for more. */
+/** The operator's permissions and limits for builds. A spec may ask for less, never for more. */
 export interface BuildPolicy {
   readonly maxCpus: number | undefined;
   readonly maxMemory: number | undefined;
-  /** Processes and threads at once in a container; undefined: as many as a spec asks for. */
+  /** Most processes and threads in a container; undefined for no limit. */
   readonly maxPids: number | undefined;
-  /** What a container and its workspace may take of Docker's disk, bytes; undefined: as much as there is. */
+  /** Most of Docker's disk that a container and its workspace may take, bytes; undefined for no limit. */
   readonly maxDiskBytes: number | undefined;
-  /** Globs; empty allows every image. */
+  /** Globs of image names; empty allows every image. */
   readonly allowImages: readonly string[];
-  /** Networks beside the isolated bridge and `none`. */
+  /** Networks allowed besides the isolated bridge and `none`. */
   readonly allowNetworks: readonly string[];
   /** Variables of `environment` that `valueFrom` may name. */
   readonly allowEnv: readonly string[];
   readonly allowPrivileged: boolean;
-  /** A container that stays for a look when its run has ended. */
+  /** Whether a container may be kept for inspection after its run. */
   readonly allowKeep: boolean;
-  /** A local path as repository: only for `run`. */
+  /** Whether the repository may be a local path; only for `run`. */
   readonly allowLocalRepository: boolean;
-  /** The commit of a local repository that a `run` is for, as it was when the command was typed. */
+  /** The commit of a local repository that a `run` builds, pinned when the command was typed. */
   readonly localCommit?:
     | { readonly repository: string; readonly commit: string; readonly ref: string }
     | undefined;
   /** Token, or private ssh key, by host name. */
   readonly gitTokens: Readonly<Record<string, string>>;
-  /** The image that clones where credentials are used; the build's without it. */
+  /** The image that clones with credentials; the build's image if undefined. */
   readonly gitImage: string | undefined;
-  /** Whom ssh believes: lines of a known_hosts file. */
+  /** The host keys that ssh trusts: lines of a known_hosts file. */
   readonly gitKnownHosts: string;
   /** The driver process's own environment, for `valueFrom`. */
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -35,8 +35,8 @@ export interface BuildPolicy {
   readonly dockerConfig: string | undefined;
 }
 
-/** What a step of a build knows. */
+/** The context of a build's step. */
 export type BuildContext = Context<BuildPolicy>;
 
-/** Processes and threads of a container whose spec says nothing. */
+/** Default limit of processes and threads in a container. */
 export const DEFAULT_PIDS = 4096;

@@ -3,10 +3,13 @@ export class TooLong extends Error {
   override readonly name = "TooLong";
 }
 
-/** What may wait to be read before who writes is made to wait as well, bytes. */
+/** How many bytes may wait for the reader before the writer has to wait. */
 const ROOM_BYTES = 1024 * 1024;
 
-/** Bytes from a writer to a reader, who first takes texts one at a time and then all that is left. */
+/**
+ * Passes bytes from a writer to a reader. The reader first takes one text at a time, then everything that is
+ * left.
+ */
 export class ByteQueue {
   #chunks: Uint8Array[] = [];
   #waiting = 0;
@@ -14,7 +17,7 @@ export class ByteQueue {
   #isLeft = false;
   #changed = Promise.withResolvers<void>();
 
-  /** Resolves when there is room for more. A copy is kept. Never rejects. */
+  /** Queues a copy of the chunk. Resolves when there is room for more. Never rejects. */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#isLeft) return;
     this.#chunks.push(chunk.slice());
@@ -28,13 +31,15 @@ export class ByteQueue {
     this.#change();
   }
 
-  /** Nobody reads any more: what is written is dropped. */
+  /** Ends reading: drops what is queued and what is written later. */
   leave(): void {
     this.#isLeft = true;
     this.#take();
   }
 
-  /** The text up to the next NUL; undefined at the end. Throws TooLong where it has more than `maxBytes`. */
+  /**
+   * Returns the text up to the next NUL, or undefined at the end. Throws TooLong if it exceeds `maxBytes`.
+   */
   async text(maxBytes: number): Promise<string | undefined> {
     const parts: Uint8Array[] = [];
     let size = 0;
@@ -85,7 +90,7 @@ export class ByteQueue {
   }
 }
 
-/** What is in memory already, as a source of bytes. */
+/** Yields pieces that are already in memory. */
 export async function* inPieces(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* pieces;
 }

@@ -5,28 +5,29 @@ import type { Work } from "../../base/glob/segment.ts";
 import type { Found, Session } from "./session.ts";
 import { shorten, type Wanted } from "./unpack.ts";
 
-/** After so many steps others get their turn. */
+/** Number of matching steps before other tasks get a turn. */
 const STEPS_A_TURN = 500_000;
-/** Some seconds of work. */
+/** Limit of matching steps: some seconds of work. */
 const MAX_STEPS = 1_000_000_000;
-/** Links and folders that are looked at one by one. */
+/** Limit of links and folders that are looked up individually. */
 const MAX_QUESTIONS = 20_000;
 
 export interface Choice {
-  /** By name. A link stands for the file that it points to. */
+  /** Sorted by name. A link stands for the file that it points to. */
   readonly files: readonly Wanted[];
-  /** Globs that have chosen nothing, and whether another glob took away what they matched. */
+  /** Globs that chose nothing, and whether another glob excluded all their matches. */
   readonly unmatched: readonly { readonly glob: Glob; readonly isTaken: boolean }[];
-  /** Links that were passed over, and why. */
+  /** Links that were skipped, and why. */
   readonly leftOut: readonly { readonly name: string; readonly why: string }[];
 }
 
 type Question = { readonly how: "what" | "list"; readonly name: string };
 
 /**
- * The files that the globs choose. Links are followed within the workspace: one to a file stands for the file; one to a folder
- * is gone through where a glob names it, and passed over where only `**` or a folder around it comes upon it, as is one that
- * points to nothing. One that leads out of the workspace, or a file that cannot be kept, is a StepFailure `artifact-failed`.
+ * Returns the files that the globs choose. Links are followed within the workspace. A link to a file stands
+ * for the file. A link to a folder is followed if a glob names it, and skipped if only `**` or a parent
+ * folder matches it. A link to nothing is skipped. Throws StepFailure `artifact-failed` for a link out of the
+ * workspace and for a file that cannot be kept.
  */
 export async function chooseFiles(
   session: Session,
@@ -69,7 +70,7 @@ class Chooser {
     this.#signal = signal;
   }
 
-  /** The folders in which everything lies that can match; none of them lies in another. */
+  /** Returns the folders that contain every possible match, none of them inside another. */
   firstQuestions(): Question[] {
     const bases = new Set(this.#positive.flatMap(({ alternatives }) => alternatives.map(({ base }) => base)));
     const isBelow = (base: string) =>
@@ -80,7 +81,7 @@ class Chooser {
     }));
   }
 
-  /** What there is at a name; answers what else has to be looked at. */
+  /** Processes what was found at a name. Returns further lookups. */
   async take({ how, name }: Question, found: Found): Promise<Question[]> {
     switch (found.kind) {
       case "nothing":
@@ -146,7 +147,10 @@ class Chooser {
     return this.#negative.some((glob) => matchesGlob(glob, name, this.#work));
   }
 
-  /** The path, if it may be kept; a link into `.git` is passed over unless that is named. */
+  /**
+   * Returns the path if it may be kept. Skips a link into `.git` unless a glob names that. Throws StepFailure
+   * `artifact-failed` for a path outside the workspace.
+   */
   #inside(name: string, path: string | undefined): string | undefined {
     if (path === undefined) throw unkept(name, "it links to something outside of the workspace");
     if (this.#namesGit || !path.split("/").includes(".git")) return path;
@@ -158,7 +162,7 @@ class Chooser {
     this.#leftOut.push({ name, why });
   }
 
-  /** Globs and names are foreign: others get their turn, and there is an end to it. */
+  /** Yields to other tasks from time to time, and limits the total work: globs and names are untrusted. */
   async #breathe(): Promise<void> {
     if (this.#work.steps < STEPS_A_TURN * this.#turns) return;
     if (this.#work.steps > MAX_STEPS) {
@@ -172,7 +176,7 @@ class Chooser {
 
 const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`;
 
-/** What no artifact can be called. */
+/** Returns why an artifact cannot have this name, or undefined if it can. */
 function whyUnkeepable(name: string): string | undefined {
   const bytes = Buffer.byteLength(name);
   if (bytes > 1024) return `its path has ${bytes} bytes, expected 1024 at most`;

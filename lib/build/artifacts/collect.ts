@@ -12,18 +12,18 @@ import { withManifest } from "./manifest.ts";
 import { withSession } from "./session.ts";
 import { ArchiveError, shorten, type Wanted } from "./unpack.ts";
 
-/** Lines of the log for one kind of thing; the rest is counted. */
+/** Most log lines for one kind of entry; the rest is only counted. */
 const MAX_LINES = 1000;
-/** Of the links that were passed over, and of the globs in a message. */
+/** Most skipped links in the log, and most globs in a message. */
 const MAX_NAMED = 20;
-/** Files up to this size are stored while others are read. */
+/** Files up to this size are stored while the next ones are read. */
 const SMALL_BYTES = 256 * 1024;
 const STORED_AT_ONCE = 16;
 
 /**
- * Keeps the files that a plan's globs choose, under their paths from the build's folder, as docs/spec.md says. Throws
- * StepFailure `artifact-failed` where a glob chooses nothing or something cannot be kept; past the operator's limits a line
- * says so and the rest is left.
+ * Stores the files that a plan's globs choose, under their paths relative to the build's folder (see
+ * docs/spec.md). Throws StepFailure `artifact-failed` if a glob chooses nothing or a file cannot be kept.
+ * Files beyond the operator's limits are left out, with a line in the log.
  */
 export async function collectArtifacts(
   context: BuildContext,
@@ -89,7 +89,7 @@ function refuseUnmatched({ unmatched }: Choice, workdir: string): void {
   );
 }
 
-/** As many of the files, in their order, as the operator's limits have room for. */
+/** Returns as many of the files, in order, as the operator's limits allow. */
 async function withinLimits({ log, settings }: BuildContext, files: readonly Wanted[]): Promise<Wanted[]> {
   const { maxArtifactBytes, maxArtifactFiles } = settings;
   let left = maxArtifactBytes;
@@ -113,7 +113,7 @@ async function withinLimits({ log, settings }: BuildContext, files: readonly Wan
   return few;
 }
 
-/** Stores files as they come: small ones while the next are read. */
+/** Stores files as they arrive. Small files are stored while the next ones are read. */
 function storer(context: BuildContext, kept: Artifact[]) {
   const storing = new Set<Promise<void>>();
   const failures: unknown[] = [];

@@ -6,7 +6,7 @@ import { unkept } from "./choose.ts";
 import type { Session } from "./session.ts";
 import { unpack, type UnpackOptions, type Wanted } from "./unpack.ts";
 
-/** Entries of an archive that Docker makes of a folder, wanted or not. */
+/** Most entries of an archive that Docker makes of a folder, wanted or not. */
 const MAX_ENTRIES = 1_000_000;
 
 export interface FetchOptions {
@@ -16,8 +16,9 @@ export interface FetchOptions {
 }
 
 /**
- * Hands on the files' bytes: as one archive of just these files by the container's own tar, or by Docker of the folder around
- * them where the image has none. Throws StepFailure `artifact-failed` that names a file which did not come.
+ * Passes the files' bytes to `take`. They come in one archive of just these files from the container's tar;
+ * without tar, in Docker's archive of their common folder. Throws StepFailure `artifact-failed` that names a
+ * missing file.
  */
 export async function fetchFiles(
   context: BuildContext,
@@ -34,14 +35,17 @@ export async function fetchFiles(
     })
     : await copied(context, container, { path: commonFolder(files), files, take });
   if (missing[0]) throw unkept(missing[0].name, "it is gone, or the build's user cannot read it");
-  // A file with several names comes with its bytes only once, under the first of them.
+  // A file with several names is in the archive only once, under the first name.
   for (const file of linked) {
     const rest = await copied(context, container, { path: file.path, files: [file], take });
     if (rest.missing.length > 0) throw unkept(file.name, "it is gone");
   }
 }
 
-/** By Docker's archive of one file or folder, in which all names begin with the last one of its path. */
+/**
+ * Reads files from Docker's archive of one file or folder. All names in it begin with the last segment of its
+ * path.
+ */
 async function copied(
   { docker, signal }: BuildContext,
   { id }: ContainerInfo,
@@ -59,7 +63,7 @@ async function copied(
   });
 }
 
-/** The folder in which all of the files lie; the file itself where there is one only. */
+/** Returns the common folder of the files, or the path of the only file. */
 function commonFolder(files: readonly Wanted[]): string {
   const [first = [], ...others] = files.map(({ path }) => path.split("/"));
   const differs = (segment: string, i: number) => others.some((other) => other[i] !== segment);

@@ -3,11 +3,11 @@ import type { BuildContext } from "../policy.ts";
 import type { Artifact } from "../../wire/run.ts";
 import { inPieces } from "./byte-queue.ts";
 
-/** The most that the list of artifacts takes of a result, as JSON. A result has room for 64 KiB in all. */
+/** Most bytes of a result's list of artifacts as JSON. A result has room for 64 KiB in all. */
 const MAX_LIST_BYTES = 32 * 1024;
 
 /**
- * The artifacts as a result lists them. Where there is no room for all, the list is an artifact itself, and the result names
+ * Returns the artifacts to list in a result. If the list is too large, stores it as an artifact, and returns
  * only that one.
  */
 export async function withManifest(

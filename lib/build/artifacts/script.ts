@@ -1,14 +1,18 @@
 /**
- * The container's side of a conversation about its files, as the build's own user: it can read nothing that the build could
- * not read. $1 is the workspace, $2 the folder in which globs start, $3 what find leaves out. Answers are texts with a NUL
- * behind each. It says first how it can send files, and where the workspace really is; then, for each line of its input:
+ * The script that answers questions about files in the container, as the build's user: it can read only what
+ * the build could read. $1 is the workspace, $2 the folder in which globs start, $3 the name that find
+ * excludes. Each answer is text followed by a NUL. First it prints how it can send files and the real path of
+ * the workspace. Then it answers each line of its input:
  *
- * - `what NAME`: `file`, path, size; `folder`, path; `dangling`; `other` or `nothing`. Paths have no links in them.
- * - `list NAME`: the same, and for a folder in the workspace: its files, an empty text, their sizes (`SIZE NAME` a line),
- *   its links, an empty text, and 0 where find has seen all of it.
- * - `send`: the files at the paths that follow, a NUL behind each, up to the end of the input: as tar archives.
+ * - `what NAME`: `file`, path, size; `folder`, path; `dangling`; `other` or `nothing`. Paths have no links in
+ *   them.
+ * - `list NAME`: the same, and for a folder in the workspace: its files, an empty text, their sizes (`SIZE
+ *   NAME` a line), its links, an empty text, and 0 if find could read all of it.
+ * - `send`: tar archives of the files whose paths follow, each with a NUL after it, up to the end of the
+ *   input.
  *
- * All that the build has left running stands still until the end, so that what is sent is what was looked at.
+ * All processes that the build left running are stopped until the end, so that files do not change between
+ * their listing and their sending.
  */
 export const SCRIPT = `
 for program in find stat readlink; do

@@ -9,35 +9,41 @@ import { ByteQueue, TooLong } from "./byte-queue.ts";
 import { SCRIPT } from "./script.ts";
 import { ArchiveError } from "./unpack.ts";
 
-/** What lies at a name. Paths are from the workspace; one that lies outside of it is undefined. */
+/** What was found at a name. Paths are relative to the workspace; undefined if outside it. */
 export type Found =
   | { readonly kind: "file"; readonly path: string | undefined; readonly size: number | undefined }
   | { readonly kind: "folder"; readonly path: string | undefined; readonly listing?: Listing }
   | { readonly kind: "dangling" | "other" | "nothing" };
 
-/** What lies below a folder, by paths from it. */
+/** Contents of a folder, by paths relative to it. */
 export interface Listing {
   readonly files: readonly string[];
   readonly sizes: ReadonlyMap<string, number>;
   readonly links: readonly string[];
 }
 
-/** A conversation with the script in the container. While it lasts, all that the build has left running stands still. */
+/**
+ * A session with the script in the container. All processes that the build left running are stopped during
+ * the session.
+ */
 export interface Session {
-  /** How files can be had: by `send`, or only from Docker. */
+  /** Whether `send` works; otherwise files come from Docker only. */
   readonly sends: boolean;
-  /** One answer for each, in their order. Names have no line breaks. */
+  /** Returns one answer per question, in order. Names must not contain line breaks. */
   look(questions: readonly { how: "what" | "list"; name: string }[]): Promise<Found[]>;
-  /** The files at these paths as tar archives one after the other, each below `./`. Nothing can be asked after that. */
+  /**
+   * Returns the files at these paths as consecutive tar archives, with names below `./`. Ends the session: no
+   * questions are possible after it.
+   */
   send(paths: readonly string[]): AsyncIterable<Uint8Array>;
 }
 
-/** Of all answers together: some 200,000 names, each listed twice. */
+/** Limit for all answers together: some 200,000 names, each listed twice. */
 const MAX_LISTED_BYTES = 32 * 1024 * 1024;
 
 /**
- * Works on the files of a container's workspace. Throws StepFailure `artifact-failed` where they cannot be looked at, what
- * `work` throws, and what `exec` throws.
+ * Runs `work` with a session on a container's workspace. Throws StepFailure `artifact-failed` if the files
+ * cannot be examined, and what `work` and `exec` throw.
  */
 export async function withSession<T>(
   context: BuildContext,
@@ -61,7 +67,7 @@ export async function withSession<T>(
   } catch (error) {
     queue.leave();
     input.end();
-    // What the container or Docker says of its end explains why there was no answer, or only a part of one.
+    // The error of the container or Docker explains the missing or partial answer.
     if (error instanceof NoAnswer || error instanceof ArchiveError) await running;
     if (error instanceof TooLong) {
       throw cannotLook(folder, "there are too many files, expected globs with a narrower folder");
@@ -75,7 +81,7 @@ export async function withSession<T>(
   }
 }
 
-/** The script has ended before it has answered, or has answered what makes no sense. */
+/** The script ended without an answer, or gave an invalid one. */
 class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 }
@@ -132,7 +138,7 @@ async function open(queue: ByteQueue, input: ByteQueue, folder: string): Promise
   return {
     sends: how !== "none",
     async look(questions) {
-      // Not waited for: the script reads the next question when it has answered the one before.
+      // Do not await: the script reads the next question after answering the one before.
       void input.write(encode(questions.map(({ how, name }) => `${how} ${name}\n`).join("")));
       const answers: Found[] = [];
       for (const { how } of questions) answers.push(await answer(how));
@@ -146,7 +152,7 @@ async function open(queue: ByteQueue, input: ByteQueue, folder: string): Promise
   };
 }
 
-/** Of names with a line break in them there are none. */
+/** Parses lines `SIZE NAME`. Names with a line break get no size. */
 function sizesOf(text: string): Map<string, number> {
   const sizes = new Map<string, number>();
   for (const line of text.split("\n")) {

@@ -1,35 +1,37 @@
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-stream";
 
-/** A file that is to be kept, as it was looked at. */
+/** A file to keep, as it was listed. */
 export interface Wanted {
-  /** Its path from the folder in which globs start: the artifact's name. */
+  /** Its path relative to the folder in which globs start: the artifact's name. */
   readonly name: string;
-  /** Where it lies in the workspace; no link is in it. */
+  /** Its path in the workspace, without links. */
   readonly path: string;
   readonly size: number;
 }
 
-/** The archive is not what it should be. */
+/** The archive is invalid. */
 export class ArchiveError extends Error {
   override readonly name = "ArchiveError";
 }
 
 export interface UnpackOptions {
-  /** The path in the workspace that an entry of this name has. */
+  /** Returns the path in the workspace for an entry's name. */
   pathOf(name: string): string;
-  /** Entries that the archive may have, wanted or not. */
+  /** Most entries in the archive, wanted or not. */
   readonly maxEntries: number;
-  /** Takes one file. Its bytes have to be read to their end. */
+  /** Takes one file. Must read its bytes to the end. */
   take(file: Wanted, mode: number, bytes: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
 /**
- * Hands on the wanted files of a tar archive, whose writer is not trusted: what counts is who asked for a file, not what the
- * archive says it is. Answers the wanted files that it did not have; of those in `linked` it had the file under another name.
- * Nothing is written by name here, so links, devices and names that lead elsewhere are passed over.
+ * Passes the wanted files of a tar archive to `take`. The archive's writer is not trusted: only entries that
+ * match a wanted file count. Returns the wanted files that the archive lacks; those in `linked` it contains
+ * under another name. Entries are never written to disk by name, so links, devices and names that lead
+ * elsewhere are skipped.
  *
- * Throws ArchiveError for an archive that is cut off, has too many entries, or has a wanted file with another size.
+ * Throws ArchiveError if the archive is truncated, has too many entries, or has a wanted file with a
+ * different size.
  */
 export async function unpack(
   archive: AsyncIterable<Uint8Array>,
@@ -54,7 +56,7 @@ export async function unpack(
       const file = files?.[0];
       if (files && (type === "link" || type === "file")) seen.add(path);
       if (!file || type !== "file") {
-        // tar-stream never ends the body of a folder that claims to have one, and reads on after it.
+        // tar-stream never ends the body of a folder with a declared size, and continues after it.
         if (type !== "directory") { for await (const _ of entry); }
         continue;
       }
@@ -84,11 +86,11 @@ export async function unpack(
   };
 }
 
-/** A path for a message. */
+/** Shortens a path for a message. */
 export const shorten = (path: string): string =>
   path.length > 200 ? `${path.slice(0, 100)}…${path.slice(-100)}` : path;
 
-/** Bytes that remember what broke them: whoever reads them may throw something else for that. */
+/** A source of bytes that records its error: its reader may throw a different one. */
 class Remembered {
   readonly #source: AsyncIterable<Uint8Array>;
   failure: { readonly error: unknown } | undefined;

@@ -1,31 +1,40 @@
 import { parseJson } from "../../base/json.ts";
 
-/** What the clone script tells of a failure: facts of the kernel, of git itself and of servers, never lines of a log. */
+/**
+ * Facts about a failure from the clone script. They come from the kernel, git itself and servers, never from
+ * lines of a log.
+ */
 export interface CloneFacts {
-  /** git's own errors in their order. `format` is the message without its arguments: a repository has no part in it. */
+  /**
+   * git's own errors, in order. `format` is the message without its arguments, so a repository cannot
+   * influence it.
+   */
   readonly errors: readonly { readonly message: string; readonly format: string }[];
-  /** True where one of the disks that the clone writes to has no room for a file. */
+  /** Whether a disk that the clone writes to has no room for a file. */
   readonly isDiskFull: boolean;
-  /** True where a URL is https and the image's git was made without it. */
+  /** Whether a URL is https but the image's git lacks https support. */
   readonly lacksHttps: boolean;
-  /** The last HTTP request and the status that answered it. */
+  /** The last HTTP request and its response status. */
   readonly http: { readonly path: string; readonly status: number } | undefined;
-  /** ssh's exit code; 255 means that there was no connection, or no login. */
+  /** ssh's exit code; 255 means a failed connection or login. */
   readonly ssh: number | undefined;
-  /** The ssh host's keys: those we know, and those it shows, as lines of a known_hosts file. */
+  /** The ssh host's keys, known and offered, as lines of a known_hosts file. */
   readonly host:
     | { readonly name: string; readonly port: string; known: readonly string[]; offers: readonly string[] }
     | undefined;
-  /** The submodule that is missing: its path, its full URL, and the URL as the repository has it. */
+  /** The missing submodule: its path, its full URL, and its URL as written in the repository. */
   readonly submodule: { readonly path: string; readonly url: string; readonly says: string } | undefined;
 }
 
-/** Less than this is no room, KiB: a disk in use never gets to nothing at all. */
+/** Least free space that counts as room, KiB. A disk in use never reaches zero. */
 const LEAST_BLOCKS = 1024;
-/** The kernel's answer, at the end of git's own text; the last is what git says of a write of nothing. */
+/**
+ * The kernel's error at the end of git's message. The last alternative is git's own text for a write of zero
+ * bytes.
+ */
 const NO_SPACE = /(?:: (?:No space left on device|Disk quota exceeded|Quota exceeded)|\. Out of diskspace)$/;
 
-/** Reads the script's lines `name=value`. What makes no sense is left out. */
+/** Parses the script's lines `name=value`. Ignores lines that it cannot parse. */
 export function parseFacts(text: string): CloneFacts {
   const lines = text.split("\n").flatMap((line) => {
     const at = line.indexOf("=");
@@ -61,7 +70,10 @@ function errorOf(line: string): CloneFacts["errors"] {
   }
 }
 
-/** A line of `df -P`: a device, the total, used, free, the share and a folder. No total means that the disk does not count. */
+/**
+ * Whether a line of `df -P` shows less than `least` free. Its columns are device, total, used, free, share
+ * and folder. A disk without a total does not count.
+ */
 function isUsedUp(line: string, least: number): boolean {
   const words = line.split(/\s+/);
   const at = words.findIndex((word, i) => i > 3 && /^(?:\d+%|-)$/.test(word));

@@ -4,12 +4,12 @@ import type { Plan } from "../plan.ts";
 import { type CloneFacts, parseFacts } from "./clone-facts.ts";
 import { CLONE_EXIT } from "./clone-script.ts";
 
-/** Statuses by which a server says that it has no such repository, or not for us. */
+/** HTTP statuses for a repository that does not exist or is not accessible. */
 const REFUSALS = [401, 403, 404, 410];
-/** ssh's own exit code; any other is that of what it started on the server. */
+/** ssh's own exit code. Any other code comes from the command on the server. */
 const SSH_FAILED = 255;
 
-/** The step's failure for the script's exit code and what it told. `image` is the one that cloned. */
+/** Returns the step's failure for the script's exit code and output. `image` is the image that cloned. */
 export function cloneFailure(
   code: number,
   said: string,
@@ -87,14 +87,14 @@ function whatNeedsSsh({ submodule }: CloneFacts): string {
     : "this repository's URL";
 }
 
-/** The server was reached, and answered that it has no such repository or wants another login. */
+/** Whether the server answered that the repository does not exist or needs another login. */
 function isRefused({ http, ssh, host }: CloneFacts): boolean {
   if (ssh === SSH_FAILED) return host !== undefined && host.offers.length > 0;
   if (ssh !== undefined) return ssh !== 0;
   return http !== undefined && http.path.includes("/info/refs") && REFUSALS.includes(http.status);
 }
 
-/** Why ssh does not believe the host to be the one it is called; undefined where it does, or has not got that far. */
+/** Returns why ssh rejects the host's key. Undefined if it accepts the key or has not got that far. */
 function whyHostKey({ ssh, host }: CloneFacts): string | undefined {
   if (ssh !== SSH_FAILED || !host) return undefined;
   const { name, port, known, offers } = host;
@@ -112,7 +112,7 @@ function whyHostKey({ ssh, host }: CloneFacts): string | undefined {
     `Compare what "${scan}" prints with what the host's owner says`;
 }
 
-/** Type and key of a line of a known_hosts file. */
+/** Returns the type and key of a known_hosts line. */
 function keyOf(line: string): string {
   return line.split(" ").filter((word) => !word.startsWith("@")).slice(1, 3).join(" ");
 }

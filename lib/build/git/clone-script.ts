@@ -2,14 +2,15 @@ import { PRIVATE_FOLDER } from "./private-files.ts";
 import { RECEIVE } from "./receive-script.ts";
 
 /**
- * What clones in a container, as the build's user, in the workspace. Everything that varies comes in variables and files, so
- * that no text of a repository or a ref is ever read as shell. git's own output goes to stderr and into the log; stdout is for
- * us: `commit=` and `ref=` at the end, or facts about a failure (see clone-facts.ts). Ends with 0 or one of CLONE_EXIT.
+ * The shell script that clones in a container, as the build's user, in the workspace. All input comes in
+ * variables and files, so text of a repository or ref is never parsed as shell. git's output goes to stderr
+ * and into the log. stdout is for us: `commit=` and `ref=` at the end, or facts about a failure (see
+ * clone-facts.ts). Exits with 0 or one of CLONE_EXIT.
  *
- * Standard input: the private files, then the repository itself where LOCAL says so.
+ * Standard input: the private files, then the repository itself if LOCAL is 1.
  *
- * READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all), SUBMODULES (1 or empty), ORIGIN
- * (where a local repository came from; may be empty).
+ * Variables: READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all),
+ * SUBMODULES (1 or empty), ORIGIN (where a local repository came from; may be empty).
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2

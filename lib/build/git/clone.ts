@@ -15,24 +15,25 @@ import { inGitContainer, READY_FOLDER } from "./git-container.ts";
 import { type LocalStream, localStream } from "./local-stream.ts";
 import { encodeFiles, privateFiles } from "./private-files.ts";
 
-/** The script's last words. */
+/** The last lines of the script's output. */
 const CHECKED_OUT = /^commit=([0-9a-f]{40,64})\nref=(.*)\n$/m;
-/** Many times what the script ever says; an image's own git can say anything. */
+/** Limit for the script's output, far above what it prints: the image's git may print anything. */
 const MAX_SAID_BYTES = 256 * 1024;
 
-/** Where a clone is done. */
+/** Where a clone runs. */
 interface Place {
   readonly container: ContainerInfo;
   readonly user: string;
   readonly image: string;
-  /** A folder that is there once the container is ready. */
+  /** A folder that exists once the container is ready. */
   readonly ready?: string;
 }
 
 /**
- * Clones a plan's repository into the build container's empty workspace, as the build's user. git runs in containers only:
- * with credentials in one of its own, else in the build's. Throws StepFailure `image-unusable`, `repository-not-found`,
- * `ref-not-found`, `clone-failed`, `disk-full`, `invalid-spec`, and those of `inGitContainer`.
+ * Clones a plan's repository into the build container's empty workspace, as the build's user. git runs in
+ * containers only: with credentials in a container of its own, otherwise in the build's. Throws StepFailure
+ * `image-unusable`, `repository-not-found`, `ref-not-found`, `clone-failed`, `disk-full`, `invalid-spec`, and
+ * those of `inGitContainer`.
  */
 export async function clone(context: BuildContext, build: ContainerInfo, plan: Plan): Promise<Checkout> {
   const { spec, repository } = plan;
@@ -52,7 +53,7 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
   await context.log.line(
     `${what}, in a container of its own from ${image} with the credentials for ${hosts}`,
   );
-  // Nobody waits for a clone to end in good order: its container is killed.
+  // The clone needs no grace period: its container is killed.
   const hurried = { ...context, settings: { ...context.settings, graceMs: 0 } };
   return await inGitContainer(
     context,
@@ -62,7 +63,7 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
   );
 }
 
-/** What an earlier attempt began goes on in the container without it, and would write into the same workspace. */
+/** Ends the processes of an earlier attempt: they would keep writing into the workspace. */
 async function endEarlierAttempt(context: BuildContext, { id }: ContainerInfo): Promise<void> {
   const { docker, attempt, settings: { graceMs } } = context;
   if (attempt === 1) return;
@@ -84,7 +85,7 @@ async function cloneIn(context: BuildContext, place: Place, input: Input): Promi
   throw new StepFailure("The clone ended without saying what it had checked out", { reason: "clone-failed" });
 }
 
-/** Returns the script's exit code and what it told us. A local repository comes on its stdin. */
+/** Runs the clone script and returns its exit code and output. A local repository is sent on its stdin. */
 async function runScript(
   context: BuildContext,
   { container, user, image, ready = "/" }: Place,

@@ -3,26 +3,27 @@ import type { BuildContext } from "../policy.ts";
 import type { Plan } from "../plan.ts";
 import { credentialHosts, gitTokenOf } from "./git-token.ts";
 
-/** What opens the private repositories of one host. */
+/** A credential for the private repositories of one host. */
 export interface Credential {
-  /** `host`, or `host:port` where it is for that port only. */
+  /** `host`, or `host:port` if it is for that port only. */
   readonly host: string;
   /** A token is for https, a private key for ssh. */
   readonly kind: "token" | "key";
   readonly secret: string;
 }
 
-/** Which credentials a clone gets, and the image that is trusted with them. */
+/** The credentials for a clone, and the image that is trusted with them. */
 export interface Credentials {
   readonly all: readonly Credential[];
-  /** Undefined where there is nothing to trust it with: then the build's own container clones. */
+  /** Undefined without credentials: then the build's own container clones. */
   readonly image: string | undefined;
 }
 
 /**
- * The credentials of a plan's clone: for the repository's host, and with submodules for every host; of the run itself before
- * the operator's. The operator's are for an image that the operator chose (`--git-image`, or `--allow-image`): without one,
- * one that the repository needs fails the step, and others are left out with a line in the log.
+ * Returns the credentials for a plan's clone: for the repository's host, and with submodules for every host.
+ * The run's own take precedence over the operator's. Only an image that the operator chose (`--git-image` or
+ * `--allow-image`) gets the operator's credentials. Without such an image, throws StepFailure `invalid-spec`
+ * if the repository needs one, and otherwise logs which ones are not used.
  */
 export async function credentialsFor(context: BuildContext, plan: Plan): Promise<Credentials> {
   const { policy, secrets, log } = context;

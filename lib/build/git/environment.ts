@@ -2,7 +2,10 @@ import type { ContainerInfo, Variables } from "../../docker/docker.ts";
 import { ownEnvironment } from "../../driver/work/own-environment.ts";
 import type { BuildPolicy } from "../policy.ts";
 
-/** Where an image says it keeps its certificate authorities. Whoever made the image could as well have changed them. */
+/**
+ * Variables that locate an image's certificate authorities. The author of an image could change the
+ * authorities themselves, too.
+ */
 const KEPT = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 const PROXIES = [
   "http_proxy",
@@ -14,7 +17,10 @@ const PROXIES = [
   "NO_PROXY",
 ];
 
-/** `ownEnvironment` for a clone: with the image's certificate authorities, and the proxies that the operator lets builds read. */
+/**
+ * `ownEnvironment` for a clone: adds the image's certificate authorities, and the proxies that the operator
+ * lets builds read.
+ */
 export function cleanEnvironment(
   container: ContainerInfo,
   { allowEnv, environment }: Pick<BuildPolicy, "allowEnv" | "environment">,

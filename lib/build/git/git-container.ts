@@ -8,16 +8,22 @@ import { type Plan, WORKSPACE } from "../plan.ts";
 import { removeGitContainer } from "../remove.ts";
 import { cleanEnvironment } from "./environment.ts";
 
-/** Root in it prepares for another user and ends processes; git itself needs none of it. */
+/**
+ * For root in the container, which prepares for another user and ends processes. git itself needs none of
+ * them.
+ */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL"];
 const PIDS = 1024;
-/** It outlives the run's own limit by this at most, when everybody who knew of it was lost, milliseconds. */
+/**
+ * How long the container may outlive the run's timeout if all processes that knew of it were lost,
+ * milliseconds.
+ */
 const SPARE_MS = 60_000;
-/** There once the container is ready for a clone. */
+/** Exists once the container is ready for a clone. */
 export const READY_FOLDER = "/.conveyor-ready";
 /**
- * The process that keeps the container. ssh refuses to work for a user without a name, so the build's user gets one. What is
- * left alone ends by itself, and the daemon removes it then.
+ * Script of the process that keeps the container running. ssh refuses a user without a name, so the build's
+ * user gets one. A container left alone ends by itself, and the daemon then removes it.
  */
 const IDLE = `
 trap '' TERM INT HUP
@@ -25,7 +31,7 @@ if [ "$USER_ID" != 0 ]; then echo "conveyor:x:$USER_ID:$GROUP_ID::/:/bin/sh" >>/
 mkdir ${READY_FOLDER} && exec sleep "$SECONDS_LEFT"
 `;
 
-/** A container beside the build's, for a clone that has credentials. */
+/** A second container, next to the build's, for a clone with credentials. */
 export interface GitContainer {
   readonly container: ContainerInfo;
   /** `uid:gid` of the build's user. */
@@ -33,10 +39,11 @@ export interface GitContainer {
 }
 
 /**
- * Does `work` in a container of its own from `image`, which shares the build's workspace and network and nothing else: what
- * is in it never reaches the build. The build's container is paused meanwhile, since whatever an image runs could write into
- * the workspace what git believes. The container is gone when this resolves or throws; one that an earlier attempt left is
- * removed first. Throws StepFailure `image-not-found`, `image-pull-failed`, `image-unusable`, `container-failed`.
+ * Runs `work` in a separate container from `image`. It shares only the workspace and the network with the
+ * build, so its contents never reach the build. The build's container is paused meanwhile: anything running
+ * there could write files into the workspace that git trusts. Removes the container when done, and first one
+ * that an earlier attempt left. Throws StepFailure `image-not-found`, `image-pull-failed`, `image-unusable`
+ * or `container-failed`.
  */
 export async function inGitContainer<T>(
   context: BuildContext,
@@ -64,7 +71,7 @@ export async function inGitContainer<T>(
   }
 }
 
-/** Removes the container that clones for the run, if there is one, and lets the build's container go on. */
+/** Removes the run's git container, if there is one, and resumes the build's container. */
 export async function endGitContainer(
   { cleanup, docker, run, settings: { owner } }: BuildContext,
 ): Promise<void> {
@@ -75,7 +82,7 @@ export async function endGitContainer(
   });
 }
 
-/** The build's user by numbers, since another image knows other names. */
+/** Returns the build's user as `uid:gid`: another image knows other names. */
 async function userOf(context: BuildContext, build: ContainerInfo): Promise<string> {
   const { user } = buildUser(build);
   if (user === "0") return "0:0";
@@ -102,7 +109,7 @@ async function start(
 ): Promise<ContainerInfo> {
   const { docker, run } = context;
   try {
-    // What the daemon has begun to make it makes: cut off, it would be there after the cleanup.
+    // The daemon completes a call that we abort: the container would appear after the cleanup.
     const id = await context.cleanup((signal) =>
       createAgain(context, specOf(build, { run, plan, image, user }), signal)
     );
@@ -122,7 +129,9 @@ async function start(
   }
 }
 
-/** A name that is taken is an earlier attempt's, or nobody's that we know. */
+/**
+ * Creates the container. If its name is taken, removes an earlier attempt's container and tries once more.
+ */
 async function createAgain(
   { docker, run, settings: { owner } }: BuildContext,
   spec: ContainerSpec,
@@ -169,7 +178,8 @@ function specOf(
     user: "0",
     workdir: "/",
     volume: { target: WORKSPACE, name: volume },
-    // The build's very network, where nothing of the build runs yet: joining another one would take half of the time.
+    // Share the build's network, where no process of the build runs yet. Joining another network takes half
+    // of the time.
     network: `container:${build.id}`,
     capabilities: CAPABILITIES,
     privileged: false,

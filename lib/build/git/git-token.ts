@@ -1,10 +1,16 @@
 import { secretFor } from "../../wire/secrets.ts";
 import type { Repository } from "../repository.ts";
 
-/** The secret that is a run's own token, or private ssh key, for repositories on a host: `git-cloner` only gets it. */
+/**
+ * Returns the name of the secret with a run's own token, or private ssh key, for repositories on a host. Only
+ * `git-cloner` gets it.
+ */
 export const gitTokenOf = (host: string): string => secretFor("git-cloner", host);
 
-/** The names that a credential for a repository may stand under: `host:port` where its URL has a port, and `host`. */
+/**
+ * Returns the hosts under which a repository's credential may be stored: `host:port` if its URL has a port,
+ * and `host`.
+ */
 export function credentialHosts(repository: Repository): string[] {
   if (repository.kind === "local") return [];
   const { host, url } = repository;

@@ -6,29 +6,29 @@ import { findRepository, type Found } from "./local/find-repository.ts";
 import { GitFolder } from "./local/git-folder.ts";
 import { isOurs, refuseOthers } from "./local/owner.ts";
 
-/** A repository on this machine, as files: read, never run, and no git is needed here. */
+/** A repository on this machine. Its files are read directly: nothing in it is run, and git is not needed. */
 export interface LocalSource {
   /** The folder the user named. */
   readonly path: string;
   /** The top of the work tree; undefined for a bare repository. */
   readonly workTree: string | undefined;
-  /** This work tree's HEAD and index. */
+  /** Has this work tree's HEAD and index. */
   readonly gitFolder: GitFolder;
-  /** Refs, configuration and objects; the same but for a linked work tree. */
+  /** Has refs, configuration and objects. Differs from `gitFolder` only in a linked work tree. */
   readonly commonFolder: GitFolder;
-  /** This repository's objects and those it borrows. */
+  /** This repository's object folders and those that it borrows from. */
   readonly objectFolders: readonly GitFolder[];
   readonly objectFormat: "sha1" | "sha256";
   readonly config: Config;
-  /** A clone that left objects at its remote; some may be missing here. */
+  /** Whether this is a partial clone, whose objects may be missing here. */
   readonly isPartial: boolean;
 }
 
 const MOST_CONFIG_BYTES = 1024 * 1024;
 const MOST_ALTERNATES = 20;
-/** As git. */
+/** Same limit as git's. */
 const MOST_BORROWING = 5;
-/** Those that git knows and that change nothing of what is read here. */
+/** Extensions of git that do not affect what is read here. */
 const HARMLESS_EXTENSIONS = new Set([
   "noop",
   "noop-v1",
@@ -41,10 +41,11 @@ const HARMLESS_EXTENSIONS = new Set([
 ]);
 
 /**
- * Opens the repository that a folder belongs to. Its data may be somebody else's making, see docs/SECURITY.md: nothing is
- * followed out of the git folder but what git itself writes there, and other users' repositories are refused.
+ * Opens the repository that a folder belongs to. Its data may come from somebody else, see docs/SECURITY.md:
+ * no link is followed out of the git folder except those that git itself writes, and other users'
+ * repositories are refused.
  *
- * Throws InputError for what is no repository or is refused, UnavailableError for what cannot be read.
+ * Throws InputError if this is not a repository or is refused, and UnavailableError if it cannot be read.
  */
 export async function openLocalSource(
   path: string,
@@ -73,9 +74,10 @@ export async function openLocalSource(
 }
 
 /**
- * This repository's objects and those that it borrows from others by `objects/info/alternates`. That file makes us read
- * another folder of the user's, so it is believed in their own repository only: one with a work tree that lies in no other
- * repository's (a clone never brings a folder `.git`), and from folders that belong to the same user.
+ * Returns this repository's object folders and those that it borrows from by `objects/info/alternates`. That
+ * file makes us read other folders of the user. It is trusted only in the user's own repository, which has a
+ * work tree outside any other repository (a clone never brings a `.git` folder), and only for folders of the
+ * same user.
  */
 function findObjectFolders(
   commonFolder: GitFolder,

@@ -6,9 +6,9 @@ import { openLocalSource } from "./local-source.ts";
 import { originOf } from "./origin.ts";
 import { sourceStream } from "./source-stream.ts";
 
-/** A local repository on its way into the container. */
+/** A local repository as a stream into the container. */
 export interface LocalStream {
-  /** The full name of what is checked out: see `Checkout`. */
+  /** Full name of the checked-out ref: see `Checkout`. */
   readonly ref: string;
   /** Where the repository came from: an https or ssh URL. */
   readonly origin: string | undefined;
@@ -16,8 +16,9 @@ export interface LocalStream {
 }
 
 /**
- * Opens a local repository at the commit that was pinned when the build was asked for, else at what its ref means now. Throws
- * StepFailure `ref-not-found`, `clone-failed`; what goes wrong in the stream is thrown there as `clone-failed`.
+ * Opens a local repository at the commit that was pinned when the build was requested, otherwise at its ref's
+ * current commit. Throws StepFailure `ref-not-found` or `clone-failed`. The stream throws StepFailure
+ * `clone-failed`.
  */
 export async function localStream(context: BuildContext, { spec }: Plan, path: string): Promise<LocalStream> {
   const { policy, signal } = context;

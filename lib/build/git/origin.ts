@@ -3,8 +3,9 @@ import { parseRepository } from "../repository.ts";
 import { type Config, lastOf } from "./local/config.ts";
 
 /**
- * Where a local repository came from, as git finds it for the relative URLs of submodules: the remote of the branch that is
- * checked out, else `origin`. Undefined where that is no https or ssh URL. Credentials in it are left out.
+ * Returns the URL that a local repository came from, by git's rule for relative URLs of submodules: the
+ * remote of the checked-out branch, otherwise `origin`. Undefined if that is not an https or ssh URL.
+ * Credentials are removed.
  */
 export function originOf(config: Config, ref: string): string | undefined {
   const branch = /^refs\/heads\/(.+)$/.exec(ref)?.[1];
@@ -20,7 +21,7 @@ export function originOf(config: Config, ref: string): string | undefined {
   }
 }
 
-/** The user of an ssh URL stays: it is part of the address. */
+/** Removes credentials from a URL. The user of an ssh URL stays, as part of the address. */
 function withoutCredentials(text: string): string {
   if (!URL.canParse(text)) return text;
   const url = new URL(text);

@@ -1,10 +1,10 @@
 import type { Credential } from "./credentials.ts";
 
-/** Where the files of one clone lie in its container: in memory, never on a disk. */
+/** Folder for the files of one clone in its container: in memory, never on disk. */
 export const PRIVATE_FOLDER = "/dev/shm/conveyor-git";
 
 export interface PrivateFilesOptions {
-  /** How the repository itself is reached. */
+  /** The protocol that reaches the repository. */
   readonly protocol: "https" | "ssh";
   /** `host` or `host:port` of an https repository. */
   readonly authority: string | undefined;
@@ -13,7 +13,10 @@ export interface PrivateFilesOptions {
   readonly knownHosts: string;
 }
 
-/** The files of a clone by name: git's and ssh's whole configuration, and the credentials, each in a file of its own. */
+/**
+ * Returns the files of a clone by name: the whole configuration of git and ssh, and each credential in its
+ * own file.
+ */
 export function privateFiles(options: PrivateFilesOptions): Readonly<Record<string, string>> {
   const { credentials, knownHosts } = options;
   return {
@@ -26,8 +29,8 @@ export function privateFiles(options: PrivateFilesOptions): Readonly<Record<stri
 }
 
 /**
- * How the files travel: on the clone script's standard input, so that they stand in no process's variables and arguments. A line
- * with a name, then the file's lines, each after a space; a dot ends it all.
+ * Encodes the files for the clone script's standard input, which keeps them out of every process's variables
+ * and arguments. Each file is a line with its name, then its lines, each after a space. A dot ends the list.
  */
 export function encodeFiles(files: Readonly<Record<string, string>>): Uint8Array {
   const text = Object.entries(files).map(([name, content]) =>
@@ -36,7 +39,7 @@ export function encodeFiles(files: Readonly<Record<string, string>>): Uint8Array
   return new TextEncoder().encode([...text, ".", ""].join("\n"));
 }
 
-/** Notes ssh's exit code, which git keeps to itself. */
+/** Records ssh's exit code, which git does not report. */
 const SSH = `
 ssh -F ${PRIVATE_FOLDER}/ssh_config "$@"
 code=$?
@@ -47,9 +50,9 @@ exit "$code"
 const credentialFile = (index: number): string => `credential-${index}`;
 
 /**
- * git's configuration: no hooks, no helpers, no protocol but those that are wanted. A token is offered to its own host only,
- * at the port of https or at the repository's own. Submodules that are named by ssh come by https from hosts with a token, and
- * from the repository's own host.
+ * Returns git's configuration, with no hooks or helpers and only the wanted protocols. A token is offered to
+ * its own host only, at the https port or the repository's own. Submodules with ssh URLs are fetched by https
+ * from hosts with a token, and from the repository's own host.
  */
 function gitConfig({ protocol, authority, credentials }: PrivateFilesOptions): string {
   const own = authority?.replace(/:\d+$/, "");
@@ -61,7 +64,7 @@ function gitConfig({ protocol, authority, credentials }: PrivateFilesOptions): s
     "https",
     ...credentials.some(({ kind }) => kind === "key") ? ["ssh"] : [],
   ]);
-  // A host's https address, by its name.
+  // Host name to https address.
   const overHttps = new Map(tokens.map(({ host }) => [nameOf({ host }), host]));
   if (own !== undefined && authority !== undefined && !hasKey(own)) overHttps.set(own, authority);
   return [
@@ -98,7 +101,7 @@ function gitConfig({ protocol, authority, credentials }: PrivateFilesOptions): s
 /** A credential's host without its port. */
 const nameOf = ({ host }: Pick<Credential, "host">): string => host.replace(/:\d+$/, "");
 
-/** ssh's configuration: a host is who the known hosts say it is, and gets no key but its own. */
+/** Returns ssh's configuration. It trusts only known host keys, and offers a host only the host's own key. */
 function sshConfig(credentials: readonly Credential[]): string {
   const hosts = credentials.flatMap(({ host, kind }, i) =>
     kind === "key"

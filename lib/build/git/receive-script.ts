@@ -1,7 +1,7 @@
 /**
- * Shell functions for the clone script: `receive` makes a repository in the working folder of what `sourceStream` sends, on
- * standard input, and sets `commit` where no branch is checked out. index-pack names each object by what it is, so the
- * commit that is checked out has the content that its id stands for.
+ * Shell functions for the clone script. `receive` creates a repository in the working folder from
+ * `sourceStream` on standard input, and sets `commit` if no branch is checked out. index-pack computes each
+ * object's id from its content, so the checked-out commit has the content that its id stands for.
  */
 export const RECEIVE = `
 receive() {

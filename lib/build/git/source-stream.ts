@@ -24,7 +24,7 @@ export async function* sourceStream(
   { pinned, depth, submodules = false, signal }: {
     pinned: PinnedCommit;
     depth: number;
-    /** Whether the submodules whose commits lie here are sent too; default false. */
+    /** Whether to send the submodules whose commits are stored here; default false. */
     submodules?: boolean;
     signal: AbortSignal;
   },
@@ -61,12 +61,18 @@ function chooseModule(
   return chooseObjects(source, { store, commit, depth, signal });
 }
 
-/** A branch stays one, so that its name is known in the build; everything else is a commit without a branch. */
+/**
+ * Keeps a branch as a branch, so that the build knows its name. Anything else becomes a commit without a
+ * branch.
+ */
 function headOf({ commit, ref }: PinnedCommit): string {
   return ref.startsWith("refs/heads/") ? `ref: ${bytesOf(ref)}` : commit;
 }
 
-/** The branch or tag that was asked for names the pinned commit, even if it has moved since. */
+/**
+ * Returns the refs to send. The requested branch or tag points to the pinned commit, even if it has moved
+ * since.
+ */
 function refLines({ commit, ref }: PinnedCommit, { refs }: Shipment): string[] {
   const pinned = bytesOf(ref);
   const others = refs.filter(({ name }) => name !== pinned);

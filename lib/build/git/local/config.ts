@@ -1,7 +1,10 @@
-/** git's configuration as it was written: `section.key` or `section.subsection.key`, names in lower case, subsections as they are. */
+/**
+ * Entries of a git configuration in file order. Keys are `section.key` or `section.subsection.key`: names in
+ * lower case, subsections unchanged.
+ */
 export type Config = readonly (readonly [key: string, value: string])[];
 
-/** Parses git's configuration format. Nothing is included, and a line that makes no sense is passed over. */
+/** Parses git's configuration format. Does not follow includes, and ignores lines that it cannot parse. */
 export function parseConfig(text: string): Config {
   const entries: [string, string][] = [];
   let section = "";
@@ -19,18 +22,18 @@ export function parseConfig(text: string): Config {
   return entries;
 }
 
-/** The last value of a key. */
+/** Returns the last value of a key. */
 export function lastOf(config: Config, key: string): string | undefined {
   return config.findLast(([name]) => name === key)?.[1];
 }
 
-/** git's idea of yes and no; undefined where the key is missing. */
+/** Parses a boolean by git's rules. Undefined if the key is missing. */
 export function isTrue(config: Config, key: string): boolean | undefined {
   const value = lastOf(config, key)?.toLowerCase();
   return value === undefined ? undefined : !["false", "no", "off", "0", ""].includes(value);
 }
 
-/** Without quotes, escapes and a comment at its end. */
+/** Parses a value: resolves quotes and escapes, and removes a trailing comment. */
 function valueOf(text: string): string {
   let value = "";
   let kept = 0;

@@ -6,29 +6,32 @@ import { isTrue, lastOf, parseConfig } from "./config.ts";
 import { GitFolder } from "./git-folder.ts";
 import { withoutTrailing } from "../../../base/text.ts";
 
-/** Where a folder's repository is; absolute paths without links. */
+/** Location of a folder's repository, as absolute paths without links. */
 export interface Found {
   readonly workTree: string | undefined;
   readonly gitFolder: string;
   readonly commonFolder: string;
-  /** What must belong to us. */
+  /** Paths that must belong to us. */
   readonly paths: readonly string[];
-  /** True where alternates are believed, else why they are not. */
+  /** True if alternates are trusted, otherwise the reason why not. */
   readonly mayBorrow: true | string;
 }
 
-/** Enough to see what it is. */
+/** Enough of HEAD to recognise it. */
 const HEAD_BYTES = 64;
 const MOST_POINTER_BYTES = 1024 * 1024;
 
 /**
- * Finds the repository that a folder belongs to, as git does: `.git` there or in a parent, a `.git` file that points
- * elsewhere, a bare repository. Throws InputError where there is none, or one that could lead us astray:
+ * Finds the repository that a folder belongs to, as git does: `.git` in it or in a parent, a `.git` file that
+ * points elsewhere, or a bare repository. Throws InputError if there is none, or if it could mislead us:
  *
- * - A bare repository inside of another repository: a clone can bring one (git's `safe.bareRepository=explicit`).
- * - A `.git` file or link is believed where its target names it back (linked work trees by `gitdir`, submodules by
- *   `core.worktree`) or says nothing else (`--separate-git-dir`), never when it is another work tree's git folder.
- * - `commondir` is believed in a linked work tree only, and only when it names the folder that git puts those into.
+ * - A bare repository inside another repository is refused: a clone can bring one (git's
+ *   `safe.bareRepository=explicit`).
+ * - A `.git` file or link is trusted if its target points back to it (linked work trees by `gitdir`,
+ *   submodules by `core.worktree`) or names no work tree (`--separate-git-dir`). It is refused if its target
+ *   is another work tree's git folder.
+ * - `commondir` is trusted in a linked work tree only, and only if it names the repository whose `worktrees`
+ *   contains it.
  */
 export function findRepository(path: string): Found {
   const top = realFolder(path);
@@ -63,7 +66,7 @@ function* upwards(from: string): Generator<string> {
   }
 }
 
-/** Whether git could take it for a git folder; what is behind these names is looked at later. */
+/** Whether git could accept this as a git folder. The contents of its files are checked later. */
 function isGitFolder(folder: string): boolean {
   const has = (name: string) => lstatIfThere(join(folder, name)) !== undefined;
   if (!has("HEAD") || !(has("commondir") || (has("objects") && has("refs")))) return false;
@@ -109,7 +112,7 @@ function bare(path: string, folder: string): Found {
   };
 }
 
-/** The repository that a folder lies in, other than its own. */
+/** Returns the outer repository that a folder lies in, other than its own. */
 function outerRepository(folder: string): string | undefined {
   for (const outer of upwards(dirname(folder))) {
     if (outer === folder) return undefined;
@@ -118,7 +121,7 @@ function outerRepository(folder: string): string | undefined {
   return undefined;
 }
 
-/** `gitdir: <path>` of a folder's `.git` file. */
+/** Returns the path in a folder's `.git` file, which is `gitdir: <path>`. */
 function targetOf(folder: string): string {
   const text = textOf(folder, ".git");
   const target = /^gitdir: (.+)$/s.exec(withoutTrailing(text, "\r\n"))?.[1];
@@ -148,7 +151,10 @@ function pointedTo(workTree: string, dotGit: string, target: string): Found {
   return { ...found, commonFolder: gitFolder, paths: [workTree, dotGit, gitFolder] };
 }
 
-/** `<common>/worktrees/<name>` is a linked work tree's git folder; its files `gitdir` and `commondir` must say the same. */
+/**
+ * Returns the common folder of a linked work tree. Its git folder is `<common>/worktrees/<name>`, and its
+ * files `gitdir` and `commondir` must agree with that.
+ */
 function commonFolderOf(gitFolder: string, dotGit: string): string {
   const common = dirname(dirname(gitFolder));
   const back = resolve(gitFolder, textOf(gitFolder, "gitdir").trim());
@@ -170,7 +176,7 @@ function commonFolderOf(gitFolder: string, dotGit: string): string {
   );
 }
 
-/** Whether the configuration names another work tree. */
+/** Whether `core.worktree` names another work tree. */
 function worksElsewhere(gitFolder: string, workTree: string): boolean {
   const named = lastOf(parseConfig(textOf(gitFolder, "config")), "core.worktree");
   if (named === undefined) return false;

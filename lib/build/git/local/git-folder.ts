@@ -14,47 +14,47 @@ import { ifThere } from "../../../base/files.ts";
 import { formatSize } from "../../../base/units.ts";
 
 const MOST_LINKS = 8;
-/** NONBLOCK: opening a FIFO without a writer would wait for ever. */
+/** NONBLOCK: opening a FIFO without a writer would block forever. */
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** A regular file, open for reading. */
 export interface OpenFile extends Disposable {
   readonly path: string;
   readonly size: number;
-  /** Reads up to `length` bytes at an offset; fewer at the file's end. */
+  /** Reads up to `length` bytes at an offset. Returns fewer at the file's end. */
   read(offset: number, length: number): Buffer;
 }
 
 /**
- * A folder of git data, which may be somebody else's making. Nothing outside it is ever opened: each component of a name
- * is looked at before it is used, a symbolic link is resolved here and refused where it leaves the folder, and only regular
- * files are opened. Names are the bytes of a path as Latin-1 text, separated by "/".
+ * A folder of git data, which may come from somebody else. Nothing outside it is ever opened. Each component
+ * of a name is checked before use, a symbolic link is resolved here and refused if it leaves the folder, and
+ * only regular files are opened. Names are the bytes of a path as Latin-1 text, separated by "/".
  *
- * Throws InputError with the path for what is refused, UnavailableError for what cannot be read.
+ * Throws InputError with the path for what is refused, and UnavailableError for what cannot be read.
  */
 export class GitFolder {
-  /** Absolute. */
+  /** Absolute path. */
   readonly path: string;
-  /** What is never left: this folder, or one that it is a part of. */
+  /** The boundary of all access: this folder or one that contains it. */
   readonly #root: string;
-  /** This folder's name below the root with a "/" at its end; empty for the root. */
+  /** This folder's name below the root with a trailing "/"; empty for the root. */
   readonly #prefix: string;
-  /** Names that were found to be real folders. */
+  /** Names known to be folders and not links. */
   readonly #folders = new Set<string>();
 
-  /** `root` is a folder without links on its way; `below` a name in it. */
+  /** `root` is a path without links; `below` is a name in it. */
   constructor(root: string, below = "") {
     this.#root = root;
     this.#prefix = below === "" ? "" : `${below}/`;
     this.path = below === "" ? root : `${root}/${below}`;
   }
 
-  /** A folder in this one; there need be none. Links may lead from it to the rest of this one. */
+  /** Returns a folder in this one, which need not exist. Its links may lead anywhere in this one. */
   sub(name: string): GitFolder {
     return new GitFolder(this.#root, this.#prefix + name);
   }
 
-  /** A path for messages. */
+  /** Returns a path for messages. */
   shown(name: string): string {
     return this.#shown(this.#prefix + name);
   }
@@ -67,13 +67,13 @@ export class GitFolder {
     throw new InputError(`Cannot read "${this.shown(name)}": expected a regular file`);
   }
 
-  /** Changes whenever the file is replaced; undefined where it is missing. */
+  /** Returns a stamp that changes when the file is replaced. Undefined if the file is missing. */
   stamp(name: string): string | undefined {
     const stats = this.#find(name)?.stats;
     return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
   }
 
-  /** Where a link that has this very name leads to, as it was written; undefined for anything else. */
+  /** Returns the target of the link with this name, as written. Undefined for anything else. */
   linkAt(name: string): string | undefined {
     const slash = name.lastIndexOf("/");
     const parent = this.#find(name.slice(0, Math.max(0, slash)));
@@ -82,7 +82,7 @@ export class GitFolder {
     return this.#lstat(own)?.isSymbolicLink() ? this.#readLink(own) : undefined;
   }
 
-  /** The names in a folder; none where it is missing. */
+  /** Returns the names in a folder; empty if it is missing. */
   names(folder: string): string[] {
     const found = this.#find(folder);
     if (!found) return [];
@@ -92,7 +92,7 @@ export class GitFolder {
     return entries.map((entry) => Buffer.from(entry).toString("latin1"));
   }
 
-  /** A whole file, undefined where it is missing. Throws InputError where it has more than `most` bytes. */
+  /** Reads a whole file. Undefined if it is missing. Throws InputError if it has more than `most` bytes. */
   read(name: string, most: number): Buffer | undefined {
     using file = this.open(name);
     if (!file) return undefined;
@@ -101,7 +101,7 @@ export class GitFolder {
     throw new InputError(`Cannot use "${file.path}": it is larger than ${formatSize(most)}`);
   }
 
-  /** As `read`, as Latin-1 text. */
+  /** Like `read`, as Latin-1 text. */
   text(name: string, most: number): string | undefined {
     return this.read(name, most)?.toString("latin1");
   }
@@ -125,7 +125,9 @@ export class GitFolder {
     return this.#locate(this.#prefix + name);
   }
 
-  /** A name below the root without links, and what it names; undefined where something is missing. */
+  /**
+   * Resolves links. Returns the name below the root and its stats, or undefined if a part of it is missing.
+   */
   #locate(name: string): { name: string; stats: Stats } | undefined {
     let waiting = name.split("/");
     let here = "";
@@ -195,7 +197,7 @@ export class GitFolder {
     if (/^[\x01-\x7f]*$/.test(name)) return `${this.#root}/${name}`;
     const bytes = Buffer.from(name, "latin1");
     const text = bytes.toString("utf8");
-    // Deno opens no path that is not UTF-8: such a name is missing there, which `Refs` tells apart.
+    // Deno cannot open a path that is not UTF-8: the file seems to be missing. `Refs` detects that.
     return Buffer.from(text).equals(bytes)
       ? `${this.#root}/${text}`
       : Buffer.concat([Buffer.from(`${this.#root}/`), bytes]);

@@ -5,7 +5,10 @@ import { lastOf, parseConfig } from "./config.ts";
 
 /** A submodule whose commit is stored on this machine. */
 export interface LocalModule {
-  /** Its git folder below that of the repository: `modules/<name>`, for one within it `modules/<name>/modules/<name>`. */
+  /**
+   * Its git folder, relative to the repository's: `modules/<name>`, or `modules/<name>/modules/<name>` if
+   * nested.
+   */
   readonly folder: string;
   readonly commit: string;
   readonly source: LocalSource;
@@ -15,12 +18,16 @@ export interface LocalModule {
 const MOST_MODULES = 200;
 const MOST_FILE_BYTES = 1024 * 1024;
 const MOST_CONFIG_BYTES = 1024 * 1024;
-/** A segment of a name that can be a folder's: no control character, no blank at an end, which would be lost on the way. */
+/**
+ * A segment of a name that can be a folder name: no control characters, and no blanks at either end, which
+ * would get lost in transit.
+ */
 const SEGMENT = /^(?!\.\.?$)[!-.0-~\x80-\xff](?:[ -.0-~\x80-\xff]*[!-.0-~\x80-\xff])?$/;
 
 /**
- * The submodules of a commit whose own commits lie in the repository's git folder, where `git submodule` keeps them. The
- * others are left to their URLs, as are those that borrow objects or have only a part of them. `opened` closes the stores.
+ * Returns a commit's submodules whose own commits are stored in the repository's git folder, where `git
+ * submodule` keeps them. All others are fetched by their URLs, including those that borrow objects or are
+ * partial clones. `opened` closes the stores.
  */
 export function findModules(
   { source, store, commit }: { source: LocalSource; store: ObjectStore; commit: string },
@@ -43,7 +50,7 @@ export function findModules(
   return found;
 }
 
-/** Name and commit of each submodule, as `.gitmodules` and the tree have them. */
+/** Returns the name and commit of each submodule, from `.gitmodules` and the tree. */
 function submodulesOf(store: ObjectStore, commit: string): Map<string, string> {
   const { tree } = parseCommit(commit, store.read(commit).bytes);
   const file = entryAt(store, tree, [".gitmodules"]);

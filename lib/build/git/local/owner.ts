@@ -9,9 +9,9 @@ import { type Config, parseConfig } from "./config.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Throws InputError where one of a repository's paths belongs to somebody else, as git does (`safe.directory`): whoever
- * wrote it decides what is read as us. Root may also build what belongs to the user who called sudo. The user's own
- * configuration of git may except `folder`.
+ * Throws InputError if one of a repository's paths belongs to another user, as git does (`safe.directory`):
+ * the owner controls what is read with our permissions. Root may also build what belongs to the user who
+ * called sudo. The user's own git configuration may exempt `folder`.
  */
 export async function refuseOthers(
   paths: readonly string[],
@@ -31,7 +31,10 @@ export async function refuseOthers(
   );
 }
 
-/** Whether a path belongs to the effective user; for root, also to the one who called sudo. True where there are no users. */
+/**
+ * Whether a path belongs to the effective user, or, for root, to the user who called sudo. True on systems
+ * without users.
+ */
 export function isOurs(path: string, { SUDO_UID }: Environment): boolean {
   const own = geteuid?.();
   if (own === undefined) return true;
@@ -39,7 +42,10 @@ export function isOurs(path: string, { SUDO_UID }: Environment): boolean {
   return uid === own || (own === 0 && SUDO_UID !== undefined && uid === Number(SUDO_UID));
 }
 
-/** The configuration of git that belongs to the user and the machine, not to a repository. Its includes are not read. */
+/**
+ * Returns git's configuration of the user and the machine, without the repository's. Does not follow
+ * includes.
+ */
 export async function userConfig(environment: Environment): Promise<Config> {
   const home = environment.HOME || homedir();
   const files = [
@@ -53,7 +59,7 @@ export async function userConfig(environment: Environment): Promise<Config> {
 
 function safeDirectories(config: Config, { HOME }: Environment): string[] {
   const values = config.filter(([key]) => key === "safe.directory").map(([, value]) => value);
-  // An empty value forgets those before it.
+  // An empty value clears those before it.
   return values.slice(values.lastIndexOf("") + 1)
     .map((value) => value.startsWith("~/") ? join(HOME || homedir(), value.slice(2)) : value);
 }

@@ -1,25 +1,29 @@
 import { InputError } from "../../../base/errors.ts";
 import type { LocalSource } from "../local-source.ts";
 
-/** More than a ref's file ever holds: a path of the longest kind. */
+/** Above the size of any ref file, which holds at most one path. */
 const MOST_REF_BYTES = 8 * 1024;
 const MOST_PACKED_BYTES = 64 * 1024 * 1024;
 const MOST_SYMBOLIC = 5;
-/** What a ref leads to: the name of the last one, and its object; no id where the last one is not there yet. */
+/**
+ * The end of a chain of refs: its last name and that ref's object. `id` is undefined if the last ref does not
+ * exist yet.
+ */
 export interface Resolved {
   readonly name: string;
   readonly id: string | undefined;
 }
 
-/** A ref that says nothing of use, or leads in circles. */
+/** A ref with invalid content, or one in a cycle. */
 class BrokenRef extends InputError {}
 
-/** What one ref says. */
+/** The content of one ref. */
 type Value = { readonly id: string } | { readonly symbolic: string };
 
 /**
- * The refs of a repository. Names are bytes as Latin-1 text. A ref's file that holds anything but an id or `ref: refs/…` is
- * refused with its path, and one that cannot be read is never taken for a missing one: an older value might be packed.
+ * The refs of a repository. Names are bytes as Latin-1 text. Throws InputError with the path for a ref's file
+ * that holds anything but an id or `ref: refs/…`. A file that cannot be read is an error, not a missing ref:
+ * an older value might be packed.
  */
 export class Refs {
   readonly #source: LocalSource;
@@ -31,7 +35,7 @@ export class Refs {
     this.#id = source.objectFormat === "sha1" ? /^[0-9a-f]{40}$/ : /^[0-9a-f]{64}$/;
   }
 
-  /** Follows a ref through symbolic ones. Undefined where there is no such ref. */
+  /** Follows a ref through symbolic refs. Undefined if there is no such ref. */
   resolve(name: string): Resolved | undefined {
     let at = name;
     for (let i = 0; i <= MOST_SYMBOLIC; i++) {
@@ -43,7 +47,7 @@ export class Refs {
     throw new BrokenRef(`Cannot resolve "${shown(name)}": its symbolic refs lead in circles`);
   }
 
-  /** All refs below `refs/<kind>/` that lead to an object. As with git, broken ones are left out. */
+  /** Lists the refs below `refs/<kind>/` that lead to an object. Omits broken refs, as git does. */
   *list(kind: string): Generator<{ name: string; id: string }> {
     const { commonFolder } = this.#source;
     const loose = new Set<string>();
@@ -61,7 +65,7 @@ export class Refs {
         }
       }
     }
-    // Read after those: git packs a ref before it removes its file.
+    // Read last: git packs a ref before it removes the ref's file.
     for (const [name, id] of this.#packedRefs()) {
       if (name.startsWith(`refs/${kind}/`) && !loose.has(name)) yield { name, id };
     }
@@ -82,7 +86,7 @@ export class Refs {
     const folder = isOwn ? gitFolder : commonFolder;
     const link = this.#symbolicLink(name);
     if (link !== undefined) return { symbolic: link };
-    // A folder of that name is no ref; an empty one may be left where a ref was packed.
+    // A folder is not a ref. An empty one may remain where a ref was packed.
     if (name.startsWith("refs/") && folder.kind(name) === "folder") return this.#packedRef(name);
     const text = folder.text(name, MOST_REF_BYTES);
     if (text === undefined) {
@@ -100,14 +104,17 @@ export class Refs {
     throw new BrokenRef(`Cannot use "${path}": expected an object's id or "ref: refs/…" in it`);
   }
 
-  /** In old repositories a symbolic ref is a link; its text is a name, and is not followed. */
+  /**
+   * Returns the target of a symbolic ref that is a link, as in old repositories. The target is a ref's name;
+   * the link is not followed.
+   */
   #symbolicLink(name: string): string | undefined {
     const folder = name.startsWith("refs/") ? this.#source.commonFolder : this.#source.gitFolder;
     const target = folder.linkAt(name);
     return target?.startsWith("refs/") && isRefName(target) ? target : undefined;
   }
 
-  /** Throws InputError where a name that is not UTF-8 is there, but this runtime opens no such path. */
+  /** Throws InputError if the ref exists under a name that is not UTF-8, which this runtime cannot open. */
   #refuseUnopened(name: string): void {
     const bytes = Buffer.from(name, "latin1");
     if (Buffer.from(bytes.toString("utf8")).equals(bytes)) return;
@@ -127,7 +134,10 @@ export class Refs {
     return id === undefined ? undefined : { id };
   }
 
-  /** Read again when the file has changed: git may pack a ref in the moment after its own file was found missing. */
+  /**
+   * Reads the packed refs again if the file has changed: git may pack a ref just after its own file was found
+   * missing.
+   */
   #packedRefs(): ReadonlyMap<string, string> {
     const stamp = this.#source.commonFolder.stamp("packed-refs");
     if (!this.#packed || this.#packed.stamp !== stamp) this.#packed = { stamp, refs: this.#readPacked() };
@@ -139,7 +149,7 @@ export class Refs {
     const refs = new Map<string, string>();
     const lines = (folder.text("packed-refs", MOST_PACKED_BYTES) ?? "").split("\n");
     for (const [i, line] of lines.entries()) {
-      // "^" has the object that the tag above it names.
+      // A "^" line has the object of the tag above it.
       if (line === "" || line.startsWith("#") || line.startsWith("^")) continue;
       const space = line.indexOf(" ");
       const [id, name] = [line.slice(0, space), line.slice(space + 1).replace(/\r$/, "")];
@@ -152,7 +162,7 @@ export class Refs {
   }
 }
 
-/** git's rules for a ref's full name, in bytes. */
+/** Whether a name is a valid full ref name by git's rules, in bytes. */
 export function isRefName(name: string): boolean {
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|^\/|\/$|\.$/.test(name)) return false;

@@ -4,7 +4,10 @@ import { parseTag } from "../objects/format.ts";
 import { ObjectStore } from "../objects/object-store.ts";
 import { isRefName, Refs } from "./refs.ts";
 
-/** A commit, and by which name it was asked for: a ref's full name, `HEAD` where that is no branch, empty for an id. */
+/**
+ * A commit and the name that it was requested by: a ref's full name, `HEAD` if that is not a branch, or empty
+ * for an id.
+ */
 export interface PinnedCommit {
   readonly commit: string;
   readonly ref: string;
@@ -13,10 +16,10 @@ export interface PinnedCommit {
 const MOST_TAGS_OF_TAGS = 16;
 
 /**
- * The commit that a name means now, by git's rules: `HEAD`, a full ref, a branch, tag or remote's branch, an id or its
- * beginning. HEAD without a name. Undefined where there is no such ref, or no commit yet. Throws InputError for a name of
- * two commits (git would warn and take one) or of something else than a commit, and for what is damaged; UnavailableError
- * for what cannot be read.
+ * Resolves a name to its current commit by git's rules: `HEAD` (the default), a full ref, a branch, a tag, a
+ * remote's branch, an id or its beginning. Undefined if there is no such ref, or no commit yet. Throws
+ * InputError for a name of two commits (git would warn and take one), for one that is not a commit, and for
+ * damaged data; UnavailableError for what cannot be read.
  */
 export function resolveCommit(source: LocalSource, text: string | undefined): PinnedCommit | undefined {
   const refs = new Refs(source);
@@ -55,7 +58,7 @@ function named(name: string, { refs, store }: { refs: Refs; store: ObjectStore }
   return first && { commit: first[1], ref: shown(first[0]) };
 }
 
-/** The full names that a name may stand for; where several are the same commit, the first is taken. */
+/** Returns the full names that a name may stand for. If several are the same commit, the first counts. */
 function candidatesOf(name: string): string[] {
   if (!isRefName(name)) return [];
   const below = ["heads/", "tags/", "", "remotes/"].map((kind) => `refs/${kind}${name}`);
@@ -77,7 +80,7 @@ function abbreviated(name: string, store: ObjectStore): PinnedCommit | undefined
   return id === undefined ? undefined : { commit: commitOf(id, { store, shown: name }), ref: "" };
 }
 
-/** The commit that an object is, or that a tag names in the end. */
+/** Returns the commit of an object, following tags. */
 function commitOf(id: string, { store, shown: name }: { store: ObjectStore; shown: string }): string {
   let at = id;
   for (let i = 0; i <= MOST_TAGS_OF_TAGS; i++) {

@@ -1,7 +1,7 @@
 import type { ObjectStore } from "./object-store.ts";
 import type { Pack } from "./pack.ts";
 
-/** A set of objects, by where they are stored: one bit for each object of a pack, so that millions fit. */
+/** A set of objects, by storage location: one bit for each object of a pack, so that millions fit. */
 export class Chosen {
   readonly #store: ObjectStore;
   readonly #packed = new Map<Pack, Uint8Array>();
@@ -16,12 +16,12 @@ export class Chosen {
     return this.#count;
   }
 
-  /** False where it was chosen before. Throws InputError where the object is missing. */
+  /** Returns false if the object was already chosen. Throws InputError if it is missing. */
   add(id: string): boolean {
     return this.addAt(Buffer.from(id, "hex"), 0, id.length / 2);
   }
 
-  /** As `add`, of the id that stands in some bytes. */
+  /** Like `add`, for the id at `at` in `bytes`. */
   addAt(bytes: Buffer, at: number, length: number): boolean {
     const place = this.#store.locateAt(bytes, at);
     if (!place) throw this.#store.missing(bytes.toString("hex", at, at + length));

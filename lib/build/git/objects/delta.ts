@@ -1,6 +1,6 @@
 import { corrupt, MOST_WHOLE_BYTES } from "./format.ts";
 
-/** The sizes that a delta begins with: of its base, and of what it makes. */
+/** Reads the sizes of a delta's base and result, and where its instructions start. */
 export function deltaSizes(delta: Buffer): { base: number; result: number; start: number } {
   const at = { index: 0 };
   const base = number(delta, at);
@@ -8,7 +8,10 @@ export function deltaSizes(delta: Buffer): { base: number; result: number; start
   return { base, result, start: at.index };
 }
 
-/** What a delta makes of its base. Throws InputError where it contradicts itself or makes more than may be in memory. */
+/**
+ * Applies a delta to its base. Throws InputError if the delta is inconsistent or its result exceeds the
+ * memory limit.
+ */
 export function applyDelta(base: Buffer, delta: Buffer, where: string): Buffer {
   const sizes = deltaSizes(delta);
   if (sizes.base !== base.length) throw corrupt(where, "a delta is not for its base");

@@ -1,9 +1,9 @@
 import { InputError } from "../../../base/errors.ts";
 
-/** git's kinds of objects, with their numbers in a pack. */
+/** git's object types, with their numbers in a pack. */
 export const TYPES = { commit: 1, tree: 2, blob: 3, tag: 4 } as const;
 export type ObjectType = keyof typeof TYPES;
-/** An object in a pack that is stored as its difference from another. */
+/** Types of objects that a pack stores as a difference from another object. */
 export const OFFSET_DELTA = 6;
 export const ID_DELTA = 7;
 
@@ -16,7 +16,7 @@ export interface GitObject {
   readonly bytes: Buffer;
 }
 
-/** Throws for objects that contradict git's format. `where` says which, or which file. */
+/** Returns the error for data that violates git's format. `where` names the object or file. */
 export function corrupt(where: string, what: string): InputError {
   return new InputError(`Cannot use ${where}: ${what}; "git fsck" says more`);
 }
@@ -25,7 +25,7 @@ export function typeOf(number: number): ObjectType | undefined {
   return (Object.keys(TYPES) as ObjectType[]).find((type) => TYPES[type] === number);
 }
 
-/** What stands before an object's data in a pack. */
+/** Encodes the header of an object's data in a pack. */
 export function packHeader(type: number, size: number): Buffer {
   const bytes: number[] = [];
   let byte = (type << 4) | (size % 16);
@@ -38,7 +38,7 @@ export function packHeader(type: number, size: number): Buffer {
   return Buffer.from([...bytes, byte]);
 }
 
-/** The distance to a delta's base, as it stands in a pack. */
+/** Encodes the distance to a delta's base in a pack. */
 export function packDistance(distance: number): Buffer {
   const bytes = [distance % 128];
   for (let rest = Math.floor(distance / 128); rest > 0; rest = Math.floor(rest / 128)) {
@@ -48,7 +48,7 @@ export function packDistance(distance: number): Buffer {
   return Buffer.from(bytes);
 }
 
-/** Parents and tree of a commit. Throws InputError. */
+/** Returns the tree and parents of a commit. Throws InputError. */
 export function parseCommit(id: string, bytes: Buffer): { tree: string; parents: string[] } {
   const end = bytes.indexOf("\n\n");
   const lines = bytes.toString("latin1", 0, end === -1 ? bytes.length : end).split("\n");
@@ -63,7 +63,7 @@ export function parseCommit(id: string, bytes: Buffer): { tree: string; parents:
   return { tree, parents };
 }
 
-/** The object that a tag names. Throws InputError. */
+/** Returns the object that a tag names. Throws InputError. */
 export function parseTag(id: string, bytes: Buffer): string {
   const target = idAfter("object ", bytes.toString("latin1", 0, 7 + id.length), id.length);
   if (target !== undefined) return target;
@@ -75,7 +75,7 @@ function idAfter(word: string, line: string | undefined, length: number): string
   return id.length === length && /^[0-9a-f]+$/.test(id) ? id : undefined;
 }
 
-/** What a tree lists; names as Latin-1 text. Throws InputError. */
+/** Returns the entries of a tree, names as Latin-1 text. Throws InputError. */
 export function treeEntries(id: string, bytes: Buffer): { mode: string; name: string; id: string }[] {
   const idBytes = id.length / 2;
   const entries = [];
@@ -90,8 +90,8 @@ export function treeEntries(id: string, bytes: Buffer): { mode: string; name: st
 }
 
 /**
- * Calls `use` for each object of a tree, with where its id stands; not for submodules, whose commits are elsewhere. Throws
- * InputError.
+ * Calls `use` for each object of a tree, with the position of its id. Skips submodules, whose commits are
+ * elsewhere. Throws InputError.
  */
 export function readTree(id: string, bytes: Buffer, use: (at: number, isTree: boolean) => void): void {
   const idBytes = id.length / 2;

@@ -2,13 +2,13 @@ import type { GitFolder, OpenFile } from "../local/git-folder.ts";
 import { corrupt, type GitObject, MOST_WHOLE_BYTES, type ObjectType, TYPES } from "./format.ts";
 import { inflate, inflateStart } from "./inflate.ts";
 
-/** More than the header of an object takes, compressed. */
+/** Above the compressed size of any object's header. */
 const START_BYTES = 128;
 
-/** An object in a file of its own, open. */
+/** An open object in its own file. */
 export interface LooseObject extends Disposable {
   readonly type: ObjectType;
-  /** Of its data, without the header. */
+  /** Size of its data without the header, bytes. */
   readonly size: number;
   readonly headerBytes: number;
   readonly file: OpenFile;
@@ -16,7 +16,7 @@ export interface LooseObject extends Disposable {
 
 export const looseName = (id: string): string => `${id.slice(0, 2)}/${id.slice(2)}`;
 
-/** Undefined where it is not there. Throws InputError where it is no object. */
+/** Opens a loose object. Undefined if it is missing. Throws InputError if it is not an object. */
 export function openLoose(folder: GitFolder, id: string): LooseObject | undefined {
   const file = folder.open(looseName(id));
   if (!file) return undefined;
@@ -38,7 +38,7 @@ export function openLoose(folder: GitFolder, id: string): LooseObject | undefine
   }
 }
 
-/** The whole object. Throws InputError where it is too large for memory. */
+/** Reads the whole object. Throws InputError if it is too large for memory. */
 export function readLoose({ type, size, headerBytes, file }: LooseObject): GitObject {
   const whole = headerBytes + size;
   const most = whole + Math.ceil(whole / 1000) + 64;

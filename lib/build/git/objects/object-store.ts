@@ -12,18 +12,18 @@ export type Place =
   | { readonly pack: Pack; readonly place: number }
   | { readonly folder: GitFolder };
 
-/** Longer than git makes any chain of deltas. */
+/** Longer than any chain of deltas by git. */
 const MOST_DELTAS = 5000;
 const CACHE_BYTES = 64 * 1024 * 1024;
 const MOST_CACHED_BYTES = 8 * 1024 * 1024;
 const MOST_ABBREVIATED = 100;
-/** Bytes; makes one number of a pack's and an offset. */
+/** Above the size of any pack, bytes. Combines a pack's number and an offset into one key. */
 const LARGEST_PACK = 2 ** 44;
 
 /**
- * The objects of a local repository, packed and loose, and of those it borrows from. Reads what is asked for, never a
- * whole pack; memory goes by the largest object, not by the history. Grafts and replacements are not looked at. Holds its
- * packs open, so that git may replace them meanwhile.
+ * The objects of a local repository, packed and loose, and of those it borrows from. Reads only what is asked
+ * for, never a whole pack: memory use depends on the largest object, not on the history. Ignores grafts and
+ * replacements. Keeps its packs open, so git may replace them meanwhile.
  */
 export class ObjectStore implements Disposable {
   readonly #source: LocalSource;
@@ -44,7 +44,7 @@ export class ObjectStore implements Disposable {
     this.#packs.clear();
   }
 
-  /** All packs, in the order in which they are searched. */
+  /** Returns all packs, in search order. */
   packs(): Pack[] {
     if (!this.#isScanned) this.#scan();
     return [...this.#packs.values()];
@@ -54,14 +54,14 @@ export class ObjectStore implements Disposable {
     return this.locateAt(Buffer.from(id, "hex"), 0);
   }
 
-  /** As `locate`, of the id that stands in some bytes. */
+  /** Like `locate`, for the id at `at` in `bytes`. */
   locateAt(bytes: Buffer, at: number): Place | undefined {
     if (!this.#isScanned) this.#scan();
-    // Not there: git may have packed it in this moment.
+    // If it is missing, git may have packed it just now.
     return this.#find(bytes, at) ?? (this.#scan() ? this.#find(bytes, at) : undefined);
   }
 
-  /** Throws InputError where the object is missing, damaged or too large for memory. */
+  /** Reads an object. Throws InputError if it is missing, damaged or too large for memory. */
   read(id: string): GitObject {
     const place = this.#placeOf(id);
     return "pack" in place
@@ -69,12 +69,12 @@ export class ObjectStore implements Disposable {
       : this.#readLoose(place.folder, id);
   }
 
-  /** As `read`, of what an entry of a pack is in the end. */
+  /** Like `read`, for the entry at an offset of a pack. */
   readAt(pack: Pack, offset: number): GitObject {
     return this.#readPacked(pack, offset);
   }
 
-  /** An object's type, without its data. Undefined where the object is missing. */
+  /** Returns an object's type without reading its data. Undefined if the object is missing. */
   typeOf(id: string): ObjectType | undefined {
     let place = this.locate(id);
     let offset = place && "pack" in place ? place.pack.index.offsetAt(place.place) : 0;
@@ -95,7 +95,7 @@ export class ObjectStore implements Disposable {
     return undefined;
   }
 
-  /** Full ids that begin so. */
+  /** Returns the full ids with this prefix. */
   beginningWith(prefix: string): string[] {
     const found = new Set(this.packs().flatMap(({ index }) => index.beginningWith(prefix, MOST_ABBREVIATED)));
     const [start, rest] = [prefix.slice(0, 2), prefix.slice(2)];
@@ -107,7 +107,7 @@ export class ObjectStore implements Disposable {
     return [...found].filter((id) => /^[0-9a-f]+$/.test(id)).sort();
   }
 
-  /** Throws InputError. */
+  /** Returns the error for a missing object. */
   missing(id: string): InputError {
     const why = this.#source.isPartial
       ? "it is a partial clone, whose missing objects only its remote has; expected a full or shallow clone, or a ref that is checked out"
@@ -131,7 +131,7 @@ export class ObjectStore implements Disposable {
     return folder && { folder };
   }
 
-  /** Opens packs that are new since the last time; answers whether there are any. */
+  /** Opens new packs. Returns whether there were any. */
   #scan(): boolean {
     this.#isScanned = true;
     const before = this.#packs.size;
@@ -147,7 +147,7 @@ export class ObjectStore implements Disposable {
     return this.#packs.size > before;
   }
 
-  /** Undefined for a pack without an index: git has not finished it, or has just removed it. */
+  /** Opens a pack. Undefined if it has no index: git has not finished the pack, or has just removed it. */
   #openPack(folder: GitFolder, name: string): Pack | undefined {
     using opening = new DisposableStack();
     const index = opening.use(folder.open(`${name}.idx`));
@@ -164,7 +164,7 @@ export class ObjectStore implements Disposable {
 
   #readLoose(folder: GitFolder, id: string): GitObject {
     using loose = openLoose(folder, id);
-    // Packed and removed since it was found.
+    // git has packed and removed the object meanwhile.
     if (!loose) return this.#scan() ? this.read(id) : this.#throwMissing(id);
     return readLoose(loose);
   }
@@ -173,7 +173,7 @@ export class ObjectStore implements Disposable {
     throw this.missing(id);
   }
 
-  /** Goes down the chain of deltas to a whole object, and up again. */
+  /** Follows the chain of deltas to a whole object, then applies them in reverse. */
   #readPacked(pack: Pack, offset: number): GitObject {
     const deltas: { key: number; delta: Buffer }[] = [];
     let held = 0;
@@ -209,7 +209,7 @@ export class ObjectStore implements Disposable {
     return object;
   }
 
-  /** Keeps what may be the base of the next object; the oldest goes first. */
+  /** Caches an object, which may be the base of the next one. Evicts the oldest first. */
   #remember(key: number, object: GitObject): GitObject {
     if (object.bytes.length > MOST_CACHED_BYTES || key > Number.MAX_SAFE_INTEGER) return object;
     this.#cache.set(key, object);

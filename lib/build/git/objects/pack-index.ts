@@ -1,13 +1,13 @@
 import type { OpenFile } from "../local/git-folder.ts";
 import { corrupt } from "./format.ts";
 
-/** Up to this size an index is held in memory; of a larger one only what is asked for is read. */
+/** An index up to this size is kept in memory; of a larger one, only the requested parts are read. */
 const MOST_HELD_BYTES = 64 * 1024 * 1024;
-/** Questions before it is: to find one commit, a few places are read. */
+/** Number of lookups before an index is loaded: finding one commit takes only a few reads. */
 const FIRST_QUESTIONS = 50;
 const MAGIC = 0xff744f63;
 
-/** Where a pack's objects are: version 2 of git's index, and version 1 of old repositories. */
+/** The index of a pack: git's version 2, and version 1 of old repositories. */
 export class PackIndex {
   readonly count: number;
   readonly #file: OpenFile;
@@ -17,7 +17,7 @@ export class PackIndex {
   readonly #fanout: readonly number[];
   readonly #isOld: boolean;
 
-  /** Throws InputError where it is none. */
+  /** Throws InputError if this is not an index. */
   constructor(file: OpenFile, idBytes: number) {
     this.#file = file;
     this.#idBytes = idBytes;
@@ -34,7 +34,7 @@ export class PackIndex {
     if (file.size < (this.#isOld ? 1024 : 1032) + this.count * entry) throw this.#corrupt("it is cut off");
   }
 
-  /** The place of the id that stands in `bytes` from `at`, among all of them in their order; -1 where it is not here. */
+  /** Returns the position in the index of the id at `at` in `bytes`, or -1 if it is missing. */
   find(bytes: Buffer, at: number): number {
     if (++this.#questions === FIRST_QUESTIONS && this.#file.size <= MOST_HELD_BYTES) {
       this.#held = this.#file.read(0, this.#file.size);
@@ -45,7 +45,7 @@ export class PackIndex {
     return place < high && this.#compare(place, bytes, at) === 0 ? place : -1;
   }
 
-  /** All ids that begin so, up to `most`. */
+  /** Returns up to `most` ids with this prefix. */
   beginningWith(prefix: string, most: number): string[] {
     const first = Buffer.from(prefix.padEnd(2 * this.#idBytes, "0"), "hex");
     const high = this.#fanout[first[0] ?? 0] ?? 0;
@@ -75,7 +75,7 @@ export class PackIndex {
     return this.#isOld ? 1024 + place * (this.#idBytes + 4) + 4 : 1032 + place * this.#idBytes;
   }
 
-  /** This is asked most of all: it makes nothing new where the index is held. */
+  /** The hottest function: allocates nothing while the index is in memory. */
   #compare(place: number, bytes: Buffer, at: number): number {
     if (!this.#held) return this.idAt(place).compare(bytes, at, at + this.#idBytes);
     const start = this.#startOf(place);

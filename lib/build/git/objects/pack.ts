@@ -3,35 +3,35 @@ import { corrupt, ID_DELTA, OFFSET_DELTA } from "./format.ts";
 import { inflate } from "./inflate.ts";
 import type { PackIndex } from "./pack-index.ts";
 
-/** An object as it stands in a pack, without its data. */
+/** An object's entry in a pack, without its data. */
 export interface PackEntry {
   readonly type: number;
-  /** Of the data when inflated. */
+  /** Size of the inflated data, bytes. */
   readonly size: number;
-  /** Where its compressed data begins. */
+  /** Offset of its compressed data. */
   readonly start: number;
-  /** A delta's base: the offset of it, or its id. */
+  /** A delta's base, by offset or id. */
   readonly base?: number | Buffer;
 }
 
-/** No entry's header is longer: a size of 64 bits, and an id of 32 bytes. */
+/** The longest header of an entry: a size of 64 bits and an id of 32 bytes. */
 const HEADER_BYTES = 48;
-/** Read at once where an entry is looked at: most are smaller. */
+/** Read ahead for an entry: most are smaller. */
 const AHEAD_BYTES = 4096;
 
 /** One pack with its index. */
 export class Pack {
-  /** Among the packs of its repository. */
+  /** Its number among the repository's packs. */
   readonly number: number;
   readonly index: PackIndex;
   readonly file: OpenFile;
-  /** Where its last object ends. */
+  /** Offset of the end of its last object. */
   readonly end: number;
   readonly #idBytes: number;
   #window: { readonly start: number; readonly bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
   #offsets: Float64Array | undefined;
 
-  /** Throws InputError where it is no pack. */
+  /** Throws InputError if this is not a pack. */
   constructor(
     number: number,
     { file, index, idBytes }: { file: OpenFile; index: PackIndex; idBytes: number },
@@ -47,7 +47,7 @@ export class Pack {
     if (!isPack) throw this.corrupt("it is no pack, or another one than its index is for");
   }
 
-  /** `ahead`: how much is read with it, for those that come next. */
+  /** Reads an entry. `ahead`: how many bytes to read at once, for the entries that follow. */
   entryAt(offset: number, ahead = AHEAD_BYTES): PackEntry {
     if (!(offset >= 12 && offset < this.end)) throw this.corrupt("its index points beyond it");
     const bytes = this.#read(offset, Math.min(HEADER_BYTES, this.end - offset), ahead);
@@ -81,9 +81,9 @@ export class Pack {
     return { type, size, start: offset + i + this.#idBytes, base };
   }
 
-  /** The data of an entry, whose size the caller has found to be fit for memory. */
+  /** Returns an entry's data. The caller has checked that its size fits into memory. */
   dataOf({ start, size }: PackEntry): Buffer {
-    // What does not compress grows by some bytes in every 16 KiB.
+    // Incompressible data grows by some bytes in every 16 KiB.
     const most = size + Math.ceil(size / 1000) + 64;
     return inflate(
       this.file.read(start, Math.min(most, this.end - start)),
@@ -92,7 +92,7 @@ export class Pack {
     );
   }
 
-  /** The offsets of all objects, in order. Throws InputError where two have the same one. */
+  /** Returns the offsets of all objects, sorted. Throws InputError if two are equal. */
   offsets(): Float64Array {
     if (this.#offsets) return this.#offsets;
     const offsets = new Float64Array(this.index.count);

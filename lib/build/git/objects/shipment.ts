@@ -5,28 +5,31 @@ import { corrupt, parseCommit, parseTag, readTree } from "./format.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { Chosen } from "./chosen.ts";
 
-/** What of a repository is sent: the objects that one commit reaches within a depth, and the refs that lead to them. */
+/**
+ * The part of a repository to send: the objects that one commit reaches within a depth, and the refs to them.
+ */
 export interface Shipment {
   readonly chosen: Chosen;
   readonly refs: readonly { readonly name: string; readonly id: string }[];
-  /** Commits whose parents are left out. */
+  /** Commits whose parents are not sent. */
   readonly shallow: readonly string[];
 }
 
 const MOST_SHALLOW_BYTES = 16 * 1024 * 1024;
 const MOST_TAGS_OF_TAGS = 16;
-/** Reading blocks everything else that this process does, for so long at once. */
+/** Longest time that reading may block this process, milliseconds. */
 const TURN_MS = 10;
 
 /**
- * Chooses what is sent. `depth` counts commits; 0 means all. Nothing else of the repository is read: no other branch, no
- * stash, no object that was staged and never committed. Throws InputError for what is missing or damaged.
+ * Chooses the objects to send. `depth` counts commits; 0 means all. Reads nothing else of the repository: no
+ * other branch, no stash, no staged object that was never committed. Throws InputError for missing or damaged
+ * objects.
  */
 export async function chooseObjects(
   source: LocalSource,
   { store, refs, commit, depth, signal }: {
     store: ObjectStore;
-    /** Those of them are sent that lead to what is sent; none without. */
+    /** Refs to send if they lead to a chosen commit; none if omitted. */
     refs?: Refs;
     commit: string;
     depth: number;
@@ -83,7 +86,7 @@ async function addTree(
   }
 }
 
-/** Adds the tags of a ref that leads to a chosen commit. */
+/** Whether a ref leads to a chosen commit. If so, adds the ref's tag objects. */
 function leadsToChosen(id: string, { store, chosen }: { store: ObjectStore; chosen: Chosen }): boolean {
   const tags: string[] = [];
   let at = id;
@@ -92,7 +95,7 @@ function leadsToChosen(id: string, { store, chosen }: { store: ObjectStore; chos
     tags.push(at);
     at = parseTag(at, store.read(at).bytes);
   }
-  // A tag may name a tree or a file as well.
+  // A tag may also name a tree or a file.
   if (type !== "commit" || !chosen.has(at)) return false;
   tags.forEach((tag) => chosen.add(tag));
   return true;
@@ -104,7 +107,10 @@ function shallowOf({ commonFolder }: LocalSource): ReadonlySet<string> {
   );
 }
 
-/** Lets everything else have its turn when it has been ours for some time. The promise rejects with `signal.reason`. */
+/**
+ * Returns a function that yields to other tasks after TURN_MS of work. Its promise rejects with
+ * `signal.reason`.
+ */
 export function pacer(signal: AbortSignal): () => Promise<void> {
   let since = performance.now();
   return async () => {

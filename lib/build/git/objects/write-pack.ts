@@ -13,19 +13,20 @@ const CHUNK_BYTES = 256 * 1024;
 const MOST_RUN_BYTES = 4 * 1024 * 1024;
 /** Loose objects up to this size are read whole. */
 const SMALL_BYTES = 4 * 1024 * 1024;
-/** What is compressed here is sent over a socket of this machine. */
+/** Fast compression: the data goes over a local socket. */
 const QUICK = { level: 1 };
 
-/** Objects of one repository that are sent. */
+/** The objects of one repository to send. */
 export interface PackPart {
   readonly chosen: Chosen;
   readonly store: ObjectStore;
 }
 
 /**
- * The chosen objects of some repositories as one pack. What is compressed already is sent as it is, deltas too where their base is sent; memory
- * goes by the largest object that has to be made whole. Nothing is verified here: who reads a pack names its objects by
- * what they are. Throws InputError for what is damaged.
+ * Writes the chosen objects of several repositories as one pack. Compressed data is sent unchanged, including
+ * deltas whose base is sent. Memory use depends on the largest object that must be reconstructed. Nothing is
+ * verified here: the reader of a pack computes each object's id from its content. Throws InputError for
+ * damaged data.
  */
 export async function* writePack(
   parts: readonly PackPart[],
@@ -61,7 +62,7 @@ async function* writePart(
   }
 }
 
-/** The chosen objects of one pack in their order there, so that a delta comes after its base. */
+/** Yields the chosen objects of one pack in pack order, so that a delta follows its base. */
 function* packed(
   pack: Pack,
   { chosen, store, out }: { chosen: Chosen; store: ObjectStore; out: Output },
@@ -73,7 +74,7 @@ function* packed(
   }
   const sentAt = new Float64Array(offsets.length);
   let position = out.size;
-  // Neighbours that are sent as they are go together.
+  // Adjacent objects that are sent unchanged are read together.
   let run = { start: 0, end: 0 };
   for (let rank = 0; rank < offsets.length; rank++) {
     if (!isChosen[rank]) continue;
@@ -117,7 +118,9 @@ const wholePieces = ({ type, bytes }: GitObject): Buffer[] => [
   deflateSync(bytes, QUICK),
 ];
 
-/** A loose object's header is compressed with its data, so it is compressed anew. */
+/**
+ * Yields a loose object. Its header is compressed together with its data, so the data is compressed again.
+ */
 async function* loose(id: string, store: ObjectStore): AsyncGenerator<Uint8Array> {
   const place = store.locate(id);
   using object = place && "folder" in place ? openLoose(place.folder, id) : undefined;
@@ -146,7 +149,7 @@ async function* loose(id: string, store: ObjectStore): AsyncGenerator<Uint8Array
     yield* compressed;
     return;
   }
-  // Packed since it was chosen.
+  // git has packed the object since it was chosen.
   yield* wholePieces(object ? readLoose(object) : store.read(id));
 }
 
@@ -159,7 +162,7 @@ function* piecesOf(file: OpenFile, start: number, end: number): Generator<Buffer
   }
 }
 
-/** Where an offset is among all of them; -1 where it is none of them. */
+/** Returns the position of an offset among all, or -1 if it is not one of them. */
 function rankOf(offsets: Float64Array, offset: number): number {
   let [low, high] = [0, offsets.length];
   while (low < high) {
@@ -170,7 +173,7 @@ function rankOf(offsets: Float64Array, offset: number): number {
   return offsets[low] === offset ? low : -1;
 }
 
-/** Gathers small pieces, counts and hashes them. */
+/** Collects small pieces, and counts and hashes their bytes. */
 class Output {
   #pieces: Uint8Array[] = [];
   #held = 0;
