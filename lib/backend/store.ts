@@ -79,8 +79,8 @@ export interface RunTable extends Omit<Table<Run>, "list"> {
   /** Returns at most `limit` ids that begin with `prefix`. */
   find(prefix: string, limit: number): Promise<string[]>;
   /**
-   * Calls `changed` after every change of the run until disposed: at once for changes by this process, within
-   * a fraction of a second for others', and sometimes without a change.
+   * Calls `changed` after every change of the run until disposed: at once for changes by this process, soon
+   * for others', and sometimes without a change.
    */
   watch(run: string, changed: () => void): Promise<AsyncDisposable>;
 }

@@ -1,15 +1,18 @@
 /**
- * The four ways in which something can go wrong here. Everything else that is thrown is a defect of ours.
+ * The four expected kinds of failure. Anything else that is thrown is a bug of ours.
  *
- * Facts are fields; the text is for people and nothing is parsed back out of it.
+ * Facts are fields; the message is for people and is never parsed.
  */
 
-/** Input that is refused before anything has been started: exit code 2. Names the value and says what was expected. */
+/**
+ * Input that is refused before anything is started: exit code 2. The message names the value and what was
+ * expected.
+ */
 export class InputError extends Error {
   override readonly name = "InputError";
 }
 
-/** The surroundings do not let us work (no Docker, no broker, no API): exit code 3. */
+/** The environment is not usable (no Docker, no broker, no API): exit code 3. */
 export class UnavailableError extends Error {
   override readonly name = "UnavailableError";
   /** What the reader can do about it, one sentence. */
@@ -22,12 +25,12 @@ export class UnavailableError extends Error {
 }
 
 /**
- * The machinery failed, not the step (daemon away, connection lost). The event goes back with a delay and is tried again.
- * Thrown by the docker and transport layers only.
+ * The infrastructure failed, not the step (daemon away, connection lost). The event is returned with a delay
+ * and retried. Thrown by the docker and transport layers only.
  */
 export class Retryable extends Error {
   override readonly name = "Retryable";
-  /** The word that stands in the result when the tries are used up. */
+  /** The reason in the result once the tries are used up. */
   readonly reason: string;
 
   constructor(message: string, options: ErrorOptions & { reason: string }) {
@@ -36,12 +39,12 @@ export class Retryable extends Error {
   }
 }
 
-/** A step failed for a reason that can be named: becomes a failed DriverResult and is never tried again. */
+/** A step failed for a known reason: becomes a failed DriverResult and is never retried. */
 export class StepFailure extends Error {
   override readonly name = "StepFailure";
-  /** A word of the closed set in `wire/reasons.ts`. */
+  /** One of the closed set in `wire/reasons.ts`. */
   readonly reason: string;
-  /** Facts for the result's `data`, beside the reason. */
+  /** Further facts for the result's `data`. */
   readonly data: Readonly<Record<string, unknown>>;
 
   constructor(message: string, options: ErrorOptions & { reason: string; data?: Record<string, unknown> }) {
@@ -51,14 +54,17 @@ export class StepFailure extends Error {
   }
 }
 
-/** Also for a failure of another copy of this package: a driver that is loaded from a file has its own. */
+/** True also for errors of another copy of this package: a driver loaded from a file has its own. */
 export const isStepFailure = (thrown: unknown): thrown is StepFailure => isNamed(thrown, "StepFailure");
 export const isRetryable = (thrown: unknown): thrown is Retryable => isNamed(thrown, "Retryable");
 
 const isNamed = (thrown: unknown, name: string): boolean =>
   thrown instanceof Error && thrown.name === name && "reason" in thrown && typeof thrown.reason === "string";
 
-/** The text of anything that was thrown, with its causes: `Cannot start container: connect ENOENT /var/run/docker.sock`. */
+/**
+ * Returns the message of anything thrown, with its causes:
+ * `Cannot start container: connect ENOENT /var/run/docker.sock`.
+ */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const own = thrown.message === "" ? thrown.name : thrown.message;
@@ -66,7 +72,7 @@ export function messageOf(thrown: unknown): string {
   if (cause === undefined) return own;
   const below = messageOf(cause);
   const first = cause instanceof Error ? cause.message : "";
-  // Whoever caught it may have said the cause already: then only what lies below that is new.
+  // The message may already contain the cause: then add only what is below the cause.
   if (first !== "" && own.endsWith(first) && below.startsWith(first)) return own + below.slice(first.length);
   return own.includes(below) ? own : `${own}: ${below}`;
 }

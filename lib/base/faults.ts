@@ -1,6 +1,6 @@
 /**
- * Named places at which a test can end this process as `kill -9` does: the boundaries of "one event".
- * The list is closed, so that a test which misspells one fails to start rather than to fault.
+ * Fault points: named places at which a test can kill this process, as `kill -9` does. The list is closed, so
+ * that a test with a misspelt name fails at start instead of running without a fault.
  */
 export const FAULT_POINTS = [
   "pulled",
@@ -24,15 +24,18 @@ export const FAULT_POINTS = [
 
 export type FaultPoint = (typeof FAULT_POINTS)[number];
 
-/** Called at every boundary; does nothing unless a test asked for it. `step` narrows it to one step's passage. */
+/**
+ * Called at every fault point; does nothing unless a test has enabled that point, optionally for one `step`
+ * only.
+ */
 export type Faults = (point: FaultPoint, step?: string) => void;
 
-/** Nothing ever happens. */
+/** Never kills the process. */
 export const noFaults: Faults = () => {};
 
 /**
- * Faults from a text `point[@step][#n]`: at the n-th passage (default 1) of that point the process gets SIGKILL.
- * Throws TypeError on a name that is not in the list.
+ * Parses `point[@step][#n]`: the process gets SIGKILL at the n-th pass (default 1) of that point. Throws
+ * `TypeError` for an unknown point.
  */
 export function parseFaults(text: string | undefined): Faults {
   if (!text) return noFaults;

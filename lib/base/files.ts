@@ -3,13 +3,19 @@ import { lstatSync, type Stats } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { UnavailableError } from "./errors.ts";
 
-/** True for the two errors that say a path leads nowhere. No other read error (EACCES, EIO, ELOOP …) may count as absence. */
+/**
+ * True for the two errors that mean that a path does not exist. No other read error (EACCES, EIO, ELOOP …)
+ * means that.
+ */
 export function isMissing(error: unknown): boolean {
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-/** What `read` returns, undefined where the path is missing. Throws UnavailableError on any other error. */
+/**
+ * Returns the result of `read`; undefined if the path is missing. Throws `UnavailableError` for any other
+ * error.
+ */
 export function ifThere<T>(path: string, read: () => T): T | undefined {
   try {
     return read();
@@ -19,14 +25,17 @@ export function ifThere<T>(path: string, read: () => T): T | undefined {
   }
 }
 
-/** A path's own facts (a link's, not its target's), undefined where it is missing. Throws UnavailableError. */
+/**
+ * Returns a path's own stats (a link's, not its target's); undefined if it is missing. Throws
+ * `UnavailableError`.
+ */
 export function lstatIfThere(path: string): Stats | undefined {
   return ifThere(path, () => lstatSync(path));
 }
 
 /**
- * Throws UnavailableError where one of these paths is a symbolic link, or neither a file nor a folder: a folder that somebody
- * else has filled could lead us elsewhere by it. Paths that are missing are fine.
+ * Throws `UnavailableError` if one of these paths is a symbolic link, or neither a file nor a folder: it
+ * could lead elsewhere if another user has filled the folder. Missing paths are accepted.
  */
 export function refuseLinks(...paths: readonly string[]): void {
   for (const path of paths) {
@@ -39,7 +48,7 @@ export function refuseLinks(...paths: readonly string[]): void {
   }
 }
 
-/** A file's text, undefined where it is missing. Throws UnavailableError where it cannot be read. */
+/** Returns a file's text; undefined if it is missing. Throws `UnavailableError` if it cannot be read. */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
@@ -49,7 +58,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** As `readIfThere`, parsed. Throws UnavailableError where it is no JSON object. */
+/** As `readIfThere`, parsed. Throws `UnavailableError` if it is not a JSON object. */
 export async function readJsonIfThere(path: string): Promise<Record<string, unknown> | undefined> {
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
@@ -59,7 +68,7 @@ export async function readJsonIfThere(path: string): Promise<Record<string, unkn
       return value as Record<string, unknown>;
     }
   } catch {
-    // Said below for everything that is no object.
+    // The error below covers this too.
   }
   throw new UnavailableError(`Cannot use "${path}": it is not a JSON object`, {
     hint: "Mend the file, or name another folder with DOCKER_CONFIG.",

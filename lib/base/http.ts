@@ -5,16 +5,16 @@ export interface HttpRequest {
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string | number>>;
   readonly body?: Uint8Array | undefined;
-  /** PEM text of the authorities to trust; the system's without. */
+  /** PEM text of the authorities to trust. Default: the system's. */
   readonly ca?: string | Uint8Array | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** A server that says nothing for so long is taken for gone. */
+  /** Timeout for a server that sends nothing, milliseconds. */
   readonly silenceMs?: number;
 }
 
 /**
- * Sends a request on a connection of its own and answers once the answer begins. Follows no redirect. Rejects with what the
- * connection fails with; what goes wrong later is told by the body.
+ * Sends a request on its own connection and resolves once the response begins. Follows no redirect. Rejects
+ * with the connection's error; later errors come from the body.
  */
 export function sendRequest(
   url: URL,
@@ -24,7 +24,7 @@ export function sendRequest(
   const isSecure = url.protocol === "https:";
   const options = {
     method,
-    // Nobody is going to use the connection again soon.
+    // The connection will not be reused soon.
     agent: false,
     headers: { ...headers, ...body && { "Content-Length": body.length } },
     ...signal && { signal },
@@ -36,7 +36,7 @@ export function sendRequest(
     request.setTimeout(silenceMs, () => request.destroy(new Error(`silent for ${silenceMs / 1000} s`)));
   }
   request.once("response", resolve);
-  // Stays for the rest of the call.
+  // Stays registered for errors after the response has begun.
   request.on("error", reject);
   request.end(body);
   return promise;

@@ -5,22 +5,25 @@ const COLON = 0x3a;
 const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
 
-/** Deeper than anything that a person or a driver writes, and far from what recursion can stand. */
+/** Deeper than anything that people or drivers write, and far below what recursion can handle. */
 export const MAX_JSON_DEPTH = 64;
-/** A message has room around what its sender was allowed. */
+/** A message may be deeper, because it wraps what its sender was allowed. */
 export const MAX_MESSAGE_DEPTH = MAX_JSON_DEPTH + 8;
 
-/** Arrays and objects lie in each other too deeply. */
+/** Arrays and objects are nested too deeply. */
 export class NestingError extends Error {
   override readonly name = "NestingError";
 }
 
-/** A text is too long. */
+/** The text is too long. */
 export class LengthError extends Error {
   override readonly name = "LengthError";
 }
 
-/** More than whoever keeps to the protocols of this project sends as one text; streams of bytes have bounds of their own. */
+/**
+ * Maximum length of a JSON text, characters: more than anything in this project's protocols. Streams of bytes
+ * have their own limits.
+ */
 const MAX_JSON_LENGTH = 64 * 1024 * 1024;
 
 export interface JsonBounds {
@@ -29,15 +32,15 @@ export interface JsonBounds {
   readonly maxLength?: number;
 }
 
-/** As `JSON.parse`, for what this project has written itself, where nobody else could have changed it. */
+/** As `JSON.parse`, for text that this project wrote and no one else could change. */
 export function parseOwnJson<T>(text: string): T {
   return JSON.parse(text);
 }
 
 /**
- * As `JSON.parse`, for texts of others. What is nested too deeply is refused before it is parsed: everything that walks
- * through a value later does so by recursion. Members that would become a prototype when they are copied are left out. Throws
- * NestingError, LengthError, SyntaxError.
+ * As `JSON.parse`, for untrusted text. Rejects deep nesting before parsing, because later code walks through
+ * the value recursively. Leaves out members named `__proto__`, which could become a prototype when copied.
+ * Throws `NestingError`, `LengthError`, `SyntaxError`.
  */
 export function parseJson(
   text: string,
@@ -48,7 +51,7 @@ export function parseJson(
   }
   const depth = text.length > maxDepth ? nestingOf(text) : 0;
   if (depth > maxDepth) throw new NestingError(`It is nested ${depth} deep, expected ${maxDepth} at most`);
-  // Escaped, the key does not show in the text; such texts are as rare as the key itself.
+  // The key may also be escaped; such texts are as rare as the key itself.
   const isClean = !text.includes("__proto__") && !text.includes("\\u005");
   return isClean ? JSON.parse(text) : JSON.parse(text, withoutPrototype);
 }
@@ -57,7 +60,10 @@ function withoutPrototype(key: string, value: unknown): unknown {
   return key === "__proto__" ? undefined : value;
 }
 
-/** How deeply arrays and objects are nested in a JSON text. Looks at nothing but brackets, so any text has an answer. */
+/**
+ * Returns how deeply arrays and objects are nested in a JSON text. Looks only at brackets and quotes, so it
+ * accepts any text.
+ */
 export function nestingOf(text: string): number {
   let depth = 0;
   let deepest = 0;
@@ -71,8 +77,9 @@ export function nestingOf(text: string): number {
 }
 
 /**
- * The text of a member's value in the text of a JSON object, which must be valid: what parsing and writing it again would
- * lose (big numbers, the order of keys) is still in it. Of members with the same key the last counts, as for `JSON.parse`.
+ * Returns the text of a member's value in a JSON object, whose text must be valid. The text keeps what
+ * parsing and writing it again would lose (big numbers, the order of keys). If a key occurs twice, the last
+ * one counts, as for `JSON.parse`.
  */
 export function memberText(text: string, key: string): string | undefined {
   let depth = 0;
@@ -103,7 +110,10 @@ export function memberText(text: string, key: string): string | undefined {
   return found;
 }
 
-/** The index of the quote that ends the string which begins at `at`; the end of the text where none does. */
+/**
+ * Returns the index of the quote that ends the string beginning at `at`; the end of the text if there is
+ * none.
+ */
 function endOfString(text: string, at: number): number {
   let end = text.indexOf('"', at + 1);
   while (end >= 0) {

@@ -2,39 +2,39 @@ import { messageOf } from "./errors.ts";
 import { processLog } from "./log.ts";
 import { pause } from "./retry.ts";
 
-/** What keeps parts of a process from their work just now, for its health check. */
+/** The parts of a process that currently fail, for its health check. */
 export class Troubles {
   readonly #byPart = new Map<string, string>();
 
-  /** `part` does not work, and why. */
+  /** Records that `part` fails, and why. */
   note(part: string, why: string): void {
     this.#byPart.set(part, why);
   }
 
-  /** `part` works. */
+  /** Records that `part` works. */
   clear(part: string): void {
     this.#byPart.delete(part);
   }
 
-  /** Parts that do not work. */
+  /** Names of the parts that fail. */
   get parts(): string[] {
     return [...this.#byPart.keys()];
   }
 }
 
 export interface KeepGoingOptions {
-  /** Names the work in the process log and in `troubles`: "Taking results". */
+  /** Name of the work in the process log and in `troubles`, like "Taking results". */
   readonly part: string;
   readonly category: string;
   readonly troubles: Troubles;
   readonly signal: AbortSignal;
-  /** Before the first try again, milliseconds (default 500); doubled each time, up to 15 s. */
+  /** Delay before the first retry, milliseconds (default 500); doubled each time, up to 15 s. */
   readonly retryMs?: number;
 }
 
 /**
- * Runs `work`, which should not end before `signal` fires: again, after a pause, whenever it throws or returns earlier, and
- * meanwhile the part is among the troubles. `work` calls `isWell` when it has shown that it works. Never throws.
+ * Runs `work` until `signal` fires. If it throws or returns earlier, it is run again after a pause, and the
+ * part is in `troubles` meanwhile. `work` calls `isWell` once it works. Never throws.
  */
 export async function keepGoing(
   work: (isWell: () => void) => Promise<void>,

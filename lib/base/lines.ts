@@ -1,7 +1,7 @@
 /**
- * The lines of a text that comes in pieces. What is left behind the last newline is a line where the text has come to its end
- * (`hasEnd`), else it may have been cut off and is left out. Throws what `tooLong` makes where a line has more than `most`
- * characters.
+ * Yields the lines of a text that arrives in pieces. Text after the last newline is a line if the source is
+ * complete (`hasEnd`); otherwise it may be cut off and is dropped. Throws `tooLong()` if a line has more than
+ * `most` characters.
  */
 export async function* linesOf(
   bytes: AsyncIterable<Uint8Array>,

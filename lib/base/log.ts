@@ -1,7 +1,10 @@
 import { getLogger, type Logger } from "@logtape/logtape";
 
-/** The process's own log (not a build's), by room. Silent until the command line has said where it goes. */
+/**
+ * Returns the logger of the process (not of a build) for a room. Silent until the command line has configured
+ * it.
+ */
 export const processLog = (room: string): Logger => getLogger(["conveyor", room]);
 
-/** Within the rooms of drivers and of the engine: one line for each step, and run, that has begun or ended. */
+/** Category below the rooms of drivers and engine: one line for each step or run that begins or ends. */
 export const OUTCOME_LOG = "outcome";

@@ -3,14 +3,17 @@ import { open, readFile } from "node:fs/promises";
 import { InputError } from "./errors.ts";
 
 /**
- * Files that the command line names. Some are read again at every connection, so that a renewed one counts without a restart.
- * A pipe, as of `<(…)`, can be read only once: its text is kept, by its path.
+ * Texts of pipes that the command line names, by path. Files may be read again at every connection, so that a
+ * renewed one needs no restart; a pipe, as of `<(…)`, can be read only once.
  */
 const kept = new Map<string, string>();
 
 const STDIN = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 
-/** The file's text; `-` is stdin. Rejects where it cannot be read or is larger than `mostBytes`, which ends an endless one. */
+/**
+ * Returns the file's text; `-` is stdin. Rejects if it cannot be read or is larger than `mostBytes`, which
+ * also stops an endless one.
+ */
 export async function readNamedFile(path: string, mostBytes: number): Promise<string> {
   const known = kept.get(path);
   if (known !== undefined) return known;
@@ -20,7 +23,10 @@ export async function readNamedFile(path: string, mostBytes: number): Promise<st
   return (await file.stat()).isFile() ? text : keep(path, text);
 }
 
-/** The text of a file that has been read before. A regular file is read anew. Throws the system's error. */
+/**
+ * Returns the text of a file that has been read before; a regular file is read again. Throws the system's
+ * error.
+ */
 export function rereadNamedFileSync(path: string): string {
   return kept.get(path) ?? readFileSync(path, "utf8");
 }
@@ -30,7 +36,7 @@ export async function rereadNamedFile(path: string): Promise<string> {
   return kept.get(path) ?? await readFile(path, "utf8");
 }
 
-/** True for what was read from a pipe, of which there is nothing more to read. */
+/** True if the path is a pipe that has been read, whose text is kept. */
 export const isKept = (path: string): boolean => kept.has(path);
 
 function keep(path: string, text: string): string {
@@ -38,7 +44,7 @@ function keep(path: string, text: string): string {
   return text;
 }
 
-/** Reads from where the file stands, since a pipe has no positions. */
+/** Reads from the current position, because a pipe has no other. */
 async function* chunksOf(file: Awaited<ReturnType<typeof open>>): AsyncGenerator<Uint8Array> {
   for (;;) {
     const { buffer, bytesRead } = await file.read(new Uint8Array(65_536), 0, 65_536, null);

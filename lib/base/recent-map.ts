@@ -1,4 +1,4 @@
-/** Remembers the values that were set last, so many of them. */
+/** Keeps the `most` values that were set last. */
 export class RecentMap<Value> {
   readonly #most: number;
   readonly #values = new Map<string, Value>();

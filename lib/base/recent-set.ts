@@ -1,4 +1,4 @@
-/** Remembers the last things it was given, so many of them. */
+/** Remembers the last `most` strings that were added. */
 export class RecentSet {
   readonly #most: number;
   readonly #things = new Set<string>();

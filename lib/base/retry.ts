@@ -3,17 +3,20 @@ import { delay } from "./signals.ts";
 
 const FEW_TRIES = 4;
 
-/** Milliseconds before the try after the n-th one: doubled each time, up to `mostMs`. */
+/** Returns the delay after the n-th failure, milliseconds: doubled each time, up to `mostMs`. */
 export function backOff(n: number, firstMs: number, mostMs = 15_000): number {
   return Math.min(mostMs, firstMs * 2 ** Math.min(n - 1, 30));
 }
 
-/** Somewhere between half of it and all of it, so that those who fail together do not come back together. */
+/**
+ * Returns a random value between `ms / 2` and `ms`, so that simultaneous failures are not retried
+ * simultaneously.
+ */
 export function jittered(ms: number): number {
   return ms / 2 + Math.random() * ms / 2;
 }
 
-/** Waits before the try after the n-th one, or until `signal` fires. Never rejects. */
+/** Waits after the n-th failure, or until `signal` fires. Never rejects. */
 export async function pause(
   n: number,
   { firstMs, mostMs, signal }: { firstMs: number; mostMs?: number; signal?: AbortSignal | undefined },
@@ -22,23 +25,25 @@ export async function pause(
 }
 
 export interface RetryOptions {
-  /** Ends the trying. */
+  /** Ends the retries. */
   readonly signal?: AbortSignal;
-  /** Ends the trying so many milliseconds from now. */
+  /** Ends the retries after this time, milliseconds. */
   readonly forMs?: number;
-  /** Tries at most (default: 4 without `signal` and `forMs`, else any number). */
+  /** Maximum number of tries (default: 4 without `signal` and `forMs`, else unlimited). */
   readonly tries?: number;
-  /** Before the second try, milliseconds (default 50); doubled each time, up to `mostMs` (default 2000). */
+  /**
+   * Delay before the second try, milliseconds (default 50); doubled each time, up to `mostMs` (default 2000).
+   */
   readonly firstMs?: number;
   readonly mostMs?: number;
-  /** Whether a failure may pass (default: it is `Retryable`). */
+  /** Returns whether a failure may be temporary (default: it is `Retryable`). */
   readonly isTransient?: (error: unknown) => boolean;
 }
 
 /**
- * The outcome of `work`, tried again while it fails in a way that may pass, until `signal` fires, time or tries are used up: then
- * the last failure is thrown. One try there is in any case. A full disk is tried three times only: it does not become empty by
- * itself, and the run has to end while its report still fits.
+ * Returns the result of `work`. While its failure may be temporary, it is retried until `signal` fires or
+ * time or tries are used up; then the last failure is thrown. `work` runs at least once. A full disk gets
+ * three tries at most: it does not become free by itself, and the run has to end while its report still fits.
  */
 export async function retry<T>(work: () => Promise<T>, options: RetryOptions = {}): Promise<T> {
   const { signal, forMs = Infinity, firstMs = 50, mostMs = 2000 } = options;
@@ -57,7 +62,7 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions = {
   }
 }
 
-/** The failure is a full disk. */
+/** True if the failure is a full disk. */
 export function isFull(error: Retryable): boolean {
   return error.reason === "disk-full";
 }

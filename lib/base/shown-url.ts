@@ -1,9 +1,9 @@
-/** Schemes whose URLs may have a token in the place of a user. */
+/** Schemes whose URLs may have a token in place of the user name. */
 const WITH_TOKENS = /^(?:https?|nats|tls):/i;
 
 /**
- * A URL, or what was typed in the place of one, as a message may show it: without credentials, query and fragment. A password
- * that nobody encoded may hold `@`, `/` and `#`, so everything up to the last `@` is left out.
+ * Returns a URL, or text given in place of one, for messages: without credentials, query and fragment. An
+ * unencoded password may contain `@`, `/` and `#`, so everything up to the last `@` is removed.
  */
 export function shownUrl(text: string): string {
   const [, scheme = "", rest = ""] = /^([A-Za-z][A-Za-z0-9+.-]*:\/\/)?([\s\S]*)$/.exec(text) ?? [];

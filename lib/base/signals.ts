@@ -1,6 +1,6 @@
 import { startTimer, stopTimer } from "./timers.ts";
 
-/** Resolves after `ms`, or rejects with `signal.reason` as soon as the signal fires. */
+/** Resolves after `ms`, or rejects with `signal.reason` once the signal fires. */
 export function delay(ms: number, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
@@ -24,7 +24,10 @@ export function aborted(signal: AbortSignal): Promise<void> {
   return promise;
 }
 
-/** The promise's outcome, or a rejection with `signal.reason` if that comes first. The promise itself goes on. */
+/**
+ * Settles like the promise, or rejects with `signal.reason` if the signal fires first. The promise itself
+ * continues.
+ */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let onAbort = () => {};
@@ -41,7 +44,10 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
   }
 }
 
-/** Runs `work` under a clock of its own: cleanup and final reports go on although the run's own signal has fired. */
+/**
+ * Runs `work` with a signal that fires after `ms`. It is independent of the run's signal, so that cleanup and
+ * final reports continue after the run was aborted.
+ */
 export async function withDeadline<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const timer = startTimer(

@@ -1,6 +1,6 @@
 /**
- * Timers for any delay. The runtimes keep a delay in 32 bits, and a timer of more than 24.8 days fires at once. All of lib/ uses
- * these instead.
+ * Timers for any delay. The runtimes store a delay in 32 bits, so a timer of more than 24.8 days fires at
+ * once. All of lib/ uses these instead.
  */
 
 const LONGEST_MS = 2 ** 31 - 1;
@@ -9,7 +9,10 @@ export interface Timer {
   handle: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** Calls `fire` once, after `ms` milliseconds; never for Infinity. `longestMs` is the longest delay the runtime is given. */
+/**
+ * Calls `fire` once, after `ms` milliseconds; never for Infinity. `longestMs` is the longest delay passed to
+ * the runtime.
+ */
 export function startTimer(fire: () => void, ms: number, longestMs = LONGEST_MS): Timer {
   const timer: Timer = { handle: undefined };
   const wait = (leftMs: number): void => {
@@ -26,13 +29,16 @@ export function startInterval(fire: () => void, ms: number): Timer {
   return { handle: setInterval(fire, ms) };
 }
 
-/** Stops a timer or an interval. One that has fired, or is none, is left as it is. */
+/** Stops a timer or an interval. Does nothing if it has fired or is undefined. */
 export function stopTimer(timer: Timer | undefined): void {
   // The runtimes clear an interval this way too.
   if (timer) clearTimeout(timer.handle);
 }
 
-/** A signal that fires after `ms` milliseconds, with a `TimeoutError`. It does not keep the process alive. */
+/**
+ * Returns a signal that fires after `ms` milliseconds with a `TimeoutError`. It does not keep the process
+ * alive.
+ */
 export function timeoutSignal(ms: number): AbortSignal {
   if (ms <= LONGEST_MS) return AbortSignal.timeout(ms);
   const controller = new AbortController();

@@ -1,15 +1,18 @@
 import { InputError } from "./errors.ts";
 
-/** Each part begins where the one before ends: with `y` none is looked for further on. */
+/** Sticky (`y`): each part must begin where the one before ends. */
 const DURATION_PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/gy;
 const DURATION_UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZE = /^(\d+(?:\.\d+)?)([kmgt]?)i?b?$/i;
 const SIZE_UNITS: Record<string, number> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 
-/** A hundred years: a point in time that lies further away is no valid date. */
+/** A hundred years: a point in time further away is not a valid date. */
 const LONGEST_MS = 36_500 * 86_400_000;
 
-/** Milliseconds of a text like `30m`, `1h30m`, `250ms`; a bare number means seconds. Throws InputError. */
+/**
+ * Parses a duration like `30m`, `1h30m` or `250ms` to milliseconds; a bare number means seconds. Throws
+ * `InputError`.
+ */
 export function parseDuration(text: string): number {
   const ms = millisecondsOf(text);
   if (ms <= LONGEST_MS) return ms;
@@ -31,7 +34,10 @@ function millisecondsOf(text: string): number {
   return Math.round(total);
 }
 
-/** Bytes of a text like `4g`, `512m`, `1.5GiB`, `1048576`; units are powers of 1024. Throws InputError. */
+/**
+ * Parses a size like `4g`, `512m`, `1.5GiB` or `1048576` to bytes; units are powers of 1024. Throws
+ * `InputError`.
+ */
 export function parseSize(text: string): number {
   const match = SIZE.exec(text.trim());
   const bytes = Math.round(Number(match?.[1]) * (SIZE_UNITS[(match?.[2] ?? "").toLowerCase()] ?? Number.NaN));
@@ -41,7 +47,7 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-/** A size as people read it: `512 B`, `1.5 MiB`. */
+/** Formats a size in bytes: `512 B`, `1.5 MiB`. */
 export function formatSize(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = bytes;
@@ -53,7 +59,7 @@ export function formatSize(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** A span of time as people read it: `0.42 s`, `12.3 s`, `3m 07s`, `1h 02m`. */
+/** Formats a duration in milliseconds: `0.42 s`, `12.3 s`, `3m 07s`, `1h 02m`. */
 export function formatDuration(ms: number): string {
   if (ms < 10_000) return `${(ms / 1000).toFixed(2)} s`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;

@@ -78,8 +78,8 @@ export class MessageTable implements MessageSource {
   }
 
   /**
-   * Stores a message for `wanted` consumers and returns its number; if that is 0, only the id is stored. Call
-   * within a transaction.
+   * Stores a message for `wanted` consumers and returns its number; if `wanted` is 0, only the id is stored.
+   * Call within a transaction.
    */
   insert(stream: StreamName, { subject, id, headers, data }: StoredMessage, wanted: number): number {
     const now = this.#clock();

@@ -1,14 +1,14 @@
-/** What is wrong with a glob, for whoever knows the whole of it. */
+/** A problem with a glob. The message does not name the glob; the caller adds it. */
 export class GlobProblem extends Error {
   override readonly name = "GlobProblem";
 }
 
-/** One glob may stand for this many with its braces written out. */
+/** Maximum number of globs that one glob's braces may expand to. */
 export const MAX_ALTERNATIVES = 256;
 
 /**
- * A glob with its braces written out: `{a,b}c` is `ac` and `bc`. Throws GlobProblem for braces that do not
- * close, that hold no comma, or that stand for too many.
+ * Expands braces: `{a,b}c` becomes `ac` and `bc`. Throws `GlobProblem` for braces that are not closed, have
+ * no comma, or expand to too many globs.
  */
 export function expandBraces(text: string): string[] {
   let open = [text];
@@ -30,7 +30,7 @@ export function expandBraces(text: string): string[] {
   return done;
 }
 
-/** The first pair of braces that is not escaped or in brackets, and what stands between its own commas. */
+/** Returns the first pair of braces that is not escaped or in brackets, and the texts between its commas. */
 function firstBraces(text: string): { from: number; to: number; parts: string[] } | undefined {
   let from = -1;
   let depth = 0;
@@ -61,7 +61,10 @@ function firstBraces(text: string): { from: number; to: number; parts: string[] 
   return undefined;
 }
 
-/** The index of the bracket that closes the one at `from`; a `]` that comes first is a character of the set. */
+/**
+ * Returns the index of the bracket that closes the one at `from`. A `]` at the start of the set is a
+ * character.
+ */
 export function endOfBrackets(text: string, from: number): number {
   let i = from + 1;
   if (text[i] === "!" || text[i] === "^") i++;

@@ -4,12 +4,12 @@ import { ALL, type Alternative, BELOW, FOLDERS, parseAlternatives, type Part } f
 import { matchesSegment, type Segment, type Work } from "./segment.ts";
 
 /**
- * A pattern for paths: `*`, `?` and `[a-z]` within a name, `**` for any number of folders, `{a,b}`, `\` before what stands
- * for itself. One that begins with `!` takes away.
+ * A pattern for paths: `*`, `?` and `[a-z]` within a name, `**` for any number of folders, `{a,b}`, `\` to
+ * escape a character. A glob that begins with `!` excludes (`takesAway`).
  *
- * As in shells, a wildcard does not match a dot that begins a name, and none ever matches `.git`, which has to be named. What
- * takes away is meant more widely: its wildcards match any name, without a slash it matches a name in any folder, and of a
- * folder it takes everything.
+ * As in shells, a wildcard does not match a leading dot of a name. None matches `.git`, which must be named.
+ * An excluding glob matches more: its wildcards match any name, without a slash it matches a name in any
+ * folder, and for a folder it matches everything in it.
  */
 export interface Glob {
   readonly text: string;
@@ -21,15 +21,18 @@ export interface GlobOptions {
   readonly isExact?: boolean;
 }
 
-/** Longer than any path that can be kept, in characters. */
+/** Maximum length of a glob, characters: longer than any path that can be stored. */
 export const MAX_GLOB_LENGTH = 1024;
 export const MAX_GLOBS = 256;
-/** Globs of a list that are named as wrong. */
+/** Maximum number of invalid globs that an error names. */
 const MAX_NAMED = 20;
-/** Of all globs of a list together, braces written out: characters. */
+/** Maximum total length of a list's globs with their braces expanded, characters. */
 const MAX_TOTAL_LENGTH = 16 * 1024;
 
-/** Throws InputError that names the glob and what is wrong with it. An exact one matches names, not what lies below them. */
+/**
+ * Parses a glob. Throws `InputError` with the glob and the problem. An exact glob (`isExact`) matches names,
+ * not what is below them.
+ */
 export function parseGlob(text: string, { isExact = false }: GlobOptions = {}): Glob {
   const refuse = (why: string) => new InputError(`Invalid glob ${quote(text)}: ${why}`);
   if (text.length > MAX_GLOB_LENGTH) {
@@ -50,7 +53,7 @@ export function parseGlob(text: string, { isExact = false }: GlobOptions = {}): 
   }
 }
 
-/** A list of globs as a spec has it. Throws InputError, one line for each that is wrong. */
+/** Parses a spec's list of globs. Throws `InputError` with one line per invalid glob. */
 export function parseGlobs(texts: readonly string[], options: GlobOptions = {}): Glob[] {
   if (texts.length > MAX_GLOBS) {
     throw new InputError(`Too many globs: ${texts.length}, expected ${MAX_GLOBS} at most`);
@@ -83,7 +86,7 @@ export function parseGlobs(texts: readonly string[], options: GlobOptions = {}):
   return globs;
 }
 
-/** Whether the whole path matches. A glob that takes away matches what it takes. */
+/** Returns whether the whole path matches. An excluding glob matches what it excludes. */
 export function matchesGlob(glob: Glob, path: string, work: Work = { steps: 0 }): boolean {
   const names = path.split("/");
   return glob.alternatives.some((alternative) => {
@@ -92,14 +95,17 @@ export function matchesGlob(glob: Glob, path: string, work: Work = { steps: 0 })
   });
 }
 
-/** Whether one of the globs matches, and none that takes away. */
+/** Returns whether a glob matches and no excluding glob does. */
 export function isChosen(globs: readonly Glob[], path: string, work: Work = { steps: 0 }): boolean {
   const matches = (glob: Glob) => matchesGlob(glob, path, work);
   return globs.some((glob) => !glob.takesAway && matches(glob)) &&
     !globs.some((glob) => glob.takesAway && matches(glob));
 }
 
-/** Whether the glob goes on below `path` by its name, not by `**` only: then a link there is followed. */
+/**
+ * Returns whether the glob matches `path` by a name (not only by `**`) and continues below it; a symbolic
+ * link there is then followed.
+ */
 export function goesThrough({ alternatives }: Glob, path: string, work: Work = { steps: 0 }): boolean {
   const names = path.split("/");
   return alternatives.some((alternative) => {
@@ -109,8 +115,9 @@ export function goesThrough({ alternatives }: Glob, path: string, work: Work = {
 }
 
 /**
- * Where in the parts one may stand when all names are read; `byName` are those places to which the last name itself has led.
- * All possible places are carried along at once, so the work is at most the product of both lengths.
+ * Returns the states after all names; a state is the index of the next part to match. `byName` are the states
+ * reached by matching the last name itself. All states are tracked at once, so the work is at most the
+ * product of both lengths.
  */
 function walk(
   { parts, namesGit }: Alternative,
@@ -144,14 +151,14 @@ function walk(
   return { states, byName };
 }
 
-/** Adds a place, and those behind it that are reached without a name. */
+/** Adds a state, and those reached from it without a name. */
 function reach(parts: readonly Part[], states: Set<number>, state: number): void {
   if (states.has(state)) return;
   states.add(state);
   if (parts[state] === FOLDERS || parts[state] === ALL) reach(parts, states, state + 1);
 }
 
-/** What no wildcard matches: `.git`, and a dot that begins a name. */
+/** False if a wildcard may not match the name: `.git`, or a leading dot. */
 function mayMatch({ literal, tokens: [first] }: Segment, name: string): boolean {
   if (literal !== undefined || !name.startsWith(".")) return true;
   return name !== ".git" && first?.kind === "one";

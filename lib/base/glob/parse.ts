@@ -1,31 +1,31 @@
 import { endOfBrackets, expandBraces, GlobProblem } from "./expand.ts";
 import type { Segment, Token } from "./segment.ts";
 
-/** Any number of folders, none included: `**`. */
+/** `**`: any number of folders, including none. */
 export const FOLDERS = "folders";
-/** One name, whatever it is: what lies right in a folder. */
+/** Any one name: an entry directly in a folder. */
 export const BELOW = "below";
-/** All that lies in a folder, however deep and whatever it is called. */
+/** Everything in a folder, at any depth and with any name. */
 export const ALL = "all";
 
-/** What a glob wants of a path, folder by folder. */
+/** What a glob requires of a path, folder by folder. */
 export type Part = Segment | typeof FOLDERS | typeof BELOW | typeof ALL;
 
 export interface Alternative {
   readonly parts: readonly Part[];
-  /** The path up to the first wildcard: all that matches is this, or lies in it. */
+  /** The path before the first wildcard: every match is this path or below it. */
   readonly base: string;
-  /** Whether a folder `.git` is named. */
+  /** Whether the glob names a folder `.git`. */
   readonly namesGit: boolean;
 }
 
 export interface ParseOptions {
   readonly takesAway: boolean;
-  /** Whether a folder stands for itself, not for what is in it. */
+  /** Whether a folder stands for itself, not for its content. */
   readonly isExact: boolean;
 }
 
-/** What a glob without its leading `!` stands for. Throws GlobProblem. */
+/** Parses a glob without its leading `!`. Throws `GlobProblem`. */
 export function parseAlternatives(text: string, options: ParseOptions): Alternative[] {
   return expandBraces(text).map((one) => parseOne(one, options));
 }
@@ -40,7 +40,7 @@ function parseOne(text: string, { takesAway, isExact }: ParseOptions): Alternati
   }
   const last = path.at(-1);
   const parts: Part[] = [...path];
-  // What has no slash is a name, wherever it is: people take away "*.map" and "node_modules" so.
+  // An exclusion without a slash is a name in any folder: people write "*.map" and "node_modules" for that.
   if (takesAway && !isExact && path.length === 1 && last !== FOLDERS) parts.unshift(FOLDERS);
   if (isExact) return { parts, base: "", namesGit: false };
   if (isFolder) parts.push(BELOW, ALL);
@@ -83,7 +83,7 @@ function segmentOf(tokens: readonly Token[]): Segment {
   return { literal, tokens };
 }
 
-/** The character or wildcard at `at`; `begin` is where its segment begins. */
+/** Returns the character or wildcard at `at`; `begin` is the start of its segment. */
 function tokenAt(text: string, at: number, begin: number): { token: Token; next: number } {
   const sign = text[at] ?? "";
   if ("?*+@!".includes(sign) && text[at + 1] === "(") {
@@ -126,7 +126,7 @@ function oneAt(point: number, at: number): { token: Token; next: number } {
   return { token: { kind: "one", point }, next: at + String.fromCodePoint(point).length };
 }
 
-/** The set between two brackets. */
+/** Parses the set between two brackets. */
 function setOf(text: string): Token {
   const isNegated = text.startsWith("!") || text.startsWith("^");
   const points: { point: number; isEscaped: boolean }[] = [];

@@ -1,9 +1,11 @@
-/** How often characters were compared: what bounds the time that foreign globs may take. */
+/** Counts character comparisons, to limit the time of untrusted globs. */
 export interface Work {
   steps: number;
 }
 
-/** One character of a segment: itself, any, any number of any, or one of a set. */
+/**
+ * One token of a segment: a character, any character, any number of any characters, or a character of a set.
+ */
 export type Token =
   | { readonly kind: "one"; readonly point: number }
   | { readonly kind: "any" }
@@ -14,15 +16,15 @@ export type Token =
     readonly ranges: readonly (readonly [number, number])[];
   };
 
-/** What stands between two slashes of a glob. Without wildcards it is `literal`. */
+/** The part of a glob between two slashes. `literal` is set if it has no wildcards. */
 export interface Segment {
   readonly literal: string | undefined;
   readonly tokens: readonly Token[];
 }
 
 /**
- * Whether a name matches. Of a star it is enough to try the last one again, one character later each time: whatever an
- * earlier one could take as well leaves less for the rest. So the work is at most the product of both lengths.
+ * Returns whether a name matches. On a mismatch only the last star is extended, by one character: extending
+ * an earlier one would only leave less for the rest. So the work is at most the product of both lengths.
  */
 export function matchesSegment({ literal, tokens }: Segment, name: string, work: Work): boolean {
   if (literal !== undefined) {
