@@ -1,5 +1,5 @@
 import { FLUTTER_BUILDER } from "../build/flutter-builder.ts";
-import type { DescribedDriver } from "../driver/program/driver-flags.ts";
+import type { DescribedDriver } from "../driver/program/described-driver.ts";
 import { driverProgram } from "../driver/program/main.ts";
 import type { Drivers } from "./shared/drivers.ts";
 

@@ -225,6 +225,17 @@ test("a file that is larger than it may be is not read", async () => {
   assert.deepEqual([reason, message], ["step-failed", '"big" is too large: expected 1.0 KiB at most']);
 });
 
+test("a driver under test has its policy, as the operator's flags would say it", async () => {
+  const driver = defineDriver({
+    name: "limited",
+    resources,
+    policy: z.object({ maxTests: z.int().default(10) }),
+    reconcile: ({ policy }) => ({ success: true, message: `${policy.maxTests}` }),
+  });
+  assert.equal((await testDriver(driver)).message, "10");
+  assert.equal((await testDriver(driver, { policy: { maxTests: 3 } })).message, "3");
+});
+
 async function* bytes(text: string): AsyncGenerator<Uint8Array> {
   yield new TextEncoder().encode(text);
 }

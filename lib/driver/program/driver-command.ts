@@ -1,6 +1,7 @@
 import type { Driver } from "../driver.ts";
 import { newCommand, VARIABLES_NOTE } from "./command-line/command.ts";
-import { type DescribedDriver, withDriverFlags } from "./driver-flags.ts";
+import type { DescribedDriver } from "./described-driver.ts";
+import { withDriverFlags } from "./driver-flags.ts";
 
 export interface DriverProgram {
   /** What is typed to reach it: `container-start`, or `flutter-ci container-start`. */

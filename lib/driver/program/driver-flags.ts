@@ -1,3 +1,4 @@
+import type { DescribedDriver } from "./described-driver.ts";
 import type { Command, OptionValues } from "@commander-js/extra-typings";
 import { natsFlag, waitFlag, withLoginFlags } from "./broker/broker-flags.ts";
 import { logFormatFlag, logLevelFlag } from "./command-line/command.ts";
@@ -12,12 +13,8 @@ import {
   text,
   wholeNumber,
 } from "./command-line/values.ts";
-import type { Driver } from "../driver.ts";
 import { withPolicyFlags } from "./policy-flags.ts";
 import { withSettingsFlags } from "./settings-flags.ts";
-
-/** What the flags of a driver's program are made from. */
-export type DescribedDriver = Pick<Driver, "name" | "resources" | "usesDocker" | "policy">;
 
 /** The flags of a driver's program. */
 export function withDriverFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(

@@ -1,6 +1,6 @@
 import type { Driver } from "../driver.ts";
 import { version } from "./command-line/version.ts";
-import type { DescribedDriver } from "./driver-flags.ts";
+import type { DescribedDriver } from "./described-driver.ts";
 
 /**
  * The whole of a standalone driver's program: reads its flags, runs until it is told to stop (by a signal of the process, or

@@ -31,6 +31,8 @@ export interface TestOptions {
   readonly results?: Readonly<Record<string, Partial<DriverResult>>>;
   /** Masked in all that comes out, as in a real run. */
   readonly secrets?: Readonly<Record<string, string>>;
+  /** What the operator allows, by the names of the policy's fields; the rest is as without flags. */
+  readonly policy?: object;
   /** The run's container: played by a script, or a real one. Without it there is none. */
   readonly container?: ContainerScript | RealContainer;
   /** Cancels the step. */
@@ -84,7 +86,7 @@ export async function testDriver(driver: Driver, options: TestOptions = {}): Pro
   opening.use(await serveClaims(transport, options));
   const docker = opening.use(await dockerOf(options, run));
   const settings = testSettings(OWNER);
-  const policy = await driver.policy?.parseAsync({});
+  const policy = await driver.policy?.parseAsync(options.policy ?? {});
   const instance = opening.use(
     startInstance({ driver, policy, transport, docker, settings, claimsOnly: true }),
   );
