@@ -8,7 +8,7 @@ import { runProgram } from "../driver/program/command-line/run-program.ts";
 import { withProgramFlags } from "../driver/program/command-line/program-flags.ts";
 
 /**
- * The program `flutter-ci`: reads its words, does what they say, and ends the process. Called by the name of a driver, as a
+ * Runs the program `flutter-ci` and ends the process. If the program is called by a driver's name, through a
  * link or a copy, it is that driver's program.
  */
 export async function flutterCi(
@@ -18,12 +18,15 @@ export async function flutterCi(
 ): Promise<void> {
   const load = Object.hasOwn(drivers, calledAs) ? drivers[calledAs] : undefined;
   if (load) return await standalone(calledAs, load);
-  // Without a command there is nothing to do but to say what there is.
+  // Without a command, show the help.
   const asked = words.every((word) => word === "-t" || word === "--toggle") ? [...words, "--help"] : words;
   await runProgram(await flutterCiProgram(drivers, words), asked);
 }
 
-/** The program with all its commands; where the first of `words` is a command, with that one only, since the others need not be loaded. */
+/**
+ * Returns the program with all its commands. If the first of `words` is a command, loads and adds that
+ * command only.
+ */
 export async function flutterCiProgram(drivers: Drivers, words: readonly string[] = []): Promise<Command> {
   const program = withProgramFlags(
     newCommand({
@@ -37,7 +40,7 @@ export async function flutterCiProgram(drivers: Drivers, words: readonly string[
     }).option("-t, --toggle", "accepted, does nothing"),
   )
     .helpCommand(false)
-    // Its own flags stand before the command only: after one they belong to the command.
+    // The program's own flags come before the command. After it, flags belong to the command.
     .enablePositionalOptions();
 
   const groups = groupsOf(drivers, words);
@@ -69,13 +72,13 @@ export async function flutterCiProgram(drivers: Drivers, words: readonly string[
           ? program
           : program.commands.find((known) => known.name() === name);
         if (command) command.help();
-        // Refuses the name as it would be refused without "help", with the nearest one.
+        // Refuses the name as without "help", with the nearest command.
         else await program.parseAsync([name ?? ""], { from: "user" });
       });
   }
 }
 
-/** The commands that are more than a few lines, by name and in the order of the help. */
+/** The larger commands by group and name, in the order of the help. */
 function groupsOf(
   drivers: Drivers,
   words: readonly string[],
@@ -109,7 +112,7 @@ function groupsOf(
   };
 }
 
-/** First words that are answered without any of those commands. */
+/** First words that need none of those commands. */
 const NEEDS_NO_COMMANDS = ["completion", "-v", "--version", "--licenses"];
 
 const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => a < b ? -1 : 1;

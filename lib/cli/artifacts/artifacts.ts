@@ -13,7 +13,7 @@ export interface ArtifactsOptions extends InspectOptions {
   readonly output?: string | undefined;
 }
 
-/** Lists the artifacts of a run, or saves them in a folder. Throws InputError, UnavailableError. */
+/** Lists the artifacts of a run, or saves them in a folder. Throws InputError and UnavailableError. */
 export async function artifacts(text: string, options: ArtifactsOptions): Promise<void> {
   await using opened = await useRuns(options);
   const { call } = opened;

@@ -14,8 +14,9 @@ export type OnBrokerOptions = LoginOptions & {
 };
 
 /**
- * Lists the artifacts of a run that lie on a broker, or saves them in a folder: beside a Conveyor server there is no control plane
- * of ours to ask. `text` is the run's id or the beginning of it. Throws InputError, UnavailableError.
+ * Lists the artifacts of a run on a broker, or saves them in a folder: next to a Conveyor server there is no
+ * control plane of ours to ask. `text` is the run's id or the beginning of it. Throws InputError and
+ * UnavailableError.
  */
 export async function artifactsOnBroker(text: string, options: OnBrokerOptions): Promise<void> {
   await checkBrokerFlags(options);

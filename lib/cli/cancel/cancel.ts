@@ -4,7 +4,7 @@ import { clientOf } from "../shared/api/client.ts";
 import { resolveRun, shortId } from "../shared/runs/resolve-run.ts";
 import { type InspectOptions, useRuns } from "../shared/runs/use-runs.ts";
 
-/** Cancels a run, and says what has become of it. One that has ended is left as it is. */
+/** Cancels a run and prints its status. Does nothing to a run that has ended. */
 export async function cancel(text: string, options: InspectOptions): Promise<void> {
   await using opened = await useRuns(options);
   const { call } = opened;

@@ -3,7 +3,7 @@ import { newCommand } from "../../driver/program/command-line/command.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
-/** Prints the script with which a shell completes our words. */
+/** Returns `flutter-ci completion`, which prints a shell's completion script. */
 export function completionCommand() {
   return newCommand({
     path: "flutter-ci completion",
@@ -22,7 +22,10 @@ export function completionCommand() {
     });
 }
 
-/** What the scripts ask at each press of the key: `complete -- <words so far>`. Not for people. */
+/**
+ * Returns the hidden command that the completion scripts call at each key press: `complete -- <words so
+ * far>`.
+ */
 export function suggestionsCommand() {
   return new Command("complete")
     .exitOverride()

@@ -1,12 +1,15 @@
 /**
- * The script that teaches a shell to complete `program`: at each press of the key it asks `program complete -- <words>`. It
- * passes the words on as they stand on the line, and never evaluates them: `$(…)` on the line is not run.
+ * Returns the script that completes `program` in a shell: at each key press it calls `program complete --
+ * <words>`. It passes the words literally and never evaluates them: `$(…)` on the line is not run.
  */
 export function completionScript(shell: keyof typeof SCRIPTS, program: string): string {
   return SCRIPTS[shell](program, program.replaceAll("-", "_"));
 }
 
-/** An answer is a suggestion a line, each with a tab and its explanation, then `:4`, or `:0` where files may stand too. */
+/**
+ * The answer has one suggestion a line, with a tab and its explanation, then `:0` if file names fit too,
+ * otherwise `:4`.
+ */
 const SCRIPTS = { bash, zsh, fish };
 
 function bash(program: string, name: string): string {

@@ -7,7 +7,7 @@ import { listRuns } from "../shared/runs/resolve-run.ts";
 import { type Suggestion, wantsRun } from "./suggest.ts";
 
 const MOST = 20;
-/** Flags on the line that say whose runs are meant. */
+/** Flags on the line that select whose runs to list. */
 const WHOSE: Readonly<Record<string, keyof RunsOptions>> = {
   "--api": "api",
   "--token-file": "tokenFile",
@@ -15,7 +15,10 @@ const WHOSE: Readonly<Record<string, keyof RunsOptions>> = {
   "--data": "data",
 };
 
-/** The newest runs, where the last word may be one. Whatever goes wrong, there are none: a key press is no time for errors. */
+/**
+ * Returns the newest runs if the last word may be a run. Returns none on any error: a key press must not
+ * print errors.
+ */
 export async function runsFor(program: CommandUnknownOpts, words: readonly string[]): Promise<Suggestion[]> {
   if (!wantsRun(program, words)) return [];
   try {

@@ -1,6 +1,6 @@
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 
-/** Flags whose value is a file or a folder, by what their usage calls it. */
+/** Matches flags whose value is a file or folder, according to their usage. */
 const NAMES_A_FILE = /<(?:file|dir|host=file)>/;
 
 export interface Suggestion {
@@ -9,8 +9,9 @@ export interface Suggestion {
 }
 
 /**
- * What may stand in the place of the last word, which is empty where a new one begins: a suggestion a line, with a tab and its
- * explanation if it has one (`runs` are those for a run), then `:0` where files may stand too, else `:4`.
+ * Returns suggestions for the last word, which is empty where a new word begins. Each line is a suggestion,
+ * with a tab and its explanation if it has one. `runs` are the suggestions for a run. The last line is `:0`
+ * if file names fit too, otherwise `:4`.
  */
 export function suggest(
   program: CommandUnknownOpts,
@@ -47,10 +48,10 @@ function candidates(
   return { values, files: argument !== undefined && !argument.argChoices };
 }
 
-/** What stands there is a run. */
+/** Whether the argument is a run. */
 const isRun = (argument: { name(): string }): boolean => argument.name() === "run";
 
-/** Whether runs are what the last word may be. */
+/** Whether the last word may be a run. */
 export function wantsRun(program: CommandUnknownOpts, words: readonly string[]): boolean {
   const command = program.commands.find((known) => known.name() === words[0]);
   const [argument] = command?.registeredArguments ?? [];
@@ -66,7 +67,7 @@ function valuesOf(option: Option | undefined, prefix: string): { values: Suggest
 const flagOf = (command: CommandUnknownOpts, word: string | undefined): Option | undefined =>
   command.options.find(({ long, short }) => word !== undefined && [long, short].includes(word));
 
-/** What has no place in the help, such as `complete` itself, is not suggested. */
+/** Suggests the visible commands only, so not `complete` itself. */
 function commandsOf(program: CommandUnknownOpts): Suggestion[] {
   const { commands } = program;
   return program.createHelp().visibleCommands(program).filter((command) => commands.includes(command))

@@ -16,10 +16,12 @@ export interface LogsOptions extends InspectOptions {
   readonly step?: string | undefined;
 }
 
-/** How long a control plane may be away while a log is followed: long enough for it to be started again. */
+/**
+ * How long a control plane may be unreachable while a log is followed: enough for a restart, milliseconds.
+ */
 const PATIENCE_MS = 120_000;
 
-/** Prints the log of a run. Throws InputError where there is no such run, UnavailableError. */
+/** Prints the log of a run. Throws InputError if there is no such run, and UnavailableError. */
 export async function logs(text: string, options: LogsOptions): Promise<void> {
   await using opened = await useRuns(options);
   const { call } = opened;
@@ -43,7 +45,7 @@ export async function logs(text: string, options: LogsOptions): Promise<void> {
 
 type Told = LogLine | { type: "cursor"; cursor: string } | { type: "end" };
 
-/** Each line once, over as many connections as it takes. */
+/** Yields each line once, and reconnects when needed. */
 async function* logOf(
   call: Caller,
   { run, options: { follow = false, step }, patience, signal }: {

@@ -1,4 +1,4 @@
-/** The files of a new driver's folder, by name. */
+/** Returns the files of a new driver's folder, by name. */
 export function driverFiles(name: string, version: string): Record<string, string> {
   const variable = variableOf(name);
   return {
@@ -90,7 +90,7 @@ test("${name} fails where the file is missing", async () => {
   };
 }
 
-/** A name of the language for that of a driver: `unit-report` is `unitReport`. */
+/** Returns a variable name for a driver's name: `unitReport` for `unit-report`. */
 function variableOf(name: string): string {
   const words = name.split(/[-_]+/).filter((word) => word !== "");
   const camel = words.map((word, i) => i === 0 ? word : word.slice(0, 1).toUpperCase() + word.slice(1)).join(

@@ -5,7 +5,10 @@ import { BUILD_DRIVERS } from "../../build/pipeline.ts";
 import { version } from "../../driver/program/command-line/version.ts";
 import { driverFiles } from "./driver-files.ts";
 
-/** Writes a folder with a driver, below the one we stand in, and answers what to do with it. Throws InputError where there is one already. */
+/**
+ * Writes a new driver to a folder in the current folder. Returns what to do with it. Throws InputError if the
+ * folder exists.
+ */
 export async function writeDriver(name: string): Promise<string> {
   if (BUILD_DRIVERS.includes(name)) {
     throw new InputError(`"${name}" is a driver of every build: expected another name`);

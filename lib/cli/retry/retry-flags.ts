@@ -30,5 +30,5 @@ export function withRetryFlags(command: Command<[string]>) {
   return withRunsFlags(withPolicyFlags(here, GIT_ACCESS).optionsGroup("Flags:"));
 }
 
-/** These flags, read. */
+/** The parsed flags of `retry`. */
 export type RetryOptions = ReturnType<ReturnType<typeof withRetryFlags>["opts"]>;

@@ -10,7 +10,7 @@ import { withRunFlags } from "../run/run-flags.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import type { RetryOptions } from "./retry-flags.ts";
 
-/** Does a run of this machine again, in this process, and answers the exit code. Throws as `run` does. */
+/** Repeats a run of this machine in this process. Returns the exit code. Throws as `run` does. */
 export async function retryHere(
   { id, resource, spec, steps }: RunView,
   { options, drivers }: { options: RetryOptions; drivers: Drivers },

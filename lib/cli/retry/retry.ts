@@ -12,7 +12,7 @@ import { openRuns, type Runs } from "../shared/runs/open-runs.ts";
 import { resolveRun, shortId } from "../shared/runs/resolve-run.ts";
 import type { RetryOptions } from "./retry-flags.ts";
 
-/** Does a run again, where it was done, and answers the exit code. Throws InputError, UnavailableError. */
+/** Repeats a run where it ran before. Returns the exit code. Throws InputError and UnavailableError. */
 export async function retry(
   text: string,
   { options, drivers }: { options: RetryOptions; drivers: Drivers },
@@ -41,7 +41,10 @@ async function retryThere({ call }: Runs, before: RunView, options: RetryOptions
   return EXIT.ok;
 }
 
-/** What the build names, from the caller's environment, and the git tokens that its repository wants. */
+/**
+ * Returns the secrets that the build names, from the caller's environment, and the git tokens for its
+ * repository.
+ */
 async function secretsFor(
   { resource, spec, operation }: RunView,
   { gitToken = [] }: RetryOptions,

@@ -1,8 +1,8 @@
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 
 /**
- * Docker as one build uses it. What the daemon has just said of itself holds for as long as a build takes. `onIdle` is
- * called when a container is being started: the daemon has work for a while then, and this process has none.
+ * Returns Docker for one build. Reuses the daemon's `info`, which holds for as long as a build takes.
+ * `onIdle` is called when a container starts: the daemon is busy then, and this process is idle.
  */
 export function buildDocker(
   docker: Docker,

@@ -4,8 +4,9 @@ import type { BuildPolicy } from "../../build/policy.ts";
 import type { Drivers } from "../shared/drivers.ts";
 
 /**
- * The drivers of one run. Each is loaded when its step begins, or while the one before it waits for Docker, so that the
- * first container does not have to wait for the code of the last step. They admit every event: there is one run.
+ * Returns the drivers of one run. Each is loaded when its step begins, or while the previous one waits for
+ * Docker, so the first container does not wait for the code of the last step. They admit every event, because
+ * there is only one run.
  */
 export function lazyDrivers(drivers: Drivers): Driver<BuildPolicy>[] {
   const loads = Object.values(drivers);
@@ -16,7 +17,7 @@ export function lazyDrivers(drivers: Drivers): Driver<BuildPolicy>[] {
     async reconcile(context) {
       const driver = await load();
       const working = driver.reconcile(context);
-      // What goes wrong here goes wrong again when it is needed.
+      // A failed load fails again when the driver is needed.
       loads[i + 1]?.().catch(() => {});
       return await working;
     },

@@ -24,14 +24,14 @@ import { buildDocker } from "./build-docker.ts";
 import { lazyDrivers } from "./lazy-drivers.ts";
 import type { RunOptions } from "./run-flags.ts";
 
-/** All that one run needs, in this process: its place in the data folder, an engine and the drivers. */
+/** Everything that one run needs in this process: the data folder, an engine and the drivers. */
 export interface Parts extends AsyncDisposable {
   readonly engine: Engine;
   readonly store: Store;
   /**
-   * Ends the runs of this data folder whose process is gone, and removes what is left of them on this Docker: beside the
-   * build, `after` a moment of it. Disposing waits for it. A failure is told in the process's log, and the next run tries
-   * again.
+   * Ends runs of this data folder whose process is gone, and removes what they left on this Docker. It begins
+   * once `after` resolves and runs in parallel with the build. Dispose waits for it. Failures are logged, and
+   * the next run tries again.
    */
   cleanUp(after: Promise<void>): AsyncDisposable;
 }
@@ -42,19 +42,19 @@ export interface PartsOptions {
   readonly options: RunOptions;
   readonly gitAccess: GitAccess;
   readonly drivers: Drivers;
-  /** Further ones, which the command line names. */
+  /** Further drivers, named on the command line. */
   readonly own: readonly Driver[];
   readonly environment: Environment;
-  /** Outlives the parts. */
+  /** Not closed with the parts. */
   readonly docker: Reaching;
-  /** Called when there is time for what is not urgent. */
+  /** Called when there is time for work that is not urgent. */
   readonly onIdle: () => void;
   readonly faultPoint: Faults;
-  /** Gives up the opening; means nothing afterwards. */
+  /** Cancels the opening; has no effect afterwards. */
   readonly signal: AbortSignal;
 }
 
-/** Opens everything. Disposing ends it in the opposite order. Throws UnavailableError, `signal.reason`. */
+/** Opens everything. Dispose closes it in reverse order. Throws UnavailableError and `signal.reason`. */
 export async function openParts(parts: PartsOptions): Promise<Parts> {
   const { run, options, drivers, environment, faultPoint, signal } = parts;
   await using opening = new AsyncDisposableStack();
@@ -83,7 +83,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   };
 }
 
-/** Whoever types `run` is the operator as well: the limits are those of the spec. */
+/** Returns the settings of a run. Its user is also the operator, so the limits are those of the spec. */
 function settingsOf(
   { request }: PartsOptions,
   { owner, host }: { owner: string; host: string },
@@ -109,7 +109,7 @@ function policyOf({ request, gitAccess, environment }: PartsOptions): BuildPolic
     maxMemory: undefined,
     maxPids: undefined,
     maxDiskBytes: undefined,
-    // What vouches for an image is trusted with the credentials of a clone.
+    // An image that is allowed here also gets the git credentials.
     allowImages: request.isImageChosen ? [request.plan.spec.image] : [],
     allowNetworks: request.allowNetworks,
     allowEnv: request.allowEnv,
@@ -154,7 +154,10 @@ function cleanUp(
     for (const name of removed) log.info("Removed {name}, which an earlier run had left", { name });
   }
 
-  /** After the dead ones have been ended, an open run is that of a control plane with this data folder. */
+  /**
+   * Whether a run is open. Dead runs have been ended by now, so an open run belongs to a control plane with
+   * this data folder.
+   */
   async function isOpen(run: string): Promise<boolean> {
     const found = await embedded.store.runs.get(run);
     return found !== undefined && found.value.outcome === undefined;

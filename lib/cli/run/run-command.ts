@@ -3,7 +3,10 @@ import type { Drivers } from "../shared/drivers.ts";
 import { operandsOf } from "../shared/request/operands.ts";
 import { withRunFlags } from "./run-flags.ts";
 
-/** `flutter-ci run`: one build, on this machine, in this process. `words` is the whole command line, for its "--". */
+/**
+ * `flutter-ci run`: runs one build on this machine, in this process. `words`: the whole command line, to find
+ * its "--".
+ */
 export function runCommand(drivers: Drivers, words: readonly string[]) {
   const command = newCommand({
     path: "flutter-ci run",

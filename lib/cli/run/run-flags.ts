@@ -25,5 +25,5 @@ export function withRunFlags(command: Command<[string | undefined, string[]]>) {
   return withOutputFlags(withPolicyFlags(withMachine, GIT_ACCESS));
 }
 
-/** These flags, read. Times are milliseconds, sizes bytes, where they are not a spec's own texts. */
+/** The parsed flags of `run`. Times are milliseconds and sizes bytes, except for the spec's own texts. */
 export type RunOptions = ReturnType<ReturnType<typeof withRunFlags>["opts"]>;

@@ -27,22 +27,22 @@ export interface RunInput {
   readonly operands: Operands;
   readonly options: RunOptions;
   readonly drivers: Drivers;
-  /** A build to do again, in the place of what the flags and operands say. */
+  /** An earlier build to repeat, instead of flags and operands. */
   readonly again?: PastBuild;
 }
 
 /**
- * Builds a repository on this machine and answers the exit code. Throws InputError for what is refused before anything is
- * started, UnavailableError where this machine cannot do it.
+ * Builds a repository on this machine. Returns the exit code. Throws InputError if the build is refused
+ * before it starts, and UnavailableError if this machine cannot run it.
  */
 export async function run({ operands, options, drivers, again }: RunInput): Promise<number> {
   const run = randomUUID();
   await using session = openSession(options, { leftBehind: leftBehind(run) });
   const { renderer, signal } = session;
-  // What has time until the end is done while the container is being started.
+  // Work that is not urgent runs while the container starts.
   const idle = Promise.withResolvers<void>();
   try {
-    // Docker thinks about its answer while we load what comes next. What is wrong with the input is said first.
+    // Connect to Docker while loading the rest. Errors in the input are reported first.
     await using docker = reachDocker({ endpoint: options.docker, environment, signal });
     const { interpretSchemas } = await import("../shared/request/interpret-schemas.ts");
     interpretSchemas();
@@ -51,7 +51,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
     const asking = again
       ? requestOfPast(again, environment)
       : buildRequest(options, operands, environment, { own });
-    // A file may be a pipe that nobody writes to.
+    // A file may be a pipe without a writer.
     const request = await abortable(asking, signal);
     const gitAccess = await readGitAccess({
       ...await readPolicy(GIT_ACCESS, options),
@@ -83,7 +83,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
     });
     using _stopping = session.onStop((stop) => cancel(parts, run, stop, renderer.note));
     const { engine, store: { artifacts } } = parts;
-    // Lines that nobody is shown are not read back from the store.
+    // Do not read back log lines that are not shown.
     const events = engine.follow(run, { logs: options.quiet !== true });
     const showing = showRun(events, renderer, {
       run,
@@ -118,7 +118,7 @@ async function submit(
   });
 }
 
-/** "flutter-ci cancel" writes into the run's record, and only this process can end its step. */
+/** Watches the run's record for a stop request of "flutter-ci cancel": only this process can end the step. */
 async function heedOthers({ engine, store }: Parts, run: string): Promise<AsyncDisposable> {
   let isHeeded = false;
   const look = async () => {

@@ -5,13 +5,13 @@ import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { lstatIfThere } from "../../base/files.ts";
 import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
 
-/** Files that are fetched and written at the same time. */
+/** Number of files fetched and written at the same time. */
 const AT_ONCE = 8;
 
 /**
- * Copies a run's artifacts into a folder, under their names and with their permission bits, less the umask; files that are
- * there are replaced, each at once. Their names come from a build, and the folder may lie in a repository that is not trusted:
- * nothing is written through a symbolic link. Answers how many. Throws UnavailableError that
+ * Copies a run's artifacts into a folder, under their names and with their permission bits, less the umask.
+ * Replaces existing files atomically. Never writes through a symbolic link: the names come from a build, and
+ * the folder may be in an untrusted repository. Returns the number of files. Throws UnavailableError that
  * names the file.
  */
 export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: string): Promise<number> {
@@ -57,7 +57,7 @@ async function save(
   }
 }
 
-/** Whole or not at all, and in the place of a link that has the file's name, never through it. */
+/** Writes a file atomically. Replaces a link of that name instead of following it. */
 async function write(bytes: AsyncIterable<Uint8Array>, path: string, mode: number): Promise<void> {
   const part = join(path, "..", `.${randomUUID()}.part`);
   try {
@@ -73,7 +73,7 @@ async function write(bytes: AsyncIterable<Uint8Array>, path: string, mode: numbe
   }
 }
 
-/** The folder for artifacts and those below it, each made once. */
+/** Creates the folder for artifacts and its subfolders, each once. */
 class Folders {
   readonly top: string;
   readonly #made = new Map<string, Promise<string>>();
@@ -82,7 +82,10 @@ class Folders {
     this.top = top;
   }
 
-  /** The path of the folder below `top` of these names. Throws where something else than a folder is in its place. */
+  /**
+   * Creates a folder below `top` and returns its path. Throws if something other than a folder is in its
+   * place.
+   */
   provide(below: readonly string[]): Promise<string> {
     const key = below.join("/");
     let made = this.#made.get(key);
@@ -99,8 +102,8 @@ class Folders {
 }
 
 /**
- * An absolute folder was named by the user and is taken as it is; what a relative one goes through may have been put there by
- * a repository.
+ * Creates the top folder. An absolute path was named by the user and is used as is. A relative path may go
+ * through links from a repository, so each segment is checked.
  */
 async function makeTop(folder: string): Promise<string> {
   let path = resolve(isAbsolute(folder) ? folder : ".");

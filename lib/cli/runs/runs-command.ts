@@ -6,7 +6,7 @@ import { withRunsFlags } from "../shared/runs/runs-flags.ts";
 
 const LIMIT = 20;
 
-/** `flutter-ci runs`: what there is. */
+/** `flutter-ci runs`: lists runs. */
 export function runsCommand() {
   const command = newCommand({
     path: "flutter-ci runs",

@@ -14,7 +14,7 @@ export interface ListOptions extends InspectOptions {
   readonly limit: number;
 }
 
-/** What the API gives at once, at most. */
+/** Most runs that the API returns at once. */
 const MOST = 200;
 
 /** Lists runs on stdout. */
@@ -31,7 +31,7 @@ export async function runs(options: ListOptions): Promise<void> {
   process.stdout.write(`${listing(list, { screen, now: systemClock() }).join("\n")}\n`);
 }
 
-/** The table, for people: a terminal gets short ids, a script that reads it whole ones. */
+/** Returns the table of runs. A terminal gets short ids; other output gets whole ids. */
 export function listing(
   list: readonly RunSummary[],
   { screen: { style, isTerminal }, now }: { screen: Screen; now: number },

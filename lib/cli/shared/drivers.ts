@@ -1,4 +1,4 @@
 import type { Driver } from "../../driver/driver.ts";
 
-/** The build drivers by name, each loaded when it is needed. */
+/** The build drivers by name, each loaded on demand. */
 export type Drivers = Readonly<Record<string, () => Promise<Driver>>>;

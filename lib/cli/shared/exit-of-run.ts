@@ -1,7 +1,7 @@
 import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
 import type { RunEnded } from "../../engine/core/events.ts";
 
-/** The exit code of a run that has ended; `stop` is what ended it from here. */
+/** Returns the exit code of an ended run. `stop`: the stop request of this process, if any. */
 export function exitOfRun({ outcome, reason }: RunEnded, stop?: { readonly exit: number }): number {
   if (stop?.exit === EXIT.defect) return EXIT.defect;
   switch (outcome) {

@@ -6,8 +6,8 @@ import { checkNames } from "../../driver/define.ts";
 import type { Driver } from "../../driver/driver.ts";
 
 /**
- * The drivers that the operator has named: files, or packages that are installed for the folder we stand in. Each is one that its
- * module exports. Throws InputError.
+ * Loads the drivers that the operator named: files, or packages resolved from the current folder. Each module
+ * must export exactly one driver. Throws InputError.
  */
 export async function loadDrivers(named: readonly string[] = []): Promise<Driver[]> {
   const drivers = await Promise.all(named.map(loadDriver));
@@ -47,7 +47,7 @@ function addressOf(named: string): string {
   }
 }
 
-/** A driver, or that of a `DriverManager`. */
+/** Returns the value if it is a driver, or the driver of a `DriverManager`. */
 function driverIn(value: unknown): Driver | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   if ("driver" in value && "run" in value) return driverIn(value.driver);

@@ -9,23 +9,28 @@ import type { Stop } from "../../driver/program/stop/stop.ts";
 import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
 import { checkOutputFlags, type OutputOptions } from "./request/build-flags.ts";
 
-/** One run as its person sees it: what is shown of it, and what ends it before its time. Dispose writes what is left to show. */
+/**
+ * The user's view of one run: its output, and the requests to stop it. Dispose writes the remaining output.
+ */
 export interface Session extends AsyncDisposable {
   readonly renderer: Renderer;
-  /** Fires at the first cause to stop. */
+  /** Fires at the first request to stop. */
   readonly signal: AbortSignal;
-  /** The first cause to stop; undefined as long as there is none. */
+  /** The first request to stop; undefined if there is none yet. */
   readonly stopped: Stop | undefined;
-  /** Calls back at the first cause to stop, also if it has come already, but not once the answer is disposed. */
+  /**
+   * Calls `cancel` at the first request to stop, also if it came earlier. Disposing the result removes the
+   * callback.
+   */
   onStop(cancel: (stop: Stop) => Promise<void>): Disposable;
 }
 
-/** How long an orderly end may take after a defect, which may have broken what it needs, milliseconds. */
+/** Time limit for an orderly end after a defect, which may have broken what it needs, milliseconds. */
 const AFTER_DEFECT_MS = 120_000;
 
 /**
- * Opens the session; the process's own log is shown in it. A second signal ends the process and says what is left behind.
- * Throws InputError for forms of output that exclude each other.
+ * Opens the session. It also shows the process's own log. A second request to stop ends the process and
+ * prints `leftBehind`. Throws InputError for output flags that exclude each other.
  */
 export function openSession(options: OutputOptions, { leftBehind }: { leftBehind: string }): Session {
   checkOutputFlags(options);

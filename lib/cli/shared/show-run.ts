@@ -6,13 +6,16 @@ import { saveArtifacts } from "../run/save-artifacts.ts";
 export interface ShowOptions {
   readonly run: string;
   readonly artifacts: Pick<ArtifactReader, "list" | "open">;
-  /** The folder for the artifacts. */
+  /** Folder to save the artifacts in. */
   readonly output: string;
   /** The command that shows the run again. */
   readonly showAgain?: string;
 }
 
-/** Shows a run until it has ended; its artifacts are saved before its end is told. Throws what `saveArtifacts` throws, after that. */
+/**
+ * Shows a run up to its end. Saves its artifacts before it shows the end. Throws what `saveArtifacts` throws,
+ * after showing the end.
+ */
 export async function showRun(
   events: AsyncIterable<RunEvent>,
   renderer: Renderer,
@@ -28,7 +31,7 @@ export async function showRun(
     try {
       saved = await saveArtifacts(artifacts, run, output);
     } finally {
-      // Whoever reads the events waits for this one, whatever has become of the files.
+      // Readers of the output expect the end, even if the artifacts could not be saved.
       renderer.end(event, { savedIn: saved > 0 ? output : undefined, showAgain });
     }
     return event;

@@ -11,7 +11,7 @@ import { tableLines } from "../shared/render/table.ts";
 import { resolveRun, shortId } from "../shared/runs/resolve-run.ts";
 import { type InspectOptions, useRuns } from "../shared/runs/use-runs.ts";
 
-/** Shows a run on stdout. Throws InputError where there is no such run. */
+/** Prints a run to stdout. Throws InputError if there is no such run. */
 export async function show(text: string, options: InspectOptions): Promise<void> {
   await using opened = await useRuns(options);
   const { call } = opened;

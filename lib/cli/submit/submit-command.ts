@@ -2,7 +2,10 @@ import { newCommand } from "../../driver/program/command-line/command.ts";
 import { operandsOf } from "../shared/request/operands.ts";
 import { withSubmitFlags } from "./submit-flags.ts";
 
-/** `flutter-ci submit`: one build, through a control plane. `words` is the whole command line, for its "--". */
+/**
+ * `flutter-ci submit`: runs one build through a control plane. `words`: the whole command line, to find its
+ * "--".
+ */
 export function submitCommand(words: readonly string[]) {
   const command = newCommand({
     path: "flutter-ci submit",

@@ -23,7 +23,7 @@ export function withSubmitFlags(command: Command<[string | undefined, string[]]>
   return withOutputFlags(withApi);
 }
 
-/** These flags, read. */
+/** The parsed flags of `submit`. */
 export type SubmitOptions = ReturnType<ReturnType<typeof withSubmitFlags>["opts"]>;
 
 const OPERATORS_FLAGS = [
@@ -33,7 +33,10 @@ const OPERATORS_FLAGS = [
   ["--git-well-known-hosts <use>", "Which host keys are believed"],
 ] as const;
 
-/** Known from `run`, so they are answered and not called unknown. Their variables may be set for `run`, and mean nothing here. */
+/**
+ * Hidden flags of `run` that `submit` refuses with an explanation. Their variables may be set for `run` and
+ * have no effect here.
+ */
 function operatorsFlags(): Option[] {
   return OPERATORS_FLAGS.map(([usage, what]) =>
     new Option(usage).hideHelp().argParser((): never => {

@@ -25,15 +25,18 @@ import { showRun } from "../shared/show-run.ts";
 import type { Stop } from "../../driver/program/stop/stop.ts";
 import type { SubmitOptions } from "./submit-flags.ts";
 
-/** How long a control plane that was reached once may be away: long enough for it to be started again. */
+/** How long a control plane that was reached once may be unreachable: enough for a restart, milliseconds. */
 const PATIENCE_MS = 120_000;
-/** One that broke the connection to it before it had taken the run may not be a control plane at all. */
+/**
+ * The limit before it has taken the run, milliseconds: a server that breaks the connection may not be a
+ * control plane at all.
+ */
 const START_PATIENCE_MS = 15_000;
 const CANCEL_AGAIN_MS = 1000;
 
 /**
- * Builds a repository through a control plane and answers the exit code. Throws InputError for what is refused before
- * anything is started, UnavailableError where the control plane cannot be reached.
+ * Builds a repository through a control plane. Returns the exit code. Throws InputError if the build is
+ * refused before it starts, and UnavailableError if the control plane cannot be reached.
  */
 export async function submit(
   { operands, options }: { operands: Operands; options: SubmitOptions },
@@ -66,14 +69,17 @@ export async function submit(
   } catch (error) {
     const { stopped } = session;
     if (stopped === undefined || error !== signal.reason) throw error;
-    // It may have been taken although we have not heard so.
+    // The control plane may have taken the run even without an answer.
     await client.cancel(run, stopped.verdict.message).catch(() => {});
     renderer.note("Cancelled before it had begun");
     return stopped.exit;
   }
 }
 
-/** The token for the repository's host, as a secret of the run, and with submodules those for other hosts too. */
+/**
+ * Returns the git tokens as secrets of the run: the one for the repository's host, and with submodules those
+ * for other hosts too.
+ */
 async function gitTokensFor(
   { repository, spec: { submodules } }: Plan,
   { gitToken = [] }: SubmitOptions,
@@ -84,7 +90,10 @@ async function gitTokensFor(
   return Object.fromEntries(wanted.map(([host, token]) => [gitTokenOf(host), token]));
 }
 
-/** Where the connection breaks before there is an answer, it is submitted again: its id says that it is the same run. */
+/**
+ * Submits the run, and again if the connection breaks before the answer: the id identifies it as the same
+ * run.
+ */
 async function start(
   client: ApiClient,
   run: string,
@@ -104,7 +113,7 @@ async function start(
         signal,
       });
     } catch (error) {
-      // It was taken, and only the answer got lost.
+      // The run was taken and only the answer was lost.
       if (wasCutOff && error instanceof ExistsError) return;
       if (!(error instanceof ApiAwayError)) throw error;
       wasCutOff ||= error.isCutOff;
@@ -119,7 +128,7 @@ async function start(
   }
 }
 
-/** Shows the run until it has ended; its artifacts are fetched before its end is told. */
+/** Shows the run up to its end. Fetches its artifacts before it shows the end. */
 async function show(
   { client, run, renderer, options, patience }: {
     client: ApiClient;
@@ -174,7 +183,7 @@ async function cancel(
       return await client.cancel(run, verdict.message);
     } catch (error) {
       if (!(error instanceof ApiAwayError)) return note(`Cannot stop the build: ${messageOf(error)}`);
-      // Whoever follows the run decides when that is given up.
+      // The loop that follows the run decides when to give up.
       await delay(CANCEL_AGAIN_MS);
     }
   }

@@ -5,11 +5,14 @@ import { rereadNamedFile } from "../../base/named-files.ts";
 import { publicAuthorities } from "../../engine/http/certificate-chain.ts";
 import { signedTokenCheck } from "../../engine/http/signed-token.ts";
 
-/** What the TLS files mean for who calls us. */
+/** The API's TLS settings from the TLS files. */
 export interface DoorTls {
-  /** Shown to callers, who then use https. PEM texts. */
+  /** The API's certificate and key, PEM; undefined for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
-  /** Tells why a token is none that our authorities vouch for; undefined where it is one. */
+  /**
+   * Returns why a signed token is rejected, or undefined if it is valid. Undefined if no signed tokens are
+   * accepted.
+   */
   readonly whyNotSigned: ((token: string) => string | undefined) | undefined;
 }
 
@@ -19,7 +22,7 @@ interface Files {
   readonly tlsKey?: string | undefined;
 }
 
-/** Throws InputError that says what is wrong with the files. */
+/** Reads and checks the TLS files. Throws InputError if they are invalid. */
 export async function doorTls({ tlsCa, tlsCert, tlsKey }: Files): Promise<DoorTls> {
   await checkTlsFiles({
     ...tlsCa !== undefined && { ca: tlsCa },
@@ -32,7 +35,10 @@ export async function doorTls({ tlsCa, tlsCert, tlsKey }: Files): Promise<DoorTl
   return { tls, whyNotSigned: tlsCa === undefined ? undefined : await signedBy(tlsCa) };
 }
 
-/** Authorities that sign for everybody are good for the broker's certificate; at the door they would let everybody in. */
+/**
+ * Returns the check for tokens signed under the file's authorities. Ignores public authorities: they suit the
+ * broker's certificate, but they sign for everybody, so anybody could call the API.
+ */
 async function signedBy(file: string): Promise<DoorTls["whyNotSigned"]> {
   const all = await readAuthorities(file);
   const open = publicAuthorities(all);

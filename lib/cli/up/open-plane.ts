@@ -9,23 +9,26 @@ import { awaitBroker } from "../../driver/program/broker/await-broker.ts";
 import { natsOptions } from "../../driver/program/broker/open-broker.ts";
 import type { UpOptions } from "./up-flags.ts";
 
-/** Where a control plane's messages and state are. */
+/** A control plane's transport and store. */
 export interface Plane extends AsyncDisposable {
   readonly transport: Transport;
   readonly store: Store;
   readonly owner: string;
   readonly sealKey: Uint8Array;
-  /** Undefined where there is no broker. */
+  /** Undefined without a broker. */
   readonly broker: Pick<NatsBackend, "isConnected"> | undefined;
-  /** Removes a run's log; undefined where the broker itself does so in time. */
+  /** Removes a run's log; undefined if the broker expires logs itself. */
   readonly removeLog: ((run: string) => Promise<void>) | undefined;
-  /** See `NatsStore`; undefined where the data folder clears itself of such. */
+  /** See `NatsStore`; undefined if the data folder does this itself. */
   readonly removeUnfinished: NatsStore["removeUnfinished"] | undefined;
   /** See `NatsStore`. */
   readonly makeRoom: NatsStore["makeRoom"] | undefined;
 }
 
-/** In this process and the data folder alone, or over a broker. Throws UnavailableError, InputError, Retryable. */
+/**
+ * Opens the transport and store: in this process and the data folder alone, or over a broker. Throws
+ * UnavailableError, InputError and Retryable.
+ */
 export async function openPlane(options: UpOptions, folder: string, signal: AbortSignal): Promise<Plane> {
   await using opening = new AsyncDisposableStack();
   const embedded = opening.use(await openEmbedded({ folder, scope: "up" }));
@@ -74,7 +77,10 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
   };
 }
 
-/** A `flutter-ci run` with the same data folder looks after its own run, or the next one does. */
+/**
+ * Hides runs of `flutter-ci run` in the same data folder: their own process, or the next `run`, takes care of
+ * them.
+ */
 function withoutOthersRuns(embedded: Embedded): Store {
   const { store } = embedded;
   const open = async () => {

@@ -4,13 +4,13 @@ import { version } from "../../driver/program/command-line/version.ts";
 
 export interface GaugeParts {
   readonly folder: string;
-  /** Parts of the engine that do not work just now. */
+  /** Parts of the engine that are failing. */
   readonly troubles: () => readonly string[];
-  /** Steps in the hands of this process's drivers, and how many fit; undefined where it has none. */
+  /** Steps that this process's drivers work on, and their slots; undefined without drivers. */
   readonly slots: () => { readonly used: number; readonly total: number } | undefined;
 }
 
-/** How this process and its surroundings stand. */
+/** Returns the gauges of this process and its host. */
 export async function planeGauges({ folder, troubles, slots }: GaugeParts): Promise<Series[]> {
   const { bavail, bsize } = await statfs(folder);
   const { user, system } = process.cpuUsage();

@@ -8,26 +8,26 @@ export interface PruneOptions {
   readonly store: Store;
   readonly keepRunsMs: number;
   readonly keepLogsMs: number;
-  /** Without it, logs go by themselves. */
+  /** Removes a run's log; omit if logs expire by themselves. */
   readonly removeLog?: ((run: string) => Promise<void>) | undefined;
   readonly clock: Clock;
 }
 
 export interface KeepPrunedOptions extends PruneOptions {
-  /** As `NatsStore` has it; without it, the room for logs is the disk's. */
+  /** See `NatsStore`; omit if only the disk limits the logs. */
   readonly makeRoom?: ((options: { signal: AbortSignal }) => Promise<number>) | undefined;
-  /** As `NatsStore` has it; without it, what was cut off while it was stored is cleared elsewhere. */
+  /** See `NatsStore`; omit if partial artifacts are removed elsewhere. */
   readonly removeUnfinished?:
     | ((options: { idleMs: number; signal: AbortSignal }) => Promise<number>)
     | undefined;
 }
 
-/** Nothing that is still being stored is silent for that long. */
+/** Partial artifacts idle for longer than this are no longer being stored, milliseconds. */
 const UNFINISHED_MS = 24 * 3_600_000;
 const EVERY_MS = 3_600_000;
 const ROOM_EVERY_MS = 60_000;
 
-/** Prunes now and every hour, and makes room for logs every minute, until disposed. A failure is a line in the process log. */
+/** Prunes now and every hour, and makes room for logs every minute, until disposed. Failures are logged. */
 export function keepPruned(
   {
     removeUnfinished = () => Promise.resolve(0),
@@ -79,8 +79,8 @@ async function attempt(what: string, remove: () => Promise<number>, signal: Abor
 }
 
 /**
- * Removes runs that ended long enough ago, and logs. Answers how many runs. It looks at what has come of age since it was
- * called before (the first time, at all logs), not at all that is stored.
+ * Returns a function that removes runs and logs that ended long enough ago. It returns the number of removed
+ * runs. Each call examines only what has expired since the previous call (the first one, all logs).
  */
 export function pruner(
   { store, keepRunsMs, keepLogsMs, removeLog, clock }: PruneOptions,
@@ -95,7 +95,7 @@ export function pruner(
     }
     if (removeLog && !signal.aborted) {
       const until = now - keepLogsMs;
-      // Once more what was near the end of the time before: a run may have been stored a little after it ended.
+      // Overlap with the previous period: a run may have been stored a little after it ended.
       const since = mutedUntil - EVERY_MS;
       for await (const { id } of endedRuns(store, { since, until, signal })) await removeLog(id);
       if (!signal.aborted) mutedUntil = until;
@@ -104,7 +104,7 @@ export function pruner(
   };
 }
 
-/** Ends early where the signal fires. */
+/** Yields ended runs. Stops early if the signal fires. */
 async function* endedRuns(
   store: Store,
   { since = -Infinity, until, signal }: { since?: number; until: number; signal: AbortSignal },

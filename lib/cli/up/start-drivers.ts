@@ -7,15 +7,18 @@ import { askEngine } from "../../driver/host/run-state.ts";
 import { keepHouse } from "../../driver/host/housekeeping.ts";
 import type { Drivers } from "../shared/drivers.ts";
 
-/** Drivers at work in this process. Dispose leaves what they have in hand to others. */
+/** The drivers of this process. Dispose leaves their steps in hand to other instances. */
 export interface Fleet extends AsyncDisposable {
   /** Steps in hand. */
   readonly inHand: number;
-  /** Takes no more work; resolves when what is in hand is settled, after `ms` at the latest. */
+  /** Takes no more work. Resolves when the steps in hand are settled, or after `ms`. */
   drain(ms: number): Promise<void>;
 }
 
-/** Starts the named drivers; resolves when they take events. Each has as many hands as this host has slots. */
+/**
+ * Starts the named drivers. Resolves when they take events. Each works on as many events at once as this host
+ * has slots.
+ */
 export async function startDrivers(
   names: readonly string[],
   { drivers, transport, docker, settings, policyFor, ackWaitMs, faultPoint }: {
@@ -23,7 +26,7 @@ export async function startDrivers(
     transport: Transport;
     docker: Docker;
     settings: DriverSettings;
-    /** Of each driver its own. */
+    /** Returns a driver's own policy. */
     policyFor: (driver: Driver) => Promise<unknown>;
     ackWaitMs: number;
     faultPoint: Faults;

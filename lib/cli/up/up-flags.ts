@@ -10,7 +10,7 @@ import { BUILD_POLICY } from "../../build/policy-flags.ts";
 
 const DAYS_30 = 30 * 86_400_000;
 
-/** The flags of `up`; `drivers` are the names of those that it may start. */
+/** Adds the flags of `up`. `drivers`: the names of those that it may start. */
 export function withUpFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
   drivers: readonly string[],
@@ -71,11 +71,11 @@ export function withUpFlags<A extends unknown[], O extends OptionValues, G exten
     .addOption(logFormatFlag());
 }
 
-/** These flags, read. Times are milliseconds, sizes bytes. */
+/** The parsed flags of `up`. Times are milliseconds, sizes bytes. */
 // deno-lint-ignore ban-types
 export type UpOptions = ReturnType<ReturnType<typeof withUpFlags<[], {}, {}>>["opts"]>;
 
-/** `all`, `none`, or some of the names. */
+/** Parses `all`, `none`, or a list of names. */
 const driverNames = (known: readonly string[]) => (value: string): string[] => {
   if (value === "all") return [...known];
   if (value === "none") return [];
@@ -85,7 +85,7 @@ const driverNames = (known: readonly string[]) => (value: string): string[] => {
   throw new InputError(`Unknown driver "${unknown}": expected all, none, or some of ${known.join(", ")}`);
 };
 
-/** An origin as a browser sends it. */
+/** Parses an origin as a browser sends it. */
 function origin(value: string): string {
   const url = URL.parse(value);
   if (url && url.origin !== "null" && url.origin === value.replace(/\/$/, "")) return url.origin;

@@ -37,8 +37,8 @@ import { type Fleet, startDrivers } from "./start-drivers.ts";
 import type { UpOptions } from "./up-flags.ts";
 
 /**
- * Serves until the first signal, then takes no more runs and finishes the steps in hand. Throws InputError,
- * UnavailableError.
+ * Serves until the first stop signal, then takes no more runs and finishes the steps in hand. Throws
+ * InputError and UnavailableError.
  */
 export async function up(given: UpOptions, known: Drivers): Promise<void> {
   startProcessLog({
@@ -71,7 +71,7 @@ export async function up(given: UpOptions, known: Drivers): Promise<void> {
   } catch (error) {
     if (signal.aborted && error === signal.reason) return;
     if (!(error instanceof Retryable)) throw error;
-    // At the start, what may pass is a reason not to start.
+    // At the start, even a temporary failure ends the process.
     throw new UnavailableError(messageOf(error), { cause: error });
   } finally {
     if (stop.first?.exit === EXIT.defect) process.exitCode = EXIT.defect;
@@ -157,7 +157,7 @@ async function serve(
 
 const DOCKER_MS = 3000;
 
-/** Why a run could not be worked on just now, a line each. */
+/** Returns why runs cannot be processed now, one line per reason. */
 async function whyNotReady(
   { broker, store }: Plane,
   fleet: FleetHere | undefined,
@@ -172,10 +172,10 @@ async function whyNotReady(
   return reasons;
 }
 
-/** The drivers of this process, and what they work on. */
+/** The drivers of this process and their host. */
 interface FleetHere extends Fleet {
   readonly docker: Docker;
-  /** How many steps each of them works on at once. */
+  /** How many steps each driver works on at once. */
   readonly slots: number;
 }
 

@@ -5,9 +5,9 @@ import { sendRequest } from "../../../base/http.ts";
 import { parseJson } from "../../../base/json.ts";
 import { isProof, PROOF_HEADER, sealRequest } from "../../../wire/sealed-request.ts";
 
-/** The control plane cannot be reached just now, or says so itself: trying again may help. */
+/** The control plane is unreachable or reports that it is unavailable. A retry may help. */
 export class ApiAwayError extends UnavailableError {
-  /** The connection broke once it was made: what was called for may have been done all the same. */
+  /** Whether an established connection broke: the request may have been processed. */
   readonly isCutOff: boolean;
 
   constructor(message: string, { isCutOff = false, ...options }: ErrorOptions & { isCutOff?: boolean } = {}) {
@@ -19,19 +19,22 @@ export class ApiAwayError extends UnavailableError {
   }
 }
 
-/** What is to be made is there already. */
+/** The object to create already exists. */
 export class ExistsError extends UnavailableError {}
 
-/** Answers a request's body, as it comes. Throws as `call` does. */
+/** Sends a request and returns the response's body as a stream. Throws as `call` does. */
 export type Caller = (call: Call) => Promise<AsyncIterable<Uint8Array>>;
 
 export interface Api {
-  /** Without a slash at its end. */
+  /** URL without a trailing slash. */
   readonly url: string;
   readonly token: string;
-  /** Requests are sealed with the token, which does not travel, and answers must prove that they come from who knows it. */
+  /**
+   * Whether requests are sealed with the token. The token itself is not sent, and answers must prove that
+   * their sender knows it.
+   */
   readonly isSealed?: boolean;
-  /** PEM text of the authorities to trust; the system's without. */
+  /** PEM text of the authorities to trust; the system's if undefined. */
   readonly ca?: string | undefined;
 }
 
@@ -42,16 +45,19 @@ export interface Call {
   readonly signal?: AbortSignal;
 }
 
-/** A control plane says something every ten seconds; one that is silent for this long is taken for gone. */
+/**
+ * A control plane sends something every ten seconds. After this much silence it counts as gone, milliseconds.
+ */
 const SILENCE_MS = 30_000;
-/** Codes of errors of a connection that was made. */
+/** Error codes of an established connection. */
 const CUT_OFF: readonly unknown[] = ["ECONNRESET", "EPIPE"];
-/** What is shown of an error's text. */
+/** Most characters read of an error response. */
 const MOST_CHARS = 4096;
 
 /**
- * Calls the control plane and answers the body of its answer, as it comes. Throws `ApiAwayError`, also in the middle of the
- * body; `InputError` for what it refuses of the request, `ExistsError`, `UnavailableError` for other refusals, `signal.reason`.
+ * Calls the control plane and returns the response's body as a stream. Throws `ApiAwayError` (also while the
+ * body is read), `InputError` if the request is refused as invalid, `ExistsError`, `UnavailableError` for
+ * other refusals, and `signal.reason`.
  */
 export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Array>> {
   const { answer, isProved } = await send(api, call);
@@ -74,7 +80,7 @@ export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Arr
   );
 }
 
-/** The error for an answer of this status. */
+/** Returns the error for a response with this status. */
 export function refusal(status: number, message: string, who: string): Error {
   if (status === 400 || status === 413 || status === 404) return new InputError(message);
   if (status === 409) return new ExistsError(message);
@@ -87,14 +93,14 @@ export function refusal(status: number, message: string, who: string): Error {
   return new UnavailableError(`${who} refuses (${status}): ${message}`);
 }
 
-/** The whole of a body that is JSON. */
+/** Reads a whole body and parses it as JSON. */
 export async function json(body: AsyncIterable<Uint8Array>): Promise<unknown> {
   return parseJson(Buffer.concat(await Array.fromAsync(body)).toString());
 }
 
 interface Answer {
   readonly answer: IncomingMessage;
-  /** False where it should prove that it knows the token, and does not. */
+  /** False if a required proof of knowing the token is missing or wrong. */
   readonly isProved: boolean;
 }
 
@@ -136,7 +142,7 @@ async function* bytesOf(
   }
 }
 
-/** What the body of an answer says that is an error. */
+/** Returns the message in the body of an error response. */
 export async function errorIn(body: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
   for await (const chunk of body) {
@@ -147,7 +153,7 @@ export async function errorIn(body: AsyncIterable<Uint8Array>): Promise<string> 
     const { error } = parseJson(text) as { error?: unknown };
     if (typeof error === "string") return error;
   } catch {
-    // Not one of ours: a proxy's page.
+    // Not our JSON: a proxy's page.
   }
   return text.slice(0, 200).trim() || "nothing";
 }

@@ -6,7 +6,7 @@ import type { Pipeline, Resource } from "../../../wire/resource.ts";
 import { type Api, call, type Caller, json } from "./call.ts";
 import { MAX_MESSAGE_DEPTH, parseJson } from "../../../base/json.ts";
 
-/** What `POST /runs` takes. */
+/** The body of `POST /runs`. */
 export interface NewRun {
   readonly run: string;
   readonly resource: Resource;
@@ -17,13 +17,13 @@ export interface NewRun {
   readonly secrets: Readonly<Record<string, string>>;
 }
 
-/** A control plane, as its HTTP API has it. Each call throws as `call` does. */
+/** Client of a control plane's HTTP API. Each call throws as `call` does. */
 export interface ApiClient {
   submit(run: NewRun, options: { signal: AbortSignal }): Promise<void>;
-  /** The run from its beginning; may be cut off at any place. */
+  /** The run's events from its beginning. The stream may break at any point. */
   events(run: string, options: { logs: boolean; signal?: AbortSignal }): AsyncIterable<RunEvent>;
   cancel(run: string, message: string): Promise<void>;
-  /** The bytes, which are checked by their sum. */
+  /** The artifact's bytes, verified by their SHA-256. */
   artifact(run: string, artifact: { name: string; sha256: string }): Promise<AsyncIterable<Uint8Array>>;
 }
 
@@ -31,7 +31,7 @@ export function apiClient(api: Api): ApiClient {
   return clientOf((request) => call(api, request), api.url);
 }
 
-/** As `apiClient`; `where` names in messages what answers. */
+/** Like `apiClient`, over any caller. `where` names the server in messages. */
 export function clientOf(call: Caller, where: string): ApiClient {
   return {
     async submit(run, { signal }) {
@@ -41,7 +41,7 @@ export function clientOf(call: Caller, where: string): ApiClient {
     async *events(run, { logs, signal }) {
       const path = `/runs/${run}/events${logs ? "" : "?logs=false"}`;
       const body = await call({ method: "GET", path, ...signal && { signal } });
-      // What is cut off comes again.
+      // An incomplete last line is sent again after reconnecting.
       for await (const line of linesOf(body, { hasEnd: false })) {
         if (line !== "") yield eventOf(where, line);
       }
@@ -65,7 +65,7 @@ function eventOf(url: string, line: string): RunEvent {
     const event = parseJson(line, { maxDepth: MAX_MESSAGE_DEPTH }) as RunEvent;
     if (TYPES.includes(event.type)) return event;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new UnavailableError(`What answers at "${url}" is no control plane of ours: ${line.slice(0, 100)}`);
 }

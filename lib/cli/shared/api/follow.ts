@@ -3,8 +3,8 @@ import { ApiAwayError } from "./call.ts";
 import type { Patience } from "./patience.ts";
 
 /**
- * A run's events up to its end, each once, over as many connections as it takes: every one of them tells the run from its
- * beginning, in the same order.
+ * Yields a run's events up to its end, each once, and reconnects when needed. Every connection starts at the
+ * run's beginning, with the events in the same order.
  */
 export async function* followRun(
   connect: () => AsyncIterable<RunEvent>,

@@ -5,18 +5,18 @@ import { ApiAwayError } from "./call.ts";
 
 export interface PatienceOptions {
   readonly clock: Clock;
-  /** How long a control plane may be away, milliseconds. */
+  /** How long a control plane may be unreachable, milliseconds. */
   readonly patienceMs: number;
-  /** Said when it is given up. */
+  /** Hint of the final error. */
   readonly hint: string;
-  /** Told when it has gone away, once until it is back. */
+  /** Called once whenever it becomes unreachable. */
   readonly onAway: (error: ApiAwayError) => void;
 }
 
-/** How often it is tried to reach it again, at most. */
+/** Pause between attempts to reconnect, milliseconds. */
 const PAUSE_MS = 1000;
 
-/** How long a control plane may be away before that is an error. */
+/** Limits how long a control plane may be unreachable. */
 export class Patience {
   readonly #options: PatienceOptions;
   #since: number | undefined;
@@ -25,12 +25,15 @@ export class Patience {
     this.#options = options;
   }
 
-  /** It has answered. */
+  /** Resets the time: the control plane has answered. */
   isBack(): void {
     this.#since = undefined;
   }
 
-  /** Waits a little before the next try. Throws UnavailableError once it was away for too long, and any other error at once. */
+  /**
+   * Waits before the next attempt. Throws UnavailableError once the time is over, and any error other than
+   * ApiAwayError immediately.
+   */
   async bear(error: unknown): Promise<void> {
     if (!(error instanceof ApiAwayError)) throw error;
     const { clock, patienceMs, hint, onAway } = this.#options;

@@ -14,9 +14,10 @@ export interface ApiOptions {
 }
 
 /**
- * The control plane that the flags name, and the token for it: the one given, else for one on this machine that of the data
- * folder. Over https its certificate says who it is; over plain HTTP it has to prove that it knows the token, and requests are
- * sealed with it. Throws InputError, UnavailableError.
+ * Returns the control plane that the flags name, and its token: the given one, or for a loopback address the
+ * one in the data folder. Over https the certificate authenticates the server. Over plain HTTP the server has
+ * to prove that it knows the token, and requests are sealed with the token. Throws InputError and
+ * UnavailableError.
  */
 export async function reachApi(options: ApiOptions, environment: Environment): Promise<Api> {
   const { api: url, tokenFile, tlsCa } = options;

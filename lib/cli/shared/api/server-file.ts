@@ -8,7 +8,9 @@ import { parseJson } from "../../../base/json.ts";
 const FILE = "server.json";
 const Server = z.object({ url: z.url() });
 
-/** Leaves word in the data folder where its control plane listens, for commands on this machine, until disposed. */
+/**
+ * Writes the control plane's address to the data folder, for commands on this machine. Dispose removes it.
+ */
 export async function announceServer(folder: string, url: string): Promise<AsyncDisposable> {
   const path = join(folder, FILE);
   const partial = `${path}.${randomUUID()}`;
@@ -17,7 +19,10 @@ export async function announceServer(folder: string, url: string): Promise<Async
   return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
 }
 
-/** Where the control plane of this data folder listens, or has listened: one that was killed leaves its word behind. */
+/**
+ * Returns the address of this data folder's control plane. It may be stale: a killed control plane leaves it
+ * behind.
+ */
 export async function announcedServer(folder: string): Promise<string | undefined> {
   const path = join(folder, FILE);
   refuseLinks(path);

@@ -8,7 +8,7 @@ import { readInputFile } from "../../../driver/program/command-line/read-input-f
 
 const FILE = "token";
 
-/** The control plane's token as it was given: in a file, or in CONVEYOR_TOKEN. Throws InputError. */
+/** Returns the control plane's token from the file or from CONVEYOR_TOKEN. Throws InputError. */
 export async function givenToken(
   file: string | undefined,
   { CONVEYOR_TOKEN }: Environment,
@@ -17,14 +17,17 @@ export async function givenToken(
   return CONVEYOR_TOKEN?.trim() || undefined;
 }
 
-/** The token that the control plane of this data folder has made, if it has. Throws UnavailableError where it cannot be read. */
+/**
+ * Returns the token that this data folder's control plane has created. Undefined if there is none. Throws
+ * UnavailableError if it cannot be read.
+ */
 export async function tokenOf(folder: string): Promise<string | undefined> {
   const path = join(folder, FILE);
   refuseLinks(path);
   return (await readIfThere(path))?.trim() || undefined;
 }
 
-/** The token of this data folder, made at the first start, for its user only. */
+/** Returns this data folder's token. Creates it at the first start, readable by the user only. */
 export async function ownToken(folder: string): Promise<string> {
   const path = join(folder, FILE);
   const known = await tokenOf(folder);

@@ -14,11 +14,14 @@ export interface Surroundings {
   readonly stdout: WriteStream;
   readonly stderr: WriteStream;
   readonly environment: Environment;
-  /** Called once, when stdout takes no more. */
+  /** Called once, when writing to stdout fails. */
   readonly onFailed: (error: NodeJS.ErrnoException) => void;
 }
 
-/** The form in which a run is shown: as asked for, else by what stdout is. `NO_COLOR` is obeyed. */
+/**
+ * Chooses the form of the output: the one that the flags ask for, otherwise by the kind of stdout. Obeys
+ * `NO_COLOR`.
+ */
 export function chooseRenderer(
   { json, quiet }: { json: boolean; quiet: boolean },
   { stdout, stderr, environment, onFailed }: Surroundings,
@@ -32,13 +35,13 @@ export function chooseRenderer(
   const style = isTerminal && !environment.NO_COLOR ? colourStyle : plainStyle;
   if (quiet) return quietRenderer(out, style, note);
   if (!isTerminal) return plainRenderer(out, note);
-  // A terminal that does not know its width says 0.
+  // A terminal of unknown width reports 0.
   const terminal = terminalRenderer({
     out,
     style,
     columns: () => stdout.columns || 80,
     clock: monotonicClock,
   });
-  // On the same screen, they must not run into the line that is painted over.
+  // If stderr is the same terminal, notes must not run into the status line.
   return stderr.isTTY ? terminal : { ...terminal, note };
 }

@@ -1,6 +1,6 @@
 import type { Reason } from "../../../wire/reasons.ts";
 
-/** What to do next, by the reason for which a run did not succeed. */
+/** What to do next, by the reason of a run that did not succeed. */
 export const HINTS: Readonly<Record<Reason, string>> = {
   "command-failed": 'Fix the error above, or look around where it happened: run again with "--keep failure"',
   "clone-failed": "See what git says above; the repository must be reachable from inside a container",
@@ -30,7 +30,10 @@ export const HINTS: Readonly<Record<Reason, string>> = {
   "step-failed": "See what the step says above",
 };
 
-/** What to do next. `isKept`: the container of this run is there for a look, and its log says how to enter it. */
+/**
+ * Returns what to do next. `isKept`: the run's container is kept for inspection, and its log says how to
+ * enter it.
+ */
 export function hintFor(reason: Reason, { isKept }: { isKept: boolean }): string {
   if (reason !== "command-failed" || !isKept) return HINTS[reason];
   return "Fix the error above, or look around where it happened: the container is kept, see above how to enter it";

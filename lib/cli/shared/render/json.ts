@@ -2,7 +2,7 @@ import type { RunEvent } from "../../../engine/core/events.ts";
 import type { Output } from "./output.ts";
 import type { Renderer } from "./renderer.ts";
 
-/** One JSON object a line: for scripts, which may rely on its keys and their order. */
+/** Renders one JSON object a line. Scripts may rely on its keys and their order. */
 export function jsonRenderer(out: Output, note: (text: string) => void): Renderer {
   return {
     show: (event) => out.write(eventLine(event)),
@@ -14,7 +14,7 @@ export function jsonRenderer(out: Output, note: (text: string) => void): Rendere
   };
 }
 
-/** An event as the line that stands for it, with its newline. */
+/** Returns an event as a line of JSON, with its newline. */
 export function eventLine(event: RunEvent): string {
   return `${harmless(JSON.stringify(ordered(event)))}\n`;
 }
@@ -51,7 +51,7 @@ function ordered(event: RunEvent): unknown {
   }
 }
 
-/** JSON lets through what some terminals take for the beginning of an escape. */
+/** Escapes characters that JSON allows but some terminals take for the start of an escape sequence. */
 function harmless(json: string): string {
   if (!/[\x7f-\x9f]/.test(json)) return json;
   return json.replace(/[\x7f-\x9f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);

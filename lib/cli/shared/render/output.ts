@@ -1,19 +1,22 @@
 import type { Writable } from "node:stream";
 import { startTimer, stopTimer, type Timer } from "../../../base/timers.ts";
 
-/** Text for one reader, in chunks: a write per line would be too slow for a million of them. */
+/** Buffered text output: a write per line would be too slow for a million lines. */
 export interface Output {
-  /** Queues text. Answers a promise where enough is queued: until it resolves, the reader has to catch up. It never rejects. */
+  /**
+   * Queues text. Returns a promise if enough is queued: it resolves when the reader has caught up. It never
+   * rejects.
+   */
   write(text: string): Promise<void> | undefined;
-  /** Resolves when everything queued so far has been taken, or the reader is gone. Never rejects. */
+  /** Resolves when everything queued so far has been written, or the reader is gone. Never rejects. */
   flush(): Promise<void>;
 }
 
 const CHUNK_CHARS = 64 * 1024;
-/** How long a line waits for company, milliseconds. */
+/** How long a line waits for more lines, milliseconds. */
 const LINGER_MS = 20;
 
-/** `onFailed` is called once, when the stream takes no more; what is written after that goes nowhere. */
+/** Opens the output. `onFailed` is called once, when the stream fails; later text is dropped. */
 export function openOutput(
   stream: Writable,
   { onFailed }: { onFailed?: (error: NodeJS.ErrnoException) => void } = {},

@@ -5,7 +5,7 @@ import { neutral, neutralText } from "../../../driver/program/command-line/neutr
 import { plainStyle } from "./style.ts";
 import { outcomeOfStep, recall, summary } from "./summary.ts";
 
-/** Lines as they come, for files and pipes. */
+/** Renders lines as they come, for files and pipes. */
 export function plainRenderer(out: Output, note: (text: string) => void): Renderer {
   const memory = recall();
   return {

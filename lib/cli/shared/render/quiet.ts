@@ -3,7 +3,7 @@ import type { Renderer } from "./renderer.ts";
 import type { Style } from "./style.ts";
 import { outcome } from "./summary.ts";
 
-/** The outcome, on one line. */
+/** Renders the outcome only, on one line. */
 export function quietRenderer(out: Output, style: Style, note: (text: string) => void): Renderer {
   return {
     show: () => undefined,

@@ -5,14 +5,20 @@ export interface EndFacts {
   readonly showAgain?: string | undefined;
 }
 
-/** Shows a run to somebody. */
+/** Shows a run to the user. */
 export interface Renderer {
-  /** One event of the run, in order, but for its end. Where it answers a promise, the next waits for it. */
+  /**
+   * Shows one event of the run, in order, except for its end. If this returns a promise, await it before the
+   * next event.
+   */
   show(event: Exclude<RunEvent, RunEnded>): Promise<void> | undefined;
-  /** The run's end. `savedIn`: where its artifacts are now. `showAgain`: the command that shows the run again. */
+  /**
+   * Shows the run's end. `savedIn`: the folder with its artifacts. `showAgain`: the command that shows the
+   * run again.
+   */
   end(event: RunEnded, facts: EndFacts): void;
-  /** Something that the command itself has to say: on stderr, in every form. */
+  /** Shows a message of the command itself, on stderr in every form. */
   note(text: string): void;
-  /** Resolves when all of it has been taken. Nothing is shown after it. */
+  /** Resolves when all output has been written. Nothing is shown after it. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { RunStatus } from "../../../engine/core/run-view.ts";
 import type { Style } from "./style.ts";
 
-/** The colour of a status. */
+/** Returns the style function for a status. */
 export function paintStatus(status: RunStatus | "pending" | "dispatched" | "skipped", style: Style) {
   switch (status) {
     case "succeeded":
@@ -19,7 +19,7 @@ export function paintStatus(status: RunStatus | "pending" | "dispatched" | "skip
   }
 }
 
-/** How long ago, as people say it: `5 s ago`, `3 m ago`, `2 h ago`, `4 d ago`. */
+/** Formats how long ago a time was: `5 s ago`, `3 m ago`, `2 h ago`, `4 d ago`. */
 export function ago(time: string, now: number): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000));
   if (seconds < 60) return `${seconds} s ago`;

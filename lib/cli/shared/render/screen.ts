@@ -6,7 +6,7 @@ export interface Screen {
   readonly isTerminal: boolean;
 }
 
-/** What stdout is, and how it may be painted. `NO_COLOR` is obeyed. */
+/** Returns what kind of output stdout is, and its style. Obeys `NO_COLOR`. */
 export function screenOf(
   stdout: { readonly isTTY?: boolean } = process.stdout,
   { TERM, NO_COLOR }: Environment = environment,

@@ -1,4 +1,4 @@
-/** Ways to set off a word. Without colours they leave it as it is. */
+/** Styles for text. Without colours they return the text unchanged. */
 export interface Style {
   bold(text: string): string;
   dim(text: string): string;

@@ -6,21 +6,24 @@ import { neutral, neutralText } from "../../../driver/program/command-line/neutr
 import type { EndFacts } from "./renderer.ts";
 import type { Style } from "./style.ts";
 
-/** Of a failed step, how many of its last lines are shown once more. */
+/** Number of a failed step's last lines in the summary. */
 const LAST_LINES = 10;
 const MAX_LISTED = 20;
 
-/** Remembers of a run what its last words need. */
+/** Collects what the summary of a run needs. */
 export interface Recall {
   see(event: RunEvent): void;
   readonly steps: readonly StepEnded[];
   /** The last lines of the first step that failed. */
   readonly lastLines: readonly LogLine[];
-  /** The container of a build that fails is left for a look. */
+  /** Whether the container of a failed build is kept for inspection. */
   readonly isKept: boolean;
 }
 
-/** How a step ended, for people: what was stopped has not failed. Scripts get `failed`, and the reason in its data. */
+/**
+ * The outcome of a step for people, which separates stopped steps from failed ones. Scripts get `failed`, and
+ * the reason in its data.
+ */
 export type StepOutcome = StepEnded["status"] | "cancelled" | "timed out";
 
 export function outcomeOfStep({ status, result }: StepEnded): StepOutcome {
@@ -59,7 +62,10 @@ export function recall(): Recall {
   };
 }
 
-/** A run's last words: its steps as a table, its artifacts, and of a failure why, what led to it, and what to do next. */
+/**
+ * Returns the summary of a run: its steps as a table, its artifacts, and for a failure the last log lines,
+ * the reason and what to do next.
+ */
 export function summary(
   end: RunEnded,
   { steps, lastLines, isKept }: Recall,
@@ -78,7 +84,7 @@ export function summary(
   return `${lines.join("\n")}\n`;
 }
 
-/** How it ended, on one line. */
+/** Returns the outcome of a run on one line. */
 export function outcome({ outcome, reason, message, seconds }: RunEnded, style: Style): string {
   const took = formatDuration(seconds * 1000);
   if (outcome === "succeeded") return style.green(`Succeeded in ${took}`);
@@ -102,7 +108,7 @@ function table(steps: readonly StepEnded[], style: Style): string[] {
   ];
 }
 
-/** How the outcome of a step is set off. */
+/** Returns the style function for a step's outcome. */
 export function colourOf(outcome: StepOutcome, style: Style): (text: string) => string {
   switch (outcome) {
     case "succeeded":

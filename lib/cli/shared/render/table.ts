@@ -6,7 +6,7 @@ export interface Cell {
   readonly paint?: ((text: string) => string) | undefined;
 }
 
-/** Lines of a table with its titles, columns two spaces apart. What strangers have written is made harmless. */
+/** Returns the lines of a table with titles, columns two spaces apart. Neutralizes untrusted text. */
 export function tableLines(
   titles: readonly string[],
   rows: readonly (readonly (string | Cell)[])[],

@@ -11,7 +11,7 @@ import { colourOf, outcomeOfStep, recall, summary } from "./summary.ts";
 export interface Terminal {
   readonly out: Output;
   readonly style: Style;
-  /** How many characters fit into a line, now. */
+  /** Returns the current width in characters. */
   columns(): number;
   readonly clock: Clock;
 }
@@ -20,12 +20,15 @@ const FRAME_MS = 100;
 const CHUNK_CHARS = 32 * 1024;
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const ERASE_LINE = "\r\x1b[K";
-/** A layer of an image on its way: many of them a second would scroll everything else away. */
+/**
+ * The progress of an image's layer. It is shown in the status line: many of them a second would scroll
+ * everything else away.
+ */
 const PROGRESS = /^[0-9a-f]{12}: /;
 
 /**
- * The log as it comes, and under it one line that says which step runs, for how long, and what is being pulled. That line
- * is taken away before anything else is written and put back after it, in one write.
+ * Renders the log as it comes, with a status line below it: the current step, its duration and what is being
+ * pulled. The status line is erased before other output and written again after it, in one write.
  */
 export function terminalRenderer({ out, style, columns, clock }: Terminal): Renderer {
   const memory = recall();

@@ -14,10 +14,10 @@ import {
   wholeNumber,
 } from "../../../driver/program/command-line/values.ts";
 
-/** Where artifacts are put, below the folder that we are started in. */
+/** Default folder for artifacts, relative to the current folder. */
 export const DEFAULT_OUTPUT = "artifacts";
 
-/** What a build is: the flags that say something of its spec, and where its artifacts go. */
+/** Adds the flags that describe a build: those of its spec, and where to put its artifacts. */
 export function withBuildFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
 ) {
@@ -100,7 +100,7 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
     .addOption(flag("--max-artifacts <size>", "artifacts kept", asTyped(size)).default(undefined, "2g"));
 }
 
-/** In which form a run is shown, and the process's own log. */
+/** Adds the flags for the form of the output and of the process's own log. */
 export function withOutputFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
 ) {
@@ -113,26 +113,26 @@ export function withOutputFlags<A extends unknown[], O extends OptionValues, G e
     .addHelpText("after", VARIABLES_NOTE);
 }
 
-/** The flags of a build, read. */
+/** The parsed flags of a build. */
 // deno-lint-ignore ban-types
 export type BuildOptions = ReturnType<ReturnType<typeof withBuildFlags<[], {}, {}>>["opts"]>;
 
-/** The flags of what is shown, read. */
+/** The parsed flags of the output. */
 // deno-lint-ignore ban-types
 export type OutputOptions = ReturnType<ReturnType<typeof withOutputFlags<[], {}, {}>>["opts"]>;
 
-/** Throws InputError for forms that exclude each other. */
+/** Throws InputError for output flags that exclude each other. */
 export function checkOutputFlags({ json, quiet }: OutputOptions): void {
   if (json && quiet) throw new InputError("Both --json and --quiet were given: expected one of them");
 }
 
-/** A value that stays as it was typed, for the resource, but must be one that `parse` understands. */
+/** Checks a value with `parse` and keeps it as typed, for the resource. */
 const asTyped = (parse: (text: string) => number) => (value: string): string => {
   parse(value);
   return value;
 };
 
-/** The same, and more than nothing. */
+/** Like `asTyped`, and requires more than 0. */
 const aboveZero = (parse: (text: string) => number) => (value: string): string => {
   if (parse(value) > 0) return value;
   throw new InputError(`Invalid value "${value}": expected more than 0`);

@@ -22,35 +22,38 @@ import type { Operands } from "./operands.ts";
 import { snapshotWorkTree, type WorkTree } from "./uncommitted.ts";
 import { withoutTrailing } from "../../../base/text.ts";
 
-/** A build as it was asked for: valid, and within what the command line allows. */
+/** A requested build: valid, and within what the command line allows. */
 export interface BuildRequest {
   readonly resource: Resource;
   readonly plan: Plan;
   readonly pipeline: Pipeline;
-  /** What a local repository was when the command was typed. */
+  /** State of a local repository when the command was typed. */
   readonly local: LocalRequest | undefined;
   readonly secrets: Readonly<Record<string, string>>;
-  /** Variables of the caller that the spec may read: those named with -e. */
+  /** The caller's variables that the spec may read: those named with -e. */
   readonly allowEnv: readonly string[];
-  /** The network that was named with --network. */
+  /** The network named with --network. */
   readonly allowNetworks: readonly string[];
-  /** Whether the person chose the image, by --image or as the default: a file's is not trusted with git credentials. */
+  /**
+   * Whether the user chose the image, by --image or as the default. An image from a file does not get git
+   * credentials.
+   */
   readonly isImageChosen: boolean;
 }
 
 export interface LocalRequest {
-  /** Undefined where there is no such ref, which the clone says. */
+  /** Undefined if there is no such ref; the clone reports that. */
   readonly commit: { readonly repository: string; readonly commit: string; readonly ref: string } | undefined;
-  /** An error where it cannot be told what is not committed. */
+  /** An error if the uncommitted files cannot be determined. */
   readonly workTree: WorkTree | Error | undefined;
-  /** The folder that was named, below the top of the work tree; empty for the top. */
+  /** The named folder, relative to the top of the work tree; empty for the top. */
   readonly below: string;
 }
 
 /**
- * Reads the flags, and the file they name, into a resource. A repository that is a path becomes absolute; `elsewhere`, for
- * drivers that cannot see it, it is refused, and what only their operator can allow is left to them. Throws InputError
- * that names every problem, one a line.
+ * Turns the flags, and the file that they name, into a resource. A local repository becomes an absolute path.
+ * `elsewhere`: the drivers run on other machines, so a local repository is refused, and what only their
+ * operator can allow is not checked here. Throws InputError with one line per problem.
  */
 export async function buildRequest(
   options: SpecFlags & { file?: string | undefined },
@@ -97,7 +100,7 @@ export async function buildRequest(
   };
 }
 
-/** A build that was done before. */
+/** An earlier build. */
 export interface PastBuild {
   readonly run: string;
   readonly name: string;
@@ -105,8 +108,8 @@ export interface PastBuild {
 }
 
 /**
- * The request that does a build of this machine again. Its command line has allowed what its spec asks for. Throws as
- * `buildRequest`.
+ * Returns the request to repeat an earlier build of this machine. Allows the networks, variables and
+ * processes of its spec, as its command line did. Throws as `buildRequest`.
  */
 export async function requestOfPast(
   { name, spec }: PastBuild,
@@ -142,7 +145,7 @@ export async function requestOfPast(
   return { resource, plan, pipeline: BUILD_PIPELINE, secrets, allowEnv, allowNetworks, isImageChosen, local };
 }
 
-/** Everything that is built later is decided now: what is committed meanwhile belongs to the next build. */
+/** Pins what is built: later commits belong to the next build. */
 async function pin({ spec }: Plan, repository: string, environment: Environment): Promise<LocalRequest> {
   const source = await openLocalSource(repository, { environment });
   const commit = resolveCommit(source, spec.ref);
@@ -161,7 +164,7 @@ const NO_LIMITS = {
   graceMs: Infinity,
 };
 
-/** Whatever the spec asks for: the drivers' operator has the say. */
+/** Allows whatever the spec asks for: the drivers' operator decides. */
 function othersToAllow({ env, network }: Record<string, unknown>) {
   const wanted = (Array.isArray(env) ? env : []).map((entry): unknown => entry?.valueFrom)
     .filter((name) => typeof name === "string");
@@ -173,7 +176,7 @@ function othersToAllow({ env, network }: Record<string, unknown>) {
   };
 }
 
-/** Throws InputError for a repository that is here only, or none at all. */
+/** Throws InputError for a repository that the drivers cannot reach. */
 function checkReachable(repository: unknown, operands: Operands): void {
   if (typeof repository !== "string" || parseRepository(repository).kind !== "local") return;
   throw new InputError(
@@ -183,7 +186,7 @@ function checkReachable(repository: unknown, operands: Operands): void {
   );
 }
 
-/** Only a warning needs it: what is wrong with it is said there. */
+/** Returns the snapshot, or the error to report with the warning, which is its only use. */
 function snapshotOf(source: LocalSource): WorkTree | Error | undefined {
   try {
     return snapshotWorkTree(source);
@@ -193,7 +196,7 @@ function snapshotOf(source: LocalSource): WorkTree | Error | undefined {
   }
 }
 
-/** A reader of YAML is large, and most builds name no file. */
+/** Loads the YAML parser on demand: it is large, and most builds name no file. */
 async function readFile(path: string): Promise<ResourceFile> {
   const { readResourceFile } = await import("./resource-file.ts");
   return await readResourceFile(path);
@@ -215,7 +218,10 @@ function resourceOf(
   };
 }
 
-/** As typed, else as the file says, where a path counts from the file's own folder; else the folder we are in. */
+/**
+ * Returns the repository from the command line, otherwise from the file (a path is relative to the file's
+ * folder), otherwise the current folder.
+ */
 function repositoryOf({ repository }: Operands, inFile: unknown, file: string | undefined): unknown {
   if (repository !== undefined) return absolute(repository, ".");
   if (inFile === undefined) return resolve(".");
@@ -223,12 +229,12 @@ function repositoryOf({ repository }: Operands, inFile: unknown, file: string | 
 }
 
 function absolute(repository: string, base: string): string {
-  // Refused as itself, before it is taken for a path.
+  // Validate the original text before it becomes a path.
   const parsed = parseRepository(repository);
   return parsed.kind === "local" ? resolve(base, parsed.path) : repository;
 }
 
-/** Names what is wrong with a spec in the file's own words: `1.10` is no 1.1 to who wrote it. */
+/** Reports errors of a spec with the values as written in the file: its author wrote `1.10`, not 1.1. */
 function checkSpec(spec: Record<string, unknown>, { sourceOf }: ResourceFile): void {
   const parsed = parseBuildSpec(spec);
   if (parsed.success) return;
@@ -237,12 +243,12 @@ function checkSpec(spec: Record<string, unknown>, { sourceOf }: ResourceFile): v
   );
 }
 
-/** What a shorter value is part of is no secret by that. */
+/** Values shorter than this are not searched for: they match by chance. */
 const LEAST_SECRET_CHARS = 4;
 
 /**
- * A spec is stored, shown and sent as it is. Throws InputError where the value of a secret stands in it, as in
- * `-c "curl -H $TOKEN"`, where the caller's shell put it.
+ * Throws InputError if the spec contains the value of a secret, as in `-c "curl -H $TOKEN"`, where the
+ * caller's shell expanded it. A spec is stored, shown and sent unmasked.
  */
 function checkNoSecretIn(
   spec: Readonly<Record<string, unknown>>,
@@ -266,7 +272,7 @@ function checkNoSecretIn(
   if (problems.length > 0) throw new InputError(problems.join("\n"));
 }
 
-/** The last part of the repository's address, in letters that stand everywhere. */
+/** Returns the last part of the repository's address, with characters that are valid everywhere. */
 function nameOf({ repository }: Plan): string {
   const address = repository.kind === "local" ? repository.path : repository.url;
   const name = basename(withoutTrailing(address, "/?#")).replace(/\.git$/, "").replace(

@@ -6,32 +6,37 @@ import type { BuildSpec } from "../../../build/spec.ts";
 import { DEFAULT_PIDS } from "../../../build/policy.ts";
 import { DEFAULT_LIMITS } from "../../../driver/default-limits.ts";
 
-/** What of its surroundings a field of a spec file can reach. */
+/** What a field of a spec file can reach. */
 type Reach =
-  /** Nothing but the build's own container, network and registry access: the file may say what it likes. */
+  /** Only the build's own container, network and registry access: any value is allowed. */
   | "the build"
-  /** The caller's environment and files: refused wherever the build runs. */
+  /** The caller's environment and files: always refused. */
   | "the caller"
-  /** The machine with Docker: refused where that is the caller's; elsewhere its operator decides. */
+  /** The machine with Docker: refused if it is the caller's; otherwise its operator decides. */
   | "the machine";
 
 interface Rule {
   readonly reach: Reach;
-  /** What the command line would have to name, a problem each. Values that the schema refuses are none. */
+  /**
+   * Returns one problem for each thing that the command line would have to name. Values that the schema
+   * refuses give no problem here.
+   */
   readonly problems?: (value: unknown, asked: Asked) => string[];
 }
 
-/** What the command line names. */
+/** What the command line allows by name. */
 export interface Asked {
-  /** The spec that the flags make without the file. */
+  /** The spec from the flags alone, without the file. */
   readonly flags: Readonly<Record<string, unknown>>;
   /** The variables named with `-e NAME`. */
   readonly env: readonly string[];
-  /** The folder that is built where neither the file nor the command line names a repository. */
+  /** The folder to build if neither the file nor the command line names a repository. */
   readonly folder: string;
 }
 
-/** One rule for each field of a spec: what a file may ask for by itself, and what the command line has to name. */
+/**
+ * The rules for the fields of a spec: what a file may ask for by itself, and what the command line must name.
+ */
 export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
   repository: {
     reach: "the caller",
@@ -129,8 +134,8 @@ interface FileLimit {
 }
 
 /**
- * How much of this machine a file may ask for. CPUs and memory are bounded by Docker's host; processes and what is stored
- * are not.
+ * Limits for what a file may use of this machine. Docker's host bounds CPUs and memory, but not processes or
+ * storage.
  */
 export const FILE_LIMITS: Readonly<Record<keyof BuildSpec["limits"], FileLimit | undefined>> = {
   cpus: undefined,
@@ -141,8 +146,8 @@ export const FILE_LIMITS: Readonly<Record<keyof BuildSpec["limits"], FileLimit |
 };
 
 /**
- * Throws InputError where the spec of a file asks for something of the caller or, unless the build runs `elsewhere`, of this
- * machine that the command line does not name, one problem a line.
+ * Throws InputError, one problem a line, if a file's spec asks for something of the caller that the command
+ * line does not name. Unless the build runs `elsewhere`, the same applies to this machine.
  */
 export function checkFileRequests(
   spec: Readonly<Record<string, unknown>>,
@@ -156,7 +161,7 @@ export function checkFileRequests(
   if (problems.length > 0) throw new InputError(problems.join("\n"));
 }
 
-/** True for a folder of this machine, other than the one that is built anyway. */
+/** Whether a repository is a folder of this machine other than `folder`. */
 function isElsewhereHere(repository: string, folder: string): boolean {
   const parsed = parseRepository(repository);
   return parsed.kind === "local" && resolve(parsed.path) !== resolve(folder);

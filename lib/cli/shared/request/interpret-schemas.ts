@@ -1,8 +1,8 @@
 import { config } from "zod";
 
 /**
- * For a process that parses little: at its first use zod compiles a schema into code, which takes longer than all uses in
- * one build do.
+ * Turns off zod's code generation. A process that parses little saves time: compiling a schema at its first
+ * use takes longer than all its uses in one build.
  */
 export function interpretSchemas(): void {
   config({ jitless: true });

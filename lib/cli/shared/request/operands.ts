@@ -1,6 +1,6 @@
 import { InputError } from "../../../base/errors.ts";
 
-/** What stands on the command line beside the flags. */
+/** The words on the command line that are not flags. */
 export interface Operands {
   readonly repository: string | undefined;
   /** The words after "--"; undefined without any. */
@@ -11,11 +11,14 @@ export interface Operands {
 export interface KnownFlag {
   readonly short?: string | undefined;
   readonly long?: string | undefined;
-  /** It has a value. */
+  /** Whether it needs a value. */
   readonly required: boolean;
 }
 
-/** Commander drops the "--" and says nothing of where it was. Throws InputError. */
+/**
+ * Finds the operands. Commander drops the "--" without saying where it was. Throws InputError for an excess
+ * word.
+ */
 export function operandsOf(
   args: readonly string[],
   words: readonly string[],
@@ -30,7 +33,7 @@ export function operandsOf(
   return { repository, command: command.length > 0 ? command : undefined };
 }
 
-/** Where the "--" is that ends the flags, and is no flag's value; -1 without one. */
+/** Returns the position of the "--" that ends the flags and is not a flag's value, or -1. */
 function separatorIn(words: readonly string[], flags: readonly KnownFlag[]): number {
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? "";
@@ -40,7 +43,10 @@ function separatorIn(words: readonly string[], flags: readonly KnownFlag[]): num
   return -1;
 }
 
-/** Whether the word after this one is its value: of `--image` and `-c`, not of `--image=x` and `-cx`; of `-xc` where x has none. */
+/**
+ * Whether the next word is this flag's value: true for `--image` and `-c`, false for `--image=x` and `-cx`,
+ * true for `-xc` if x takes no value.
+ */
 function takesNext(word: string, flags: readonly KnownFlag[]): boolean {
   if (word.startsWith("--")) return flags.some(({ long, required }) => required && long === word);
   if (!/^-[^-]/.test(word)) return false;

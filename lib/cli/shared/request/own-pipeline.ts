@@ -15,7 +15,7 @@ const duration = z.string().transform((text, context) => {
   }
 });
 
-/** A step as a file has it; its id is its driver's name where it has none. */
+/** A step in a file. Its id defaults to its driver's name. */
 const FileStep = z.strictObject({
   driver: token,
   id: token.optional(),
@@ -25,15 +25,19 @@ const FileStep = z.strictObject({
   timeout: duration.optional(),
 });
 
-/** `pipeline` of a resource's file: its steps; a name says nothing here, since every build has the same. */
+/**
+ * `pipeline` of a resource's file: a list of steps. A name has no effect, because all builds share one
+ * pipeline name.
+ */
 export const FilePipeline = z.union([z.string(), z.array(FileStep).min(1, "expected at least one step")]);
 export type FilePipeline = z.infer<typeof FilePipeline>;
 
 const STOP = "container-stop";
 
 /**
- * The pipeline of a build: the file's, else the four drivers', with further ones before the container is removed. `isHere`: all
- * drivers are in this process, so that a step of another one is refused at once. Throws InputError.
+ * Returns the pipeline of a build: the file's, otherwise the four drivers' with further drivers before
+ * container-stop. `isHere`: all drivers run in this process, so a step of an unknown driver is refused
+ * immediately. Throws InputError.
  */
 export function pipelineOf(
   inFile: FilePipeline | undefined,
@@ -50,7 +54,7 @@ export function pipelineOf(
   return { name: `${FLUTTER_BUILDER}-own`, resource: FLUTTER_BUILDER, steps: all };
 }
 
-/** A driver that needs nothing of the container's host may work anywhere, unless its step says otherwise. */
+/** Marks the step `anywhere` if its driver does not use Docker, unless the step sets that itself. */
 function withPlace(step: PipelineStep, own: readonly Driver[]): PipelineStep {
   const driver = own.find(({ name }) => name === step.driver);
   return { ...driver?.usesDocker === false && { anywhere: true }, ...step };

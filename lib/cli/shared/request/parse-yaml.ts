@@ -1,13 +1,15 @@
 import type { Document } from "yaml";
 import { MAX_JSON_DEPTH } from "../../../base/json.ts";
 
-/** What a resource may have as JSON, too. */
+/** The same limit as for a resource in JSON. */
 const MAX_BYTES = 256 * 1024;
-/** Keys and values. The parser compares each key of an object with all others, and counts what an alias stands for. */
+/**
+ * Limit of keys and values: the parser compares each key of an object with all others, and expands aliases.
+ */
 const MAX_ENTRIES = 5000;
 const MAX_ALIASES = 100;
 
-/** What YAML is made of before it means anything. */
+/** A syntax node of YAML. */
 interface Token {
   readonly type: string;
   readonly items?: readonly { readonly key?: Token | null; readonly value?: Token }[];
@@ -15,16 +17,16 @@ interface Token {
 }
 
 /**
- * As the parser of `yaml`, for texts of others: what would take it more than a moment is refused first. JSON is YAML as well.
- * Throws an Error that says what is wrong, on one line.
+ * Parses untrusted YAML, which includes JSON. Refuses text that would take the parser more than a moment.
+ * Throws an Error with a message of one line.
  */
 export async function parseYaml(text: string): Promise<{ document: Document; value: unknown }> {
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_BYTES) throw new Error(`it has ${bytes} bytes, expected ${MAX_BYTES} at most`);
-  // Only who names a file waits for its parser.
+  // Only a build with a file loads the parser.
   const { parseDocument, Parser } = await import("yaml");
   for (const document of new Parser().parse(text)) checkSize(document as Token);
-  // The parser would look for the line of each of its errors.
+  // Otherwise the parser computes the line of each of its errors.
   const document = parseDocument(text, { logLevel: "silent", prettyErrors: false });
   const [error] = document.errors;
   if (error) throw new Error(`${error.message} at ${placeOf(text, error.pos[0])}`);
@@ -36,7 +38,7 @@ function placeOf(text: string, at: number): string {
   return `line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
-/** Goes by a list of its own, since recursion is what too deep a text would break. */
+/** Checks the size without recursion, which too deep a text would break. */
 function checkSize(document: Token): void {
   const open: { token: Token; depth: number }[] = [{ token: document, depth: 1 }];
   let entries = 0;

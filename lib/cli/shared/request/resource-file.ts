@@ -6,7 +6,7 @@ import { readInputFile } from "../../../driver/program/command-line/read-input-f
 import { FilePipeline } from "./own-pipeline.ts";
 import { parseYaml } from "./parse-yaml.ts";
 
-/** A resource as it is written by hand. Its spec is checked later, when the flags have been laid over it. */
+/** A resource in a file. Its spec is checked later, after the flags are merged into it. */
 const ResourceFields = z.strictObject({
   id: z.string().optional(),
   name: z.string().min(1).optional(),
@@ -17,11 +17,11 @@ const ResourceFields = z.strictObject({
 });
 
 export interface ResourceFile extends z.infer<typeof ResourceFields> {
-  /** The text that a number, `true` or `null` of the file was written as. */
+  /** Returns the source text of a number, `true` or `null` in the file. */
   readonly sourceOf: SourceOf;
 }
 
-/** Reads a resource, JSON or YAML. Throws InputError that names the file and each problem on a line of its own. */
+/** Reads a resource from JSON or YAML. Throws InputError that names the file, with one line per problem. */
 export async function readResourceFile(path: string): Promise<ResourceFile> {
   const text = await readInputFile("--file", path);
   const { document, value } = await parseYaml(text).catch((error) => {

@@ -10,16 +10,17 @@ import { uncommittedFiles } from "./uncommitted.ts";
 const NAMED = 3;
 
 /**
- * Says what of a local repository is built, where that could be mistaken: that commands run at its top although a folder
- * below was named, and which files are left out since they are not committed. Git is asked `after` something else, and
- * beside the build; disposing gives up. A failure of it is a line in the process log: the build does not depend on it.
+ * Reports what is built of a local repository if that may surprise: commands run at its top although a folder
+ * below was named, and files are left out because they are not committed. git runs once `after` resolves, in
+ * parallel with the build. Dispose cancels it. A failure is only logged, because the build does not depend on
+ * it.
  */
 export function sayWhatIsBuilt(
   { local, plan: { spec } }: BuildRequest,
   { after, environment, own, note }: {
     after: Promise<void>;
     environment: Environment;
-    /** Folders that we write to ourselves. */
+    /** Folders that this process writes to. */
     own: readonly string[];
     note: (text: string) => void;
   },
@@ -40,7 +41,7 @@ export function sayWhatIsBuilt(
   async function look(): Promise<void> {
     if (!local?.workTree) return;
     if (local.workTree instanceof Error) throw local.workTree;
-    // Artifacts of a run that was started at the top are ours as well.
+    // Artifacts of runs started at the top are also our own output.
     const written = [...own, join(local.workTree.path, DEFAULT_OUTPUT)];
     const options = { environment, own: written, signal: closing.signal };
     const files = await uncommittedFiles(local.workTree, options);

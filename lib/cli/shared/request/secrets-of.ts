@@ -1,7 +1,10 @@
 import { InputError } from "../../../base/errors.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 
-/** The values of secrets, from the caller's environment. Throws InputError that names every one without a value. */
+/**
+ * Returns the values of secrets from the caller's environment. Throws InputError that names each one without
+ * a value.
+ */
 export function secretsOf(names: readonly string[], environment: Environment): Record<string, string> {
   const secrets: Record<string, string> = {};
   const problems: string[] = [];

@@ -2,12 +2,12 @@ import { InputError } from "../../../base/errors.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import type { BuildOptions } from "./build-flags.ts";
 
-/** The flags that say something of the spec. */
+/** The flags that belong to the spec. */
 export type SpecFlags = Omit<BuildOptions, "file" | "output" | "gitToken">;
 
 /**
- * A spec with the flags laid over it: what they leave out stays. `command`: the words after "--". Throws InputError for
- * variables that are not set here.
+ * Returns a spec with the flags merged into it; flags that are not given change nothing. `command`: the words
+ * after "--". Throws InputError for variables that are not set here.
  */
 export function specOfFlags(
   spec: Readonly<Record<string, unknown>>,
@@ -18,7 +18,7 @@ export function specOfFlags(
   if (command && flags.command) {
     throw new InputError('A command was given twice, with -c and after "--": expected one of them');
   }
-  // What is named as a secret too travels as one.
+  // A variable that is also named as a secret is sent as a secret.
   const env = flags.env?.filter(({ name, value }) => value !== undefined || !flags.secret?.includes(name));
   return {
     ...spec,
@@ -50,7 +50,7 @@ function limits(inSpec: unknown, flags: SpecFlags): unknown {
   return typeof inSpec === "object" && inSpec !== null ? { ...inSpec, ...typed } : typed;
 }
 
-/** The entries of a spec whose names were not typed as well. */
+/** Returns the entries of a spec whose names were not typed as flags. */
 function without(inSpec: unknown, typed: NonNullable<SpecFlags["env"]>): unknown[] {
   return listed(inSpec).filter((entry) => {
     const name = typeof entry === "object" && entry !== null && "name" in entry ? entry.name : undefined;

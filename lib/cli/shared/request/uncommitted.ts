@@ -15,7 +15,7 @@ const MOST_OUTPUT_BYTES = 16 * 1024 * 1024;
 const MOST_INDEX_BYTES = 512 * 1024 * 1024;
 const MOST_RULES_BYTES = 16 * 1024 * 1024;
 
-/** A work tree with its index and commit as they were at one moment. */
+/** A snapshot of a work tree's index and commit. */
 export interface WorkTree {
   readonly path: string;
   readonly head: string;
@@ -25,7 +25,10 @@ export interface WorkTree {
   readonly objectFormat: string;
 }
 
-/** Remembers what a later look is compared with. Undefined for a bare repository, and one without commit or index. */
+/**
+ * Takes the snapshot that a later comparison needs. Undefined for a bare repository, and for one without a
+ * commit or index.
+ */
 export function snapshotWorkTree(source: LocalSource): WorkTree | undefined {
   const { workTree, gitFolder, commonFolder, objectFormat, config } = source;
   const head = workTree === undefined ? undefined : resolveCommit(source, undefined);
@@ -54,10 +57,11 @@ export function snapshotWorkTree(source: LocalSource): WorkTree | undefined {
 }
 
 /**
- * The files of a work tree that are changed, or new, and not committed, but for new ones in `own` folders; none where there
- * is no git here. The repository is not trusted, and `git status` runs what a repository's configuration
- * names (clean filters, a file system monitor). So git never sees that configuration: it gets a folder of ours for a
- * repository, with a configuration of ours and the index. Rejects where git fails, and when `signal` fires.
+ * Returns a work tree's changed and new files that are not committed, without new ones in `own` folders.
+ * Empty if git is not installed. `git status` runs programs that a repository's configuration names (clean
+ * filters, a file system monitor), and the repository is not trusted. So git never sees that configuration:
+ * it uses a folder of ours as the repository, with our configuration and the index. Rejects if git fails or
+ * `signal` fires.
  */
 export async function uncommittedFiles(
   workTree: WorkTree,
@@ -70,7 +74,7 @@ export async function uncommittedFiles(
   const git = await findProgram("git", environment);
   if (!git) return [];
   const folder = await mkdtemp(join(tmpdir(), "conveyor-status-"));
-  // A command that is left at once does not wait for git.
+  // If the process exits early, it does not wait for git.
   const removeAtExit = () => rmSync(folder, { recursive: true, force: true });
   process.once("exit", removeAtExit);
   try {
@@ -99,7 +103,7 @@ export async function uncommittedFiles(
   }
 }
 
-/** Of a submodule only its commit counts, which git reads without looking into the submodule's configuration. */
+/** Only the commit of a submodule is compared: git reads it without the submodule's configuration. */
 const STATUS = [
   "status",
   "--porcelain",
@@ -109,7 +113,7 @@ const STATUS = [
   "--ignore-submodules=dirty",
 ];
 
-/** What says how files are compared. None of it names a program or a path. */
+/** Keys that control how files are compared. None of them names a program or a path. */
 const COMPARING = new Set([
   "core.autocrlf",
   "core.checkstat",
@@ -124,13 +128,13 @@ const COMPARING = new Set([
   "index.sparse",
 ]);
 
-/** git's configuration with what a repository, or a user, says of comparing. */
+/** Returns git's configuration with only the keys of a repository, or a user, that control comparing. */
 function ownConfig(config: Config): string {
   return config.filter(([key, value]) => COMPARING.has(key) && /^[A-Za-z0-9]*$/.test(value))
     .map(([key, value]) => `[${key.split(".")[0]}]\n\t${key.split(".")[1]} = ${value}\n`).join("");
 }
 
-/** A repository with nothing but what git needs. */
+/** Creates a minimal repository for `git status`. */
 async function standIn(
   folder: string,
   { path, head, files, config, objectFormat }: WorkTree,
@@ -152,7 +156,7 @@ async function standIn(
   await writeFile(join(folder, "info/exclude"), Buffer.concat([exclude, Buffer.from(excluding(path, own))]));
 }
 
-/** Lines that make git ignore folders below a work tree. */
+/** Returns exclude rules for folders below a work tree. */
 function excluding(workTree: string, folders: readonly string[]): string {
   const lines = folders.map((folder) => relative(workTree, real(resolve(folder))))
     .filter((below) => below !== "" && !below.startsWith("..") && !isAbsolute(below) && !below.includes("\n"))
@@ -160,14 +164,14 @@ function excluding(workTree: string, folders: readonly string[]): string {
   return ["", ...lines, ""].join("\n");
 }
 
-/** A path without links in the part of it that is there. */
+/** Resolves the links in the existing part of a path. */
 function real(path: string): string {
   const found = ifThere(path, () => realpathSync(path));
   return found ??
     (dirname(path) === path ? path : join(real(dirname(path)), path.slice(dirname(path).length)));
 }
 
-/** A program of PATH, whose folders must be absolute: what lies in the folder we stand in is not ours to run. */
+/** Finds a program in PATH. Relative folders do not count: programs in the current folder are not trusted. */
 async function findProgram(name: string, { PATH = "" }: Environment): Promise<string | undefined> {
   for (const folder of PATH.split(delimiter)) {
     const path = join(folder, name);

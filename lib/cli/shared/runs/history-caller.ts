@@ -7,7 +7,7 @@ import { historyApi } from "../../../engine/http/api.ts";
 import { Problem } from "../../../engine/http/problem.ts";
 import { type Caller, errorIn, refusal } from "../api/call.ts";
 
-/** Asks the history of a data folder, by the routes of a control plane. */
+/** Returns a caller that serves a control plane's routes from the history of a data folder. */
 export function historyCaller(history: History): Caller {
   const answer = historyApi({
     store: history,
@@ -33,7 +33,7 @@ export function historyCaller(history: History): Caller {
   };
 }
 
-/** Writes into the record of a run that another process works on, and watches, that it is to end. */
+/** Records a stop request for a run of another process, which watches the record. */
 async function stopElsewhere(history: History, id: string, why: Input): Promise<void> {
   const { runs }: Store = history;
   for (;;) {

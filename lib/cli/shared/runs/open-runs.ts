@@ -14,19 +14,20 @@ export interface RunsOptions {
   readonly data?: string | undefined;
 }
 
-/** The runs of a control plane, or of a data folder: whoever asks need not know which. */
+/** The runs of a control plane or of a data folder, behind one interface. */
 export interface Runs extends AsyncDisposable {
   readonly call: Caller;
   /** The control plane; undefined for a data folder. */
   readonly api: Api | undefined;
 }
 
-/** How long a control plane on this machine may take to say that it is there, milliseconds. */
+/** How long a control plane on this machine may take to answer, milliseconds. */
 const HERE_MS = 5000;
 
 /**
- * The control plane that the flags name, else the one that serves the data folder on this machine, else the folder's own
- * history. Throws InputError, UnavailableError.
+ * Opens the runs of the control plane that the flags name. Without one, opens those of the control plane that
+ * serves the data folder on this machine, otherwise the folder's own history. Throws InputError and
+ * UnavailableError.
  */
 export async function openRuns(options: RunsOptions, environment: Environment): Promise<Runs> {
   const { api } = options;
@@ -48,7 +49,7 @@ export async function openRuns(options: RunsOptions, environment: Environment): 
   };
 }
 
-/** Undefined where none answers: one that was killed has left word of itself. */
+/** Returns the local control plane. Undefined if none answers: a killed one leaves its address behind. */
 async function serverHere(options: RunsOptions, environment: Environment): Promise<Api | undefined> {
   const url = await announcedServer(dataFolder(options.data, environment));
   if (url === undefined) return undefined;

@@ -3,10 +3,10 @@ import type { RunSummary } from "../../../engine/core/run-view.ts";
 import { isRunId } from "../../../wire/ids.ts";
 import { type Caller, json } from "../api/call.ts";
 
-/** What a person calls a run. */
+/** Description of a command's run argument. */
 export const RUN_ARGUMENT = "id of a run, a unique beginning of one, or last";
 
-/** A page of runs, as the API gives it. */
+/** Fetches one page of runs. */
 export async function listRuns(
   call: Caller,
   query: Readonly<Record<string, string>>,
@@ -15,7 +15,7 @@ export async function listRuns(
   return await json(await call({ method: "GET", path })) as { runs: RunSummary[]; next?: string };
 }
 
-/** The id of the run that a person means. Throws InputError where it is none, or several. */
+/** Returns the id of the run that `text` names. Throws InputError if there is no such run, or several. */
 export async function resolveRun(call: Caller, text: string): Promise<string> {
   if (isRunId(text)) return text.toLowerCase();
   if (text === "last") {
@@ -37,5 +37,5 @@ export async function resolveRun(call: Caller, text: string): Promise<string> {
   );
 }
 
-/** Enough of an id for a person to name the run by. */
+/** Returns the first characters of an id, enough to name the run. */
 export const shortId = (id: string): string => id.slice(0, 8);

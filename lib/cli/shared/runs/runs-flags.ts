@@ -3,14 +3,14 @@ import { logFormatFlag, logLevelFlag, VARIABLES_NOTE } from "../../../driver/pro
 import { flag, switchFlag } from "../../../driver/program/command-line/flag.ts";
 import { httpUrl, text } from "../../../driver/program/command-line/values.ts";
 
-/** Whose runs a command speaks of, and how. */
+/** Adds the flags that select which runs a command uses, and its output. */
 export function withRunsFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
 ) {
   return withWhoseFlags(command.addOption(flag("--tls-ca <file>", "authorities to trust, PEM", text)));
 }
 
-/** The same without `--tls-ca`, for a command that has it already. */
+/** Like `withRunsFlags` without `--tls-ca`, for a command that already has it. */
 export function withWhoseFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
 ) {

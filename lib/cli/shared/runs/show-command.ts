@@ -1,12 +1,12 @@
 import { isLoopback } from "../../../engine/http/hosts.ts";
 import { shortId } from "./resolve-run.ts";
 
-/** What a person types to see a run again, with the flags that are needed for it. */
+/** Returns the command line that shows a run again, with the flags that it needs. */
 export function showCommandOf(
   run: string,
   { data, api }: { data?: string | undefined; api?: string | undefined },
 ): string {
-  // One on this machine is found by its data folder.
+  // A control plane on this machine is found by its data folder.
   const isFound = api === undefined || isLoopback(new URL(api).hostname);
   const words = [
     "flutter-ci show",
@@ -17,6 +17,6 @@ export function showCommandOf(
   return words.join(" ");
 }
 
-/** As a shell takes it for one word. */
+/** Quotes a word for a shell. */
 const quoted = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

@@ -9,7 +9,7 @@ export interface InspectOptions extends RunsOptions {
   readonly logFormat: "text" | "json";
 }
 
-/** Opens the runs that the flags speak of; the process's own log goes to stderr. */
+/** Opens the runs that the flags select. The process's own log goes to stderr. */
 export async function useRuns(options: InspectOptions): Promise<Runs> {
   startProcessLog({
     level: options.logLevel,
