@@ -29,7 +29,11 @@ export function aborted(signal: AbortSignal): Promise<void> {
  * continues.
  */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
+  if (signal.aborted) {
+    // Nobody else handles its rejection, which would end the program.
+    promise.catch(() => {});
+    throw signal.reason;
+  }
   let onAbort = () => {};
   try {
     return await Promise.race([
