@@ -23,7 +23,7 @@ export interface BuildPolicy {
   readonly localCommit?:
     | { readonly repository: string; readonly commit: string; readonly ref: string }
     | undefined;
-  /** Token, or private ssh key, by host name. */
+  /** Tokens and private ssh keys, by host name. */
   readonly gitTokens: Readonly<Record<string, string>>;
   /** The image that clones with credentials; the build's image if undefined. */
   readonly gitImage: string | undefined;
@@ -31,7 +31,7 @@ export interface BuildPolicy {
   readonly gitKnownHosts: string;
   /** The driver process's own environment, for `valueFrom`. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The folder of Docker's own configuration (logins), e.g. `~/.docker`. */
+  /** Folder of Docker's own configuration (logins), e.g. `~/.docker`. */
   readonly dockerConfig: string | undefined;
 }
 

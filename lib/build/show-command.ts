@@ -4,7 +4,7 @@ import { onOneLine } from "../base/text.ts";
 const MAX_LIST_BYTES = 16 * 1024;
 const SHOWN = 200;
 
-/** A command as a person would type it, on one line. */
+/** Returns a command as a person would type it, on one line. Shortens long commands. */
 export function showCommand(command: string | readonly string[]): string {
   const text = typeof command === "string" ? onOneLine(command) : command.map(quoted).join(" ");
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;

@@ -1,4 +1,4 @@
-/** A text is longer than its reader allows. */
+/** A text exceeds its reader's limit. */
 export class TooLong extends Error {
   override readonly name = "TooLong";
 }

@@ -213,7 +213,7 @@ fi
 printf 'commit=%s\\nref=%s\\n' "$commit" "$ref" >&3
 `;
 
-/** What the script's exit codes mean. */
+/** The script's exit codes. */
 export const CLONE_EXIT = {
   noGit: 60,
   workspace: 61,

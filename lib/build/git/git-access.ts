@@ -8,7 +8,7 @@ import { parsedText } from "../../wire/parsed-text.ts";
 import type { BuildPolicy } from "../policy.ts";
 import { knownHosts, parseKnownHosts } from "./known-hosts.ts";
 
-/** Flags: how clones reach private repositories, beside the credentials themselves. */
+/** Flags for access to private repositories, besides the credentials themselves. */
 export const GIT_ACCESS = z.object({
   gitImage: parsedText(imageName).optional().meta({
     value: "image",
@@ -42,7 +42,7 @@ export async function readGitAccess(
   return { gitTokens, gitImage, gitKnownHosts: knownHosts(own, { wellKnown: gitWellKnownHosts === "on" }) };
 }
 
-/** Says in the process log that no clone will get the operator's tokens, where no image was chosen for them. */
+/** Logs a warning if the operator gave tokens but chose no image: no clone will get the tokens. */
 export function warnOfIdleTokens(
   { gitToken = [], gitImage, allowImage = [] }: {
     gitToken?: readonly unknown[] | undefined;
@@ -57,7 +57,7 @@ export function warnOfIdleTokens(
   );
 }
 
-/** Tokens, and private ssh keys, by host name. Throws InputError that names the flag and the file. */
+/** Reads tokens and private ssh keys, by host name. Throws InputError that names the flag and the file. */
 export async function readGitTokens(
   files: readonly { host: string; file: string }[],
 ): Promise<Readonly<Record<string, string>>> {
@@ -66,7 +66,7 @@ export async function readGitTokens(
     if (Object.hasOwn(tokens, host)) {
       throw new InputError(`--git-token: Two tokens for "${host}": expected one`);
     }
-    // ssh wants the newline at the end of a key; a token has none.
+    // ssh needs the newline at the end of a key; a token has none.
     const content = (await readInputFile("--git-token", file)).trimStart();
     const why = whyNoCredential(content);
     if (why !== undefined) {
@@ -79,11 +79,14 @@ export async function readGitTokens(
   return tokens;
 }
 
-/** Nobody is there to be asked for a passphrase, and what is no token must not be sent as one. */
+/**
+ * Returns why the content cannot be a credential, or undefined if it can. A key must not have a passphrase,
+ * because nobody can type it. Anything that is not a token must not be sent as one.
+ */
 function whyNoCredential(content: string): string | undefined {
   if (content.startsWith("-----BEGIN ")) {
     const inside = Buffer.from(content.replace(/-----.*?-----/g, ""), "base64").toString("latin1");
-    // OpenSSH's own format begins with its name, then the cipher as a length of four bytes and a word.
+    // OpenSSH's own format begins with its name, then the cipher's name after a length of four bytes.
     const isOpen = !inside.startsWith("openssh-key-v1\0") || inside.startsWith("none", 19);
     return isOpen && !/ENCRYPTED/.test(content) ? undefined : "the key has a passphrase";
   }

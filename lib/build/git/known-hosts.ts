@@ -2,14 +2,14 @@ import { InputError } from "../../base/errors.ts";
 import { WELL_KNOWN_HOSTS } from "./well-known-hosts.ts";
 
 const MARKERS = ["@cert-authority", "@revoked"];
-/** One name, or its hash as `ssh-keygen -H` writes it. */
+/** A host name as hashed by `ssh-keygen -H`. */
 const HASHED = /^\|1\|[A-Za-z0-9+/]{27}=\|[A-Za-z0-9+/]{27}=$/;
 const NAMES = /^!?[A-Za-z0-9.*?:_[\]-]+(?:,!?[A-Za-z0-9.*?:_[\]-]+)*$/;
 const TYPE = /^[a-z0-9][a-z0-9@.-]*$/;
 
 /**
- * The lines of a known_hosts file, without comments. Throws InputError for the first line that ssh would not understand: ssh
- * itself skips such a line, and the host would count as unknown.
+ * Returns the lines of a known_hosts file without comments. Throws InputError for the first line that ssh
+ * would not understand: ssh itself skips such a line, and the host would count as unknown.
  */
 export function parseKnownHosts(text: string): string[] {
   const lines = text.split("\n").map((line) => line.trim());
@@ -25,7 +25,10 @@ export function parseKnownHosts(text: string): string[] {
   });
 }
 
-/** What ssh is to believe: the operator's lines, and the well-known hosts where they are wanted and no line names them. */
+/**
+ * Returns the host keys that ssh trusts: the operator's lines, and with `wellKnown` those of well-known hosts
+ * that no line names.
+ */
 export function knownHosts(own: readonly string[], { wellKnown }: { wellKnown: boolean }): string {
   const named = new Set(own.flatMap((line) => namesOf(line)));
   const builtIn = wellKnown ? WELL_KNOWN_HOSTS.filter((line) => !named.has(namesOf(line)[0] ?? "")) : [];

@@ -7,17 +7,17 @@ import { chooseObjects, type Shipment } from "./objects/shipment.ts";
 import { writePack } from "./objects/write-pack.ts";
 
 /**
- * What the clone script makes a repository of (its `receive`): lines of text, then a pack.
+ * Streams a repository to the clone script (its `receive`): lines of text, then a pack.
  *
  *     sha1 | sha256
  *     ref: refs/heads/main | the commit
- *     <id> <ref>             for each ref that leads to what is sent, then an empty line
- *     <commit>               for each whose parents are left out, then an empty line
- *     <commit> modules/<name>   for each submodule that is sent too, then an empty line
- *     <commit> modules/<name>   for each of its commits whose parents are left out, then an empty line
+ *     <id> <ref>                for each ref to a sent object, then an empty line
+ *     <commit>                  for each commit without its parents, then an empty line
+ *     <commit> modules/<name>   for each sent submodule, then an empty line
+ *     <commit> modules/<name>   for each submodule commit without its parents, then an empty line
  *
- * Only what the commit reaches within the depth is read and sent: nothing of the repository's configuration and hooks, and
- * nothing that was staged, stashed or committed elsewhere. Throws InputError for what is missing or damaged.
+ * Reads and sends only what the commit reaches within the depth: no configuration, no hooks, and nothing that
+ * was staged, stashed or committed elsewhere. Throws InputError for missing or damaged data.
  */
 export async function* sourceStream(
   source: LocalSource,

@@ -1,5 +1,5 @@
 /**
- * Host keys of well-known hosts, as they publish them themselves (docs.github.com, docs.gitlab.com,
+ * Host keys of well-known hosts, as published by the hosts (docs.github.com, docs.gitlab.com,
  * support.atlassian.com; a test compares the fingerprints). Lines of a known_hosts file.
  */
 export const WELL_KNOWN_HOSTS = [

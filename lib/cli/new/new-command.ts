@@ -1,7 +1,7 @@
 import { newCommand } from "../../driver/program/command-line/command.ts";
 import { subjectToken } from "../../driver/program/command-line/values.ts";
 
-/** `flutter-ci new`: creates what an author starts from. */
+/** `flutter-ci new`: creates the files that an author starts from. */
 export function newThingCommand() {
   const command = newCommand({
     path: "flutter-ci new",

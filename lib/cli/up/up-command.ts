@@ -2,7 +2,7 @@ import { newCommand, VARIABLES_NOTE } from "../../driver/program/command-line/co
 import type { Drivers } from "../shared/drivers.ts";
 import { withUpFlags } from "./up-flags.ts";
 
-/** `flutter-ci up`: the control plane, and drivers beside it. */
+/** `flutter-ci up`: runs the control plane, with drivers next to it. */
 export function upCommand(drivers: Drivers) {
   const command = newCommand({
     path: "flutter-ci up",

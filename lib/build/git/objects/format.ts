@@ -7,7 +7,7 @@ export type ObjectType = keyof typeof TYPES;
 export const OFFSET_DELTA = 6;
 export const ID_DELTA = 7;
 
-/** Objects up to this size may be held in memory; only blobs that are stored whole may be larger. */
+/** Largest object that may be held in memory, bytes. Only blobs that are stored whole may be larger. */
 export const MOST_WHOLE_BYTES = 256 * 1024 * 1024;
 
 /** A whole object. */
