@@ -1,25 +1,25 @@
 import { type CallOptions, DockerError } from "./docker.ts";
 
-/** A name or id that can exist; anything else would be a path to another part of the daemon. */
+/** A valid name or id; anything else could be a path to another part of the daemon's API. */
 const REFERENCE = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
-/** The name or id if it can be one. Throws DockerError 404 otherwise: what cannot be is not there. */
+/** Returns the name or id if it is valid. Throws `DockerError` 404 otherwise, since it cannot exist. */
 export function checked(what: string, reference: string): string {
   if (REFERENCE.test(reference)) return reference;
   throw new DockerError(`No such ${what}: "${reference}"`, { status: 404 });
 }
 
-/** Our options of a call, as dockerode takes them beside its own. */
+/** Converts our call options to dockerode's. */
 export function call({ signal }: CallOptions): { abortSignal?: AbortSignal } {
   return signal ? { abortSignal: signal } : {};
 }
 
-/** The filter for what carries all these labels; an empty value asks for the key alone. */
+/** Returns the filter for objects with all these labels; an empty value matches any value of the key. */
 export function labelFilter(labels: Readonly<Record<string, string>>): { label: string[] } {
   return { label: Object.entries(labels).map(([key, value]) => value === "" ? key : `${key}=${value}`) };
 }
 
-/** The call's answer, or undefined where the daemon says one of these. */
+/** Returns the call's answer; undefined if the daemon answers with one of these statuses. */
 export async function answered<T>(
   statuses: readonly number[],
   ask: () => Promise<T>,
@@ -32,7 +32,10 @@ export async function answered<T>(
   }
 }
 
-/** Whether the call did it; false where the daemon says one of these: there was nothing to do. */
+/**
+ * Returns true if the call succeeded, false if the daemon answers with one of these statuses: there was
+ * nothing to do.
+ */
 export async function done(statuses: readonly number[], act: () => Promise<unknown>): Promise<boolean> {
   try {
     await act();

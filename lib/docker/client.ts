@@ -1,7 +1,7 @@
 import Dockerode from "dockerode";
 import type { Modem } from "./modem.ts";
 
-/** What dockerode's types leave out: options that these calls take, and what they answer. */
+/** dockerode with types that it lacks: options of these calls, and their answers. */
 export interface Client extends Omit<Dockerode, "info" | "df" | "getNetwork"> {
   info(options: object): Promise<{
     readonly ID: string;
@@ -45,7 +45,7 @@ export type RenameOptions = { name: string };
 export type StatsOptions = { stream: false };
 export type ExecStartOptions = Dockerode.ExecStartOptions;
 
-/** dockerode, with our modem in the place of its own. */
+/** Creates a dockerode client with our modem instead of its own. */
 export function openClient(modem: Modem): Client {
   return new Dockerode({ modem } as object) as unknown as Client;
 }

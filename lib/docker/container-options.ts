@@ -1,6 +1,6 @@
 import type { ContainerSpec, Variables } from "./docker.ts";
 
-/** The body of the one call that creates a container. */
+/** Returns the body of the single call that creates a container. */
 export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
   return {
     Image: spec.image,
@@ -11,10 +11,10 @@ export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
     ...(spec.user === undefined ? {} : { User: spec.user }),
     WorkingDir: spec.workdir,
     Tty: false,
-    // The image's own check would start a process every few seconds inside the build.
+    // The image's own health check would start a process every few seconds during the build.
     Healthcheck: { Test: ["NONE"] },
-    // Whoever stops it from outside, the daemon too when it goes or comes back, would wait ten seconds for a process that
-    // does not heed TERM: what runs here is ended by those who have started it.
+    // A stop from outside, also by the daemon when it stops or restarts, would wait ten seconds for a process
+    // that ignores TERM. Our own code ends what it has started itself.
     StopSignal: "SIGKILL",
     HostConfig: {
       Init: true,
@@ -24,7 +24,7 @@ export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
       CapAdd: spec.capabilities,
       PidsLimit: spec.pids,
       Memory: spec.memory,
-      // The same number means that there is no swap on top.
+      // Equal to `Memory`, which means no swap.
       MemorySwap: spec.memory,
       ...(spec.cpus === undefined ? {} : { NanoCpus: Math.round(spec.cpus * 1e9) }),
       LogConfig: { Type: "none" },
@@ -38,17 +38,17 @@ export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
 
 function mountOf(volume: ContainerSpec["volume"]): Record<string, unknown> {
   const mount = { Type: "volume", Target: volume.target };
-  // Without NoCopy the daemon would fill an empty volume with what the image has in that folder.
+  // Without NoCopy the daemon would copy the image's content of that folder into an empty volume.
   if ("name" in volume) return { ...mount, Source: volume.name, VolumeOptions: { NoCopy: true } };
   return { ...mount, VolumeOptions: { Labels: volume.labels } };
 }
 
-/** `NAME=value` strings; a bare `NAME` takes the variable away. */
+/** Returns `NAME=value` strings; a bare `NAME` removes the variable. */
 export function environmentList(env: Variables): string[] {
   return Object.entries(env).map(([name, value]) => value === undefined ? name : `${name}=${value}`);
 }
 
-/** The opposite of `environmentList`. */
+/** The inverse of `environmentList`. */
 export function environmentOf(list: readonly string[] | null | undefined): Record<string, string> {
   const env: Record<string, string> = {};
   for (const text of list ?? []) {

@@ -18,7 +18,7 @@ type Calls = Pick<
   | "remove"
 >;
 
-/** Of a mask of signals, as `ps` prints it. */
+/** Bit of SIGKILL in a signal mask as printed by `ps`. */
 const SIGKILL_PENDING = 1 << 8;
 
 export function containerCalls(client: Client): Calls {
@@ -38,7 +38,7 @@ export function containerCalls(client: Client): Calls {
     },
 
     async rename(reference, name, options = {}) {
-      // A daemon says 400 for the name that it has; some proxies and older daemons 409.
+      // A daemon answers 400 if the container already has that name; some proxies and older daemons 409.
       const given = { _query: { name: checked("container", name) }, ...call(options) };
       return await done(
         [400, 404, 409],
@@ -95,7 +95,7 @@ export function containerCalls(client: Client): Calls {
       } catch (error) {
         if (!hasStatus(error, [500])) throw error;
       }
-      // The ps of a small system knows fewer columns.
+      // The `ps` of a small system supports fewer columns.
       return (await top("pid,args")).map(([pid, command = ""]) => ({
         pid: Number(pid),
         command,
@@ -133,14 +133,17 @@ export function containerCalls(client: Client): Calls {
       } catch (error) {
         if (!hasStatus(error, [409])) throw error;
       }
-      // Somebody else's removal is under way; "not there" while we wait is what we waited for.
+      // Another removal is under way; a 404 during the wait means that it is done.
       await answered([404], () => container(reference).wait({ condition: "removed", ...call(options) }));
       return true;
     },
   };
 }
 
-/** Beside its own name, `/name`, a container has one under every container that is linked to it: `/other/alias`. */
+/**
+ * Returns a container's own name, `/name`. It also has one for every container that is linked to it:
+ * `/other/alias`.
+ */
 function ownName(names: readonly string[]): string {
   return names.find((name) => name.lastIndexOf("/") === 0)?.slice(1) ?? "";
 }

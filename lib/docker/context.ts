@@ -6,15 +6,17 @@ import { parseEndpoint } from "./parse-endpoint.ts";
 import { readJsonIfThere } from "../base/files.ts";
 import { readTlsFiles } from "./tls-files.ts";
 
-/** The context that `docker context use` has chosen, if it has. */
+/** Returns the context set by `docker context use`; undefined if there is none. */
 export async function readCurrentContext(configFolder: string): Promise<string | undefined> {
   const config = await readJsonIfThere(join(configFolder, "config.json"));
   return typeof config?.currentContext === "string" ? config.currentContext : undefined;
 }
 
-/** The daemon of a context. Throws InputError where there is no such context, or none with a daemon. */
+/**
+ * Returns the endpoint of a context. Throws `InputError` if there is no such context or it has no endpoint.
+ */
 export async function readContext(configFolder: string, name: string): Promise<DockerEndpoint> {
-  // Docker names the folders of a context after the hash of its name.
+  // Docker names a context's folders after the hash of its name.
   const hash = createHash("sha256").update(name).digest("hex");
   const contexts = join(configFolder, "contexts");
   const meta = await readJsonIfThere(join(contexts, "meta", hash, "meta.json"));

@@ -5,17 +5,20 @@ import { UnavailableError } from "../base/errors.ts";
 import { withDeadline } from "../base/signals.ts";
 import type { RegistryLogin } from "./docker.ts";
 
-/** A helper may have to ask a keychain; one that waits for a person at a terminal would wait for ever. */
+/**
+ * Timeout of a helper, milliseconds. It may have to ask a keychain; one that waits for input at a terminal
+ * would wait for ever.
+ */
 const HELPER_MS = 30_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
-/** What helpers answer, with an exit code, where they have nothing. */
+/** Output of helpers, with a non-zero exit code, if they have no login. */
 const NOT_FOUND = /^credentials not found in native keychain/;
-/** The user name that says that the secret is an identity token. */
+/** User name that marks the secret as an identity token. */
 const TOKEN_USER = "<token>";
 
 /**
- * Asks `docker-credential-<helper>` for a login; undefined where it has none. Throws UnavailableError that names the helper
- * when it fails or takes longer than half a minute.
+ * Asks `docker-credential-<helper>` for a login; undefined if it has none. Throws `UnavailableError` with the
+ * helper's name if it fails or exceeds `timeoutMs` (default 30,000).
  */
 export async function askHelper(
   helper: string,
@@ -31,7 +34,7 @@ export async function askHelper(
       cause,
       hint: "Log in again with docker login, or take the helper out of Docker's config.json.",
     });
-  // A name with a slash would be a path, and run whatever lies there.
+  // A name with a slash would be a path to any program.
   if (!/^[\w.-]+$/.test(helper)) throw failed("expected the helper's name to be one word");
   let result: { code: number | null; output: string };
   try {
@@ -49,7 +52,7 @@ export async function askHelper(
     throw failed(`exit code ${code}${output.trim() === "" ? "" : `, ${output.trim().slice(0, 300)}`}`);
   }
   const { Username, Secret } = parseAnswer(output) ?? {};
-  // The answer is not quoted: it may hold the secret.
+  // Do not quote the answer: it may contain the secret.
   if (!Username || !Secret) throw failed("it answered without Username and Secret");
   return Username === TOKEN_USER
     ? { identityToken: Secret, serverAddress }
@@ -57,8 +60,8 @@ export async function askHelper(
 }
 
 /**
- * Runs the program with `get`. It is looked for from the root folder, so that a relative entry in PATH never finds a program
- * in the folder that we were started in.
+ * Runs the program with `get`. It runs in the root folder, so that a relative entry in PATH never finds a
+ * program in the folder in which we were started.
  */
 function run(
   program: string,
@@ -66,7 +69,7 @@ function run(
   signal: AbortSignal,
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
-    // Detached, so that what it starts itself can be ended with it.
+    // Detached, so that its own child processes can be killed with it.
     const child = spawn(program, ["get"], { cwd: "/", stdio: ["pipe", "pipe", "ignore"], detached: true });
     const onAbort = () => {
       endGroup(child.pid);
@@ -80,7 +83,7 @@ function run(
       size += piece.length;
       if (size <= MAX_ANSWER_BYTES) pieces.push(piece);
     });
-    // It may end without having read what it was asked.
+    // The program may exit before it has read its input.
     child.stdin.on("error", () => {});
     child.on("error", reject);
     child.on("close", (code) => {
@@ -95,7 +98,7 @@ function endGroup(pid: number | undefined): void {
   try {
     if (pid !== undefined) process.kill(-pid, "SIGKILL");
   } catch {
-    // It has ended.
+    // It has exited already.
   }
 }
 

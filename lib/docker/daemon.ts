@@ -3,7 +3,7 @@ import type { Client } from "./client.ts";
 import type { CallOptions, ContainerEvent, DaemonInfo, Docker } from "./docker.ts";
 import { jsonLines } from "./json-lines.ts";
 
-/** What the kernel calls the architectures that images name otherwise. */
+/** Architectures as images name them, by the kernel's name. */
 const ARCHITECTURES: Record<string, string> = {
   x86_64: "amd64",
   aarch64: "arm64",
@@ -13,7 +13,7 @@ const ARCHITECTURES: Record<string, string> = {
   i386: "386",
 };
 
-/** What the daemon tells of itself and of what it has seen. */
+/** Calls about the daemon itself and its events. */
 export function daemonCalls(
   client: Client,
 ): Pick<Docker, "info" | "now" | "events" | "changes" | "diskBytes"> {
@@ -26,7 +26,7 @@ export function daemonCalls(
       cpus: info.NCPU,
       architecture: ARCHITECTURES[info.Architecture] ?? info.Architecture,
       memory: info.MemTotal,
-      // Daemons that do not say so any more load the filter themselves, or refuse to create such a bridge.
+      // Daemons that no longer report this load the filter themselves, or refuse to create such a bridge.
       filtersBridges: info.BridgeNfIptables ?? true,
       rootFolder: info.DockerRootDir,
       now: Date.parse(info.SystemTime),
@@ -82,7 +82,7 @@ export function daemonCalls(
   };
 }
 
-/** As the daemon reads times: `1700000000.042`. */
+/** Formats a time for the daemon, in seconds: `1700000000.042`. */
 function seconds(ms: number): string {
   return (ms / 1000).toFixed(3);
 }

@@ -1,18 +1,25 @@
 import { Retryable } from "../base/errors.ts";
 import type { OutputChunk } from "./docker.ts";
 
-/** A frame is never longer than what the daemon reads at once (32 KiB); past this the stream is not what we take it for. */
+/**
+ * Maximum frame size: the daemon never sends more than it reads at once (32 KiB); a larger frame means that
+ * the stream has another format.
+ */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const HEADER_BYTES = 8;
-/** From this size on a payload is handed on where it lies; smaller ones are moved together, which costs less than a chunk. */
+/**
+ * From this size on a payload is passed on in place; smaller ones are moved together, which costs less than a
+ * chunk.
+ */
 const LARGE_PAYLOAD_BYTES = 8 * 1024;
 
 /**
- * Takes the output of a process apart: the daemon frames it as `[stream, 0, 0, 0, length as 4 bytes, big-endian]` and a
- * payload. Frames may be cut anywhere. Consecutive payloads of one stream become one chunk; the order of everything stays.
+ * Demultiplexes the output of a process. The daemon sends frames of `[stream, 0, 0, 0, length as 4 bytes,
+ * big-endian]` and a payload, which may be split anywhere. Consecutive payloads of one stream become one
+ * chunk; the order is kept.
  *
- * The pieces of `source` are used up: small payloads are moved within them over the headers, and the chunks lie in them.
- * Throws `Retryable` on a header that makes no sense and on a stream that ends inside a frame.
+ * The pieces of `source` are overwritten: small payloads are moved over the headers, and chunks are views of
+ * the pieces. Throws `Retryable` for an invalid header or a stream that ends inside a frame.
  */
 export async function* demultiplex(
   source: AsyncIterable<Uint8Array>,
@@ -28,12 +35,12 @@ class FrameReader {
   #header = new Uint8Array(HEADER_BYTES);
   #headerBytes = 0;
   #stream: OutputChunk["stream"] = "stdout";
-  /** Bytes of the current frame's payload that are still to come. */
+  /** Bytes of the current frame's payload that are still missing. */
   #left = 0;
 
   read(bytes: Uint8Array): OutputChunk[] {
     const chunks: OutputChunk[] = [];
-    // The chunk that is being put together: bytes[start, end) of one stream.
+    // The chunk being assembled: bytes[start, end) of one stream.
     let stream = this.#stream;
     let start = 0;
     let end = 0;
@@ -69,7 +76,7 @@ class FrameReader {
     }
   }
 
-  /** Takes what there is of a header and answers where it stopped. */
+  /** Reads what there is of a header and returns the index after it. */
   #takeHeader(bytes: Uint8Array, from: number): number {
     if (this.#headerBytes === 0 && from + HEADER_BYTES <= bytes.length) {
       this.#parseHeader(bytes, from);

@@ -1,25 +1,28 @@
-/** What we know of a daemon. */
+/** Properties of a Docker daemon. */
 export interface DaemonInfo {
   readonly id: string;
   readonly name: string;
   readonly version: string;
   readonly cpus: number;
-  /** As images name it: `amd64`, `arm64`. */
+  /** Architecture as images name it: `amd64`, `arm64`. */
   readonly architecture: string;
   /** Bytes. */
   readonly memory: number;
-  /** Whether its kernel can filter traffic inside a bridge (`BridgeNfIptables`), which switching off traffic between containers needs. */
+  /**
+   * Whether the kernel can filter traffic inside a bridge (`BridgeNfIptables`). Needed to switch off traffic
+   * between containers.
+   */
   readonly filtersBridges: boolean;
-  /** Where its images and containers lie, on its own machine. */
+  /** Folder of its images and containers, on the daemon's machine. */
   readonly rootFolder: string;
-  /** What its clock said, milliseconds since the epoch. */
+  /** The daemon's clock, milliseconds since the epoch. */
   readonly now: number;
 }
 
-/** By name; undefined takes a variable away that the image (or, for a process, the container) has. */
+/** Variables by name; undefined removes one that the image (or, for a process, the container) sets. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Everything a container is created with, in one call. Sizes are bytes. */
+/** Options for creating a container, in one call. Sizes are bytes. */
 export interface ContainerSpec {
   readonly name: string;
   readonly image: string;
@@ -27,10 +30,13 @@ export interface ContainerSpec {
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   readonly env: Variables;
-  /** The image's user without it. */
+  /** Default: the image's user. */
   readonly user?: string;
   readonly workdir: string;
-  /** An unnamed volume with these labels, made with the container and removed with it; or one that another container has. */
+  /**
+   * An unnamed volume with these labels, created and removed with the container; or an existing volume by
+   * name.
+   */
   readonly volume:
     & { readonly target: string }
     & (
@@ -38,7 +44,7 @@ export interface ContainerSpec {
       | { readonly name: string }
     );
   readonly network: string;
-  /** The only capabilities the container has. */
+  /** The only capabilities of the container. */
   readonly capabilities: readonly string[];
   readonly privileged: boolean;
   readonly pids: number;
@@ -48,30 +54,30 @@ export interface ContainerSpec {
   readonly removesItself?: boolean;
 }
 
-/** A container as the daemon lists it: one request, however many there are. */
+/** A container in a list; listing takes one request, however many there are. */
 export interface ListedContainer {
   readonly id: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly state: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
-  /** Whole seconds since the epoch, in the daemon's clock: `inspect` tells which of two came first. */
+  /** Creation time by the daemon's clock, whole seconds since the epoch. `inspect` has milliseconds. */
   readonly createdSecond: number;
 }
 
-/** A container as the daemon tells of one by itself. */
+/** A container's properties as returned by `inspect`. */
 export interface ContainerInfo extends Omit<ListedContainer, "createdSecond"> {
   readonly image: string;
-  /** The user its processes run as; empty means root. */
+  /** User of its processes; empty means root. */
   readonly user: string;
-  /** The variables of its processes: the image's, and those that it was created with. */
+  /** Variables of its processes: the image's, and those it was created with. */
   readonly env: Readonly<Record<string, string>>;
-  /** Milliseconds since the epoch, in the daemon's clock. */
+  /** Creation time by the daemon's clock, milliseconds since the epoch. */
   readonly createdAt: number;
-  /** Names of its volumes, by the folder that they are mounted at. */
+  /** Names of its volumes, by mount folder. */
   readonly volumes: Readonly<Record<string, string>>;
 }
 
-/** A piece of a process's output. A piece may end in the middle of a line or of a character. */
+/** A piece of a process's output. It may end in the middle of a line or a character. */
 export interface OutputChunk {
   readonly stream: "stdout" | "stderr";
   readonly data: Uint8Array;
@@ -82,40 +88,51 @@ export interface ExecSpec {
   readonly env?: Variables;
   readonly user?: string;
   readonly workdir?: string;
-  /** Bytes for its standard input, which is closed after them; closed at once without. */
+  /** Bytes for standard input, which is then closed; without them it is closed at once. */
   readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
-/** A process in a container. Reading `output` slowly slows the process down; nothing is buffered without bound. */
+/** A process in a container. Reading `output` slowly slows the process down; buffers are bounded. */
 export interface Exec {
   readonly id: string;
-  /** Ends when stdout and stderr are closed by all who hold them, or when `detach` was called. Throws `Retryable` when the connection breaks or a frame makes no sense. */
+  /**
+   * Ends once all holders of stdout and stderr have closed them, or after `detach`. Throws `Retryable` if the
+   * connection breaks or a frame is invalid.
+   */
   readonly output: AsyncIterable<OutputChunk>;
-  /** The exit code once the process itself has ended, although a child of it may still hold its output; undefined while it runs. */
+  /**
+   * Returns the exit code once the process itself has ended, even if a child process still holds its output;
+   * undefined while it runs.
+   */
   exitCode(): Promise<number | undefined>;
-  /** Stops reading: `output` ends. The process goes on; the daemon tells its exit code no more, unless `exitCode` has it. */
+  /**
+   * Stops reading: `output` ends. The process continues, but its exit code is no longer available, unless
+   * `exitCode` has returned it.
+   */
   detach(): void;
 }
 
 export interface ContainerProcess {
-  /** On the daemon's machine. */
+  /** Process id on the daemon's machine. */
   readonly pid: number;
   readonly command: string;
-  /** How long it has been running, whole seconds by no clock that can be set; undefined where the daemon's machine cannot tell. */
+  /**
+   * Running time by a clock that cannot be set, whole seconds; undefined if the daemon's machine cannot tell.
+   */
   readonly seconds: number | undefined;
-  /** It was sent SIGKILL, and is not gone yet; false also where the daemon's machine cannot tell. */
+  /** True if it was sent SIGKILL and still exists; false also if the daemon's machine cannot tell. */
   readonly isKilled: boolean;
 }
 
-/** What a container's own process writes, from the moment of attaching. */
+/** Output of a container's own process, from when it was attached. */
 export interface Attached {
-  /** Ends when the process has ended, or when `detach` was called. Throws as the output of an `Exec` does. */
+  /** Ends when the process has ended or after `detach`. Throws as the output of an `Exec` does. */
   readonly output: AsyncIterable<OutputChunk>;
-  /** Stops reading. The process goes on. */
+  /** Stops reading. The process continues. */
   detach(): void;
 }
 
-/** An image as it lies there. */
+/** A local image. */
 export interface ImageInfo {
   readonly id: string;
   /** Empty for root. */
@@ -124,7 +141,7 @@ export interface ImageInfo {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Who may pull from a registry. */
+/** Credentials for pulling from a registry. */
 export interface RegistryLogin {
   readonly username?: string;
   readonly password?: string;
@@ -133,86 +150,103 @@ export interface RegistryLogin {
 }
 
 export interface PullProgress {
-  /** One line of what the daemon says: `4f4fb700ef54: Downloading 12 MB/30 MB`. */
+  /** One line of the daemon's progress: `4f4fb700ef54: Downloading 12 MB/30 MB`. */
   readonly text: string;
 }
 
 /**
- * Moves containers. No type of a client library comes through here.
+ * The Docker API that we need, without types of a client library.
  *
- * Every call may be made at once from many places and throws `Retryable` (reason `docker-unreachable`) when the daemon
- * cannot be reached, `DockerError` when it answers with a failure, `signal.reason` when the signal fires. "Not there"
- * is an answer (undefined, false), never an error, and so is "already so".
+ * Calls may run concurrently. They throw `Retryable` (reason `docker-unreachable`) if the daemon cannot be
+ * reached, `DockerError` if it answers with an error, `signal.reason` if the signal fires. A missing object
+ * is a result (undefined, false), never an error; so is a call that has nothing to change.
  */
 export interface Docker extends AsyncDisposable {
-  /** Where it is, for messages: `unix:///var/run/docker.sock`. */
+  /** The daemon's address for messages: `unix:///var/run/docker.sock`. */
   readonly endpoint: string;
   info(options?: CallOptions): Promise<DaemonInfo>;
-  /** The daemon's clock, milliseconds since the epoch. */
+  /** Returns the daemon's clock, milliseconds since the epoch. */
   now(options?: CallOptions): Promise<number>;
 
   inspectImage(image: string, options?: CallOptions): Promise<ImageInfo | undefined>;
-  /** Throws DockerError (404 for an image that its registry does not have). */
+  /** Throws `DockerError` (404 if the registry does not have the image). */
   pull(
     image: string,
     options?: CallOptions & { login?: RegistryLogin; onProgress?: (progress: PullProgress) => void },
   ): Promise<void>;
 
-  /** Answers the container's id. A taken name is a DockerError with status 409; an unknown image one with 404. */
+  /**
+   * Creates a container and returns its id. Throws `DockerError` with status 409 if the name is taken, 404 if
+   * the image is unknown.
+   */
   create(spec: ContainerSpec, options?: CallOptions): Promise<string>;
   start(container: string, options?: CallOptions): Promise<void>;
-  /** Connects to a container that need not run yet; what its process writes from then on is not lost. */
+  /** Connects to a container, which need not run yet; no later output of its process is lost. */
   attach(container: string, options?: CallOptions): Promise<Attached>;
   /**
-   * Gives a container another name, in one step that no two callers can both do. False where it has that name already, is not
-   * there, or another container has the name.
+   * Renames a container atomically: of several callers only one succeeds. False if it already has that name,
+   * does not exist, or another container has the name.
    */
   rename(container: string, name: string, options?: CallOptions): Promise<boolean>;
-  /** By id or name. */
+  /** Returns a container by id or name; undefined if it does not exist. */
   inspect(container: string, options?: CallOptions): Promise<ContainerInfo | undefined>;
-  /** All containers, running or not, that carry all these labels; an empty value asks for the key alone. One request. */
+  /**
+   * Returns all containers, running or not, with all these labels; an empty value matches any value of the
+   * key. One request.
+   */
   list(labels: Readonly<Record<string, string>>, options?: CallOptions): Promise<ListedContainer[]>;
   /**
-   * One item for each change of such a container: created, started, ended, removed. Has those since `sinceMs` (the daemon's
-   * clock) too, as far as the daemon remembers them. Goes on until the signal fires.
+   * Yields once for each change of such a container: created, started, ended, removed. Includes those since
+   * `sinceMs` (by the daemon's clock) that the daemon still remembers. Continues until the signal fires.
    */
   changes(
     labels: Readonly<Record<string, string>>,
     options: CallOptions & { sinceMs: number },
   ): AsyncIterable<void>;
-  /** All processes in a running container; empty when it does not run. */
+  /** Returns all processes of a running container; empty if it does not run. */
   processes(container: string, options?: CallOptions): Promise<ContainerProcess[]>;
-  /** Kills every process in it. False where it is not running or not there. */
+  /** Kills all its processes. False if it is not running or does not exist. */
   kill(container: string, options?: CallOptions): Promise<boolean>;
-  /** Stops every process in a running container where it is, until `unpause`. */
+  /** Freezes all processes of a running container until `unpause`. */
   pause(container: string, options?: CallOptions): Promise<void>;
   unpause(container: string, options?: CallOptions): Promise<void>;
-  /** Kills and removes it, with its unnamed volumes. False where it is not there. Waits for a removal already under way. */
+  /**
+   * Kills and removes a container and its unnamed volumes. False if it does not exist. Waits for a removal
+   * that is already under way.
+   */
   remove(container: string, options?: CallOptions): Promise<boolean>;
 
   /**
-   * Starts a process. The signal ends the call, not the process: one that was started is let go of with `detach`. What cannot
-   * be started (no such program, folder or user) ends with exit code 126 or 127 and says why in its output.
+   * Starts a process. The signal aborts the call, not the process: use `detach` on one that was started. A
+   * command that cannot be started (no such program, folder or user) ends with exit code 126 or 127 and says
+   * why in its output.
    */
   exec(container: string, spec: ExecSpec, options?: CallOptions): Promise<Exec>;
-  /** Unpacks a tar archive below a folder that exists. */
+  /** Unpacks a tar archive into an existing folder. */
   copyIn(
     container: string,
     folder: string,
     tar: AsyncIterable<Uint8Array>,
     options?: CallOptions,
   ): Promise<void>;
-  /** A file or folder as a tar archive; undefined where there is none. Holds a connection until it is read, left or aborted. */
+  /**
+   * Returns a file or folder as a tar archive; undefined if it does not exist. Holds a connection until it is
+   * read, closed or aborted.
+   */
   copyOut(
     container: string,
     path: string,
     options?: CallOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** Whether there is anything at a path, the container running or not; a link counts as itself, wherever it points. False where the container is not there. */
+  /**
+   * Returns whether a path exists, whether the container runs or not; a link exists even if its target does
+   * not. False if the container does not exist.
+   */
   exists(container: string, path: string, options?: CallOptions): Promise<boolean>;
   /**
-   * What the daemon says has happened to a container since `sinceMs` (its clock), oldest first: `oom` (some kernels count one
-   * kill twice), `kill` (somebody asked the daemon for it). It remembers the last 256 events of all its containers, so ask soon.
+   * Returns the container's events since `sinceMs` (by the daemon's clock), oldest first: `oom` (some kernels
+   * count one kill twice), `kill` (requested from the daemon). The daemon remembers only the last 256 events
+   * of all containers, so ask soon.
    */
   events(
     container: string,
@@ -221,35 +255,39 @@ export interface Docker extends AsyncDisposable {
     options?: CallOptions,
   ): Promise<ContainerEvent[]>;
   /**
-   * What a container takes on disk, beside its image: its own layer and its volumes. The daemon goes through all that it has for
-   * that, and refuses (DockerError) while it does so for somebody else. Undefined where the container is not there.
+   * Returns the container's disk usage in bytes, without its image: its own layer and its volumes. The daemon
+   * measures everything it has for that, and refuses (`DockerError`) while it does so for another caller.
+   * Undefined if the container does not exist.
    */
   diskBytes(container: string, options?: CallOptions): Promise<number | undefined>;
-  /** Whether a running container has as many processes and threads as it may have. Takes a second. */
+  /** Returns whether a running container has reached its limit of processes and threads. Takes a second. */
   isAtProcessLimit(container: string, options?: CallOptions): Promise<boolean>;
 
-  /** Networks and volumes are found by label as containers are. */
+  /** Networks and volumes are listed by label as containers are. */
   networks(
     labels: Readonly<Record<string, string>>,
     options?: CallOptions,
   ): Promise<{ id: string; name: string; labels: Readonly<Record<string, string>> }[]>;
-  /** `isolated`: a bridge with traffic between its containers off. */
+  /** `isolated`: a bridge without traffic between its containers. */
   network(
     name: string,
     options?: CallOptions,
   ): Promise<{ id: string; labels: Readonly<Record<string, string>>; isolated: boolean } | undefined>;
-  /** A bridge; `isolated` switches traffic between its containers off. A taken name is a DockerError with status 409. */
+  /**
+   * Creates a bridge and returns its id; `isolated` switches traffic between its containers off. Throws
+   * `DockerError` 409 if the name is taken.
+   */
   createNetwork(
     spec: { name: string; labels: Readonly<Record<string, string>>; isolated: boolean },
     options?: CallOptions,
   ): Promise<string>;
-  /** False where it is not there. One with containers on it is a DockerError with status 403 or 409. */
+  /** False if it does not exist. Throws `DockerError` 403 or 409 if it has containers. */
   removeNetwork(id: string, options?: CallOptions): Promise<boolean>;
   volumes(
     labels: Readonly<Record<string, string>>,
     options?: CallOptions,
   ): Promise<{ name: string; labels: Readonly<Record<string, string>> }[]>;
-  /** A named volume; one of that name that is there already is left as it is. */
+  /** Creates a named volume; an existing one is left unchanged. */
   createVolume(
     spec: { name: string; labels: Readonly<Record<string, string>> },
     options?: CallOptions,
@@ -263,10 +301,10 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The daemon understood and refused. */
+/** The daemon answered with an error. */
 export class DockerError extends Error {
   override readonly name = "DockerError";
-  /** The HTTP status of its answer; 0 where the failure came inside a stream. */
+  /** HTTP status of the answer; 0 if the error came inside a stream. */
   readonly status: number;
 
   constructor(message: string, options: ErrorOptions & { status: number }) {

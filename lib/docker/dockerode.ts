@@ -8,7 +8,7 @@ import { insideCalls } from "./inside.ts";
 import { openModem } from "./modem.ts";
 import { networkAndVolumeCalls } from "./networks.ts";
 
-/** Docker at `endpoint`, over dockerode. Opens no connection before the first call. */
+/** Connects to Docker at `endpoint` with dockerode. Opens no connection before the first call. */
 export function connectDocker(endpoint: DockerEndpoint): Docker {
   const modem = openModem(endpoint);
   const client = openClient(modem);

@@ -1,13 +1,13 @@
-/** What dockerode asks of whoever carries its requests. */
+/** A request as dockerode passes it to its modem. */
 export interface Call {
-  /** With a `?` at its end it takes the options as its query. */
+  /** If it ends with `?`, the options become its query. */
   readonly path: string;
   readonly method: string;
-  /** The query, or else the body of a POST; `_query` and `_body` where there are both. */
+  /** The query, or else the body of a POST; `_query` and `_body` if there are both. */
   readonly options?: Readonly<Record<string, unknown>>;
   readonly authconfig?: object;
   readonly abortSignal?: AbortSignal;
-  /** `true` for every status that is a success. */
+  /** `true` for every status of success. */
   readonly statusCodes: Readonly<Record<number, unknown>>;
   /** The answer is handed on as it comes. */
   readonly isStream?: boolean;
@@ -17,7 +17,7 @@ export interface Call {
   readonly file?: AsyncIterable<Uint8Array>;
 }
 
-/** Path and query. What is an object in the query travels as JSON. */
+/** Returns path and query. Objects in the query are encoded as JSON. */
 export function encodePath(call: Call): string {
   if (!call.path.endsWith("?")) return call.path;
   const query = new URLSearchParams();
@@ -28,7 +28,10 @@ export function encodePath(call: Call): string {
   return query.size === 0 ? call.path.slice(0, -1) : call.path + query;
 }
 
-/** The body of a POST and the headers of any request. A registry login is a header, so that it stands in no log of URLs. */
+/**
+ * Returns the body of a POST and the headers of any request. A registry login is a header, so it does not
+ * appear in logs of URLs.
+ */
 export function encodeBody(call: Call): { body?: string; headers: Record<string, string | number> } {
   const login = call.authconfig
     ? { "X-Registry-Auth": paddedBase64Url(JSON.stringify(call.authconfig)) }
@@ -44,7 +47,7 @@ export function encodeBody(call: Call): { body?: string; headers: Record<string,
   };
 }
 
-/** The daemon reads nothing at all where the padding is missing. */
+/** The daemon ignores a value without padding. */
 function paddedBase64Url(text: string): string {
   return Buffer.from(text).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 
-/** Where a daemon listens. `name` is for messages: `unix:///var/run/docker.sock`, `tcp://build1:2376`. */
+/** A daemon's address. `name` is for messages: `unix:///var/run/docker.sock`, `tcp://build1:2376`. */
 export type DockerEndpoint =
   & { readonly name: string; readonly tls?: Tls }
   & (
@@ -8,7 +8,7 @@ export type DockerEndpoint =
     | { readonly socketPath?: never; readonly host: string; readonly port: number }
   );
 
-/** As `node:https` takes it; the texts are PEM. */
+/** Options of `node:https`; the texts are PEM. */
 export interface Tls {
   readonly ca?: string;
   readonly cert?: string;
@@ -17,13 +17,13 @@ export interface Tls {
   readonly rejectUnauthorized: boolean;
 }
 
-/** Whose Docker it is: the process's environment and home folder. */
+/** The user of Docker: the process's environment and home folder. */
 export interface DockerUser {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly home: string;
 }
 
-/** Where Docker keeps its contexts and logins: `DOCKER_CONFIG`, or `.docker` in the home folder. */
+/** Returns Docker's folder of contexts and logins: `DOCKER_CONFIG`, or `.docker` in the home folder. */
 export function dockerConfigFolder({ environment, home }: DockerUser): string {
   return environment.DOCKER_CONFIG || join(home, ".docker");
 }

@@ -5,10 +5,11 @@ import { readTlsFiles } from "./tls-files.ts";
 import { firstSocket, usualSockets } from "./usual-sockets.ts";
 
 /**
- * Finds the daemon as `docker` does: what was asked for, `DOCKER_HOST`, `DOCKER_CONTEXT`, the current context, and the
- * usual sockets, of which the first that answers is taken. What somebody has named is not tried.
+ * Finds the daemon in the order of `docker`: `endpoint`, `DOCKER_HOST`, `DOCKER_CONTEXT`, the current
+ * context, then the first of the usual sockets that accepts a connection. An endpoint that was named is not
+ * tested.
  *
- * Throws InputError for a value that makes no sense, UnavailableError where nothing was named and nothing was found.
+ * Throws `InputError` for an invalid value, `UnavailableError` if nothing was named or found.
  */
 export async function findDocker(
   { endpoint, ...user }: DockerUser & { readonly endpoint?: string },
@@ -24,7 +25,9 @@ export async function findDocker(
   return await firstSocket(usualSockets(user));
 }
 
-/** `DOCKER_TLS_VERIFY` and `DOCKER_TLS` switch it on, the first with a look at the daemon's certificate. */
+/**
+ * TLS is on if `DOCKER_TLS_VERIFY` or `DOCKER_TLS` is set; only the first verifies the daemon's certificate.
+ */
 async function environmentTls(
   { DOCKER_TLS_VERIFY, DOCKER_TLS, DOCKER_CERT_PATH }: DockerUser["environment"],
   configFolder: string,

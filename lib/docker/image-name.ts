@@ -1,12 +1,12 @@
 import { InputError } from "../base/errors.ts";
 
-/** The parts of an image's name. Docker Hub is `docker.io`, and its official images lie in `library/`. */
+/** The parts of an image's name. Docker Hub is `docker.io`, its official images are in `library/`. */
 export interface ImageName {
-  /** Host, and port where there is one: `docker.io`, `ghcr.io`, `localhost:5000`. */
+  /** Host, and port if there is one: `docker.io`, `ghcr.io`, `localhost:5000`. */
   readonly registry: string;
   /** `library/debian`, `cirruslabs/flutter`. */
   readonly repository: string;
-  /** `latest` where the name has neither tag nor digest. */
+  /** `latest` if the name has neither tag nor digest. */
   readonly tag?: string;
   /** `sha256:…` */
   readonly digest?: string;
@@ -19,7 +19,7 @@ const PATH_PART = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^[a-zA-Z][a-zA-Z0-9]*(?:[-_+.][a-zA-Z][a-zA-Z0-9]*)*:[0-9a-fA-F]{32,}$/;
 
-/** Takes `[registry/]repository[:tag][@digest]` apart as Docker does. Throws InputError. */
+/** Parses `[registry/]repository[:tag][@digest]` as Docker does. Throws `InputError`. */
 export function parseImageName(text: string): ImageName {
   const [withTag = "", digest, ...more] = text.split("@");
   const slash = withTag.lastIndexOf("/");
@@ -47,7 +47,9 @@ export function parseImageName(text: string): ImageName {
   };
 }
 
-/** A first word is a registry where it could not be a name: with a dot or a port, `localhost`, or in capitals. */
+/**
+ * The first part is a registry if it cannot be a name: with a dot or a port, `localhost`, or with capitals.
+ */
 function splitRegistry(name: string): { registry: string; repository: string } {
   const slash = name.indexOf("/");
   const first = name.slice(0, slash);

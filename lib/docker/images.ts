@@ -30,7 +30,7 @@ export function imageCalls(client: Client): Pick<Docker, "inspectImage" | "pull"
   };
 }
 
-/** What the daemon passes on to the registry. */
+/** Returns the credentials that the daemon passes on to the registry. */
 function registryAuth(login: RegistryLogin): object {
   return {
     serveraddress: login.serverAddress,

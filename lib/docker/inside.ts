@@ -6,7 +6,7 @@ import type { Hijacked } from "./modem.ts";
 import { openAttached } from "./open-attached.ts";
 import { type ExecState, openExec } from "./open-exec.ts";
 
-/** What is done in a container: processes are started, files go in and out. `endpoint` is for messages. */
+/** Calls inside a container: processes and files. `endpoint` is for messages. */
 export function insideCalls(
   client: Client,
   endpoint: string,

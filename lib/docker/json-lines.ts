@@ -2,10 +2,10 @@ import { DockerError } from "./docker.ts";
 import { parseJson } from "../base/json.ts";
 import { linesOf } from "../base/lines.ts";
 
-/** Characters: events and progress are far below it. */
+/** Maximum length of a line, characters: events and progress are far shorter. */
 const MAX_LINE = 1024 * 1024;
 
-/** The objects of a body that has one JSON object a line. */
+/** Yields the objects of a body with one JSON object per line. */
 export async function* jsonLines(
   bytes: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Record<string, unknown>, void, undefined> {

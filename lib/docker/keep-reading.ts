@@ -3,9 +3,10 @@ import type { Socket } from "node:net";
 type Done = (error?: Error | null) => void;
 
 /**
- * A process may end without having read all that we have for it. The daemon then closes a connection on which we still
- * write, and Node's streams tear the whole of it down, with output in it that nobody has read yet. After this, what can no
- * longer be written is dropped, and a connection that was reset ends after what had come on it.
+ * Keeps a socket readable after writing has failed. A process may end before it has read all its input. The
+ * daemon then closes the connection while we still write, and Node's streams destroy it with output that has
+ * not been read yet. With this, data that can no longer be written is dropped, and a connection that was
+ * reset ends after the data already received.
  */
 export function keepReading(socket: Socket): void {
   const tolerant = (done: Done): Done => () => done();

@@ -2,12 +2,12 @@ import type { ClientRequest } from "node:http";
 import type { Socket } from "node:net";
 import { startTimer, stopTimer } from "../base/timers.ts";
 
-/** The limit runs out in so many parts. */
+/** Number of timers that the limit is split into. */
 const PARTS = 10;
 
 /**
- * Breaks a request whose connection is not made in time: a host that is down answers nothing, for minutes. Time in which this
- * process is kept from working counts for one part at most: it may have the connection and not know it yet.
+ * Aborts a request that is not connected within `ms`: a host that is down does not answer for minutes. Time
+ * in which this process is blocked counts as one part at most: the connection may exist without it knowing.
  */
 export function limitConnecting(request: ClientRequest, ms: number): void {
   request.once("socket", (socket: Socket) => {

@@ -4,10 +4,10 @@ import type { RegistryLogin } from "./docker.ts";
 import { parseImageName } from "./image-name.ts";
 import { readJsonIfThere } from "../base/files.ts";
 
-/** The name under which Docker keeps logins to Docker Hub. */
+/** Docker's key for logins to Docker Hub. */
 const HUB_KEY = "https://index.docker.io/v1/";
 
-/** The parts of Docker's `config.json` that say who may pull. Nothing of it is to be relied on. */
+/** The parts of Docker's `config.json` about logins. The content is not validated. */
 interface Config {
   readonly auths?: Readonly<Record<string, AuthEntry | null>>;
   readonly credsStore?: string;
@@ -22,9 +22,9 @@ interface AuthEntry {
 }
 
 /**
- * The login that `docker login` has left for an image's registry, undefined where there is none: from the registry's own
- * helper, from the helper for all, or from the file itself. Throws InputError for a name that is none, UnavailableError where
- * the file or a helper fails.
+ * Returns the login that `docker login` stored for an image's registry; undefined if there is none. Asks the
+ * registry's own helper, the helper for all, or the file itself. Throws `InputError` for an invalid image
+ * name, `UnavailableError` if the file or a helper fails.
  */
 export async function registryLogin(
   image: string,
@@ -40,7 +40,10 @@ export async function registryLogin(
   return entry && loginOf(entry, serverAddress);
 }
 
-/** Old entries are whole addresses: `https://ghcr.io/v1/` is the login for `ghcr.io`. */
+/**
+ * Returns the registry's entry. Old entries have whole addresses: `https://ghcr.io/v1/` is the login for
+ * `ghcr.io`.
+ */
 function findEntry(
   auths: NonNullable<Config["auths"]>,
   serverAddress: string,

@@ -10,27 +10,27 @@ import { limitConnecting } from "./limit-connecting.ts";
 import { readBytes } from "./read-bytes.ts";
 import { unreachable } from "./unreachable.ts";
 
-/** How long making a connection may take, milliseconds. What comes then takes as long as the daemon needs. */
+/** Timeout for connecting, milliseconds. The call itself has no timeout. */
 const CONNECT_MS = 10_000;
 const KEEP_ALIVE_MS = 15_000;
-/** A list of 10,000 containers takes half of it. */
+/** Maximum size of an answer, bytes. A list of 10,000 containers takes half of it. */
 const MOST_ANSWERED = 32 * 1024 * 1024;
 
-/** A connection that the daemon has handed over, and what had already come on it. */
+/** A connection that the daemon has handed over, and data already received on it. */
 export interface Hijacked {
   readonly socket: Socket;
   readonly head: Uint8Array;
 }
 
 /**
- * Carries dockerode's requests in the place of its own modem, which reads the environment, writes bodies into query
- * strings, and waits for ever when an answer is cut short. Answers with `Hijacked` for `hijack`, an `AsyncIterable` of
- * bytes for `isStream`, else with parsed JSON (undefined without a body). Fails with `Retryable`, `DockerError` or the
+ * Replaces dockerode's own modem, which reads the environment, writes bodies into query strings, and waits
+ * for ever if an answer is cut short. Returns `Hijacked` for `hijack`, an `AsyncIterable` of bytes for
+ * `isStream`, else parsed JSON (undefined without a body). Fails with `Retryable`, `DockerError` or the
  * signal's reason.
  */
 export interface Modem {
   dial(call: Call, done: (error: unknown, answer?: unknown) => void): void;
-  /** Closes the connections that are kept open between calls. */
+  /** Closes the connections kept open between calls. */
   close(): void;
 }
 
@@ -56,7 +56,7 @@ export function openModem(endpoint: DockerEndpoint): Modem {
     const onAbort = () => request.destroy();
     const release = () => signal?.removeEventListener("abort", onAbort);
     signal?.addEventListener("abort", onAbort, { once: true });
-    // The signal reaches a streamed answer until that is through.
+    // For a streamed answer the signal applies until the stream ends.
     let unread = false;
     try {
       const answered = answerTo(request, { endpoint: endpoint.name, hijack: call.hijack === true });
@@ -79,7 +79,7 @@ export function openModem(endpoint: DockerEndpoint): Modem {
       throw signal?.aborted ? signal.reason : error;
     } finally {
       if (!unread) release();
-      // The daemon has answered without wanting all of the body, or not at all.
+      // The daemon answered without reading the whole body, or did not answer.
       if (!request.writableEnded) request.destroy();
     }
   }
@@ -92,7 +92,7 @@ export function openModem(endpoint: DockerEndpoint): Modem {
   };
 }
 
-/** The daemon's answer, or with `hijack` the connection. Rejects with `Retryable`. */
+/** Resolves to the daemon's answer, or with `hijack` to the connection. Rejects with `Retryable`. */
 function answerTo(
   request: ClientRequest,
   { endpoint, hijack }: { endpoint: string; hijack: boolean },
@@ -103,14 +103,14 @@ function answerTo(
     request.on("close", () => reject(unreachable(endpoint, new Error("The connection was closed"))));
     if (!hijack) return;
     request.on("upgrade", (_, socket: Socket, head) => {
-      // A silent process sends nothing for hours; without this, a host that has lost its power looks just the same.
+      // A silent process sends nothing for hours; only keep-alive shows that a host is down.
       socket.setKeepAlive(true, KEEP_ALIVE_MS);
       resolve({ socket, head });
     });
   });
 }
 
-/** Resolves when all of the body is sent or the daemon has answered without wanting more. Rejects as either fails. */
+/** Resolves when the whole body is sent or the daemon has answered before that. Rejects if either fails. */
 async function sendBody(
   request: ClientRequest,
   body: AsyncIterable<Uint8Array>,
@@ -140,7 +140,7 @@ function drained(request: ClientRequest): Promise<void> {
   });
 }
 
-/** Throws DockerError where there is too much of it. */
+/** Reads all bytes as text. Throws `DockerError` if there are too many. */
 async function collect(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   const pieces: Uint8Array[] = [];
   let size = 0;
@@ -168,13 +168,13 @@ function parse(text: string, { endpoint, status }: { endpoint: string; status: n
   }
 }
 
-/** What the daemon says went wrong: `{"message":"No such container: x"}`, or plain text from a proxy before it. */
+/** Returns the daemon's error message: `{"message":"No such container: x"}`, or plain text from a proxy. */
 function failureText(text: string): string {
   try {
     const { message } = parseJson(text) as { message?: unknown };
     if (typeof message === "string") return message.trim();
   } catch {
-    // Not the daemon's own words.
+    // Not an answer of the daemon.
   }
   return text.trim();
 }

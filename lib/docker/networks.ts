@@ -7,10 +7,10 @@ type Calls = Pick<
   "networks" | "network" | "createNetwork" | "removeNetwork" | "volumes" | "createVolume" | "removeVolume"
 >;
 
-/** A bridge's option: whether its containers may talk to each other. */
+/** Bridge option that allows traffic between its containers. */
 const ICC = "com.docker.network.bridge.enable_icc";
 
-/** What a container lives on: its network and its volume. */
+/** Calls about networks and volumes. */
 export function networkAndVolumeCalls(client: Client): Calls {
   const network = (name: string) => client.getNetwork(checked("network", name));
   return {
@@ -21,7 +21,7 @@ export function networkAndVolumeCalls(client: Client): Calls {
 
     async network(name, options = {}) {
       const found = await answered([404], () => network(name).inspect(call(options)));
-      // The daemon takes the beginning of an id for a name, too.
+      // The daemon also accepts the beginning of an id as a name.
       if (!found || (found.Name !== name && found.Id !== name)) return undefined;
       const isolated = found.Driver === "bridge" && found.Options?.[ICC] === "false";
       return { id: found.Id, labels: found.Labels ?? {}, isolated };

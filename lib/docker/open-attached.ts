@@ -5,11 +5,11 @@ import type { Hijacked } from "./modem.ts";
 import { received } from "./open-exec.ts";
 import { unreachable } from "./unreachable.ts";
 
-/** A container's own output on the connection that attaching has handed over. */
+/** Reads a container's own output from the connection handed over by attach. */
 export function openAttached(endpoint: string, connection: Hijacked): Attached {
   const { socket } = connection;
   let detached = false;
-  // Errors are thrown where the output is read; until then they must not end this process.
+  // Errors are thrown when the output is read; until then they must not end this process.
   socket.on("error", () => {});
 
   async function* output(): AsyncGenerator<OutputChunk, void, undefined> {

@@ -6,13 +6,13 @@ import { keepReading } from "./keep-reading.ts";
 import type { Hijacked } from "./modem.ts";
 import { unreachable } from "./unreachable.ts";
 
-/** What the daemon knows of an exec; the exit code is null until it has ended. */
+/** The daemon's state of an exec; the exit code is null until it has ended. */
 export interface ExecState {
   readonly Running: boolean;
   readonly ExitCode: number | null;
 }
 
-/** An exec on the connection that its start has handed over. */
+/** Opens an exec on the connection handed over by its start. */
 export function openExec(
   { id, endpoint, connection, stdin, inspect }: {
     id: string;
@@ -24,11 +24,11 @@ export function openExec(
 ): Exec {
   const { socket } = connection;
   let detached = false;
-  // The daemon takes a connection that we break for a start that failed, and says 126 although the process goes on.
+  // If we close the connection, the daemon reports exit code 126 although the process is still running.
   let misled = false;
   let ended: number | undefined;
   let stdinError: { error: unknown } | undefined;
-  // What goes wrong is thrown where the output is read; until somebody reads, it must not end this process.
+  // Errors are thrown when the output is read; until then they must not end this process.
   socket.on("error", () => {});
 
   async function exitCode(): Promise<number | undefined> {
@@ -49,7 +49,7 @@ export function openExec(
       misled ||= !through;
       socket.destroy();
     }
-    // A connection that we have broken ourselves ends like any other on one runtime and throws on the other.
+    // A connection that we have closed ends normally on one runtime and throws on the other.
     if (stdinError) throw stdinError.error;
     if (!detached) await confirmEnd(exitCode);
   }
@@ -74,23 +74,29 @@ export function openExec(
   };
 }
 
-/** All that comes on a connection, from its beginning. */
+/** Yields all data of a connection, from its beginning. */
 export async function* received({ socket, head }: Hijacked): AsyncGenerator<Uint8Array, void, undefined> {
   if (head.length > 0) yield head;
   yield* socket;
 }
 
-/** A daemon that dies between two frames closes the connection like one whose process has ended: ask. */
+/**
+ * Asks for the exit code, since a daemon that dies between two frames closes the connection as if the process
+ * had ended.
+ */
 async function confirmEnd(exitCode: () => Promise<unknown>): Promise<void> {
   try {
     await exitCode();
   } catch (error) {
-    // It is there; that it knows no exit code is for who asks for that.
+    // The daemon is alive; a missing exit code is reported to the caller of `exitCode`.
     if (!(error instanceof DockerError)) throw error;
   }
 }
 
-/** Writes all of `stdin` and closes it, as fast as the process reads. A process that reads no further is no error. */
+/**
+ * Writes all of `stdin` and closes it, as fast as the process reads. A process that stops reading is not an
+ * error.
+ */
 async function feed(socket: Socket, stdin: AsyncIterable<Uint8Array>): Promise<void> {
   keepReading(socket);
   let wake = () => {};

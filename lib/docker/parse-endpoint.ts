@@ -7,8 +7,8 @@ const PLAIN_PORT = 2375;
 const TLS_PORT = 2376;
 
 /**
- * An endpoint as `docker --host` takes it: `unix://` and `tcp://`, the second also without its scheme. `readTls` is asked for
- * a tcp address only; TLS is on where it answers.
+ * Parses an endpoint as `docker --host` does: `unix://` and `tcp://`, the latter also without its scheme.
+ * `readTls` is called for tcp addresses only; TLS is on if it returns options.
  */
 export async function parseEndpoint(
   text: string,
@@ -45,7 +45,7 @@ function tcpEndpoint(text: string, address: string, tls: Tls | undefined): Docke
   if (!host || port < 1 || port > 65535) throw invalid(text);
   return {
     name: `tcp://${host}:${port}`,
-    // Brackets belong to the address as text, not to the host.
+    // The brackets are not part of the host.
     host: host.replace(/^\[|\]$/g, ""),
     port,
     ...(tls && { tls }),

@@ -10,7 +10,7 @@ interface PullMessage {
   readonly errorDetail?: { readonly code?: number; readonly message?: string };
 }
 
-/** Follows a pull to its end. Throws DockerError for a failure that comes inside the stream. */
+/** Reads a pull's progress to its end. Throws `DockerError` for an error inside the stream. */
 export async function followPull(
   bytes: AsyncIterable<Uint8Array>,
   onProgress: (progress: PullProgress) => void = () => {},

@@ -2,8 +2,8 @@ import type { IncomingMessage } from "node:http";
 import { unreachable } from "./unreachable.ts";
 
 /**
- * The body of an answer, read as slowly as it is asked for. Throws `Retryable` where it is cut short, `signal.reason` when
- * the signal fires; leaving it early breaks the connection.
+ * Yields a response's body, as fast as the caller reads. Throws `Retryable` if it is cut short,
+ * `signal.reason` if the signal fires. Leaving it early closes the connection.
  */
 export async function* readBytes(
   response: IncomingMessage,

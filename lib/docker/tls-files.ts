@@ -3,7 +3,10 @@ import { InputError } from "../base/errors.ts";
 import { readIfThere } from "../base/files.ts";
 import type { Tls } from "./endpoint.ts";
 
-/** `ca.pem`, `cert.pem` and `key.pem` of a folder, as far as they are there. Throws InputError where one of a pair is missing. */
+/**
+ * Returns the texts of `ca.pem`, `cert.pem` and `key.pem` that exist in a folder. Throws `InputError` if only
+ * one of certificate and key exists.
+ */
 export async function readTlsFiles(folder: string): Promise<Omit<Tls, "rejectUnauthorized">> {
   const [ca, cert, key] = await Promise.all(
     ["ca.pem", "cert.pem", "key.pem"].map((name) => readIfThere(join(folder, name))),

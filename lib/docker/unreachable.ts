@@ -1,6 +1,6 @@
 import { Retryable } from "../base/errors.ts";
 
-/** The connection to the daemon failed or broke; `cause` says how. */
+/** Returns the error for a failed or broken connection to the daemon. */
 export function unreachable(endpoint: string, cause: unknown): Retryable {
   return new Retryable(`Cannot reach Docker at ${endpoint}`, { reason: "docker-unreachable", cause });
 }

@@ -4,7 +4,7 @@ import { UnavailableError } from "../base/errors.ts";
 import type { DockerEndpoint, DockerUser } from "./endpoint.ts";
 import { DEFAULT_SOCKET } from "./parse-endpoint.ts";
 
-/** What a failed connection means to a person, and what can be done about it; the first that occurs gives the advice. */
+/** Meaning of a failed connection, and advice; the first fault that occurs gives the advice. */
 const FAULTS: Record<string, { meaning: string; hint: string }> = {
   EACCES: {
     meaning: "permission denied",
@@ -20,7 +20,7 @@ const FAULTS: Record<string, { meaning: string; hint: string }> = {
   },
 };
 
-/** Where daemons usually listen: the system's, a rootless one, Docker Desktop's two. */
+/** Returns the usual sockets: the system's, a rootless daemon's, Docker Desktop's two. */
 export function usualSockets({ environment, home }: DockerUser): string[] {
   const runtime = environment.XDG_RUNTIME_DIR;
   return [
@@ -31,7 +31,7 @@ export function usualSockets({ environment, home }: DockerUser): string[] {
   ];
 }
 
-/** The first socket that accepts a connection. Throws UnavailableError that names every one. */
+/** Returns the first socket that accepts a connection. Throws `UnavailableError` that names every socket. */
 export async function firstSocket(paths: readonly string[]): Promise<DockerEndpoint> {
   const faults: string[] = [];
   for (const path of paths) {
@@ -46,7 +46,7 @@ export async function firstSocket(paths: readonly string[]): Promise<DockerEndpo
   });
 }
 
-/** Why a socket takes no connection, as the system's error code; undefined where it does. */
+/** Returns the system's error code if a socket cannot be connected; undefined if it can. */
 function connectionFault(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
