@@ -1,15 +1,15 @@
 import type { z } from "zod";
 
 const SHOWN = 60;
-/** Places that are named: what is wrong with an input may be as large as the input. */
+/** Maximum number of issues listed: the issues of an input may be as large as the input. */
 const MAX_LINES = 20;
 
-/** The text that a value was written as, where that is known and the value is still the one that was written. */
+/** Returns the source text of a value, if it is known and still describes the value; else undefined. */
 export type SourceOf = (path: readonly PropertyKey[], value: unknown) => string | undefined;
 
 /**
- * What is wrong with an input, one line for each place: `spec.limits.cpus: expected a number, got "two"`. Values are
- * quoted, shortened. `root` names the input itself.
+ * Describes what is wrong with an input, one line per place: `spec.limits.cpus: expected a number, got
+ * "two"`. Values are quoted and shortened. `root` names the input itself.
  */
 export function describeIssues(
   error: z.ZodError,
@@ -34,7 +34,7 @@ export function describeIssues(
   return lines.join("\n");
 }
 
-/** Of a union, the branch that came furthest says best what was meant. */
+/** For a union, returns the issues of the branch that matched deepest: it shows best what was meant. */
 function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   if (issue.code !== "invalid_union") return [issue];
   const branches = issue.errors.map((errors) => errors.flatMap(flatten));

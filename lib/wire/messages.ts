@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { DriverResult, Resource } from "./resource.ts";
 
-/** An event for a driver (protocol 1.3). `payload` is a Resource as a JSON string; an object is accepted too. */
+/**
+ * An event for a driver (protocol 1.3). `payload` is a Resource as a JSON string; an object is accepted too.
+ */
 export const DriverMessage = z.looseObject({
   event: z.string(),
   payload: z.union([z.string(), z.record(z.string(), z.unknown())]),
@@ -10,7 +12,10 @@ export const DriverMessage = z.looseObject({
 });
 export type DriverMessage = z.infer<typeof DriverMessage>;
 
-/** On `pipelines.pipeline.init` and `pipelines.driver.result` (protocol 1.3). Here the resource is an object. */
+/**
+ * A message on `pipelines.pipeline.init` and `pipelines.driver.result` (protocol 1.3). Here the resource is
+ * an object.
+ */
 export const PipelineEvent = z.looseObject({
   event: z.string(),
   run_id: z.string().min(1),
@@ -22,8 +27,9 @@ export type PipelineEvent = z.infer<typeof PipelineEvent>;
 export type LogStream = "stdout" | "stderr" | "system";
 
 /**
- * One line of a run's log: Conveyor's Log object, and two fields of ours that others ignore. `message` has no newline.
- * `timestamp` is RFC 3339 in UTC with a fixed width, so that text order is time order.
+ * One line of a run's log: Conveyor's Log object, and two fields of ours that other programs ignore.
+ * `message` has no newline. `timestamp` is RFC 3339 in UTC with a fixed width, so that text order is time
+ * order.
  */
 export const Log = z.looseObject({
   runid: z.string(),
@@ -37,8 +43,8 @@ export const Log = z.looseObject({
 export type Log = z.infer<typeof Log>;
 
 /**
- * As `Log.parse`, whose answer it is, at a fraction of the cost for lines as our own drivers write them: every line of
- * every log that is read passes here.
+ * As `Log.parse`, with the same result, but much faster for lines written by our own drivers: every line of
+ * every log that is read passes through here.
  */
 export function readLog(value: unknown): Log {
   return isOurLog(value) ? value : Log.parse(value);

@@ -1,6 +1,9 @@
 import { z } from "zod";
 
-/** A schema for texts that `parse` understands, with what it answers as the value; the message of what it throws becomes the issue. */
+/**
+ * Returns a schema for texts that `parse` accepts; its value is the result of `parse`. An error's message
+ * becomes the issue.
+ */
 export function parsedText<T>(parse: (text: string) => T) {
   return z.string().transform((value, context): T => {
     try {

@@ -1,6 +1,6 @@
 /**
- * Why a step or a run did not succeed: the closed set of words that stand in `data.reason` of a DriverResult and in
- * `reason` of a run's end, each with what it means. Scripts may rely on them; words are added, never changed.
+ * Why a step or a run did not succeed: the closed set of words for `data.reason` of a DriverResult and
+ * `reason` of a run's end, with their meanings. Scripts may rely on them; words are added, never changed.
  */
 export const REASON_TEXTS = {
   "command-failed": "A user's command ended with another exit code than 0.",
@@ -34,7 +34,7 @@ export type Reason = keyof typeof REASON_TEXTS;
 
 export const REASONS = Object.keys(REASON_TEXTS) as readonly Reason[];
 
-/** The reason in a result's data if it is one of ours, else `step-failed`. */
+/** Returns the reason in a result's data if it is one of ours, else `step-failed`. */
 export function reasonOf(data: unknown): Reason {
   const word = typeof data === "object" && data !== null && "reason" in data ? data.reason : undefined;
   return REASONS.find((reason) => reason === word) ?? "step-failed";

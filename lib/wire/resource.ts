@@ -1,14 +1,14 @@
 import { z } from "zod";
 
-/** What may stand as one token in a NATS subject: no dot, no space, no wildcard. Also a consumer's name. */
+/** One token of a NATS subject: no dot, no space, no wildcard. Also a consumer's name. */
 export const token = z.string().regex(
   /^[A-Za-z0-9_-]{1,128}$/,
   "expected letters, digits, - and _ only (it becomes part of a subject)",
 );
 
 /**
- * A resource as it travels (protocol 1.3). Unknown fields are kept. `metadata` is lenient on the way in: newer servers
- * nest objects in it; what we write there is always a string.
+ * A resource on the wire (protocol 1.3). Unknown fields are kept. Accepts any values in `metadata`, since
+ * newer servers nest objects in it; what we write there is always a string.
  */
 export const Resource = z.looseObject({
   id: z.string(),
@@ -20,7 +20,7 @@ export const Resource = z.looseObject({
 });
 export type Resource = z.infer<typeof Resource>;
 
-/** What a driver answers. On the wire `driver` names who answered. */
+/** A driver's answer. On the wire `driver` names the driver. */
 export const DriverResult = z.looseObject({
   success: z.boolean(),
   message: z.string().nullish().transform((message) => message ?? ""),
@@ -29,9 +29,9 @@ export const DriverResult = z.looseObject({
 export type DriverResult = { success: boolean; message: string; data?: unknown };
 
 /**
- * Steps of a pipeline in their order (protocol 2.2). `always` (runs in every outcome), `anywhere` (needs nothing of the host
- * on which the run's container lives: any instance of its driver may take it) and `timeout` (milliseconds from its first
- * claim) are ours and ignored by others.
+ * A step of a pipeline (protocol 2.2). Our own fields, which other programs ignore: `always` (runs in every
+ * outcome), `anywhere` (does not need the host of the run's container: any instance of its driver may take
+ * it) and `timeout` (milliseconds from its first claim).
  */
 export const PipelineStep = z.object({
   id: token,

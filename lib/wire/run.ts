@@ -2,7 +2,7 @@ import { z } from "zod";
 import { DriverResult, Pipeline, Resource } from "./resource.ts";
 import { REASONS } from "./reasons.ts";
 
-/** A message that the record says has to be published. Emptied once the transport has taken it. */
+/** A message that has yet to be published. Removed from the record once the transport has stored it. */
 export const OutboxMessage = z.object({
   id: z.string(),
   subject: z.string(),
@@ -18,22 +18,22 @@ export const StepState = z.object({
   driver: z.string(),
   /** Runs in every outcome. */
   always: z.boolean(),
-  /** `dispatched`: its event is out. `running`: claimed. */
+  /** `dispatched`: its event is published. `running`: claimed. */
   status: z.enum(STEP_STATUSES),
-  /** How often an event was made for this step; the last number of the event's id. 0 before the first. */
+  /** Number of events created for this step, which ends the event's id. 0 before the first. */
   dispatch: z.int(),
   /** The attempt that may work, and whose result counts. 0 before the first claim. */
   attempt: z.int(),
   instance: z.string().optional(),
-  /** SHA-256 of the body of the event of the last dispatch. */
+  /** SHA-256 of the body of the last dispatch's event. */
   digest: z.string().optional(),
-  /** Which delivery of its event the current attempt works on. */
+  /** Delivery of its event that the current attempt works on. */
   delivery: z.int().optional(),
-  /** When the current attempt was last heard of, milliseconds since the epoch. */
+  /** Time of the current attempt's last message, milliseconds since the epoch. */
   heardAt: z.number().optional(),
-  /** Set when the step was handed out: a step that nobody claims is sent again. */
+  /** Time of the last dispatch. A step that is not claimed is sent again. */
   dispatchedAt: z.number().optional(),
-  /** When it was handed out for the first time. */
+  /** Time of the first dispatch. */
   queuedAt: z.number().optional(),
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),
@@ -45,8 +45,9 @@ export const OUTCOMES = ["succeeded", "failed", "cancelled", "timed-out"] as con
 export type Outcome = (typeof OUTCOMES)[number];
 
 /**
- * Everything the engine knows of a run: written whole, in one compare-and-set, with the messages that follow from it.
- * `verdict` is how the run will end once its always-run steps are through; `outcome` says that it has ended.
+ * The engine's complete record of a run. It is written whole, in one compare-and-set, with the messages that
+ * follow from the change. `verdict` is how the run will end once its `always` steps are done; `outcome` is
+ * set when it has ended.
  */
 export const Run = z.object({
   schema: z.literal(1),
@@ -56,22 +57,22 @@ export const Run = z.object({
   resource: Resource,
   pipeline: Pipeline,
   steps: z.array(StepState),
-  /** The run that this one does again. */
+  /** The run that this one repeats. */
   retryOf: z.string().optional(),
-  /** The steps as they stood each time the run's driver was lost and it started again, oldest first. */
+  /** The steps before each restart after the run's driver was lost, oldest first. */
   earlier: z.array(z.array(StepState)).optional(),
-  /** The Docker host on which the run's container lives, once a step has said so. */
+  /** The Docker host of the run's container, once a step has reported it. */
   host: z.string().optional(),
   createdAt: z.number(),
-  /** Which boot of the control plane's machine `createdAt` was in, and how many seconds after its beginning. */
+  /** The boot of the control plane's machine in which `createdAt` was, and the seconds since it began. */
   boot: z.object({ boot: z.string(), seconds: z.number() }).optional(),
-  /** When the first step was claimed: from here counts `timeoutMs`. */
+  /** When the first step was claimed: start of `timeoutMs`. */
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),
   timeoutMs: z.number(),
-  /** The most bytes of a message of its events, where the broker takes less than usual. */
+  /** Maximum size of this run's event messages, bytes, if the broker accepts less than usual. */
   maxMessageBytes: z.int().optional(),
-  /** How many fresh starts a lost run still has. */
+  /** Number of fresh starts left if the run's driver is lost. */
   restartsLeft: z.int(),
   verdict: z.object({
     outcome: z.enum(OUTCOMES),
@@ -83,27 +84,27 @@ export const Run = z.object({
 });
 export type Run = z.infer<typeof Run>;
 
-/** An artifact as it is listed: in `data.artifacts` of the builder, at the run's end, in the API. */
+/** An artifact as listed in `data.artifacts` of the builder, at the run's end, and in the API. */
 export const Artifact = z.object({
   name: z.string(),
-  /** Where it lay in the workspace. */
+  /** Its path in the workspace. */
   path: z.string(),
   size: z.int(),
   sha256: z.string(),
-  /** Permission bits as an octal text, `0755`; without it they are 0644. */
+  /** Permission bits in octal, like `0755`; default 0644. */
   mode: z.string().regex(/^0[0-7]{3}$/).optional(),
 });
 export type Artifact = z.infer<typeof Artifact>;
 
-/** What nobody has to be told: read and write for the owner, read for others. */
+/** Default permission bits: read and write for the owner, read for others. */
 export const USUAL_MODE = 0o644;
 
-/** Permission bits as an artifact has them: nothing where they are usual. */
+/** Returns an artifact's `mode` field; empty for the default bits. */
 export function modeText(mode: number | undefined): { mode?: string } {
   if (mode === undefined || mode === USUAL_MODE) return {};
   return { mode: `0${(mode & 0o777).toString(8).padStart(3, "0")}` };
 }
 
-/** The permission bits that a text stands for. */
+/** Parses the permission bits. */
 export const modeOf = (text: string | undefined): number =>
   text === undefined ? USUAL_MODE : parseInt(text, 8) & 0o777;

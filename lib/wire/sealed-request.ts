@@ -8,32 +8,36 @@ import {
 } from "node:crypto";
 
 /**
- * Requests over plain HTTP that neither show the token nor can be read without it. Both sides know the token; whoever else
- * listens at the address gets nothing that is of use to them, and cannot answer in the control plane's place.
+ * Requests over plain HTTP that neither show the token nor can be read without it. Both sides know the token.
+ * Another program that listens at the address learns nothing useful, and cannot answer in place of the
+ * control plane.
  *
- * - `Authorization: Sealed <seconds>.<nonce>.<tag>`; the body is the ciphertext. AES-256-GCM under a key of the token and the
- *   nonce; time, method and path are authenticated with it.
- * - `Conveyor-Proof` of the answer: HMAC-SHA256 over its status, under another key of the token and the nonce.
+ * - `Authorization: Sealed <seconds>.<nonce>.<tag>`; the body is the ciphertext. AES-256-GCM under a key
+ * derived from token and nonce; time, method and path are authenticated with it.
+ * - `Conveyor-Proof` of the answer: HMAC-SHA256 over its status, under another key derived from token and
+ * nonce.
  */
 export interface RequestFacts {
   readonly method: string;
-  /** With its query. */
+  /** Path with its query. */
   readonly path: string;
 }
 
 export interface SealedRequest {
   readonly authorization: string;
   readonly body: Uint8Array;
-  /** The proof that an answer of this status must carry. */
+  /** Returns the proof that an answer with this status must carry. */
   proof(status: number): string;
 }
 
 export const PROOF_HEADER = "Conveyor-Proof";
 
-/** How far the clocks of both sides may be apart, and how long a request that somebody has recorded is good, seconds. */
+/**
+ * Maximum difference between the clocks of both sides, and how long a recorded request stays valid, seconds.
+ */
 const LEEWAY_S = 300;
 const PATTERN = /^Sealed (\d{1,12})\.([\w-]{22})\.([\w-]{22})$/;
-/** A key is used once, so that its counter may begin anywhere. */
+/** Each key is used once, so the IV may be constant. */
 const IV = new Uint8Array(12);
 
 export function sealRequest(
@@ -53,15 +57,15 @@ export function sealRequest(
   };
 }
 
-/** A request as the control plane opens it. */
+/** A request opened by the control plane. */
 export interface OpenedRequest {
   readonly body: Uint8Array;
-  /** False where it is too old, or from a clock that is too far ahead. */
+  /** False if the request is too old, or its clock is too far ahead. */
   readonly isTimely: boolean;
   proof(status: number): string;
 }
 
-/** Undefined where it was not sealed with this token, or has been changed. */
+/** Opens a request; undefined if it was not sealed with this token or was changed. */
 export function openRequest(
   token: string,
   authorization: string,
@@ -82,10 +86,10 @@ export function openRequest(
   }
 }
 
-/** Whether a request's authorization is meant to be one of these. */
+/** Returns whether an authorization header has the form of a sealed request's. */
 export const looksSealed = (authorization: string): boolean => PATTERN.test(authorization);
 
-/** Compares in a time that tells nothing. */
+/** Compares in constant time. */
 export function isProof(given: unknown, expected: string): boolean {
   if (typeof given !== "string" || given.length !== expected.length) return false;
   return timingSafeEqual(Buffer.from(given), Buffer.from(expected));

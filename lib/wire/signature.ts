@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { HEADERS } from "./headers.ts";
 
-/** A message as it is signed: all that decides what it means. */
+/** The signed parts of a message: all that decide its meaning. */
 export interface SignedMessage {
   readonly subject: string;
   readonly id: string | undefined;
@@ -10,14 +10,17 @@ export interface SignedMessage {
 }
 
 /**
- * The key of one attempt at a step, made of an engine's own key: who has it can sign for that attempt and for no other. Any
- * replica makes the same one, so that nothing has to be kept.
+ * Returns the key of one attempt at a step, derived from the engine's own key. Its holder can sign for that
+ * attempt only. Every replica derives the same key, so none is stored.
  */
 export function attemptKey(engineKey: Uint8Array, run: string, step: string, attempt: string): string {
   return mac(engineKey, ["conveyor attempt v1", run, step, attempt]);
 }
 
-/** The headers of a message with its signature: HMAC-SHA-256 over subject, id, step, attempt, lines and the digest of its body. */
+/**
+ * Returns the message's headers with its signature: HMAC-SHA-256 over subject, id, step, attempt, lines and
+ * the body's digest.
+ */
 export function signed(
   key: string,
   message: SignedMessage,
@@ -31,19 +34,22 @@ export function signed(
   };
 }
 
-/** True where the message was signed with this key. Without `data` (nobody reads it) its digest is taken as it says. */
+/**
+ * True if the message was signed with this key. Without `data` (the body is not read) the digest in its
+ * header is trusted.
+ */
 export function isSignedWith(key: string, message: SignedMessage, data?: Uint8Array): boolean {
   const digest = message.headers[HEADERS.digest] ?? "";
   if (data !== undefined && digestOf(data) !== digest) return false;
   return isSame(message.headers[HEADERS.signature] ?? "", mac(key, contentOf(message, digest)));
 }
 
-/** SHA-256, base64url. */
+/** Returns the SHA-256 in base64url. */
 export function digestOf(data: Uint8Array | string): string {
   return createHash("sha256").update(data).digest("base64url");
 }
 
-/** HMAC-SHA-256 of some texts, base64url. */
+/** Returns the HMAC-SHA-256 of several texts in base64url. */
 export function mac(key: Uint8Array | string, parts: readonly string[]): string {
   return createHmac("sha256", key).update(JSON.stringify(parts)).digest("base64url");
 }

@@ -1,27 +1,27 @@
-/** Subjects of protocol 1.2, and those that only our own engine and drivers use. */
+/** Subjects of protocol 1.2, and those used only between our own engine and drivers. */
 export const subjects = {
-  /** A resource without a pipeline, to every driver that handles its type. */
+  /** A resource without a pipeline, for every driver that handles its type. */
   resource: (type: string) => `resources.${type}`,
-  /** A step's event to its driver. */
+  /** A step's event for its driver. */
   step: (driver: string, type: string) => `drivers.${driver}.resources.${type}`,
-  /** A step's event to its driver on one host, where the run's container lives. */
+  /** A step's event for its driver on one host, which has the run's container. */
   stepOnHost: (driver: string, host: string, type: string) =>
     `drivers.${driver}.hosts.${host}.resources.${type}`,
   pipelineInit: "pipelines.pipeline.init",
   result: "pipelines.driver.result",
-  /** Every message for the engine. */
+  /** All messages for the engine. */
   pipelines: "pipelines.>",
   logs: (run: string) => `logs.${run}`,
   liveLogs: (run: string, driver: string) => `live.logs.${run}.${driver}`,
   /** Request and reply: may this instance work on this step? */
   claim: (run: string, driver: string) => `runs.${run}.claim.${driver}`,
   claims: "runs.*.claim.*",
-  /** Request and reply: has this run not ended? `{"alive": boolean}`. Whoever sweeps a host asks. */
+  /** Request and reply: is this run still open? `{"alive": boolean}`. Asked before a host is cleaned up. */
   alive: (run: string) => `runs.${run}.alive`,
   alives: "runs.*.alive",
-  /** Request and reply: has an instance of this driver room for a run? `{"why": …}` where it has none. */
+  /** Request and reply: does an instance of this driver have room for a run? `{"why": …}` if not. */
   room: (driver: string) => `room.${driver}`,
-  /** Broadcast to whoever works on a step of the run: ask for your claim now. */
+  /** Broadcast to the instances that work on a step of the run: renew your claim now. */
   nudge: (run: string) => `runs.${run}.nudge`,
 } as const;
 
@@ -32,7 +32,7 @@ export const consumers = {
   engine: "pipeline-engine",
 } as const;
 
-/** True where `subject` is covered by `filter`, with NATS's wildcards `*` (one token) and `>` (one or more). */
+/** True if `filter` matches `subject`, with NATS's wildcards `*` (one token) and `>` (one or more). */
 export function matches(filter: string, subject: string): boolean {
   const wanted = filter.split(".");
   const given = subject.split(".");

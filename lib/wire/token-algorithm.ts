@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
 
 /**
- * The algorithm with which a key signs the token of protocol 4: its name in the token, and the hash of its signature.
- * Undefined where the key is of no kind that has one.
+ * Returns the algorithm with which a key signs the token of protocol 4: its name in the token, and the hash
+ * of its signature. Undefined if this kind of key has none.
  */
 export function tokenAlgorithm(key: KeyObject): { alg: string; hash: string } | undefined {
   if (key.asymmetricKeyType === "rsa") return { alg: "RS256", hash: "sha256" };
