@@ -4,8 +4,8 @@ import { startTimer, stopTimer, type Timer } from "../../../base/timers.ts";
 /** Buffered text output: a write per line would be too slow for a million lines. */
 export interface Output {
   /**
-   * Queues text. Returns a promise if enough is queued: it resolves when the reader has caught up. It never
-   * rejects.
+   * Queues text. Never rejects. Returns a promise if enough is queued: it resolves when the reader has caught
+   * up.
    */
   write(text: string): Promise<void> | undefined;
   /** Resolves when everything queued so far has been written, or the reader is gone. Never rejects. */
