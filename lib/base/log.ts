@@ -6,5 +6,5 @@ import { getLogger, type Logger } from "@logtape/logtape";
  */
 export const processLog = (room: string): Logger => getLogger(["conveyor", room]);
 
-/** Category below the rooms of drivers and engine: one line for each step or run that begins or ends. */
+/** Subcategory in the rooms of drivers and engine: one line for each step or run that begins or ends. */
 export const OUTCOME_LOG = "outcome";

@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 
 /**
- * Functions on untrusted texts that take linear time. A pattern like `\s+$` or `\s*
- * \s*` starts again at each character of a long run of blanks, which takes quadratic time.
+ * Functions on untrusted texts that take linear time. A pattern like `\s+$` or `\s*\n\s*` starts again at
+ * each character of a long run of blanks, which takes quadratic time.
  */
 
 /** Returns the text without trailing characters of this set. */

@@ -14,9 +14,9 @@ const HEADER_BYTES = 8;
 const LARGE_PAYLOAD_BYTES = 8 * 1024;
 
 /**
- * Demultiplexes the output of a process. The daemon sends frames of `[stream, 0, 0, 0, length as 4 bytes,
- * big-endian]` and a payload, which may be split anywhere. Consecutive payloads of one stream become one
- * chunk; the order is kept.
+ * Demultiplexes the output of a process. The daemon sends frames of
+ * `[stream, 0, 0, 0, length as 4 bytes, big-endian]` and a payload, which may be split anywhere. Consecutive
+ * payloads of one stream become one chunk; the order is kept.
  *
  * The pieces of `source` are overwritten: small payloads are moved over the headers, and chunks are views of
  * the pieces. Throws `Retryable` for an invalid header or a stream that ends inside a frame.

@@ -9,9 +9,9 @@ export interface Call {
   readonly abortSignal?: AbortSignal;
   /** `true` for every status of success. */
   readonly statusCodes: Readonly<Record<number, unknown>>;
-  /** The answer is handed on as it comes. */
+  /** True to return the answer as a stream. */
   readonly isStream?: boolean;
-  /** The connection itself is the answer. */
+  /** True to return the connection itself. */
   readonly hijack?: boolean;
   /** The body of a PUT. */
   readonly file?: AsyncIterable<Uint8Array>;

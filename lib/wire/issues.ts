@@ -8,8 +8,9 @@ const MAX_LINES = 20;
 export type SourceOf = (path: readonly PropertyKey[], value: unknown) => string | undefined;
 
 /**
- * Describes what is wrong with an input, one line per place: `spec.limits.cpus: expected a number, got
- * "two"`. Values are quoted and shortened. `root` names the input itself.
+ * Describes what is wrong with an input, one line per place:
+ * `spec.limits.cpus: expected a number, got "two"`. Values are quoted and shortened. `root` names the input
+ * itself.
  */
 export function describeIssues(
   error: z.ZodError,

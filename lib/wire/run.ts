@@ -18,7 +18,7 @@ export const StepState = z.object({
   driver: z.string(),
   /** Runs in every outcome. */
   always: z.boolean(),
-  /** `dispatched`: its event is published. `running`: claimed. */
+  /** `dispatched`: its event was sent. `running`: claimed. */
   status: z.enum(STEP_STATUSES),
   /** Number of events created for this step, which ends the event's id. 0 before the first. */
   dispatch: z.int(),

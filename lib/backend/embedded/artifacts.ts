@@ -159,7 +159,7 @@ async function* until(signal: AbortSignal, bytes: AsyncIterable<Uint8Array>): As
       yield value;
     }
   } finally {
-    // Not awaited: a source that is waiting for something would return only after that.
+    // Not awaited: a source that is waiting for its next chunk would return only after that.
     source.return?.().catch(() => {});
   }
 }

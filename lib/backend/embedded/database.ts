@@ -90,9 +90,9 @@ export class Database implements Disposable {
   }
 
   /**
-   * Copies the log into the database: PASSIVE waits for nobody and lets the log be reused, TRUNCATE also
-   * empties its file. Skipped if the database could not grow enough: a partial copy would use up the space
-   * for nothing.
+   * Copies the log into the database: PASSIVE does not wait for other connections and lets the log be reused,
+   * TRUNCATE also empties its file. Skipped if the database could not grow enough: a partial copy would use
+   * up the space for nothing.
    */
   #checkpoint(mode: "PASSIVE" | "TRUNCATE", room: number): void {
     try {

@@ -14,7 +14,7 @@ export interface Lock extends Disposable {
  *
  * The lock is SQLite's on a database that stays empty, hence an operating system's lock that is released even
  * by `kill -9`. The file must not be opened in any other way: closing a second descriptor would release the
- * lock. SQLite itself knows about that.
+ * lock. SQLite itself handles that.
  */
 export function takeLock(path: string): Lock | undefined {
   makeFile(path);

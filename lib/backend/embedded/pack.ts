@@ -12,7 +12,7 @@ export function pack(data: Uint8Array): { packed: boolean; data: Uint8Array } {
   return smaller.length < data.length ? { packed: true, data: smaller } : { packed: false, data };
 }
 
-/** Throws UnreadableError. */
+/** Reverses `pack`. Throws `UnreadableError`. */
 export function unpack(packed: boolean, data: Uint8Array): Uint8Array {
   try {
     return packed ? zstdDecompressSync(data) : data;

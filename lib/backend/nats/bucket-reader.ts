@@ -9,7 +9,7 @@ import { inOurWords, isStreamMissing } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { Link } from "./link.ts";
 
-/** The artifacts stored on a broker, whoever stored them. */
+/** The artifacts stored on a broker, by any program. */
 export interface BucketReader extends ArtifactReader, AsyncDisposable {
   /** The runs that have artifacts, each once. */
   runs(): readonly string[];

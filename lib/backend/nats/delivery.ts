@@ -84,8 +84,8 @@ export function deliveryOf(message: Msg, { answer, deadLetter, consumer }: Deliv
 }
 
 /**
- * Returns headers with the id, or undefined if there are neither. Throws `InputError` for invalid names and
- * values.
+ * Returns the headers with that of the id; undefined if there are neither headers nor an id. Throws
+ * `InputError` for invalid names and values.
  */
 export function toHeaders(
   make: () => MsgHdrs,

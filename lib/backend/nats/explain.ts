@@ -41,7 +41,10 @@ function tlsTrouble(text: string, facts: string, tls: TlsFiles | undefined): str
   return undefined;
 }
 
-/** Explains a connection that hung or was cut by what answers at the first address that answers. */
+/**
+ * Explains a connection that hung or was cut: probes the addresses and describes what answers at the first
+ * that does.
+ */
 async function greetings(
   text: string,
   addresses: readonly string[],

@@ -16,8 +16,8 @@ import { resent } from "./resent.ts";
 /** Default timeout of a call to the broker, milliseconds. */
 export const CALL_TIMEOUT_MS = 5000;
 /**
- * For this long, milliseconds, "no responders" is retried: a stream or consumer without a leader, or a broker
- * that has just started, may answer so even longer, and then the callers retry.
+ * A call without responders is repeated for this long, milliseconds. A stream or consumer that elects its
+ * leader, or a broker that has just started, may need longer: then the callers retry.
  */
 const DEAF_MS = 2000;
 const DEAF_PAUSE_MS = 100;
@@ -27,7 +27,7 @@ interface Unsent {
   readonly onError: (error: unknown) => void;
 }
 
-/** On a closed connection unsent messages are not reported. */
+/** Logs an error of `publish`. On a closed connection unsent messages do not matter. */
 function logRefused(error: unknown): void {
   if (!isClosing(error)) processLog("nats").warn("Cannot send: {error}", { error: messageOf(error) });
 }

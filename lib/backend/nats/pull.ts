@@ -154,8 +154,8 @@ export class Pull implements AsyncIterableIterator<Delivery> {
   }
 
   /**
-   * While a long event is running no request may be sent, so the event's heartbeats also trigger the check of
-   * the consumer.
+   * An instance that works on one event for long may send no pull requests, so the heartbeats of the event
+   * also trigger the check of the consumer.
    */
   #deliver(message: Msg): Delivery {
     return this.#ports.deliver(message, {

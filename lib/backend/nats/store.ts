@@ -133,8 +133,8 @@ async function makeLogRoom(manager: JetStreamManager, { runs }: Store, signal: A
 }
 
 /**
- * Deletes an object and purges the deletion marker that the client leaves for ever: whoever follows the
- * bucket has read the marker by then, or never knew the object.
+ * Deletes an object and purges the deletion marker that the client leaves for ever: readers that follow the
+ * bucket have read the marker by then, or never knew the object.
  */
 async function removeObject(
   connection: NatsConnection,

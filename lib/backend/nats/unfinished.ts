@@ -7,10 +7,10 @@ import { orderedMessages } from "./ordered.ts";
 import { storedMessage } from "./stored.ts";
 
 /**
- * Removes the chunks of artifacts whose upload was cut off, so that no description refers to them. Only
- * chunks whose last message is older than `idleMs` by the broker's clock: an upload in progress looks the
- * same. Returns how many artifacts were removed. If there is nothing to remove it makes two requests, however
- * many artifacts are stored. Throws the broker's errors.
+ * Removes the chunks of artifacts whose upload was cut off: no description refers to them. Only chunks whose
+ * last message is older than `idleMs` by the broker's clock: an upload in progress looks the same. Returns
+ * how many artifacts were removed. If there is nothing to remove it makes two requests, however many
+ * artifacts are stored. Throws the broker's errors.
  */
 export async function removeUnfinished(
   link: Link,

@@ -112,8 +112,8 @@ function covers(wide: string, narrow: string): boolean {
 }
 
 /**
- * Throws `InputError` if the message with its headers is larger than `most` bytes. A header counts as `name:
- * value` and a line end.
+ * Throws `InputError` if the message with its headers is larger than `most` bytes. A header counts as
+ * `name: value` and a line end.
  */
 export function checkSize(
   subject: string,
