@@ -1,10 +1,10 @@
-/** What a driver works within where nobody says otherwise. */
+/** Defaults of a driver's limits. */
 export const DEFAULT_LIMITS = {
   graceMs: 10_000,
-  /** Of each step, bytes. */
+  /** Bytes of log per step. */
   maxLogBytes: 1024 ** 3,
-  /** Of a run, bytes. */
+  /** Total size of artifacts, bytes. */
   maxArtifactBytes: 2 * 1024 ** 3,
-  /** Of a run. */
+  /** Number of artifacts. */
   maxArtifactFiles: 10_000,
 } as const;

@@ -6,8 +6,8 @@ import { schemaOf } from "./author/spec.ts";
 import type { Driver } from "./driver.ts";
 
 /**
- * Makes a driver of its definition. Throws InputError: a name and a resource type become parts of subjects and names of consumers,
- * so they are made of letters, digits, `-` and `_`.
+ * Makes a driver from its definition. Throws InputError on a name, resource type or reason that is not a
+ * token (letters, digits, `-` and `_`): they become parts of subjects and consumer names.
  */
 export function defineDriver<
   Spec = unknown,
@@ -28,7 +28,10 @@ export function defineDriver<
   };
 }
 
-/** Throws InputError where a driver's names cannot stand in subjects. */
+/**
+ * Throws InputError if the driver's name or a resource type is not a token, or if there are no resource types
+ * or duplicates.
+ */
 export function checkNames({ name, resources }: Pick<Driver, "name" | "resources">): void {
   checkToken("driver name", name);
   if (resources.length === 0) {

@@ -7,74 +7,84 @@ import type { LogStream } from "../wire/messages.ts";
 import type { AskRun } from "./host/run-state.ts";
 
 /**
- * One kind of work: a unique name, the resource types it handles, and what it does with one. Returning
- * `success: false`, or throwing anything, fails the step; neither is tried again.
+ * One kind of work: a unique name, the resource types it handles, and `reconcile`, which handles one
+ * resource. If `reconcile` returns `success: false` or throws anything but Retryable, the step fails and is
+ * not retried.
  */
 export interface Driver<Policy = unknown> {
   /** A subject token. */
   readonly name: string;
-  /** What `--version` prints. */
+  /** Printed by `--version`. */
   readonly version?: string;
   readonly resources: readonly string[];
   /**
-   * False where it moves no containers (default true): then its program works where there is no Docker, `context.docker`
-   * throws, and it takes the events of every host. In a pipeline that has a container, its steps are marked `anywhere`.
+   * False if the driver uses no containers (default true). Then its program runs without Docker,
+   * `context.docker` throws, and it takes the events of every host. In a pipeline with a container, its steps
+   * are marked `anywhere`.
    */
   readonly usesDocker?: boolean;
   /**
-   * All drivers of the pipelines that this one is part of. Beside a Conveyor server the events of those that have never been
-   * started there would be lost, so each of them sees to it that they are kept.
+   * All drivers of the pipelines that this driver is part of. A Conveyor server loses the events of a driver
+   * that has never been started, so each driver of a pipeline makes sure that the events of all of them are
+   * kept.
    */
   readonly pipeline?: readonly string[];
   /**
-   * True where no two instances may be at the same event at once, also for a Conveyor server, which knows no claims and may
-   * send an event twice (default false). Costs two messages an event there; an engine of ours sees to it in any case.
+   * Set if two instances must never run the same event at once (default false). Only needed with a Conveyor
+   * server (no claims): adds two messages per event. Our own engine always guarantees it.
    */
   readonly exclusive?: boolean;
   /**
-   * What the operator may allow and limit, beside what every driver has: flags, variables, defaults and help of the program
-   * are made from it (see `PolicySchema`).
+   * The driver's own settings for the operator, beside those of every driver. The program's flags, variables,
+   * defaults and help are made from it (see `PolicySchema`).
    */
   readonly policy?: z.ZodType<Policy>;
-  /** Parts of the policy that are masked as secrets are, by name. */
+  /** Values of the policy that are masked like secrets, by name. */
   secretsIn?(policy: Policy): Readonly<Record<string, string>>;
   reconcile(context: Context<Policy>): Promise<DriverResult>;
   /**
-   * The settings as they hold for one resource, which may ask for less than the operator allows; all of a step's work, its
-   * log included, goes by them. Without it they hold as they are. Never throws.
+   * The settings for one resource, which may ask for less than the operator allows. All of a step's work uses
+   * them, including its log. Without this method the settings are used unchanged. Must not throw.
    */
   settingsFor?(resource: Resource, settings: DriverSettings): DriverSettings;
   /**
-   * JSON Schema (draft 2020-12, patterns without look-around) of the `spec` of its resources, which a Conveyor server is
-   * told when the driver starts. Without it nothing is told.
+   * JSON Schema (draft 2020-12, patterns without look-around) of the `spec` of the driver's resources. It is
+   * registered with a Conveyor server when the driver starts; without it nothing is registered.
    */
   schema?(): Record<string, unknown>;
-  /** JSON Schema of `spec.drivers.<name>`: the driver's part of the specs of types that others define. */
+  /**
+   * JSON Schema of `spec.drivers.<name>`: the driver's part of the specs of resource types that other drivers
+   * define.
+   */
   part?(): Record<string, unknown>;
   /**
-   * Resolves when this host has room for one more event of the driver; without it there always is. Asked before each
-   * event is taken, with the number of events in hand or on their way, and asked anew when that changes; rejects with
-   * `signal.reason`. Asked once more when the event has come, since that may have taken its time: then (`isHere`) it waits for
-   * nothing, and `false` gives the event to another instance (one without claims, five times at most).
+   * Resolves once this host has room for one more event of the driver. Without this method there always is
+   * room. Called before each event is requested, with the number of events in hand or requested, and called
+   * again when that number changes. Rejects with `signal.reason`.
+   *
+   * Called once more when the event has arrived, with `isHere`, because the room may have been taken
+   * meanwhile. Then it must not wait: `false` returns the event to the queue (an event without claims five
+   * times at most).
    */
   admit?(host: {
     docker: Docker;
     settings: DriverSettings;
     policy: Policy;
     inHand: number;
-    /** The runs of these events, as far as they are known; with `isHere` without the one that it is about. */
+    /** The runs of the events in hand, as far as they are known; with `isHere`, without the new event. */
     runs: readonly string[];
-    /** With `isHere`: the run that the event is of. */
+    /** With `isHere`: the run of the event. */
     run?: string | undefined;
     isHere: boolean;
     askRun: AskRun;
-    /** Says why there is no room, in words for a run's log: `Waiting for a slot (1 of 1 in use)`. */
+    /** Records why there is no room, worded for a run's log: `Waiting for a slot (1 of 1 in use)`. */
     tell(why: string): void;
     signal: AbortSignal;
   }): Promise<boolean>;
   /**
-   * The failure that an event's step would have whatever room there is: where there is none and no engine of ours, the event is
-   * answered with it at once. Only for a driver that is `exclusive`, so that no other instance begins it.
+   * Returns the failure with which the step would end in any case, or undefined. If there is no room and no
+   * engine of ours, the event is answered with this failure at once. Only called for an `exclusive` driver,
+   * so that no other instance starts the event.
    */
   refusal?(asked: {
     resource: Resource;
@@ -86,8 +96,8 @@ export interface Driver<Policy = unknown> {
     signal: AbortSignal;
   }): Promise<StepFailure | undefined>;
   /**
-   * Housekeeping on this host: called at the start of an instance that is a process of its own, and every minute. What it
-   * throws is a line in the process log.
+   * Housekeeping on this host: called when an instance that is its own process starts, and every minute. An
+   * error is only logged to the process log.
    */
   housekeep?(host: {
     docker: Docker;
@@ -98,56 +108,65 @@ export interface Driver<Policy = unknown> {
   }): Promise<void>;
 }
 
-/** Everything a step knows and may use. */
+/** What a driver gets to work on one step. */
 export interface Context<Policy = unknown> {
   readonly resource: Resource;
-  /** The resource as it came, JSON text: what a parser loses (big numbers, the order of keys) still stands there. */
+  /** The resource as received, JSON text: keeps what a parser loses (big numbers, the order of keys). */
   readonly payload: string;
   /** The operation: `create`, `update` or `delete`. Older servers say `process` from the second step on. */
   readonly event: string;
   readonly run: string;
   readonly step: string;
-  /** 1 for the first; more when an earlier attempt's driver was lost. */
+  /** Starts at 1; higher if the driver of an earlier attempt was lost. */
   readonly attempt: number;
-  /** From a Conveyor server there are no claims: nobody but the driver itself cleans up after a failure. */
+  /**
+   * False if the event came from a Conveyor server, which has no claims: then only the driver itself cleans
+   * up after a failure.
+   */
   readonly claimed: boolean;
-  /** Milliseconds since the epoch; undefined without limit. */
+  /** Milliseconds since the epoch; undefined if the step has no time limit. */
   readonly deadline: number | undefined;
-  /** Fires on cancel, timeout, a lost claim and shutdown; its reason is a `StopError`. */
+  /** Aborts on cancel, timeout, a lost claim and shutdown; its reason is a `StopError`. */
   readonly signal: AbortSignal;
   readonly log: StepLog;
   readonly docker: Docker;
-  /** Results of earlier steps of this run by driver, whatever shape the server stored them in. */
+  /** Results of earlier steps of this run, by driver. */
   readonly results: Readonly<Record<string, DriverResult>>;
-  /** By name (one that is for this driver only: `<driver>:<name>`); masked in everything that leaves this process. */
+  /**
+   * By name (`<driver>:<name>` for a secret of this driver only). Masked in everything that leaves this
+   * process.
+   */
   readonly secrets: Readonly<Record<string, string>>;
   readonly settings: DriverSettings;
   readonly policy: Policy;
   /**
-   * Stores a file of the run for ever (see Transport.putBlob), with its permission bits (0644 without). Throws InputError on a
-   * name with a secret in it, and past the operator's limits, too.
+   * Stores an artifact of the run, which is never deleted (see Transport.putBlob). `mode` is its permission
+   * bits (default 0644). Throws InputError if the name contains a secret or the operator's limits are
+   * exceeded.
    */
   putArtifact(
     name: string,
     bytes: AsyncIterable<Uint8Array>,
     options?: { mode?: number },
   ): Promise<{ size: number; sha256: string }>;
-  /** Runs `work` under its own short clock, which neither cancel nor timeout stops: for cleaning up. */
+  /**
+   * Runs `work` with its own time limit (grace period and cleanup time); neither cancel nor timeout stops it.
+   */
   cleanup<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
-  /** Asks what is known of another run that has something on this host. */
+  /** Asks for the state of another run that has containers or volumes on this host. */
   readonly askRun: AskRun;
-  /** The id of the step's event, the same for each of its deliveries. */
+  /** The id of the step's event, the same for each delivery. */
   readonly eventId: string;
   /**
-   * Asks whether the step is still this attempt's, before something that would harm one that has taken it over. Where
-   * nobody can tell, it waits for as long as the step may report at all.
+   * Returns whether this attempt still holds the step. Call it before an action that would harm a later
+   * attempt. If the engine does not answer, it retries for as long as the step may report.
    */
   isOurs(): Promise<boolean>;
-  /** A test's fault point; does nothing else. */
+  /** A fault point for tests; otherwise does nothing. */
   faultPoint(point: FaultPoint): void;
 }
 
-/** Why a step was told to stop: the reason of its `signal`. */
+/** The reason of a step's `signal`: why the step must stop. */
 export class StopError extends Error {
   override readonly name = "StopError";
   /** `cancelled`, `timeout`, `driver-lost` (another attempt has taken over) or `shutdown`. */
@@ -159,35 +178,43 @@ export class StopError extends Error {
   }
 }
 
-/** The step's part of the run's log. Both calls wait while the buffer is full; that is what slows a fast process down. */
+/** The step's log. `line` and `write` wait while the buffer is full, which slows down a fast process. */
 export interface StepLog {
-  /** Whole lines from the driver itself, marked `system`. Newlines in the text make several lines. */
+  /** Writes lines from the driver itself, marked `system`. Newlines in the text separate lines. */
   line(text: string): Promise<void>;
-  /** Raw output of a process: cut into lines, secrets masked. Chunks of one stream in their order. */
+  /**
+   * Writes raw output of a process: it is cut into lines and secrets are masked. Pass the chunks of a stream
+   * in order.
+   */
   write(stream: Exclude<LogStream, "system">, data: Uint8Array): Promise<void>;
-  /** Ends what is still without its newline (a process has ended, another begins). */
+  /** Ends lines that have no newline yet, between the output of two processes. */
   endLines(): Promise<void>;
-  /** The last lines of this step, newest last, masked; for a result's message. */
+  /** Returns the last lines of this step, newest last, masked; for a result's message. */
   recent(count: number): string[];
 }
 
-/** What every driver is run with; a spec may ask for less, never for more. */
+/** Settings of every driver; a spec may ask for less, never for more. */
 export interface DriverSettings {
   /** The installation: label `conveyor.owner`. */
   readonly owner: string;
   /** The name of this Docker host in the fleet. */
   readonly host: string;
-  /** Containers of this owner at once on this host; undefined: no limit (a `run` does what it was told, now). */
+  /**
+   * The most containers of this owner on this host; undefined for no limit (a `run` always starts at once).
+   */
   readonly slots: number | undefined;
-  /** TERM to KILL, milliseconds. A resource may ask for less, as for less log and artifacts. */
+  /**
+   * Milliseconds between TERM and KILL. A resource may ask for less, as it may for the limits of logs and
+   * artifacts.
+   */
   readonly graceMs: number;
-  /** No new run where Docker has less disk than this left, bytes; 0 does not look. */
+  /** No new run starts if Docker has less free disk space, bytes; 0 disables the check. */
   readonly minFreeBytes: number;
   readonly maxLogBytes: number;
-  /** Lines of a step's output a second; undefined for as many as the store takes. */
+  /** Lines of output per second and step; undefined for no limit. */
   readonly maxLogLines: number | undefined;
   readonly maxArtifactBytes: number;
   readonly maxArtifactFiles: number;
-  /** How long a step may take where no engine limits it; a spec may not ask for more. */
+  /** The time limit of a step if no engine sets one, milliseconds; a spec may not ask for more. */
   readonly maxTimeoutMs: number | undefined;
 }

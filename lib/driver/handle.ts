@@ -19,26 +19,29 @@ import { elsewhere } from "./understand/elsewhere.ts";
 import { type EventInHand, eventInHand } from "./understand/event-in-hand.ts";
 import { work, type WorkServices } from "./work/work.ts";
 
-/** What it takes to handle an event: what each stage of its way needs, and what decides which it takes. Times are milliseconds. */
+/** The services of all stages of handling an event. Times are milliseconds. */
 export interface HandleServices extends GrantServices, WorkServices, SettleServices {
   readonly driver: Driver;
   readonly settings: DriverSettings;
   readonly resources: readonly string[];
-  /** Events without claims are refused: they do not come from the control plane. */
+  /** Refuses events without claims: they do not come from the control plane. */
   readonly claimsOnly: boolean;
-  /** An event without claims that was stored longer ago fails unseen. */
+  /** An event without claims that was stored longer ago than this fails without being started. */
   readonly maxEventAgeMs: number;
-  /** How long logs and results may still be tried to be sent once the work was told to stop. */
+  /** How long sending of logs and results is retried after the work was told to stop. */
   readonly reportMs: number;
   readonly leases: Leases;
-  /** Whether an event without claims that comes again has been answered already. */
+  /** Returns whether a redelivered event without claims has been answered already. */
   readonly isAnswered?: ((event: DriverEvent) => Promise<boolean>) | undefined;
 }
 
-/** Between two deliveries of an event that another release handles, milliseconds. */
+/** The longest delay between two deliveries of an event that another release handles, milliseconds. */
 const MOST_MS_FOR_OTHERS = 120_000;
 
-/** Handles one delivery, from its bytes to its ack. `onWorked`: its driver's work is done and its log stored. */
+/**
+ * Handles one delivery, from its bytes to its ack. Calls `onWorked` once the driver's work is done and its
+ * log stored.
+ */
 export async function handle(
   delivery: Delivery,
   services: HandleServices,
@@ -86,7 +89,10 @@ export async function handle(
   await settle(granted, outcome, services);
 }
 
-/** A consumer keeps what came before its driver was ever started: fails an event that waited for too long. */
+/**
+ * Fails an event without claims that waited too long: a consumer keeps events that came before the driver's
+ * first start.
+ */
 function tooOld(
   { delivery: { storedAt }, facts }: EventInHand,
   { clock, maxEventAgeMs }: { clock: Clock; maxEventAgeMs: number },
@@ -100,8 +106,9 @@ function tooOld(
 }
 
 /**
- * While releases of a driver are exchanged, those that know more resource types share their consumer with those that do
- * not. An event of such a type has a few minutes to find its instance.
+ * During an upgrade, instances that know more resource types share their consumer with instances that do not.
+ * An event of an unknown type is postponed for a few minutes, so that it can reach an instance that knows the
+ * type.
  */
 function otherReleases(
   { delivery: { subject, deliveries }, event }: EventInHand,
@@ -113,14 +120,17 @@ function otherReleases(
   return { kind: "later", delayMs, why: "Another release of this driver handles its type" };
 }
 
-/** An event of a run that lives on another host goes there, where the driver works on a host's containers. */
+/** If the driver uses Docker, forwards an event of a run that lives on another host to that host. */
 function otherHosts(held: EventInHand, { driver, settings }: HandleServices): Outcome | undefined {
   if (driver.usesDocker === false || !("resource" in held.event)) return undefined;
   const host = elsewhere(held, driver.name, settings.host);
   return host === undefined ? undefined : { kind: "forward", host };
 }
 
-/** Without claims, only somebody who can look at the server knows that an event has come again after its result. */
+/**
+ * Returns whether a redelivered event without claims has its result already. Only the server's state tells
+ * that.
+ */
 async function isAnswered(
   { delivery, event, facts }: EventInHand,
   services: Pick<HandleServices, "isAnswered">,
@@ -141,14 +151,13 @@ function refusal(problem: string): Outcome {
   return { kind: "refuse", why: problem, result: failed("invalid-event", problem) };
 }
 
-/** An event that every driver so far has died of is not tried for ever. */
+/** Fails an event whose attempts all ended without a result, once there are too many. */
 function givenUp({ grant: { tries }, facts: { hasClaims } }: GrantedEvent): Outcome | undefined {
   if (tries <= (hasClaims ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
   const message = `Given up: ${tries - 1} attempts came to no end`;
   return { kind: "report", result: failed("driver-lost", message) };
 }
 
-/** A resource may ask for less than the operator allows. */
 function forResource(resource: Resource, services: HandleServices): HandleServices {
   const { driver, settings } = services;
   return driver.settingsFor ? { ...services, settings: driver.settingsFor(resource, settings) } : services;

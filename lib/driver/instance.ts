@@ -28,52 +28,60 @@ export interface InstanceOptions {
   readonly transport: Transport;
   readonly docker: Docker;
   readonly settings: DriverSettings;
-  /** The driver's own policy, as its program has read it. */
+  /** The driver's own policy, as parsed by its program. */
   readonly policy?: unknown;
   /** Resource types to handle instead of the driver's own. */
   readonly resources?: readonly string[];
-  /** Events at once (default 1). */
+  /** Events handled at once (default 1). */
   readonly concurrency?: number;
-  /** True where an engine of ours grants each event: one without claims is forged then, and refused (default false). */
+  /**
+   * True if an engine of ours grants each event. Then an event without claims is forged, and refused (default
+   * false).
+   */
   readonly claimsOnly?: boolean;
-  /** Events without claims that are older fail unseen: nobody waits for them any more (default: none are too old). */
+  /** Events without claims that are older than this fail without being started (default: no limit). */
   readonly maxEventAgeMs?: number;
-  /** Without a sign of life for this long, an event goes to somebody else (default 30,000). */
+  /**
+   * The ack wait: without a heartbeat for this long, an event is redelivered to any instance (default
+   * 30,000).
+   */
   readonly ackWaitMs?: number;
-  /** Before the first try again of what the machinery has failed to do; doubled each time (default 500). */
+  /** The delay before the first retry of an infrastructure failure; doubled each time (default 500). */
   readonly retryMs?: number;
-  /** How long a driver may clean up, beside the grace period (default 30,000). */
+  /** How long a driver may clean up, in addition to the grace period (default 30,000). */
   readonly cleanupMs?: number;
-  /** How long logs and results may still be tried to be sent once a step was told to stop (default 60,000). */
+  /** How long sending of logs and results is retried after a step was told to stop (default 60,000). */
   readonly reportMs?: number;
   /** Names this process (default: a random UUID). */
   readonly instance?: string;
-  /** Takes events that are addressed to no host as well (default true). */
+  /** Also takes events that are addressed to no host (default true). */
   readonly shared?: boolean;
-  /** What is known of a run that has something on this host (default: what an engine of ours says). */
+  /**
+   * Tells the state of a run that has containers or volumes on this host (default: asks an engine of ours).
+   */
   readonly askRun?: AskRun;
-  /** Whether an event without claims that comes again has been answered already (default: nobody knows). */
+  /** Returns whether a redelivered event without claims has been answered already (default: never). */
   readonly isAnswered?: HandleServices["isAnswered"];
   readonly clock?: Clock;
   readonly faultPoint?: Faults;
   readonly observer?: Observer;
 }
 
-/** A driver at work. Dispose is `drain(0)`. */
+/** A running driver. Dispose is `drain(0)`. */
 export interface Instance extends AsyncDisposable {
   /** Events in hand. */
   readonly inHand: number;
-  /** How long the driver has had no room for a further event, milliseconds; 0 where it has. */
+  /** How long the driver has had no room for another event, milliseconds; 0 if it has room. */
   readonly fullMs: number;
-  /** Why it has none, in words for a run's log. */
+  /** Why there is no room, worded for a run's log. */
   readonly whyFull: string | undefined;
-  /** Resolves when events that are published from now on are kept for this driver, and cancels are heard at once. */
+  /** Resolves once events published from now on are kept for this driver and cancels reach it at once. */
   readonly ready: Promise<void>;
-  /** Settles an event that waits for room, where the driver would refuse it whatever room there is; false where it would not. */
+  /** Settles a queued event if the driver would refuse it in any case; returns false if it would not. */
   refuse(event: Message): Promise<boolean>;
   /**
-   * Takes no more events, and resolves when those in hand are settled. After `ms` they are told to stop; what they have
-   * not done goes to another instance. May be called again with less time.
+   * Stops taking events; resolves once those in hand are settled. After `ms` they are told to stop, and
+   * unfinished ones go to another instance. May be called again with less time.
    */
   drain(ms: number): Promise<void>;
 }
@@ -82,12 +90,15 @@ const ACK_WAIT_MS = 30_000;
 const RETRY_MS = 500;
 const CLEANUP_MS = 30_000;
 const REPORT_MS = 60_000;
-/** For those in hand to let go when nothing is waited for any more. */
+/** How long events in hand have to end after their leases were abandoned. */
 const LEAVE_MS = 1000;
-/** Events without claims that are known to be settled, in case their acks get lost. */
+/** How many settled events without claims are remembered, in case their acks are lost. */
 const REMEMBERED = 1000;
 
-/** Starts a driver: takes its events and handles each, until drained. Throws InputError on names that are no tokens. */
+/**
+ * Starts a driver: takes its events and handles each, until drained. Throws InputError if a name is not a
+ * token.
+ */
 export function startInstance(options: InstanceOptions): Instance {
   const { concurrency = 1, shared = true } = options;
   const services = servicesOf(options);
@@ -201,7 +212,7 @@ function servicesOf(options: InstanceOptions): HandleServices {
   };
 }
 
-/** The events that are addressed to this host. */
+/** The consumer of events that are addressed to this host. */
 function ownSpec({ driver, resources, settings, ackWaitMs }: HandleServices): ConsumerSpec {
   return {
     stream: "messages",
@@ -211,7 +222,7 @@ function ownSpec({ driver, resources, settings, ackWaitMs }: HandleServices): Co
   };
 }
 
-/** The events that any instance may take. */
+/** The consumer of events that any instance may take. */
 function commonSpec({ driver, resources, ackWaitMs }: HandleServices): ConsumerSpec {
   return {
     stream: "messages",
@@ -221,7 +232,10 @@ function commonSpec({ driver, resources, ackWaitMs }: HandleServices): ConsumerS
   };
 }
 
-/** Handles a delivery. What that throws is a defect of ours: it must neither end this process nor come back for ever. */
+/**
+ * Handles a delivery. An error here is a defect of ours: it must neither end this process nor redeliver the
+ * event for ever.
+ */
 async function handled(delivery: Delivery, services: HandleServices, onWorked: () => void): Promise<void> {
   try {
     await handle(delivery, services, onWorked);

@@ -2,12 +2,12 @@ import type { DriverResult } from "../wire/resource.ts";
 import { defineDriver } from "./define.ts";
 import type { Context, Driver } from "./driver.ts";
 
-/** A driver as Conveyor's own SDKs know it. */
+/** A driver with the interface of Conveyor's own SDKs. */
 export interface ManagedDriver {
   /** A subject token. */
   readonly name: string;
   readonly resources: readonly string[];
-  /** `payload` is the resource as JSON text. What it throws fails the step, as `success: false` does. */
+  /** `payload` is the resource as JSON text. The step fails if it returns `success: false` or throws. */
   reconcile(
     payload: string,
     event: string,
@@ -22,26 +22,30 @@ export interface ManagedResult {
   data?: unknown;
 }
 
-/** The run's log, line by line. Calls wait while the log cannot be stored. */
+/** The run's log. Calls wait while the log cannot be stored. */
 export interface DriverLogger {
-  /** Labels stand behind the message as `name=value`: a line of the log has no place of its own for them. */
+  /**
+   * Writes a line. Labels are appended to the message as `name=value`, since a log line has no field for
+   * them.
+   */
   log(message: string, labels?: Readonly<Record<string, string>>): Promise<void>;
-  /** Output of a program; its lines need not be whole. */
+  /** Writes output of a program; its lines need not be complete. */
   write(data: Uint8Array | string): Promise<void>;
 }
 
 const encoder = new TextEncoder();
 
 /**
- * A driver of ours that does what the managed one does. `events` are the operations that it handles, `*` for all; others
- * succeed at once, marked as skipped, so that a pipeline goes on. Throws InputError on names that are no tokens.
+ * Adapts a managed driver. `events` are the operations that it handles, `*` for all; other events succeed at
+ * once with `skipped` in their data, so that the pipeline goes on. Throws InputError if a name is not a
+ * token.
  */
 export function managedDriver(driver: ManagedDriver, events: readonly string[]): Driver {
   const isWanted = (event: string) => events.includes("*") || events.includes(event);
   return defineDriver({
     name: driver.name,
     resources: driver.resources,
-    // It has no way to Docker but its own.
+    // A managed driver does not get our Docker client.
     usesDocker: false,
     reconcile: async (context): Promise<DriverResult> => {
       const { payload, event, run } = context;

@@ -1,13 +1,13 @@
-/** What became of a delivery. `later`: it comes again; `refused`: it can never be handled. */
+/** What became of a delivery. `later`: it will be redelivered; `refused`: it can never be handled. */
 export const SETTLED = ["succeeded", "failed", "dropped", "forwarded", "later", "refused"] as const;
 export type Settled = (typeof SETTLED)[number];
 
-/** Hears what an instance does, for its figures. Called in the middle of the work: answers at once and never throws. */
+/** Collects an instance's metrics. Called in the middle of the work: must return at once and never throw. */
 export interface Observer {
   settled(as: Settled): void;
-  /** A driver's `reconcile` has ended, one way or the other. */
+  /** A driver's `reconcile` has returned or thrown. */
   reconciled(ms: number): void;
 }
 
-/** Nobody looks. */
+/** Ignores everything. */
 export const noObserver: Observer = { settled() {}, reconciled() {} };

@@ -4,8 +4,8 @@ import type { Driver } from "./driver.ts";
 import { handle, type HandleServices } from "./handle.ts";
 
 /**
- * Settles an event without claims that is in the queue, where its driver would refuse it whatever room there is; false where it
- * would not. It is marked as settled, and so is dropped when it is delivered.
+ * Settles a queued event if its driver would refuse it in any case; returns false if it would not. The event
+ * is marked as settled, and so is dropped when it is delivered.
  */
 export async function refuseEarly(
   message: Message,
@@ -27,7 +27,7 @@ export async function refuseEarly(
   return true;
 }
 
-/** The event as its first delivery will be. What becomes of that is seen when it comes. */
+/** The message as a first delivery. Acks do nothing: the real delivery is settled when it arrives. */
 function notDelivered({ subject, data, id, headers = {} }: Message, ackWaitMs: number): Delivery {
   const nothing = () => Promise.resolve();
   return {

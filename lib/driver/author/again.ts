@@ -2,10 +2,10 @@ import { parseDuration } from "../../base/units.ts";
 
 const AGAIN = Symbol.for("conveyor.again");
 
-/** What `reconcile` returns to be called once more. */
+/** Returned by `reconcile` to be called once more. */
 export interface Again {
   readonly [AGAIN]: true;
-  /** As it was written: `30s`. */
+  /** As written: `30s`. */
   readonly after: string;
   readonly afterMs: number;
   readonly why: string;
@@ -13,9 +13,10 @@ export interface Again {
 }
 
 /**
- * Returned by `reconcile`, it has the driver called again after a while, for as long as the run has time: `again("30s", "The server is
- * not up yet")`. The step keeps its place in the driver's `--concurrency` meanwhile. The next call finds `progress` in its context;
- * an attempt that takes over from a driver that was lost starts without. Throws InputError on a time that is none.
+ * Return this from `reconcile` to be called again after a delay, while the run has time left: `again("30s",
+ * "The server is not up yet")`. Meanwhile the step keeps its slot of the driver's `--concurrency`. The next
+ * call gets `progress` in its context; a new attempt after a lost driver starts without it. Throws InputError
+ * if `after` is not a duration.
  */
 export const again = (after: string, why: string, progress?: unknown): Again => ({
   [AGAIN]: true,
@@ -25,6 +26,6 @@ export const again = (after: string, why: string, progress?: unknown): Again => 
   progress,
 });
 
-/** Also of one that another copy of this package has made. */
+/** Also recognises a value made by another copy of this package. */
 export const isAgain = (answer: unknown): answer is Again =>
   typeof answer === "object" && answer !== null && AGAIN in answer;

@@ -4,36 +4,37 @@ import type { Context, Driver } from "../driver.ts";
 import type { Again } from "./again.ts";
 import type { RunContainer } from "./run-container.ts";
 
-/** A driver as its author writes it. What is left out is not checked, not typed and costs nothing. */
+/** A driver as its author writes it. Optional parts that are left out are neither checked nor typed. */
 export interface DriverDefinition<Spec, Own extends string, Contained extends boolean, Policy = unknown>
   extends Omit<Driver<Policy>, "reconcile"> {
   /**
-   * What the driver wants to be told. Checked before `reconcile`, which gets it as `spec`; what is wrong fails the step (`invalid-spec`)
-   * with path, value and what was expected. A Conveyor server is told its JSON Schema.
+   * Schema of the driver's input, checked before `reconcile`, which gets it as `spec`. Invalid input fails
+   * the step (`invalid-spec`) with path, value and what was expected. Its JSON Schema is registered with a
+   * Conveyor server.
    */
   readonly spec?: z.ZodType<Spec>;
   /**
-   * True where `resources` are the driver's own types: `spec` is then their whole spec. Otherwise it is the driver's part of somebody
-   * else's: `spec.drivers.<name>`.
+   * True if `resources` are the driver's own types: `spec` is then the whole spec. Otherwise `spec` is the
+   * driver's part of another driver's resource: `spec.drivers.<name>`.
    */
   readonly ownsResources?: boolean;
-  /** True gives `reconcile` the run's container, as `container`. */
+  /** If true, `reconcile` gets the run's container as `container`. */
   readonly container?: Contained;
-  /** Words that a failed step may give as its reason, beside the common ones. */
+  /** Reasons that a failed step may give in addition to the common ones. */
   readonly reasons?: readonly Own[];
   reconcile(
     context: AuthorContext<Spec, Own, Contained, Policy>,
   ): StepAnswer<NoInfer<Own>> | Promise<StepAnswer<NoInfer<Own>>>;
 }
 
-/** What `reconcile` gets. */
+/** The argument of `reconcile`. */
 export interface AuthorContext<Spec, Own extends string, Contained extends boolean, Policy = unknown>
   extends Context<Policy> {
   readonly spec: Spec;
   readonly container: Contained extends true ? RunContainer : undefined;
-  /** What the call before this one has given to `again`. */
+  /** The `progress` that the previous call passed to `again`. */
   readonly progress: unknown;
-  /** Ends the step as failed, from wherever it is called: throws. */
+  /** Fails the step: throws, so it can be called from anywhere. */
   readonly fail: Fail<Own>;
 }
 
@@ -43,15 +44,15 @@ export type Fail<Own extends string> = (
   data?: Record<string, unknown>,
 ) => never;
 
-/** What `reconcile` answers: how the step ended, or `again(…)`. */
+/** The return value of `reconcile`: how the step ended, or `again(…)`. */
 export type StepAnswer<Own extends string> = StepResult<Own> | Again;
 
 export interface StepResult<Own extends string> {
   readonly success: boolean;
-  /** One sentence for whoever looks at the run. */
+  /** One sentence for people who look at the run. */
   readonly message: string;
-  /** Facts for the steps that follow and for scripts: JSON, at most 64 KiB. */
+  /** Data for later steps and for scripts: JSON, at most 64 KiB. */
   readonly data?: unknown;
-  /** Why it failed: a common word, or one of the driver's `reasons`. It stands in `data.reason`. */
+  /** Why the step failed: a common reason, or one of the driver's `reasons`. Stored as `data.reason`. */
   readonly reason?: Own | Reason;
 }

@@ -2,7 +2,7 @@ import { pipeline } from "node:stream/promises";
 import { extract } from "tar-stream";
 import type { Docker } from "../../docker/docker.ts";
 
-/** The bytes of a file in a container; undefined where there is no file of that name. What comes after them is not read. */
+/** Returns the bytes of a file in a container; undefined if the path does not exist or is not a file. */
 export async function fileIn(
   docker: Docker,
   container: string,
@@ -12,7 +12,7 @@ export async function fileIn(
   const archive = await docker.copyOut(container, path, { signal });
   if (!archive) return undefined;
   const entries = extract();
-  // What breaks the archive also breaks whoever reads its entries.
+  // An error of the archive also reaches the reader of its entries.
   pipeline(archive, entries as unknown as NodeJS.WritableStream).catch(() => {});
   const { value: entry } = await entries[Symbol.asyncIterator]().next();
   if (entry?.header.type === "file") return bytesOf(entry as AsyncIterable<Uint8Array>, entries);

@@ -7,7 +7,7 @@ import type { AuthorContext, DriverDefinition, StepResult } from "./definition.t
 import { runContainer } from "./run-container.ts";
 import { readSpec } from "./spec.ts";
 
-/** Does a step as its author has defined it: with its input checked and typed, and as often as it asks for. */
+/** Runs a step as its author has defined it: checks its input, and calls it again as often as it asks. */
 export async function reconcileAsDefined<Spec, Own extends string, Contained extends boolean, Policy>(
   definition: DriverDefinition<Spec, Own, Contained, Policy>,
   context: Context<Policy>,
@@ -34,7 +34,10 @@ function fail(reason: string, message: string, data: Record<string, unknown> = {
   throw new StepFailure(message, { reason, data });
 }
 
-/** The result as it travels, where the reason is a part of the data. What is no result is told by whoever sends it. */
+/**
+ * Returns the result in wire form, with the reason inside `data`. An invalid result is returned unchanged;
+ * the sender reports it.
+ */
 function resultOf(answer: StepResult<string>): DriverResult {
   if (typeof answer !== "object" || answer === null || answer.reason === undefined) return answer;
   const { reason, data, ...result } = answer;

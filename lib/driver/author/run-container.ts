@@ -7,39 +7,54 @@ import { buildUser, findContainer } from "../host/labels.ts";
 import { capture, type Captured, exec } from "../work/exec.ts";
 import { fileIn } from "./file-in.ts";
 
-/** Where a run's repository is checked out, in its container. */
+/** The folder in a run's container where its repository is checked out. */
 export const WORKSPACE = "/workspace";
 
 const MOST_BYTES = 16 * 1024 ** 2;
 
-/** A shell line (run by `sh -ec`), or a program and its arguments. */
+/** A shell command line (run by `sh -ec`), or a program and its arguments. */
 export type Command = string | readonly string[];
-/** `user` is the build's and `workdir` the workspace where nothing else is said. */
+/** Defaults: `user` is the build's user, `workdir` the workspace. */
 export type InContainer = Omit<ExecSpec, "command">;
 
 /**
- * The container of the run, which `container-start` has made. It is looked for when it is first needed; where it is not there, every call
- * throws StepFailure `container-lost`, which ends the step.
+ * The run's container, made by `container-start`. It is looked up on first use. If it is missing, every call
+ * but `isThere` throws StepFailure `container-lost`, which fails the step.
  */
 export interface RunContainer {
   /** The folder with the checkout: `/workspace`. */
   readonly workspace: string;
-  /** Who the build's commands run as: a name or number of the image; `0` is root. */
+  /** The user of the build's commands: a name or number of the image; `0` is root. */
   user(): Promise<string>;
-  /** False where the run has no container (any more): a step that runs always may come after one that could not make it. */
+  /**
+   * Returns false if the run's container is not running: an `always` step may follow a step that could not
+   * create it.
+   */
   isThere(): Promise<boolean>;
-  /** Runs a command with its output in the log and answers its exit code. Everything it has started ends when the step is told to stop. */
+  /**
+   * Runs a command with its output in the log and returns its exit code. When the step is told to stop, every
+   * process in the container is ended.
+   */
   exec(command: Command, options?: InContainer): Promise<number>;
   /**
-   * Runs a short command and answers what it says, which is not logged. Of each stream what is over 256 KiB is dropped, and `isCut`
-   * says so.
+   * Runs a short command and returns its output, which is not logged. Keeps at most 256 KiB of each stream;
+   * `isCut` tells if output was dropped.
    */
   capture(command: Command, options?: InContainer): Promise<Captured>;
-  /** A file's bytes, for `putArtifact`; undefined where there is none. Relative paths start in the workspace; links are not followed. */
+  /**
+   * Returns a file's bytes, for `putArtifact`; undefined if there is none. Relative paths start in the
+   * workspace; links are not followed.
+   */
   copyOut(path: string): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** A file's text; undefined where there is none. One of more than `maxBytes` (default 16 MiB) throws StepFailure `step-failed`. */
+  /**
+   * Returns a file's text; undefined if there is none. Throws StepFailure `step-failed` if it is larger than
+   * `maxBytes` (default 16 MiB).
+   */
   readText(path: string, options?: { maxBytes?: number }): Promise<string | undefined>;
-  /** Writes a file as the build's user, with the rights that user has. Throws StepFailure `step-failed` where that cannot be done. */
+  /**
+   * Writes a file as the build's user, with that user's permissions. Throws StepFailure `step-failed` on
+   * failure.
+   */
   copyIn(path: string, content: string | Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
 }
 

@@ -8,8 +8,8 @@ export interface SpecOwner {
 }
 
 /**
- * The driver's own input, checked: the whole `spec` of its own resource types, else `spec.drivers.<name>`, where nothing counts as `{}`.
- * Throws StepFailure `invalid-spec`, one line for each thing that is wrong.
+ * Returns the driver's input, checked: the whole `spec` of its own resource types, otherwise
+ * `spec.drivers.<name>` (default `{}`). Throws StepFailure `invalid-spec`, with one line per problem.
  */
 export function readSpec<Spec>(
   schema: z.ZodType<Spec>,
@@ -23,7 +23,7 @@ export function readSpec<Spec>(
   throw new StepFailure(describeIssues(parsed.error, input, place), { reason: "invalid-spec" });
 }
 
-/** JSON Schema of that input, as a person writes it. */
+/** Returns the JSON Schema of that input, as a person writes it (before defaults are applied). */
 export const schemaOf = (schema: z.ZodType): Record<string, unknown> => ({
   ...z.toJSONSchema(schema, { io: "input" }),
 });

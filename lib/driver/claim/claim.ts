@@ -8,8 +8,8 @@ import { parseJson } from "../../base/json.ts";
 const decoder = new TextDecoder();
 
 /**
- * Asks the engine whether this instance may work on a step, or go on working. Throws `Retryable` when no answer comes
- * within `timeoutMs`, or none that makes sense.
+ * Asks the engine whether this instance may start a step or continue it. Throws `Retryable` if no valid
+ * answer arrives within `timeoutMs`.
  */
 export async function askClaim(
   transport: Transport,
@@ -26,7 +26,10 @@ export async function askClaim(
   });
 }
 
-/** As `askClaim`, for an attempt that was granted: shows its key, and believes only whoever has it too. */
+/**
+ * As `askClaim`, for an attempt that was granted: proves that it has the attempt's key, and accepts only an
+ * answer that proves the same. Throws `Retryable` on any other.
+ */
 export async function askAgain(
   transport: Transport,
   to: { run: string; driver: string },

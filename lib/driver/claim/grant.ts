@@ -13,40 +13,42 @@ import { takeTurn, type TurnServices } from "./turn.ts";
 /** The right to work on a step. */
 export interface Grant {
   readonly attempt: number;
-  /** How many attempts there were since the run's last fresh start, this one included. */
+  /** Attempts since the run's last fresh start, including this one. */
   readonly tries: number;
-  /** Tells whoever gave it that the work goes on, and hears when it has to stop; undefined where nobody watches. */
+  /** Renews the grant and returns whether to go on; undefined if nobody needs renewals. */
   readonly renew: (() => Promise<ClaimReply>) | undefined;
-  /** Says that this attempt ends without a result, so that the next need not wait for its silence. */
+  /** Reports that this attempt ends without a result, so that the next one can start at once. */
   readonly letGo?: (() => Promise<void>) | undefined;
-  /** Says that the event is settled, where no engine sees that by itself. */
+  /** Reports that the event is settled; only for events that no engine watches. */
   readonly done?: (() => Promise<void>) | undefined;
   readonly remainingMs: number | undefined;
   readonly secrets: Readonly<Record<string, string>>;
-  /** With which its results and log batches are signed; undefined where nobody asks for that. */
+  /** Signs results and log batches; undefined if they are not signed. */
   readonly key?: string | undefined;
 }
 
-/** The longest that an answer is waited for. */
+/** The longest wait for an answer, milliseconds. */
 const ANSWER_MS = 5000;
 
-/** What it takes to ask for a grant. */
 export interface GrantServices extends TurnServices {
   readonly settings: Pick<DriverSettings, "host" | "maxTimeoutMs">;
-  /** Before an engine that is away is asked again, milliseconds; doubled each time. */
+  /** The delay before an engine that does not answer is asked again, milliseconds; doubled each time. */
   readonly retryMs: number;
-  /** Keys of events without claims that have been settled for good. */
+  /** Keys of settled events without claims. */
   readonly settled: RecentSet;
 }
 
-/** Asks the engine whether this instance may work on the event's step. Without claims the driver goes straight on. */
+/**
+ * Asks the engine whether this instance may work on the event's step. An event without claims is granted
+ * locally.
+ */
 export async function askForGrant(held: EventInHand, services: GrantServices): Promise<Grant | Outcome> {
   const { delivery: { deliveries }, facts } = held;
   try {
     return await (facts.hasClaims ? claimed(held, services) : unclaimed(held, services));
   } catch (error) {
     if (!(error instanceof Retryable)) throw error;
-    // An engine that is away is waited for; where there is none, only deliveries tell how long this goes on.
+    // With claims, wait for the engine without limit. Without, the number of deliveries is the only limit.
     if (!facts.hasClaims && deliveries >= MOST_DELIVERIES) {
       const message = `${messageOf(error)} (given up after ${deliveries} deliveries)`;
       return { kind: "report", result: failedBy(error, message) };
@@ -100,7 +102,7 @@ function granted(
         secrets,
         key,
         renew: () => ask({ attempt }, key),
-        // Best effort: without it the engine notices by itself.
+        // Best effort: otherwise the engine notices that the attempt is silent.
         letGo: () => ask({ attempt, letsGo: true }, key).then(() => {}, () => {}),
       };
     }

@@ -4,7 +4,7 @@ import type { EventInHand } from "../understand/event-in-hand.ts";
 import type { Grant } from "./grant.ts";
 import type { Lease } from "./lease.ts";
 
-/** An event that may be worked on: the right to, for how long, and what its log and its result must not show. */
+/** An event that this instance may work on, with its grant, its lease and the mask for its log and result. */
 export interface GrantedEvent<Event = DriverEvent | BrokenEvent> extends EventInHand<Event> {
   readonly grant: Grant;
   readonly lease: Lease;

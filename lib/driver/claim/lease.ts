@@ -7,41 +7,47 @@ import type { ClaimReply } from "../../wire/claim.ts";
 import { StopError } from "../driver.ts";
 
 export interface LeaseOptions {
-  /** Tells the transport that the event is still being worked on. */
+  /** Sends a heartbeat: tells the transport that the event is still being worked on. */
   readonly working: () => Promise<void>;
-  /** Asks the engine whether to go on; without it nobody tells this step to stop. */
+  /**
+   * Asks the engine whether to go on. Without it nothing but the deadline and this process stops the step.
+   */
   readonly renew?: (() => Promise<ClaimReply>) | undefined;
   readonly attempt: number;
-  /** Milliseconds from now in which the work has to be done. */
+  /** The work's time limit, milliseconds from now. */
   readonly remainingMs?: number | undefined;
-  /** Milliseconds until the next renewal; asked before each. */
+  /** Milliseconds until the next heartbeat and renewal; called before each. */
   readonly heartbeatMs: () => number;
-  /** Milliseconds that logs and results still have once the step was told to stop. */
+  /** Milliseconds left for logs and results once the step was told to stop. */
   readonly reportMs: number;
   readonly clock: Clock;
 }
 
-/** How long a result may be tried to be sent where the work has no deadline, milliseconds. */
+/** How long sending of a result is retried if the work has no deadline, milliseconds. */
 const SENDING_MS = 3_600_000;
 
 /**
- * The right to work on one event. Kept alive with the transport and the engine until disposed; what the engine says about
- * it in between becomes `signal`. No answer means go on and ask again.
+ * The right to work on one event. Until disposed it sends heartbeats to the transport and renews the claim
+ * with the engine. If the engine says to stop, `signal` aborts; if the engine does not answer, the work goes
+ * on.
  */
 export class Lease implements Disposable {
   readonly #options: LeaseOptions;
   readonly #work = new AbortController();
   readonly #report = new AbortController();
-  /** The work's clock: fires, with a `StopError`, on cancel, timeout, loss of the claim and shutdown. */
+  /** Stops the work: aborts with a `StopError` on cancel, timeout, loss of the claim and shutdown. */
   readonly signal: AbortSignal = this.#work.signal;
-  /** The clock of logs and results: goes on for a while after the work was told to stop; fires when the claim is lost. */
+  /**
+   * Stops sending of logs and results: aborts some time after the work was told to stop, or when the claim is
+   * lost.
+   */
   readonly reportSignal: AbortSignal = this.#report.signal;
-  /** Milliseconds since the epoch, as the clock was when that was heard. */
+  /** Milliseconds since the epoch, computed when the remaining time was last received. */
   deadline: number | undefined;
-  /** Another attempt has taken over, or a result is recorded: nothing of this one counts any more. */
+  /** Another attempt has taken over, or a result is recorded: this attempt's results are ignored. */
   isLost = false;
   #heartbeat: Timer | undefined;
-  /** The deadline in the monotonic clock. */
+  /** The deadline in monotonic time. */
   #over: number | undefined;
   #deadlineTimer: Timer | undefined;
   #reportTimer: Timer | undefined;
@@ -55,7 +61,10 @@ export class Lease implements Disposable {
     this.#beatOn();
   }
 
-  /** Asks whether the work is still ours, until there is an answer or the report's clock has ended. */
+  /**
+   * Asks whether this attempt still holds the event; retries until an answer arrives or `reportSignal`
+   * aborts.
+   */
   async confirm(): Promise<boolean> {
     const { renew } = this.#options;
     if (!renew) return true;
@@ -68,19 +77,19 @@ export class Lease implements Disposable {
     }
   }
 
-  /** The engine has something to say: asks it now. */
+  /** Renews now: the engine has news. */
   nudge(): void {
     this.#isNudged = true;
     this.#renew();
   }
 
-  /** Tells the work to stop; the first reason counts. */
+  /** Tells the work to stop; only the first reason counts. */
   stop(reason: string): void {
     this.#work.abort(new StopError(reason));
     this.#reportWithin(this.#options.reportMs);
   }
 
-  /** The work is done: its report has what is left of its time, and `reportMs` at least. */
+  /** Call once the work is done: the report gets the rest of the work's time, `reportMs` at least. */
   workDone(): void {
     const leftMs = this.#over === undefined ? SENDING_MS : this.#over - monotonicClock();
     this.#reportWithin(Math.max(this.#options.reportMs, leftMs));
@@ -91,7 +100,7 @@ export class Lease implements Disposable {
     this.#reportTimer = startTimer(() => this.#report.abort(new StopError("timeout")), ms);
   }
 
-  /** Ends both clocks at once: this process leaves. */
+  /** Aborts both signals at once: this process is exiting. */
   abandon(): void {
     this.stop("shutdown");
     this.#report.abort(new StopError("shutdown"));

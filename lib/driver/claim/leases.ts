@@ -1,12 +1,15 @@
 import type { Lease } from "./lease.ts";
 
-/** The leases of all that an instance has in hand, by run. */
+/** The leases of all events that an instance has in hand, by run. */
 export class Leases {
   readonly #byRun = new Map<string, Set<Lease>>();
   readonly #events = new Set<string>();
   #end: ((lease: Lease) => void) | undefined;
 
-  /** Keeps the event's id until disposed; undefined where it is kept already: the event was stored twice, or came again. */
+  /**
+   * Holds the event's key until disposed. Returns undefined if it is held already: the event was stored twice
+   * or redelivered.
+   */
   take(event: string): Disposable | undefined {
     if (this.#events.has(event)) return undefined;
     this.#events.add(event);
@@ -26,22 +29,22 @@ export class Leases {
     };
   }
 
-  /** The runs that have something in hand. */
+  /** The runs of the events in hand. */
   get runs(): string[] {
     return [...this.#byRun.keys()];
   }
 
-  /** Somebody says that there is news for a run. */
+  /** Renews all leases of a run at once. */
   nudge(run: string): void {
     for (const lease of this.#byRun.get(run) ?? []) lease.nudge();
   }
 
-  /** Tells all work to stop, also what has yet to begin. */
+  /** Tells all work to stop, including work that starts later. */
   stop(reason: string): void {
     this.#endAll((lease) => lease.stop(reason));
   }
 
-  /** Tells all work and all reports to stop, also what has yet to begin. */
+  /** Tells all work and reports to stop, including work that starts later. */
   abandon(): void {
     this.#endAll((lease) => lease.abandon());
   }

@@ -8,42 +8,44 @@ import type { Outcome } from "../report/outcome.ts";
 import type { Driver } from "../driver.ts";
 import type { EventInHand } from "../understand/event-in-hand.ts";
 
-/** The right to work on an event that no engine grants, one instance at a time. */
+/** The right to work on an event without claims, one instance at a time. */
 export interface Turn {
-  /** Answers as an engine would: `go`, or `stop` where another instance has taken over. Throws `Retryable`. */
+  /** Answers as an engine would: `go`, or `stop` if another instance has taken over. Throws `Retryable`. */
   renew(): Promise<ClaimReply>;
-  /** The next delivery may have it at once. Best effort: without it, after a moment. */
+  /** Lets the next delivery start at once. Best effort: otherwise it takes over after a short wait. */
   letGo(): Promise<void>;
-  /** The event is settled: no instance begins it again. Best effort. */
+  /** Marks the event as settled, so that no instance starts it again. Best effort. */
   done(): Promise<void>;
 }
 
-/** What it takes to take turns. */
 export interface TurnServices {
   readonly transport: Transport;
   readonly driver: Pick<Driver, "name" | "exclusive">;
-  /** This process, and no other. */
+  /** Unique to this process. */
   readonly instance: string;
 }
 
 const FREE = "";
 const DONE = "done";
-/** How others read what the turns of an event have come to. */
+/** The values and the name of an event's mark, for other readers. */
 export const markOf = {
   free: FREE,
   done: DONE,
   name: (driver: string, run: string, event: string) => `${driver}/${run}/${event}`,
 };
-/** An instance that is alive and connected answers a nudge at once; one that has just lost its broker needs a moment. */
+/**
+ * The longest wait for an answer to a nudge: a live instance answers at once, but one that is reconnecting
+ * needs a moment.
+ */
 const LONGEST_GRACE_MS = 3000;
-/** Between two tries to begin what another instance is at, milliseconds. */
+/** The longest delay before retrying an event that another instance holds, milliseconds. */
 const LONGEST_WAIT_MS = 600_000;
 
 /**
- * Takes an event that has no claims. A Conveyor server's event may be stored twice, and one whose instance was cut off comes
- * again while that instance still works. Whoever comes second asks the first for a sign of life: with one, or when the event
- * has only just come, it is put off; without, it is taken over, and the first hears of that when it is back. Throws
- * `Retryable`.
+ * Takes an event without claims. A Conveyor server may store an event twice, and an event whose instance lost
+ * its connection is redelivered while that instance still works. A second instance nudges the first. If it
+ * answers (or this is the first delivery) the event is postponed; otherwise it is taken over, and the first
+ * learns that on its next renewal. Throws `Retryable`.
  */
 export async function takeTurn(held: EventInHand, services: TurnServices): Promise<Turn | Outcome> {
   const { delivery, facts, heartbeatMs } = held;
@@ -69,8 +71,8 @@ export async function takeTurn(held: EventInHand, services: TurnServices): Promi
 }
 
 /**
- * How long what somebody is at already is put off, milliseconds: longer each time, since deliveries are all that an event
- * without claims is counted by, and one of many counts as given up.
+ * Delay before retrying an event that another instance holds, milliseconds; grows with each delivery so that
+ * the event is not given up.
  */
 export function putOffMs({ delivery, heartbeatMs }: EventInHand): number {
   return backOff(delivery.deliveries, heartbeatMs(), LONGEST_WAIT_MS);
@@ -98,7 +100,7 @@ function turnOf(mark: Mark, instance: string, attempt: number): Turn {
   };
 }
 
-/** A text under a name for all instances to see, as it was last seen here. */
+/** A named text that all instances share, as last seen by this one. */
 class Mark {
   readonly #transport: Transport;
   readonly #name: string;
@@ -116,7 +118,7 @@ class Mark {
     this.revision = found?.revision ?? 0;
   }
 
-  /** Writes over what was last seen; false where something else stands there by now, which is seen then. */
+  /** Replaces the text last seen. Returns false if it has changed meanwhile, and reads the new one. */
   async write(text: string): Promise<boolean> {
     const written = await this.#transport.writeMark(this.#name, text, this.revision);
     if (written === undefined) {

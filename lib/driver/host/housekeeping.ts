@@ -14,11 +14,11 @@ export interface HousekeepingOptions {
   readonly askRun: AskRun;
   readonly signal: AbortSignal;
   readonly everyMs?: number;
-  /** Resolves when there is a reason to look before the time. */
+  /** Resolves when housekeeping is due before the minute is over. */
   readonly news?: () => Promise<void>;
 }
 
-/** Lets a driver look after its host, now, every minute and when there is news, until `signal` fires. */
+/** Runs a driver's housekeeping now, every `everyMs` (default 60,000) and on news, until `signal` aborts. */
 export async function keepHouse(
   driver: Driver,
   { docker, settings, policy, askRun, signal, everyMs = EVERY_MS, news = () => new Promise(() => {}) }:

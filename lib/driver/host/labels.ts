@@ -3,62 +3,73 @@ import { createHash } from "node:crypto";
 import type { RunFacts } from "./run-state.ts";
 import type { ContainerInfo, Docker, ListedContainer } from "../../docker/docker.ts";
 
-/** What our containers, volumes and networks are found by again. Values are texts. */
+/** Labels by which our containers, volumes and networks are found. Values are texts. */
 export const LABELS = {
   owner: "conveyor.owner",
   run: "conveyor.run",
   resource: "conveyor.resource",
-  /** The resource's type and id, and the event that the container was made for: for questions about the run. */
+  /** The resource's type and id, and the event that the container was made for: used to ask about the run. */
   type: "conveyor.type",
   resourceId: "conveyor.resource-id",
   event: "conveyor.event",
-  /** Who the build's processes run as; empty for root. The container's own process is root's. */
+  /** The user of the build's processes; empty for root. The container's first process always runs as root. */
   user: "conveyor.user",
-  /** Its limit, bytes. */
+  /** The container's memory limit, bytes. */
   memory: "conveyor.memory",
-  /** Milliseconds since the epoch in the daemon's clock: nobody who knows the run is expected to be alive after it. */
+  /**
+   * Milliseconds since the epoch in the daemon's clock: after this, no instance that knows the run is
+   * expected to be alive.
+   */
   expires: "conveyor.expires",
-  /** Of a volume: the id of a container that is about to start, and needs room although it does not run yet. */
+  /**
+   * On a volume: the id of a container that is about to start and must be counted although it does not run
+   * yet.
+   */
   starts: "conveyor.starts",
-  /** The spec's `keep`; always written, since an image can carry labels too. What is kept no sweep removes before it expires. */
+  /**
+   * The spec's `keep`; always written, because an image can carry labels too. No sweep removes a kept
+   * container before it expires.
+   */
   keep: "conveyor.keep",
-  /** What a container beside the build's own is for: `git`. It takes no slot of its own. */
+  /** The purpose of a container beside the build's own: `git`. Such a container takes no slot. */
   kind: "conveyor.kind",
-  /** Variables of the image that the container itself does without and the build's commands get: a JSON object. */
+  /**
+   * Variables of the image that are unset in the container and passed to the build's commands: a JSON object.
+   */
   env: "conveyor.env",
 } as const;
 
 const NAME_BYTES = 16;
 
 /**
- * The name of a run's container from the moment its build begins. Every container on the shared bridge can ask for the names of
- * the others: this one does not tell the run.
+ * The name of a run's container once its build has begun. Containers on the shared bridge can look up each
+ * other's names, so the name is a hash and does not reveal the run.
  */
 export function containerName(run: string): string {
   return `conveyor-${createHash("sha256").update(run).digest("hex").slice(0, 2 * NAME_BYTES)}`;
 }
 
 /**
- * The one name that a run's container can have before that, so that a second one cannot be made. That a build has begun shows in
- * the name alone, which the daemon keeps out of the build's reach.
+ * The name of a run's container before its build begins; Docker refuses a second container of that name. Only
+ * the name records that a build has begun, because the build cannot change it.
  */
 export const idleName = (run: string): string => `${containerName(run)}-idle`;
 
 /** The labels of everything that belongs to a run. */
 export const runLabels = (owner: string, run: string) => ({ [LABELS.owner]: owner, [LABELS.run]: run });
 
-/** The name of the container that clones for a run, beside the run's own. */
+/** The name of the run's second container, which clones its repository. */
 export const gitContainerName = (run: string): string => `${containerName(run)}-git`;
 
 /** The name of the volume that announces the start of a container. */
 export const announcementName = (container: string): string => `conveyor-starts-${container.slice(0, 16)}`;
 
-/** Whether a volume is such an announcement: it holds nothing. */
+/** Whether a volume announces the start of a container; such a volume holds no data. */
 export function isAnnouncement({ name, labels }: Pick<ListedContainer, "name" | "labels">): boolean {
   return name === announcementName(labels[LABELS.starts] ?? "");
 }
 
-/** Whether a container is the one that clones for a run of this owner. */
+/** Whether a container is the one that clones for this owner's run. */
 export function isGitContainer(
   { name, labels }: Pick<ListedContainer, "name" | "labels">,
   owner: string,
@@ -67,11 +78,14 @@ export function isGitContainer(
   return name === gitContainerName(run) && labels[LABELS.owner] === owner && labels[LABELS.run] === run;
 }
 
-/** Of an owner's containers those that count against slots and memory: one that clones works in the place of its build. */
+/** The containers that count against slots and memory: all but those that clone. */
 export const takingRoom = (containers: readonly ListedContainer[]): ListedContainer[] =>
   containers.filter(({ name, labels }) => name !== gitContainerName(labels[LABELS.run] ?? ""));
 
-/** Ours is what carries our owner and a name that belongs to its run. An image can carry labels too; it cannot choose a name. */
+/**
+ * Returns whether a container has our owner label and a name of its run. The name is checked because an image
+ * can carry labels, but cannot choose a name.
+ */
 export function isOurs(
   { name, labels }: Pick<ListedContainer, "name" | "labels">,
   owner: string,
@@ -81,7 +95,7 @@ export function isOurs(
   return isNamed && labels[LABELS.owner] === owner && labels[LABELS.run] === run;
 }
 
-/** The run's container, if there is one and it is ours. */
+/** Returns the run's container; undefined if there is none of ours. */
 export async function findContainer(
   docker: Docker,
   owned: { owner: string; run: string; signal: AbortSignal },
@@ -89,31 +103,34 @@ export async function findContainer(
   return (await findContainers(docker, owned))[0];
 }
 
-/** As `findContainer`, the one whose build has begun first; an attempt that was thought lost may have made another. */
+/**
+ * Returns the run's containers, first the one whose build has begun. There may be two if an attempt that was
+ * thought lost has made another.
+ */
 export async function findContainers(
   docker: Docker,
   { owner, run, signal }: { owner: string; run: string; signal: AbortSignal },
 ): Promise<ContainerInfo[]> {
-  // In this order, so that one that gets its other name meanwhile is not missed.
+  // In this order, so that a container that is renamed meanwhile is not missed.
   const idle = await docker.inspect(idleName(run), { signal });
   const begun = await docker.inspect(containerName(run), { signal });
   const found = [begun, idle?.id === begun?.id ? undefined : idle];
   return found.filter((one) => one !== undefined).filter((one) => isOurs(one, owner, run));
 }
 
-/** What a build's commands get of their image beside what their container has. */
+/** Variables of the image that build commands get and the container itself does not. */
 export function withheldVariables({ labels }: ContainerInfo): Record<string, string> {
   return parseOwnJson(labels[LABELS.env] ?? "{}");
 }
 
-/** What a container or volume of a run says about it. */
+/** Reads the facts about a run from the labels of its container or volume. */
 export function factsOf(labels: Readonly<Record<string, string>>): RunFacts {
   const { [LABELS.type]: type = "", [LABELS.resource]: name = "" } = labels;
   const { [LABELS.resourceId]: id = "", [LABELS.event]: event = "" } = labels;
   return { type, name, id, event };
 }
 
-/** The user of the build's processes, as an exec wants it. */
+/** The user of the build's processes, as an exec option. */
 export function buildUser(container: ContainerInfo): { user: string } {
   return { user: container.labels[LABELS.user] || "0" };
 }

@@ -5,13 +5,14 @@ import { subjects } from "../../wire/subjects.ts";
 import type { Transport } from "../../backend/transport.ts";
 
 /**
- * What is known of a run that has something on this host. `over`: it has ended, or nobody will go on with it. `waits`: the event
- * of the asking driver is in the queue and nobody works on it, so what an earlier attempt of this step left is worth nothing.
- * `idle`: nothing is done in it until somebody starts another driver. `works`: all else.
+ * The state of a run that has containers or volumes on this host. `over`: it has ended or will not be
+ * continued. `waits`: the asking driver's event is queued and nobody works on it, so leftovers of an earlier
+ * attempt of this step are worthless. `idle`: nothing happens in it until somebody starts another driver.
+ * `works`: anything else.
  */
 export type RunState = "over" | "waits" | "idle" | "works";
 
-/** What a container's labels say about its run, for those who cannot ask an engine of ours. */
+/** A run's facts from a container's labels, for servers other than our engine. */
 export interface RunFacts {
   /** The resource's type, name and id. */
   readonly type: string;
@@ -21,7 +22,7 @@ export interface RunFacts {
   readonly event: string;
 }
 
-/** Answers undefined where nobody knows. Throws where somebody who knows cannot be asked. */
+/** Returns undefined if nobody knows the state. Throws if a server that knows it cannot be asked. */
 export type AskRun = (
   run: string,
   facts: RunFacts,
@@ -29,10 +30,10 @@ export type AskRun = (
 ) => Promise<RunState | undefined>;
 
 const ANSWER_MS = 5000;
-/** Characters of an answer. */
+/** The most characters of an answer. */
 const MOST_ANSWERED = 64 * 1024;
 
-/** Asks the engine, on behalf of a driver. Undefined where no engine answers. */
+/** Asks the engine on behalf of a driver. Returns undefined if no engine answers. */
 export function askEngine(transport: Transport, driver: string): AskRun {
   return async (run, _facts, { signal }) => {
     let answer: Uint8Array;

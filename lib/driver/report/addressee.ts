@@ -7,16 +7,16 @@ import type { EventFacts } from "../understand/event-facts.ts";
 import type { EventInHand } from "../understand/event-in-hand.ts";
 import type { EchoedResource } from "./result.ts";
 
-/** Whose event it is, and what a result of it is made of. */
+/** Where a result goes, and what it is made of. */
 export interface Addressee {
   readonly facts: EventFacts;
   readonly resource: EchoedResource;
   readonly mask: Mask;
   /** The message id and the headers of a result. */
   readonly result: { readonly id: string; readonly headers: Record<string, string> };
-  /** What the result is signed with. */
+  /** Signs the result. */
   readonly key?: string | undefined;
-  /** Until when a result may be tried to be sent; without, a few times. */
+  /** Aborts sending of the result; without it, sending is tried a few times. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -42,7 +42,7 @@ export function addresseeOf(
   };
 }
 
-/** As much of a resource as tells which one it is. */
+/** A resource reduced to what identifies it. */
 function standInFor(resource: Resource | undefined, { type, step }: EventFacts): Resource {
   const { id = "", name = "", pipeline } = resource ?? {};
   return {

@@ -17,8 +17,8 @@ export interface LineServices {
 }
 
 /**
- * Writes a failed result into the run's log, after all other lines of the step. A Conveyor server shows no results, so that its
- * users see nothing else of them; our own engine tells of them itself.
+ * Writes a failed result to the run's log, after all other lines of the step. A Conveyor server does not show
+ * results, so its users see only this line; our own engine writes such a line itself.
  */
 export async function writeFailure(
   { success, message, data }: DriverResult,
@@ -27,7 +27,7 @@ export async function writeFailure(
 ): Promise<void> {
   if (success || facts.hasClaims) return;
   const text = `Failed (${reasonOf(data)}): ${message}`.replace(/[\r\n]+/g, " ");
-  // The server sorts lines by the text of their time, which the last line of the step may share.
+  // The server sorts lines by their timestamps, and the step's last line may have the same millisecond.
   const timestamp = new LineTimes().next(new Date(clock() + 1).toISOString());
   const line = JSON.stringify({
     runid: facts.run,

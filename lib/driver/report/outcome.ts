@@ -4,9 +4,9 @@ import { StopError } from "../driver.ts";
 import { failed, failedBy } from "./result.ts";
 import { backOff, isFull } from "../../base/retry.ts";
 
-/** What becomes of an event: a closed set. */
+/** What becomes of an event. */
 export type Outcome =
-  /** There is nothing to do, or nothing left to do. */
+  /** Nothing is left to do. */
   | { readonly kind: "drop"; readonly why: string }
   /** Another instance has taken it over, and settles it. */
   | { readonly kind: "leave"; readonly why: string }
@@ -14,19 +14,19 @@ export type Outcome =
   | { readonly kind: "forward"; readonly host: string }
   /** The step has its result. */
   | { readonly kind: "report"; readonly result: DriverResult }
-  /** Not now: delivered again, here or elsewhere. */
+  /** Redelivered later, here or elsewhere. */
   | { readonly kind: "later"; readonly delayMs: number; readonly why: string }
-  /** Never: it cannot be understood, and the step fails for that. */
+  /** It is invalid, and the step fails. */
   | { readonly kind: "refuse"; readonly why: string; readonly result: DriverResult };
 
-/** A step is given up after so many attempts that came to nothing. */
+/** A step fails after this many attempts without a result. */
 export const MOST_ATTEMPTS = 5;
-/** An event without claims, after so many deliveries; some may never have been worked on. */
+/** An event without claims fails after this many deliveries; some may never have been worked on. */
 export const MOST_DELIVERIES = 10;
 
 /**
- * What becomes of an event whose work threw. A reason to stop explains whatever was thrown after it, unless the driver
- * names the failure itself.
+ * Returns what becomes of an event whose work threw. If the step was told to stop, that explains any later
+ * error, unless the driver threw a StepFailure.
  */
 export function outcomeOfThrown(
   thrown: unknown,

@@ -8,24 +8,24 @@ import { type Reason, reasonOf } from "../../wire/reasons.ts";
 import type { DriverResult } from "../../wire/resource.ts";
 import type { Mask } from "../log/mask/mask.ts";
 
-/** Limits of what a driver answers, as JSON. */
+/** Limits of a driver's result, bytes of JSON. */
 export const MAX_DATA_BYTES = 64 * 1024;
 export const MAX_TEXT_BYTES = 16 * 1024;
-/** How much of its message a result keeps that has to be cut down. */
+/** Characters that are kept of the message of a failed result that has to be cut. */
 const CUT_TEXT_LENGTH = 1000;
 
-/** A failed result with a reason of the closed set. */
+/** Makes a failed result with a common reason. */
 export function failed(reason: Reason, message: string, data: Record<string, unknown> = {}): DriverResult {
   return { success: false, message, data: { ...data, reason } };
 }
 
-/** The failed result for a failure that names its own reason. */
+/** Makes the failed result for a failure that has a reason of its own. */
 export function failedBy(failure: StepFailure | Retryable, message = messageOf(failure)): DriverResult {
   const data = "data" in failure ? failure.data : {};
   return { success: false, message, data: { ...data, reason: failure.reason } };
 }
 
-/** A result as JSON, masked; where it is none, or larger than a result may be, a failed one that says so. */
+/** Returns a result as JSON, masked. If it is invalid or too large, returns a failed result that says so. */
 export function resultText(result: unknown, driver: string, mask: Mask): string {
   try {
     return written(result, driver, mask);
@@ -38,7 +38,7 @@ export function resultText(result: unknown, driver: string, mask: Mask): string 
   }
 }
 
-/** Whether a result's text says that the step succeeded. */
+/** Returns whether a result's JSON says that the step succeeded. */
 const isSuccess = (resultText: string): boolean => resultText.startsWith('{"success":true,');
 
 function written(result: unknown, driver: string, mask: Mask): string {
@@ -51,7 +51,7 @@ function written(result: unknown, driver: string, mask: Mask): string {
   }
   if (typeof message !== "string") throw new TypeError(`message: expected a text, got ${typeof message}`);
   const masked = mask.text(message);
-  // The reason of a failure must not be lost because of what was said of it.
+  // Cut the message of a failure rather than refuse it: its reason must not be lost.
   const text = success ? masked : cutText(masked, MAX_TEXT_BYTES);
   const json = JSON.stringify(data) ?? "null";
   const depth = nestingOf(json);
@@ -73,15 +73,15 @@ function checkSize(what: string, text: string, most: number): void {
   }
 }
 
-/** A result that is ready to be sent, as the event that it travels in. */
+/** A result that is ready to be sent. */
 export interface ComposedResult {
   readonly isSuccess: boolean;
   readonly result: DriverResult;
-  /** JSON text. */
+  /** The message to publish, JSON text. */
   readonly event: string;
 }
 
-/** What a driver answered, masked, and made to fit into one message of `mostBytes`. */
+/** Masks a driver's result and makes it fit into one message of `mostBytes`. */
 export function composeResult(
   answer: unknown,
   { run, resource, ...fit }: {
@@ -100,15 +100,15 @@ export function composeResult(
   };
 }
 
-/** The resource of an event: the text it came as, and what says which one it is where there is no room for that. */
+/** The resource of an event: the text as received, and a short form for messages that have no room for it. */
 export interface EchoedResource {
   readonly payload: string;
   readonly standIn: string;
 }
 
 /**
- * The result as JSON, made to fit into an event of `mostBytes`: one that does not is a failed one that says so, with the
- * reason and the beginning of the message that it had if it was failed before.
+ * Returns a result that fits into an event of `mostBytes`. If this one does not, returns a failed result that
+ * says so; a result that was already failed keeps its reason and the start of its message.
  */
 function fittingResult(
   run: string,
@@ -131,7 +131,10 @@ function fittingResult(
   );
 }
 
-/** The message for `pipelines.driver.result` (protocol 1.3). Of the resource nothing changes on its way through here. */
+/**
+ * Builds the message for `pipelines.driver.result` (protocol 1.3). The resource is repeated unchanged, or in
+ * its short form if the message would be too large.
+ */
 export function resultEvent(
   run: string,
   resource: EchoedResource,

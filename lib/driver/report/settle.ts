@@ -19,20 +19,22 @@ import { type ComposedResult, composeResult } from "./result.ts";
 /** Lost acks are harmless: on redelivery the event is recognised as done. */
 const TRIES = 5;
 
-/** What it takes to settle an event. */
 export interface SettleServices extends LineServices {
   readonly observer: Observer;
   readonly faultPoint: Faults;
   readonly ackWaitMs: number;
   readonly retryMs: number;
-  /** Keys of events without claims that have been settled for good. */
+  /** Keys of settled events without claims. */
   readonly settled: RecentSet;
 }
 
-/** An event that is to be settled, as far as it was granted and worked on. */
+/** An event to settle, at any stage: granted or not, worked on or not. */
 export type Settleable = EventInHand & Partial<GrantedEvent>;
 
-/** Ends an event as its outcome says; false where it will come again. A result is stored before its event is acked. */
+/**
+ * Ends an event according to its outcome; returns false if it will be redelivered. A result is stored before
+ * its event is acked.
+ */
 export async function settle(
   held: Settleable,
   outcome: Outcome,
@@ -109,7 +111,7 @@ async function done(
   end = () => delivery.ack(),
 ): Promise<true> {
   observer.settled(as);
-  // One after the other would be no safer: whichever gets lost, the event is found to be done when it comes again.
+  // Their order does not matter: if either is lost, the event is recognised as done on redelivery.
   await Promise.all([tried(end), grant?.done?.()]);
   faultPoint("acked", facts.step);
   if (!facts.hasClaims) settled.add(facts.key);
@@ -160,7 +162,7 @@ async function forward(
   await transport.publish(subject, delivery.data, { id, headers: { ...delivery.headers } });
 }
 
-/** False when it could not be sent as long as that made sense. */
+/** Retries until `signal` aborts, or a few times without one. Returns false if it could not be sent. */
 async function sent(send: () => Promise<void>, signal: AbortSignal | undefined): Promise<boolean> {
   try {
     await retry(send, signal ? { signal } : { tries: TRIES });

@@ -1,15 +1,18 @@
 import type { Delivery } from "../../backend/transport.ts";
 import type { Slots } from "./slots.ts";
 
-/** Resolves when there is room for one event more than `inHand`, or for one that is `here`, with false where there is none; throws `signal.reason`. */
+/**
+ * Resolves with true once there is room for one event more than `inHand`. With `here`, an event that has
+ * arrived, resolves at once, with false if there is no room for it. Throws `signal.reason`.
+ */
 export type Admit = (
   inHand: number,
   options: { here?: Delivery; signal: AbortSignal },
 ) => Promise<boolean>;
 
 /**
- * One consumer's open requests for an event: never more than there are free slots, since what they bring could not be
- * begun with. Slots that are shared with another consumer may be taken while requests are open.
+ * Keeps at most as many pull requests open for one consumer as there are free slots. Another consumer may
+ * take shared slots while requests are open.
  */
 export class Requests {
   readonly #slots: Slots;
@@ -22,7 +25,7 @@ export class Requests {
     this.#admit = admit;
   }
 
-  /** Resolves when one more may be made; who asks first is first. Every one that was opened is to be closed. */
+  /** Resolves once one more request may be opened, in the order of the calls. Call `close` once for each. */
   open(signal: AbortSignal): Promise<void> {
     const opened = this.#turn.then(() => this.#next(signal));
     this.#turn = opened.catch(() => {});
@@ -41,7 +44,10 @@ export class Requests {
     this.#open++;
   }
 
-  /** False when what is in hand has changed before there was an answer: then the question was another one. */
+  /**
+   * Returns false if the number of events in hand has changed before `admit` answered: then it must be asked
+   * again.
+   */
   async #isAdmitted(admit: Admit, signal: AbortSignal): Promise<boolean> {
     const asking = new AbortController();
     const onAbort = () => asking.abort(signal.reason);

@@ -1,9 +1,11 @@
 import { abortable } from "../../base/signals.ts";
 
-/** However few slots there are, so many events may be without their result or ack while the next ones are worked on. */
+/**
+ * This many events may wait for their result or ack while the next ones are worked on, even with fewer slots.
+ */
 const LEAST_UNSETTLED = 4;
 
-/** How many events may be worked on at once, and how many are. */
+/** Counts the events that are worked on, against the most allowed. */
 export class Slots {
   readonly count: number;
   #taken = 0;
@@ -14,22 +16,21 @@ export class Slots {
     this.count = count;
   }
 
-  /** Events that are worked on. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** Events that are worked on, and those whose work is done but whose result is still on its way. */
+  /** Events that are worked on, and those whose result is still being sent. */
   get inHand(): number {
     return this.#taken + this.#unsettled;
   }
 
-  /** Whether one event more could be begun with when `open` others come as well. */
+  /** Whether there is room for one more event in addition to `open` requests. */
   hasRoom(open: number): boolean {
     return this.#taken + open < this.count && this.#unsettled < Math.max(LEAST_UNSETTLED, this.count);
   }
 
-  /** Takes a slot; undefined where none is free. */
+  /** Takes a slot; undefined if none is free. */
   take(): Slot | undefined {
     if (this.#taken >= this.count) return undefined;
     this.#taken++;
@@ -51,7 +52,7 @@ export class Slots {
     };
   }
 
-  /** Resolves when a slot is taken or free again, or somebody says `changed`. */
+  /** Resolves when a slot is taken or freed, or `changed` is called. */
   get change(): Promise<void> {
     return this.#change.promise;
   }
@@ -61,12 +62,12 @@ export class Slots {
     this.#change = Promise.withResolvers();
   }
 
-  /** Resolves when `holds` does; looks at every change. Throws `signal.reason`. */
+  /** Resolves once `holds()` is true; re-evaluated on every change. Throws `signal.reason`. */
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     while (!holds()) await abortable(this.change, signal);
   }
 
-  /** Resolves when nothing is in hand. */
+  /** Resolves once no event is in hand. */
   async idle(): Promise<void> {
     while (this.inHand > 0) await this.change;
   }
@@ -74,8 +75,8 @@ export class Slots {
 
 /** An event's slot. */
 export interface Slot {
-  /** The work is done: another event may begin while this one's result is sent. */
+  /** Call when the work is done: another event may start while this one's result is sent. */
   free(): void;
-  /** The event is settled. To be called once. */
+  /** Call once, when the event is settled. */
   end(): void;
 }

@@ -12,24 +12,28 @@ export interface TakeOptions {
   readonly spec: ConsumerSpec;
   /** May be shared with other consumers. */
   readonly slots: Slots;
-  /** Asked before each event, whatever the slots. */
+  /** Called before each event, in addition to the check for free slots. */
   readonly admit?: Admit | undefined;
-  /** Settles a delivery, whatever comes; calls `onWorked` when only its result is to be sent. Never rejects. */
+  /**
+   * Settles a delivery, whatever happens; calls `onWorked` once only the result remains to be sent. Never
+   * rejects.
+   */
   readonly handle: (delivery: Delivery, onWorked: () => void) => Promise<void>;
-  /** Before taking is tried again, milliseconds; doubled each time. */
+  /** The delay before taking events is retried, milliseconds; doubled each time. */
   readonly retryMs: number;
-  /** Ends the taking. */
+  /** Stops taking events. */
   readonly signal: AbortSignal;
 }
 
-/** Deliveries of an event without claims after which it is handled wherever it comes. */
+/** After so many deliveries an event without claims is handled even if there is no room. */
 const MOST_GIVEN_BACK = MOST_DELIVERIES / 2;
-/** So many events may be awaited at once; more slots than that need no more to be kept busy. */
+/** The most events that are awaited at once; more are not needed to keep any number of slots busy. */
 const MOST_AWAITED = 32;
 
 /**
- * Takes a consumer's events, never more than there are free slots, so that another instance gets what this one could not
- * begin with at once. A slot is free again when the work is done, while its result is sent and its event acked. Resolves when `signal` fires; whatever goes wrong before is tried again.
+ * Takes a consumer's events, at most as many as there are free slots, so that other instances get the rest. A
+ * slot is free again when the work is done, before its result is sent and its event acked. Resolves when
+ * `signal` aborts; any failure before that is retried.
  */
 export async function takeEvents(options: TakeOptions): Promise<void> {
   const { spec, signal } = options;
@@ -49,7 +53,7 @@ export async function takeEvents(options: TakeOptions): Promise<void> {
   }
 }
 
-/** As many events are awaited at once as there are free slots: the transport may ask for all of them in one request. */
+/** Awaits as many events at once as there are slots: the transport may request all of them at once. */
 async function takeAll(options: TakeOptions, requests: Requests, onEvent: () => void): Promise<void> {
   const { transport, spec, slots, signal } = options;
   const ending = new AbortController();
@@ -62,7 +66,7 @@ async function takeAll(options: TakeOptions, requests: Requests, onEvent: () => 
       ending.abort(error);
       throw error;
     } finally {
-      // What has ended for one has ended for all.
+      // The event stream has ended for all takers.
       ending.abort(new Error("The transport has ended it"));
       await events.return?.();
     }
@@ -84,23 +88,23 @@ async function takeOneByOne(
     if (!delivery) return;
     onEvent();
     if (slot) void handleIfRoom(delivery, slot, options).finally(() => slot.end());
-    // An event of another consumer has taken the last slot meanwhile.
+    // Another consumer's event has taken the last slot meanwhile.
     else await giveBack(delivery);
   }
 }
 
-/** The room there was when the event was asked for may have gone to others while it was awaited. Never rejects. */
+/** Checks for room again, which may have been taken while the event was awaited. Never rejects. */
 async function handleIfRoom(delivery: Delivery, slot: Slot, options: TakeOptions): Promise<void> {
   const { admit, handle } = options;
-  // A host's room is counted anew for each event: not while the last one is half gone.
+  // With `admit`, the slot stays taken until the event is settled: the host's room must not be counted while
+  // it is being freed.
   if (await isRoomLeft(delivery, options)) return await handle(delivery, () => admit || slot.free());
-  // Where that fails too, the event goes to another instance after the ack wait.
+  // If that fails too, the event is redelivered after the ack wait.
   await giveBack(delivery).catch(() => {});
 }
 
 /**
- * Where nobody counts attempts but by deliveries, an event is given back a few times only: more often, and it would count as
- * one that is given up.
+ * Unclaimed events count attempts by deliveries, so return one only a few times before it looks abandoned.
  */
 async function isRoomLeft(
   delivery: Delivery,

@@ -5,37 +5,40 @@ import { DriverMessage } from "../../wire/messages.ts";
 import { Resource } from "../../wire/resource.ts";
 import { MAX_JSON_DEPTH, memberText, nestingOf, parseJson } from "../../base/json.ts";
 
-/** An event that was understood. */
+/** A valid event. */
 export interface DriverEvent {
   readonly run: string;
   /** The operation. */
   readonly event: string;
-  /** The message's own id, where its sender gave it one. */
+  /** The message's own id, if its sender set one. */
   readonly message: string | undefined;
   readonly resource: Resource;
-  /** The resource as it came, JSON text. */
+  /** The resource as received, JSON text. */
   readonly payload: string;
 }
 
-/** An event that never will be understood, but it is known whose it is. */
+/** An invalid event whose run is known. */
 export interface BrokenEvent {
   readonly problem: string;
   readonly run: string;
   readonly message: string | undefined;
 }
 
-/** An event of which nothing can be known. */
+/** An invalid event whose run is unknown. */
 export interface UnknownEvent {
   readonly problem: string;
   readonly run: undefined;
 }
 
-/** The largest resource that can be handled: its result has to echo it, and add to it, in one message. */
+/** The largest resource that can be handled: its result repeats it, with more data, in one message. */
 export const MAX_RESOURCE_BYTES = 768 * 1024;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** What the bytes of an event say to a driver of these resource types. Never throws. */
+/**
+ * Decodes an event for a driver of these resource types. Never throws: returns a `problem` if the event is
+ * invalid.
+ */
 export function decodeEvent(
   data: Uint8Array,
   types: readonly string[],
@@ -97,7 +100,7 @@ function decoded(data: Uint8Array): string {
   }
 }
 
-/** Parses JSON that is not nested too deeply. */
+/** Parses JSON. Throws if it is invalid or nested too deeply. */
 function parsed(text: string, what: string): unknown {
   const depth = nestingOf(text);
   if (depth > MAX_JSON_DEPTH) {

@@ -5,9 +5,10 @@ const FLAT = "driverresults.";
 const NESTED = "driverresults";
 
 /**
- * What earlier drivers of the pipeline answered, by driver, from a resource's metadata. Servers of different age keep it
- * as JSON text under `driverresults.<driver>`, as an object there, or as an object within `driverresults` (protocol 3);
- * what is none of that is passed over. A Conveyor server also keeps results of earlier runs there.
+ * Results of the pipeline's earlier drivers, by driver, from a resource's metadata. Depending on their
+ * version, servers store them as JSON text or an object under `driverresults.<driver>`, or as an object
+ * within `driverresults` (protocol 3). Anything else is ignored. A Conveyor server also keeps results of
+ * earlier runs there.
  */
 export function earlierResults(metadata: Resource["metadata"]): Record<string, DriverResult> {
   const found: [string, unknown][] = [];

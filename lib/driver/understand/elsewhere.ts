@@ -3,8 +3,9 @@ import { subjects } from "../../wire/subjects.ts";
 import type { EventInHand } from "./event-in-hand.ts";
 
 /**
- * The host on which the event's run lives, where that is not `here`: an earlier step of this run has said so in its result
- * (`data.host`, with `data.run` to tell it from one of an earlier run). An event that was addressed to this host stays.
+ * Returns the host on which the event's run lives, or undefined if that is `here` or unknown. An earlier step
+ * of this run names it in its result (`data.host`, with `data.run` to exclude results of earlier runs). An
+ * event that was addressed to this host stays here.
  */
 export function elsewhere(
   { delivery, facts: { run, type, results } }: EventInHand,

@@ -4,34 +4,34 @@ import { type DriverResult, token } from "../../wire/resource.ts";
 import type { BrokenEvent, DriverEvent } from "./decode.ts";
 import { earlierResults } from "./earlier-results.ts";
 
-/** Which work an event asks for. */
+/** Identifies the work that an event asks for. */
 export interface EventFacts {
   readonly run: string;
-  /** The step's id; the driver's name where an older server does not say. */
+  /** The step's id; the driver's name if an older server does not send one. */
   readonly step: string;
-  /** The same for every delivery of the event, and for no other. */
+  /** The same for every delivery of the event, different for all other events of the run. */
   readonly id: string;
-  /** The event among all that an instance has seen: a sender may not care for ids, so that two runs have the same. */
+  /** Unique among all events of an instance: senders may use the same event id in two runs. */
   readonly key: string;
-  /** Its engine answers claims. */
+  /** Whether its engine answers claims. */
   readonly hasClaims: boolean;
   /**
-   * Stands for the step in message ids. A server that knows no claims may send the same step to the same driver again in
-   * one run, as an event of its own.
+   * Identifies the step in message ids. A server without claims may send the same step to the same driver
+   * twice in one run, as separate events.
    */
   readonly scope: string;
   /** The resource's type. */
   readonly type: string;
-  /** The name of the resource's pipeline, as it stands in every line of the log. */
+  /** The name of the resource's pipeline, written to every line of the log. */
   readonly pipeline: string | undefined;
-  /** What earlier drivers of the pipeline answered. */
+  /** Results of the pipeline's earlier drivers. */
   readonly results: Readonly<Record<string, DriverResult>>;
 }
 
-/** How much of a pipeline's name stands in a line of the log. */
+/** The most characters of a pipeline's name in a log line. */
 const PIPELINE_LENGTH = 128;
 
-/** The facts of an event that was delivered to `driver`. */
+/** Returns the facts of an event that was delivered to `driver`. */
 export function eventFacts(
   { id: messageId, headers, subject }: Delivery,
   event: DriverEvent | BrokenEvent,

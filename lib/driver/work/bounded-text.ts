@@ -1,4 +1,4 @@
-/** Collects text that somebody else writes, up to a limit; what comes after it is dropped. */
+/** Collects text up to a limit in bytes; drops the rest. */
 export class BoundedText {
   readonly #chunks: Uint8Array[] = [];
   readonly #limit: number;
@@ -8,14 +8,14 @@ export class BoundedText {
     this.#limit = limit;
   }
 
-  /** Copies what is kept: the caller may use the bytes again. */
+  /** Copies the bytes: the caller may reuse them. */
   add(data: Uint8Array): void {
     const room = this.#limit - Math.min(this.#size, this.#limit);
     if (room > 0) this.#chunks.push(data.slice(0, room));
     this.#size += data.length;
   }
 
-  /** Whether more came than is kept. */
+  /** Whether text was dropped. */
   get isCut(): boolean {
     return this.#size > this.#limit;
   }

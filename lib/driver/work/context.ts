@@ -19,7 +19,6 @@ import { type OpenStepLog, openStepLog, type StepLogOptions } from "../log/step-
 import { retry } from "../../base/retry.ts";
 import { KeptArtifacts } from "./kept-artifacts.ts";
 
-/** What a step is worked on with. */
 export interface ContextServices {
   readonly driver: Pick<Driver, "name">;
   readonly settings: DriverSettings;
@@ -30,11 +29,11 @@ export interface ContextServices {
   readonly clock: Clock;
   readonly liveLines: LiveLines;
   readonly faultPoint: Faults;
-  /** How long `Context.cleanup` may take, beside the grace period, milliseconds. */
+  /** How long `Context.cleanup` may take in addition to the grace period, milliseconds. */
   readonly cleanupMs: number;
 }
 
-/** Everything that the driver gets to see of a step, its log among it. */
+/** Opens the context of a step, including its log. */
 export function openContext(
   step: GrantedEvent<DriverEvent>,
   services: ContextServices,
@@ -74,8 +73,8 @@ export function openContext(
 }
 
 /**
- * The log of a step's attempt: in batches to an engine of ours, line by line to a Conveyor server. What cannot be stored is
- * tried again as long as the step may report at all.
+ * Opens the log of a step's attempt: in batches to an engine of ours, line by line to a Conveyor server.
+ * Storing is retried for as long as the step may report.
  */
 function openLog(step: GrantedEvent, services: ContextServices): OpenStepLog {
   const { facts, mask } = step;

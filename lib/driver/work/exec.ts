@@ -4,28 +4,32 @@ import { BoundedText } from "./bounded-text.ts";
 import type { Context } from "../driver.ts";
 import { endProcesses } from "./end-processes.ts";
 
-/** Output that another process still holds open is no longer read after this much silence, milliseconds. */
+/**
+ * If a process has exited but another one holds its output open, reading stops after this much silence,
+ * milliseconds.
+ */
 const HELD_OPEN_MS = 500;
-/** Between looks at whether a process whose output is still open has ended, milliseconds: at first, and at most. */
+/** Between checks whether a process with open output has exited, milliseconds: the first and the longest. */
 const FIRST_LOOK_MS = 200;
 const LAST_LOOK_MS = 1000;
-/** A daemon takes less than this from the end of a process's output to its exit code, milliseconds. */
+/** A daemon reports the exit code within this time after the end of the output, milliseconds. */
 const OUTPUT_AHEAD_MS = 1000;
 const CAPTURED_BYTES = 256 * 1024;
 
 export type ExecContext = Pick<Context, "docker" | "log" | "signal" | "settings" | "cleanup">;
 
 export interface ExecOptions extends ExecSpec {
-  /** Takes a chunk instead of the log where it answers true. The process waits until it has. */
+  /** Takes a chunk instead of the log if it returns true. The process waits until it has. */
   readonly intercept?: (chunk: OutputChunk) => boolean | Promise<boolean>;
 }
 
 /**
- * Runs a command in a container with its output in the step's log, and returns its exit code. A process that it leaves
- * behind goes on; if that one holds the output open, a line says so and it is no longer read.
+ * Runs a command in a container with its output in the step's log, and returns its exit code. Background
+ * processes that it leaves go on. If one of them holds the output open, reading stops and a log line says so.
  *
- * When the step is told to stop, every process in the container is ended (TERM, grace period, KILL) before this throws
- * `signal.reason`. Throws `Retryable` when the daemon goes away, `DockerError` when it cannot start the command.
+ * If the step is told to stop, every process in the container is ended (TERM, grace period, KILL) before this
+ * throws `signal.reason`. Throws `Retryable` if the daemon is unreachable, `DockerError` if it cannot start
+ * the command.
  */
 export async function exec(context: ExecContext, container: string, options: ExecOptions): Promise<number> {
   const { docker, log, signal } = context;
@@ -36,7 +40,7 @@ export async function exec(context: ExecContext, container: string, options: Exe
       endProcesses(docker, container, { graceMs: context.settings.graceMs, signal })
     );
   const process = await docker.exec(container, spec, { signal }).catch(async (error) => {
-    // Told to stop while it was being started, so it may have started.
+    // If the step was told to stop during the start, the command may have started.
     if (signal.aborted) await end();
     throw error;
   });
@@ -71,16 +75,16 @@ export async function exec(context: ExecContext, container: string, options: Exe
   }
 }
 
-/** What a command has said, and how it has ended. */
+/** The output and exit code of a command. */
 export interface Captured {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** Whether a part of its output is missing. */
+  /** Whether output was dropped. */
   readonly isCut: boolean;
 }
 
-/** Runs a short command and answers its output, which is not logged. Of each stream, what is over 256 KiB is dropped. */
+/** Runs a short command and returns its output, which is not logged. Keeps at most 256 KiB of each stream. */
 export async function capture(
   context: ExecContext,
   container: string,
@@ -117,8 +121,8 @@ async function read(
 }
 
 /**
- * Checks at growing intervals whether the process has ended although its output has not, because a daemon that it started holds
- * it open. After a silence that is not our own doing, the output is let go.
+ * Checks at growing intervals whether the process has exited although its output is still open, because a
+ * background process holds it. Stops reading after a silence that we did not cause.
  */
 function letGoOfHeldOutput(
   process: Exec,
@@ -131,7 +135,7 @@ function letGoOfHeldOutput(
       await delay(pause, { signal });
       const silent = state.waiting && performance.now() - state.readAt >= HELD_OPEN_MS;
       if (!silent || (await process.exitCode()) === undefined) continue;
-      // Its last words may have come while we asked.
+      // Its last output may have arrived during the request.
       await delay(HELD_OPEN_MS, { signal });
       if (!state.waiting || performance.now() - state.readAt < HELD_OPEN_MS) continue;
       held = true;

@@ -2,7 +2,7 @@ import { InputError } from "../../base/errors.ts";
 import { formatSize } from "../../base/units.ts";
 import type { DriverSettings } from "../driver.ts";
 
-/** Counts what a step keeps, and refuses what is over the operator's limits. */
+/** Enforces the operator's limits on a step's artifacts. */
 export class KeptArtifacts {
   readonly #limits: Pick<DriverSettings, "maxArtifactBytes" | "maxArtifactFiles">;
   #files = 0;
@@ -12,7 +12,10 @@ export class KeptArtifacts {
     this.#limits = limits;
   }
 
-  /** The bytes of one more artifact, counted on their way. Throws InputError, at once or in the middle of them. */
+  /**
+   * Passes on the bytes of one more artifact and counts them. Throws InputError if there are too many
+   * artifacts, or during iteration if there are too many bytes.
+   */
   counted(name: string, bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     const { maxArtifactFiles: most } = this.#limits;
     if (this.#files >= most) {

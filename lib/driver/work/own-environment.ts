@@ -1,10 +1,10 @@
 import type { ContainerInfo, Variables } from "../../docker/docker.ts";
 
-/** Where the programs of a system lie. */
+/** Folders of a system's programs. */
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * The environment of our own scripts in a container: nothing of what its image or a build has set reaches them. The image's PATH
+ * The environment of our own scripts in a container, with all variables of the image unset. The image's PATH
  * is searched after the system's folders, for images that keep their programs elsewhere.
  */
 export function ownEnvironment({ env }: Pick<ContainerInfo, "env">): Variables {
@@ -13,18 +13,21 @@ export function ownEnvironment({ env }: Pick<ContainerInfo, "env">): Variables {
   return { ...cleared, PATH: ownPath(env.PATH), LC_ALL: "C" };
 }
 
-/** A relative entry of the image's PATH would be looked for in the workspace. */
+/**
+ * The system's folders, then the image's. Relative folders are left out: they would be searched in the
+ * workspace.
+ */
 export function ownPath(imagePath = ""): string {
   const known = SYSTEM_PATH.split(":");
   const others = imagePath.split(":").filter((folder) => folder.startsWith("/") && !known.includes(folder));
   return [...known, ...others].join(":");
 }
 
-/** What shells and the loader of programs read before they do what they are told. */
+/** Variables that shells and the dynamic loader read before they run a program. */
 const STEERS_PROGRAMS =
   /^(?:LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|ENV|BASH_.*|BASHOPTS|SHELLOPTS|POSIXLY_CORRECT|PS4|IFS|CDPATH)$/;
 
-/** The variables of an image under which the first program of its container may not do what it is told. */
+/** Returns the variables of an image that could change what the first program of its container does. */
 export function steeringVariables(env: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter(([name]) => STEERS_PROGRAMS.test(name)));
 }

@@ -11,15 +11,14 @@ import type { DriverEvent } from "../understand/decode.ts";
 import { type Outcome, outcomeOfThrown } from "../report/outcome.ts";
 import type { Observer } from "../observer.ts";
 
-/** What it takes to let a driver work. */
 export interface WorkServices extends ContextServices {
   readonly driver: Driver;
   readonly observer: Observer;
-  /** Before a step is tried again that the machinery failed, milliseconds; doubled each time. */
+  /** The delay before a step is retried after an infrastructure failure, milliseconds; doubled each time. */
   readonly retryMs: number;
 }
 
-/** Lets the driver do its work. What comes of it is known when every line of its log is stored. */
+/** Runs the driver's work. Resolves with its outcome once every line of its log is stored. */
 export async function work(step: GrantedEvent<DriverEvent>, services: WorkServices): Promise<Outcome> {
   const { facts, lease } = step;
   const { observer, faultPoint } = services;
@@ -34,7 +33,7 @@ export async function work(step: GrantedEvent<DriverEvent>, services: WorkServic
   return lease.isLost ? overtaken(facts) : stored;
 }
 
-/** An engine sees to the event of an attempt that it has replaced; without one, that is up to whoever works on it now. */
+/** With claims the engine settles a superseded event; without, the instance now working on it does. */
 function overtaken({ hasClaims }: EventFacts): Outcome {
   const why = "Another attempt has taken over";
   return hasClaims ? { kind: "drop", why } : { kind: "leave", why };
@@ -62,7 +61,10 @@ async function greet(log: StepLog, { grant, mask }: GrantedEvent): Promise<void>
   }
 }
 
-/** What the driver answers. One that does not heed its signal is not waited for longer than it could take to clean up. */
+/**
+ * Returns the driver's result. If the driver ignores its signal, rejects with the signal's reason after the
+ * grace period and cleanup time.
+ */
 async function withinOvertime(
   context: Context,
   { driver, settings, cleanupMs }: WorkServices,
@@ -83,7 +85,7 @@ async function withinOvertime(
   }
 }
 
-/** The outcome, or what becomes of it when its log cannot be stored. */
+/** Finishes the log and returns the outcome, or the outcome of failing to store the log. */
 async function finished(
   step: GrantedEvent,
   log: OpenStepLog,
