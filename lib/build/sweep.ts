@@ -11,6 +11,8 @@ export interface SweepOptions {
    */
   readonly isAlive: (run: string, isExpired: boolean, labels: Labels) => boolean | Promise<boolean>;
   readonly signal: AbortSignal;
+  /** Only name what would be removed (default false). */
+  readonly dryRun?: boolean;
 }
 
 /**
@@ -19,7 +21,10 @@ export interface SweepOptions {
  * its container stays: only its labels, which anyone can copy, say whose it is. Returns the names of the
  * removed containers. Without anything to remove this takes four requests, regardless of the number of runs.
  */
-export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOptions): Promise<string[]> {
+export async function sweep(
+  docker: Docker,
+  { owner, isAlive, signal, dryRun = false }: SweepOptions,
+): Promise<string[]> {
   const ours = { [LABELS.owner]: owner, [LABELS.run]: "" };
   const removed: string[] = [];
   const kept = new Set<string>();
@@ -30,12 +35,13 @@ export async function sweep(docker: Docker, { owner, isAlive, signal }: SweepOpt
   for (const container of await docker.list(ours, { signal })) {
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (isGitContainer(container, owner, run) && !await isAlive(run, isExpired(labels), labels)) {
-      if (await removeGitContainer(docker, { owner, run, signal })) removed.push(name);
+      if (dryRun || await removeGitContainer(docker, { owner, run, signal })) removed.push(name);
     }
     if (!isOurs(container, owner, run)) continue;
     if (await isAlive(run, isExpired(labels), labels) || isKept(labels)) kept.add(run);
-    else if (await removeRun(docker, { owner, run, signal })) removed.push(name);
+    else if (dryRun || await removeRun(docker, { owner, run, signal })) removed.push(name);
   }
+  if (dryRun) return removed;
   const isLeft = async (labels: Labels) => {
     const { [LABELS.run]: run = "" } = labels;
     return !kept.has(run) && !await isAlive(run, isExpired(labels), labels);

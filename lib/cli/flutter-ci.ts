@@ -109,6 +109,10 @@ function groupsOf(
     Author: {
       new: async () => (await import("./new/new-command.ts")).newThingCommand(),
     },
+    Maintain: {
+      doctor: async () => (await import("./doctor/doctor-command.ts")).doctorCommand(),
+      gc: async () => (await import("./gc/gc-command.ts")).gcCommand(),
+    },
   };
 }
 

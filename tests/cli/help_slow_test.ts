@@ -18,6 +18,8 @@ const COMMANDS = [
   "artifacts",
   "cancel",
   "retry",
+  "doctor",
+  "gc",
   "completion",
   "help",
 ];

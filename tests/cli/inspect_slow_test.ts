@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, stat } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { bytes } from "../backend/transport-conformance/opened.ts";
@@ -157,4 +157,64 @@ test("logs -f goes over from what is stored into what comes, and ends with the r
   await using _b = await scriptedDriver(world.transport, "b", () => ({ success: true, message: "" }));
   await until(async () => (await world.store.runs.get(OTHER))?.value.outcome !== undefined);
   assert.deepEqual((await following).stdout, "one\ntwo\n");
+});
+
+test("up takes further tokens that allow less, tells how it stands, and bounds its runs", async () => {
+  await using folder = await temporaryFolder();
+  const wall = join(folder.path, "wall");
+  await writeFile(wall, "the-token-of-the-wall\n");
+  await using plane = await controlPlane(
+    "--drivers",
+    "none",
+    "--max-runs",
+    "1",
+    "--token-file",
+    `wall:read=${wall}`,
+  );
+  const up = await plane.start();
+  const own = await plane.token();
+  const ask = async (token: string, path: string, method = "GET") => {
+    const answer = await fetch(`${plane.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}` },
+    });
+    return { status: answer.status, text: await answer.text(), after: answer.headers.get("retry-after") };
+  };
+  assert.equal((await plane.submit("--detach").ended).code, 0);
+  const { runs: [run] } = JSON.parse((await ask("the-token-of-the-wall", "/runs")).text);
+  assert.equal(run.status, "queued");
+  assert.equal((await ask("the-token-of-the-wall", `/runs/${run.id}/cancel`, "POST")).status, 403);
+  const again = await ask(own, `/runs/${run.id}/retry`, "POST");
+  assert.equal(again.status, 429, again.text);
+  assert.ok(Number(again.after) > 0);
+  assert.equal((await ask("", "/readyz")).text, "ready\n");
+  const { text } = await ask(own, "/metrics");
+  for (
+    const line of [
+      "conveyor_runs_started_total 1",
+      'conveyor_runs_open{status="queued"} 1',
+      'conveyor_steps_waiting{driver="container-start"} 1',
+    ]
+  ) assert.ok(text.split("\n").includes(line), `${line}\n${text}`);
+  assert.match(text, /^conveyor_build_info\{version="[^"]+",runtime="(bun|deno)"\} 1$/m);
+  assert.match(text, /^process_resident_memory_bytes \d{7,}$/m);
+  assert.match(up.output(), new RegExp(`info +engine: Run ${run.id} of app started`));
+  for (
+    const [value, expected] of [
+      ["wall:owner=x", /Invalid role "owner".*read, submit, admin/],
+      [`a:read=${join(folder.path, "none")}`, /none/],
+    ] as const
+  ) {
+    const refused = await flutterCi([
+      "up",
+      "--data",
+      folder.path,
+      "--drivers",
+      "none",
+      "--token-file",
+      value,
+    ]);
+    assert.equal(refused.code, 2, refused.stderr);
+    assert.match(refused.stderr, expected);
+  }
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
 import { linesOf, project, runIdOf } from "./run-project.ts";
-import { flutterCi } from "./start-program.ts";
+import { flutterCi, startFlutterCi } from "./start-program.ts";
 
 const { test } = needing("Docker");
 
@@ -43,4 +43,42 @@ test("run ends with the command that shows it again", async () => {
   const shown = await flutterCi(words.split(" "), { cwd: at.path });
   assert.match(shown.stdout, /\nstatus +succeeded\n/);
   assert.match(shown.stdout, /\nhello\.txt +6 B\n/);
+});
+
+test("gc ends a run whose process was killed and removes what it left; a dry run only says so", async () => {
+  await using at = await project();
+  const killed = startFlutterCi(at.words("--json", "--", "true"), {
+    cwd: join(at.path, "repo"),
+    env: { CONVEYOR_FAULT: "container-started" },
+  });
+  const run = await runIdOf(killed);
+  assert.equal((await killed.ended).code, 137);
+  const gc = (...words: string[]) => flutterCi(["gc", "--data", join(at.path, "data"), ...words]);
+  const dry = await gc("--dry-run");
+  assert.match(dry.stdout, new RegExp(`^Would end run ${run}\nWould remove container \\S+\n$`));
+  assert.notDeepEqual(await objectsOfRun(run), []);
+  const done = await gc();
+  assert.match(done.stdout, new RegExp(`^Ended run ${run}\nRemoved container \\S+\n$`));
+  assert.deepEqual(await objectsOfRun(run), []);
+  assert.equal((await gc()).stderr, "Nothing is left behind\n");
+  const view = JSON.parse((await flutterCi(["show", run, "--json", "--data", join(at.path, "data")])).stdout);
+  assert.deepEqual([view.status, view.reason], ["failed", "driver-lost"]);
+});
+
+test("doctor says what works, and with what does not how to mend it", async () => {
+  await using at = await project();
+  const doctor = (...words: string[]) => flutterCi(["doctor", "--data", join(at.path, "data"), ...words]);
+  const well = await doctor();
+  assert.equal(well.code, 0, well.stdout);
+  assert.match(well.stdout, /^ok {3}data folder: .*\nok {3}Docker: \d+\..* CPUs, /);
+  const ill = await doctor("--docker", `unix://${join(at.path, "nowhere.sock")}`, "--json");
+  assert.equal(ill.code, 3, ill.stdout);
+  const findings = ill.stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const docker = findings.find(({ what }) => what === "Docker");
+  assert.equal(docker.level, "fail");
+  assert.match(docker.message, /nowhere\.sock/);
+  assert.ok(docker.remedy.length > 0);
+  const closed = await doctor("--api", "http://127.0.0.1:1", "--nats", "nats://127.0.0.1:1");
+  assert.equal(closed.code, 3);
+  assert.match(closed.stdout, /\nFAIL control plane: .*\n {5}.*\nFAIL broker: .*\n {5}/);
 });

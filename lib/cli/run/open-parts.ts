@@ -3,16 +3,15 @@ import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts"
 import type { Faults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import type { BuildPolicy } from "../../build/policy.ts";
-import { sweep } from "../../build/sweep.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { dockerConfigFolder } from "../../docker/endpoint.ts";
 import type { Driver, DriverSettings } from "../../driver/driver.ts";
 import { startInstance } from "../../driver/instance.ts";
 import type { Engine } from "../../engine/shell/engine.ts";
 import { startEngine } from "../../engine/shell/start.ts";
-import { isRunId } from "../../wire/ids.ts";
 import { dataFolder, homeFolder } from "../../driver/program/data-folder.ts";
 import { DEFAULT_LIMITS } from "../../driver/default-limits.ts";
+import { cleanData } from "../shared/clean-data.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import type { Environment } from "../../driver/program/command-line/environment.ts";
 import type { GitAccess } from "../../build/git/git-access.ts";
@@ -140,26 +139,7 @@ function cleanUp(
   };
 
   async function clean(): Promise<void> {
-    for (const scope of embedded.deadScopes().filter(isRunId)) {
-      if (await embedded.store.runs.get(scope)) {
-        await engine.abandon(scope, "The process of this run was ended in the middle of it");
-      }
-      embedded.forgetScope(scope);
-    }
-    const removed = await sweep(docker, {
-      owner: embedded.owner,
-      isAlive: async (run) => embedded.isAlive(run) || await isOpen(run),
-      signal: closing.signal,
-    });
+    const { removed } = await cleanData({ embedded, engine, docker, signal: closing.signal });
     for (const name of removed) log.info("Removed {name}, which an earlier run had left", { name });
-  }
-
-  /**
-   * Whether a run is open. Dead runs have been ended by now, so an open run belongs to a control plane with
-   * this data folder.
-   */
-  async function isOpen(run: string): Promise<boolean> {
-    const found = await embedded.store.runs.get(run);
-    return found !== undefined && found.value.outcome === undefined;
   }
 }

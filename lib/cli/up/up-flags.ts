@@ -3,7 +3,15 @@ import { InputError } from "../../base/errors.ts";
 import { natsFlag, waitFlag, withLoginFlags } from "../../driver/program/broker/broker-flags.ts";
 import { logFormatFlag, logLevelFlag } from "../../driver/program/command-line/command.ts";
 import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
-import { duration, hostPort, oneOf, subjectToken, text } from "../../driver/program/command-line/values.ts";
+import {
+  duration,
+  hostPort,
+  oneOf,
+  subjectToken,
+  text,
+  wholeNumber,
+} from "../../driver/program/command-line/values.ts";
+import { type Role, ROLES } from "../../engine/http/router.ts";
 import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { withSettingsFlags } from "../../driver/program/settings-flags.ts";
 import { BUILD_POLICY } from "../../build/policy-flags.ts";
@@ -51,10 +59,17 @@ export function withUpFlags<A extends unknown[], O extends OptionValues, G exten
       flag("--max-queued <time>", "how long a step may wait for a driver to take it", duration)
         .default(86_400_000, "24h"),
     )
+    .addOption(
+      flag("--max-runs <n>", "runs that have not ended, at most; further ones get 429", wholeNumber(1))
+        .default(10_000),
+    )
     .addOption(flag("--cors <origin>", "let pages of this origin call from a browser", origin))
     .addOption(
-      flag("--token-file <file>", "file that holds the token (or CONVEYOR_TOKEN)", text)
-        .default(undefined, "made at the first start, in the data folder"),
+      listFlag(
+        "--token-file <file>",
+        "file that holds the token (or CONVEYOR_TOKEN); as NAME:ROLE=FILE, repeatable, a further one that may only read, submit, or admin",
+        tokenFile,
+      ).default(undefined, "made at the first start, in the data folder"),
     )
     .addOption(
       flag("--ack-wait <time>", "after how long of silence another instance takes a step", duration)
@@ -84,6 +99,21 @@ const driverNames = (known: readonly string[]) => (value: string): string[] => {
   if (unknown === undefined) return [...new Set(names)];
   throw new InputError(`Unknown driver "${unknown}": expected all, none, or some of ${known.join(", ")}`);
 };
+
+/** A token's file, and what the token is called and allows; the control plane's own has no name. */
+export interface TokenFile {
+  readonly name?: string;
+  readonly role: Role;
+  readonly file: string;
+}
+
+function tokenFile(value: string): TokenFile {
+  const [, name, word, file] = /^([\w.-]+):([^=/]*)=(.+)$/.exec(value) ?? [];
+  if (name === undefined || file === undefined) return { role: "admin", file: value };
+  const role = ROLES.find((known) => known === word);
+  if (role) return { name, role, file };
+  throw new InputError(`Invalid role "${word}" in "${value}": expected ${ROLES.join(", ")}`);
+}
 
 /** Parses an origin as a browser sends it. */
 function origin(value: string): string {

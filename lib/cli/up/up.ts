@@ -16,7 +16,7 @@ import { listen } from "../../engine/http/listen.ts";
 import { PlaneMetrics } from "../../engine/shell/plane-metrics.ts";
 import { startEngine } from "../../engine/shell/start.ts";
 import { announceServer } from "../shared/api/server-file.ts";
-import { givenToken, ownToken } from "../shared/api/token.ts";
+import { ownToken } from "../shared/api/token.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import { checkBrokerFlags } from "../../driver/program/broker/check-broker-flags.ts";
 import { driverSettings } from "../../driver/program/driver-settings.ts";
@@ -31,6 +31,7 @@ import { tellServiceManager } from "../../driver/program/service-manager.ts";
 import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
 import { doorTls } from "./api-tls.ts";
 import { openPlane, type Plane } from "./open-plane.ts";
+import { readTokens } from "./read-tokens.ts";
 import { planeGauges } from "./plane-gauges.ts";
 import { keepPruned } from "./prune.ts";
 import { type Fleet, startDrivers } from "./start-drivers.ts";
@@ -46,7 +47,8 @@ export async function up(given: UpOptions, known: Drivers): Promise<void> {
     format: given.logFormat,
     write: (line) => process.stderr.write(line),
   });
-  await checkBrokerFlags(given);
+  const { tokenFile: _tokens, ...login } = given;
+  await checkBrokerFlags(login);
   const own = await loadDrivers(given.driver);
   const options = { ...given, drivers: [...given.drivers, ...own.map(({ name }) => name)] };
   const drivers = {
@@ -84,7 +86,7 @@ async function serve(
 ): Promise<void> {
   const { listen: address, cors } = options;
   const folder = dataFolder(options.data, environment);
-  const given = await givenToken(options.tokenFile, environment);
+  const { own: given, others: tokens } = await readTokens(options.tokenFile ?? []);
   const { tls, whyNotSigned } = await doorTls(options);
   await using plane = await openPlane(options, folder, signal);
   const { transport, store, sealKey } = plane;
@@ -107,6 +109,8 @@ async function serve(
     engine,
     store,
     token,
+    tokens,
+    maxOpenRuns: options.maxRuns,
     whyNotSigned,
     isOurHost: namesOf(address.host, hostname()),
     cors,

@@ -1,0 +1,34 @@
+import {
+  logFormatFlag,
+  logLevelFlag,
+  newCommand,
+  VARIABLES_NOTE,
+} from "../../driver/program/command-line/command.ts";
+import { flag, switchFlag } from "../../driver/program/command-line/flag.ts";
+import { text } from "../../driver/program/command-line/values.ts";
+
+/** `flutter-ci gc`. */
+export function gcCommand() {
+  return newCommand({
+    path: "flutter-ci gc",
+    summary: "Remove what no live run owns",
+    description:
+      "Remove what no live run owns: containers, volumes and networks that runs of this data folder have left on\n" +
+      "Docker. Runs whose process is gone are ended. What belongs to others is never touched, and a container that\n" +
+      "was kept for a look stays until it expires.",
+    examples: [["See what would go", "flutter-ci gc --dry-run"]],
+  })
+    .addOption(switchFlag("--dry-run", "only say what would be removed"))
+    .addOption(
+      flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
+    )
+    .addOption(flag("--data <dir>", "data folder", text).default(undefined, "$XDG_STATE_HOME/flutter-ci"))
+    .addOption(switchFlag("--json", "one JSON object a line on stdout, nothing else"))
+    .addOption(logLevelFlag())
+    .addOption(logFormatFlag())
+    .addHelpText("after", VARIABLES_NOTE)
+    .action(async (options) => {
+      const { gc } = await import("./gc.ts");
+      await gc(options);
+    });
+}

@@ -1,0 +1,50 @@
+import type { Embedded } from "../../backend/embedded/embedded.ts";
+import { sweep } from "../../build/sweep.ts";
+import type { Docker } from "../../docker/docker.ts";
+import type { Engine } from "../../engine/shell/engine.ts";
+import { isRunId } from "../../wire/ids.ts";
+
+export interface CleanParts {
+  readonly embedded: Embedded;
+  readonly engine: Pick<Engine, "abandon">;
+  readonly docker: Docker;
+  readonly signal: AbortSignal;
+  /** Only say what would be done (default false). */
+  readonly dryRun?: boolean;
+}
+
+export interface Cleaned {
+  /** Runs whose process is gone. */
+  readonly ended: readonly string[];
+  /** Names of containers. */
+  readonly removed: readonly string[];
+}
+
+/** Ends the runs of this data folder whose process is gone, and removes what no live run owns on this Docker. */
+export async function cleanData(
+  { embedded, engine, docker, signal, dryRun = false }: CleanParts,
+): Promise<Cleaned> {
+  const { owner, store } = embedded;
+  const ended: string[] = [];
+  const dead = embedded.deadScopes().filter(isRunId);
+  for (const scope of dead) {
+    const found = await store.runs.get(scope);
+    if (found && found.value.outcome === undefined) ended.push(scope);
+    if (dryRun) continue;
+    if (found) await engine.abandon(scope, "The process of this run was ended in the middle of it");
+    embedded.forgetScope(scope);
+  }
+  const removed = await sweep(docker, {
+    owner,
+    isAlive: async (run) => embedded.isAlive(run) || (!dead.includes(run) && await isOpen(run)),
+    signal,
+    dryRun,
+  });
+  return { ended, removed };
+
+  /** After the dead ones, an open run is that of a control plane with this data folder. */
+  async function isOpen(run: string): Promise<boolean> {
+    const found = await store.runs.get(run);
+    return found !== undefined && found.value.outcome === undefined;
+  }
+}
