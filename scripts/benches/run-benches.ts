@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { api } from "./api.ts";
 import { artifacts } from "./artifacts.ts";
 import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
@@ -39,6 +40,7 @@ const BENCHES: readonly Bench[] = [
   natsRuns,
   gitContainer,
   mask,
+  api,
 ];
 
 const { values, positionals } = parseArgs({

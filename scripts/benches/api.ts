@@ -1,0 +1,195 @@
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import { newRun } from "../../lib/engine/core/new-run.ts";
+import { HEADERS } from "../../lib/wire/headers.ts";
+import type { Bench, Figure } from "./bench.ts";
+import { formatMs, quantile, rounded } from "./numbers.ts";
+
+const STORED = 100_000;
+const PAGES = 500;
+const POSTS = 4000;
+const CONNECTIONS = 16;
+const LINES = 1_000_000;
+const BATCH = 500;
+const LOG_RUN = "11111111-2222-4333-8444-555555555555";
+const PIPELINE = { name: "line", resource: "thing", steps: [{ id: "a", name: "A", driver: "nobody" }] };
+const RESOURCE = {
+  id: "r",
+  name: "thing",
+  resource: "thing",
+  spec: { repository: "https://git.example.com/app.git", size: 1 },
+};
+
+/** The control plane's API, in one process with its store, asked over its socket. */
+export const api: Bench = {
+  name: "api",
+  group: "plane",
+  async measure({ folder, program, say }) {
+    const data = join(folder, "data");
+    say(`storing ${STORED} runs and ${LINES} lines`);
+    await fill(data);
+    const port = await freePort();
+    const started = performance.now();
+    const up = Bun.spawn([
+      program,
+      ...[
+        "up",
+        "--drivers",
+        "none",
+        "--data",
+        data,
+        "--listen",
+        `127.0.0.1:${port}`,
+        "--max-runs",
+        "1000000",
+      ],
+      ...["--log-level", "warn"],
+    ], { stdout: "ignore", stderr: "inherit" });
+    try {
+      const url = `http://127.0.0.1:${port}`;
+      await ready(url);
+      const readyMs = performance.now() - started;
+      const token = (await Bun.file(join(data, "token")).text()).trim();
+      const headers = { Authorization: `Bearer ${token}` };
+      const idle = await residentBytes(url, headers);
+      const figures = [startFigure(readyMs, idle), await pages(url, headers)];
+      figures.push(await logFigure(url, headers));
+      figures.push(await posts(url, headers));
+      return figures;
+    } finally {
+      up.kill("SIGKILL");
+      await up.exited;
+    }
+  },
+};
+
+async function fill(folder: string): Promise<void> {
+  await using embedded = await openEmbedded({ folder, scope: "fill" });
+  const { store: { runs }, transport } = embedded;
+  const submission = {
+    resource: RESOURCE,
+    pipeline: PIPELINE,
+    operation: "create",
+    timeoutMs: 60_000,
+    restarts: 0,
+    secrets: {},
+  } as const;
+  const start = Date.now() - STORED * 1000;
+  const ended = (id: string, at: number) =>
+    runs.put(
+      id,
+      { ...newRun(id, submission, at), outcome: "succeeded", startedAt: at, endedAt: at + 500 },
+      0,
+    );
+  for (let i = 0; i < STORED; i++) await ended(crypto.randomUUID(), start + i * 1000);
+  await ended(LOG_RUN, start - 1000);
+  const headers = { [HEADERS.lines]: String(BATCH), [HEADERS.step]: "a", [HEADERS.attempt]: "1" };
+  const line = JSON.stringify({
+    runid: LOG_RUN,
+    driver: "nobody",
+    timestamp: new Date(start).toISOString(),
+    message: "x".repeat(79),
+    step: "a",
+    stream: "stdout",
+  });
+  const batch = `${line}\n`.repeat(BATCH);
+  for (let i = 0; i < LINES; i += BATCH) await transport.publish(`logs.${LOG_RUN}`, batch, { headers });
+}
+
+function startFigure(ms: number, bytes: number): Figure {
+  return {
+    what: `up, from its start to /readyz, with ${STORED} stored runs`,
+    ours: `${formatMs(ms)}, then ${Math.round(bytes / 1024 ** 2)} MiB resident`,
+    target: "≤ 300 ms, ≤ 80 MiB",
+    isMet: ms <= 300 && bytes <= 80 * 1024 ** 2,
+    numbers: { ms: rounded(ms), bytes },
+  };
+}
+
+async function pages(url: string, headers: Record<string, string>): Promise<Figure> {
+  const times: number[] = [];
+  for (let i = 0; i < PAGES; i++) {
+    const begun = performance.now();
+    await (await fetch(`${url}/runs?limit=50`, { headers })).arrayBuffer();
+    times.push(performance.now() - begun);
+  }
+  const [p50, p99] = [quantile(times, 0.5), quantile(times, 0.99)];
+  return {
+    what: `GET /runs?limit=50 with ${STORED} stored runs, ${PAGES} times`,
+    ours: `p50 ${formatMs(p50)}, p99 ${formatMs(p99)}`,
+    target: "p99 ≤ 10 ms",
+    isMet: p99 <= 10,
+    numbers: { p50Ms: rounded(p50), p99Ms: rounded(p99) },
+  };
+}
+
+async function logFigure(url: string, headers: Record<string, string>): Promise<Figure> {
+  const before = await residentBytes(url, headers);
+  let peak = before;
+  const begun = performance.now();
+  const answer = await fetch(`${url}/runs/${LOG_RUN}/logs`, { headers });
+  let lines = 0;
+  for await (const chunk of answer.body ?? []) {
+    for (const byte of chunk) if (byte === 10) lines++;
+  }
+  const seconds = (performance.now() - begun) / 1000;
+  peak = Math.max(peak, await residentBytes(url, headers));
+  // A cursor behind each batch, and the end.
+  const expected = LINES + LINES / BATCH + 1;
+  if (lines !== expected) throw new Error(`The log has ${lines} lines: expected ${expected}`);
+  const [rate, more] = [LINES / seconds, peak - before];
+  return {
+    what: `a stored log of ${LINES} lines to one reader`,
+    ours: `${Math.round(rate)} lines/s, ${Math.round(more / 1024 ** 2)} MiB more resident afterwards`,
+    target: "≥ 200,000 lines/s, ≤ 50 MiB more",
+    isMet: rate >= 200_000 && more <= 50 * 1024 ** 2,
+    numbers: { linesPerSecond: rounded(rate), moreBytes: more },
+  };
+}
+
+async function posts(url: string, headers: Record<string, string>): Promise<Figure> {
+  const body = JSON.stringify({ resource: RESOURCE, pipeline: PIPELINE });
+  const times: number[] = [];
+  let left = POSTS;
+  const begun = performance.now();
+  await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
+    while (left-- > 0) {
+      const at = performance.now();
+      const answer = await fetch(`${url}/runs`, { method: "POST", headers, body });
+      await answer.arrayBuffer();
+      if (answer.status !== 201) throw new Error(`POST /runs answers ${answer.status}`);
+      times.push(performance.now() - at);
+    }
+  }));
+  const rate = POSTS / ((performance.now() - begun) / 1000);
+  return {
+    what: `POST /runs, ${CONNECTIONS} connections, ${POSTS} in all`,
+    ours: `${Math.round(rate)}/s, p99 ${formatMs(quantile(times, 0.99))}`,
+    target: "≥ 2,000/s",
+    isMet: rate >= 2000,
+    numbers: { perSecond: rounded(rate), p99Ms: rounded(quantile(times, 0.99)) },
+  };
+}
+
+async function residentBytes(url: string, headers: Record<string, string>): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`, { headers })).text();
+  return Number(/^process_resident_memory_bytes (\d+)$/m.exec(text)?.[1]);
+}
+
+async function ready(url: string): Promise<void> {
+  for (;;) {
+    const answer = await fetch(`${url}/readyz`).catch(() => undefined);
+    await answer?.arrayBuffer();
+    if (answer?.status === 200) return;
+    await Bun.sleep(5);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address ? address.port : 0;
+}
