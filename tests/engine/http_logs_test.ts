@@ -162,3 +162,40 @@ test("server-sent events give signs of life while there is nothing to tell", asy
   }
   await reader?.cancel();
 });
+
+test("Conveyor's log routes give its lines and frames, in order, stored and live", async () => {
+  await using world = await openWorld();
+  const { ask, finish } = await stage(world);
+  const read = async (query: string) => {
+    const answer = await ask("GET", `/logs?${query}`);
+    return { status: answer.status, lines: await answer.json() as unknown as { message: string }[] };
+  };
+  const { lines } = await read(`runid=${RUN}`);
+  assert.deepEqual(lines.map(({ message }) => message), ["one", "two", "three", "four", "five", "six"]);
+  assert.deepEqual(Object.keys(lines[0] ?? {}), ["runid", "driver", "pipeline", "timestamp", "message"]);
+  assert.deepEqual((await read(`runid=${RUN}&driver=b&pipeline=line`)).lines.map(({ message }) => message), [
+    "four",
+    "five",
+  ]);
+  assert.deepEqual((await read("runid=none")).lines, []);
+  assert.equal((await read("driver=b")).status, 400);
+
+  const follow = async (path: string, count: number) => {
+    const { response, status } = await ask("GET", path);
+    assert.deepEqual([status, response.headers.get("content-type")], [200, "text/event-stream"]);
+    const told = await frames(response, (found) => found.length >= count);
+    return told.frames.map((frame) => {
+      assert.deepEqual(Object.keys(frame), ["data"]);
+      const { runid, driver, message } = JSON.parse(frame.data ?? "");
+      assert.equal(runid, RUN);
+      return `${driver} ${message}`;
+    });
+  };
+  const all = follow(`/logs/pipeline/${RUN}`, 7);
+  const one = follow(`/logs/streams/b/${RUN}`, 3);
+  await publishBatch(world.transport, ["seven"], { run: RUN, step: "b" });
+  await finish();
+  assert.deepEqual(await all, ["a one", "a two", "a three", "b four", "b five", "a six", "b seven"]);
+  assert.deepEqual(await one, ["b four", "b five", "b seven"]);
+  assert.equal((await ask("GET", "/logs/pipeline/99999999-2222-4333-8444-555555555555")).status, 404);
+});

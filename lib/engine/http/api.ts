@@ -11,6 +11,7 @@ import { openApi } from "./openapi.ts";
 import { errorAnswer, Problem, REQUEST_ID } from "./problem.ts";
 import { Router } from "./router.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
+import { conveyorLogRoutes } from "./routes/conveyor-logs.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { metricsRoute, type OperationParts, operationRoutes } from "./routes/operation.ts";
@@ -63,7 +64,9 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   app.use(sealedGuard(tokens, { clock, limit: bodyLimited(), otherwise: tokenGuard(tokens, whyNotSigned) }));
   const { engine, store, resourceTypes, maxOpenRuns = Infinity } = options;
   const admit = admission({ runs: store.runs, draining, maxOpenRuns, clock });
-  addRunRoutes(router, { engine, store, resourceTypes, clock, beatMs, admit });
+  const runParts: RunParts = { engine, store, resourceTypes, clock, beatMs, admit };
+  addRunRoutes(router, runParts);
+  conveyorLogRoutes(router, runParts);
   eventRoutes(router, { engine, store, beatMs });
   if (options.metrics) metricsRoute(router, { metrics: options.metrics });
   app.get("/openapi.json", ({ json }) => json(openApi(router.routes, { version: options.version ?? "0" })));
