@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { extract } from "tar-stream";
 import type { RunSummary, RunView } from "../../lib/engine/core/run-view.ts";
 import type { Run } from "../../lib/wire/run.ts";
 import { bytes } from "../backend/transport-conformance/opened.ts";
@@ -261,6 +262,29 @@ test("artifacts are listed, and fetched whole or in part, as what no browser sho
     assert.match(beyond.header("content-range") ?? "", /^bytes \*\/(10|0)$/);
   }
   assert.deepEqual((({ status, text }) => [status, text])(await fetch({ "if-none-match": etag })), [304, ""]);
+});
+
+test("all artifacts of a run come in one archive, with their names and permission bits", async () => {
+  await using world = await openWorld();
+  const { ask } = await openApi(world);
+  await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } });
+  const large = "0123456789".repeat(100_000);
+  await world.transport.putBlob(RUN, "a/large", bytes(large), { mode: 0o755 });
+  await world.transport.putBlob(RUN, "empty", bytes(""));
+  const { response } = await ask("GET", `/runs/${RUN}/artifacts.tar`);
+  assert.equal(response.headers.get("content-type"), "application/x-tar");
+  const found: Record<string, [number | undefined, string]> = {};
+  const reading = extract();
+  reading.end(new Uint8Array(await response.arrayBuffer()));
+  for await (const entry of reading) {
+    const parts = await Array.fromAsync(entry as AsyncIterable<Uint8Array>);
+    found[entry.header.name] = [entry.header.mode, Buffer.concat(parts).toString()];
+  }
+  assert.deepEqual(found, { "a/large": [0o755, large], empty: [0o644, ""] });
+  const left = (await ask("GET", `/runs/${RUN}/artifacts.tar`)).response.body?.getReader();
+  assert.equal((await left?.read())?.done, false);
+  await left?.cancel();
+  assert.equal((await ask("GET", `/runs/${OTHER}/artifacts.tar`)).status, 404);
 });
 
 test("a token of a lesser role does no more than that role", async () => {

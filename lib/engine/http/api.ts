@@ -10,6 +10,7 @@ import { bodyLimited } from "./limit-body.ts";
 import { openApi } from "./openapi.ts";
 import { errorAnswer, Problem, REQUEST_ID } from "./problem.ts";
 import { Router } from "./router.ts";
+import { archiveRoute } from "./routes/artifact-archive.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { conveyorLogRoutes } from "./routes/conveyor-logs.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -116,4 +117,5 @@ function addRunRoutes(router: Router, parts: RunParts): void {
   runRoutes(router, parts);
   logRoutes(router, parts);
   artifactRoutes(router, parts);
+  archiveRoute(router, parts);
 }

@@ -1,0 +1,56 @@
+import { pack } from "tar-stream";
+import type { StoredArtifact } from "../../../backend/store.ts";
+import type { Router } from "../router.ts";
+import { knownRun, type RunParts } from "./parts.ts";
+
+/** All artifacts of a run in one archive. */
+export function archiveRoute(router: Router, { store }: RunParts): void {
+  router.add({
+    method: "get",
+    path: "/runs/{id}/artifacts.tar",
+    tag: "Artifacts",
+    summary: "Fetch all artifacts of a run as a tar archive",
+    answers: { 200: { what: "The archive", type: "application/x-tar" } },
+  }, async ({ req, body }) => {
+    const { id } = await knownRun(store, req.param("id") ?? "");
+    const listed = await store.artifacts.list(id);
+    return body(ReadableStream.from(archive(listed, (name) => store.artifacts.open(id, name))), 200, {
+      "Content-Type": "application/x-tar",
+      "Content-Disposition": `attachment; filename="${id}.tar"`,
+      "X-Content-Type-Options": "nosniff",
+    });
+  });
+}
+
+/** No faster than it is read. An artifact that is gone by now breaks the archive off, so that nobody takes it for whole. */
+async function* archive(
+  listed: readonly StoredArtifact[],
+  open: (name: string) => Promise<AsyncIterable<Uint8Array> | undefined>,
+): AsyncGenerator<Uint8Array> {
+  const out = pack();
+  // Whoever reads may leave in the middle: then nothing is drained any more.
+  const left = new Promise<void>((resolve) => out.once("close", () => resolve()));
+  const either = (done: Promise<void>) => Promise.race([done, left]);
+  const writing = (async () => {
+    for (const { name, size, mode } of listed) {
+      const bytes = await open(name);
+      if (!bytes) throw new Error(`The artifact "${name}" is not there any more`);
+      const written = Promise.withResolvers<void>();
+      const entry = out.entry({ name, size, mode, mtime: new Date(0) }, (error) => {
+        if (error) written.reject(error);
+        else written.resolve();
+      });
+      written.promise.catch(() => {});
+      for await (const chunk of bytes) {
+        if (!entry.write(chunk)) await either(new Promise((resolve) => entry.once("drain", () => resolve())));
+        if (out.destroyed) return;
+      }
+      entry.end(undefined);
+      await either(written.promise);
+    }
+    out.finalize();
+  })();
+  writing.catch((error) => out.destroy(error));
+  for await (const chunk of out) yield chunk as Uint8Array;
+  await writing;
+}
