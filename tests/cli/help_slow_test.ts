@@ -18,12 +18,13 @@ const COMMANDS = [
   "artifacts",
   "cancel",
   "retry",
+  "new",
   "doctor",
   "gc",
   "completion",
   "help",
 ];
-const GROUPS = ["Build", "Drivers", "Serve", "Inspect", "Maintain"];
+const GROUPS = ["Build", "Drivers", "Serve", "Inspect", "Author", "Maintain"];
 
 test("flutter-ci says what it is and which commands there are, by what they are for", async () => {
   const { code, stdout, stderr } = await flutterCi(["--help"]);
@@ -111,6 +112,7 @@ test("every flag of run that is promised is in its help", async () => {
     "--git-known-hosts",
     "--git-well-known-hosts",
     "--docker",
+    "--driver",
     "--keep",
     "--data",
     "--json",
@@ -128,7 +130,7 @@ test("every flag of up and of submit that is promised is in its help", async () 
     return [...stdout.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name ?? "");
   };
   const [run, submit, up, driver] = await Promise.all(["run", "submit", "up", "builder"].map(flagsOf));
-  const ofTheMachine = ["docker", "git-image", "git-known-hosts", "git-well-known-hosts"];
+  const ofTheMachine = ["docker", "driver", "git-image", "git-known-hosts", "git-well-known-hosts"];
   const ofTheApi = ["api", "token-file", "tls-ca", "detach"];
   assert.deepEqual(
     submit?.toSorted(),
@@ -155,6 +157,8 @@ test("every flag of up and of submit that is promised is in its help", async () 
     "cors",
     "foreign-driver",
     "max-queued",
+    "max-runs",
+    "driver",
   ];
   assert.deepEqual(
     up?.toSorted(),
