@@ -72,7 +72,7 @@ async function saysSo(call: CallExpression): Promise<boolean> {
   for (const handle of [...symbol?.declarations ?? [], ...called ? [called] : []]) {
     const declaration = await handle.resolve(project);
     const text = declaration?.getSourceFile().text ?? "";
-    if (declaration && /never rejects/i.test(commentAbove(text, declaration.pos, declaration.end))) {
+    if (declaration && /never[\s*]+rejects/i.test(commentAbove(text, declaration.pos, declaration.end))) {
       return true;
     }
   }
