@@ -6,7 +6,7 @@ import { abortable } from "../../base/signals.ts";
 import { authorization, type Credentials } from "./authorization.ts";
 import { withoutTrailing } from "../../base/text.ts";
 
-/** A control plane's API, and how we show it who we are. */
+/** A control plane's API, and our credentials for it. */
 export interface Api {
   /** `http://host:port`, with a path if it has one. */
   readonly api: string;
@@ -20,13 +20,16 @@ export interface AskOptions {
   readonly value?: unknown;
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  /** So much of an answer is read. */
+  /** The most bytes of an answer that are kept (default 4096). */
   readonly mostBytes?: number;
 }
 
 const MOST_BYTES = 4096;
 
-/** Asks and answers the status and the beginning of the body, whatever they say. Follows no redirect. Throws `signal.reason`. */
+/**
+ * Sends a request and returns the status and the start of the body, whatever the status. Follows no
+ * redirects. Throws `signal.reason`.
+ */
 export async function askApi(
   { api, credentials }: Api,
   { method, path, value, signal, clock, mostBytes = MOST_BYTES }: AskOptions,
@@ -43,7 +46,7 @@ export async function askApi(
   return await abortable(asked(), signal);
 }
 
-/** Reads all of a body and keeps its first bytes. */
+/** Reads a whole body and keeps its first bytes. */
 async function beginningOf(body: AsyncIterable<Uint8Array>, mostBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;

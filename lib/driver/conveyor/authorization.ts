@@ -3,18 +3,24 @@ import { InputError } from "../../base/errors.ts";
 import { rereadNamedFile } from "../../base/named-files.ts";
 import { signedToken } from "./signed-token.ts";
 
-/** How we show a control plane who we are. The first that is given counts; files are read anew for every request. */
+/**
+ * Credentials for a control plane. The first that is set is used: token, token file, signed token. Files are
+ * read again for every request.
+ */
 export interface Credentials {
   readonly token?: string | undefined;
   readonly tokenFile?: string | undefined;
-  /** PEM files for a token that we sign ourselves, as a Conveyor server wants it. */
+  /** PEM files for a token that we sign ourselves, as a Conveyor server expects. */
   readonly tlsCert?: string | undefined;
   readonly tlsKey?: string | undefined;
-  /** PEM file of the authorities that an https server's certificate may be signed by. */
+  /** PEM file of the authorities to trust for an https server's certificate. */
   readonly tlsCa?: string | undefined;
 }
 
-/** The `Authorization` header of the next request, if any. Throws InputError on a file that is not what it should be. */
+/**
+ * Returns the `Authorization` header for the next request, or nothing without credentials. Throws InputError
+ * if a file is unreadable or invalid.
+ */
 export async function authorization(
   { token, tokenFile, tlsCert, tlsKey }: Credentials,
   clock: Clock = systemClock,
@@ -28,7 +34,7 @@ export async function authorization(
 
 function bearer(text: string, what: string): Record<string, string> {
   const token = text.trim();
-  // The value itself is a secret, also when it is a wrong one.
+  // Do not quote the value: it is a secret even if it is invalid.
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new InputError(`${what} cannot be sent: expected one word of printable ASCII`);
   }

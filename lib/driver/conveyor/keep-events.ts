@@ -4,8 +4,9 @@ import { consumers, subjects } from "../../wire/subjects.ts";
 import type { Driver } from "../driver.ts";
 
 /**
- * Makes the consumers of all drivers that work on a pipeline with this one: a Conveyor server loses the event of a step whose
- * driver has never been started there. Resources without a pipeline are not kept for them.
+ * Creates the consumers of all drivers in this driver's pipeline: a Conveyor server loses the event of a step
+ * whose driver has never been started there. Only keeps events that are addressed to a driver, not those of
+ * resources without a pipeline.
  */
 export async function keepEvents(
   { pipeline = [] }: Driver,

@@ -6,12 +6,15 @@ import { Resource } from "../../wire/resource.ts";
 import { earlierResults } from "../understand/earlier-results.ts";
 import { type Api, askApi } from "./ask-api.ts";
 
-/** What a resource may have, with room for the results in it. */
+/** The most bytes of a resource, including the results in it. */
 const MOST_BYTES = 16 * 1024 * 1024;
-/** The server takes no part of a URL apart, so what would have to be escaped there cannot be read back. */
+/** The server does not decode URLs, so names that would need escaping cannot be read. */
 const PLAIN = /^[\w.~-]+$/;
 
-/** The resource as a Conveyor server has it now; `gone` where it has none, undefined where that is not known. Never rejects. */
+/**
+ * Returns the resource's current state on a Conveyor server; `gone` if it does not exist, undefined if that
+ * is unknown. Never rejects.
+ */
 export async function readResource(
   api: Api,
   { type, name, signal, clock }: { type: string; name: string; signal: AbortSignal; clock: Clock },
@@ -21,7 +24,7 @@ export async function readResource(
     const path = `/resources/${type}/${name}`;
     const { status, text } = await askApi(api, { method: "GET", path, signal, clock, mostBytes: MOST_BYTES });
     if (status === 200) return Resource.safeParse(parseJson(text, { maxDepth: MAX_MESSAGE_DEPTH })).data;
-    // What is missing is an error of the server, by its words.
+    // The server answers 500 for a missing resource; only the text tells.
     return status === 500 && /resource.* not found/.test(text) ? "gone" : undefined;
   } catch (error) {
     processLog("driver").debug("Cannot ask for resource {name}: {why}", { name, why: messageOf(error) });
@@ -29,7 +32,10 @@ export async function readResource(
   }
 }
 
-/** Nothing comes any more of a run whose resource is another one by now, or of which a step has failed. */
+/**
+ * Returns true if the run will not continue: its resource is gone or replaced, or one of its steps has
+ * failed.
+ */
 export function isOver(resource: Resource | "gone", id: string, run: string): resource is "gone" {
   if (resource === "gone" || resource.id !== id) return true;
   const current = resource.metadata?.["current_pipeline_run"];

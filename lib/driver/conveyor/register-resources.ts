@@ -10,38 +10,42 @@ import { type Api, askApi } from "./ask-api.ts";
 import { type Part, withPart, withPartsOf } from "./schema-parts.ts";
 
 export interface RegisterOptions extends Api {
-  /** Resource types that are handled instead of the driver's own. */
+  /** Resource types to handle instead of the driver's own. */
   readonly resources?: readonly string[] | undefined;
   /**
-   * `missing` (default): types that are not there, and those that a driver of ours has made and that have changed since.
-   * `always`: also those that somebody else has defined. `never`: none.
+   * `missing` (default): registers missing types, and replaces those that a driver of ours has registered if
+   * they have changed. `always`: also replaces definitions of others. `never`: registers nothing.
    */
   readonly mode?: RegisterMode;
-  /** Looks again every so many milliseconds, for a server that has lost its data; without, it ends when all is registered. */
+  /**
+   * Checks again at this interval, milliseconds, in case the server has lost its data. Without it, ends when
+   * everything is registered.
+   */
   readonly againMs?: number;
-  /** Ends the trying. */
+  /** Stops registering. */
   readonly signal: AbortSignal;
-  /** Before the first try again, milliseconds; doubled each time up to a minute. */
+  /** The delay before the first retry, milliseconds; doubled each time, up to a minute. */
   readonly retryMs?: number;
-  /** How long an answer is waited for, milliseconds. */
+  /** How long to wait for an answer, milliseconds. */
   readonly answerMs?: number;
   readonly clock?: Clock;
 }
 
 export type RegisterMode = "never" | "missing" | "always";
 
-/** How a definition of ours is known. */
+/** The description of our definitions starts with this. */
 const MADE_BY = "Made by the driver ";
-/** So much of a definition is read. */
+/** The most bytes of a definition that are read. */
 const MOST_BYTES = 1024 * 1024;
 const RETRY_MS = 1000;
 const MOST_RETRY_MS = 60_000;
 const ANSWER_MS = 10_000;
 
 /**
- * Tells a Conveyor server which resource types there are, so that its users can create them, and tries again for as long as
- * the server is away or refuses us. A definition of somebody else is left as it is unless told otherwise. Where nobody knows of
- * definitions (404) there is nothing to tell. Never rejects, since a driver works without: what goes wrong is in the process log.
+ * Registers the driver's resource types with a Conveyor server, so that its users can create them. Retries
+ * while the server is away or refuses us. Definitions of others are not replaced unless `mode` is `always`.
+ * If the API does not know definitions (404), nothing is registered. Never rejects, since a driver works
+ * without registration: problems go to the process log.
  */
 export async function registerResources(driver: Driver, options: RegisterOptions): Promise<void> {
   if (options.mode === "never") return;
@@ -57,7 +61,10 @@ export async function registerResources(driver: Driver, options: RegisterOptions
   );
 }
 
-/** Undefined where the driver has none, and where what it says is none: then it works all the same, and the type is not registered. */
+/**
+ * Returns the driver's schema; undefined if it has none or its method throws. Then the driver works, but the
+ * type is not registered.
+ */
 function schemaOf(driver: Driver, which: "schema" | "part"): Record<string, unknown> | undefined {
   try {
     const schema = driver[which]?.();
@@ -76,7 +83,7 @@ function schemaOf(driver: Driver, which: "schema" | "part"): Record<string, unkn
   }
 }
 
-/** A type of the driver's own, or its part of one that somebody else defines. */
+/** A resource type of the driver's own, or its part of a type that another driver defines. */
 type Definition =
   | Readonly<{ name: string; description: string; version: string; schema: Record<string, unknown> }>
   | Readonly<{ name: string; part: Part }>;
@@ -91,7 +98,7 @@ async function persistently(definition: Definition, options: RegisterOptions): P
     if (outcome === "known" && last === undefined) {
       log.info("Registered resource type {type} at {api} (unchanged)");
     }
-    // What goes on being so is said once.
+    // Log this only once.
     if (outcome === "theirs" && last !== outcome) {
       log.info(
         "Leaves resource type {type} at {api} as somebody else has defined it (--register always replaces it)",
@@ -106,7 +113,7 @@ async function persistently(definition: Definition, options: RegisterOptions): P
 
 type Outcome = "registered" | "known" | "theirs" | "unheard-of";
 
-/** Undefined where it was told to end, or was refused for good. */
+/** Returns undefined if it was stopped, or refused for good. */
 async function untilAnswered(definition: Definition, options: RegisterOptions): Promise<Outcome | undefined> {
   const { api, signal, retryMs = RETRY_MS } = options;
   const log = processLog("driver").with({ type: definition.name, api });
@@ -134,7 +141,7 @@ async function ensure(definition: Definition, options: RegisterOptions): Promise
   const found = await ask(options, { method: "GET", path: `/resource-definitions/${definition.name}` });
   if ("isFinal" in found) return found;
   const { status, text } = found;
-  // A server of today answers 500 where there is none, later ones 404.
+  // Today's server answers 500 for a missing definition, later ones 404.
   const isMissing = status === 404 || status === 405 || (status === 500 && /not found/.test(text));
   if (isMissing) {
     if ("part" in definition) return { why: "nobody has defined it yet", isFinal: false };
@@ -158,7 +165,7 @@ async function apply(definition: object, options: RegisterOptions): Promise<Answ
 }
 
 function refusal({ status, text }: { status: number; text: string }): Answer {
-  // Who is not let in today may be tomorrow: tokens and certificates are renewed.
+  // Refused credentials may work later: tokens and certificates are renewed.
   const passes = status >= 500 || [401, 403, 408, 429].includes(status);
   return { why: `it answered ${status} ${text.trim().slice(0, 4096)}`, isFinal: !passes };
 }
@@ -186,7 +193,7 @@ function parsed(text: string): { description?: unknown; schema?: unknown } {
   }
 }
 
-/** As JSON, whatever the order of keys: a Conveyor server sorts them. */
+/** Compares as JSON, ignoring the order of keys: a Conveyor server sorts them. */
 function isEqual(a: unknown, b: unknown): boolean {
   return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 }

@@ -3,17 +3,20 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { cutText } from "../../base/text.ts";
 import { subjects } from "../../wire/subjects.ts";
 
-/** So much of a message of somebody else is shown. */
+/** The most bytes of another driver's message that are shown. */
 const MAX_TEXT_BYTES = 16 * 1024;
 
 export interface RunLinesOptions {
-  /** The driver that the lines are from. */
+  /** The driver to which the lines are attributed. */
   readonly driver: string;
   readonly transport: Transport;
   readonly clock?: Clock | undefined;
 }
 
-/** Writes into the logs of runs what happens to them outside of their steps; once, however many hosts say it. */
+/**
+ * Writes lines about runs to their logs that do not come from a step; each line once, even if several hosts
+ * write it.
+ */
 export class RunLines {
   readonly #options: RunLinesOptions;
 
@@ -26,13 +29,13 @@ export class RunLines {
     await this.#say(run, `waits/${event}`, why);
   }
 
-  /** The run's next step is one of a driver that has no consumer. */
+  /** The run's next step is for a driver that has no consumer. */
   async lost(run: string, driver: string): Promise<void> {
     const why = `no driver "${driver}" has been started on this server, so its event is lost`;
     await this.#say(run, `lost/${driver}`, `The run ends here: ${why}`);
   }
 
-  /** A driver that writes no such line itself has failed. */
+  /** A driver has failed that writes no such line itself. */
   async failed(run: string, driver: string, message: string): Promise<void> {
     const text = cutText(message.replace(/[\r\n]+/g, " "), MAX_TEXT_BYTES);
     await this.#say(run, `failed/${driver}`, `Step ${driver} failed: ${text}`);

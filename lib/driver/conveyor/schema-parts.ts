@@ -1,15 +1,15 @@
-/** A driver's part of the spec of a type that somebody else defines: `spec.drivers.<driver>`. */
+/** A driver's part of the spec of a resource type that another driver defines: `spec.drivers.<driver>`. */
 export interface Part {
   readonly driver: string;
   readonly schema: Readonly<Record<string, unknown>>;
 }
 
-/** The JSON Schema of a spec, with the part in it. Everything else stays as it is. */
+/** Returns the JSON Schema of a spec with the part added or replaced. */
 export function withPart(schema: unknown, { driver, schema: part }: Part): Record<string, unknown> {
   return withParts(schema, { ...partsOf(schema), [driver]: part });
 }
 
-/** Our schema, with the parts that other drivers have put into the known one. */
+/** Returns our schema with the parts that other drivers have added to the known one. */
 export function withPartsOf(
   known: unknown,
   schema: Readonly<Record<string, unknown>>,

@@ -21,48 +21,48 @@ import { RunLines } from "./run-lines.ts";
 
 export interface ServerRunsOptions extends Api {
   readonly driver: string;
-  /** The resource types that it handles. */
+  /** The resource types that the driver handles. */
   readonly resources: readonly string[];
   readonly transport: Transport;
   readonly host: string;
   readonly ackWaitMs: number;
   readonly clock?: Clock;
-  /** How old an answer of the server may be, milliseconds. */
+  /** The longest age at which an answer of the server is reused, milliseconds. */
   readonly askEveryMs?: number;
 }
 
-/** What the driver's instance knows of the events that come for it. */
+/** What the driver's instance knows about queued events. */
 export interface Hearers {
-  /** Why the driver takes no event, if so. */
+  /** Returns why the driver takes no events, if it takes none. */
   readonly whyFull?: () => string | undefined;
-  /** Settles an event that would be refused whatever room there is; false where it would not. */
+  /** Settles an event that would be refused in any case; returns false if it would not. */
   readonly refuse?: (event: Message) => Promise<boolean>;
 }
 
 const ASK_EVERY_MS = 55_000;
 const ANSWER_MS = 10_000;
 const REMEMBERED = 10_000;
-/** How long an event may wait before its run's log says why. */
+/** How long an event may wait before its run's log says why, milliseconds. */
 const TAKEN_MS = 1000;
-/** An instance that has lost its broker for a moment writes its mark a little late. */
+/** Extra time, milliseconds: an instance that has lost its broker for a moment writes its mark late. */
 const LATE_MS = 3000;
 
-/** What the server said, and when. `waits`: it has no result of the asking driver. */
+/** What the server said, and when. `waits`: it has no result of this driver. */
 interface Answer {
   readonly at: number;
   readonly says: "over" | "waits" | "reported" | undefined;
 }
 
 /**
- * What can be known of runs beside a Conveyor server, which has no run and tells of no end: results and events are heard as
- * they pass, and the server is asked for the resource.
+ * Tracks the state of runs of a Conveyor server, which has no run records and does not announce their end:
+ * listens to results and events, and asks the server for the resource.
  */
 export class ServerRuns implements AsyncDisposable {
   readonly #options: ServerRunsOptions;
   readonly #ears = new AsyncDisposableStack();
-  /** Runs of which nothing more comes. */
+  /** Runs that have ended. */
   readonly #over = new RecentSet(REMEMBERED);
-  /** Runs that have something on this host. */
+  /** Runs with containers or volumes on this host. */
   readonly #here = new RecentSet(REMEMBERED);
   /** The subject of a run's last event, for runs on this host. */
   readonly #at = new RecentMap<string>(REMEMBERED);
@@ -77,7 +77,7 @@ export class ServerRuns implements AsyncDisposable {
     this.#lines = new RunLines(options);
   }
 
-  /** Hears from now on what becomes of runs that have something on this host. */
+  /** Starts listening for events and results of runs on this host. */
   async listen(hearers: Hearers = {}): Promise<void> {
     this.#hearers = hearers;
     const { transport, resources } = this.#options;
@@ -89,7 +89,7 @@ export class ServerRuns implements AsyncDisposable {
     }
   }
 
-  /** Resolves when something about a run on this host has become known. */
+  /** Resolves when a run on this host has ended. */
   readonly news = (): Promise<void> => {
     this.#bell = Promise.withResolvers();
     return this.#bell.promise;
@@ -112,7 +112,10 @@ export class ServerRuns implements AsyncDisposable {
       : undefined;
   };
 
-  /** Whether an event that comes again has been answered already, or nobody wants an answer any more. False where nobody knows. */
+  /**
+   * Returns true if a redelivered event has been answered already or its run is over; false if it has not or
+   * that is unknown.
+   */
   readonly isAnswered = async ({ resource: sent, run }: DriverEvent): Promise<boolean> => {
     const facts = { type: sent.resource, name: sent.name, id: sent.id };
     const now = await this.#fetch(facts, timeoutSignal(ANSWER_MS));
@@ -152,8 +155,8 @@ export class ServerRuns implements AsyncDisposable {
   }
 
   /**
-   * An event for which no driver has a consumer is lost: the server takes it for sent, and the run stands still for ever.
-   * Never rejects.
+   * Detects lost events: if no driver has a consumer for an event, the server still counts it as sent, and
+   * the run never continues. Never rejects.
    */
   async #hearEvent(message: Message): Promise<void> {
     const { subject, data } = message;
@@ -178,8 +181,8 @@ export class ServerRuns implements AsyncDisposable {
   }
 
   /**
-   * An event that no instance has taken after a moment waits for room, as far as this host can tell. What room does not help is
-   * refused now.
+   * Handles an event that no instance has taken after a moment: if this host has no room, refuses the event
+   * if it would fail in any case; otherwise its run's log says why it waits.
    */
   async #hearWaiting(run: string, event: string, message: Message): Promise<void> {
     const { transport, driver } = this.#options;
@@ -200,7 +203,10 @@ export class ServerRuns implements AsyncDisposable {
     return "over";
   }
 
-  /** Since when nobody has worked on the event that the run's container was made for; undefined where somebody may. */
+  /**
+   * Returns since when nobody has worked on the event that the run's container was made for; undefined if
+   * somebody may work on it.
+   */
   async #silentSince(run: string, event: string): Promise<number | undefined> {
     const { transport, driver, ackWaitMs } = this.#options;
     const mark = event === "" ? undefined : await transport.readMark(markOf.name(driver, run, event));
@@ -212,7 +218,10 @@ export class ServerRuns implements AsyncDisposable {
     return mark.text === markOf.free || now - since >= ackWaitMs + LATE_MS ? since : undefined;
   }
 
-  /** What the server says of a run, from an answer that came after `after` and is not too old. */
+  /**
+   * Returns what the server says about a run: a known answer that is newer than `after` and not too old, or a
+   * new one.
+   */
   async #ask(run: string, facts: RunFacts, after: number, signal: AbortSignal): Promise<Answer> {
     const { driver, askEveryMs = ASK_EVERY_MS } = this.#options;
     const before = this.#asked.get(run);

@@ -3,9 +3,9 @@ import { createHash, createPrivateKey, type KeyObject, sign, X509Certificate } f
 import { InputError } from "../../base/errors.ts";
 import { tokenAlgorithm } from "../../wire/token-algorithm.ts";
 
-/** How long a token may be used; a new one is made for every request, milliseconds. */
+/** How long a token is valid, milliseconds; every request gets a new one. */
 const LIFETIME_MS = 120_000;
-/** A Conveyor server refuses a token that was issued in its own future, however little: our clock may be ahead. */
+/** A Conveyor server refuses a token issued in its future, and our clock may be ahead. */
 const BACKDATED_MS = 60_000;
 
 /** PEM texts. */
@@ -16,8 +16,9 @@ export interface Identity {
 }
 
 /**
- * The token with which a Conveyor server knows us (protocol 4): a JWT that carries our certificates and is signed by our
- * key. Throws InputError where these are no certificate and key, or where the key is of a kind that the server does not know.
+ * Makes the token that authenticates us to a Conveyor server (protocol 4): a JWT that contains our
+ * certificates and is signed with our key. Throws InputError if certificate or key is invalid, or if the
+ * server does not support the kind of key.
  */
 export function signedToken({ cert, key }: Identity, now: number): string {
   const chain = certificates(cert);

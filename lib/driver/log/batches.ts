@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import { encodeText, MOST_PER_BYTE } from "./encode.ts";
 
-/** Some consecutive lines of one step, as they are stored: newline-delimited Log objects. */
+/** Consecutive lines of one step as stored: newline-delimited Log objects. */
 export interface Batch {
   /** Ordinal of the first line in this step's attempt, from 1. */
   readonly first: number;
@@ -12,7 +12,7 @@ export interface Batch {
 }
 
 export interface BatchesOptions {
-  /** Stores some batches in their order; called again when they are stored. What it throws is final. */
+  /** Stores batches in order; not called again until it has resolved. An error is final. */
   readonly store: (batches: readonly Batch[]) => Promise<void>;
   /** How long a line waits for others before it is stored, milliseconds. */
   readonly waitMs?: number;
@@ -22,20 +22,20 @@ export interface BatchesOptions {
 
 /** A batch is closed before it grows larger; a single line that is larger is a batch of its own. */
 const BATCH_BYTES = 64 * 1024;
-/** What may be waiting to be stored before writers have to wait. */
+/** How much may wait to be stored before writers have to wait, bytes. */
 const BUFFER_BYTES = 1024 * 1024;
-/** How much of what has passed is still at hand for `recent`. */
+/** How much of the log is remembered for `recent`, bytes. */
 const RECENT_BYTES = 256 * 1024;
 const WAIT_MS = 50;
-/** So many batches are stored at once, or what there is when its time has come. */
+/** The most batches that are stored at once. Storing starts at this many, or after the wait. */
 const AT_ONCE = 8;
 
 const SUFFIX = new TextEncoder().encode('"}\n');
 const decoder = new TextDecoder();
 
 /**
- * Lines on their way to the store: gathered into batches, which are stored in their order, none before the ones that came
- * before it are. After `discard` they are only remembered for `recent`.
+ * Gathers lines into batches and stores the batches strictly in order. After `discard` lines are only
+ * remembered for `recent`.
  */
 export class Batches {
   readonly #store: BatchesOptions["store"];
@@ -62,7 +62,10 @@ export class Batches {
     this.#waitMs = waitMs;
   }
 
-  /** Adds a line: its Log object as JSON up to the text of `message`, then that text. Never waits: see `isFull`. */
+  /**
+   * Adds a line: its Log object as JSON up to the text of `message`, then that text. Does not wait: see
+   * `isFull`.
+   */
   add(prefix: Uint8Array, bytes: Uint8Array, start: number, end: number): void {
     const most = prefix.length + (end - start) * MOST_PER_BYTE + SUFFIX.length;
     if (this.#length + most > this.#batchBytes) this.#close();
@@ -81,7 +84,7 @@ export class Batches {
     return this.#waitingBytes >= BUFFER_BYTES || this.#failure !== undefined;
   }
 
-  /** Resolves when there is room. Throws what `store` threw. */
+  /** Resolves once there is room. Throws what `store` threw. */
   async room(): Promise<void> {
     while (this.isFull) {
       if (this.#failure) throw this.#failure.error;
@@ -90,7 +93,7 @@ export class Batches {
     }
   }
 
-  /** Resolves when all that was added is stored. Throws what `store` threw. */
+  /** Resolves once everything added is stored. Throws what `store` threw. */
   async flush(): Promise<void> {
     this.#close();
     stopTimer(this.#timer);
@@ -100,13 +103,13 @@ export class Batches {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Switches between storing the lines that are added from now on and only remembering them. */
+  /** Sets whether lines added from now on are only remembered, not stored. */
   discard(discards: boolean): void {
     if (discards !== this.#discards) this.#close();
     this.#discards = discards;
   }
 
-  /** The messages of the last lines, the newest last: `count` of them, or what 256 KiB hold. */
+  /** Returns the messages of the last lines, newest last: at most `count`, or as many as 256 KiB hold. */
   recent(count: number): string[] {
     const messages: string[] = [];
     for (const data of [...this.#recent, this.#buffer.subarray(0, this.#length)].reverse()) {
@@ -119,7 +122,7 @@ export class Batches {
     return messages.reverse();
   }
 
-  /** What has been gathered is a batch now. Like a line, it waits for others until it is due. */
+  /** Turns the gathered lines into a batch, which is stored when it is due. */
   #close(): void {
     if (this.#lines === 0) return;
     const data = this.#takeData();
@@ -140,7 +143,7 @@ export class Batches {
   #takeData(): Uint8Array {
     const length = this.#length;
     this.#length = 0;
-    // A few bytes must not keep a whole buffer alive.
+    // Copy a small batch, so that it does not keep the whole buffer in memory.
     if (length < this.#buffer.length / 2) return this.#buffer.slice(0, length - 1);
     const data = this.#buffer.subarray(0, length - 1);
     this.#buffer = new Uint8Array(0);
@@ -155,7 +158,7 @@ export class Batches {
     }
   }
 
-  /** While the store is busy, lines go on gathering: the slower it is, the fuller the batches. */
+  /** While the store is busy, lines keep gathering: the slower the store, the fuller the batches. */
   #due(): void {
     this.#timer = undefined;
     this.#isDue = this.#pump !== undefined;
@@ -171,7 +174,7 @@ export class Batches {
         if (some.length === 0) break;
         await this.#store(some);
         for (const { data } of some) this.#waitingBytes -= data.length;
-        // A store that answers at once, and a writer that waits for nothing else, would keep every timer from firing.
+        // Otherwise a store that resolves at once and a busy writer would keep timers from firing.
         if (some.length === AT_ONCE) await setImmediate();
         this.#awaken();
         if (!this.#isDue || this.#waiting.length > 0) continue;

@@ -1,4 +1,4 @@
-/** What a byte needs on its way into a JSON string. */
+/** How a byte is written into a JSON string. */
 const PLAIN = 0;
 const SHORT_ESCAPE = 1;
 const CONTROL = 2;
@@ -16,10 +16,11 @@ const encoder = new TextEncoder();
 export const MOST_PER_BYTE = 6;
 
 /**
- * Writes `bytes[start, end)`, which should be UTF-8, into `out` from `at` on as the inside of a JSON string, and answers
- * where it ends. NUL and what is no UTF-8 become U+FFFD. `out` must have room for MOST_PER_BYTE times the bytes.
+ * Writes `bytes[start, end)`, which should be UTF-8, into `out` from `at` as the content of a JSON string,
+ * and returns the end offset. NUL and invalid UTF-8 become U+FFFD. `out` needs room for MOST_PER_BYTE times
+ * the bytes.
  *
- * Every byte of every log passes here: nothing is decoded unless it is broken.
+ * Every byte of every log passes here, so nothing is decoded unless it is invalid.
  */
 export function encodeText(
   out: Uint8Array,
@@ -67,13 +68,13 @@ function encodeSpecial(out: Uint8Array, at: number, byte: number, kind: number):
   return to;
 }
 
-/** The length of the well-formed UTF-8 sequence at `at`; 0 where there is none. */
+/** Returns the length of the well-formed UTF-8 sequence at `at`; 0 if it is invalid. */
 function sequenceLength(bytes: Uint8Array, at: number, end: number): number {
   const first = bytes[at] as number;
   const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
   if (first < 0xc2 || first > 0xf4 || at + length > end) return 0;
   const second = bytes[at + 1] as number;
-  // Overlong forms, surrogates and what lies above U+10FFFF show in the second byte.
+  // The second byte reveals overlong forms, surrogates and values above U+10FFFF.
   const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
   if (second < low || second > high) return 0;

@@ -2,15 +2,18 @@ const MS_DIGITS = "2026-01-01T00:00:00.000".length;
 const BELOW_MS = 1_000_000;
 
 /**
- * RFC 3339 time stamps in UTC with nine digits after the second, each greater than the one before, so that the order of
- * their texts is the order in which they were asked for. The digits below the millisecond only count.
+ * Makes RFC 3339 timestamps in UTC with nine digits after the second. Each is greater than the one before, so
+ * that sorting them as text keeps the lines' order. The digits below the millisecond are only a counter.
  */
 export class LineTimes {
   #ms = Number.NEGATIVE_INFINITY;
   #text = "";
   #count = 0;
 
-  /** The next time stamp, for a line of that time (`2026-01-01T00:00:00.000Z`), or just after the one before it. */
+  /**
+   * Returns the timestamp of a line of that time (`2026-01-01T00:00:00.000Z`), or one just after the previous
+   * one if that is later.
+   */
   next(time: string): string {
     const ms = Date.parse(time);
     if (ms > this.#ms) this.#begin(ms);

@@ -1,38 +1,39 @@
 import type { Clock } from "../../base/clock.ts";
 import { type Mask, redact, type Scanner, type Spans } from "./mask/mask.ts";
 
-/** The longest line that is kept as one, in bytes. */
+/** The longest line that is not split, bytes. */
 export const MAX_LINE_BYTES = 64 * 1024;
 
-/** How often a line that a process keeps overwriting (a progress bar) is shown, milliseconds. */
+/** How often a line that a process keeps overwriting (a progress bar) is written, milliseconds. */
 const PROGRESS_MS = 1000;
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
 /**
- * Takes one line, masked: `bytes[start, end)`, valid during the call only. `goesOn`: it is a piece of a line that is longer
- * than MAX_LINE_BYTES, and the next piece follows.
+ * Takes one masked line: `bytes[start, end)`, valid during the call only. With `goesOn` it is a piece of a
+ * line longer than MAX_LINE_BYTES, and the next piece follows.
  */
 export type TakeLine = (bytes: Uint8Array, start: number, end: number, goesOn: boolean) => void;
 
 /**
- * Cuts one stream of output into lines, whatever the pieces in which it comes, and masks them. `\r\n` ends a line as `\n`
- * does. Text that is overwritten after a bare `\r` is shown once a second at most; what stands there last always is. A
- * line that is too long comes in pieces; none ends inside of a character, and a secret across two is masked in both.
+ * Splits one stream of output into lines and masks them, however the stream is cut into chunks. `\r\n` ends a
+ * line as `\n` does. Text that is overwritten after a bare `\r` is written once a second at most; the last
+ * text always is. A line that is too long is split into pieces, never inside a character; a secret that spans
+ * two pieces is masked in both.
  */
 export class LineCutter {
   readonly #take: TakeLine;
   readonly #scanner: Scanner;
-  /** Bytes beyond the longest line that tell whether a secret lies across its end. */
+  /** Bytes to read beyond the longest line, to see whether a secret spans its end. */
   readonly #ahead: number;
   readonly #clock: Clock;
-  /** What has come of the current line so far, unless its pieces were already taken. */
+  /** The bytes of the current line so far, without pieces that were already taken. */
   #held = new Uint8Array(1024);
   #length = 0;
-  /** How many of the held bytes belong to a secret whose beginning was in the piece before. */
+  /** How many of the held bytes belong to a secret that began in the previous piece. */
   #covered = 0;
-  /** A `\r` has come, and it is not known yet what follows it. */
+  /** A `\r` was read, and the byte after it is not known yet. */
   #returned = false;
   #shownAt = Number.NEGATIVE_INFINITY;
 
@@ -43,7 +44,7 @@ export class LineCutter {
     this.#clock = options.clock;
   }
 
-  /** Takes `chunk` from `from` on until it is used up or `isFull` answers true; answers up to where it came. */
+  /** Reads `chunk` from `from` until its end or until `isFull()` is true; returns the offset reached. */
   feed(chunk: Uint8Array, from: number, isFull: () => boolean): number {
     let at = from;
     this.#scanner.enter(chunk);
@@ -57,7 +58,7 @@ export class LineCutter {
         this.#emit(chunk, at, end, this.#scanner.findInChunk(chunk, at, end));
         at = end + 1;
       } else {
-        // No more at a time than one long line, so that a huge chunk asks `isFull` in between.
+        // At most one long line at a time, so that `isFull` is called within a huge chunk.
         const part = Math.min(end, at + MAX_LINE_BYTES);
         this.#hold(chunk, at, part, hasReturn);
         at = part;
@@ -72,7 +73,7 @@ export class LineCutter {
     return at;
   }
 
-  /** Ends the line in hand as a newline does, if there is anything of one. */
+  /** Ends the current line as a newline would, unless it is empty. */
   flush(): void {
     if (this.#length > 0) this.#end();
     this.#returned = false;
@@ -111,7 +112,10 @@ export class LineCutter {
     }
   }
 
-  /** The text before a `\r` is about to be overwritten: shown, if nothing of the kind was within the last second. */
+  /**
+   * Called before text is overwritten after a `\r`: writes the text unless that was done within the last
+   * second.
+   */
   #overwrite(): void {
     const now = this.#clock();
     if (this.#length > 0 && now - this.#shownAt >= PROGRESS_MS) {

@@ -2,36 +2,36 @@ import type { Transport } from "../../backend/transport.ts";
 import { parseOwnJson } from "../../base/json.ts";
 import { delay } from "../../base/signals.ts";
 
-/** So many lines are shown in so long: about as many as Conveyor's own drivers write. */
+/** How many lines are shown per pause: about as many as Conveyor's own drivers write. */
 const AT_ONCE = 32;
 const PAUSE_MS = 10;
-/** After a pause that was longer, on a busy machine, so many at most. */
+/** The most lines that are shown after a longer pause (on a busy machine). */
 const MOST_AT_ONCE = 64;
-/** Characters that may wait to be shown; what comes when there are more is stored only. */
+/** The most characters that wait to be shown; lines beyond that are only stored. */
 const MOST_WAITING = 8 * 1024 * 1024;
 
 interface Waiting {
   lines: string[];
   size: number;
-  /** How many lines came when there were too many. */
+  /** How many lines were left out because too many were waiting. */
   left: number;
 }
 
 export interface LiveLinesOptions {
   readonly transport: Pick<Transport, "broadcast">;
-  /** Resolves when more may be shown. */
+  /** Resolves when more lines may be shown. */
   readonly pause?: () => Promise<void>;
 }
 
 /**
- * Shows stored lines to those who look on, in their order. A Conveyor server keeps 256 lines for each of them, and drops what
- * comes faster than they read. So what comes in a burst is shown a few lines at a time, after the step itself has ended if need
- * be. A live copy may get lost: the stored ones are read again.
+ * Broadcasts stored lines to live viewers, in order. A Conveyor server keeps 256 lines for each viewer and
+ * drops more, so a burst is shown a few lines at a time, if need be after the step has ended. Live copies may
+ * be lost: viewers can read the stored log.
  */
 export class LiveLines {
   readonly #transport: Pick<Transport, "broadcast">;
   readonly #pause: () => Promise<void>;
-  /** By subject; only those with lines that wait, or that were shown a moment ago. */
+  /** By subject; only those with waiting lines, or lines that were just shown. */
   readonly #waiting = new Map<string, Waiting>();
 
   constructor({ transport, pause = () => delay(PAUSE_MS) }: LiveLinesOptions) {
@@ -39,7 +39,7 @@ export class LiveLines {
     this.#pause = pause;
   }
 
-  /** `line`: a Log of Conveyor's own fields, as JSON. */
+  /** Queues a line: a Log with only Conveyor's own fields, as JSON. */
   show(subject: string, line: string): void {
     const waiting = this.#waiting.get(subject);
     if (!waiting) {
@@ -56,7 +56,7 @@ export class LiveLines {
 
   /** Never rejects. */
   async #showAll(subject: string, waiting: Waiting): Promise<void> {
-    // What comes in the same turn is shown together.
+    // Lines of the same turn are shown together.
     await Promise.resolve();
     for (let count = AT_ONCE; waiting.lines.length > 0;) {
       const some = waiting.lines.splice(0, count);
@@ -75,7 +75,7 @@ export class LiveLines {
   }
 }
 
-/** A line like the one before it, which says what is missing after that. */
+/** Makes a line like the one before it, which says how many lines were left out. */
 function leftOut(before: string, count: number): string {
   const message = `… ${count} lines came too fast to be shown here: they are in the stored log`;
   return JSON.stringify({ ...parseOwnJson<object>(before), message });

@@ -1,10 +1,10 @@
 import { monotonicClock } from "../../base/clock.ts";
 import { delay } from "../../base/signals.ts";
 
-/** How much may come at once after a silence, milliseconds' worth. */
+/** How many milliseconds' worth of lines may be written at once after a silence. */
 const BURST_MS = 1000;
 
-/** Keeps lines to so many a second: who writes faster waits. */
+/** Limits lines per second: faster writers wait. */
 export class Pace {
   readonly #perMs: number;
   readonly #most: number;
@@ -20,7 +20,7 @@ export class Pace {
     this.#at = now();
   }
 
-  /** A line has been written. */
+  /** Counts a written line. */
   count(): void {
     this.#left--;
   }
@@ -30,7 +30,7 @@ export class Pace {
     return this.waitMs > 0;
   }
 
-  /** Milliseconds until the next line may come. */
+  /** Milliseconds until the next line may be written. */
   get waitMs(): number {
     const now = this.#now();
     this.#left = Math.min(this.#most, this.#left + (now - this.#at) * this.#perMs);
@@ -38,11 +38,11 @@ export class Pace {
     return this.#left >= 1 ? 0 : Math.ceil((1 - this.#left) / this.#perMs);
   }
 
-  /** Resolves when the next line may come. */
+  /** Resolves once the next line may be written. */
   async room(): Promise<void> {
     for (let ms = this.waitMs; ms > 0; ms = this.waitMs) await delay(Math.max(ms, SHORTEST_MS));
   }
 }
 
-/** Fewer and longer pauses cost less. */
+/** The shortest pause, milliseconds: fewer and longer pauses cost less. */
 const SHORTEST_MS = 20;

@@ -1,6 +1,6 @@
 import type { LogStream } from "../../wire/messages.ts";
 
-/** What all lines of one step have in common. */
+/** The fields that all lines of a step share. */
 export interface LogFields {
   readonly run: string;
   readonly driver: string;
@@ -11,9 +11,9 @@ export interface LogFields {
 const encoder = new TextEncoder();
 
 /**
- * Log objects as JSON up to the text of their `message`, which stands last for that. Only the time changes from line to
- * line; it never goes back, so that the order of the lines is also that of their time stamps. A stream costs nothing before
- * its first line.
+ * Log objects as JSON up to the text of their `message`, which is therefore their last field. Only the time
+ * changes between lines. It never goes back, so timestamps keep the lines' order. The prefix of a stream is
+ * made with its first line.
  */
 export class Prefixes {
   readonly #fields: LogFields;
@@ -24,7 +24,7 @@ export class Prefixes {
     this.#fields = fields;
   }
 
-  /** The lines from now on have this time, milliseconds since the epoch. Told before the first line. */
+  /** Sets the time of the following lines, milliseconds since the epoch. Call it before the first line. */
   at(now: number): void {
     if (now <= this.#now) return;
     this.#now = now;

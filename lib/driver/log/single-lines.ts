@@ -3,23 +3,23 @@ import type { Log } from "../../wire/messages.ts";
 import type { Batch, BatchesOptions } from "./batches.ts";
 import { LineTimes } from "./line-times.ts";
 
-/** Lines of one message each: Conveyor's own Log object and nothing else. */
+/** Stores each line as its own message, with Conveyor's own Log fields only. */
 export interface SingleLinesOptions {
-  /** Stores one line, the `n`-th of the step's attempt. What it throws is final. */
+  /** Stores one line, the `n`-th of the step's attempt. An error is final. */
   readonly store: (n: number, line: string) => Promise<void>;
-  /** Shows a stored line to whoever looks on; in the lines' order. Never throws. */
+  /** Shows a stored line to live viewers; called in the lines' order. Must not throw. */
   readonly show: (line: string) => void;
 }
 
-/** Lines on their way at once. */
+/** How many lines are stored at once. */
 const AT_ONCE = 128;
 
 const decoder = new TextDecoder();
 
 /**
- * The way of a log to a Conveyor server, which knows no batches and reads a log back by the text of its time stamps, and
- * within one time stamp in any order (protocol 5). So each line is a message with a time of its own; many are on their way at
- * once, and a batch is stored when all of its lines are.
+ * Stores a log on a Conveyor server, which knows no batches and sorts lines by the text of their timestamps,
+ * with no order among equal ones (protocol 5). So each line is a message with a unique time. Many lines are
+ * stored at once; a batch is stored when all of its lines are.
  */
 export function storeSingly({ store, show }: SingleLinesOptions): BatchesOptions["store"] {
   const times = new LineTimes();
@@ -37,7 +37,7 @@ export function storeSingly({ store, show }: SingleLinesOptions): BatchesOptions
   }
 }
 
-/** The line as a Conveyor server knows it, without the fields of ours. */
+/** Returns the line with Conveyor's own fields only. */
 function conveyorLog({ runid, driver, pipeline, timestamp, message }: Log, times: LineTimes): string {
   return JSON.stringify({ runid, driver, pipeline, timestamp: times.next(timestamp), message });
 }

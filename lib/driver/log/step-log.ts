@@ -16,27 +16,27 @@ import { type LogFields, Prefixes } from "./prefixes.ts";
 export interface StepLogOptions extends Omit<BatchesOptions, "maxBatchBytes"> {
   readonly fields: LogFields;
   readonly mask: Mask;
-  /** Output beyond this is counted and not kept. The driver's own lines always are. */
+  /** Output beyond this is counted but not stored. The driver's own lines are always stored. */
   readonly maxBytes: number;
-  /** Lines of output a second; who writes faster waits. Default: as many as the store takes. */
+  /** The most lines of output per second; a faster writer waits. Default: no limit. */
   readonly maxLinesPerSecond?: number | undefined;
-  /** The most bytes of a stored message. A longer line comes in pieces. Default: MAX_MESSAGE_BYTES. */
+  /** The most bytes of a stored message; longer lines are split. Default: MAX_MESSAGE_BYTES. */
   readonly maxMessageBytes?: number;
   readonly clock?: Clock;
 }
 
-/** A step's log, and its end. */
+/** A step's log that can be finished. */
 export interface OpenStepLog extends StepLog {
   /**
-   * Resolves when every line is stored, also the last one without its newline. What comes later is dropped. Throws what
-   * `store` threw.
+   * Resolves once every line is stored, including a last one without its newline. Later lines are dropped.
+   * Throws what `store` threw.
    */
   finish(): Promise<void>;
 }
 
 const cutMark = (bytes: number): Buffer =>
   Buffer.from(` … [cut at ${formatSize(bytes).replace(".0 ", " ")}, goes on in the next line]`);
-/** Room for a line's Log object around its text, and for the mark of a cut one. */
+/** Bytes reserved for a line's Log object around its text, and for the mark of a split line. */
 const LINE_ROOM_BYTES = 2048;
 const DONE = Promise.resolve();
 
@@ -50,11 +50,11 @@ class BatchedStepLog implements OpenStepLog {
   readonly #prefixes: Prefixes;
   readonly #clock: Clock;
   readonly #maxBytes: number;
-  /** The longest piece of a line; no character of it needs more room than its message has. */
+  /** The longest piece of a line, bytes: short enough for a message even if every byte is escaped. */
   readonly #maxLineBytes: number;
   readonly #mask: Mask;
   readonly #cutters: Partial<Record<LogStream, LineCutter>> = {};
-  /** Writers that wait for room, by stream: the next of the same stream waits for them. */
+  /** Waiting writers, by stream: the next writer of the same stream waits for them. */
   readonly #busy: Partial<Record<LogStream, Promise<void>>> = {};
   readonly #pace: Pace | undefined;
   readonly #isFull = () => this.#batches.isFull || this.#pace?.isOver === true;
@@ -81,10 +81,10 @@ class BatchedStepLog implements OpenStepLog {
     const writing = this.#write("system", Buffer.from(text.endsWith("\n") ? text : `${text}\n`));
     if (writing === DONE) return DONE;
     const written = writing.catch((error) => {
-      // Cleaning up goes on where there is no room for its log; the log's end says so.
+      // Cleanup goes on if there is no room for its log; the end of the log says so.
       if (!(error instanceof Retryable && isFull(error))) throw error;
     });
-    // Whoever did not wait for it hears of it at the log's end; it must not end the process.
+    // An error also appears in `finish`. A caller that does not await this must not end the process.
     written.catch(() => {});
     return written;
   }
@@ -146,7 +146,7 @@ class BatchedStepLog implements OpenStepLog {
     const waiting = writing.finally(() => {
       if (this.#busy[stream] === waiting) delete this.#busy[stream];
     });
-    // Whoever did not wait for it hears of it at the log's end; it must not end the process.
+    // An error also appears in `finish`. A caller that does not await this must not end the process.
     waiting.catch(() => {});
     return this.#busy[stream] = waiting;
   }
@@ -170,7 +170,7 @@ class BatchedStepLog implements OpenStepLog {
     this.#batches.add(this.#prefixes.of(stream), marked, 0, marked.length);
   }
 
-  /** Counts a line of output, among the kept or the lost ones. Once a line did not fit, no later one does. */
+  /** Counts a line of output as stored or lost. Once a line did not fit, no later one does. */
   #fits(size: number): boolean {
     if (this.#lost.lines === 0 && this.#kept + size <= this.#maxBytes) {
       this.#kept += size;
@@ -190,7 +190,7 @@ class BatchedStepLog implements OpenStepLog {
   }
 }
 
-/** `at`, or the beginning of the character (UTF-8) that lies across it. */
+/** Returns `at`, or the start of the UTF-8 character that spans it. */
 function endOfCharacter(bytes: Uint8Array, at: number): number {
   let end = at;
   for (let back = 0; back < 3 && ((bytes[end] as number) & 0xc0) === 0x80; back++) end--;

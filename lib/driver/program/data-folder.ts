@@ -4,9 +4,9 @@ import { refuseLinks } from "../../base/files.ts";
 import type { Environment } from "./command-line/environment.ts";
 
 /**
- * The folder with database, logs and artifacts of past runs: the named one, else the user's folder for state. Throws
- * UnavailableError where the named one lies below the working folder and a symbolic link is on the way: that tree may be
- * somebody else's, and could lead us anywhere.
+ * Returns the folder for the database, logs and artifacts of past runs: the named folder, otherwise the
+ * user's state folder. Throws UnavailableError if the named folder is below the working folder and its path
+ * contains a symbolic link: somebody else may control that tree, and the link could lead anywhere.
  */
 export function dataFolder(named: string | undefined, environment: Environment): string {
   if (named !== undefined) return withoutLinks(resolve(named));

@@ -1,4 +1,4 @@
 import type { Driver } from "../driver.ts";
 
-/** What the flags of a driver's program are made from. */
+/** The properties from which the flags of a driver's program are made. */
 export type DescribedDriver = Pick<Driver, "name" | "resources" | "usesDocker" | "policy">;

@@ -4,13 +4,13 @@ import type { DescribedDriver } from "./described-driver.ts";
 import { withDriverFlags } from "./driver-flags.ts";
 
 export interface DriverProgram {
-  /** What is typed to reach it: `container-start`, or `flutter-ci container-start`. */
+  /** The command as typed: `container-start`, or `flutter-ci container-start`. */
   readonly path: string;
-  /** What is known of the driver before it is loaded. */
+  /** The driver's properties that are known before it is loaded. */
   readonly driver: DescribedDriver;
-  /** The driver itself, once it is needed. */
+  /** Loads the driver when it is needed. */
   readonly load: () => Promise<Driver>;
-  /** Means the same as the first signal of the process. */
+  /** Has the same effect as the first signal of the process. */
   readonly stop?: AbortSignal | undefined;
 }
 

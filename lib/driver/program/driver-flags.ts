@@ -77,6 +77,6 @@ export function withDriverFlags<A extends unknown[], O extends OptionValues, G e
     .addOption(logFormatFlag());
 }
 
-/** These flags, read. Times are milliseconds, sizes bytes. */
+/** The parsed values of these flags. Times are milliseconds, sizes bytes. */
 // deno-lint-ignore ban-types
 export type DriverOptions = ReturnType<ReturnType<typeof withDriverFlags<[], {}, {}>>["opts"]>;

@@ -4,7 +4,7 @@ import { type InstanceOptions, startInstance } from "../instance.ts";
 import { type ManagedDriver, managedDriver } from "../managed-driver.ts";
 import { main } from "./main.ts";
 
-/** What a manager runs its driver with, where it does not read that from flags. */
+/** The parts with which a manager runs its driver, instead of reading flags. */
 export type ManagerParts = Omit<InstanceOptions, "driver"> & {
   /** How long events in hand may take once the manager is told to stop, milliseconds (default 1 h). */
   readonly drainMs?: number;
@@ -13,16 +13,16 @@ export type ManagerParts = Omit<InstanceOptions, "driver"> & {
 const DRAIN_MS = 3_600_000;
 
 /**
- * Runs a driver the Conveyor way: `new DriverManager(driver, ["*"]).run()`. `events` are the operations that it handles, `*`
- * for all; others succeed at once, marked as skipped, so that a pipeline goes on. Throws InputError on names that are no
- * tokens.
+ * Runs a driver with the interface of Conveyor's SDKs: `new DriverManager(driver, ["*"]).run()`. `events` are
+ * the operations that it handles, `*` for all; other events succeed at once with `skipped` in their data, so
+ * that the pipeline goes on. Throws InputError if a name is not a token.
  */
 export class DriverManager {
-  /** The driver as this runtime knows it, for `testDriver`. */
+  /** The adapted driver, for `testDriver`. */
   readonly driver: Driver;
   readonly #connect: ((driver: Driver) => Promise<ManagerParts>) | undefined;
 
-  /** `connect` in the place of the flags of the process. */
+  /** `connect` replaces the flags of the process. */
   constructor(
     driver: ManagedDriver,
     events: readonly string[],
@@ -33,9 +33,9 @@ export class DriverManager {
   }
 
   /**
-   * Handles events until `signal` fires, then finishes those in hand. Without `connect` it is the whole program, as `main`
-   * is: it reads the flags of a driver and its variables, stops at a signal of the process too, and ends the process. With
-   * `connect` and without `signal` it never resolves.
+   * Handles events until `signal` aborts, then finishes those in hand. Without `connect` it is the whole
+   * program, like `main`: it reads a driver's flags and variables, also stops at a signal of the process, and
+   * exits the process. With `connect` and without `signal` it never resolves.
    */
   async run({ signal = new AbortController().signal }: { signal?: AbortSignal } = {}): Promise<void> {
     if (!this.#connect) return await main(this.driver, { signal });

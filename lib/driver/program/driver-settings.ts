@@ -3,7 +3,7 @@ import type { DriverSettings } from "../driver.ts";
 import { hostId } from "./host-id.ts";
 import type { SettingsOptions } from "./settings-flags.ts";
 
-/** What the flags of a driver's program, or of `up`, ask for on the daemon that it works with. */
+/** Makes a driver's settings from the flags of its program, or of `up`, for the daemon that it works with. */
 export function driverSettings(
   options: SettingsOptions,
   { owner, info }: { owner: string; info: DaemonInfo },

@@ -3,21 +3,21 @@ import { version } from "./command-line/version.ts";
 import type { DescribedDriver } from "./described-driver.ts";
 
 /**
- * The whole of a standalone driver's program: reads its flags, runs until it is told to stop (by a signal of the process, or
- * by `signal`), and ends the process.
+ * Runs a standalone driver's program: reads its flags, runs until it is told to stop (by a signal of the
+ * process, or by `signal`), and exits the process.
  */
 export async function main(driver: Driver, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
   const own = driver.version ?? `none (conveyor-drivers ${version()})`;
   await driverProgram(driver, () => Promise.resolve(driver), { signal, version: own });
 }
 
-/** The same for a driver that is loaded when it starts, so that its help does not wait for it. */
+/** As `main`, for a driver that is loaded when it starts, so that help does not load it. */
 export async function driverProgram(
   driver: DescribedDriver,
   load: () => Promise<Driver>,
   { signal, version }: { signal?: AbortSignal | undefined; version?: string } = {},
 ): Promise<void> {
-  // Not before it is needed: every driver imports this file, also where it is a part of something larger.
+  // Imported lazily: every driver imports this file, even as a part of a larger program.
   const [{ driverCommand }, { runProgram }, { withProgramFlags }] = await Promise.all([
     import("./driver-command.ts"),
     import("./command-line/run-program.ts"),

@@ -5,13 +5,14 @@ import { flag, listFlag, switchFlag } from "./command-line/flag.ts";
 import { oneOf } from "./command-line/values.ts";
 
 /**
- * A policy as flags: a z.object with a field for each, or a pipe that begins with one, to read files for instance. A field
- * `maxTests` is `--max-tests`; a boolean takes no value, an array may be repeated. `.describe()` is its help, and `.meta()` may
- * say more: `value`, what stands for the value (`size`), and `without`, the default in words.
+ * A policy as flags: a z.object with a field per flag, or a pipe that starts with one (for example to read
+ * files). A field `maxTests` is `--max-tests`; a boolean takes no value, an array may be repeated.
+ * `.describe()` is its help text. `.meta()` may set `value`, the placeholder of the value (`size`), and
+ * `without`, the default in words.
  */
 export type PolicySchema<Policy = unknown> = z.ZodType<Policy>;
 
-/** Adds the flags of a policy. Each value is checked by its field when it is read. */
+/** Adds the flags of a policy. Each value is checked against its field when it is parsed. */
 export function withPolicyFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
   policy: PolicySchema | undefined,
@@ -20,7 +21,7 @@ export function withPolicyFlags<A extends unknown[], O extends OptionValues, G e
   return command;
 }
 
-/** The policy that a command's options ask for. Throws InputError that names the flag. */
+/** Reads the policy from a command's options. Throws InputError that names the flag. */
 export async function readPolicy<Policy>(policy: PolicySchema<Policy>, options: object): Promise<Policy> {
   const read = await policy.safeParseAsync(flagsOf(policy, options));
   if (read.success) return read.data;
@@ -28,7 +29,7 @@ export async function readPolicy<Policy>(policy: PolicySchema<Policy>, options: 
   throw new InputError(lines.join("\n"));
 }
 
-/** Those of a command's options that a policy is read from, as far as they are given. */
+/** Returns the given options that belong to a policy. */
 export function flagsOf(policy: PolicySchema, options: object): Record<string, unknown> {
   const given = fieldsOf(policy).map(([name]) => [name, Reflect.get(options, name)]);
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
@@ -63,7 +64,7 @@ interface FlagMeta {
   readonly without?: string;
 }
 
-/** What a field is when it is given, and what its layers say about it, the outermost first. */
+/** Returns a field's inner type and the metadata of its layers; outer layers win. */
 function unwrapped(field: z.ZodType): { inner: z.ZodType; meta: FlagMeta } {
   const meta = field.meta() as FlagMeta | undefined;
   if (!(field instanceof z.ZodDefault || field instanceof z.ZodOptional)) {
@@ -85,7 +86,7 @@ function defaultOf(field: z.ZodType): string | undefined {
   return typeof without === "string" || typeof without === "number" ? String(without) : undefined;
 }
 
-/** Checks a value as it was typed, and answers what the schema takes: it is read once more with all the others. */
+/** Checks a typed value and returns the schema's input, which is parsed again with all other values. */
 function readerOf(item: z.ZodType): (text: string) => unknown {
   if (item instanceof z.ZodEnum) return oneOf(item.options.map(String));
   return (text) => {
@@ -99,6 +100,6 @@ function readerOf(item: z.ZodType): (text: string) => unknown {
   };
 }
 
-/** A message of zod's goes on in a sentence of ours. */
+/** Adapts a message of zod to the middle of our sentence. */
 const lower = (message: string): string =>
   message.replace(/^Invalid input: /, "").replace(/^[A-Z]/, (letter) => letter.toLowerCase());

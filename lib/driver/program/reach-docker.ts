@@ -6,20 +6,20 @@ import { type Environment } from "./command-line/environment.ts";
 import { homeFolder } from "./data-folder.ts";
 
 export interface DockerOptions {
-  /** As named by the user; else it is looked for. */
+  /** As named by the user; undefined to search for it. */
   readonly endpoint: string | undefined;
   readonly environment: Environment;
-  /** Gives up asking. */
+  /** Stops waiting for Docker. */
   readonly signal: AbortSignal;
 }
 
-/** Docker, which is being asked. Disposing closes the connection, whether it has answered or not. */
+/** A pending connection to Docker. Dispose closes it, whether Docker has answered or not. */
 export interface Reaching extends AsyncDisposable {
-  /** Rejects with InputError, UnavailableError that says what was tried, `signal.reason`. */
+  /** Rejects with InputError, UnavailableError (which says what was tried) or `signal.reason`. */
   readonly answer: Promise<{ docker: Docker; info: DaemonInfo }>;
 }
 
-/** Finds Docker and asks who it is, beside whatever has to be done until that is needed. */
+/** Starts connecting to Docker in the background. */
 export function reachDocker({ signal, ...options }: DockerOptions): Reaching {
   const closing = new AbortController();
   const answer = reach({ ...options, signal: AbortSignal.any([signal, closing.signal]) });

@@ -30,9 +30,9 @@ import { tellServiceManager } from "./service-manager.ts";
 import { withoutDocker } from "./without-docker.ts";
 
 /**
- * Runs one instance of the driver: takes events from the broker until the first signal of the process, or until `stop`
- * fires, then finishes what is in hand. What goes away later (broker, API, Docker) is waited for. Throws InputError,
- * UnavailableError.
+ * Runs one instance of the driver: takes events from the broker until the first signal of the process, or
+ * until `stop` aborts, then finishes those in hand. If broker, API or Docker becomes unreachable later, waits
+ * for it. Throws InputError, UnavailableError.
  */
 export async function runDriver(
   driver: Driver,
@@ -131,7 +131,7 @@ export async function runDriver(
         const mode = options.register;
         void registerResources(driver, { api, resources, credentials, mode, againMs: LOOK_EVERY_MS, signal });
       }
-      // Ends with the first signal.
+      // Resolves at the first signal.
       await keepHouse(driver, { docker, settings, policy, askRun, signal, ...runs && { news: runs.news } });
       await aborted(signal);
       status.isConsuming = false;
@@ -140,7 +140,7 @@ export async function runDriver(
         name: driver.name,
         count: instance.inHand,
       });
-      // What is in hand for an owner that is no more is nobody's.
+      // Events in hand are worthless once the broker has another owner.
       await instance.drain(isStopped() ? options.drain : 0);
     };
     const clear = async ({ owner }: Owner, signal: AbortSignal) => {
@@ -148,7 +148,7 @@ export async function runDriver(
       await driver.housekeep?.({ docker, settings, policy, askRun: () => Promise.resolve("over"), signal });
     };
     const working = workForEachOwner(transport, { everyMs: LOOK_EVERY_MS, signal, work, clear });
-    // Docker that cannot be reached ends it at once, whoever owns the broker.
+    // Fail at once if Docker is unreachable, whoever owns the broker.
     await Promise.race([working, reaching.answer.then(() => working)]);
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
@@ -157,7 +157,10 @@ export async function runDriver(
   }
 }
 
-/** A Conveyor server may come back without its data. */
+/**
+ * How often to check whether the broker's owner has changed or a Conveyor server has lost its data,
+ * milliseconds.
+ */
 const LOOK_EVERY_MS = 60_000;
 
 async function openHealth(

@@ -4,12 +4,13 @@ import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import type { Environment } from "./command-line/environment.ts";
 
-/** Where systemd has its helper. PATH is not asked: what it names would be started with our rights. */
+/** Paths of systemd's helper. PATH is not searched: a program found there would run with our rights. */
 const HELPERS = ["/usr/bin/systemd-notify", "/bin/systemd-notify"];
 
 /**
- * Tells the service manager that started us that we are ready, or stopping; nothing where none has asked. It listens on a
- * datagram socket, which neither runtime can write to, so systemd's own helper does. The unit needs `NotifyAccess=all`.
+ * Tells the service manager that this process is ready or stopping; does nothing without NOTIFY_SOCKET. The
+ * service manager listens on a datagram socket, to which neither runtime can write, so systemd's own helper
+ * writes. The unit needs `NotifyAccess=all`.
  */
 export function tellServiceManager(
   state: "ready" | "stopping",

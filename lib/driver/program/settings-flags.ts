@@ -3,7 +3,7 @@ import { DEFAULT_LIMITS } from "../default-limits.ts";
 import { flag } from "./command-line/flag.ts";
 import { duration, size, subjectToken, text, wholeNumber } from "./command-line/values.ts";
 
-/** The flags of what every driver is run with: which Docker it works on, and what its steps may take. */
+/** Adds the flags of every driver's settings: its Docker, and the limits of its steps. */
 export function withSettingsFlags<A extends unknown[], O extends OptionValues, G extends OptionValues>(
   command: Command<A, O, G>,
   { usesDocker = true }: { usesDocker?: boolean | undefined } = {},
@@ -64,7 +64,7 @@ export function withSettingsFlags<A extends unknown[], O extends OptionValues, G
   return limited;
 }
 
-/** Flags that mean nothing to a driver that moves no containers; it works with their defaults. */
+/** Flags without effect on a driver that uses no containers; it has their defaults. */
 const ONLY_DOCKER = ["--docker", "--slots", "--grace", "--min-free"];
 
 function forget(command: { readonly options: readonly Option[] }, flags: readonly string[]): void {
@@ -72,6 +72,6 @@ function forget(command: { readonly options: readonly Option[] }, flags: readonl
   options.splice(0, Infinity, ...options.filter(({ long }) => !flags.includes(long ?? "")));
 }
 
-/** These flags, read. Times are milliseconds, sizes bytes. */
+/** The parsed values of these flags. Times are milliseconds, sizes bytes. */
 // deno-lint-ignore ban-types
 export type SettingsOptions = ReturnType<ReturnType<typeof withSettingsFlags<[], {}, {}>>["opts"]>;

@@ -2,7 +2,7 @@ import { arch, availableParallelism, hostname, totalmem } from "node:os";
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 import type { Reaching } from "./reach-docker.ts";
 
-/** In the place of Docker, for a driver that uses none: this machine is its host, and every call throws TypeError. */
+/** Replaces Docker for a driver that uses none: this machine is its host, and every call throws TypeError. */
 export function withoutDocker(): Reaching {
   const name = hostname();
   const info: DaemonInfo = {

@@ -10,15 +10,21 @@ import { environment } from "../program/command-line/environment.ts";
 export interface RealContainer {
   /** An image that this machine's Docker has, with `/bin/sh`. */
   readonly image: string;
-  /** Who the build's commands run as (default: root). */
+  /** The user of the build's commands (default: root). */
   readonly user?: string;
-  /** A shell line that root runs before the driver works, in the workspace: to make the files that a build would have left. */
+  /**
+   * A shell command line that root runs in the workspace before the driver starts: makes the files that a
+   * build would have left.
+   */
   readonly prepare?: string;
 }
 
 const MEMORY = 512 * 1024 ** 2;
 
-/** Docker of this machine, with a container for the run, which is removed when it is disposed of. Throws where Docker is not there. */
+/**
+ * Connects to this machine's Docker and starts a container for the run, which is removed on dispose. Throws
+ * if Docker is unavailable.
+ */
 export async function realContainer(
   { image, user = "0", prepare }: RealContainer,
   { owner, run }: { owner: string; run: string },

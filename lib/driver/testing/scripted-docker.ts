@@ -14,24 +14,26 @@ export interface RanCommand {
   readonly stdin: string;
 }
 
-/** What a command does in a scripted container; what is left out is 0 and nothing. */
+/** What a command does in a scripted container (default: exit code 0, no output). */
 export interface ScriptedAnswer {
   readonly exitCode?: number;
   readonly stdout?: string;
   readonly stderr?: string;
 }
 
-/** Plays a container: answers each command, and has files. */
+/** Scripts a container: its files and its answers to commands. */
 export interface ContainerScript {
-  /** Answers a command (default: with exit code 0 and nothing). What it throws is thrown by the driver's call. */
+  /** Answers a command (default: exit code 0, no output). The driver's call throws what this throws. */
   readonly exec?: (ran: RanCommand) => ScriptedAnswer | Promise<ScriptedAnswer>;
-  /** Texts or bytes by path; relative ones lie in the workspace. */
+  /** Texts or bytes by path; relative paths are in the workspace. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
-  /** Who the build's commands run as (default `0`). */
+  /** The user of the build's commands (default `0`). */
   readonly user?: string;
 }
 
-/** Docker with one container, that of a run, which is played. Other calls than a driver's helper makes throw. */
+/**
+ * Returns a Docker with one scripted container, the run's. Calls that helpers for drivers do not need throw.
+ */
 export function scriptedDocker(
   script: ContainerScript,
   { owner, run }: { owner: string; run: string },
@@ -55,7 +57,7 @@ export function scriptedDocker(
   const docker: Partial<Docker> = {
     endpoint: "scripted",
     inspect: (name) => Promise.resolve([container.id, container.name].includes(name) ? container : undefined),
-    // The idle process and init: whatever the script plays has ended.
+    // No processes: every scripted command has ended.
     processes: () => Promise.resolve([]),
     exec: async (_, spec) => await execScripted(script, spec),
     copyOut: (_, path) => Promise.resolve(archiveOf(path, files.get(path))),
@@ -65,7 +67,7 @@ export function scriptedDocker(
   return elseThrowing(docker, "is not played by a scripted container");
 }
 
-/** Docker without any container of the run. */
+/** Returns a Docker without a container for the run. */
 export const withoutContainers = (): Docker =>
   elseThrowing({
     endpoint: "none",
@@ -77,7 +79,7 @@ function elseThrowing(docker: Partial<Docker>, why: string): Docker {
   return new Proxy(docker, {
     get(target, name) {
       const known: unknown = Reflect.get(target, name);
-      // Whoever awaits this asks whether it is a promise.
+      // `await` checks whether the object has `then`.
       if (known !== undefined || name === "then" || typeof name === "symbol") return known;
       return () => {
         throw new TypeError(`Docker.${name} ${why}`);

@@ -19,25 +19,25 @@ import { type RealContainer, realContainer } from "./real-container.ts";
 import { type ContainerScript, scriptedDocker, withoutContainers } from "./scripted-docker.ts";
 import { testSettings } from "./test-settings.ts";
 
-/** What the driver is given. Everything may be left out. */
+/** Input of a test; all of it is optional. */
 export interface TestOptions {
-  /** The driver's own input: the whole spec of its own resource types, else its part of somebody else's. */
+  /** The driver's input: the whole spec of its own resource types, otherwise its part of another driver's. */
   readonly spec?: unknown;
-  /** The rest of the resource; `spec` there stands beside the driver's part. */
+  /** The rest of the resource; its `spec` is merged with the driver's part. */
   readonly resource?: { readonly name?: string; readonly type?: string; readonly spec?: object };
   /** `create` (default), `update` or `delete`. */
   readonly event?: string;
-  /** What earlier drivers of the run have answered, by name. */
+  /** Results of earlier drivers of the run, by name. */
   readonly results?: Readonly<Record<string, Partial<DriverResult>>>;
-  /** Masked in all that comes out, as in a real run. */
+  /** Masked in all output, as in a real run. */
   readonly secrets?: Readonly<Record<string, string>>;
-  /** What the operator allows, by the names of the policy's fields; the rest is as without flags. */
+  /** The operator's policy, by the names of its fields; missing fields have their defaults. */
   readonly policy?: object;
-  /** The run's container: played by a script, or a real one. Without it there is none. */
+  /** The run's container: scripted, or a real one. By default there is none. */
   readonly container?: ContainerScript | RealContainer;
   /** Cancels the step. */
   readonly signal?: AbortSignal;
-  /** How long the step may take, milliseconds (default: without limit). */
+  /** The step's time limit, milliseconds (default: none). */
   readonly timeoutMs?: number;
 }
 
@@ -46,22 +46,22 @@ export interface TestedLine {
   readonly message: string;
 }
 
-/** What has come of it. */
+/** The outcome of a test. */
 export interface Tested {
   readonly success: boolean;
   readonly message: string;
-  /** As it travels: through JSON, with secrets masked, and with `reason` where the step has failed. */
+  /** As sent: converted to JSON, with secrets masked, and with `reason` if the step has failed. */
   readonly data: Record<string, unknown>;
   /** `data.reason`. */
   readonly reason: string | undefined;
-  /** The step's log, as it is stored. */
+  /** The step's log as stored. */
   readonly log: readonly TestedLine[];
-  /** Files that were kept, by name. */
+  /** Stored artifacts, by name. */
   readonly artifacts: Readonly<Record<string, Uint8Array>>;
 }
 
 const OWNER = "test-driver";
-/** How often a cancelled driver is told to ask whether it may go on, milliseconds. */
+/** How often a driver is nudged to renew its claim after the cancel, milliseconds. */
 const NUDGE_MS = 20;
 const MOST_LINES = 100_000;
 
@@ -91,7 +91,7 @@ export async function testDriver(driver: Driver, options: TestOptions = {}): Pro
     startInstance({ driver, policy, transport, docker, settings, claimsOnly: true }),
   );
   await instance.ready;
-  // A driver that has just begun may not hear the first.
+  // A driver that is just starting may miss the first nudge.
   const nudging = startInterval(() => {
     if (options.signal?.aborted) transport.broadcast(subjects.nudge(run), "").catch(() => {});
   }, NUDGE_MS);
@@ -107,7 +107,7 @@ export async function testDriver(driver: Driver, options: TestOptions = {}): Pro
   return await testedBy(embedded, run, await firstResult(transport));
 }
 
-/** In the place of the engine: grants every attempt, until the test cancels the step. */
+/** Replaces the engine: grants every attempt until the test cancels the step. */
 async function serveClaims(
   transport: Transport,
   { secrets = {}, timeoutMs, signal }: TestOptions,

@@ -1,7 +1,7 @@
 import { DEFAULT_LIMITS } from "../default-limits.ts";
 import type { DriverSettings } from "../driver.ts";
 
-/** What a driver is run with in a test: the defaults, and nothing allowed beside them. */
+/** A driver's settings in a test: the default limits. */
 export const testSettings = (owner: string): DriverSettings => ({
   owner,
   host: "test-host",

@@ -1,8 +1,8 @@
-/** Bytes with the place in the original that each of them stands for. */
+/** Bytes with the position in the original of each. */
 export interface Canonical {
   bytes: Uint8Array;
   length: number;
-  /** Where the original of each byte begins, and where it ends. */
+  /** Start and end of each byte's original. */
   from: Uint32Array;
   to: Uint32Array;
 }
@@ -22,7 +22,10 @@ const LOWER_X = 0x78;
 const UPPER_U = 0x55;
 const BELL = 0x07;
 
-/** What a letter after a backslash means: a control character; most of them are white space to a reader. */
+/**
+ * What a letter after a backslash stands for. Control characters that are white space to a reader become
+ * spaces.
+ */
 const ESCAPED: Readonly<Record<number, number>> = {
   0x6e: SPACE, // n
   0x74: SPACE, // t
@@ -41,7 +44,7 @@ const ENTITIES: Readonly<Record<string, number>> = {
 const LONGEST_ENTITY = 10;
 
 const HEX_VALUES = hexValues();
-/** What a byte needs on its way into the canonical form. */
+/** How a byte is handled by `canonical`. */
 const PLAIN = 0;
 const DIGIT = 1;
 const SPECIAL = 2;
@@ -49,15 +52,15 @@ const KINDS = kinds();
 const MAY_ESCAPE = new Uint8Array(256);
 const encoder = new TextEncoder();
 
-/** An empty one, to be used again and again. */
+/** Makes an empty buffer, which can be reused. */
 export function newCanonical(): Canonical {
   return { bytes: new Uint8Array(0), length: 0, from: new Uint32Array(0), to: new Uint32Array(0) };
 }
 
 /**
- * Writes into `out` what all the ways to quote a text have in common: terminal sequences are gone, escapes of C, JSON and
- * shells, of URLs and of XML are undone as often as they were applied, quotes and lone backslashes are left out, and white
- * space and `+` are spaces. A text and the same text quoted have the same canonical form. Takes linear time.
+ * Writes the canonical form of a text into `out`: terminal sequences are removed; escapes of C, JSON, shells,
+ * URLs and XML are undone, even if applied several times; quotes and single backslashes are removed; white
+ * space and `+` become spaces. A text and its quoted forms have the same canonical form. Takes linear time.
  */
 export function canonical(bytes: Uint8Array, start: number, end: number, out: Canonical): void {
   if (out.bytes.length < end - start) {
@@ -70,7 +73,7 @@ export function canonical(bytes: Uint8Array, start: number, end: number, out: Ca
   }
   const { bytes: text, from: froms, to: ends } = out;
   let length = 0;
-  // Up to here an escape may have begun that the next digits complete.
+  // An escape that the next digits complete may have begun up to here.
   let mark = -LONGEST_ENTITY;
   let isEscaped = false;
   for (let i = start; i < end;) {
@@ -92,7 +95,7 @@ export function canonical(bytes: Uint8Array, start: number, end: number, out: Ca
   out.length = length;
 }
 
-/** Takes the spaces out: in an encoded text they are line ends, or were a `+`. */
+/** Removes the spaces: in an encoded text they come from line ends or `+`. */
 export function squeeze(line: Canonical): void {
   let to = 0;
   for (let i = 0; i < line.length; i++) {
@@ -104,7 +107,10 @@ export function squeeze(line: Canonical): void {
   line.length = to;
 }
 
-/** True where the canonical form of `bytes[start, end)` may differ from it by more than quotes, white space and `+`. */
+/**
+ * Returns true if the canonical form of `bytes[start, end)` may differ from it by more than quotes, white
+ * space and `+`.
+ */
 export function hasEscapes(bytes: Uint8Array, start: number, end: number): boolean {
   for (let i = start; i < end; i++) {
     if (MAY_ESCAPE[bytes[i] as number] === 1 && isEscape(bytes, i, end)) return true;
@@ -119,11 +125,11 @@ function isEscape(bytes: Uint8Array, at: number, end: number): boolean {
   return bytes[at] !== AMPERSAND || (at + 3 < end && isEntityStart(bytes[at + 1] as number));
 }
 
-/** Bytes that stand in every text for which `hasEscapes` is true. */
+/** Every text for which `hasEscapes` is true contains one of these bytes. */
 export const ESCAPE_BYTES: readonly number[] = [ESC, BACKSPACE, BACKSLASH, PERCENT, AMPERSAND];
 for (const byte of ESCAPE_BYTES) MAY_ESCAPE[byte] = 1;
 
-/** Where the terminal sequence at `at` ends: CSI, OSC and its relatives, or ESC and one character. */
+/** Returns the end of the terminal sequence at `at`: CSI, OSC and similar, or ESC and one character. */
 function afterSequence(bytes: Uint8Array, at: number, end: number): number {
   let i = at + 2;
   const kind = bytes[at + 1];
@@ -139,7 +145,7 @@ function afterSequence(bytes: Uint8Array, at: number, end: number): number {
   return Math.min(i, end);
 }
 
-/** Adds a byte and undoes every escape that it completes; what comes out may complete another one. */
+/** Adds a byte and undoes every escape that it completes; the result may complete another one. */
 function push(out: Canonical, byte: number, from: number, to: number): void {
   const isEscaped = out.length > 0 && out.bytes[out.length - 1] === BACKSLASH;
   const start = isEscaped ? out.from[out.length - 1] as number : from;
@@ -180,7 +186,7 @@ function append(out: Canonical, byte: number, from: number, to: number): void {
   out.length++;
 }
 
-/** `%41`, `\x41`, `\101`, `\u0041` and `\U00000041`, whose last digit has just been added. */
+/** Undoes `%41`, `\x41`, `\101`, `\u0041` or `\U00000041`, whose last digit has just been added. */
 function undoCode(out: Canonical): void {
   const { bytes, length } = out;
   if (bytes[length - 3] === PERCENT && isHex(bytes[length - 2] as number)) return replaceByte(out, 3, 2, 16);
@@ -199,7 +205,7 @@ function undoCode(out: Canonical): void {
   }
 }
 
-/** `&lt;`, `&#60;` and `&#x3c;`, whose semicolon has just been added. */
+/** Undoes `&lt;`, `&#60;` or `&#x3c;`, whose semicolon has just been added. */
 function undoEntity(out: Canonical): void {
   const { bytes, length } = out;
   let at = length - 2;
@@ -226,7 +232,10 @@ function replaceCode(out: Canonical, at: number, code: number): void {
   for (const byte of utf8(out, code)) append(out, byte, from, to);
 }
 
-/** A code point in UTF-8. A surrogate's half is kept as three bytes until its other half comes. */
+/**
+ * Encodes a code point in UTF-8. Half of a surrogate pair is kept as three bytes until the other half
+ * follows.
+ */
 function utf8(out: Canonical, code: number): Iterable<number> {
   if (code < 0xd800 || code > 0xdfff) return encoder.encode(String.fromCodePoint(code));
   const { bytes, length } = out;
@@ -241,7 +250,7 @@ function utf8(out: Canonical, code: number): Iterable<number> {
   return [0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f)];
 }
 
-/** The number that the last digits are; undefined where one of them is no digit. */
+/** Returns the number formed by the last digits; undefined if one of them is not a digit. */
 function numberAt({ bytes, length }: Canonical, digits: number, base: number): number | undefined {
   let value = 0;
   for (let i = length - digits; i < length; i++) {

@@ -2,35 +2,38 @@ import { Buffer } from "node:buffer";
 import type { Form } from "./forms.ts";
 import { type DigitColumn, digitColumn, isHexDigit } from "./hex-dump.ts";
 
-/** Places in some bytes: begin and end of the first, begin and end of the second … in order and apart. */
+/** Ranges of bytes, as start, end, start, end …: ordered and not overlapping. */
 export type Spans = readonly number[];
 
-/** A form whose beginning is at the end of the line before. */
+/** A form that began at the end of the previous line. */
 export interface OpenForm {
   readonly form: Form;
-  /** So many of its bytes have been seen. */
+  /** How many of its bytes have matched. */
   readonly matched: number;
 }
 
-/** What was found in a line. */
+/** The matches in a line. */
 export interface Found {
   readonly spans: Spans;
-  /** Forms that may go on in the next line. */
+  /** Forms that may continue on the next line. */
   readonly open: readonly OpenForm[];
 }
 
-/** The bytes by which a form is recognised; further ones would not make it quicker. */
+/** The most bytes of a form that are compared first; more would not be faster. */
 const WINDOW = 8;
-/** A beginning of a form at the end of a line is masked from this length on: less is too likely to be something else. */
+/**
+ * The shortest start of a form at the end of a line that is masked; anything shorter is too likely to be
+ * chance.
+ */
 const SURE = 8;
-/** A line that ends in so many digits of an encoding may have been broken there. */
+/** A line that ends in this many digits of an encoding may have been wrapped there. */
 const BROKEN_LINE = 20;
 const BLOCK = 3;
 const HASH_BITS = 16;
 const HASH_SHIFT = 32 - HASH_BITS;
 const FACTOR = 0x9e3779b1;
 const SPACE = 0x20;
-/** Where a dump has digits at the begin of a line: with offsets, and without. */
+/** Positions of digits at the start of a dump's line: with offsets, and without. */
 const OFFSET = [0, 1, 2, 3, 4, 5];
 const PAIRS = [0, 1, 3, 4, 6, 7];
 /** Digits of base64 in both alphabets, of base32 and of hex. */
@@ -41,15 +44,15 @@ for (const digit of Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 const NONE: Found = { spans: [], open: [] };
 
 /**
- * Finds any of some forms in a line. It skips ahead by what the last three bytes of a window allow (Wu and Manber's way), so
- * that many forms cost about as much as one, and the longer the shortest of them is, the quicker it goes.
+ * Finds any of several forms in a line. The last three bytes of a window tell how far it can skip ahead
+ * (Wu-Manber algorithm), so many forms cost about as much as one, and longer forms make it faster.
  */
 export class Finder {
   readonly #window: number;
   readonly #shifts = new Uint8Array(1 << HASH_BITS);
   /** Forms by the last three bytes of their window. */
   readonly #byBlock = new Map<number, Form[]>();
-  /** Forms that may go on in the next line, by each of their beginnings that is shorter than a window. */
+  /** Forms that may continue on the next line, by each of their starts that is shorter than a window. */
   readonly #byBeginning = new Map<string, Form[]>();
 
   constructor(forms: readonly Form[]) {
@@ -76,7 +79,7 @@ export class Finder {
     }
   }
 
-  /** Looks through `bytes[start, end)`, which follows a line at whose end `open` may have begun. */
+  /** Searches `bytes[start, end)`; `open` are the forms that may have begun on the line before. */
   find(bytes: Uint8Array, start: number, end: number, open: readonly OpenForm[] = NONE.open): Found {
     let line = open.length > 0 ? new Line(bytes, start, end) : undefined;
     for (const { form, matched } of open) line?.goOn(form, matched);
@@ -89,7 +92,7 @@ export class Finder {
     return this.#ended(bytes, start, end, line);
   }
 
-  /** As `find`, of a line in which no form may begin (see `next`) and before which nothing is open. */
+  /** As `find`, for a line in which no form can start (see `next`) and without open forms. */
   findBroken(bytes: Uint8Array, start: number, end: number): Found {
     return this.#ended(bytes, start, end, undefined);
   }
@@ -103,7 +106,7 @@ export class Finder {
     return line ? { spans: inOrder(line.spans), open: line.open } : NONE;
   }
 
-  /** Where a form, or a long beginning of one, may next begin in `bytes[from, end)`; `end` where nowhere. */
+  /** Returns the next possible start of a form in `bytes[from, end)`; `end` if there is none. */
   next(bytes: Uint8Array, from: number, end: number): number {
     const shifts = this.#shifts;
     const before = this.#window - BLOCK;
@@ -116,7 +119,7 @@ export class Finder {
     return end;
   }
 
-  /** Forms of which less than a window stands at the end of a line. */
+  /** Yields the forms of which less than a window is at the end of a line. */
   *#cutOff(line: Line): Iterable<[Form, number]> {
     const tail = line.tail(this.#window - 1);
     for (let length = 1; length <= tail.length; length++) {
@@ -125,7 +128,7 @@ export class Finder {
   }
 }
 
-/** One line while it is looked through. */
+/** The state of searching one line. */
 class Line {
   readonly spans: number[] = [];
   readonly open: OpenForm[] = [];
@@ -140,7 +143,7 @@ class Line {
     this.#end = end;
   }
 
-  /** Looks whether a form stands at `at`, or begins there and lasts to the end of the line. */
+  /** Matches a form at `at`, also one that is cut off by the end of the line. */
   tryAt(at: number, form: Form): void {
     if (form.kind !== "literal") return this.#follow(at, form, 0);
     const { bytes } = form;
@@ -149,14 +152,14 @@ class Line {
     this.spans.push(at, at + bytes.length);
   }
 
-  /** Looks whether a form that began in the line before goes on in this one. */
+  /** Matches the rest of a form that began on the line before. */
   goOn(form: Form, matched: number): void {
     let at = form.kind === "hex" ? this.#digits.start : this.#start;
     while (at < this.#end && this.#bytes[at] === SPACE) at++;
     if (at < this.#end) this.#follow(at, form, matched);
   }
 
-  /** The last digits of an encoding in this line: `count` at most. */
+  /** Returns the last digits of an encoding in this line, at most `count`. */
   tail(count: number): string {
     let text = "";
     const { start, end } = this.#digits;
@@ -190,7 +193,7 @@ class Line {
   }
 }
 
-/** What a form looks like in its first bytes: of hex, also with the separators of the usual dumps. */
+/** Returns the first bytes of a form; for hex, also with the separators of common dumps. */
 function beginnings({ bytes, kind }: Form): Uint8Array[] {
   if (kind !== "hex") return [bytes.subarray(0, WINDOW)];
   const pairs = Buffer.from(bytes.subarray(0, 2 * WINDOW)).toString("latin1").match(/../g) ?? [];
@@ -201,7 +204,7 @@ function beginnings({ bytes, kind }: Form): Uint8Array[] {
     pairs.join(""),
     pairs.join(" "),
     pairs.join(":"),
-    // In the middle of a line `hexdump -C` has two spaces.
+    // `hexdump -C` has two spaces in the middle of a line.
     `${first}  ${[second, ...rest].join(" ")}`,
     `${first} ${second}  ${rest.join(" ")}`,
     grouped(0),
@@ -210,7 +213,7 @@ function beginnings({ bytes, kind }: Form): Uint8Array[] {
   return [...new Set(forms.map((form) => form.slice(0, WINDOW)))].map((form) => Buffer.from(form));
 }
 
-/** True where the end of a line may be in the middle of an encoded text, or of a dump. */
+/** Returns true if the line may end within an encoded text or a dump. */
 function isLikelyBroken(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start < BROKEN_LINE) return false;
   let i = end - 1;
@@ -228,7 +231,7 @@ function isSeparator(byte: number, kind: Form["kind"]): boolean {
     (kind === "hex" && byte === 0x3a);
 }
 
-/** Spans in order, and those that touch as one. */
+/** Sorts spans and merges those that touch. */
 export function inOrder(spans: readonly number[]): Spans {
   if (spans.length <= 2) return spans;
   const pairs = Array.from(

@@ -5,24 +5,27 @@ import { Buffer } from "node:buffer";
 export interface Form {
   readonly bytes: Uint8Array;
   /**
-   * `literal`: just these bytes. `wrapped`: white space may stand within, and it may go on in the next lines. `hex`: as
-   * wrapped, and there may be separators, and the columns of a dump beside it.
+   * `literal`: exactly these bytes. `wrapped`: may contain white space and continue on the next lines. `hex`:
+   * as `wrapped`, and may contain separators and the other columns of a hex dump.
    */
   readonly kind: "literal" | "wrapped" | "hex";
 }
 
-/** The shortest text that is masked, in bytes: anything shorter stands in too many innocent places. */
+/** The shortest text that is masked, bytes: shorter texts occur in too many places by chance. */
 export const SHORTEST_SECRET = 3;
-/** Strings within a JSON secret are secrets of their own from this size on, in bytes. */
+/** Strings within a JSON secret are secrets too from this size on, bytes. */
 const SHORTEST_PART = 8;
-/** Shorter encoded forms stand in too many innocent places. */
+/** The shortest encoded form that is masked, bytes: shorter ones occur by chance. */
 const SHORTEST_ENCODED = 6;
-/** Encoders of 3 and of 5 bytes at a time: how a text looks depends on how many bytes stand before it. */
+/** Encodings of 3 and 5 bytes at a time: how a text is encoded depends on the number of bytes before it. */
 const BASE64 = { bytes: 3, bits: 6 };
 const BASE32 = { bytes: 5, bits: 5 };
 const BASE32_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/** Every form of a secret that is looked for. Quoting and escapes are undone in the text instead: see `canonical`. */
+/**
+ * Returns every form of a secret that is searched for. Quoting and escapes are undone in the searched text
+ * instead: see `canonical`.
+ */
 export function formsOf(secret: string): Form[] {
   const whole = [secret, secret.trim(), ...jsonStrings(secret)];
   const literal = new Set(whole.flatMap((text) => [text, ...linesOf(text), ...writtenLinesOf(text)]));
@@ -45,13 +48,13 @@ function linesOf(text: string): string[] {
   return text.split(/[\r\n]+/).map((line) => line.trim());
 }
 
-/** The lines of a text in which `\\n` is written out, which some shells' `echo` turns into line ends. */
+/** The lines of a text with literal `\\n`, which the `echo` of some shells turns into line ends. */
 function writtenLinesOf(text: string): string[] {
   if (!/\\[nr]/.test(text)) return [];
   return linesOf(text.replace(/\\[nr]/g, "\n")).filter((line) => Buffer.byteLength(line) >= SHORTEST_PART);
 }
 
-/** Every string of some length within a secret that is JSON, like the private key of a service account. */
+/** The longer strings within a secret that is JSON, like the private key of a service account. */
 function jsonStrings(secret: string): string[] {
   const strings: string[] = [];
   const visit = (value: unknown): void => {
@@ -76,8 +79,8 @@ function base32(text: string): string[] {
 }
 
 /**
- * What a text looks like within an encoding of something longer. Digits in which its neighbours have a part are left out;
- * as the end of the whole it has its last digit and its padding.
+ * Returns a text's forms within a longer encoded text. Digits that also depend on neighbouring bytes are left
+ * out. If the text ends the encoding, its last digit and the padding are included.
  */
 function shifted(
   text: string,

@@ -1,8 +1,8 @@
-/** The part of a line in which bytes are written as digits. */
+/** The part of a line that has bytes written as hex digits. */
 export interface DigitColumn {
   readonly start: number;
   readonly end: number;
-  /** True where what follows shows the same bytes as text. */
+  /** True if the rest of the line shows the same bytes as text. */
   readonly isDump: boolean;
 }
 
@@ -12,7 +12,10 @@ const BAR = 0x7c;
 const ANGLE = 0x3e;
 const OFFSET_DIGITS = { least: 6, most: 16 };
 
-/** Finds the digits in a line of `hexdump -C`, `xxd` or `od -tx1z`, with offsets or without; in any other line all of it. */
+/**
+ * Finds the digits in a line of `hexdump -C`, `xxd` or `od -tx1z`, with or without offsets; any other line is
+ * returned whole.
+ */
 export function digitColumn(bytes: Uint8Array, start: number, end: number): DigitColumn {
   let at = start;
   while (at < end && bytes[at] === SPACE) at++;
@@ -29,7 +32,7 @@ export function digitColumn(bytes: Uint8Array, start: number, end: number): Digi
   return { start: at, end: textColumn(bytes, at, end, isXxd), isDump: true };
 }
 
-/** Where the text beside the digits begins: after two spaces, and in all but xxd with a mark. */
+/** Returns the start of the text column: after two spaces and, except in xxd, a mark. */
 function textColumn(bytes: Uint8Array, start: number, end: number, isXxd: boolean): number {
   for (let i = start; i + 2 < end; i++) {
     if (bytes[i] !== SPACE || bytes[i + 1] !== SPACE) continue;

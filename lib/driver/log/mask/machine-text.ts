@@ -1,6 +1,6 @@
 /**
- * Keys of results that programs read: those of `data` in the results of the four drivers, and of what a result consists
- * of. They are never masked, whatever a secret's value is.
+ * Keys of results that programs read: the keys of `data` in the results of the four drivers, and those of a
+ * result itself. They are never masked, whatever a secret's value is.
  */
 const FIXED_KEYS = new Set([
   "artifacts",
@@ -26,13 +26,16 @@ const FIXED_KEYS = new Set([
   "success",
 ]);
 
-/** Of these keys the values are ids and words of closed sets, which later steps work with. */
+/** The values of these keys are ids and words of closed sets, which later steps use. */
 const FIXED_VALUES = new Set(["commit", "containerID", "driver", "host", "reason", "ref", "run", "sha256"]);
 
 /** A hexadecimal id or a UUID. */
 const ID = /^(?:[0-9a-f]{12,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
-/** A copy of a JSON value in which `mask` has been applied to what people read, and to nothing that programs read. */
+/**
+ * Returns a copy of a JSON value in which `mask` is applied to texts for people, but not to texts for
+ * programs.
+ */
 export function maskTexts(value: unknown, mask: (text: string) => string): unknown {
   if (typeof value === "string") return maskText(value, mask);
   if (Array.isArray(value)) return value.map((inner) => maskTexts(inner, mask));
@@ -45,7 +48,7 @@ export function maskTexts(value: unknown, mask: (text: string) => string): unkno
   );
 }
 
-/** An id that is a secret is hidden; one that happens to hold a secret's few digits stays whole. */
+/** Masks an id only if all of it is a secret; an id that contains a short secret is unchanged. */
 function maskText(text: string, mask: (text: string) => string): string {
   const masked = mask(text);
   return ID.test(text) && masked !== "***" ? text : masked;

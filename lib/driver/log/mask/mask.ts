@@ -6,27 +6,27 @@ import { maskTexts } from "./machine-text.ts";
 
 export type { Spans } from "./finder.ts";
 
-/** Finds secrets, in every form in which they may leave this process, and takes them out. */
+/** Finds and removes secrets, in every form in which they may leave this process. */
 export interface Mask {
-  /** As many bytes as may be needed to recognise a secret; 0 where there is nothing to hide. */
+  /** The most bytes needed to recognise a secret; 0 if there are no secrets. */
   readonly longest: number;
-  /** Names of the secrets that are too short to be hidden: they would take half of the log with them. */
+  /** Names of secrets that are too short to be masked: they would mask half of the log. */
   readonly tooShort: readonly string[];
-  /** Looks through the lines of one stream, in their order. */
+  /** Returns a scanner for the lines of one stream. */
   scanner(): Scanner;
-  /** A text without its secrets. */
+  /** Returns the text without its secrets. */
   text(text: string): string;
   /**
-   * A copy of a JSON value whose texts are without their secrets. Numbers, ids, fixed keys and words of closed sets stay as
-   * they are: a secret that happens to be a part of them must not destroy them.
+   * Returns a copy of a JSON value with masked texts. Numbers, ids, fixed keys and words of closed sets are
+   * unchanged: a short secret that occurs in them must not destroy them.
    */
   value(value: unknown): unknown;
 }
 
 export interface Scanner {
   /**
-   * The places within `bytes[start, end)` that are secret. `covered`: so many of its first bytes are, whatever they hold.
-   * `goesOn`: it is not the end of its line.
+   * Finds the secrets within `bytes[start, end)`. `covered`: so many of its first bytes are secret in any
+   * case. `goesOn`: the line continues after `end`.
    */
   find(
     bytes: Uint8Array,
@@ -34,9 +34,9 @@ export interface Scanner {
     end: number,
     options?: { covered?: number; goesOn?: boolean },
   ): Spans;
-  /** Begins with a chunk, whose lines are looked through in their order. */
+  /** Starts a chunk. Its lines must be scanned in order. */
   enter(chunk: Uint8Array): void;
-  /** As `find`, for the next whole line within the chunk that was entered last. */
+  /** As `find`, for the next whole line within the current chunk. */
   findInChunk(chunk: Uint8Array, start: number, end: number): Spans;
 }
 
@@ -46,12 +46,12 @@ const PLUS = 0x2b;
 const TAB = 0x09;
 const STARS = "***";
 const STAR_BYTES = new TextEncoder().encode(STARS);
-/** How many bytes an escape makes of one. */
+/** The most bytes that an escape makes of one byte. */
 const LONGEST_ESCAPE = 10;
 const MOST_AHEAD = 64 * 1024;
 const NO_SCANNER: Scanner = { find: () => NOTHING, enter() {}, findInChunk: () => NOTHING };
 
-/** A mask for secrets by name; does nothing, and costs nothing, without any. */
+/** Makes a mask for secrets by name; without secrets it does nothing. */
 export function maskOf(secrets: Readonly<Record<string, string>>): Mask {
   const forms = Object.values(secrets).flatMap(formsOf);
   const tooShort = Object.keys(secrets).filter((name) => isTooShort(secrets[name] ?? ""));
@@ -76,7 +76,7 @@ export function maskOf(secrets: Readonly<Record<string, string>>): Mask {
   };
 }
 
-/** `bytes[start, end)` with three stars for every span; spans may reach out of it. */
+/** Returns `bytes[start, end)` with `***` for every span; spans may extend beyond the range. */
 export function redact(bytes: Uint8Array, start: number, end: number, spans: Spans): Uint8Array {
   const parts: Uint8Array[] = [];
   let at = start;
@@ -93,15 +93,15 @@ function isTooShort(secret: string): boolean {
   return length > 0 && length < SHORTEST_SECRET;
 }
 
-/** What is looked for in a line as it is, in its canonical form, and in that without its spaces. */
+/** Finders for a line as it is, for its canonical form, and for that form without spaces. */
 interface Finders {
   readonly plain: Finder;
   readonly canonical: Finder | undefined;
   readonly squeezed: Finder | undefined;
-  /** Whether any secret has quotes in it, or white space. */
+  /** Whether any secret contains quotes, or white space. */
   readonly hasQuotes: boolean;
   readonly hasSpaces: boolean;
-  /** Where none of these bytes stand, nothing is quoted. */
+  /** A line without any of these bytes contains no quoted text. */
   readonly triggers: readonly number[];
 }
 
@@ -128,12 +128,12 @@ function canonicalForm({ bytes, kind }: Form): Form {
   return { bytes: reduced.bytes.slice(0, reduced.length), kind };
 }
 
-/** Looks at lines twice where that is needed: as they are, and as their reader understands them. */
+/** Scans lines as they are, and again in canonical form if they may contain quoted text. */
 class SecretScanner implements Scanner {
   readonly #finders: Finders;
   readonly #canonical: Canonical = newCanonical();
   #open: readonly OpenForm[] = [];
-  /** Where the next form may begin in the chunk in hand, and where the next of each trigger stands. */
+  /** The next possible start of a form in the current chunk, and the next position of each trigger. */
   #nextForm = 0;
   readonly #nextTriggers: number[] = [];
 
@@ -179,7 +179,10 @@ class SecretScanner implements Scanner {
     return hasEscapes(bytes, start, end) || ((hasQuotes || hasSpaces) && this.#isReplaced(bytes, start, end));
   }
 
-  /** True where a quote is quoted by quotes, or a space within the text by `+` or a tab. */
+  /**
+   * Returns true if two quotes are adjacent (one may escape the other), or if a space within the text may be
+   * written as `+` or a tab.
+   */
   #isReplaced(bytes: Uint8Array, start: number, end: number): boolean {
     const { hasQuotes, hasSpaces } = this.#finders;
     for (let i = start + 1; i < end; i++) {
@@ -203,7 +206,7 @@ class SecretScanner implements Scanner {
   }
 }
 
-/** Where a byte next stands; behind the end where it does not. */
+/** Returns the next position of a byte; the array's length if there is none. */
 function indexOf(bytes: Uint8Array, byte: number, from: number): number {
   const at = bytes.indexOf(byte, from);
   return at === -1 ? bytes.length : at;

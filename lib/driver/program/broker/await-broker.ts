@@ -7,8 +7,8 @@ const FIRST_MS = 100;
 const MOST_MS = 5000;
 
 /**
- * Opens what needs the broker, again while nothing listens at its address, for `waitMs`; one line says so. Throws what `open`
- * threw when that time is over, and at once what waiting does not mend; `signal.reason`.
+ * Calls `open` and retries for `waitMs` while nothing listens at the broker's address; logs that once. Throws
+ * the error of `open` when that time is over, and any other error at once; `signal.reason`.
  */
 export async function awaitBroker<T>(
   open: () => Promise<T>,

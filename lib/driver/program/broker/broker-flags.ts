@@ -2,11 +2,11 @@ import type { Command, OptionValues } from "@commander-js/extra-typings";
 import { flag, switchFlag } from "../command-line/flag.ts";
 import { brokerUrls, duration, text } from "../command-line/values.ts";
 
-/** Where the broker is. */
+/** The broker's addresses. */
 export const natsFlag = () =>
   flag("--nats <urls>", "broker; several addresses are separated by commas", brokerUrls);
 
-/** Zero needs no unit. */
+/** A duration, or `0` without a unit. */
 const patience = (value: string): number => value.trim() === "0" ? 0 : duration(value);
 
 /** How long programs that serve wait for the broker. */
@@ -30,6 +30,6 @@ export function withLoginFlags<A extends unknown[], O extends OptionValues, G ex
     .addOption(flag("--tls-key <file>", "its key, PEM", text));
 }
 
-/** The login flags, read. */
+/** The parsed values of the login flags. */
 // deno-lint-ignore ban-types
 export type LoginOptions = ReturnType<ReturnType<typeof withLoginFlags<[], {}, {}>>["opts"]>;

@@ -4,13 +4,13 @@ import type { LoginOptions } from "./broker-flags.ts";
 
 type Options = LoginOptions & { tokenFile?: string | undefined };
 
-/** Throws InputError for flags that do not go together, and for a file that cannot be read. */
+/** Throws InputError if flags contradict each other, or if a file cannot be read. */
 export async function checkBrokerFlags(options: Options): Promise<void> {
   checkPairs(options);
   await checkFiles(options);
 }
 
-/** Flags that mean nothing without each other. */
+/** Checks flags that need each other, and that there is one login at most. */
 function checkPairs(options: Options): void {
   const pairs = [
     ["--nats-user", options.natsUser, "--nats-password-file", options.natsPasswordFile],
@@ -31,7 +31,7 @@ function checkPairs(options: Options): void {
   if (other) throw new InputError(`Both ${one} and ${other} were given: expected one way to log in`);
 }
 
-/** A wrong path is told now, not when the file is first needed. */
+/** Reports a wrong path at the start, not when the file is first needed. */
 async function checkFiles(options: Options): Promise<void> {
   const files = [
     ["--nats-creds", options.natsCreds],

@@ -4,22 +4,23 @@ import { processLog } from "../../../base/log.ts";
 import { delay } from "../../../base/signals.ts";
 import { awaitOwner } from "./open-broker.ts";
 
-/** Whose broker it is. */
+/** The owner of a broker. */
 export type Owner = Awaited<ReturnType<NatsBackend["owner"]>>;
 
 export interface EachOwnerOptions {
-  /** Between two looks at whose broker it is, milliseconds. */
+  /** How often to check whether the owner has changed, milliseconds. */
   readonly everyMs: number;
   readonly signal: AbortSignal;
-  /** Works for an owner until its signal fires. */
+  /** Works for an owner until its signal aborts. */
   readonly work: (found: Owner, signal: AbortSignal) => Promise<void>;
-  /** Clears what ran under an owner that is no more. */
+  /** Removes what ran for a previous owner. */
   readonly clear: (found: Owner, signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * Works for whoever owns the broker, until `signal` fires. A server that came back without its data has another owner: what ran
- * for the one before is nobody's then, and is cleared. Throws what `work` throws, `signal.reason`.
+ * Works for the broker's current owner until `signal` aborts. A server that returns without its data is a new
+ * owner: what ran for the previous one is orphaned, and is removed. Throws what `work` throws,
+ * `signal.reason`.
  */
 export async function workForEachOwner(
   broker: Pick<NatsBackend, "owner">,
@@ -52,7 +53,10 @@ export async function workForEachOwner(
   }
 }
 
-/** Resolves when somebody else owns the broker. What cannot be learnt now is looked at again. Throws `signal.reason`. */
+/**
+ * Resolves when the owner has changed. If it cannot be read, tries again at the next interval. Throws
+ * `signal.reason`.
+ */
 async function watch(
   broker: Pick<NatsBackend, "owner">,
   owner: string,

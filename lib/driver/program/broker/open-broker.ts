@@ -7,11 +7,14 @@ import type { LoginOptions } from "./broker-flags.ts";
 
 type BrokerOptions = LoginOptions & { nats: readonly string[] };
 
-/** Connects to the broker that the flags name. `name` is what its own lists call us. Throws InputError, UnavailableError. */
+/**
+ * Connects to the broker that the flags name. `name` is the connection's name in the broker's lists. Throws
+ * InputError, UnavailableError.
+ */
 export const openBroker = (options: BrokerOptions, name: string): Promise<NatsBackend> =>
   openNats(natsOptions(options, name));
 
-/** What these flags mean for a connection. */
+/** Makes connection options from the flags. */
 export function natsOptions(options: BrokerOptions, name: string): NatsOptions {
   const { nats, natsCreds, natsUser, natsPasswordFile, natsTokenFile, natsNkeyFile, natsTlsFirst } = options;
   const { tlsCa, tlsCert, tlsKey } = options;
@@ -33,7 +36,10 @@ export function natsOptions(options: BrokerOptions, name: string): NatsOptions {
   };
 }
 
-/** Whose broker it is. Waits for its streams, which a control plane makes, and says so once. Throws `signal.reason`. */
+/**
+ * Returns the broker's owner. Waits until a control plane has created its streams, and logs each new reason
+ * once. Throws `signal.reason`.
+ */
 export async function awaitOwner(
   broker: Pick<NatsBackend, "owner">,
   signal: AbortSignal,

@@ -3,18 +3,21 @@ import { oneOf } from "./values.ts";
 import { flag } from "./flag.ts";
 
 export interface CommandText {
-  /** What is typed to reach it: `flutter-ci run`. */
+  /** The command as typed: `flutter-ci run`. */
   readonly path: string;
   readonly summary: string;
-  /** Paragraphs above the flags; the summary without. */
+  /** Paragraphs above the flags; by default the summary. */
   readonly description?: string;
-  /** After the name; `[flags]` without. */
+  /** Text after the name; by default `[flags]`. */
   readonly usage?: string;
-  /** What it does, and the words that do it. */
+  /** What an example does, and its command line. */
   readonly examples: readonly (readonly [what: string, words: string])[];
 }
 
-/** A command in our layout: what it is, how it is called, its flags, examples. It throws instead of ending the process. */
+/**
+ * Makes a command with our help layout: description, usage, flags, examples. It throws instead of exiting the
+ * process.
+ */
 export function newCommand({ path, summary, description, usage, examples }: CommandText): Command {
   const name = path.split(" ").at(-1) ?? path;
   return new Command(name)
@@ -35,7 +38,7 @@ export function newCommand({ path, summary, description, usage, examples }: Comm
     .addHelpText("after", `\n${bold("Examples:")}\n${examples.map(shown).join("\n")}`);
 }
 
-/** The flags that every command takes, for the process's own log. */
+/** Flags of every command, for the process log. */
 export const logLevelFlag = () =>
   flag("--log-level <level>", "what to log on stderr", oneOf(LOG_LEVELS))
     .default("info" as const);
@@ -45,12 +48,12 @@ export const logFormatFlag = () =>
 const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What stands below the flags of every command that has some. */
+/** Shown below the flags of every command that has some. */
 export const VARIABLES_NOTE =
   "\nEvery flag can be set by a variable instead: CONVEYOR_ and its name in capitals, like CONVEYOR_LOG_LEVEL=debug.\n" +
   "A flag wins over its variable. One that may be repeated takes one value a line.";
 
-/** What it is for, the words it takes, and what it is without. */
+/** A flag's description, its allowed words and its default. */
 function optionDescription(
   { description, argChoices, defaultValue, defaultValueDescription }: Option,
 ): string {
@@ -64,5 +67,5 @@ function optionDescription(
 
 const shown = ([what, words]: readonly [string, string]): string => `  # ${what}\n  $ ${words}`;
 
-/** Commander takes the escapes out where there is no terminal, or NO_COLOR is set. */
+/** Commander removes the escapes if there is no terminal, or if NO_COLOR is set. */
 const bold = (text: string): string => `\x1b[1m${text}\x1b[22m`;

@@ -1,18 +1,17 @@
 import { messageOf, UnavailableError } from "../../../base/errors.ts";
 
-/** Variables by name, as a process has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * This process's own environment: the real one, never a file of the folder we stand in. The only place that reads it;
- * everything else is given what it needs.
+ * This process's own environment; files of the working folder are never read into it. Only this module reads
+ * it; all other code gets the values that it needs.
  */
 export const environment: Environment = process.env;
 
 /**
- * Goes to the folder in which the user called us. The wrappers in `bin/` start a runtime in our own folder, because it
- * reads settings of the folder it is started in, and leave the caller's folder in a variable. Throws UnavailableError
- * where that folder is gone.
+ * Changes to the folder from which the user called us. The wrappers in `bin/` start a runtime in our own
+ * folder, because a runtime reads settings of its working folder, and put the caller's folder into a
+ * variable. Throws UnavailableError if that folder does not exist any more.
  */
 export function returnToCaller(): void {
   const folder = process.env.CONVEYOR_STARTED_IN;

@@ -2,10 +2,13 @@ import { type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { InputError } from "../../../base/errors.ts";
 import type { Environment } from "./environment.ts";
 
-/** The flags that can also be set by a variable, and how its text is read. */
+/** The flags that can also be set by a variable, and the parser of its text. */
 const readers = new WeakMap<object, { parse: (text: string) => unknown; many: boolean }>();
 
-/** A flag with a value. What `parse` throws is prefixed with the flag's name; its `words`, if any, are shown in help. */
+/**
+ * Makes a flag with a value. Errors of `parse` are prefixed with the flag's name; its `words`, if any, are
+ * shown in help.
+ */
 export function flag<const Usage extends string, T>(
   usage: Usage,
   description: string,
@@ -17,7 +20,10 @@ export function flag<const Usage extends string, T>(
   return option.argParser((text: string): T => named(option.long ?? usage, () => parse(text)));
 }
 
-/** A flag that may be given several times: its values in their order. Its variable holds one value a line. */
+/**
+ * Makes a flag that may be repeated; its value is a list in the given order. Its variable holds one value per
+ * line.
+ */
 export function listFlag<const Usage extends string, T>(
   usage: Usage,
   description: string,
@@ -31,20 +37,20 @@ export function listFlag<const Usage extends string, T>(
   ]);
 }
 
-/** A flag without a value. Its variable is `true` or `false`. */
+/** Makes a flag without a value. Its variable is `true` or `false`. */
 export function switchFlag<const Usage extends string>(usage: Usage, description: string): Option<Usage> {
   const option = new Option(usage, description);
   readers.set(option, { parse: switchValue, many: false });
   return option;
 }
 
-/** The variable of a flag: `CONVEYOR_` and its name in capitals. */
+/** Returns the variable of a flag: `CONVEYOR_` and its name in capitals. */
 export const variableOf = (long: string): string =>
   `CONVEYOR_${long.replace(/^--/, "").replaceAll("-", "_").toUpperCase()}`;
 
 /**
- * Gives every flag that was not typed the value of its variable. An empty variable counts as not set. Throws InputError
- * that names the variable.
+ * Sets every flag that was not typed from its variable. An empty variable counts as not set. Throws
+ * InputError that names the variable.
  */
 export function applyEnvironment(command: CommandUnknownOpts, environment: Environment): void {
   for (const option of command.options) {
@@ -69,7 +75,7 @@ function switchValue(text: string): boolean {
   throw new InputError(`Invalid value "${text}": expected true or false`);
 }
 
-/** Runs `work`; an InputError of it says first of what it speaks. */
+/** Runs `work`; prefixes its InputError with `name`. */
 function named<T>(name: string, work: () => T): T {
   try {
     return work();

@@ -1,9 +1,9 @@
 import { gunzipSync } from "node:zlib";
 
-/** Put in by `scripts/release`: THIRD-PARTY-NOTICES, compressed, in base64. */
+/** Inserted by `scripts/release`: THIRD-PARTY-NOTICES, compressed, in base64. */
 declare const CONVEYOR_NOTICES: string | undefined;
 
-/** The licences of all software in this program; where they lie, if it is no program of a release. */
+/** Returns the licences of all software in this program; outside of a release, says where they are. */
 export function licenses(): string {
   return typeof CONVEYOR_NOTICES === "string"
     ? gunzipSync(Buffer.from(CONVEYOR_NOTICES, "base64")).toString()

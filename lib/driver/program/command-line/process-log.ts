@@ -6,13 +6,13 @@ import type { LogLevel } from "./command.ts";
 export interface ProcessLogOptions {
   readonly level: LogLevel;
   readonly format: "text" | "json";
-  /** Where lines go, each with its newline. */
+  /** Writes one line, which ends in a newline. */
   readonly write: (line: string) => void;
-  /** Leaves out how each run and step began and ended, where that is shown anyway (default false). */
+  /** Leaves out how each run and step began and ended, because that is shown elsewhere (default false). */
   readonly withoutOutcomes?: boolean;
 }
 
-/** From here on the process's own log is written. Once in the life of a process. */
+/** Starts the process log. Call once per process. */
 export function startProcessLog({ level, format, write, withoutOutcomes }: ProcessLogOptions): void {
   const toLine = format === "json" ? jsonLine : textLine;
   configureSync({
@@ -51,7 +51,6 @@ const timeOf = ({ timestamp }: LogRecord): string => new Date(timestamp).toISOSt
 const levelOf = ({ level }: LogRecord): string => level === "warning" ? "warn" : level;
 const roomOf = ({ category }: LogRecord): string => category[1] ?? "";
 
-/** Values stand between the parts of the text. */
 const textOf = ({ message }: LogRecord): string =>
   message.map((part) => typeof part === "string" ? part : shown(plain(part))).join("");
 

@@ -2,7 +2,7 @@ import { CommanderError, type CommandUnknownOpts, Option } from "@commander-js/e
 import { licenses } from "./licenses.ts";
 import { versionText } from "./version.ts";
 
-/** Gives a program the flags with which it speaks of itself: `--version`, also `--version --json`, and `--licenses`. */
+/** Adds the flags `--version` (also with `--json`) and `--licenses` to a program. */
 export function withProgramFlags<Program extends CommandUnknownOpts>(
   program: Program,
   words: readonly string[] = process.argv.slice(2),

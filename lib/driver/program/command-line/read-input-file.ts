@@ -1,12 +1,12 @@
 import { InputError, messageOf } from "../../../base/errors.ts";
 import { readNamedFile } from "../../../base/named-files.ts";
 
-/** More than any file that is typed by hand or holds a key. */
+/** Larger than any file that is written by hand or holds a key. */
 const MOST_BYTES = 1024 * 1024;
 
 /**
- * The text of a file that a flag names; `-` is stdin, and a pipe is a file as well. Throws InputError that names the flag and
- * the file where it cannot be read, is empty, or is larger than 1 MiB.
+ * Returns the text of a file that a flag names; `-` is stdin, and pipes are allowed. Throws InputError that
+ * names the flag and the file if it cannot be read, is empty, or is larger than 1 MiB.
  */
 export async function readInputFile(flag: string, path: string): Promise<string> {
   let text: string;

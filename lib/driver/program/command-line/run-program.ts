@@ -9,8 +9,9 @@ import { isReaderGone, makeSafe, type SafeStream } from "./safe-stream.ts";
 import { defectText, exitOnDefects } from "../stop/defects.ts";
 
 /**
- * Runs a program on the words of the command line, and ends the process. The exit code is what the program's action has set
- * as `process.exitCode`, or follows from what it has thrown. Goes back to the caller's folder first.
+ * Runs a program with command line arguments and exits the process. The exit code is the `process.exitCode`
+ * that the program's action has set, or follows from the error that it threw. Changes to the caller's folder
+ * first.
  */
 export async function runProgram(
   program: CommandUnknownOpts,
@@ -34,9 +35,12 @@ export async function runProgram(
   process.exit();
 }
 
-/** Says on stderr what went wrong; returns the exit code. A message may quote what a stranger has written. */
+/**
+ * Prints an error to stderr; returns the exit code. Control characters are made visible, because a message
+ * may quote text from outside.
+ */
 function report(error: unknown): number {
-  // Commander has said it already. Help and version come this way too.
+  // Commander has printed it already. Help and version are reported this way too.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof InputError) {
     process.stderr.write(`error: ${neutralText(messageOf(error))}\n`);
@@ -50,7 +54,7 @@ function report(error: unknown): number {
   return EXIT.defect;
 }
 
-/** A program whose results did not reach stdout has not succeeded, unless its reader had enough of them. */
+/** Fails a program whose output did not reach stdout, unless its reader has closed it. */
 function reportLostOutput({ failure }: SafeStream): void {
   if (!failure || isReaderGone(failure)) return;
   process.stderr.write(`error: Cannot write to stdout: ${messageOf(failure)}\n`);

@@ -1,16 +1,17 @@
 import type { Writable } from "node:stream";
 
-/** A standard stream of this process, whose failures are not thrown. */
+/** A standard stream of this process that does not throw on failure. */
 export interface SafeStream {
   /** The first write that failed. */
   readonly failure: NodeJS.ErrnoException | undefined;
-  /** Resolves when all that was written has been taken, or has failed. */
+  /** Resolves once every write has completed or failed. */
   written(): Promise<void>;
 }
 
 /**
- * Makes a standard stream report a failed write as Node documents it: to the write's callback and as an "error" event, which
- * never ends the process. Deno throws out of `write` for a file on a full disk, and the stream is of no use afterwards.
+ * Makes a standard stream report a failed write as Node documents it: to the write's callback and as an
+ * "error" event. A failure never ends the process. Deno's `write` throws for a file on a full disk, and the
+ * stream is unusable afterwards.
  */
 export function makeSafe(stream: Writable): SafeStream {
   const open = new Set<Promise<void>>();
@@ -51,6 +52,6 @@ export function makeSafe(stream: Writable): SafeStream {
   };
 }
 
-/** True where the reader has gone away (`| head`), rather than the writing failed. */
+/** Returns true if the reader has closed the stream (`| head`), false for other write failures. */
 export const isReaderGone = ({ code }: NodeJS.ErrnoException): boolean =>
   code === "EPIPE" || code === "ECONNRESET";

@@ -5,7 +5,7 @@ import { parseGlob } from "../../../base/glob/glob.ts";
 import { withoutTrailing } from "../../../base/text.ts";
 
 /**
- * Values of flags: each takes the text as typed and answers what it means, or throws InputError that quotes it and says
+ * Parsers of flag values: each returns the parsed value, or throws InputError that quotes the text and says
  * what was expected.
  */
 export const text = (value: string): string => value;
@@ -28,7 +28,7 @@ export function positiveNumber(value: string): number {
   throw new InputError(`Invalid number "${value}": expected a number above 0, like 1.5`);
 }
 
-/** One of a few words, which help and completion show. */
+/** Returns a parser for one of a few words, which help and completion show. */
 export function oneOf<const Words extends readonly string[]>(words: Words) {
   const parse = (value: string): Words[number] => {
     const word = words.find((known) => known === value);
@@ -44,7 +44,7 @@ export function variableName(value: string): string {
   throw new InputError(`Invalid name "${value}": expected a variable's name: letters, digits and _`);
 }
 
-/** The name of a variable whose value is a secret, and stays out of messages. */
+/** The name of a variable whose value is a secret. If a value is given too, the error does not quote it. */
 export function secretName(value: string): string {
   const at = value.indexOf("=");
   if (at === -1) return variableName(value);
@@ -62,11 +62,11 @@ export function variable(value: string): { name: string; value: string | undefin
   return { name: variableName(value.slice(0, at)), value: value.slice(at + 1) };
 }
 
-/** `HOST=FILE` or `HOST:PORT=FILE`: which host a token is for, and the file that holds it. */
+/** `HOST=FILE` or `HOST:PORT=FILE`: the host that a token is for, and the file that holds it. */
 export function hostFile(value: string): { host: string; file: string } {
   const [, host, file] = /^([A-Za-z0-9.-]+(?::\d{1,5})?)=(.+)$/.exec(value) ?? [];
   if (host === undefined || file === undefined || host.startsWith("-")) {
-    // It may be the token itself.
+    // The text may be the token itself.
     const shown = value.includes("=") || value.length <= 20 ? value : `${value.slice(0, 4)}…`;
     throw new InputError(`Invalid token "${shown}": expected HOST=FILE, like git.example.com=token.txt`);
   }
@@ -87,7 +87,7 @@ export function hostPort(value: string): { host: string; port: number } {
 
 /** One or more addresses of a broker, separated by commas. */
 export function brokerUrls(value: string): string[] {
-  // A comma may stand in a password as well.
+  // A password may contain a comma.
   const parts = value.includes("@") ? [value] : value.split(",");
   return parts.map((part) => {
     const text = part.trim();
@@ -126,7 +126,7 @@ export function imageGlob(value: string): string {
   return parseGlob(value, { isExact: true }).text;
 }
 
-/** What may stand as one token in a subject. */
+/** A token of a subject. */
 export function subjectToken(value: string): string {
   if (/^[A-Za-z0-9_-]{1,128}$/.test(value)) return value;
   throw new InputError(`Invalid name "${value}": expected letters, digits, - and _ only`);

@@ -1,23 +1,25 @@
 import manifest from "../../../../package.json" with { type: "json" };
 
-/** What a program is made of. */
+/** How a program was built. */
 export interface BuildFacts {
   readonly version: string;
-  /** The first twelve digits, `-dirty` behind them where not all was committed. */
+  /** The first twelve digits, with `-dirty` if there were uncommitted changes. */
   readonly commit?: string;
-  /** The system it was compiled for: `linux-x64-musl`. */
+  /** The system that it was compiled for: `linux-x64-musl`. */
   readonly target?: string;
 }
 
-/** Put in by `scripts/build` and `scripts/release`. */
+/** Inserted by `scripts/build` and `scripts/release`. */
 declare const CONVEYOR_BUILD: BuildFacts | undefined;
 
-/** The version of this package. Its manifest is imported, so that compilers and bundlers take it along without being told. */
+/**
+ * Returns the version of this package. Its manifest is imported, so that compilers and bundlers include it.
+ */
 export const version = (): string => buildFacts().version;
 
 /**
- * What `--version` prints: the version first, on a line of its own with commit and target; as JSON for tools. A driver of somebody
- * else's has an `own` one.
+ * Returns what `--version` prints: the version, commit and target on one line, or as JSON. `own` is the
+ * version of a driver that is not ours.
  */
 export function versionText(name: string, asJson: boolean, own = version()): string {
   const { version: shown, commit, target } = own === version()

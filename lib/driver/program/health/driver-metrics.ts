@@ -3,22 +3,22 @@ import { type Observer, SETTLED, type Settled } from "../../observer.ts";
 /** Upper bounds of the histogram's buckets, seconds. */
 const BOUNDS = [0.01, 0.1, 1, 10, 60, 600, 3600];
 
-/** What can be read off at any time. */
+/** Values that are read when the metrics are requested. */
 export interface Gauges {
   readonly inHand: number;
-  /** How long there has been no room for a further event; 0 where there is. */
+  /** How long there has been no room for another event, milliseconds; 0 if there is room. */
   readonly fullMs: number;
   readonly reconnects: number;
 }
 
-/** The figures of one driver's process since its start. */
+/** The metrics of one driver's process since its start. */
 export class DriverMetrics implements Observer {
   readonly #driver: string;
   readonly #settled = new Map<Settled, number>(SETTLED.map((as) => [as, 0]));
   readonly #buckets = BOUNDS.map((bound) => ({ bound, count: 0 }));
   #reconciled = { count: 0, seconds: 0 };
 
-  /** `driver` is a token, so nothing in it has to be escaped. */
+  /** `driver` is a token, so it needs no escaping. */
   constructor(driver: string) {
     this.#driver = driver;
   }
@@ -34,7 +34,7 @@ export class DriverMetrics implements Observer {
     for (const bucket of this.#buckets) if (seconds <= bucket.bound) bucket.count++;
   }
 
-  /** Prometheus' text format 0.0.4. */
+  /** Returns the metrics in Prometheus' text format 0.0.4. */
   text({ inHand, fullMs, reconnects }: Gauges): string {
     const driver = `driver="${this.#driver}"`;
     const { count, seconds } = this.#reconciled;

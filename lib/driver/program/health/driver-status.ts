@@ -7,7 +7,7 @@ import type { Gauges } from "./driver-metrics.ts";
 
 const DOCKER_MS = 3000;
 
-/** What a driver's process works with, as far as it has come; filled in while it starts. */
+/** The state of a driver's process; filled in while it starts. */
 export class DriverStatus {
   broker: Pick<NatsBackend, "isConnected" | "reconnects"> | undefined;
   docker: Pick<Docker, "now"> | undefined;
@@ -26,7 +26,10 @@ export class DriverStatus {
     return { inHand, fullMs, reconnects: this.broker?.reconnects ?? 0 };
   }
 
-  /** Why no event can be handled just now, a line each; empty when one can. A host that is full is no reason: it is at work. */
+  /**
+   * Returns why no event can be handled now, one reason per line; empty if events can be handled. A full host
+   * is not a reason.
+   */
   async reasons(): Promise<string[]> {
     const docker = await (this.#asking ??= this.#askDocker().finally(() => this.#asking = undefined));
     const broker = this.broker?.isConnected ? undefined : "The broker is not connected";
@@ -34,7 +37,7 @@ export class DriverStatus {
     return [broker, docker, consuming].filter((reason) => reason !== undefined);
   }
 
-  /** Whoever asks at the same time shares the answer. */
+  /** Concurrent callers share one request. */
   async #askDocker(): Promise<string | undefined> {
     if (!this.#usesDocker) return undefined;
     if (!this.docker) return "Docker is not connected";

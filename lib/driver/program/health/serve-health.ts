@@ -4,11 +4,11 @@ import { messageOf, UnavailableError } from "../../../base/errors.ts";
 
 export interface HealthOptions {
   readonly host: string;
-  /** 0 for any that is free. */
+  /** 0 for any free port. */
   readonly port: number;
-  /** Why the process is not ready, a line each; empty when it is. */
+  /** Returns why the process is not ready, one reason per line; empty if it is ready. */
   readonly reasons: () => Promise<readonly string[]>;
-  /** Prometheus' text format. */
+  /** Returns metrics in Prometheus' text format. */
   readonly metrics: () => string;
 }
 
@@ -18,8 +18,8 @@ interface Answer {
 }
 
 /**
- * Serves `/healthz` (200 as long as the process lives), `/readyz` (200, or 503 with the reasons) and `/metrics` until
- * disposed. Throws UnavailableError where the address is not to be had.
+ * Serves `/healthz` (200 while the process runs), `/readyz` (200, or 503 with the reasons) and `/metrics`
+ * until disposed. Throws UnavailableError if the address cannot be used.
  */
 export async function serveHealth(
   options: HealthOptions,
@@ -47,7 +47,7 @@ export async function serveHealth(
   };
 }
 
-/** Never rejects: whoever asks for health must not end the driver. */
+/** Never rejects: a failed health request must not end the driver. */
 async function serve(request: IncomingMessage, response: ServerResponse, options: HealthOptions) {
   const { status, text } = await answer(request, options).catch((error): Answer => ({
     status: 500,

@@ -1,14 +1,17 @@
 import { messageOf } from "../../../base/errors.ts";
 import { EXIT } from "../command-line/exit-codes.ts";
 
-/** The text for a failure that nobody expected. */
+/** Returns the error text for an unexpected failure. */
 export function defectText(error: unknown): string {
   const stack = error instanceof Error ? error.stack : undefined;
   return `error: This is a defect of the program: ${messageOf(error)}\n${stack ? `${stack}\n` : ""}` +
     'Report it with these lines, what you typed, and what "flutter-ci --version" says\n';
 }
 
-/** Ends the process for a rejection or an exception that nobody catches, until something better hears of them. */
+/**
+ * Exits the process on an uncaught rejection or exception, unless another listener for rejections is
+ * registered.
+ */
 export function exitOnDefects(): Disposable {
   return onDefect((error) => {
     if (process.listenerCount("unhandledRejection") > 1) return;
@@ -17,7 +20,7 @@ export function exitOnDefects(): Disposable {
   });
 }
 
-/** Calls back for every rejection and exception of this process that nobody catches. */
+/** Calls back on every uncaught rejection and exception of this process. */
 export function onDefect(hear: (error: unknown) => void): Disposable {
   process.on("unhandledRejection", hear);
   process.on("uncaughtException", hear);

@@ -3,8 +3,9 @@ import { constants } from "node:os";
 import type { StopSignal } from "./stop.ts";
 
 /**
- * Of these signals, the ones that this process was started to ignore: by `nohup`, by `trap ''`, or as a background job of a
- * script. A handler would end that. Call it before there are handlers. Linux only: elsewhere none is known.
+ * Returns those of these signals that this process was started to ignore: by `nohup`, by `trap ''`, or as a
+ * background job of a script. Call it before handlers are installed, because a handler would end that.
+ * Returns none except on Linux.
  */
 export function ignoredSignals(signals: readonly StopSignal[], status = readStatus()): StopSignal[] {
   const digits = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";

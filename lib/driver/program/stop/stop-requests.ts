@@ -10,29 +10,31 @@ import {
   type StopSignal,
 } from "./stop.ts";
 
-/** What ends a command before its time. The first cause is a request; a signal after that is an order. */
+/**
+ * Watches for causes to end a command early. The first cause requests a stop; a signal after that forces it.
+ */
 export interface StopRequests extends Disposable {
-  /** The first cause; undefined as long as there is none. */
+  /** The first cause; undefined if there is none yet. */
   readonly first: Stop | undefined;
-  /** stdout takes no more. A reader that has gone away counts as a hang-up. */
+  /** Call when stdout cannot be written. If its reader has closed it, that counts as SIGHUP. */
   outputFailed(error: NodeJS.ErrnoException): void;
 }
 
 export interface StopHandlers {
   onFirst(stop: Stop): void;
-  /** Ends the process. */
+  /** Must end the process. */
   onSecond(stop: Stop): void;
 }
 
 /**
- * How long a signal that comes again is still the same request, milliseconds. `timeout` signals its child and then its group,
- * `make` and `npm` pass on what the whole group got.
+ * How long a repeated signal counts as the same request, milliseconds. `timeout` signals its child and then
+ * its group; `make` and `npm` pass on what the whole group received.
  */
 const SAME_SIGNAL_MS = 500;
 
 /**
- * Listens for signals, except those that the process was started to ignore, and for defects: rejections and exceptions that
- * nobody catches. `now` is a monotonic clock, milliseconds.
+ * Listens for signals, except those that the process was started to ignore, and for uncaught rejections and
+ * exceptions. `now` is a monotonic clock, milliseconds.
  */
 export function listenForStop(
   { onFirst, onSecond }: StopHandlers,
@@ -50,7 +52,8 @@ export function listenForStop(
   };
   const listeners = STOP_SIGNALS.map((signal) => ({
     signal,
-    // An ignored signal has a listener too: with one for any signal, Deno catches all three, and the others end the process.
+    // Ignored signals need a listener too: with a listener for any signal, Deno catches all three, and those
+    // without one end the process.
     listener() {
       if (ignored.includes(signal)) return;
       if (latest?.signal === signal && now() - latest.at < SAME_SIGNAL_MS) return;

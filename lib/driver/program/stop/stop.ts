@@ -4,16 +4,15 @@ import type { Outcome } from "../../../wire/run.ts";
 import type { Reason } from "../../../wire/reasons.ts";
 import { EXIT } from "../command-line/exit-codes.ts";
 
-/** Signals that cancel. */
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 export const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** Why a command ends before its time. */
+/** Why a command ends early. */
 export interface Stop {
   /** The exit code of the command. */
   readonly exit: number;
-  /** How a run ends for it. */
+  /** How the run ends. */
   readonly verdict: {
     readonly outcome: Exclude<Outcome, "succeeded">;
     readonly reason: Reason;
@@ -21,13 +20,12 @@ export interface Stop {
   };
 }
 
-/** The exit code is the one by which a shell reports the signal. */
+/** The exit code is the one with which a shell reports the signal. */
 export const stopBySignal = (signal: StopSignal): Stop => ({
   exit: 128 + constants.signals[signal],
   verdict: { outcome: "cancelled", reason: "cancelled", message: `Cancelled by ${signal}` },
 });
 
-/** stdout cannot be written. */
 export const stopByOutput = (error: Error): Stop => ({
   exit: EXIT.unavailable,
   verdict: {
