@@ -30,6 +30,7 @@ export interface Grant {
 /** The longest wait for an answer, milliseconds. */
 const ANSWER_MS = 5000;
 
+/** What `askForGrant` needs. */
 export interface GrantServices extends TurnServices {
   readonly settings: Pick<DriverSettings, "host" | "maxTimeoutMs">;
   /** The delay before an engine that does not answer is asked again, milliseconds; doubled each time. */

@@ -18,6 +18,7 @@ export interface Turn {
   done(): Promise<void>;
 }
 
+/** What `takeTurn` needs. */
 export interface TurnServices {
   readonly transport: Transport;
   readonly driver: Pick<Driver, "name" | "exclusive">;

@@ -19,6 +19,7 @@ import { type ComposedResult, composeResult } from "./result.ts";
 /** Lost acks are harmless: on redelivery the event is recognised as done. */
 const TRIES = 5;
 
+/** What `settle` needs. */
 export interface SettleServices extends LineServices {
   readonly observer: Observer;
   readonly faultPoint: Faults;

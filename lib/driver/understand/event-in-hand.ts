@@ -16,6 +16,7 @@ export interface EventInHand<Event = DriverEvent | BrokenEvent> {
 /** Conveyor's own drivers share our consumer and reset its ack wait to 30 s whenever one starts. */
 const MOST_HEARTBEAT_MS = 30_000 / 3;
 
+/** Reads the facts of a delivered event and starts its clock. */
 export function eventInHand(
   delivery: Delivery,
   event: DriverEvent | BrokenEvent,

@@ -19,6 +19,7 @@ import { type OpenStepLog, openStepLog, type StepLogOptions } from "../log/step-
 import { retry } from "../../base/retry.ts";
 import { KeptArtifacts } from "./kept-artifacts.ts";
 
+/** What `openContext` needs. */
 export interface ContextServices {
   readonly driver: Pick<Driver, "name">;
   readonly settings: DriverSettings;

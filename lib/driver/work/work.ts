@@ -11,6 +11,7 @@ import type { DriverEvent } from "../understand/decode.ts";
 import { type Outcome, outcomeOfThrown } from "../report/outcome.ts";
 import type { Observer } from "../observer.ts";
 
+/** What `work` needs. */
 export interface WorkServices extends ContextServices {
   readonly driver: Driver;
   readonly observer: Observer;

@@ -4,7 +4,7 @@ import { Artifact, modeText, type Run } from "../../wire/run.ts";
 
 const Listed = z.looseObject({ artifacts: z.array(z.unknown()) });
 
-/** What is stored of the run's artifacts, with the paths that the results of its steps say they had. */
+/** Returns the run's stored artifacts, with their paths from the results of its steps. */
 export function artifactsOf(
   run: Run,
   stored: readonly StoredArtifact[],

@@ -1,6 +1,6 @@
 import type { Run, StepState } from "../../wire/run.ts";
 
-/** What has happened to a run from one record to the next. */
+/** A change of a run between two records. */
 export type RunChange =
   | { readonly kind: "run-started" }
   | { readonly kind: "step-started"; readonly step: StepState }
@@ -9,11 +9,11 @@ export type RunChange =
   | { readonly kind: "step-ended"; readonly step: StepState }
   | { readonly kind: "run-ended" };
 
-/** In the order in which it happened. `before` is undefined for a run that has just been made. */
+/** Returns the changes between two records, in order. `before` is undefined for a new run. */
 export function changesOf(before: Run | undefined, after: Run): RunChange[] {
   const changes: RunChange[] = before ? [] : [{ kind: "run-started" }];
   const lost = (after.earlier?.length ?? 0) - (before?.earlier?.length ?? 0);
-  // A run that starts again has left the steps of the record before behind.
+  // A restarted run has moved the previous record's steps to `earlier`.
   if (lost > 0) changes.push(...stepChanges(before?.steps ?? [], after.earlier?.at(-1) ?? []));
   changes.push(...stepChanges(lost > 0 ? [] : before?.steps ?? [], after.steps));
   if (after.outcome !== undefined && before?.outcome === undefined) changes.push({ kind: "run-ended" });

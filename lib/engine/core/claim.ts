@@ -7,34 +7,39 @@ import { driverLost } from "./verdicts.ts";
 
 export interface ClaimTimes {
   readonly now: number;
-  /** An attempt that was silent for this long may be succeeded by the next. */
+  /** An attempt that was silent for this long may be replaced by the next, milliseconds. */
   readonly ackWaitMs: number;
-  /** How long a silent attempt has to answer when it is asked, before it is succeeded. */
+  /** How long a silent attempt has to answer a nudge before it is replaced, milliseconds. */
   readonly graceMs: number;
-  /** When the current attempt was asked, if it was. */
+  /** When the current attempt was nudged, if it was. */
   readonly askedAt: number | undefined;
 }
 
-/** As ClaimReply, without secrets. `ask`: nobody knows whether the current attempt is alive; it has to be asked, now. */
+/**
+ * As ClaimReply, without secrets. `ask`: it is unknown whether the current attempt is alive; nudge it now.
+ */
 export type Answer =
   | { answer: "go"; attempt: number; tries: number; isNew: boolean; remainingMs?: number }
   | { answer: "done" }
   | { answer: "stop"; reason: string }
   | { answer: "wait"; retryMs: number; ask: boolean };
 
-/** A step that has cost so many drivers their lives, or that so many could not do, is not tried again. */
+/** The most attempts of a step in one round. */
 export const MAX_ATTEMPTS = 10;
 
-/** Too short a wait makes a storm of a mere overlap of two deliveries. */
+/**
+ * The shortest wait, milliseconds: a shorter one would let two overlapping deliveries claim far too often.
+ */
 const SHORTEST_WAIT_MS = 50;
 
 /**
- * Answers who asks whether it may work on a step: the run, changed where an attempt is granted or heard of, and the
- * answer. Pure. Time has to have been taken into account before (`decide` with `time`).
+ * Answers a claim of a step. Returns the answer and the run, which is changed if an attempt was granted or
+ * heard from. Pure. Call `decide` with `time` before.
  *
- * A fresh claim (without `attempt`) is granted the next attempt where nobody works on the step, and the same one where
- * the same delivery asks again, because the answer was lost. Where somebody else works on it, it waits until that
- * attempt has been silent for the ack wait and then also for the time it takes to ask: silence may have been ours.
+ * A fresh claim (without `attempt`) gets the next attempt if nobody works on the step. It gets the same
+ * attempt if the same delivery asks again because the answer was lost. If another attempt works on the step,
+ * the claim waits until that attempt has been silent for the ack wait and then for the grace period of a
+ * nudge, because its messages may have been lost on our side.
  */
 export function claim(run: Run, request: ClaimRequest, times: ClaimTimes): { run: Run; answer: Answer } {
   const step = run.steps.find(({ id }) => id === request.step);
@@ -49,7 +54,7 @@ export function claim(run: Run, request: ClaimRequest, times: ClaimTimes): { run
     return go(heard(run, step, times), step, times, true);
   }
   const silent = times.now - (step.heardAt ?? step.startedAt ?? times.now);
-  // An instance that is alive renews every third of the ack wait; half of it without that means that it let go.
+  // A live instance renews every third of the ack wait, so after half of it without a renewal it has let go.
   const enough = step.instance === request.instance ? times.ackWaitMs / 2 : times.ackWaitMs;
   if (silent < enough) return { run, answer: wait(enough - silent) };
   if (times.askedAt === undefined) return { run, answer: wait(times.graceMs, true) };
@@ -59,20 +64,21 @@ export function claim(run: Run, request: ClaimRequest, times: ClaimTimes): { run
 
 const SUPERSEDED: Answer = { answer: "stop", reason: "driver-lost" };
 
-/** A renewal is known by its attempt, whatever event it came with: the event may have been sent again meanwhile. */
+/** A renewal is identified by its attempt, not by its event, which may have been sent again meanwhile. */
 function renewal(
   run: Run,
   step: StepState,
   { attempt, letsGo }: ClaimRequest,
   times: ClaimTimes,
 ): { run: Run; answer: Answer } {
-  // Until the next attempt is granted, one of a lost round has the same number.
+  // Until the next attempt is granted, an attempt of a lost round has the same number.
   const isNobodys = step.status === "pending" || step.status === "dispatched";
   if (attempt !== step.attempt || isNobodys) return { run, answer: SUPERSEDED };
   if (step.status !== "running") return { run, answer: { answer: "done" } };
   if (letsGo) return { run: released(run, step, times.now), answer: { answer: "done" } };
   const alive = heard(run, step, times);
-  // It may have to wait for a slow daemon before it can clean up and report; its own runtime limits how long that takes.
+  // A stopped driver may wait for a slow daemon before it can clean up and report; its own runtime limits
+  // that time.
   if (isStopped(run, step)) return { run: alive, answer: { answer: "stop", reason: reasonToStop(run) } };
   return go(alive, step, times, false);
 }
@@ -104,7 +110,7 @@ function grant(
     heardAt: now,
     startedAt,
   };
-  // Who has the event proves that it is published.
+  // A claim with this event proves that it was published.
   const outbox = run.outbox.filter(({ id }) => id !== event);
   return go({ ...withStep(run, granted), startedAt: run.startedAt ?? now, outbox }, granted, times, true);
 }
@@ -125,7 +131,7 @@ function go(run: Run, step: StepState, { now }: ClaimTimes, isNew: boolean): { r
   return { run, answer: Number.isFinite(remainingMs) ? { ...answer, remainingMs } : answer };
 }
 
-/** Written down only when it says something new: a renewal a third of the ack wait after the last one does, a nudge does not. */
+/** Records a renewal, but not one soon after the last (like that of a nudge). */
 function heard(run: Run, step: StepState, { now, ackWaitMs }: ClaimTimes): Run {
   const isFresh = step.heardAt !== undefined && now - step.heardAt < ackWaitMs / 4;
   return isFresh ? run : withStep(run, { ...step, heardAt: now });

@@ -7,43 +7,43 @@ import { bounded, hostIn, isSkipped } from "./result.ts";
 import { close, hostOf, openStep, runDeadline, stepLimit, withStep } from "./steps.ts";
 import { driverLost, eventTooLarge, failureOf, queuedTooLong, runTimeout, stepTimeout } from "./verdicts.ts";
 
-/** What can happen to a run, claims aside (claim.ts). */
+/** The inputs of a run, except claims (claim.ts). */
 export type Input =
-  /** Its record has just been made. */
+  /** The run's record was created. */
   | { kind: "submitted" }
   /**
-   * A driver has answered. Counts for the open step of that id and driver, without `step` for the open step of that
-   * driver, and only for the attempt that is at work on it; `attempt` is missing in results of drivers that know no claims.
+   * A driver has sent a result. It counts for the open step with that id and driver (without `step`, for the
+   * open step of that driver), and only for the current attempt. Drivers without claims send no `attempt`.
    */
   | { kind: "result"; driver: string; step?: string; attempt?: number; result: DriverResult }
-  /** Somebody wants it to end. */
+  /** The run shall end. */
   | { kind: "stop"; outcome: Exclude<Outcome, "succeeded">; reason: Reason; message: string }
-  /** Its process is gone, and everything that could still run a step with it. */
+  /** The run's process is gone, and so is everything that could run a step. */
   | { kind: "abandoned"; message: string }
-  /** Time has passed. What was not heard of before `hearingSince` was not silent, we were deaf. */
+  /** Time has passed. Silence before `hearingSince` does not count, because we did not listen then. */
   | { kind: "time"; ackWaitMs: number; hearingSince: number; maxQueuedMs?: number }
-  /** The transport does not hold this dispatch any more, and nobody has been heard of since `heardAt` who works on it. */
+  /** The transport no longer holds this dispatch, and no attempt has been heard from since `heardAt`. */
   | { kind: "event-lost"; step: string; dispatch: number; heardAt: number | undefined }
-  /** A driver that knows no claims is at work on the step. */
+  /** A driver without claims has begun the step. */
   | { kind: "begun"; step: string }
-  /** The transport has taken the message. */
+  /** The transport has stored the message. */
   | { kind: "published"; id: string }
-  /** The transport will never take the message: it is larger than the broker allows by now. */
+  /** The transport will never store the message: it is larger than the broker now allows. */
   | { kind: "refused"; id: string };
 
 /**
- * How long a cleanup addressed to a host waits to be claimed. A host that does not come back for it clears what the run
- * left when it does come back.
+ * How long a host-bound cleanup may stay unclaimed, milliseconds; a host that returns later cleans up on its
+ * own.
  */
 export const LOST_HOST_MS = 600_000;
 
 /**
- * The run after something has happened, with the message that follows from it in its outbox; the same object where
- * nothing changes. Pure: two engines that see the same come to the same.
+ * Returns the run after an input, with the resulting message in its outbox; returns the same object if
+ * nothing changes. Pure: two engines that see the same inputs get the same run.
  *
- * Steps are handed out one at a time in their order. One that fails sets the verdict (the first one counts), after which
- * only those that always run are handed out; one that answers `success` with `data.skipped: true` counts as skipped and
- * the next one follows. The run ends when nothing is left to hand out, and nothing changes it afterwards.
+ * Steps are handed out one at a time, in order. The first failed step sets the verdict, after which only
+ * `always` steps are handed out. A result with `success` and `data.skipped: true` counts as skipped, and the
+ * next step follows. The run ends when no step is left to hand out; nothing changes it afterwards.
  */
 export function decide(run: Run, input: Input, now: number): Run {
   if (run.outcome !== undefined) return run;
@@ -68,7 +68,7 @@ export function decide(run: Run, input: Input, now: number): Run {
     case "begun": {
       const step = openStep(run);
       if (step?.id !== input.step || step.status !== "dispatched") return run;
-      // Nobody can tell when it began, and its time must not go by unnoticed.
+      // It is unknown when the driver began; count from the dispatch, so that its time limit applies.
       const startedAt = step.dispatchedAt ?? now;
       const begun = withStep(run, { ...step, status: "running", startedAt });
       return { ...begun, startedAt: run.startedAt ?? startedAt };
@@ -95,7 +95,7 @@ function onResult(run: Run, input: Extract<Input, { kind: "result" }>, now: numb
 
   const result = bounded(input.result);
   const status = !result.success ? "failed" : isSkipped(result) ? "skipped" : "succeeded";
-  // Who knows no claims has begun when the event went out, as far as can be known.
+  // Without claims the start is unknown; use the time of the dispatch.
   const startedAt = step.startedAt ?? step.dispatchedAt ?? now;
   const host = hostIn(result) ?? run.host;
   const placed = { ...run, startedAt: run.startedAt ?? startedAt, ...(host === undefined ? {} : { host }) };
@@ -118,7 +118,7 @@ function onTime(run: Run, input: Extract<Input, { kind: "time" }>, now: number):
   if (limit !== undefined && over >= 0 && !step.always && !run.verdict) {
     return sentence(run, stepTimeout(step, limit), now);
   }
-  // Its driver knew how long it had; this is the time to say that it was not enough.
+  // The driver knew its time limit; the ack wait is extra time to report that it was exceeded.
   if (limit !== undefined && over >= input.ackWaitMs && step.always) {
     return giveUp(run, step, stepTimeout(step, limit), now);
   }

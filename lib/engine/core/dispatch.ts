@@ -9,9 +9,10 @@ import { subjects } from "../../wire/subjects.ts";
 import { hostOf } from "./steps.ts";
 
 /**
- * The event that hands `step` to its driver as dispatch number `dispatch`: addressed to the run's host once that is
- * known (unless the step may be done anywhere), with the results of the run's earlier steps in its metadata. Undefined where that is more than a message may
- * have; for a step that always runs, the largest results then travel without their data, since cleaning up has to go on.
+ * Builds the event that hands `step` to its driver as dispatch number `dispatch`. It is addressed to the
+ * run's host if that is known (unless the step may run anywhere) and has the results of the run's earlier
+ * steps in its metadata. Returns undefined if it is too large for a message. For an `always` step, the
+ * largest results lose their data first, since cleanup must go on.
  */
 export function stepEvent(run: Run, step: StepState, dispatch: number): OutboxMessage | undefined {
   const id = ids.event(run.id, step.id, dispatch);
@@ -47,7 +48,7 @@ function eventBody(run: Run, step: StepState, id: string): string | undefined {
 export const mostEventBytes = ({ maxMessageBytes = MAX_MESSAGE_BYTES }: Run): number =>
   maxMessageBytes - HEADER_ROOM_BYTES;
 
-/** What the steps that have run answered, by driver; of a driver that ran twice, the later answer. */
+/** Results of the run's steps, by driver; if a driver ran twice, the later one. */
 function earlierResults(run: Run): Map<string, DriverResult> {
   const results = new Map<string, DriverResult>();
   for (const { driver, result, startedAt } of run.steps) {
@@ -56,9 +57,12 @@ function earlierResults(run: Run): Map<string, DriverResult> {
   return results;
 }
 
-/** Go drivers take strings only, and fail on anything else after the work is done. */
+/**
+ * Converts all metadata to strings: Go drivers accept only strings, and otherwise fail after their work is
+ * done.
+ */
 function metadataFor(run: Run, step: StepState, results: Map<string, DriverResult>): Record<string, string> {
-  // Results that stand in the resource are those of some earlier run.
+  // Results in the submitted resource are those of an earlier run.
   const own = Object.entries(run.resource.metadata ?? {}).filter(([name]) =>
     name !== "driverresults" && !name.startsWith("driverresults.")
   );
@@ -78,7 +82,7 @@ function wireResult(driver: string, { success, message, data }: DriverResult) {
   return { success, message, data: data ?? null, driver };
 }
 
-/** Takes the data out of the result that has most of it. False where none has any. */
+/** Removes the data of the result with the most data. Returns false if no result has any. */
 function dropLargest(results: Map<string, DriverResult>): boolean {
   const sizes = Array.from(results, ([driver, { data }]) => ({
     driver,

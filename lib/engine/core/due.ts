@@ -2,7 +2,9 @@ import type { Run } from "../../wire/run.ts";
 import { LOST_HOST_MS } from "./decide.ts";
 import { openStep, runDeadline, stepLimit } from "./steps.ts";
 
-/** When `decide` with `time` will next change the run, if nothing else does before; Infinity for never. */
+/**
+ * Returns when `decide` with `time` will next change the run if nothing else does first; Infinity for never.
+ */
 export function nextChange(
   run: Run,
   { ackWaitMs, hearingSince, maxQueuedMs = Infinity }: {

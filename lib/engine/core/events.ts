@@ -3,7 +3,10 @@ import type { LogStream } from "../../wire/messages.ts";
 import type { Reason } from "../../wire/reasons.ts";
 import type { Artifact, Outcome } from "../../wire/run.ts";
 
-/** What somebody who follows a run sees, in order: the event lines of the command line's `--json`. Times are RFC 3339 with milliseconds. */
+/**
+ * The events of a run for a follower, in order: the lines of the command line's `--json`. Times are RFC 3339
+ * with milliseconds.
+ */
 export type RunEvent = RunStarted | StepStarted | StepEnded | LogLine | RunEnded;
 
 export interface RunStarted {
@@ -44,7 +47,7 @@ export interface LogLine {
   message: string;
 }
 
-/** Always the last. `reason` is there unless the run succeeded. */
+/** Always the last event. `reason` is set unless the run succeeded. */
 export interface RunEnded {
   type: "end";
   run: string;

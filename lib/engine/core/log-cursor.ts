@@ -1,8 +1,8 @@
 import { InputError } from "../../base/errors.ts";
 
 /**
- * A place in a run's log, between two lines. `batch` is the cursor of the last whole batch before it, `lines` how many lines of
- * the run come before it.
+ * A position between two lines of a run's log. `batch` is the cursor of the last whole batch before it,
+ * `lines` the number of the run's lines before it.
  */
 export interface LogPlace {
   readonly batch: string | undefined;
@@ -11,10 +11,10 @@ export interface LogPlace {
 
 export const LOG_START: LogPlace = { batch: undefined, lines: 0 };
 
-/** The place as a text that clients give back unread. */
+/** Returns the position as an opaque text for clients. */
 export const cursorText = ({ batch, lines }: LogPlace): string => `${batch ?? ""}~${lines}`;
 
-/** Throws InputError for a text that is no cursor. */
+/** Parses a text made by `cursorText`. Throws InputError if it is invalid. */
 export function parseCursor(text: string): LogPlace {
   const [, batch = "", lines = ""] = /^([\d.]{0,40})~(\d{1,15})$/.exec(text) ?? [];
   if (lines === "") {

@@ -4,7 +4,10 @@ import type { StepState } from "../../wire/run.ts";
 import type { LogLine } from "./events.ts";
 import { withoutTrailing } from "../../base/text.ts";
 
-/** A batch as the lines that a follower sees. `writer` stands in for what other drivers than ours do not tell. */
+/**
+ * Returns a batch's lines as a follower sees them. `writer` gives the step of lines from other drivers, which
+ * do not name it.
+ */
 export function logLines(run: string, batch: LogBatch, writer: StepState | undefined): LogLine[] {
   const { firstSeq, lines } = batch;
   return lines.map((line, i) =>
@@ -34,7 +37,7 @@ function foreignLine(run: string, seq: number, line: Log, step: string): LogLine
   };
 }
 
-/** Upstream's Go drivers write seconds since the epoch, others RFC 3339 with more digits. */
+/** Conveyor's Go drivers write seconds since the epoch, others RFC 3339 with more digits. */
 function timestampOf(text: string): string {
   const date = new Date(/^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : text);
   return Number.isNaN(date.getTime()) ? text : date.toISOString();

@@ -14,12 +14,12 @@ export function advance(run: Run, now: number): Run {
   return next ? handOut(run, next, now) : end(run, now);
 }
 
-/** Sends the step to its driver, again if it has been sent before. */
+/** Dispatches the step to its driver, again if it was dispatched before. */
 export function handOut(run: Run, step: StepState, now: number): Run {
   const dispatch = step.dispatch + 1;
   const event = stepEvent(run, step, dispatch);
   if (!event) return giveUp(run, step, eventTooLarge(step, mostEventBytes(run)), now);
-  // A step that is running stays so: should its attempt be alive after all, nothing is taken from it.
+  // A running step stays running: if its attempt is alive after all, it keeps the step.
   const status = step.status === "running" ? "running" : "dispatched";
   const digest = digestOf(event.data);
   return {
@@ -35,32 +35,34 @@ export function handOut(run: Run, step: StepState, now: number): Run {
   };
 }
 
-/** The run is to end like this, unless that is decided already: nothing new begins but what always runs. */
+/** Sets the run's verdict, unless it has one: from now on only `always` steps are handed out. */
 export function sentence(run: Run, verdict: Verdict, now: number): Run {
   const doomed = withSkipped({ ...run, verdict: run.verdict ?? verdict }, ({ always }) => !always);
   const step = openStep(doomed);
   if (!step || step.always) return advance(doomed, now);
   if (step.status === "dispatched") return advance(close(doomed, fenced(step), "skipped", NOT_RUN, now), now);
-  // From now on its driver has the ack wait to stop.
+  // The driver has the ack wait from now to stop.
   return withStep(doomed, { ...step, heardAt: now });
 }
 
-/** Closes a step without its driver, as failed. */
+/** Closes a step as failed, without its driver's result. */
 export function giveUp(run: Run, step: StepState, verdict: Verdict, now: number): Run {
   return sentence(closeLost(run, step, verdict, now), verdict, now);
 }
 
-/** Everything from the first step on, in a fresh container on the same host, where the old one is cleared. */
+/**
+ * Restarts the run from its first step, in a fresh container on the same host, where the old one is removed.
+ */
 export function restart(run: Run, now: number): Run {
   const steps = run.steps.map(({ id, driver, always, dispatch, attempt }): StepState => (
-    // The numbers go on, since the ids of messages are made of them.
+    // Dispatches and attempts keep counting, because message ids contain them.
     { id, driver, always, status: "pending", dispatch, attempt }
   ));
   const earlier = [...(run.earlier ?? []), run.steps];
   return advance({ ...run, steps, earlier, restartsLeft: run.restartsLeft - 1 }, now);
 }
 
-/** Ends the run at once; what has not run never will. */
+/** Ends the run at once; its pending steps are skipped. */
 export function abandon(run: Run, verdict: Verdict, now: number): Run {
   const step = openStep(run);
   const closed = step ? closeLost(run, step, verdict, now) : run;

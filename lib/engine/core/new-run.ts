@@ -6,10 +6,10 @@ import type { Run } from "../../wire/run.ts";
 import type { Submission } from "./submission.ts";
 import { checkSubmission } from "./validate.ts";
 
-/** What a run gets that is started by somebody who cannot say: no build of a person's takes longer. */
+/** The time limit of a run whose submitter cannot set one: longer than any person's build takes. */
 const INITIATED_TIMEOUT_MS = 3_600_000;
 
-/** The record of a run of which nothing has happened yet. */
+/** Makes the record of a new run. */
 export function newRun(
   id: string,
   submission: Submission,
@@ -35,7 +35,7 @@ export function newRun(
   };
 }
 
-/** The run that a Conveyor server's API asks for, or why there can be none. */
+/** Makes the run that a Conveyor server's API asks for; returns the problem if the request is invalid. */
 export function initiatedRun(
   event: PipelineEvent,
   pipeline: Pipeline,

@@ -1,10 +1,12 @@
 import { InputError } from "../../base/errors.ts";
 import { addresseeOfSecret } from "../../wire/secrets.ts";
 
-/** A shorter value is a word that may stand anywhere. */
+/** The shortest secret that is searched for: a shorter value may be an ordinary word. */
 const LEAST_LENGTH = 8;
 
-/** A resource is stored and shown as it is: throws InputError, one line for each place, where a secret stands in it. */
+/**
+ * Throws InputError, one line per place, if the resource contains a secret: it is stored and shown unmasked.
+ */
 export function refuseOpenSecrets(resource: unknown, secrets: Readonly<Record<string, string>>): void {
   const values = Object.entries(secrets)
     .map(([name, value]) => ({ name, value: value.trim() }))

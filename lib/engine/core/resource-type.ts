@@ -1,19 +1,22 @@
 import type { z } from "zod";
 import type { Pipeline } from "../../wire/resource.ts";
 
-/** A resource type that the engine knows: resources of it are checked before anything runs. Of others it only carries the spec. */
+/**
+ * A resource type that the engine knows: its resources are checked before anything runs. The specs of other
+ * types are passed on unchecked.
+ */
 export interface ResourceType<Spec = unknown> {
   readonly name: string;
-  /** For a submission that names none. */
+  /** For a submission without a pipeline. */
   readonly pipeline?: Pipeline;
   readonly spec?: z.ZodType<Spec>;
-  /** What a valid spec says about its run. */
+  /** Reads settings of the run from a valid spec. */
   followsFrom?(spec: Spec): SpecFacts;
 }
 
 export interface SpecFacts {
   readonly timeoutMs?: number;
   readonly restarts?: number;
-  /** Names of the secrets that have to travel with the resource. */
+  /** Names of the secrets that must be submitted with the resource. */
   readonly secrets?: readonly string[];
 }

@@ -2,11 +2,14 @@ import { Buffer } from "node:buffer";
 import { formatSize } from "../../base/units.ts";
 import { type DriverResult, token } from "../../wire/resource.ts";
 
-/** Our own drivers refuse more than a quarter of this; others know no limit, and a run's record has to stay one. */
+/**
+ * The most data of a result, bytes. Our own drivers refuse more than a quarter of this; others have no limit,
+ * and a run's record must stay bounded.
+ */
 const MAX_DATA_BYTES = 256 * 1024;
 const MAX_MESSAGE_LENGTH = 16 * 1024;
 
-/** The result as it is kept: a failure that says so where its data is too large, a long message cut. */
+/** Returns the result as stored: a long message is cut; too much data makes it a failure that says so. */
 export function bounded({ success, message, data }: DriverResult): DriverResult {
   const bytes = data === undefined ? 0 : Buffer.byteLength(JSON.stringify(data));
   if (bytes > MAX_DATA_BYTES) {
@@ -20,12 +23,15 @@ export function bounded({ success, message, data }: DriverResult): DriverResult 
   return data === undefined ? { success, message: kept } : { success, message: kept, data };
 }
 
-/** True where the driver says that there was nothing to do: `data.skipped` is `true`. */
+/** Returns true if the driver had nothing to do: `data.skipped` is `true`. */
 export function isSkipped({ data }: DriverResult): boolean {
   return field(data, "skipped") === true;
 }
 
-/** The Docker host on which the run's container lives, if the result names one (`data.host`) that can stand in a subject. */
+/**
+ * Returns the Docker host of the run's container, if the result names one (`data.host`) that is a valid
+ * subject token.
+ */
 export function hostIn({ data }: DriverResult): string | undefined {
   const host = token.safeParse(field(data, "host"));
   return host.success ? host.data : undefined;

@@ -3,13 +3,13 @@ import { REASONS } from "../../wire/reasons.ts";
 import { OUTCOMES, type Run, STEP_STATUSES, type StepState } from "../../wire/run.ts";
 import { openStep } from "./steps.ts";
 
-/** `queued`: no driver has begun. `stopping`: how it will end is decided, and the steps that always run are left. */
+/** `queued`: no driver has begun. `stopping`: the verdict is set, and `always` steps remain. */
 export const RUN_STATUSES = ["queued", "running", "stopping", ...OUTCOMES] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
 
 const time = z.iso.datetime().describe("RFC 3339 with milliseconds, UTC");
 
-/** A run as it stands in a list. */
+/** A run in a list. */
 export const RunSummary = z.object({
   id: z.string(),
   status: z.enum(RUN_STATUSES),
@@ -42,7 +42,7 @@ export const StepView = z.object({
 });
 export type StepView = z.infer<typeof StepView>;
 
-/** A run with all that is known of it. */
+/** A run with all its details. */
 export const RunView = RunSummary.extend({
   host: z.string().optional().describe("The Docker host on which its container lives"),
   timeoutSeconds: z.number(),
@@ -62,7 +62,7 @@ export function statusOf({ outcome, verdict, startedAt }: Run): RunStatus {
   return startedAt === undefined ? "queued" : "running";
 }
 
-/** `now` is for the seconds of a run that has not ended. */
+/** `now` ends the `seconds` of a run that has not ended. */
 export function runSummary(run: Run, now: number): RunSummary {
   const { id, operation, resource: { name, resource: type, metadata }, pipeline, verdict } = run;
   const { createdAt, startedAt, endedAt, retryOf } = run;
@@ -132,7 +132,7 @@ const timeText = <T extends number | undefined>(ms: T) =>
   (ms === undefined ? undefined : new Date(ms).toISOString()) as T extends number ? string
     : string | undefined;
 
-/** The object without keys that have no value. */
+/** Returns the object without undefined values. */
 function defined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;

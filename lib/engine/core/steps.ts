@@ -1,20 +1,23 @@
 import type { DriverResult } from "../../wire/resource.ts";
 import type { Run, StepState } from "../../wire/run.ts";
 
-/** How long a step that always runs may take unless its pipeline says so. Cleanup runs on its own short clock. */
+/**
+ * The time limit of an `always` step if its pipeline sets none, milliseconds: cleanup has a short limit of
+ * its own.
+ */
 const ALWAYS_STEP_MS = 300_000;
 
-/** The step that has been handed out and has no result. There is one at most. */
+/** Returns the step that has been handed out and has no result; there is at most one. */
 export function openStep(run: Run): StepState | undefined {
   return run.steps.find(({ status }) => status === "dispatched" || status === "running");
 }
 
-/** The run with this state of a step. */
+/** Returns the run with one step replaced. */
 export function withStep(run: Run, step: StepState): Run {
   return { ...run, steps: run.steps.map((other) => other.id === step.id ? step : other) };
 }
 
-/** When the run's time is over; undefined before it has begun, and once all that is left is what always runs. */
+/** Returns the run's deadline; undefined before start and once only `always` steps remain. */
 export function runDeadline({ steps, startedAt, timeoutMs }: Run): number | undefined {
   const isWorkLeft = steps.some(({ always, endedAt, status }) =>
     !always && endedAt === undefined && status !== "skipped"
@@ -22,18 +25,18 @@ export function runDeadline({ steps, startedAt, timeoutMs }: Run): number | unde
   return isWorkLeft && startedAt !== undefined ? startedAt + timeoutMs : undefined;
 }
 
-/** How long the step may take from its first claim, milliseconds; undefined without limit. */
+/** Returns the step's time limit from its first claim, milliseconds; undefined for no limit. */
 export function stepLimit(run: Run, { id, always }: StepState): number | undefined {
   const { timeout } = run.pipeline.steps.find((step) => step.id === id) ?? {};
   return timeout ?? (always ? ALWAYS_STEP_MS : undefined);
 }
 
-/** The host that the step has to be done on; undefined where any will do. */
+/** Returns the host that the step must run on; undefined if any host will do. */
 export function hostOf({ host, pipeline }: Run, { id }: StepState): string | undefined {
   return pipeline.steps.find((step) => step.id === id)?.anywhere ? undefined : host;
 }
 
-/** The run with the step closed. What follows from it has to be decided next. */
+/** Returns the run with the step closed. The caller decides what follows. */
 export function close(
   run: Run,
   step: StepState,
@@ -44,7 +47,7 @@ export function close(
   return withStep(run, { ...step, status, result, endedAt: now });
 }
 
-/** The step with no attempt that may still be at work being the current one: claims of such end, results do not count. */
+/** Bumps the attempt, so claims and results of the previous one are ignored. */
 export function fenced(step: StepState): StepState {
   return { ...step, attempt: step.attempt + 1 };
 }

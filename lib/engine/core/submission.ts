@@ -1,8 +1,8 @@
 import type { Pipeline, Resource } from "../../wire/resource.ts";
 
-/** A run that is asked for. */
+/** A request for a run. */
 export interface Submission {
-  /** A UUID chosen by the caller; made here without. */
+  /** A UUID chosen by the caller; generated if missing. */
   readonly run?: string;
   readonly resource: Resource;
   readonly pipeline: Pipeline;
@@ -11,6 +11,6 @@ export interface Submission {
   readonly restarts: number;
   /** By name. Never part of the resource. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** The run that this one does again. */
+  /** The run that this one repeats. */
   readonly retryOf?: string | undefined;
 }

@@ -4,14 +4,14 @@ import type { Run, StepState } from "../../wire/run.ts";
 import type { RunEvent, StepEnded, StepStarted } from "./events.ts";
 
 /**
- * Tells what a run's steps have been through, each thing once and in order, whatever the moments at which its record is
- * seen. A step is told once for every round in which it was handed out or skipped.
+ * Reports the events of a run's steps, each once and in order, whenever its record is updated. A step is
+ * reported once for each round in which it was handed out or skipped.
  */
 export class Timeline {
   #run: Run;
-  /** What the steps came to in earlier rounds, then what they are now: it only grows at its end. */
+  /** The steps of earlier rounds, then the current ones; only grows at its end. */
   #slots: readonly StepState[];
-  /** The first slot whose end has not been told, and whether its start has. */
+  /** The first slot whose end has not been reported, and whether its start has. */
   #at = 0;
   #isStarted = false;
 
@@ -20,30 +20,33 @@ export class Timeline {
     this.#slots = slotsOf(run);
   }
 
-  /** The record has changed. */
+  /** Call when the record has changed. */
   update(run: Run): void {
     this.#run = run;
     this.#slots = slotsOf(run);
   }
 
-  /** Everything that the record says, once all lines of the steps that have ended are told. */
+  /** Reports all remaining events of the record. Call once all lines of the ended steps are reported. */
   *catchUp(): Generator<RunEvent> {
     while (this.#isClosed(this.#at)) yield* this.#finish();
     if (!this.#isStarted && this.#slots[this.#at]?.startedAt !== undefined) yield* this.#start();
   }
 
-  /** The step that wrote the batch; undefined where the record (as far as it is known here) has none. */
+  /** Returns the step that wrote the batch; undefined if the known record has none. */
   writerOf(batch: LogBatch): StepState | undefined {
     return this.#slots[this.#slotOf(batch)];
   }
 
-  /** True where `before` would have to know more than the record as it is known here. */
+  /** Returns true if `before` needs a newer record than the known one. */
   isAhead(batch: LogBatch): boolean {
     const slot = this.#slotOf(batch);
     return slot === -1 || (slot >= this.#at && !this.#canReach(slot));
   }
 
-  /** What has to be told before the lines of the batch: all of a step's lines are stored before the next one begins. */
+  /**
+   * Reports the events before the batch's lines: all of a step's lines are stored before the next step
+   * begins.
+   */
   *before(batch: LogBatch): Generator<RunEvent> {
     const slot = this.#slotOf(batch);
     if (slot < this.#at || !this.#canReach(slot)) return;
@@ -51,7 +54,10 @@ export class Timeline {
     if (!this.#isStarted) yield* this.#start();
   }
 
-  /** -1 where there is none. Whoever tells neither step nor attempt is known by driver: now its turn, or else next. */
+  /**
+   * Returns the slot of a batch; -1 if there is none. A batch without step and attempt is matched by its
+   * driver: its current or next slot, otherwise its last one.
+   */
   #slotOf(batch: LogBatch): number {
     const slots = this.#slots;
     const isNamed = slots.some(({ id }) => id === batch.step);
@@ -115,7 +121,7 @@ function ended(run: Run, slot: StepState): StepEnded {
   };
 }
 
-/** What a lost round did not come to is not told. */
+/** Steps that a lost round did not reach are left out. */
 function slotsOf({ earlier = [], steps }: Run): StepState[] {
   return [...earlier.flat().filter(({ status }) => status !== "pending"), ...steps];
 }

@@ -9,14 +9,17 @@ import { addresseeOfSecret } from "../../wire/secrets.ts";
 import type { Submission } from "./submission.ts";
 import { refuseOpenSecrets } from "./open-secrets.ts";
 
-/** A resource travels as a text inside a text, which doubles it; a message has room for 1 MiB. */
+/**
+ * The most bytes of a spec. A resource is sent as JSON text within JSON, which can double its size; a message
+ * has room for 1 MiB.
+ */
 const MAX_SPEC_BYTES = 256 * 1024;
 const MAX_METADATA_BYTES = 64 * 1024;
-/** Everything about the resource but its spec and metadata; and all secrets together. */
+/** The most bytes of a resource without spec and metadata, and of all secrets together. */
 const MAX_OTHER_BYTES = 64 * 1024;
 const MAX_STEPS = 100;
 const MAX_RESTARTS = 10;
-/** What a timer can wait for. */
+/** The longest time that a timer can wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const MAX_NAME = 256;
 
@@ -37,10 +40,10 @@ const Checked = z.object({
   secrets: z.record(z.string().min(1), z.string()),
 });
 
-/** Something of a submission is larger than may travel. */
+/** A part of a submission is too large. */
 export class TooLargeError extends InputError {}
 
-/** Throws InputError, one line for each thing that is wrong, on a submission that no run can be made of. */
+/** Throws InputError, one line per problem, if the submission is invalid. */
 export function checkSubmission(submission: Submission, maxMessageBytes = MAX_MESSAGE_BYTES): void {
   const parsed = Checked.safeParse(submission);
   if (!parsed.success) {
@@ -51,7 +54,7 @@ export function checkSubmission(submission: Submission, maxMessageBytes = MAX_ME
   checkSize("resource.spec", spec, MAX_SPEC_BYTES);
   checkSize("resource.metadata", metadata, MAX_METADATA_BYTES);
   checkSize("resource", others, MAX_OTHER_BYTES);
-  // They reach a step in one message, with the answer to its claim.
+  // A step gets all secrets in one message, the reply to its claim.
   checkSize("secrets", secrets, Math.min(MAX_OTHER_BYTES, maxMessageBytes - HEADER_ROOM_BYTES));
   refuseOpenSecrets(resource, secrets);
   for (const name of Object.keys(secrets)) {
@@ -89,7 +92,7 @@ function textOf(what: string, value: unknown): string {
   }
 }
 
-/** An error quotes the value that is wrong. */
+/** Errors quote invalid values, so secrets are replaced. */
 function withoutSecrets(submission: Submission): unknown {
   return typeof submission === "object" && submission !== null ? { ...submission, secrets: "…" } : submission;
 }

@@ -6,10 +6,10 @@ import type { Run, StepState } from "../../wire/run.ts";
 /** How a run will end, and why. */
 export type Verdict = NonNullable<Run["verdict"]>;
 
-/** What a failed step means for its run. */
+/** Returns the verdict of a run with a failed step. */
 export function failureOf(run: Run, step: StepState, result: DriverResult, now: number): Verdict {
   const reason = reasonOf(result.data);
-  // The driver has the same deadline and may be the first to notice.
+  // The driver has the same deadline and may notice it first.
   if (reason === "timeout" && now >= (run.startedAt ?? now) + run.timeoutMs) return runTimeout(run);
   const outcome = reason === "timeout" ? "timed-out" : reason === "cancelled" ? "cancelled" : "failed";
   const message = `Step "${step.id}" failed${result.message === "" ? "" : `: ${result.message}`}`;

@@ -1,5 +1,6 @@
 import { messageOf, UnavailableError } from "../../../base/errors.ts";
 
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**

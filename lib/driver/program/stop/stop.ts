@@ -4,6 +4,7 @@ import type { Outcome } from "../../../wire/run.ts";
 import type { Reason } from "../../../wire/reasons.ts";
 import { EXIT } from "../command-line/exit-codes.ts";
 
+/** Signals that stop a command. */
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 export const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
@@ -26,6 +27,7 @@ export const stopBySignal = (signal: StopSignal): Stop => ({
   verdict: { outcome: "cancelled", reason: "cancelled", message: `Cancelled by ${signal}` },
 });
 
+/** The stop of a command whose stdout cannot be written. */
 export const stopByOutput = (error: Error): Stop => ({
   exit: EXIT.unavailable,
   verdict: {
