@@ -108,7 +108,7 @@ export interface Driver<Policy = unknown> {
   }): Promise<void>;
 }
 
-/** What a driver gets to work on one step. */
+/** Everything that a driver gets for one step. */
 export interface Context<Policy = unknown> {
   readonly resource: Resource;
   /** The resource as received, JSON text: keeps what a parser loses (big numbers, the order of keys). */

@@ -15,7 +15,7 @@ export interface Grant {
   readonly attempt: number;
   /** Attempts since the run's last fresh start, including this one. */
   readonly tries: number;
-  /** Renews the grant and returns whether to go on; undefined if nobody needs renewals. */
+  /** Renews the grant and returns whether to go on; undefined if the grant needs no renewal. */
   readonly renew: (() => Promise<ClaimReply>) | undefined;
   /** Reports that this attempt ends without a result, so that the next one can start at once. */
   readonly letGo?: (() => Promise<void>) | undefined;

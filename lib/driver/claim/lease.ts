@@ -10,7 +10,7 @@ export interface LeaseOptions {
   /** Sends a heartbeat: tells the transport that the event is still being worked on. */
   readonly working: () => Promise<void>;
   /**
-   * Asks the engine whether to go on. Without it nothing but the deadline and this process stops the step.
+   * Asks the engine whether to go on. Without it only the deadline and this process's shutdown stop the step.
    */
   readonly renew?: (() => Promise<ClaimReply>) | undefined;
   readonly attempt: number;

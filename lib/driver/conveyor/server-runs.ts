@@ -204,8 +204,8 @@ export class ServerRuns implements AsyncDisposable {
   }
 
   /**
-   * Returns since when nobody has worked on the event that the run's container was made for; undefined if
-   * somebody may work on it.
+   * Returns since when no instance has worked on the event that the run's container was made for; undefined
+   * if one may still work on it.
    */
   async #silentSince(run: string, event: string): Promise<number | undefined> {
     const { transport, driver, ackWaitMs } = this.#options;

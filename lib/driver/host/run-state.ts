@@ -22,7 +22,7 @@ export interface RunFacts {
   readonly event: string;
 }
 
-/** Returns undefined if nobody knows the state. Throws if a server that knows it cannot be asked. */
+/** Returns undefined if the state is unknown. Throws if a server that knows it cannot be asked. */
 export type AskRun = (
   run: string,
   facts: RunFacts,

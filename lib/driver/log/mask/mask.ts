@@ -25,7 +25,7 @@ export interface Mask {
 
 export interface Scanner {
   /**
-   * Finds the secrets within `bytes[start, end)`. `covered`: so many of its first bytes are secret in any
+   * Finds the secrets within `bytes[start, end)`. `covered`: this many of its first bytes are secret in any
    * case. `goesOn`: the line continues after `end`.
    */
   find(
