@@ -7,7 +7,10 @@ import type { AuthorContext, DriverDefinition, StepResult } from "./definition.t
 import { runContainer } from "./run-container.ts";
 import { readSpec } from "./spec.ts";
 
-/** Runs a step as its author has defined it: checks its input, and calls it again as often as it asks. */
+/**
+ * Runs a step as its author has defined it: checks the input, and calls `reconcile` again as often as it
+ * returns `again(…)`.
+ */
 export async function reconcileAsDefined<Spec, Own extends string, Contained extends boolean, Policy>(
   definition: DriverDefinition<Spec, Own, Contained, Policy>,
   context: Context<Policy>,

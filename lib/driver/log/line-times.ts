@@ -11,8 +11,8 @@ export class LineTimes {
   #count = 0;
 
   /**
-   * Returns the timestamp of a line of that time (`2026-01-01T00:00:00.000Z`), or one just after the previous
-   * one if that is later.
+   * Returns the timestamp of a line of that time (`2026-01-01T00:00:00.000Z`), or the next one after the
+   * previous line's if that time is not later.
    */
   next(time: string): string {
     const ms = Date.parse(time);

@@ -84,7 +84,8 @@ class BatchedStepLog implements OpenStepLog {
       // Cleanup goes on if there is no room for its log; the end of the log says so.
       if (!(error instanceof Retryable && isFull(error))) throw error;
     });
-    // An error also appears in `finish`. A caller that does not await this must not end the process.
+    // `finish` throws the error too. If the caller does not await this, the rejection must not end the
+    // process.
     written.catch(() => {});
     return written;
   }
@@ -146,7 +147,8 @@ class BatchedStepLog implements OpenStepLog {
     const waiting = writing.finally(() => {
       if (this.#busy[stream] === waiting) delete this.#busy[stream];
     });
-    // An error also appears in `finish`. A caller that does not await this must not end the process.
+    // `finish` throws the error too. If the caller does not await this, the rejection must not end the
+    // process.
     waiting.catch(() => {});
     return this.#busy[stream] = waiting;
   }

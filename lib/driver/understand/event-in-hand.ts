@@ -33,8 +33,8 @@ export function eventInHand(
 
 /**
  * Heartbeat interval: a third of the ack wait. The consumer is shared, and another driver may have shortened
- * it. If it is longer than ours, ours counts: an engine expects a claim's renewal within the time it was
- * told.
+ * its ack wait. If the consumer's ack wait is longer than ours, ours counts: an engine expects a claim's
+ * renewal within the time it was told.
  */
 export function heartbeatMs(consumersMs: number, ownMs: number): number {
   return Math.min(Math.min(consumersMs, ownMs) / 3, MOST_HEARTBEAT_MS);

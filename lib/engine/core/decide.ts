@@ -16,7 +16,7 @@ export type Input =
    * open step of that driver), and only for the current attempt. Drivers without claims send no `attempt`.
    */
   | { kind: "result"; driver: string; step?: string; attempt?: number; result: DriverResult }
-  /** The run shall end. */
+  /** A request to end the run. */
   | { kind: "stop"; outcome: Exclude<Outcome, "succeeded">; reason: Reason; message: string }
   /** The run's process is gone, and so is everything that could run a step. */
   | { kind: "abandoned"; message: string }
