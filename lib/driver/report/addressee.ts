@@ -20,7 +20,10 @@ export interface Addressee {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Builds the reply address. Unclaimed events share one result id across redeliveries; claimed events get one per attempt. */
+/**
+ * Builds the reply address. Unclaimed events share one result id across redeliveries; claimed events get one
+ * per attempt.
+ */
 export function addresseeOf(
   { event, facts, grant, lease, mask }: EventInHand & Partial<GrantedEvent>,
 ): Addressee {

@@ -66,9 +66,9 @@ const NUDGE_MS = 20;
 const MOST_LINES = 100_000;
 
 /**
- * Runs one step of a driver in the real runtime: the event is sent over a transport, the secrets arrive with the
- * claim, and result, log and artifacts are read from the store. Needs no broker, no server, and no Docker unless
- * `container` names an image.
+ * Runs one step of a driver in the real runtime: the event is sent over a transport, the secrets arrive with
+ * the claim, and result, log and artifacts are read from the store. Needs no broker, no server, and no Docker
+ * unless `container` names an image.
  *
  * ```ts
  * const { success, log } = await testDriver(report, {

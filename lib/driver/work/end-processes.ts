@@ -8,10 +8,12 @@ const LOOK_MS = 100;
 const TERM_EXEC_MS = 2000;
 
 /**
- * Ends every process in a container except its init and the idle one: sends TERM to all, and kills the container if some are
- * left after `graceMs`, since the API cannot kill an exec. Returns which of the two it took.
+ * Ends every process in a container except its init and the idle one: sends TERM to all, and kills the
+ * container if some are left after `graceMs`, since the API cannot kill an exec. Returns which of the two it
+ * took.
  *
- * The idle process ignores TERM, and `kill -1` spares process 1 and its sender, so the processes that are left are the build's.
+ * The idle process ignores TERM, and `kill -1` spares process 1 and its sender, so the processes that are
+ * left are the build's.
  */
 export async function endProcesses(
   docker: Docker,
@@ -21,7 +23,8 @@ export async function endProcesses(
   if (await onlyIdleLeft(docker, container, signal)) return "ended";
   const deadline = performance.now() + graceMs;
   const term = sendTerm(docker, container, signal);
-  // A container at its limit of processes may not let the exec start at all: never wait for it longer than this.
+  // A container at its limit of processes may not let the exec start at all: never wait for it longer than
+  // this.
   await Promise.race([term, delay(Math.min(graceMs, TERM_EXEC_MS), { signal })]);
   while (performance.now() < deadline) {
     if (await onlyIdleLeft(docker, container, signal)) return "ended";
@@ -44,7 +47,8 @@ async function sendTerm(docker: Docker, container: string, signal: AbortSignal):
     }, { signal });
     for await (const _ of exec.output);
   } catch (error) {
-    // The container does not run any more, or can hold no more processes: the caller looks at the processes themselves.
+    // The container does not run any more, or can hold no more processes: the caller looks at the processes
+    // themselves.
     if (!(error instanceof DockerError)) throw error;
   }
 }

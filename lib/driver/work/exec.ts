@@ -148,8 +148,8 @@ function letGoOfHeldOutput(
 }
 
 /**
- * Waits for the exit code, which the daemon knows a moment after it has closed the output. If that takes longer, the connection
- * was cut: a line says so.
+ * Waits for the exit code, which the daemon knows a moment after it has closed the output. If that takes
+ * longer, the connection was cut, and a log line says so.
  */
 async function exitCode(process: Exec, { log, signal }: ExecContext): Promise<number> {
   let waitedMs = 0;
