@@ -102,7 +102,7 @@ test("call says in our words what a control plane answers", async () => {
     [400, '{"error":"body: wrong"}', InputError, /^body: wrong$/],
     [413, '{"error":"too large"}', InputError, /^too large$/],
     [401, '{"error":"Wrong token"}', UnavailableError, /does not accept the token/],
-    [404, '{"error":"Unknown run"}', UnavailableError, /refuses \(404\): Unknown run/],
+    [404, '{"error":"Unknown run"}', InputError, /^Unknown run$/],
     [302, "", UnavailableError, /refuses \(302\): nothing/],
     [503, '{"error":"draining"}', ApiAwayError, /says: draining/],
     [502, "<html>Bad gateway</html>", ApiAwayError, /says: <html>Bad gateway/],
