@@ -1,10 +1,10 @@
-import { InputError } from "../../base/errors.ts";
 import type { LogBatch, Store } from "../../backend/store.ts";
 import type { Run } from "../../wire/run.ts";
 import { artifactsOf } from "../core/artifacts.ts";
 import { Notifier } from "./notifier.ts";
 import type { RunEnded, RunEvent } from "../core/events.ts";
 import { logLines } from "../core/log-lines.ts";
+import { readRun } from "./read-run.ts";
 import { LogTail } from "./log-tail.ts";
 import { Timeline, timeOf } from "../core/timeline.ts";
 
@@ -25,12 +25,12 @@ export async function* follow(
     notifier.notify();
   });
   await using tail = new LogTail(store.logs, id, notifier.notify);
-  let run = await read(store, id);
+  let run = await readRun(store, id);
   const timeline = new Timeline(run);
 
   /** The batch's lines, and before them what has to be told first. */
   const told = async (batch: LogBatch): Promise<RunEvent[]> => {
-    if (timeline.isAhead(batch)) timeline.update(await read(store, id));
+    if (timeline.isAhead(batch)) timeline.update(await readRun(store, id));
     const before = Array.from(timeline.before(batch));
     return [...before, ...logLines(id, batch, timeline.writerOf(batch))];
   };
@@ -58,18 +58,12 @@ export async function* follow(
         if (batch) { for (const event of await told(batch)) yield event; }
       }
       isChanged = false;
-      run = await read(store, id);
+      run = await readRun(store, id);
       timeline.update(run);
     }
   } finally {
     signal.removeEventListener("abort", notifier.notify);
   }
-}
-
-async function read(store: Store, id: string): Promise<Run> {
-  const found = await store.runs.get(id);
-  if (!found) throw new InputError(`Unknown run "${id}"`);
-  return found.value;
 }
 
 async function endOf(

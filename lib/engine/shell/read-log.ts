@@ -1,10 +1,10 @@
-import { InputError } from "../../base/errors.ts";
 import type { LogBatch, Store } from "../../backend/store.ts";
 import type { Run } from "../../wire/run.ts";
 import type { LogLine } from "../core/events.ts";
 import { cursorText, LOG_START, type LogPlace } from "../core/log-cursor.ts";
 import { logLines } from "../core/log-lines.ts";
 import { Timeline } from "../core/timeline.ts";
+import { readRun } from "./read-run.ts";
 import { LogTail } from "./log-tail.ts";
 import { Notifier } from "./notifier.ts";
 
@@ -50,7 +50,7 @@ export async function* readLog(
     cursor: after.batch,
     lines: after.lines,
   });
-  let run = await read(store, id);
+  let run = await readRun(store, id);
   const timeline = new Timeline(run);
   let place = after;
 
@@ -87,16 +87,10 @@ export async function* readLog(
         if (batch) yield pieceOf(batch);
       }
       isChanged = false;
-      run = await read(store, id);
+      run = await readRun(store, id);
       timeline.update(run);
     }
   } finally {
     signal.removeEventListener("abort", notifier.notify);
   }
-}
-
-async function read(store: Store, id: string): Promise<Run> {
-  const found = await store.runs.get(id);
-  if (!found) throw new InputError(`Unknown run "${id}"`);
-  return found.value;
 }
