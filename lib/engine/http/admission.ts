@@ -2,10 +2,13 @@ import type { Clock } from "../../base/clock.ts";
 import type { RunTable } from "../../backend/store.ts";
 import { Problem } from "./problem.ts";
 
-/** For how long a count of open runs is good, milliseconds. */
+/** How long a count of open runs stays valid, milliseconds. */
 const COUNT_MS = 100;
 
-/** Whether a run may be taken just now: throws Problem 503 while the control plane drains, 429 where too many have not ended. */
+/**
+ * Returns a check to call before taking a run. Throws Problem 503 while the control plane drains and 429 if
+ * too many runs are open.
+ */
 export function admission(
   { runs, draining, maxOpenRuns, clock }: {
     runs: Pick<RunTable, "open">;
@@ -36,7 +39,7 @@ export function admission(
         },
       );
     }
-    // Those that are taken until the next count.
+    // Counts runs admitted before the next count.
     open++;
   };
 }

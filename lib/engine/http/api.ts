@@ -23,24 +23,24 @@ import { sealedGuard } from "./sealed-guard.ts";
 export interface ApiOptions extends OperationParts {
   readonly engine: Engine;
   readonly store: Store;
-  /** The control plane's own, which allows everything. */
+  /** The control plane's own token, with the role `admin`. */
   readonly token: string;
-  /** Further ones, which may allow less. */
+  /** Further tokens, each with its own role. */
   readonly tokens?: readonly NamedToken[];
   /** Returns why a signed token is rejected, or undefined if it is valid. Omit to accept no signed tokens. */
   readonly whyNotSigned?: ((token: string) => string | undefined) | undefined;
-  /** Whether a name of a Host header is ours. */
+  /** Returns true if the server accepts this name in a Host header. */
   readonly isOurHost: (hostname: string) => boolean;
-  /** The origin whose pages may call us from a browser; none without. */
+  /** The one origin whose pages may call the API from a browser. Omit to allow none. */
   readonly cors?: string | undefined;
-  /** Resource types that are registered here. Resources of any other type are taken too, with a pipeline beside them. */
+  /** Registered resource types. A resource of any other type must be submitted with a pipeline. */
   readonly resourceTypes: readonly ResourceType[];
   readonly clock?: Clock;
-  /** Once it fires, no run is taken any more. */
+  /** Once it fires, no more runs are accepted. */
   readonly draining: AbortSignal;
-  /** Runs that have not ended, at most; further ones are refused (default: no bound). */
+  /** Maximum number of open runs; further ones are refused (default: no limit). */
   readonly maxOpenRuns?: number;
-  /** Between two signs of life where nothing else is sent, milliseconds (default 10,000). */
+  /** Interval between heartbeats on an idle stream, milliseconds (default 10,000). */
   readonly beatMs?: number;
   readonly version?: string;
 }
@@ -48,11 +48,12 @@ export interface ApiOptions extends OperationParts {
 const BEAT_MS = 10_000;
 
 /**
- * The control plane over HTTP. Every route but those of health wants `Authorization: Bearer <token>`, or a request that is sealed
- * with a token (`wire/sealed-request.ts`). Errors are `{error, code, request}`. `GET /openapi.json` describes the routes.
+ * The control plane's HTTP API. Every route except the health checks needs `Authorization: Bearer <token>` or
+ * a request sealed with a token (`wire/sealed-request.ts`). Errors are `{error, code, request}`.
+ * `/openapi.json` describes the routes.
  *
- * Of the secrets of a run, one that is called `<driver>:<name>` is for that driver only: `git-cloner:git.example.com` is the
- * git token for that host.
+ * A run's secret named `<driver>:<name>` goes to that driver only: `git-cloner:git.example.com` is the git
+ * token for that host.
  */
 export function httpApi(options: ApiOptions): (request: Request) => Promise<Response> {
   const { token, whyNotSigned, isOurHost, cors, draining, beatMs = BEAT_MS, clock = systemClock } = options;
@@ -74,7 +75,7 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   return async (request) => await app.fetch(request);
 }
 
-/** The routes of runs over a data folder, for commands that have no control plane to ask: the same code, without a socket. */
+/** The run routes over a data folder, without a socket: for commands without a control plane. */
 export function historyApi(
   parts: Omit<RunParts, "beatMs" | "admit">,
 ): (request: Request) => Promise<Response> {
@@ -91,7 +92,7 @@ declare module "hono" {
   interface ContextVariableMap {
     /** The request's id. */
     request: string;
-    /** What its token allows. */
+    /** The role of the request's token. */
     role: string;
   }
 }

@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 
-/** The chain may be given in any order, and with more than it takes. */
+/** `between` may be in any order and may contain certificates that the chain does not need. */
 export interface Chain {
   readonly between: readonly X509Certificate[];
   readonly authorities: readonly X509Certificate[];
@@ -10,15 +10,16 @@ export interface Chain {
 }
 
 /**
- * What a Conveyor server asks of a certificate is that it may stand for a server; the broker, that it may stand for a client.
- * One of both will do here. Object identifiers of RFC 5280.
+ * Accepted extended key usages (RFC 5280 object identifiers); one is enough. A Conveyor server requires
+ * server authentication of a certificate, the broker client authentication.
  */
 const USAGES = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"];
 
 /**
- * Why a certificate is not one of these authorities'; undefined where it is. Every certificate on the way is valid now and
- * signed by the next, which may sign certificates. How long a chain an authority allows is not looked at: who has the key of
- * one in it could sign for anybody without it. What a certificate may be used for only Bun tells; on Deno that is not looked at.
+ * Returns why `leaf` was not issued by one of `authorities`, or undefined if it was. Every certificate in the
+ * chain must be valid at `now` and signed by the next, which must be allowed to sign certificates. Path
+ * length limits are not checked: the holder of an intermediate's key can sign for anybody anyway. Only Bun
+ * reports the key usage; on Deno it is not checked.
  */
 export function isIssued(leaf: X509Certificate, { between, authorities, now }: Chain): string | undefined {
   if (leaf.keyUsage && !leaf.keyUsage.some((usage) => USAGES.includes(usage))) {
@@ -36,13 +37,19 @@ export function isIssued(leaf: X509Certificate, { between, authorities, now }: C
   }
 }
 
-/** Of these, the authorities that anybody gets a certificate of: they prove a name to the world, not a right to use us. */
+/**
+ * Returns those of `authorities` that are public. Anybody can get a certificate from them: it proves a name,
+ * not a right to use the API.
+ */
 export function publicAuthorities(authorities: readonly X509Certificate[]): X509Certificate[] {
   const known = new Set(rootCertificates.map((pem) => pem.replace(/-----[A-Z ]+-----|\s/g, "")));
   return authorities.filter(({ raw }) => known.has(raw.toString("base64")));
 }
 
-/** A certificate that is an authority's own, and no authority, stands for itself. */
+/**
+ * Returns true if `by` signed `one`. A self-signed certificate that is not a CA counts as the signer of
+ * itself only.
+ */
 function isSignedBy(one: X509Certificate, by: X509Certificate): boolean {
   return (by.ca || one.fingerprint256 === by.fingerprint256) && one.checkIssued(by) &&
     one.verify(by.publicKey);

@@ -5,10 +5,7 @@ import { Problem } from "./problem.ts";
 import type { Role } from "./router.ts";
 import { looksSigned } from "./signed-token.ts";
 
-/**
- * Lets through only what asks for us by a name of ours: a page of somebody else whose name leads here (DNS rebinding) asks
- * by that name.
- */
+/** Rejects requests whose Host is not ours (protects against DNS rebinding). */
 export function hostGuard(isOurs: (hostname: string) => boolean): MiddlewareHandler {
   return async ({ req }, next) => {
     const host = req.header("host") ?? "";
@@ -23,7 +20,7 @@ export function hostGuard(isOurs: (hostname: string) => boolean): MiddlewareHand
   };
 }
 
-/** A token, and what it allows. `name` is for our own log. */
+/** A token and its role. `name` is for the process log. */
 export interface NamedToken {
   readonly name: string;
   readonly role: Role;
@@ -31,15 +28,15 @@ export interface NamedToken {
 }
 
 /**
- * Rejects requests without one of the tokens, and notes the role of the one given. `whyNotSigned` returns why a signed token is
- * rejected; the reason is for our own log, and the caller learns that the token is wrong.
+ * Rejects requests without a valid token and sets the request's role. `whyNotSigned` returns why a signed
+ * token is rejected; the reason goes to the process log only, and the caller gets "Wrong token".
  */
 export function tokenGuard(
   tokens: readonly NamedToken[],
   whyNotSigned?: (token: string) => string | undefined,
 ): MiddlewareHandler {
   const known = tokens.map(({ token, role }) => ({ wanted: digest(token), role }));
-  /** Digests have the same length, whatever was given; all are compared, whichever is found. */
+  /** Compares in constant time: digests have equal length, and all tokens are compared even after a match. */
   const roleOfOurs = (given: string): Role | undefined => {
     const sum = digest(given);
     return known.filter(({ wanted }) => timingSafeEqual(sum, wanted))[0]?.role;
@@ -67,7 +64,7 @@ export function tokenGuard(
   };
 }
 
-/** Lets pages of one origin call us from a browser, which asks first, without a token. */
+/** Lets pages of one origin call the API from a browser. Answers preflight requests, which carry no token. */
 export function corsFor(origin: string): MiddlewareHandler {
   return async ({ req, header, body }, next) => {
     header("Vary", "Origin");

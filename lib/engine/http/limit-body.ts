@@ -2,10 +2,10 @@ import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { Problem } from "./problem.ts";
 
-/** The largest body: a spec of 256 KiB as JSON, and what goes with it. */
+/** Largest request body in bytes: a spec of 256 KiB as JSON, and the rest of the submission. */
 export const MAX_BODY_BYTES = 1024 * 1024;
 
-/** Bounds the body of a request as it is read. */
+/** Limits a request's body while it is read. Throws Problem 413. */
 export const bodyLimited = (maxSize = MAX_BODY_BYTES) =>
   bodyLimit({
     maxSize,
@@ -14,7 +14,7 @@ export const bodyLimited = (maxSize = MAX_BODY_BYTES) =>
     },
   });
 
-/** Runs `work`, which reads the body. Throws Problem 413. */
+/** Runs `work`, which reads the body, with the limit of `MAX_BODY_BYTES`. Throws Problem 413. */
 export async function limitBody(context: Context, work: () => Promise<Response>): Promise<Response> {
   let response: Response | undefined;
   await bodyLimited()(context, async () => {

@@ -1,12 +1,13 @@
 import { startTimer, stopTimer } from "../../base/timers.ts";
 import { Notifier } from "../shell/notifier.ts";
 
-/** Text that waits for its reader; more is not taken. */
+/** Buffered characters at which reading from `lines` pauses. */
 const MOST_CHARS = 64 * 1024;
 
 /**
- * Lines as a stream of bytes: many in one piece where they come fast, and no faster than they are read. While nothing comes,
- * an empty line (or `beat`) every `beatMs`, so that each side knows that the other is there. Cancelling returns `lines`' iterator.
+ * Streams lines as bytes. Lines that arrive together are sent in one chunk, and `lines` is read no faster
+ * than the stream. While idle it sends `beat` (default: an empty line) every `beatMs`, so that each side
+ * notices if the other is gone. Cancelling the stream returns the iterator of `lines`.
  */
 export function lineStream(
   lines: AsyncIterable<string>,
@@ -62,7 +63,7 @@ export function lineStream(
     }, beatMs);
     while (buffer.text === "" && !buffer.isOver && !heartbeat.isDue) await news.next();
     stopTimer(timer);
-    // Where one line has come, others may be on their heels: they go with it.
+    // More lines often follow at once: sends them in the same chunk.
     if (!buffer.isOver && buffer.text.length < MOST_CHARS) {
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -7,19 +7,19 @@ import { processLog } from "../../base/log.ts";
 
 export interface ListenOptions {
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0 picks a free port. */
   readonly port: number;
-  /** PEM texts; without them it is plain HTTP. */
+  /** PEM texts. Omit for plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
 }
 
-/** A server. Dispose takes no more connections and ends those that are open. */
+/** A running server. Dispose stops accepting connections and closes the open ones. */
 export interface Listening extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
 }
 
-/** Serves HTTP by `handle`. Throws UnavailableError that names the address. */
+/** Serves HTTP with `handle`. Throws UnavailableError, which names the address. */
 export async function listen(
   handle: (request: Request) => Promise<Response>,
   { host, port, tls }: ListenOptions,
@@ -86,7 +86,7 @@ async function answer(
   else outgoing.end();
 }
 
-/** Undefined for what is no request that can be spoken of. */
+/** Returns undefined if no `Request` can be made of the message, for example if its host is invalid. */
 function requestOf(incoming: IncomingMessage, scheme: string, signal: AbortSignal): Request | undefined {
   const { method = "GET", headers: given, url = "/" } = incoming;
   const base = URL.parse(`${scheme}://${given.host ?? ""}`);

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ErrorBody } from "./problem.ts";
 import { type Answer, roleOf, type Route } from "./router.ts";
 
-/** The description of the routes, OpenAPI 3.1, from the schemas that check requests. */
+/** Returns the OpenAPI 3.1 description of the routes, built from the schemas that check requests. */
 export function openApi(routes: readonly Route[], { version }: { version: string }): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) (paths[route.path] ??= {})[route.method] = operation(route);
@@ -70,7 +70,7 @@ function response({ what, schema, type }: Answer): Record<string, unknown> {
   return { description: what, ...content && { content } };
 }
 
-/** A parameter is a text; what it is read into says more about it, unless that is no JSON. */
+/** Describes a parameter by its parsed value, or by its text if the parsed value has no JSON schema. */
 function parameter(schema: z.ZodType): Record<string, unknown> {
   const read = jsonSchema(schema, "output");
   const { description, ...rest } = "type" in read || "enum" in read ? read : jsonSchema(schema, "input");

@@ -6,7 +6,7 @@ import { processLog } from "../../base/log.ts";
 import { ConflictError } from "../../backend/store.ts";
 import { TooLargeError } from "../core/validate.ts";
 
-/** What a client can tell apart, whatever the text says. Words are added, never changed. */
+/** Error codes that clients can rely on, independent of the message. Codes are added, never changed. */
 export const PROBLEM_CODES = {
   400: "invalid-request",
   401: "unauthorized",
@@ -24,14 +24,14 @@ export const PROBLEM_CODES = {
 } as const;
 export type ProblemStatus = keyof typeof PROBLEM_CODES;
 
-/** The body of every answer that is an error. */
+/** The body of every error response. */
 export const ErrorBody = z.object({
   error: z.string().describe("What is wrong, for people"),
   code: z.enum(Object.values(PROBLEM_CODES) as [string, ...string[]]).describe("What is wrong, for programs"),
   request: z.string().describe("The request's id, as in the header X-Request-Id and in the server's own log"),
 }).meta({ id: "Error" });
 
-/** A request that is answered with an error. */
+/** An error that is answered with its HTTP status. */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly status: ProblemStatus;
@@ -46,7 +46,7 @@ export class Problem extends Error {
 
 export const REQUEST_ID = "X-Request-Id";
 
-/** The answer to a request whose handling threw. */
+/** Returns the response to a request whose handler threw. */
 export function errorAnswer(error: unknown, context: Context): Response {
   const request = String(context.get("request") ?? "");
   const { status, message, headers } = problemOf(error, request);
@@ -57,7 +57,7 @@ export function errorAnswer(error: unknown, context: Context): Response {
   );
 }
 
-/** A defect of ours is told in the process log only. */
+/** Details of an internal error go to the process log only. */
 function problemOf(error: unknown, request: string): Pick<Problem, "status" | "message" | "headers"> {
   if (error instanceof Problem) return error;
   const message = messageOf(error);

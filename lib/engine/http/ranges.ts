@@ -1,14 +1,14 @@
 import { Problem } from "./problem.ts";
 
-/** Bytes from `start` up to, and without, `end`. */
+/** Bytes from `start` (inclusive) to `end` (exclusive). */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * The range that a request asks for. Undefined for all of it: also where several are asked for, or something that is no range
- * of bytes, as HTTP lets a server do. Throws Problem 416 for a range beyond the end.
+ * Returns the requested byte range, or undefined for the whole content. Several ranges and malformed ranges
+ * also return undefined, as HTTP allows. Throws Problem 416 for a range beyond the end.
  */
 export function rangeOf(header: string | undefined, size: number): ByteRange | undefined {
   const [, from = "", to = ""] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? "") ?? [];
@@ -22,7 +22,7 @@ export function rangeOf(header: string | undefined, size: number): ByteRange | u
   });
 }
 
-/** The bytes of a range. Reading ends with it. */
+/** Yields the bytes of a range and stops reading at its end. */
 export async function* sliced(
   bytes: AsyncIterable<Uint8Array>,
   { start, end }: ByteRange,

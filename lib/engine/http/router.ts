@@ -8,19 +8,19 @@ import { Problem } from "./problem.ts";
 export const ROLES = ["read", "submit", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
-/** One kind of answer, as it is described. */
+/** One kind of response in the OpenAPI description. */
 export interface Answer {
   readonly what: string;
-  /** Of a body that is JSON. */
+  /** Schema of a JSON body. */
   readonly schema?: z.ZodType;
-  /** Of any other body. */
+  /** Media type of any other body. */
   readonly type?: string;
 }
 
-/** A route as it is described in `/openapi.json`. */
+/** A route and its description in `/openapi.json`. */
 export interface Route<Query extends z.ZodObject = z.ZodObject> {
   readonly method: "get" | "post" | "put" | "delete";
-  /** As OpenAPI writes it: `/runs/{id}`. One name may take several segments where `rest` names it. */
+  /** In OpenAPI notation: `/runs/{id}`. `rest` names the parameter that may span several segments. */
   readonly path: string;
   readonly rest?: string;
   readonly summary: string;
@@ -28,7 +28,7 @@ export interface Route<Query extends z.ZodObject = z.ZodObject> {
   /** `open` needs no token (default: `read` for GET, else `submit`). */
   readonly role?: Role | "open";
   readonly query?: Query;
-  /** What a body is; it is checked by the handler, which may want more than its value. */
+  /** Schema of the body, for the description. The handler checks the body itself. */
   readonly body?: z.ZodType;
   readonly headers?: Readonly<Record<string, string>>;
   readonly answers: Readonly<Record<number, Answer>>;
@@ -39,7 +39,7 @@ type Handler<Query extends z.ZodObject> = (
   query: z.infer<Query>,
 ) => Response | Promise<Response>;
 
-/** Adds routes to an application and remembers how they are described. */
+/** Adds routes to an application and keeps their descriptions. */
 export class Router {
   readonly #app: Hono;
   readonly #routes: Route[] = [];
@@ -63,7 +63,7 @@ export class Router {
   }
 }
 
-/** What the route of this description asks of a token. */
+/** Returns the role that a route requires. */
 export const roleOf = ({ role, method }: Pick<Route, "role" | "method">): Role | "open" =>
   role ?? (method === "get" ? "read" : "submit");
 
@@ -75,7 +75,7 @@ function checkRole(context: Context, route: Pick<Route, "role" | "method">): voi
   throw new Problem(403, `The token has the role "${has}": expected "${wanted}" for this`);
 }
 
-/** Throws InputError that names the parameter. */
+/** Parses the query. Throws InputError, which names the parameter. */
 function queryOf<Query extends z.ZodObject>({ req }: Context, schema: Query): z.infer<Query> {
   const given = req.query();
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(schema.shape, name));

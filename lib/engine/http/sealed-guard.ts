@@ -5,8 +5,8 @@ import type { NamedToken } from "./guards.ts";
 import { Problem } from "./problem.ts";
 
 /**
- * Opens sealed requests, and proves in each answer that this control plane knows the token it is sealed with. `limit` bounds bodies. Requests
- * that are not sealed go to `otherwise`.
+ * Opens sealed requests. Each response proves that this control plane knows the token the request is sealed
+ * with. `limit` limits the body size. Requests that are not sealed go to `otherwise`.
  */
 export function sealedGuard(
   tokens: readonly NamedToken[],
@@ -18,7 +18,7 @@ export function sealedGuard(
     const facts = {
       method: raw.method,
       path: `${pathname}${search}`,
-      // Not through hono, which would remember the sealed body.
+      // Reads the raw request: hono would cache the sealed body.
       body: new Uint8Array(await raw.arrayBuffer()),
       now: clock(),
     };

@@ -6,27 +6,31 @@ import { isIssued } from "./certificate-chain.ts";
 import { parseJson } from "../../base/json.ts";
 
 export interface SignedTokenOptions {
-  /** Whose certificates are accepted. */
+  /** Certificates issued by these authorities are accepted. */
   readonly authorities: readonly X509Certificate[];
   readonly clock: Clock;
 }
 
-/** A certificate of ours, and those between it and an authority. */
+/** Maximum number of certificates in `x5c`. */
 const LONGEST_CHAIN = 5;
-/** From `iat` to `exp`, seconds: who signs for longer has made a password. Conveyor's SDKs sign for two minutes. */
+/**
+ * Maximum time from `iat` to `exp`, seconds: a longer one makes the token a password. Conveyor's SDKs use two
+ * minutes.
+ */
 const LONGEST_LIFE = 300;
-/** How far a signer's clock may be off, seconds. */
+/** Tolerated clock difference between signer and control plane, seconds. */
 const LEEWAY = 30;
-/** A key with fewer bits proves nothing. */
+/** Shorter RSA keys are rejected. */
 const LEAST_RSA_BITS = 2048;
 
-/** A token that is not accepted; the message says why, for our own log only. */
+/** Thrown for a rejected token. The message says why, for the process log only. */
 class Refusal extends Error {}
 
 /**
- * Tells why a token is none of a Conveyor driver's (protocol 4), or undefined where it is one: a JWT that carries the
- * certificate of its signer and those up to an authority of ours (`x5c`), is bound to it (`cnf`), signed by its key with the
- * algorithm of that kind of key, and good for a few minutes around now.
+ * Returns a function that returns why a token is rejected, or undefined if it is a valid Conveyor driver
+ * token (protocol 4). A valid token is a JWT that carries its signer's certificate and the chain to an
+ * accepted authority (`x5c`). It is bound to that certificate (`cnf`), signed by its key with the algorithm
+ * for that kind of key, and valid for a few minutes around now.
  */
 export function signedTokenCheck(options: SignedTokenOptions): (token: string) => string | undefined {
   return (token) => {
@@ -34,13 +38,13 @@ export function signedTokenCheck(options: SignedTokenOptions): (token: string) =
       check(token, options);
       return undefined;
     } catch (error) {
-      // What a parser throws may quote the token.
+      // A parser's message may quote the token.
       return error instanceof Refusal ? error.message : "It is no JWT with the certificate of its signer";
     }
   };
 }
 
-/** Whether a token is meant to be one of these; what is not is a password. */
+/** Returns true if the token looks like a JWT; any other token is a password. */
 export const looksSigned = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token);
 
 function check(token: string, { authorities, clock }: SignedTokenOptions): void {
@@ -64,7 +68,7 @@ function certificates(x5c: unknown): X509Certificate[] {
   if (!Array.isArray(x5c)) return [];
   if (x5c.length > LONGEST_CHAIN) throw new Refusal(`It carries more than ${LONGEST_CHAIN} certificates`);
   return x5c.map((text) => {
-    // Standard base64 of DER. PEM would be parsed too, and stand for something else.
+    // Only standard base64 of DER: X509Certificate also parses PEM, which would be a different certificate.
     if (typeof text !== "string" || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) {
       throw new Refusal("Its certificates (x5c) are not in base64");
     }
@@ -72,7 +76,10 @@ function certificates(x5c: unknown): X509Certificate[] {
   });
 }
 
-/** What the key is decides, not what the token says: with `none`, or the certificate as a password, anybody could sign. */
+/**
+ * The key determines the algorithm, not the token: with `none`, or the public certificate as an HMAC key,
+ * anybody could sign.
+ */
 function hashFor(alg: unknown, key: KeyObject): string {
   const { alg: expected, hash } = algorithmOf(key);
   if (alg === expected) return hash;
@@ -89,7 +96,7 @@ function algorithmOf(key: KeyObject): { alg: string; hash: string } {
   );
 }
 
-/** `now` in seconds, as the claims have it. */
+/** `now` is in seconds, as the claims are. */
 function checkClaims(
   { exp, iat, nbf, cnf }: Record<string, unknown>,
   leaf: X509Certificate,

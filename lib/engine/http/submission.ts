@@ -11,12 +11,12 @@ import { NestingError, parseJson } from "../../base/json.ts";
 
 const OPERATIONS = ["create", "update", "delete"] as const;
 
-/** What a run gets whose request says nothing of it. */
+/** Timeout of a run if neither the request nor the spec sets one. */
 const DEFAULT_TIMEOUT_MS = 3_600_000;
 
 /** The body of `POST /runs`. */
 export const SubmissionBody = z.strictObject({
-  /** A UUID of the caller's: sent twice, it is one run. */
+  /** A UUID chosen by the caller: two requests with the same one make one run. */
   run: z.string().optional(),
   resource: Resource.extend({ id: z.string().optional() }),
   pipeline: Pipeline.optional(),
@@ -29,15 +29,15 @@ export const SubmissionBody = z.strictObject({
 
 /** The body of `POST /runs/<id>/retry`; it may be empty. */
 export const RetryBody = z.strictObject({
-  /** A UUID of the caller's: sent twice, it is one run. */
+  /** A UUID chosen by the caller: two requests with the same one make one run. */
   run: z.string().optional(),
-  /** Those of the run that is done again are not kept. */
+  /** Secrets of the new run: those of the original are not kept. */
   secrets: z.record(z.string(), z.string()).default({}),
 });
 
 /**
- * The submission that a request's body asks for. A resource without a pipeline gets its type's. Throws InputError, one line
- * for each thing that is wrong; values of secrets are in none of them.
+ * Returns the submission that a request's body describes. A resource without a pipeline gets the pipeline of
+ * its type. Throws InputError with one line per mistake; the lines contain no secret values.
  */
 export function submissionOf(text: string, types: readonly ResourceType[]): Submission {
   const input = parse(text);
@@ -63,7 +63,7 @@ export function submissionOf(text: string, types: readonly ResourceType[]): Subm
   };
 }
 
-/** The submission that does a run again. Throws as `submissionOf`. */
+/** Returns a submission that repeats a run. Throws as `submissionOf` does. */
 export function resubmissionOf(run: Run, text: string, types: readonly ResourceType[]): Submission {
   const input = text.trim() === "" ? {} : parse(text);
   const parsed = RetryBody.safeParse(input);
@@ -84,7 +84,7 @@ export function resubmissionOf(run: Run, text: string, types: readonly ResourceT
   };
 }
 
-/** What a spec of this type says about its run. A wrong one is refused here, before anything runs. */
+/** Returns what a spec of this type says about its run. Rejects an invalid spec before anything runs. */
 function specFacts(
   type: ResourceType | undefined,
   spec: unknown,
@@ -117,7 +117,7 @@ function parse(text: string): unknown {
     return parseJson(text);
   } catch (error) {
     if (error instanceof NestingError) throw new InputError(`The body cannot be read: ${error.message}`);
-    // What the parser says may quote a secret.
+    // The parser's message may quote a secret.
     throw new InputError("The body is no JSON: expected an object with a resource");
   }
 }

@@ -22,13 +22,16 @@ export function archiveRoute(router: Router, { store }: RunParts): void {
   });
 }
 
-/** No faster than it is read. An artifact that is gone by now breaks the archive off, so that nobody takes it for whole. */
+/**
+ * Yields a tar archive, no faster than it is read. Throws if an artifact has been removed meanwhile, so that
+ * the incomplete archive is noticed.
+ */
 async function* archive(
   listed: readonly StoredArtifact[],
   open: (name: string) => Promise<AsyncIterable<Uint8Array> | undefined>,
 ): AsyncGenerator<Uint8Array> {
   const out = pack();
-  // Whoever reads may leave in the middle: then nothing is drained any more.
+  // If the reader cancels, `drain` never comes.
   const left = new Promise<void>((resolve) => out.once("close", () => resolve()));
   const either = (done: Promise<void>) => Promise.race([done, left]);
   const writing = (async () => {

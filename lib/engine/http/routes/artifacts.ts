@@ -10,7 +10,7 @@ import { knownRun, type RunParts } from "./parts.ts";
 
 const ArtifactList = z.object({ artifacts: z.array(Artifact) });
 
-/** The files that a run has kept. They come from a build: no browser is to run them as a page of ours. */
+/** Routes of a run's artifacts. The files come from a build: browsers must not run them as pages of ours. */
 export function artifactRoutes(router: Router, { store }: RunParts): void {
   router.add({
     method: "get",
@@ -42,7 +42,7 @@ export function artifactRoutes(router: Router, { store }: RunParts): void {
   }, async ({ req, body }) => {
     const { id } = await knownRun(store, req.param("id") ?? "");
     const name = req.param("name") ?? "";
-    // Looked for by its name: what is no artifact's name leads nowhere.
+    // Looks the artifact up by its exact name, so that no other path can be read.
     const found = await store.artifacts.find(id, name);
     if (!found) throw new Problem(404, `Run "${id}" has no artifact ${JSON.stringify(name.slice(0, 200))}`);
     const headers = headersOf(found);

@@ -14,7 +14,7 @@ const LogsQuery = z.object({
   pipeline: z.string().optional(),
 });
 
-/** A line as Conveyor's clients know it. */
+/** A log line in the format of Conveyor's API. */
 const ConveyorLog = z.object({
   runid: z.string(),
   driver: z.string(),
@@ -29,8 +29,9 @@ const STREAM = {
 };
 
 /**
- * The logs as Conveyor's API has them. Lines come in their order, and live ones after the stored ones with no gap. As there, a
- * stream stays open when the run has ended: its clients would connect again, and read everything once more.
+ * Serves logs as Conveyor's API does. Lines are in order, without a gap between stored and live ones. As in
+ * Conveyor, a stream stays open after the run has ended: otherwise its clients would reconnect and read
+ * everything again.
  */
 export function conveyorLogRoutes(router: Router, { store, beatMs }: RunParts): void {
   router.add({

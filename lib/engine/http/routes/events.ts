@@ -5,7 +5,7 @@ import { lineStream } from "../line-stream.ts";
 import type { Router } from "../router.ts";
 import { knownRun, type RunParts } from "./parts.ts";
 
-/** What the command line shows of a run, live. */
+/** Streams a run's events, which the command line displays live. */
 export function eventRoutes(
   router: Router,
   { store, beatMs, engine }: Pick<RunParts, "store" | "beatMs"> & { engine: Pick<Engine, "follow"> },

@@ -25,12 +25,12 @@ const FORMATS = {
 } as const;
 
 /**
- * The log of a run, from any place on.
- *
- * - JSON lines: `{"type":"log",…}` as in the command's `--json`; `{"type":"cursor","cursor":…}` where reading can go on later;
- *   last `{"type":"end",…}` where the run has ended and all of it is told.
- * - plain text: a line a line.
- * - server-sent events: `log` with the cursor as its id, so that a browser goes on where it was cut off; last `end`.
+ * Serves a run's log from a cursor on.
+ * - JSON lines: `{"type":"log",…}` as in the command's `--json`; `{"type":"cursor","cursor":…}` at places to
+ *   continue from later; `{"type":"end",…}` last, once the run has ended and its log is complete.
+ * - plain text: one message per line.
+ * - server-sent events: `log` with the cursor as its id, so that a browser resumes after a disconnect; `end`
+ *   last.
  */
 export function logRoutes(router: Router, parts: RunParts): void {
   const { store, beatMs } = parts;
@@ -50,7 +50,7 @@ export function logRoutes(router: Router, parts: RunParts): void {
     const format = formatOf(context, query);
     const cursor = context.req.header("last-event-id") || query.cursor;
     const after = cursor ? parseCursor(cursor) : LOG_START;
-    // A cursor of something else is refused before the answer begins.
+    // Rejects an invalid cursor before the response begins.
     for await (const _ of store.logs.read(id, after.batch === undefined ? {} : { after: after.batch })) break;
     const leaving = new AbortController();
     const signal = AbortSignal.any([leaving.signal, context.req.raw.signal]);
@@ -75,7 +75,7 @@ function formatOf({ req }: Context, { format }: LogsQuery): keyof typeof FORMATS
   return accepted.includes("text/plain") ? "text" : "json";
 }
 
-/** At most so many lines; the cursor says where the rest begins. */
+/** Yields at most `limit` lines. The last piece's cursor is the place to continue from. */
 async function* limited(pieces: AsyncIterable<LogPiece>, limit: number): AsyncGenerator<LogPiece> {
   let left = limit;
   for await (const piece of pieces) {
@@ -117,7 +117,7 @@ async function* eventFrames(pieces: AsyncIterable<LogPiece>): AsyncGenerator<str
 const frame = (line: LogLine, cursor: string): string =>
   `id: ${cursor}\nevent: log\ndata: ${JSON.stringify(line)}\n\n`;
 
-/** `lines` counts those of the whole run. */
+/** `lines` is the number of lines of the whole run. */
 function endOf({ run, cursor }: Extract<LogPiece, { kind: "end" }>) {
   const { id, outcome, verdict } = run;
   const { lines } = parseCursor(cursor);

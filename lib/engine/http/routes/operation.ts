@@ -5,9 +5,9 @@ import type { Router } from "../router.ts";
 export interface OperationParts {
   readonly engine: Pick<Engine, "troubles">;
   readonly draining: AbortSignal;
-  /** Why nothing can be done just now beside the engine's troubles, a line each. */
+  /** Reasons why the control plane is not ready, besides the engine's troubles; one line each. */
   readonly reasons?: () => Promise<readonly string[]>;
-  /** Prometheus' text format. */
+  /** Returns the metrics in Prometheus' text format. */
   readonly metrics?: () => Promise<string>;
 }
 
@@ -16,7 +16,7 @@ const Health = z.object({
   troubles: z.array(z.string()).optional(),
 });
 
-/** What whoever operates the control plane asks; only the metrics want a token. */
+/** Routes for operating the control plane: health and readiness, without a token. */
 export function operationRoutes(router: Router, { engine, draining, reasons }: OperationParts): void {
   const whyNotReady = async () => [
     ...engine.troubles.map((part) => `${part} fails`),
@@ -64,7 +64,7 @@ export function operationRoutes(router: Router, { engine, draining, reasons }: O
   });
 }
 
-/** Behind the token: labels name drivers, and figures tell how busy somebody is. */
+/** The metrics need a token: labels name drivers, and values show the load. */
 export function metricsRoute(router: Router, { metrics }: Required<Pick<OperationParts, "metrics">>): void {
   router.add(
     {

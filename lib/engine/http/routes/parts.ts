@@ -6,20 +6,23 @@ import type { ResourceType } from "../../core/resource-type.ts";
 import type { Engine } from "../../shell/engine.ts";
 import { Problem } from "../problem.ts";
 
-/** What the routes of runs need. Whoever serves only a history gives an engine that refuses what it cannot do. */
+/**
+ * What the run routes need. A caller that serves only a history passes an engine that rejects what it cannot
+ * do.
+ */
 export interface RunParts {
   readonly store: Store;
   readonly engine: Pick<Engine, "submit" | "stop" | "whyWaiting">;
   readonly clock: Clock;
-  /** Resource types that are registered here. Resources of any other type are taken too, with a pipeline beside them. */
+  /** Registered resource types. A resource of any other type must be submitted with a pipeline. */
   readonly resourceTypes: readonly ResourceType[];
-  /** Between two signs of life where nothing else is sent, milliseconds. */
+  /** Interval between heartbeats on an idle stream, milliseconds. */
   readonly beatMs: number;
-  /** Throws Problem where no run is taken just now. */
+  /** Throws Problem if no run is accepted just now. */
   readonly admit: () => Promise<void>;
 }
 
-/** The run of this id. Throws Problem 404. */
+/** Returns the run with this id. Throws Problem 404. */
 export async function knownRun({ runs }: Pick<Store, "runs">, id: string): Promise<Run> {
   const found = isRunId(id) ? await runs.get(id) : undefined;
   if (!found) throw new Problem(404, `Unknown run "${id.slice(0, 100)}"`);

@@ -46,7 +46,7 @@ const IDEMPOTENCY = {
   "Idempotency-Key": "A text of the caller's own: sent again with the same body, it is the same run",
 };
 
-/** Lists, reads, starts, stops and repeats runs. */
+/** Routes that list, read, start, cancel and retry runs. */
 export function runRoutes(router: Router, parts: RunParts): void {
   const { store, engine, clock, resourceTypes, admit } = parts;
 
@@ -144,7 +144,7 @@ export function runRoutes(router: Router, parts: RunParts): void {
     }
   }
 
-  /** Of the statuses of open runs, the store knows only that they are open. */
+  /** The store knows only that a run is open, so more precise statuses are filtered here. */
   async function page(query: RunsQuery): Promise<{ runs: Run[]; next: string | undefined }> {
     const { status, limit } = query;
     const outcome = OUTCOMES.find((known) => known === status) ?? (status === undefined ? undefined : "open");
@@ -189,13 +189,13 @@ function placeOf(cursor: string): RunPlace {
   );
 }
 
-/** A run's id that follows from the key, so that a second request meets the first one's run, whichever replica takes it. */
+/** Derives the run's id from the key, so that a repeated request finds the same run on every replica. */
 function idOfKey(key: string): string {
   if (key === "" || key.length > 255) {
     throw new InputError("Invalid Idempotency-Key: expected a text of 255 characters at most");
   }
   const hex = createHash("sha256").update(`conveyor idempotency key ${key}`).digest("hex");
-  // Version 8: made of whatever its maker likes.
+  // UUID version 8: custom content.
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${
     hex.slice(20, 32)
   }`;
@@ -206,7 +206,10 @@ function isSame({ resource, retryOf, operation }: Run, wanted: Submission): bool
   return of(resource) === of(wanted.resource) && retryOf === wanted.retryOf && operation === wanted.operation;
 }
 
-/** Who cancels may say so in their own words, up to a point. */
+/**
+ * Returns the message of a cancel request, cut to 200 characters, or undefined if the body is empty or has
+ * none. Throws Problem 400 if the body is not JSON.
+ */
 function messageIn(text: string): string | undefined {
   if (text.trim() === "") return undefined;
   try {
