@@ -26,13 +26,14 @@ export interface ResultsOptions {
   readonly faultPoint: (point: FaultPoint, step?: string) => void;
 }
 
-/** Results in hand at the same time. Those of one run take turns. */
+/** Maximum number of results handled at the same time. Results of one run are handled one after another. */
 const AT_ONCE = 16;
 const LONGEST_DELAY_MS = 30_000;
 
 /**
- * Takes results, and runs that a Conveyor server starts, until `signal` fires and what is in hand is done. Calls `isWell`
- * when the transport has shown that it delivers. Throws what the transport throws.
+ * Consumes results, and run requests from a Conveyor server, until `signal` fires and the current ones are
+ * handled. Calls `isWell` whenever the transport has shown that it delivers. Throws what the transport
+ * throws.
  */
 export async function consumeResults(
   options: ResultsOptions,
@@ -60,7 +61,7 @@ export async function consumeResults(
   }
 }
 
-/** Acks when the record is stored and what follows from it is published, so that a crash anywhere before repeats it all. */
+/** Acks once the record is stored and its outbox is published. A crash before that repeats both. */
 async function settle(options: ResultsOptions, delivery: Delivery): Promise<void> {
   try {
     const refused = await handle(options, delivery);
@@ -80,7 +81,7 @@ async function settle(options: ResultsOptions, delivery: Delivery): Promise<void
   }
 }
 
-/** Why the message can never be handled; undefined when it is. */
+/** Handles the message. Returns why it can never be handled, or undefined if it was. */
 async function handle(options: ResultsOptions, delivery: Delivery): Promise<string | undefined> {
   const event = parse(delivery.data);
   if (typeof event === "string") return event;
@@ -102,7 +103,7 @@ async function handleInit({ transport, store, records, clocks }: ResultsOptions,
   if (!pipeline) return `Unknown pipeline "${name}" of resource "${event.resource.name}"`;
   const run = initiatedRun(event, pipeline.value, clocks.wall(), transport.maxMessageBytes);
   if (typeof run === "string") return run;
-  // Where it exists already, this is the second delivery, and the first may have got no further than that.
+  // On a redelivery the run exists already, but its outbox may not have been published.
   const created = await records.create(run).catch(async (error) => {
     if (error instanceof ConflictError) return await records.change(run.id, (stored) => stored);
     throw error;
@@ -127,7 +128,7 @@ async function handleResult(
   return changed ? undefined : `Unknown run "${event.run_id}"`;
 }
 
-/** Drivers that send no headers echo the metadata that they were given, with the step in it. */
+/** Returns the result as an input. Drivers that send no headers echo their metadata, which names the step. */
 function resultOf({ resource, driverresult }: PipelineEvent, headers: Delivery["headers"]): Input {
   const { driver, success, message, data } = driverresult;
   const step = headers[HEADERS.step] ?? resource.metadata?.["current_pipeline_step"];

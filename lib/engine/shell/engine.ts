@@ -8,47 +8,73 @@ import type { RunChange } from "../core/changes.ts";
 import type { RunEvent } from "../core/events.ts";
 import type { Submission } from "../core/submission.ts";
 
-/** What an engine needs. `sealKey` is 32 bytes: the key under which secrets are kept until their run ends. */
+/** What an engine needs. `sealKey` is the 32-byte key that seals secrets until their run ends. */
 export interface EngineOptions extends TimeSources {
   readonly transport: Transport;
   readonly store: Store;
   readonly sealKey: Uint8Array;
-  /** Drivers whose results and log lines count though they claim and sign nothing (default none): Conveyor's own. */
+  /**
+   * Drivers whose results and log lines are accepted without claims and signatures: Conveyor's own (default:
+   * none).
+   */
   readonly foreignDrivers?: readonly string[];
-  /** How long a step may wait for a driver to take it, milliseconds (default: for ever). */
+  /** How long a step may wait for a driver, milliseconds (default: no limit). */
   readonly maxQueuedMs?: number;
-  /** Consumers' ack wait, milliseconds (default 30,000): an attempt silent for this long may be succeeded by the next. */
+  /**
+   * Consumers' ack wait, milliseconds (default 30,000). An attempt without a heartbeat for this long may be
+   * replaced by the next.
+   */
   readonly ackWaitMs?: number;
   /**
-   * Also look after open runs that others submitted to the store (default: only those submitted here, or heard of over
-   * this transport). For replicas and restarts of one control plane; not for those who share only a history.
+   * Set to look after all open runs in the store (default: only runs submitted here or named in messages of
+   * this transport). For replicas and restarts of one control plane, not for processes that only share its
+   * history.
    */
   readonly adopt?: boolean;
-  /** Told of what has happened to runs, once anywhere in the fleet: by whoever stored it. */
+  /** Called for each change of a run, once in the whole fleet: by the engine that stored the change. */
   readonly changed?: (change: RunChange, run: Run) => void;
   readonly faultPoint?: (point: FaultPoint, step?: string) => void;
 }
 
 /**
- * The control plane's decisions: takes submissions, hands out steps, answers claims, takes results, ends runs. Several
- * may share a store; each change is a compare-and-set. Dispose stops taking part; runs go on with whoever is left.
+ * Runs the control plane: takes submissions, hands out steps, answers claims, takes results, ends runs.
+ * Several engines may share a store, since each change is a compare-and-set. Dispose stops this engine; the
+ * others continue its runs.
  */
 export interface Engine extends AsyncDisposable {
-  /** Stores the run and publishes its first step. Answers its id. Throws ConflictError when the id is taken. */
+  /**
+   * Stores the run and publishes its first step. Returns the run's id. Throws ConflictError if the id is
+   * taken.
+   */
   submit(submission: Submission): Promise<string>;
-  /** Ends the run as `outcome` once its always-run steps are through. A run that has ended or has a verdict is left as it is. */
+  /**
+   * Ends the run as `outcome` after its `always` steps. Does nothing if the run has ended or already has a
+   * verdict.
+   */
   stop(
     run: string,
     why: { outcome: Exclude<Outcome, "succeeded">; reason: Reason; message: string },
   ): Promise<void>;
-  /** Ends the run at once, as failed with `driver-lost`, without running any step: its process is gone. Adds a line to its log that says so. */
+  /**
+   * Ends the run at once as failed with `driver-lost`, without running any step, since its process is gone.
+   * Adds a line with `message` to its log.
+   */
   abandon(run: string, message: string): Promise<void>;
-  /** The run from its beginning to its end, then on until the `end` event; `logs: false` leaves the lines out. Returns early when `signal` fires. */
+  /**
+   * Yields the run's events from the first one to the `end` event, waiting for new ones. `logs: false` omits
+   * log lines. Returns early if `signal` fires.
+   */
   follow(run: string, options?: { logs?: boolean; signal?: AbortSignal }): AsyncIterable<RunEvent>;
-  /** Why no driver takes the run's open step just now, in words; undefined where none waits, or nobody knows. */
+  /**
+   * Returns why no driver takes the run's open step, as text. Undefined if no step waits or the reason is
+   * unknown.
+   */
   whyWaiting(run: Run): Promise<string | undefined>;
-  /** Acts on what another process has changed in the run's record: publishes what has to be, and tells its driver to look. */
+  /**
+   * Acts on a change that another process made to the run's record: publishes the outbox and, if the run is
+   * to stop, nudges the running step's driver.
+   */
   heed(run: string): Promise<void>;
-  /** The parts of it that do not work just now; each is tried again. Empty while all is well. */
+  /** Names of the engine's parts that fail just now and are retried. Empty if all work. */
   readonly troubles: readonly string[];
 }

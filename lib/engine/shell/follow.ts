@@ -9,9 +9,9 @@ import { LogTail } from "./log-tail.ts";
 import { Timeline, timeOf } from "../core/timeline.ts";
 
 /**
- * The run from its beginning to its end: for one that ended long ago the same events in the same order as for somebody
- * who was there. A step's lines come between its start and its end; should an attempt that lost its claim go on writing,
- * then its lines come where they are stored. Throws InputError where there is no such run.
+ * Yields the run's events from its start to its end. A run that has ended gives the same events in the same
+ * order as it gave live. A step's lines come between its start and its end. Lines that an attempt writes
+ * after losing its claim come in the order in which they are stored. Throws InputError for an unknown run.
  */
 export async function* follow(
   store: Store,
@@ -28,7 +28,7 @@ export async function* follow(
   let run = await readRun(store, id);
   const timeline = new Timeline(run);
 
-  /** The batch's lines, and before them what has to be told first. */
+  /** Returns the events that precede the batch, then its lines. */
   const told = async (batch: LogBatch): Promise<RunEvent[]> => {
     if (timeline.isAhead(batch)) timeline.update(await readRun(store, id));
     const before = Array.from(timeline.before(batch));
@@ -40,7 +40,7 @@ export async function* follow(
     yield { type: "run", run: id, resource: run.resource, time: timeOf(run.createdAt) };
     while (!signal.aborted) {
       if (logs) {
-        // Read after the record: the lines of every step that it says has ended are stored by now.
+        // Read after the record: the lines of every step that has ended in the record are stored by now.
         for await (const batch of tail.stored()) {
           for (const event of await told(batch)) yield event;
           if (signal.aborted) return;

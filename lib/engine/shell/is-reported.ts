@@ -3,9 +3,9 @@ import { ids } from "../../wire/ids.ts";
 import type { Run, StepState } from "../../wire/run.ts";
 
 /**
- * True where the step's current attempt has sent a result that no engine has taken yet: such an attempt is silent because it
- * is done, and is neither lost nor to be repeated. Results may wait for longer than the ack wait, where many come at once or
- * their consumer is without a leader. Throws what the transport throws.
+ * Returns true if the step's current attempt has sent a result that no engine has taken yet. Such an attempt
+ * is silent because it is done: it is not lost and must not be repeated. Results may wait longer than the ack
+ * wait if many come at once or their consumer has no leader. Throws what the transport throws.
  */
 export async function isReported(transport: Transport, run: Run, step: StepState): Promise<boolean> {
   if (step.status !== "running") return false;

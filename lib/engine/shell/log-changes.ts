@@ -4,7 +4,7 @@ import type { Run, StepState } from "../../wire/run.ts";
 import type { RunChange } from "../core/changes.ts";
 
 /**
- * A line in the process log for what has happened to a run. The fields have the same names in every line: event, run, resource,
+ * Logs a change of a run to the process log. Field names are the same in every line: event, run, resource,
  * step, driver, host, outcome, reason, seconds.
  */
 export function logChange(change: RunChange, run: Run): void {

@@ -1,6 +1,6 @@
 import type { LogBatch, LogReader } from "../../backend/store.ts";
 
-/** A run's stored batches, each once and in order: those that are there, and those that come. */
+/** Reads a run's log batches, stored and new ones, each once and in order. */
 export class LogTail implements AsyncDisposable {
   readonly #logs: LogReader;
   readonly #run: string;
@@ -9,11 +9,14 @@ export class LogTail implements AsyncDisposable {
   #cursor: string | undefined;
   #lines = 0;
   #coming: AsyncIterator<LogBatch> | undefined;
-  /** The batch that is waited for, then what became of it. */
+  /** Resolves once the next batch has arrived or reading it has failed. */
   #next: Promise<void> | undefined;
   #arrived: (() => LogBatch | undefined) | undefined;
 
-  /** `ring` is called when `arrived` may have something to give. Begins behind `from`: the batch of that cursor, and that line. */
+  /**
+   * `ring` is called when `arrived` may have a batch. Reading starts after the batch at `from.cursor` and
+   * skips batches that end at line `from.lines` or before.
+   */
   constructor(
     logs: LogReader,
     run: string,
@@ -27,12 +30,12 @@ export class LogTail implements AsyncDisposable {
     this.#lines = from.lines;
   }
 
-  /** The number of the last line that was given out. */
+  /** The number of the last line that was yielded. */
   get lines(): number {
     return this.#lines;
   }
 
-  /** What is stored by now and has not been given out. */
+  /** Yields the stored batches that have not been yielded yet. */
   async *stored(): AsyncGenerator<LogBatch> {
     for await (
       const batch of this.#logs.read(this.#run, { ...this.#after(), signal: this.#closing.signal })
@@ -41,7 +44,7 @@ export class LogTail implements AsyncDisposable {
     }
   }
 
-  /** Waits for the next batch, in the background. */
+  /** Starts waiting for the next batch in the background. */
   listen(): void {
     if (this.#next) return;
     this.#coming ??= this.#logs.read(this.#run, {
@@ -58,7 +61,10 @@ export class LogTail implements AsyncDisposable {
     );
   }
 
-  /** The batch that `listen` waited for, if it has come. Throws what reading it threw. */
+  /**
+   * Returns the batch that `listen` waits for, or undefined if it has not arrived. Throws what reading it
+   * threw.
+   */
   arrived(): LogBatch | undefined {
     const batch = this.#arrived?.();
     if (!batch) return undefined;

@@ -1,7 +1,7 @@
 export interface Sample {
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
-  /** Behind the name: `_bucket`, `_sum`, `_count`. */
+  /** Suffix of the name: `_bucket`, `_sum`, `_count`. */
   readonly suffix?: string;
 }
 
@@ -13,7 +13,7 @@ export interface Series {
   readonly samples: readonly Sample[];
 }
 
-/** Prometheus' text format 0.0.4. */
+/** Returns the metrics in Prometheus' text format 0.0.4. */
 export function seriesText(series: readonly Series[]): string {
   const lines = series.flatMap(({ name, help, type, samples }) => [
     `# HELP ${name} ${help}`,
@@ -31,7 +31,7 @@ function labelText(labels: Readonly<Record<string, string>>): string {
 const escaped = (value: string): string =>
   value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 
-/** Durations in buckets, for each set of labels. */
+/** A histogram of durations, per set of labels. */
 export class Histogram {
   readonly #bounds: readonly number[];
   readonly #known = new Map<
@@ -39,7 +39,7 @@ export class Histogram {
     { labels: Record<string, string>; buckets: number[]; count: number; sum: number }
   >();
 
-  /** `bounds`: upper ones, ascending. */
+  /** `bounds` are the upper bounds of the buckets, ascending. */
   constructor(bounds: readonly number[]) {
     this.#bounds = bounds;
   }

@@ -1,15 +1,15 @@
-/** Lets one loop sleep until something has happened. What happened while it was awake is not missed. */
+/** Wakes one loop. A `notify` while the loop is awake is not lost. */
 export class Notifier {
   #isDue = false;
   #wake: (() => void) | undefined;
 
-  /** Something has happened. */
+  /** Wakes the loop if it waits in `next`; otherwise the following `next` resolves at once. */
   readonly notify = (): void => {
     this.#isDue = true;
     this.#wake?.();
   };
 
-  /** Resolves when it has been isDue since the last time; at once if it already has. */
+  /** Resolves at the next `notify`, or at once if there was one since `next` last resolved. */
   async next(): Promise<void> {
     if (!this.#isDue) await new Promise<void>((resolve) => this.#wake = resolve);
     this.#isDue = false;

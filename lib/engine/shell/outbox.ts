@@ -4,8 +4,8 @@ import { consumers } from "../../wire/subjects.ts";
 import { retry } from "../../base/retry.ts";
 
 /**
- * How long a consumer that was seen is believed in, milliseconds. What is published for one that went away meanwhile is not
- * kept by the transport: the scheduler misses it after the ack wait, and sends it again.
+ * How long a consumer is assumed to exist after it was seen, milliseconds. If it is removed meanwhile, the
+ * transport does not keep the event; the scheduler notices that after the ack wait and sends the event again.
  */
 const SEEN_MS = 5000;
 
@@ -13,7 +13,7 @@ const SEEN_MS = 5000;
 export class Outbox {
   readonly #transport: Transport;
   readonly #ackWaitMs: number;
-  /** When the consumer of a subject was last seen, in `performance.now()`. */
+  /** When each subject's consumer was last seen, by `performance.now()`. */
   readonly #seen = new Map<string, number>();
 
   constructor(transport: Transport, ackWaitMs: number) {
@@ -22,8 +22,8 @@ export class Outbox {
   }
 
   /**
-   * Publishes an event, after making sure that there is a consumer to keep it for. Doing it twice is harmless: the transport
-   * knows the id. Throws what the transport threw.
+   * Publishes an event after ensuring the consumer that keeps it. Publishing twice is harmless: the transport
+   * deduplicates by id. Throws what the transport throws.
    */
   async publish({ id, subject, headers, data }: OutboxMessage): Promise<void> {
     await this.#ensureConsumer(subject);
@@ -45,7 +45,10 @@ export class Outbox {
   }
 }
 
-/** Of `drivers.<driver>.resources.<type>` and `drivers.<driver>.hosts.<host>.resources.<type>`. */
+/**
+ * Returns the consumer's name for a subject `drivers.<driver>.resources.<type>` or
+ * `drivers.<driver>.hosts.<host>.resources.<type>`.
+ */
 function consumerOf(subject: string): string {
   const [, driver = "", kind, host = ""] = subject.split(".");
   return kind === "hosts" ? consumers.onHost(driver, host) : consumers.shared(driver);

@@ -8,21 +8,21 @@ import { secondsOf } from "./log-changes.ts";
 import { Histogram, type Series, seriesText } from "./metric-text.ts";
 
 const STEP_BOUNDS = [0.1, 1, 10, 60, 300, 900, 3600];
-/** Open runs that one scrape looks at, at most. */
+/** Maximum number of open runs that one scrape reads. */
 const MOST_OPEN = 10_000;
 const PAGE = 200;
 
-/** What else there is to tell, read at each scrape. */
+/** Further metrics, read at each scrape. */
 export type Gauges = () => Promise<readonly Series[]> | readonly Series[];
 
-/** The figures of a control plane since its start, and how things stand. */
+/** The metrics of a control plane: counters since its start, and its current state. */
 export class PlaneMetrics {
   #started = 0;
   readonly #ended = new Map<string, { labels: Record<string, string>; value: number }>();
   readonly #lost = new Map<string, number>();
   readonly #steps = new Histogram(STEP_BOUNDS);
 
-  /** Notes what has happened to a run. */
+  /** Counts a change of a run. */
   readonly changed = (change: RunChange, run: Run): void => {
     if (change.kind === "run-started") this.#started++;
     else if (change.kind === "lease-lost") {
@@ -40,7 +40,7 @@ export class PlaneMetrics {
     }
   };
 
-  /** Prometheus' text format 0.0.4. `now` is for how long steps have waited. */
+  /** Returns the metrics in Prometheus' text format 0.0.4. `now` is used for the waiting time of steps. */
   async text(
     runs: Pick<RunTable, "list">,
     { now, gauges }: { now: number; gauges: Gauges },
@@ -71,7 +71,7 @@ export class PlaneMetrics {
   }
 }
 
-/** Runs that have not ended, by status, and the steps that wait for a driver. */
+/** Returns the number of open runs by status, and the steps that wait for a driver. */
 async function openSeries(runs: Pick<RunTable, "list">, now: number): Promise<Series[]> {
   const byStatus = new Map<string, number>([["queued", 0], ["running", 0], ["stopping", 0]]);
   const waiting = new Map<string, { count: number; oldest: number }>();

@@ -9,31 +9,32 @@ import { LogTail } from "./log-tail.ts";
 import { Notifier } from "./notifier.ts";
 
 export interface ReadLogOptions {
-  /** Where to begin (default: at the first line). */
+  /** Where to start (default: at the first line). */
   readonly after?: LogPlace;
-  /** The id of a step: only its lines. */
+  /** Id of a step: yields only the lines of that step. */
   readonly step?: string | undefined;
-  /** Go on until the run has ended; without it, up to what is stored by now. */
+  /** Set to read until the run has ended (default: only what is stored by now). */
   readonly follow?: boolean;
   readonly signal: AbortSignal;
 }
 
-/** Some lines in their order, or the end of the run, after which nothing comes. */
+/** Some lines in order, or the end of the run, which comes last. */
 export type LogPiece =
   | {
     readonly kind: "lines";
-    /** None where all of them are another step's. */
+    /** Empty if the batch has only lines of other steps. */
     readonly lines: readonly LogLine[];
-    /** The cursor behind one of these lines. */
+    /** Returns the cursor after one of these lines. */
     readonly cursorAfter: (line: LogLine) => string;
-    /** The cursor behind all that has been read. */
+    /** The cursor after everything read so far. */
     readonly cursor: string;
   }
   | { readonly kind: "end"; readonly run: Run; readonly cursor: string };
 
 /**
- * A run's log from a place on, replay and live tail in one. Ends after the piece `end` where the run has ended, else when
- * everything stored is told, or `signal` fires. Throws InputError for an unknown run or a cursor of something else.
+ * Yields a run's log from `after` on: stored lines first, then live ones. Ends with the piece `end` if the
+ * run has ended, after the stored lines without `follow`, or early if `signal` fires. Throws InputError for
+ * an unknown run or an invalid cursor.
  */
 export async function* readLog(
   store: Store,

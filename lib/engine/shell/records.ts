@@ -17,28 +17,31 @@ export interface RecordsOptions {
   readonly store: Store;
   readonly clocks: RunClocks;
   readonly ackWaitMs: number;
-  /** Whether a driver claims nothing: such a driver serves no host of its own. */
+  /** Returns true if the driver does not claim its steps; such a driver serves no particular host. */
   readonly isForeign?: (driver: string) => boolean;
   readonly faultPoint: (point: FaultPoint, step?: string) => void;
-  /** Told of every run that was created or changed here, as it stands. */
+  /** Called with the current state of every run that is created, changed or read here. */
   readonly seen: (run: Run) => void;
-  /** Told of what has happened to a run, once it is stored. */
+  /** Called for each change of a run, after it is stored. */
   readonly changed?: (change: RunChange, run: Run) => void;
   /** Called after a run has ended. */
   readonly ended: (run: string) => Promise<void>;
 }
 
-/** The run as it stands, and why its outbox could not be published, if so. */
+/** The run's current state. `unpublished` is the error if its outbox could not be published. */
 export interface Changed {
   readonly run: Run;
   readonly unpublished?: unknown;
 }
 
-/** The runs' records: each change is one compare-and-set, after which its outbox is published and emptied. */
+/**
+ * Changes the runs' records. Each change is one compare-and-set, after which the run's outbox is published
+ * and emptied.
+ */
 export class Records {
   readonly #options: RecordsOptions;
   readonly #outbox: Outbox;
-  /** Spares the changes of one run in this process the conflicts with each other. */
+  /** Serializes the changes of one run within this process, so that they do not conflict. */
   readonly #turns = new Turns();
 
   constructor(options: RecordsOptions) {
@@ -46,7 +49,7 @@ export class Records {
     this.#outbox = new Outbox(options.transport, options.ackWaitMs);
   }
 
-  /** Stores a run that is not there yet. Throws ConflictError where it is. */
+  /** Stores a new run. Throws ConflictError if it exists. */
   create(run: Run): Promise<Changed> {
     return this.#turns.take(run.id, async () => {
       const { clocks, isForeign = () => false } = this.#options;
@@ -57,8 +60,9 @@ export class Records {
   }
 
   /**
-   * Applies `next` to the run as it stands, again where somebody else changed it meanwhile. `next` answers the same
-   * object for no change; it must be pure, as it may be called several times. Undefined where there is no such run.
+   * Applies `next` to the run's current state, and again if another process changed it meanwhile. `next`
+   * returns the same object for no change. It must be pure, since it may be called several times. Resolves to
+   * undefined if there is no such run.
    */
   change(id: string, next: (run: Run) => Run): Promise<Changed | undefined> {
     return this.#turns.take(id, async () => {
@@ -67,18 +71,21 @@ export class Records {
     });
   }
 
-  /** As `change`, for what leaves nothing to publish: what somebody else left in the outbox stays for later. */
+  /** Like `change`, but leaves the outbox unpublished. */
   note(id: string, next: (run: Run) => Run): Promise<Run | undefined> {
     return this.#turns.take(id, async () => (await this.#apply(id, next))?.value);
   }
 
-  /** Publishes what somebody else left in the outbox; a step that is told to stop hears of it. */
+  /**
+   * Publishes what another process left in the outbox. If the run is to stop, nudges the running step's
+   * driver.
+   */
   async heed(id: string): Promise<void> {
     const changed = await this.change(id, (run) => run);
     if (changed?.run.verdict && changed.run.outcome === undefined) await this.#nudge(changed.run);
   }
 
-  /** Publishes what is in the outbox, in its turn. Failures are left to the next look at the run. */
+  /** Publishes the run's outbox in the background. After a failure the scheduler tries again. */
   publish(id: string): void {
     this.change(id, (run) => run).catch((error) => {
       processLog("engine").warn("Cannot publish for run {id}: {error}", { id, error });
@@ -132,7 +139,7 @@ export class Records {
       faultPoint("outbox-emptied", openStep(run)?.id);
       return { run: published };
     } catch (error) {
-      // Whoever changed it since has seen to the outbox, or will.
+      // Another process changed the run since and publishes its outbox.
       if (error instanceof ConflictError) return { run };
       if (error instanceof InputError) return await this.#refused(run, message.id, revision);
       processLog("engine").warn("Cannot publish {id}, will try again: {error}", { id: message.id, error });
@@ -140,7 +147,7 @@ export class Records {
     }
   }
 
-  /** What the transport will never take ends its step. */
+  /** Handles a message that the transport will never accept: ends its step. */
   async #refused(run: Run, message: string, revision: number): Promise<Changed> {
     try {
       const next = decide(run, { kind: "refused", id: message }, this.#options.clocks.now(run));
@@ -153,14 +160,17 @@ export class Records {
     }
   }
 
-  /** The fast path for a step that is told to stop; it also asks by itself. */
+  /**
+   * Tells the running step to stop without delay. Losing the message is harmless, since the step also asks
+   * regularly.
+   */
   async #nudge(run: Run): Promise<void> {
     if (openStep(run)?.status !== "running") return;
     await this.#options.transport.broadcast(subjects.nudge(run.id), "").catch(() => {});
   }
 }
 
-/** The run with the steps of drivers that serve no host addressed to none. */
+/** Returns the run with `anywhere` set on the steps of drivers that do not claim. */
 function placed(run: Run, isForeign: (driver: string) => boolean): Run {
   const steps = run.pipeline.steps.map((step) => isForeign(step.driver) ? { ...step, anywhere: true } : step);
   return { ...run, pipeline: { ...run.pipeline, steps } };

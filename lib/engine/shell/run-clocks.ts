@@ -2,32 +2,35 @@ import { type BootTime, bootTime } from "../../base/boot.ts";
 import { type Clock, monotonicClock, systemClock } from "../../base/clock.ts";
 import type { Run, StepState } from "../../wire/run.ts";
 
-/** Where times come from. */
+/** The clocks to use. */
 export interface TimeSources {
-  /** The machine's clock, which somebody may set. */
+  /** The machine's clock, which may be set (default: the system clock). */
   readonly clock?: Clock | undefined;
-  /** A clock that nobody can set, milliseconds (default: `clock` where that is given). */
+  /** A monotonic clock, milliseconds (default: `clock` if given, else the process's). */
   readonly monotonic?: (() => number) | undefined;
-  /** Which boot it is, and since when (default: the machine's; none where `clock` is given). */
+  /**
+   * Returns the machine's current boot and the time since it (default: read from the machine; undefined if
+   * `clock` is given).
+   */
   readonly boot?: (() => BootTime | undefined) | undefined;
 }
 
 interface Reckoning {
   /** The run's time minus the monotonic clock. */
   readonly ahead: number;
-  /** Since when this process knows the run, in the run's time. */
+  /** When this process first saw the run, in the run's time. */
   readonly since: number;
 }
 
 /**
- * The time of each open run: the machine's clock at its creation, and from there on what a monotonic clock counts. Setting the
- * machine's clock neither times a run out nor keeps it from timing out.
+ * Keeps the time of each open run: the machine's clock at its creation, then a monotonic clock. Setting the
+ * machine's clock neither times a run out nor delays its timeout.
  */
 export class RunClocks {
   readonly #known = new Map<string, Reckoning>();
   readonly #clock: Clock;
   readonly #boot: () => BootTime | undefined;
-  /** Milliseconds, of this process. */
+  /** The monotonic clock of this process, milliseconds. */
   readonly monotonic: () => number;
 
   constructor({ clock, monotonic, boot }: TimeSources = {}) {
@@ -36,28 +39,28 @@ export class RunClocks {
     this.#boot = boot ?? (clock ? () => undefined : bootTime);
   }
 
-  /** The machine's clock. */
+  /** The machine's clock, milliseconds since the epoch. */
   wall(): number {
     return this.#clock();
   }
 
-  /** The record of a run that is just being made, with what a later process needs to go on with its time. */
+  /** Adds the boot to the record of a new run, so that a later process can continue the run's time. */
   stamped(run: Run): Run {
     const boot = this.#boot();
     return boot ? { ...run, boot } : run;
   }
 
-  /** Milliseconds since the epoch, by the run's time. */
+  /** The run's current time, milliseconds since the epoch. */
   now(run: Run): number {
     return Math.floor(this.#of(run).ahead + this.monotonic());
   }
 
-  /** Since when this process knows the run. */
+  /** When this process first saw the run, in the run's time. */
   since(run: Run): number {
     return this.#of(run).since;
   }
 
-  /** The run has ended. */
+  /** Forgets a run that has ended. */
   forget(id: string): void {
     this.#known.delete(id);
   }
@@ -72,8 +75,9 @@ export class RunClocks {
   }
 
   /**
-   * The time of a run that this process sees for the first time. After a restart on the same boot it has gone on meanwhile; after another boot
-   * there is only the machine's clock. It never goes back behind what the record says.
+   * Returns the current time of a run that this process sees for the first time. On the same boot, time has
+   * continued since the run's creation; after a reboot only the machine's clock is known. The result is never
+   * before the latest time in the record.
    */
   #resumed(run: Run): number {
     const [before, now] = [run.boot, this.#boot()];
@@ -83,7 +87,7 @@ export class RunClocks {
   }
 }
 
-/** The latest time that the record has. */
+/** Returns the latest time in the record. */
 function latestOf({ createdAt, startedAt = 0, endedAt = 0, steps, earlier = [] }: Run): number {
   const ofStep = ({ heardAt = 0, dispatchedAt = 0, queuedAt = 0, startedAt = 0, endedAt = 0 }: StepState) =>
     Math.max(heardAt, dispatchedAt, queuedAt, startedAt, endedAt);

@@ -31,34 +31,34 @@ export interface ClockworkOptions {
   readonly signatures: Signatures;
 }
 
-/** How often it is looked at what is due; a cancel or timeout is at most this late. */
+/** Interval between checks for due runs, milliseconds. A cancel or timeout is at most this late. */
 const TICK_MS = 200;
-/** An outbox is emptied by whoever filled it; if not by now, then by us. */
+/** How long the process that filled an outbox has to empty it before the scheduler does, milliseconds. */
 const OUTBOX_MS = 1000;
-/** How soon to look whether a driver that claims nothing has taken its step. */
+/** How soon to check whether a driver that does not claim has taken its step, milliseconds. */
 const FOREIGN_MS = 1000;
-/** A step that waits in a long queue is asked after less and less often. */
+/** Longest interval between checks of a step that waits in a long queue; the interval doubles up to it. */
 const LONGEST_PATIENCE_MS = 600_000;
 
-/** How the engine's health names this. */
+/** The scheduler's name in the engine's health. */
 const PART = "Looking after runs";
 
-/** Runs that are looked at at the same time. */
+/** Maximum number of runs checked at the same time. */
 const AT_ONCE = 8;
 
-/** When a run has to be looked at, by the monotonic clock. */
+/** When a run is due, by the monotonic clock. */
 interface Watch {
   due: number;
-  /** When it is to be asked whether the transport still holds the open step's event, and how long after that again. */
+  /** Next time to check that the transport still holds the open step's event, and the interval after that. */
   askAt: number;
   patienceMs: number;
-  /** When to say in the run's log why nobody has claimed the open step. */
+  /** When to write to the run's log why no driver has claimed the open step. */
   sayAt: number;
-  /** Which step, dispatch and sign of life that is about. */
+  /** The step, dispatch and heartbeat that `askAt`, `patienceMs` and `sayAt` belong to. */
   about: string;
 }
 
-/** Notices what only time brings: timeouts, silence, events and outboxes that were lost with somebody else. */
+/** Drives everything time-based: timeouts, silent drivers, lost events, unsent outboxes. */
 export class Scheduler implements AsyncDisposable {
   readonly #options: ClockworkOptions;
   readonly #watched = new Map<string, Watch>();
@@ -72,19 +72,19 @@ export class Scheduler implements AsyncDisposable {
     this.#timer = startInterval(() => this.#tick(), TICK_MS);
   }
 
-  /** What time has done to a run. */
+  /** Returns the input that applies timeouts and silence to a run. */
   time(run: Run): Input {
     const { ackWaitMs, clocks, maxQueuedMs } = this.#options;
     return { kind: "time", ackWaitMs, hearingSince: clocks.since(run), maxQueuedMs };
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Stops the timer and waits for the current check. */
   async [Symbol.asyncDispose](): Promise<void> {
     stopTimer(this.#timer);
     await this.#working;
   }
 
-  /** A run has been changed, or seen as it is. */
+  /** Reschedules a run after it was changed or read. */
   seen(run: Run): void {
     if (run.outcome !== undefined) {
       this.#watched.delete(run.id);
@@ -96,7 +96,8 @@ export class Scheduler implements AsyncDisposable {
     const step = openStep(run);
     const about = `${step?.id}/${step?.dispatch}/${step?.heardAt}`;
     const before = this.#watched.get(run.id);
-    // Nobody says when a driver that claims nothing begins, and its time counts.
+    // A driver that does not claim does not report its start. Check early, since the step's timeout counts
+    // from then.
     const patienceMs = step && signatures.isForeign(step.driver)
       ? Math.min(FOREIGN_MS, ackWaitMs)
       : ackWaitMs;
@@ -139,7 +140,10 @@ export class Scheduler implements AsyncDisposable {
     await Promise.all(Array.from({ length: AT_ONCE }, looking));
   }
 
-  /** Finds what nobody else in this process speaks of. */
+  /**
+   * Finds the store's open runs that this process does not watch yet (with `adopt`), and removes secrets that
+   * are no longer needed.
+   */
   async #survey(): Promise<void> {
     const { store, vault, adopt } = this.#options;
     if (adopt) {
@@ -169,7 +173,7 @@ export class Scheduler implements AsyncDisposable {
     }
   }
 
-  /** Where nobody has claimed the open step, the log says why, as far as somebody knows. */
+  /** Writes to the run's log why no driver has claimed the open step, if the reason is known. */
   async #say(run: Run): Promise<void> {
     const { transport, signatures, clocks } = this.#options;
     const [step, watch] = [openStep(run), this.#watched.get(run.id)];
@@ -184,7 +188,10 @@ export class Scheduler implements AsyncDisposable {
     await addSystemLine({ transport, signatures }, run, { what, message, now });
   }
 
-  /** Nothing has been heard of the open step for a while: is its event still there to be taken? */
+  /**
+   * Checks an open step that has been silent for a while. If the transport holds neither its event nor its
+   * result, either a driver that does not claim has begun, or the event is lost.
+   */
   async #ask(run: Run): Promise<void> {
     const { transport, records, clocks } = this.#options;
     const step = openStep(run);
@@ -203,8 +210,9 @@ export class Scheduler implements AsyncDisposable {
   }
 
   /**
-   * A driver that claims nothing acks an event before it works, and then is at work until its result or its time is over. An event
-   * that was kept for nobody, since its consumer is gone, is lost.
+   * Returns true if the step's driver does not claim and has a consumer. Such a driver acks the event before
+   * it works; from then on it counts as working until its result or timeout. Without a consumer the event was
+   * not kept and is lost.
    */
   async #isAtWork(run: Run, step: StepState): Promise<boolean> {
     const { transport, signatures } = this.#options;

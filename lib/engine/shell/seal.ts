@@ -8,7 +8,7 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const VERSION = "v1.";
 
-/** The secrets as a text that only `unseal` with the same 32-byte key and the same run id can read. */
+/** Encrypts the secrets. Only `unseal` with the same 32-byte key and run id can read the result. */
 export function seal(secrets: Secrets, run: string, key: Uint8Array): string {
   const iv = randomBytes(IV_BYTES);
   const cipher = createCipheriv(ALGORITHM, key, iv).setAAD(Buffer.from(run));
@@ -16,7 +16,7 @@ export function seal(secrets: Secrets, run: string, key: Uint8Array): string {
   return VERSION + Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString("base64");
 }
 
-/** The secrets that `seal` was given. Throws where key, run or text are not the same. */
+/** Decrypts what `seal` returned. Throws if the key, the run id or the text differs. */
 export function unseal(text: string, run: string, key: Uint8Array): Secrets {
   if (!text.startsWith(VERSION)) throw new Error(`Cannot unseal the secrets of run "${run}": unknown form`);
   const bytes = Buffer.from(text.slice(VERSION.length), "base64");

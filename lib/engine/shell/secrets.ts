@@ -8,7 +8,7 @@ const PAGE = 100;
 export class Vault {
   readonly #store: Store;
   readonly #key: Uint8Array;
-  /** Runs that were missing when their secrets were last seen: being submitted, or never finished being so. */
+  /** Runs without a record at the last sweep: their submission is in progress, or a crash ended it. */
   #missing = new Set<string>();
 
   constructor(store: Store, key: Uint8Array) {
@@ -16,14 +16,17 @@ export class Vault {
     this.#key = key;
   }
 
-  /** Before the run is stored, so that no step can begin without them; what a crash left under this id is replaced. */
+  /**
+   * Stores a run's secrets. Call it before storing the run, so that no step starts without them. Replaces
+   * secrets that a crash left under this id.
+   */
   async keep(run: string, secrets: Secrets): Promise<void> {
     if (Object.keys(secrets).length === 0) return;
     const { revision } = await this.#store.secrets.get(run) ?? { revision: 0 };
     await this.#store.secrets.put(run, seal(secrets, run, this.#key), revision);
   }
 
-  /** Throws where they cannot be unsealed. */
+  /** Returns the run's secrets, or undefined if it has none. Throws if they cannot be unsealed. */
   async open(run: string): Promise<Secrets | undefined> {
     const sealed = await this.#store.secrets.get(run);
     return sealed && unseal(sealed.value, run, this.#key);
@@ -37,7 +40,10 @@ export class Vault {
     });
   }
 
-  /** Forgets those whose run has ended and, at the second time they are met, those that have no run: a crash left them. */
+  /**
+   * Removes the secrets of ended runs, and those without a run in two consecutive sweeps, which a crash has
+   * left.
+   */
   async sweep(): Promise<void> {
     const missing = new Set<string>();
     let after = "";

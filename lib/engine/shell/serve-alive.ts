@@ -8,7 +8,10 @@ import { longestGrace } from "./serve-claims.ts";
 import type { RunClocks } from "./run-clocks.ts";
 import { openStep } from "../core/steps.ts";
 
-/** Tells those who look after a host whether a run has ended, and whether its next step waits for somebody. */
+/**
+ * Answers whether a run is still open and which driver its next step waits for. Housekeeping on hosts asks
+ * this.
+ */
 export function serveAlive({ transport, store, clocks, ackWaitMs }: {
   transport: Transport;
   store: Store;
@@ -28,14 +31,17 @@ export function serveAlive({ transport, store, clocks, ackWaitMs }: {
   );
 }
 
-/** The driver whose step is next where nobody works on it: as long as the next attempt would be granted. */
+/**
+ * Returns the open step's driver if nobody works on the step, that is, if a new attempt would be granted.
+ * Otherwise undefined.
+ */
 export function waitingDriver(
   run: Run,
   { now, ackWaitMs, hearingSince }: { now: number; ackWaitMs: number; hearingSince: number },
 ): string | undefined {
   const step = openStep(run);
   if (step?.status === "dispatched") return step.driver;
-  // A driver that claims nothing is silent while it works.
+  // A driver that does not claim sends no heartbeats while it works.
   if (!step || step.instance === undefined) return undefined;
   const silent = now - Math.max(step.heardAt ?? 0, hearingSince);
   return silent >= ackWaitMs + longestGrace(ackWaitMs) ? step.driver : undefined;

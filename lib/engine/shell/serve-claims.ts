@@ -23,23 +23,26 @@ export interface ClaimsOptions {
   readonly signatures: Signatures;
   readonly clocks: RunClocks;
   readonly ackWaitMs: number;
-  /** What time has done to a run, to be decided before its claim is. */
+  /** Returns the input for timeouts and silence, which is decided before the claim. */
   readonly time: (run: Run) => Input;
 }
 
-/** An attempt that is alive and connected answers a nudge at once; one that has just lost its broker needs a moment. */
+/**
+ * Longest time to wait for the answer to a nudge, milliseconds. A connected attempt answers at once; one that
+ * has just lost its broker needs to reconnect.
+ */
 const LONGEST_GRACE_MS = 3000;
 
-/** How long an attempt has to answer when it is asked, milliseconds. */
+/** How long an attempt has to answer a nudge, milliseconds. */
 export const longestGrace = (ackWaitMs: number): number => Math.min(ackWaitMs / 3, LONGEST_GRACE_MS);
 
-/** When a silent attempt was asked whether it is alive, by the monotonic clock. */
+/** When a silent attempt was nudged, by the monotonic clock. */
 export interface Question {
   readonly attempt: string;
   readonly at: number;
 }
 
-/** Answers claims until disposed. `asked`, by run, is what it remembers of silent attempts. */
+/** Answers claims until disposed. `asked` keeps the nudged attempts by run. */
 export async function serveClaims(
   options: ClaimsOptions,
   asked = new Map<string, Question>(),
@@ -59,7 +62,7 @@ export async function serveClaims(
   }
 
   async function answerRequest(id: string, driver: string, request: ClaimRequest): Promise<ClaimReply> {
-    // Read first: should they not open, then no attempt has been granted for nothing.
+    // Unseal first: if that fails, no attempt has been granted in vain.
     const secrets = request.attempt === undefined ? await secretsOf(id) : undefined;
     const { run, answer } = await decideClaim(id, driver, request);
     if (!run) return stop("cancelled");
@@ -110,12 +113,13 @@ export async function serveClaims(
     };
     const run = await records.note(id, decideOne);
     if (!run) return { answer };
-    // Time has closed the step that was asked about; the driver need not wait until the next one is on its way.
+    // A timeout may have closed the step. Publish the next one in the background, so that the driver need not
+    // wait for it.
     if (run.outbox.length > 0) records.publish(id);
     return { run, answer };
   }
 
-  /** One whose answer nobody waits for any more is asked anew, should anybody claim its step again. */
+  /** Notes a question and drops outdated ones; a later claim of such a step asks again. */
   function note(id: string, question: Question): void {
     const patienceMs = graceMs + 2 * ackWaitMs;
     for (const [old, { at }] of asked) if (question.at - at > patienceMs) asked.delete(old);
@@ -131,7 +135,7 @@ export async function serveClaims(
     try {
       return await vault.open(id);
     } catch (error) {
-      // To go on without them would be a guess, to leave it unanswered a hang.
+      // Continuing without secrets would be wrong; not answering would hang the driver.
       processLog("engine").error("{error}", { error });
       const message = error instanceof Error ? error.message : String(error);
       const input: Input = { kind: "stop", outcome: "failed", reason: "step-failed", message };
@@ -142,8 +146,8 @@ export async function serveClaims(
 }
 
 /**
- * Whoever may ask in the name of one driver gets the steps, keys and secrets of no other; and an event that has another body
- * than the one that was sent out is worked on by nobody.
+ * Returns true if the step belongs to another driver, or if the event's body is not the one that was sent. So
+ * a driver gets no other driver's steps, keys and secrets, and nobody works on a forged event.
  */
 function isForged(run: Run, driver: string, { step: id, event, attempt, digest }: ClaimRequest): boolean {
   const step = run.steps.find((step) => step.id === id);
@@ -155,7 +159,7 @@ function isForged(run: Run, driver: string, { step: id, event, attempt, digest }
 
 const driverOf = ({ steps }: Run, id: string): string => steps.find((step) => step.id === id)?.driver ?? "";
 
-/** The attempt that is current, among all of the run. */
+/** Identifies the current attempt among all attempts of the run. */
 function attemptOf(run: Run): string {
   const step = openStep(run);
   return `${step?.id}/${step?.attempt}`;

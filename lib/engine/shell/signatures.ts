@@ -10,27 +10,27 @@ import { attemptKey, isSame, isSignedWith, signed, type SignedMessage } from "..
 import { openStep } from "../core/steps.ts";
 
 export interface SignaturesOptions {
-  /** The installation's own key, 32 bytes. */
+  /** The installation's key, 32 bytes. */
   readonly sealKey: Uint8Array;
-  /** Drivers that claim and sign nothing, as the operator says: Conveyor's own. */
+  /** Drivers that neither claim nor sign, as configured by the operator: Conveyor's own. */
   readonly foreignDrivers?: readonly string[] | undefined;
 }
 
 /**
- * Tells what comes from whoever was granted a step, from what anybody could have sent. The key of an attempt goes to its driver
- * with the answer to its claim; results, log batches and renewals are signed with it.
+ * Verifies that a message comes from the driver that was granted the step. The driver gets the attempt's key
+ * with the answer to its claim and signs results, log batches and renewals with it.
  */
 export class Signatures {
   readonly #key: Uint8Array;
   readonly #foreign: ReadonlySet<string>;
 
   constructor({ sealKey, foreignDrivers = [] }: SignaturesOptions) {
-    // Not the key that secrets are sealed with: what is signed with one says nothing of the other.
+    // Derives a separate key, so that signatures reveal nothing about the key that seals secrets.
     this.#key = createHmac("sha256", sealKey).update("conveyor signatures v1").digest();
     this.#foreign = new Set(foreignDrivers);
   }
 
-  /** Whether the operator says that the driver claims and signs nothing. */
+  /** Returns true if the operator has configured the driver as one that neither claims nor signs. */
   isForeign(driver: string): boolean {
     return this.#foreign.has(driver);
   }
@@ -39,12 +39,12 @@ export class Signatures {
     return attemptKey(this.#key, run, step, String(attempt));
   }
 
-  /** The headers of a message of the engine's own. */
+  /** Returns the headers of a message of the engine itself, signed. */
   sign(run: string, message: SignedMessage, data: string): Record<string, string> {
     return signed(this.#keyFor(run, message), message, data);
   }
 
-  /** Why a result does not count; undefined where it does. */
+  /** Returns why a result is rejected, or undefined if it is valid. */
   whyNotResult(run: Run, driver: string, { subject, id, headers, data }: Delivery): string | undefined {
     const message = { subject, id, headers };
     if (headers[HEADERS.signature] !== undefined) {
@@ -59,18 +59,18 @@ export class Signatures {
       "or of one that is named with --foreign-driver";
   }
 
-  /** True for a renewal that was made with the key of its attempt. */
+  /** Returns true if the renewal is signed with its attempt's key. */
   isRenewal(run: string, request: ClaimRequest): boolean {
     const { step, attempt = 0, proof = "" } = request;
     return isSame(proof, renewalProof(this.keyOf(run, step, attempt), request));
   }
 
-  /** The answer to a renewal, so that its driver knows that it is the engine's. */
+  /** Signs the answer to a renewal, so that the driver can verify that it comes from the engine. */
   answer(run: string, { step, attempt = 0, nonce = "" }: ClaimRequest, reply: ClaimReply): ClaimReply {
     return { ...reply, mac: answerMac(this.keyOf(run, step, attempt), nonce, reply) };
   }
 
-  /** True for a batch of a log whose lines count. `data` is asked for where its lines have to be read for that. */
+  /** Returns true if the log batch is accepted. Calls `data` only if the lines are needed for that. */
   readonly isGenuineBatch: IsGenuine = async (run, message, data) => {
     if (message.headers[HEADERS.signature] !== undefined) {
       return isSignedWith(this.#keyFor(run, message), message, typeof data === "function" ? undefined : data);

@@ -26,7 +26,7 @@ import { checkSubmission } from "../core/validate.ts";
 
 const ACK_WAIT_MS = 30_000;
 
-/** Takes part in running a control plane. Resolves when it answers claims. Throws Retryable where the transport cannot be reached. */
+/** Starts an engine. Resolves once it answers claims. Throws Retryable if the transport cannot be reached. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { transport, store, sealKey, ackWaitMs = ACK_WAIT_MS, faultPoint = noFaults } = options;
   const { adopt = false, maxQueuedMs = Infinity } = options;
@@ -91,7 +91,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       const found = await store.runs.get(id);
       if (!found) throw new InputError(`Unknown run "${id}"`);
       if (found.value.outcome !== undefined) return;
-      // Before the record, since what follows the run ends with it.
+      // Add the line before the record is changed: followers stop at the run's end.
       await retry(() =>
         addSystemLine({ transport, signatures }, found.value, {
           what: "abandoned",

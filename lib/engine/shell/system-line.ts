@@ -7,8 +7,8 @@ import type { Signatures } from "./signatures.ts";
 import { openStep } from "../core/steps.ts";
 
 /**
- * Stores a line of the engine's own in a run's log, as one of the open step. `what` tells it from other such lines of the run:
- * the same one twice within two minutes is stored once. Throws what the transport throws.
+ * Adds a line of the engine to a run's log, attributed to the open step. `what` identifies the line within
+ * the run: the same line twice within two minutes is stored once. Throws what the transport throws.
  */
 export async function addSystemLine(
   { transport, signatures }: { transport: Transport; signatures: Signatures },

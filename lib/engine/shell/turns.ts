@@ -1,4 +1,4 @@
-/** One piece of work at a time for each key, in the order in which they came. */
+/** Runs one task at a time per key, in the order of the calls. */
 export class Turns {
   readonly #last = new Map<string, Promise<unknown>>();
 
@@ -13,7 +13,7 @@ export class Turns {
     return mine;
   }
 
-  /** Resolves when nobody has work in hand. */
+  /** Resolves when no task is running or queued. */
   async idle(): Promise<void> {
     while (this.#last.size > 0) await Promise.allSettled(this.#last.values());
   }

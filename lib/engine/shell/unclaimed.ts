@@ -6,13 +6,13 @@ import type { Run, StepState } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
 import { hostOf } from "../core/steps.ts";
 
-/** How long a step may be unclaimed before its run's log says why, and then again, milliseconds after it was handed out. */
+/** When a run's log says why a step is unclaimed, milliseconds after its dispatch. */
 const SAY_AFTER_MS = [1000, 5000, 30_000];
 const ANSWER_MS = 1000;
-/** Characters of an answer. */
+/** Maximum length of an answer, characters. */
 const MOST_ANSWERED = 64 * 1024;
 
-/** When next to look why nobody has claimed a step; Infinity for never. */
+/** Returns when to check next why nobody has claimed a step; Infinity for never. */
 export function nextSaying({ status, dispatchedAt }: StepState, now: number): number {
   if (status !== "dispatched" || dispatchedAt === undefined) return Infinity;
   const after = SAY_AFTER_MS.find((ms) => dispatchedAt + ms > now);
@@ -22,8 +22,8 @@ export function nextSaying({ status, dispatchedAt }: StepState, now: number): nu
 const RoomReply = z.object({ why: z.string().max(1000).optional() });
 
 /**
- * Why nobody takes the open step just now, in words for a run's log: an instance of its driver says that it has no room, or there
- * is none that would take it.
+ * Returns why no driver takes the open step, as a line for the run's log: an instance of its driver reports
+ * that it has no room, or no instance takes such events. Undefined if the reason is unknown.
  */
 export async function whyUnclaimed(
   transport: Transport,
