@@ -1,6 +1,9 @@
 import { isIP } from "node:net";
 
-/** Returns which Host header names a server bound to `host` accepts. `machine` is this machine's name. */
+/**
+ * Returns a predicate for the Host header names that a server bound to `host` accepts. `machine` is this
+ * machine's name.
+ */
 export function namesOf(host: string, machine: string): (hostname: string) => boolean {
   const listened = bare(host);
   const everywhere = listened === "0.0.0.0" || listened === "::";

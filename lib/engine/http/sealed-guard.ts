@@ -5,8 +5,8 @@ import type { NamedToken } from "./guards.ts";
 import { Problem } from "./problem.ts";
 
 /**
- * Opens sealed requests. Each response proves that this control plane knows the token the request is sealed
- * with. `limit` limits the body size. Requests that are not sealed go to `otherwise`.
+ * Opens sealed requests. The response to an opened request proves that this control plane knows the token
+ * that sealed it. `limit` limits the body size. Requests that are not sealed go to `otherwise`.
  */
 export function sealedGuard(
   tokens: readonly NamedToken[],

@@ -62,8 +62,8 @@ export class LogTail implements AsyncDisposable {
   }
 
   /**
-   * Returns the batch that `listen` waits for, or undefined if it has not arrived. Throws what reading it
-   * threw.
+   * Returns the batch that `listen` waits for, or undefined if it has not arrived or was yielded before.
+   * Throws what reading it threw.
    */
   arrived(): LogBatch | undefined {
     const batch = this.#arrived?.();

@@ -9,8 +9,8 @@ import type { RunClocks } from "./run-clocks.ts";
 import { openStep } from "../core/steps.ts";
 
 /**
- * Answers whether a run is still open and which driver its next step waits for. Housekeeping on hosts asks
- * this.
+ * Serves `runs.*.alive` requests: answers whether a run is still open and which driver its next step waits
+ * for.
  */
 export function serveAlive({ transport, store, clocks, ackWaitMs }: {
   transport: Transport;
