@@ -53,8 +53,10 @@ async function lookForReason(
   { exitCode, tookMs, signal }: { exitCode: number; tookMs: number; signal: AbortSignal },
 ): Promise<Diagnosis> {
   const { docker } = context;
-  // On the daemon's clock, which may differ from ours.
-  const sinceMs = await docker.now({ signal }) - tookMs - SLACK_MS;
+  const asked = performance.now();
+  const now = await docker.now({ signal });
+  // On the daemon's clock, which may differ from ours. A busy daemon takes its time to tell it.
+  const sinceMs = now - (performance.now() - asked) - tookMs - SLACK_MS;
   if (!await isKept(docker, container, signal)) return await whyGone(context, container, sinceMs, signal);
   const shortages = await shortagesOf(context, container, signal);
   if (shortages.oomKills > 0 && await ranOutOfMemory(context, container, sinceMs, signal)) {

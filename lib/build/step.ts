@@ -48,7 +48,7 @@ export function buildStep(
       if (!result.success) await clearAlone(context);
       return result;
     } catch (thrown) {
-      const error = await explained(thrown, context, performance.now() - began);
+      const error = await explained(thrown, context, began);
       if (!comesAgain(error, context)) await clearAlone(context);
       throw error;
     }
@@ -68,16 +68,18 @@ export function planUnrefused(asked: Asked): Plan {
 
 /**
  * Turns a DockerError from a container that has ended into a StepFailure with the reason of that end. Returns
- * any other error unchanged.
+ * any other error unchanged. `began`: when the step began, in `performance.now()`.
  */
-async function explained(thrown: unknown, context: BuildContext, tookMs: number): Promise<unknown> {
+async function explained(thrown: unknown, context: BuildContext, began: number): Promise<unknown> {
   const { docker, run, settings: { owner }, signal } = context;
   if (!(thrown instanceof DockerError) || signal.aborted) return thrown;
   try {
     const container = await findContainer(docker, { owner, run, signal });
     if (!container) return gone({ reason: "container-lost", because: "the container was removed" }, thrown);
     if (container.state === "created" || await isKept(docker, container, signal)) return thrown;
-    const sinceMs = await docker.now({ signal }) - tookMs;
+    const now = await docker.now({ signal });
+    // Measured after the answer: what came before it counts too.
+    const sinceMs = now - (performance.now() - began);
     return gone(await whyGone(context, container, sinceMs, signal), thrown);
   } catch {
     return thrown;
