@@ -65,7 +65,7 @@ async function killedWithPlane(): Promise<void> {
   first.kill("SIGKILL");
   await first.ended;
   for (const point of points) {
-    const doomed = await plane.start({ env: { CONVEYOR_FAULT: `${point}@container-start` } });
+    const doomed = plane.doomed({ CONVEYOR_FAULT: `${point}@container-start` });
     assert.equal((await doomed.ended).code, 137, doomed.output());
   }
   const up = await plane.start();

@@ -19,6 +19,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly data: string;
   /** Resolves when it serves. */
   start(options?: { env?: Record<string, string>; flags?: readonly string[] }): Promise<Started>;
+  /** Starts one that may end before it serves. */
+  doomed(env: Record<string, string>): Started;
   /** `flutter-ci submit --json -c make` to it, of a repository that nobody can reach unless one is named. */
   submit(...words: string[]): Submitted;
   token(): Promise<string>;
@@ -45,15 +47,19 @@ export async function controlPlane(...flags: string[]): Promise<ControlPlane> {
     });
     return started;
   };
+  const launch = (env: Record<string, string>, more: readonly string[] = []) => {
+    const words = ["up", "--data", data, "--listen", `127.0.0.1:${port}`, ...flags, ...more];
+    return keep(startFlutterCi(words, { env }));
+  };
   return {
     url,
     data,
     async start({ env = {}, flags: more = [] } = {}) {
-      const words = ["up", "--data", data, "--listen", `127.0.0.1:${port}`, ...flags, ...more];
-      const up = keep(startFlutterCi(words, { env }));
+      const up = launch(env, more);
       await up.said("Serves ");
       return up;
     },
+    doomed: (env) => launch(env),
     submit(...words) {
       const isNamed = words.some((word) => word.startsWith("https:"));
       const repository = isNamed ? [] : ["https://repository.invalid/app.git"];
