@@ -43,6 +43,11 @@ test("up builds what is submitted with the real drivers, in one process and over
     nothingLeft(submitted.output());
     up.kill("SIGTERM");
     assert.equal((await up.ended).code, 0);
+    // By the engine, and not once more by the driver in the same process.
+    assert.equal(
+      up.output().match(/Step builder of run \S+ (?!started)|Step builder of run \S+: /g)?.length,
+      1,
+    );
   }
 });
 

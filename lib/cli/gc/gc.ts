@@ -28,7 +28,7 @@ export async function gc(options: GcOptions): Promise<void> {
     level: options.logLevel,
     format: options.logFormat,
     write: (line) => process.stderr.write(line),
-    withoutOutcomes: true,
+    withoutOutcomesOf: ["driver", "engine"],
   });
   const folder = dataFolder(options.data, environment);
   const dryRun = options.dryRun === true;

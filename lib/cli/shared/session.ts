@@ -59,7 +59,7 @@ export function openSession(options: OutputOptions, { leftBehind }: { leftBehind
     level: options.logLevel,
     format: options.logFormat,
     write: (line) => renderer.note(line.trimEnd()),
-    withoutOutcomes: true,
+    withoutOutcomesOf: ["driver", "engine"],
   });
   return {
     renderer,

@@ -46,6 +46,8 @@ export async function up(given: UpOptions, known: Drivers): Promise<void> {
     level: given.logLevel,
     format: given.logFormat,
     write: (line) => process.stderr.write(line),
+    // The engine logs the steps of all drivers.
+    withoutOutcomesOf: ["driver"],
   });
   const { tokenFile: _tokens, ...login } = given;
   await checkBrokerFlags(login);

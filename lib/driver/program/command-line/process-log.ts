@@ -8,25 +8,26 @@ export interface ProcessLogOptions {
   readonly format: "text" | "json";
   /** Writes one line, which ends in a newline. */
   readonly write: (line: string) => void;
-  /** Leaves out how each run and step began and ended, because that is shown elsewhere (default false). */
-  readonly withoutOutcomes?: boolean;
+  /**
+   * Rooms whose lines about the begin and end of runs and steps are left out, because that is shown elsewhere
+   * (default: none).
+   */
+  readonly withoutOutcomesOf?: readonly ("driver" | "engine")[];
 }
 
 /** Starts the process log. Call once per process. */
-export function startProcessLog({ level, format, write, withoutOutcomes }: ProcessLogOptions): void {
+export function startProcessLog({ level, format, write, withoutOutcomesOf = [] }: ProcessLogOptions): void {
   const toLine = format === "json" ? jsonLine : textLine;
   configureSync({
     reset: true,
     sinks: { own: (record: LogRecord) => write(toLine(record)) },
     loggers: [
       { category: "conveyor", lowestLevel: level === "warn" ? "warning" : level, sinks: ["own"] },
-      ...withoutOutcomes
-        ? ["driver", "engine"].map((room) => ({
-          category: ["conveyor", room, OUTCOME_LOG],
-          sinks: [],
-          parentSinks: "override" as const,
-        }))
-        : [],
+      ...withoutOutcomesOf.map((room) => ({
+        category: ["conveyor", room, OUTCOME_LOG],
+        sinks: [],
+        parentSinks: "override" as const,
+      })),
       { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["own"] },
     ],
   });
