@@ -301,7 +301,7 @@ test("httpApi hands out nothing that is no artifact of the run", async () => {
 
 test("httpApi gives a sign of life while a run is silent", async () => {
   await using world = await openWorld();
-  const { engine, ask } = await openApi(world, { beatMs: 5 });
+  const { engine, ask } = await openApi(world, { heartbeatMs: 5 });
   await submitted(engine, RUN);
   const { response } = await ask("GET", `/runs/${RUN}/events`);
   const reader = response.body?.getReader();

@@ -125,7 +125,7 @@ test("lineStream packs lines that come fast, takes no more than its reader does,
     await Promise.resolve();
     throw new Error("broken");
   }
-  const reader = lineStream(lines(), { beatMs: 60_000, onCancel: () => {} }).getReader();
+  const reader = lineStream(lines(), { heartbeatMs: 60_000, onCancel: () => {} }).getReader();
   await quiet(() => seen.lines);
   assert.ok(seen.lines * 100 <= 128 * 1024, `${seen.lines} lines`);
   let pieces = 0;

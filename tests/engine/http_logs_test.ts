@@ -12,7 +12,7 @@ type Line = LogLine | { type: "cursor"; cursor: string } | { type: "end"; outcom
 
 /** A run with batches of 3, 2 and 1 lines, the second one of step b, that is open until `finish`. */
 async function stage(world: World) {
-  const { ask, engine } = await openApi(world, { beatMs: 5 });
+  const { ask, engine } = await openApi(world, { heartbeatMs: 5 });
   await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } });
   await publishBatch(world.transport, ["one", "two", "three"], { run: RUN, step: "a" });
   await publishBatch(world.transport, ["four", "five"], { run: RUN, step: "b" });
@@ -177,7 +177,9 @@ test("Conveyor's log routes give its lines and frames, in order, stored and live
     "four",
     "five",
   ]);
-  assert.deepEqual((await read("runid=none")).lines, []);
+  for (const none of ["runid=none", `runid=${RUN}&pipeline=other`, `runid=${RUN}&driver=nobody`]) {
+    assert.deepEqual((await read(none)).lines, [], none);
+  }
   assert.equal((await read("driver=b")).status, 400);
 
   const follow = async (path: string, count: number) => {

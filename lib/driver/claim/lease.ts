@@ -58,7 +58,7 @@ export class Lease implements Disposable {
   constructor(options: LeaseOptions) {
     this.#options = options;
     this.#remain(options.remainingMs);
-    this.#beatOn();
+    this.#scheduleHeartbeat();
   }
 
   /**
@@ -113,11 +113,11 @@ export class Lease implements Disposable {
     stopTimer(this.#reportTimer);
   }
 
-  #beatOn(): void {
+  #scheduleHeartbeat(): void {
     this.#heartbeat = startTimer(() => {
       this.#working();
       this.#renew();
-      this.#beatOn();
+      this.#scheduleHeartbeat();
     }, this.#options.heartbeatMs());
   }
 

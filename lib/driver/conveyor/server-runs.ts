@@ -59,7 +59,7 @@ interface Answer {
  */
 export class ServerRuns implements AsyncDisposable {
   readonly #options: ServerRunsOptions;
-  readonly #ears = new AsyncDisposableStack();
+  readonly #subscriptions = new AsyncDisposableStack();
   /** Runs that have ended. */
   readonly #over = new RecentSet(REMEMBERED);
   /** Runs with containers or volumes on this host. */
@@ -70,7 +70,7 @@ export class ServerRuns implements AsyncDisposable {
   readonly #marks = new RecentMap<{ revision: number; since: number }>(REMEMBERED);
   readonly #lines: RunLines;
   #hearers: Hearers = {};
-  #bell = Promise.withResolvers<void>();
+  #nextEnd = Promise.withResolvers<void>();
 
   constructor(options: ServerRunsOptions) {
     this.#options = options;
@@ -81,18 +81,20 @@ export class ServerRuns implements AsyncDisposable {
   async listen(hearers: Hearers = {}): Promise<void> {
     this.#hearers = hearers;
     const { transport, resources } = this.#options;
-    this.#ears.use(await transport.listen(subjects.result, (message) => void this.#hearResult(message)));
+    this.#subscriptions.use(
+      await transport.listen(subjects.result, (message) => void this.#hearResult(message)),
+    );
     for (const type of resources) {
       for (const subject of [subjects.step("*", type), subjects.resource(type)]) {
-        this.#ears.use(await transport.listen(subject, (message) => void this.#hearEvent(message)));
+        this.#subscriptions.use(await transport.listen(subject, (message) => void this.#hearEvent(message)));
       }
     }
   }
 
   /** Resolves when a run on this host has ended. */
   readonly news = (): Promise<void> => {
-    this.#bell = Promise.withResolvers();
-    return this.#bell.promise;
+    this.#nextEnd = Promise.withResolvers();
+    return this.#nextEnd.promise;
   };
 
   readonly askRun = async (
@@ -127,7 +129,7 @@ export class ServerRuns implements AsyncDisposable {
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#ears.disposeAsync();
+    await this.#subscriptions.disposeAsync();
   }
 
   /** Never rejects. */
@@ -198,7 +200,7 @@ export class ServerRuns implements AsyncDisposable {
     if (!this.#over.has(run)) {
       this.#over.add(run);
       for (const known of [this.#at, this.#asked, this.#marks]) known.delete(run);
-      if (this.#here.has(run)) this.#bell.resolve();
+      if (this.#here.has(run)) this.#nextEnd.resolve();
     }
     return "over";
   }

@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { monotonicClock } from "../../base/clock.ts";
 import type { RunTable } from "../../backend/store.ts";
 import { Problem } from "./problem.ts";
 
@@ -10,11 +10,10 @@ const COUNT_MS = 100;
  * too many runs are open.
  */
 export function admission(
-  { runs, draining, maxOpenRuns, clock }: {
+  { runs, draining, maxOpenRuns }: {
     runs: Pick<RunTable, "open">;
     draining: AbortSignal;
     maxOpenRuns: number;
-    clock: Clock;
   },
 ): () => Promise<void> {
   let open = 0;
@@ -26,8 +25,8 @@ export function admission(
       });
     }
     if (maxOpenRuns === Infinity) return;
-    if (clock() - countedAt >= COUNT_MS || open >= maxOpenRuns) {
-      countedAt = clock();
+    if (monotonicClock() - countedAt >= COUNT_MS || open >= maxOpenRuns) {
+      countedAt = monotonicClock();
       open = (await runs.open()).length;
     }
     if (open >= maxOpenRuns) {

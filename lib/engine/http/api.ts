@@ -41,11 +41,11 @@ export interface ApiOptions extends OperationParts {
   /** Maximum number of open runs; further ones are refused (default: no limit). */
   readonly maxOpenRuns?: number;
   /** Interval between heartbeats on an idle stream, milliseconds (default 10,000). */
-  readonly beatMs?: number;
+  readonly heartbeatMs?: number;
   readonly version?: string;
 }
 
-const BEAT_MS = 10_000;
+const HEARTBEAT_MS = 10_000;
 
 /**
  * The control plane's HTTP API. Every route except the health checks needs `Authorization: Bearer <token>` or
@@ -56,7 +56,8 @@ const BEAT_MS = 10_000;
  * token for that host.
  */
 export function httpApi(options: ApiOptions): (request: Request) => Promise<Response> {
-  const { token, whyNotSigned, isOurHost, cors, draining, beatMs = BEAT_MS, clock = systemClock } = options;
+  const { token, whyNotSigned, isOurHost, cors, draining, heartbeatMs = HEARTBEAT_MS, clock = systemClock } =
+    options;
   const tokens: NamedToken[] = [{ name: "own", role: "admin", token }, ...options.tokens ?? []];
   const app = newApp();
   const router = new Router(app);
@@ -65,11 +66,11 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   operationRoutes(router, options);
   app.use(sealedGuard(tokens, { clock, limit: bodyLimited(), otherwise: tokenGuard(tokens, whyNotSigned) }));
   const { engine, store, resourceTypes, maxOpenRuns = Infinity } = options;
-  const admit = admission({ runs: store.runs, draining, maxOpenRuns, clock });
-  const runParts: RunParts = { engine, store, resourceTypes, clock, beatMs, admit };
+  const admit = admission({ runs: store.runs, draining, maxOpenRuns });
+  const runParts: RunParts = { engine, store, resourceTypes, clock, heartbeatMs, admit };
   addRunRoutes(router, runParts);
   conveyorLogRoutes(router, runParts);
-  eventRoutes(router, { engine, store, beatMs });
+  eventRoutes(router, { engine, store, heartbeatMs });
   if (options.metrics) metricsRoute(router, { metrics: options.metrics });
   app.get("/openapi.json", ({ json }) => json(openApi(router.routes, { version: options.version ?? "0" })));
   return async (request) => await app.fetch(request);
@@ -77,14 +78,14 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
 
 /** The run routes over a data folder, without a socket: for commands without a control plane. */
 export function historyApi(
-  parts: Omit<RunParts, "beatMs" | "admit">,
+  parts: Omit<RunParts, "heartbeatMs" | "admit">,
 ): (request: Request) => Promise<Response> {
   const app = newApp();
   app.use(async (context, next) => {
     context.set("role", "admin");
     await next();
   });
-  addRunRoutes(new Router(app), { ...parts, beatMs: BEAT_MS, admit: () => Promise.resolve() });
+  addRunRoutes(new Router(app), { ...parts, heartbeatMs: HEARTBEAT_MS, admit: () => Promise.resolve() });
   return async (request) => await app.fetch(request);
 }
 

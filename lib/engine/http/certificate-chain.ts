@@ -21,7 +21,10 @@ const USAGES = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"];
  * length limits are not checked: the holder of an intermediate's key can sign for anybody anyway. Only Bun
  * reports the key usage; on Deno it is not checked.
  */
-export function isIssued(leaf: X509Certificate, { between, authorities, now }: Chain): string | undefined {
+export function whyNotIssued(
+  leaf: X509Certificate,
+  { between, authorities, now }: Chain,
+): string | undefined {
   if (leaf.keyUsage && !leaf.keyUsage.some((usage) => USAGES.includes(usage))) {
     return "Its certificate may be used for neither a client nor a server";
   }

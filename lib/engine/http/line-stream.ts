@@ -6,12 +6,16 @@ const MOST_CHARS = 64 * 1024;
 
 /**
  * Streams lines as bytes. Lines that arrive together are sent in one chunk, and `lines` is read no faster
- * than the stream. While idle it sends `beat` (default: an empty line) every `beatMs`, so that each side
+ * than the stream. While idle it sends `heartbeat` (default: an empty line) every `heartbeatMs`, so that each side
  * notices if the other is gone. Cancelling the stream returns the iterator of `lines`.
  */
 export function lineStream(
   lines: AsyncIterable<string>,
-  { beatMs, beat = "\n", onCancel }: { beatMs: number; beat?: string; onCancel: () => void },
+  { heartbeatMs, heartbeat = "\n", onCancel }: {
+    heartbeatMs: number;
+    heartbeat?: string;
+    onCancel: () => void;
+  },
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const news = new Notifier();
@@ -46,7 +50,7 @@ export function lineStream(
         room.notify();
       } else if (buffer.failure !== undefined) controller.error(buffer.failure);
       else if (buffer.isOver) controller.close();
-      else controller.enqueue(encoder.encode(beat));
+      else controller.enqueue(encoder.encode(heartbeat));
     },
     cancel() {
       buffer.isCancelled = true;
@@ -56,12 +60,12 @@ export function lineStream(
   }, { highWaterMark: 0 });
 
   async function newsOrHeartbeat(): Promise<void> {
-    const heartbeat = { isDue: false };
+    const silence = { isOver: false };
     const timer = startTimer(() => {
-      heartbeat.isDue = true;
+      silence.isOver = true;
       news.notify();
-    }, beatMs);
-    while (buffer.text === "" && !buffer.isOver && !heartbeat.isDue) await news.next();
+    }, heartbeatMs);
+    while (buffer.text === "" && !buffer.isOver && !silence.isOver) await news.next();
     stopTimer(timer);
     // More lines often follow at once: sends them in the same chunk.
     if (!buffer.isOver && buffer.text.length < MOST_CHARS) {

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash, type KeyObject, verify, X509Certificate } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import { tokenAlgorithm } from "../../wire/token-algorithm.ts";
-import { isIssued } from "./certificate-chain.ts";
+import { whyNotIssued } from "./certificate-chain.ts";
 import { parseJson } from "../../base/json.ts";
 
 export interface SignedTokenOptions {
@@ -54,7 +54,7 @@ function check(token: string, { authorities, clock }: SignedTokenOptions): void 
   const [leaf, ...between] = certificates(x5c);
   if (!leaf) throw new Refusal("It carries no certificate (x5c)");
   const now = clock();
-  const why = isIssued(leaf, { between, authorities, now });
+  const why = whyNotIssued(leaf, { between, authorities, now });
   if (why !== undefined) throw new Refusal(why);
   const hash = hashFor(alg, leaf.publicKey);
   const key = { key: leaf.publicKey, dsaEncoding: "ieee-p1363" } as const;

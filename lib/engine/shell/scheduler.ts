@@ -18,7 +18,7 @@ import { openStep } from "../core/steps.ts";
 import { addSystemLine } from "./system-line.ts";
 import { nextSaying, whyUnclaimed } from "./unclaimed.ts";
 
-export interface ClockworkOptions {
+export interface SchedulerOptions {
   readonly transport: Transport;
   readonly store: Store;
   readonly records: Records;
@@ -60,13 +60,13 @@ interface Watch {
 
 /** Drives everything time-based: timeouts, silent drivers, lost events, unsent outboxes. */
 export class Scheduler implements AsyncDisposable {
-  readonly #options: ClockworkOptions;
+  readonly #options: SchedulerOptions;
   readonly #watched = new Map<string, Watch>();
   readonly #timer: Timer;
   #surveyAt: number;
   #working: Promise<void> | undefined;
 
-  constructor(options: ClockworkOptions) {
+  constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#surveyAt = options.clocks.monotonic();
     this.#timer = startInterval(() => this.#tick(), TICK_MS);

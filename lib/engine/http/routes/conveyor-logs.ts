@@ -33,7 +33,7 @@ const STREAM = {
  * Conveyor, a stream stays open after the run has ended: otherwise its clients would reconnect and read
  * everything again.
  */
-export function conveyorLogRoutes(router: Router, { store, beatMs }: RunParts): void {
+export function conveyorLogRoutes(router: Router, { store, heartbeatMs }: RunParts): void {
   router.add({
     method: "get",
     path: "/logs",
@@ -43,14 +43,17 @@ export function conveyorLogRoutes(router: Router, { store, beatMs }: RunParts): 
     answers: { 200: { what: "Its lines in their order", schema: z.array(ConveyorLog) } },
   }, async ({ req, json }, { runid, driver, pipeline }) => {
     const found = isRunId(runid) ? await store.runs.get(runid) : undefined;
-    if (!found) return json([]);
-    const lines: ConveyorLog[] = [];
-    for await (const line of linesOf(found.value, readLog(store, runid, { signal: req.raw.signal }))) {
-      const isWanted = (driver === undefined || line.driver === driver) &&
-        (pipeline === undefined || line.pipeline === pipeline);
-      if (isWanted) lines.push(line);
-    }
-    return json(lines);
+    if (!found || (pipeline !== undefined && pipeline !== found.value.pipeline.name)) return json([]);
+    const leaving = new AbortController();
+    const signal = AbortSignal.any([leaving.signal, req.raw.signal]);
+    const lines = linesOf(found.value, readLog(store, runid, { signal }));
+    const body = lineStream(arrayOf(lines, driver), {
+      heartbeatMs: Infinity,
+      onCancel: () => leaving.abort(),
+    });
+    return new Response(body, {
+      headers: { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" },
+    });
   });
 
   router.add({
@@ -78,8 +81,8 @@ export function conveyorLogRoutes(router: Router, { store, beatMs }: RunParts): 
     const signal = AbortSignal.any([leaving.signal, gone]);
     const pieces = readLog(store, run.id, { follow: true, signal });
     const body = lineStream(framesOf(linesOf(run, pieces), driver, signal), {
-      beatMs,
-      beat: ": heartbeat\n\n",
+      heartbeatMs,
+      heartbeat: ": heartbeat\n\n",
       onCancel: () => leaving.abort(),
     });
     return new Response(body, {
@@ -90,6 +93,20 @@ export function conveyorLogRoutes(router: Router, { store, beatMs }: RunParts): 
       },
     });
   }
+}
+
+/** Yields a JSON array piece by piece: a log may be larger than the memory. */
+async function* arrayOf(
+  lines: AsyncIterable<ConveyorLog>,
+  driver: string | undefined,
+): AsyncGenerator<string> {
+  let separator = "[";
+  for await (const line of lines) {
+    if (driver !== undefined && line.driver !== driver) continue;
+    yield `${separator}${JSON.stringify(line)}`;
+    separator = ",\n";
+  }
+  yield separator === "[" ? "[]" : "]";
 }
 
 async function* framesOf(

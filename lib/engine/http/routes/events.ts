@@ -8,7 +8,9 @@ import { knownRun, type RunParts } from "./parts.ts";
 /** Streams a run's events, which the command line displays live. */
 export function eventRoutes(
   router: Router,
-  { store, beatMs, engine }: Pick<RunParts, "store" | "beatMs"> & { engine: Pick<Engine, "follow"> },
+  { store, heartbeatMs, engine }: Pick<RunParts, "store" | "heartbeatMs"> & {
+    engine: Pick<Engine, "follow">;
+  },
 ): void {
   router.add({
     method: "get",
@@ -22,7 +24,7 @@ export function eventRoutes(
     const leaving = new AbortController();
     const signal = AbortSignal.any([leaving.signal, req.raw.signal]);
     const events = engine.follow(id, { logs: query.logs !== "false", signal });
-    const body = lineStream(linesOf(events), { beatMs, onCancel: () => leaving.abort() });
+    const body = lineStream(linesOf(events), { heartbeatMs, onCancel: () => leaving.abort() });
     return new Response(body, {
       headers: { "Content-Type": "application/x-ndjson; charset=utf-8", "Cache-Control": "no-store" },
     });

@@ -19,9 +19,9 @@ const LogsQuery = z.object({
 type LogsQuery = z.infer<typeof LogsQuery>;
 
 const FORMATS = {
-  json: { type: "application/x-ndjson; charset=utf-8", beat: "\n", lines: jsonLines },
-  text: { type: "text/plain; charset=utf-8", beat: "", lines: textLines },
-  events: { type: "text/event-stream; charset=utf-8", beat: ": heartbeat\n\n", lines: eventFrames },
+  json: { type: "application/x-ndjson; charset=utf-8", heartbeat: "\n", lines: jsonLines },
+  text: { type: "text/plain; charset=utf-8", heartbeat: "", lines: textLines },
+  events: { type: "text/event-stream; charset=utf-8", heartbeat: ": heartbeat\n\n", lines: eventFrames },
 } as const;
 
 /**
@@ -33,7 +33,7 @@ const FORMATS = {
  *   last.
  */
 export function logRoutes(router: Router, parts: RunParts): void {
-  const { store, beatMs } = parts;
+  const { store, heartbeatMs } = parts;
 
   router.add({
     method: "get",
@@ -56,10 +56,10 @@ export function logRoutes(router: Router, parts: RunParts): void {
     const signal = AbortSignal.any([leaving.signal, context.req.raw.signal]);
     const { step, limit = Infinity, follow = false } = query;
     const options: ReadLogOptions = { after, step, follow: follow || format === "events", signal };
-    const { type, beat, lines } = FORMATS[format];
+    const { type, heartbeat, lines } = FORMATS[format];
     const body = lineStream(lines(limited(readLog(store, id, options), limit)), {
-      beatMs: beat === "" ? Infinity : beatMs,
-      beat,
+      heartbeatMs: heartbeat === "" ? Infinity : heartbeatMs,
+      heartbeat,
       onCancel: () => leaving.abort(),
     });
     return new Response(body, {

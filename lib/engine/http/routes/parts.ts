@@ -17,7 +17,7 @@ export interface RunParts {
   /** Registered resource types. A resource of any other type must be submitted with a pipeline. */
   readonly resourceTypes: readonly ResourceType[];
   /** Interval between heartbeats on an idle stream, milliseconds. */
-  readonly beatMs: number;
+  readonly heartbeatMs: number;
   /** Throws Problem if no run is accepted just now. */
   readonly admit: () => Promise<void>;
 }
