@@ -7,15 +7,25 @@ export interface BootTime {
   readonly seconds: number;
 }
 
-/** Returns the current time; undefined if the system is not Linux or does not tell its boot id. */
-export function bootTime(): BootTime | undefined {
-  try {
-    const id = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    const seconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
-    // Hashed, so that the id, which all programs of the machine share, is not disclosed.
-    const boot = createHash("sha256").update(`conveyor ${id}`).digest("hex").slice(0, 16);
-    return Number.isFinite(seconds) ? { boot, seconds } : undefined;
-  } catch {
-    return undefined;
-  }
+/**
+ * Returns a clock that tells the current time since the machine's boot; undefined if the system is not Linux or
+ * does not tell its boot id.
+ */
+export function bootClock(): () => BootTime | undefined {
+  let boot: string | undefined;
+  return () => {
+    try {
+      const seconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+      // The boot cannot change while this process lives.
+      return Number.isFinite(seconds) ? { boot: boot ??= bootName(), seconds } : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+}
+
+function bootName(): string {
+  const id = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  // Hashed, so that the id, which all programs of the machine share, is not disclosed.
+  return createHash("sha256").update(`conveyor ${id}`).digest("hex").slice(0, 16);
 }

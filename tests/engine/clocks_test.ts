@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bootTime } from "../../lib/base/boot.ts";
+import { bootClock } from "../../lib/base/boot.ts";
 import { steadyClock } from "../../lib/base/clock.ts";
 import { RunClocks } from "../../lib/engine/shell/run-clocks.ts";
 import type { EngineOptions } from "../../lib/engine/shell/engine.ts";
@@ -142,11 +142,13 @@ test("RunClocks remembers no run that has ended", () => {
   assert.equal(clocks.now(ended), START + HOUR);
 });
 
-test("bootTime counts on, and names the same boot each time", () => {
-  const [one, two] = [bootTime(), bootTime()];
+test("bootClock counts on, and names the same boot each time", () => {
+  const clock = bootClock();
+  const [one, two, other] = [clock(), clock(), bootClock()()];
   if (process.platform !== "linux") return assert.equal(one, undefined);
   assert.match(one?.boot ?? "", /^[0-9a-f]{16}$/);
   assert.equal(one?.boot, two?.boot);
+  assert.equal(one?.boot, other?.boot);
   assert.ok((two?.seconds ?? 0) >= (one?.seconds ?? Infinity));
 });
 

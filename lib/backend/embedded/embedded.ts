@@ -36,6 +36,8 @@ export interface Embedded extends AsyncDisposable {
   readonly sealKey: Uint8Array;
   /** True while the process that opened this scope is alive. */
   isAlive(scope: string): boolean;
+  /** All scopes that have not been forgotten, dead or alive, oldest first. */
+  scopes(): string[];
   /** Scopes whose process has died or exited, oldest first. */
   deadScopes(): string[];
   /** Removes a dead scope's messages, consumers and lock. Throws `UnavailableError` while it is alive. */
@@ -115,6 +117,7 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
     owner,
     sealKey,
     isAlive: (name) => scopes.isAlive(name),
+    scopes: () => scopes.names(),
     deadScopes: () => scopes.dead(),
     forgetScope: (name) => scopes.forget(name),
     removeLog: (run) => logs.remove(run),

@@ -55,9 +55,12 @@ export class Scopes {
     return SCOPE.test(name) && isLocked(this.#lockOf(name));
   }
 
+  names(): string[] {
+    return this.#database.run(() => this.#all.all()).map((row) => String(row["name"]));
+  }
+
   dead(): string[] {
-    const names = this.#database.run(() => this.#all.all()).map((row) => String(row["name"]));
-    return names.filter((name) => !this.isAlive(name));
+    return this.names().filter((name) => !this.isAlive(name));
   }
 
   /** Removes the scope's data. Throws `UnavailableError` while it is alive. */

@@ -4,7 +4,6 @@ import type { NatsStore } from "../../backend/nats/store.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import { Signatures } from "../../engine/shell/signatures.ts";
-import { isRunId } from "../../wire/ids.ts";
 import { awaitBroker } from "../../driver/program/broker/await-broker.ts";
 import { natsOptions } from "../../driver/program/broker/open-broker.ts";
 import type { UpOptions } from "./up-flags.ts";
@@ -84,8 +83,9 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
 function withoutOthersRuns(embedded: Embedded): Store {
   const { store } = embedded;
   const open = async () => {
-    const dead = new Set(embedded.deadScopes().filter(isRunId));
-    return (await store.runs.open()).filter((run) => !dead.has(run) && !embedded.isAlive(run));
+    // Such a run is the scope of its process, dead or alive.
+    const others = new Set(embedded.scopes());
+    return (await store.runs.open()).filter((run) => !others.has(run));
   };
   return { ...store, runs: { ...store.runs, open } };
 }

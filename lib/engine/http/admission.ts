@@ -1,44 +1,28 @@
-import { monotonicClock } from "../../base/clock.ts";
-import type { RunTable } from "../../backend/store.ts";
+import type { Engine } from "../shell/engine.ts";
 import { Problem } from "./problem.ts";
-
-/** How long a count of open runs stays valid, milliseconds. */
-const COUNT_MS = 100;
 
 /**
  * Returns a check to call before taking a run. Throws Problem 503 while the control plane drains and 429 if
- * too many runs are open.
+ * too many runs are open. Requests that are checked at the same moment may exceed the bound by their number.
  */
 export function admission(
-  { runs, draining, maxOpenRuns }: {
-    runs: Pick<RunTable, "open">;
+  { engine, draining, maxOpenRuns }: {
+    engine: Pick<Engine, "openRuns">;
     draining: AbortSignal;
     maxOpenRuns: number;
   },
-): () => Promise<void> {
-  let open = 0;
-  let countedAt = -Infinity;
-  return async () => {
+): () => void {
+  const later = { "Retry-After": "10" };
+  return () => {
     if (draining.aborted) {
-      throw new Problem(503, "The control plane is shutting down and takes no more runs", {
-        "Retry-After": "10",
-      });
+      throw new Problem(503, "The control plane is shutting down and takes no more runs", later);
     }
-    if (maxOpenRuns === Infinity) return;
-    if (monotonicClock() - countedAt >= COUNT_MS || open >= maxOpenRuns) {
-      countedAt = monotonicClock();
-      open = (await runs.open()).length;
-    }
-    if (open >= maxOpenRuns) {
-      throw new Problem(
-        429,
-        `${open} runs have not ended: expected fewer than ${maxOpenRuns} for another one`,
-        {
-          "Retry-After": "10",
-        },
-      );
-    }
-    // Counts runs admitted before the next count.
-    open++;
+    const open = engine.openRuns;
+    if (open < maxOpenRuns) return;
+    throw new Problem(
+      429,
+      `${open} runs have not ended: expected fewer than ${maxOpenRuns} for another one`,
+      later,
+    );
   };
 }

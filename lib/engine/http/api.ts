@@ -66,7 +66,7 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   operationRoutes(router, options);
   app.use(sealedGuard(tokens, { clock, limit: bodyLimited(), otherwise: tokenGuard(tokens, whyNotSigned) }));
   const { engine, store, resourceTypes, maxOpenRuns = Infinity } = options;
-  const admit = admission({ runs: store.runs, draining, maxOpenRuns });
+  const admit = admission({ engine, draining, maxOpenRuns });
   const runParts: RunParts = { engine, store, resourceTypes, clock, heartbeatMs, admit };
   addRunRoutes(router, runParts);
   conveyorLogRoutes(router, runParts);
@@ -85,7 +85,7 @@ export function historyApi(
     context.set("role", "admin");
     await next();
   });
-  addRunRoutes(new Router(app), { ...parts, heartbeatMs: HEARTBEAT_MS, admit: () => Promise.resolve() });
+  addRunRoutes(new Router(app), { ...parts, heartbeatMs: HEARTBEAT_MS, admit: () => {} });
   return async (request) => await app.fetch(request);
 }
 

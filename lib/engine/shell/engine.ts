@@ -75,6 +75,8 @@ export interface Engine extends AsyncDisposable {
    * to stop, nudges the running step's driver.
    */
   heed(run: string): Promise<void>;
+  /** The number of runs that this engine drives and that have not ended. */
+  readonly openRuns: number;
   /** Names of the engine's parts that fail just now and are retried. Empty if all work. */
   readonly troubles: readonly string[];
 }

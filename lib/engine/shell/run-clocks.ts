@@ -1,4 +1,4 @@
-import { type BootTime, bootTime } from "../../base/boot.ts";
+import { bootClock, type BootTime } from "../../base/boot.ts";
 import { type Clock, monotonicClock, systemClock } from "../../base/clock.ts";
 import type { Run, StepState } from "../../wire/run.ts";
 
@@ -36,7 +36,7 @@ export class RunClocks {
   constructor({ clock, monotonic, boot }: TimeSources = {}) {
     this.#clock = clock ?? systemClock;
     this.monotonic = monotonic ?? clock ?? monotonicClock;
-    this.#boot = boot ?? (clock ? () => undefined : bootTime);
+    this.#boot = boot ?? (clock ? () => undefined : bootClock());
   }
 
   /** The machine's clock, milliseconds since the epoch. */

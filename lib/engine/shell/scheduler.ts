@@ -78,6 +78,11 @@ export class Scheduler implements AsyncDisposable {
     return { kind: "time", ackWaitMs, hearingSince: clocks.since(run), maxQueuedMs };
   }
 
+  /** The number of open runs that this process drives. */
+  get openRuns(): number {
+    return this.#watched.size;
+  }
+
   /** Stops the timer and waits for the current check. */
   async [Symbol.asyncDispose](): Promise<void> {
     stopTimer(this.#timer);
@@ -133,9 +138,11 @@ export class Scheduler implements AsyncDisposable {
       this.#surveyAt = now + ackWaitMs;
       await this.#survey();
     }
-    const due = Array.from(this.#watched).filter(([, watch]) => watch.due <= now).map(([id]) => id).values();
+    const due: string[] = [];
+    for (const [id, watch] of this.#watched) if (watch.due <= now) due.push(id);
+    const left = due.values();
     const looking = async () => {
-      for (const id of due) await this.#look(id);
+      for (const id of left) await this.#look(id);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, looking));
   }

@@ -112,6 +112,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
     heed: (id) => records.heed(id),
 
+    get openRuns() {
+      return scheduler.openRuns;
+    },
+
     get troubles() {
       return troubles.parts;
     },

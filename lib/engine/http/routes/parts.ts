@@ -19,7 +19,7 @@ export interface RunParts {
   /** Interval between heartbeats on an idle stream, milliseconds. */
   readonly heartbeatMs: number;
   /** Throws Problem if no run is accepted just now. */
-  readonly admit: () => Promise<void>;
+  readonly admit: () => void;
 }
 
 /** Returns the run with this id. Throws Problem 404. */

@@ -74,7 +74,7 @@ export function runRoutes(router: Router, parts: RunParts): void {
     headers: IDEMPOTENCY,
     answers: { 201: { what: "It is stored, and its first step is on its way", schema: Created } },
   }, async (context) => {
-    await admit();
+    admit();
     return await limitBody(
       context,
       async () => start(context, submissionOf(await context.req.text(), resourceTypes)),
@@ -119,7 +119,7 @@ export function runRoutes(router: Router, parts: RunParts): void {
     answers: { 201: { what: "The new run, which names this one in `retryOf`", schema: Created } },
   }, async (context) => {
     const run = await knownRun(store, context.req.param("id") ?? "");
-    await admit();
+    admit();
     return await limitBody(
       context,
       async () => start(context, resubmissionOf(run, await context.req.text(), resourceTypes)),
