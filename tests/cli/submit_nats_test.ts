@@ -60,7 +60,10 @@ test("submit follows its run, saves its artifacts, and ends as it does; two at o
   });
   const { plane } = staged;
   const output = join(plane.data, "one");
-  const [one, two] = [plane.submit("--image", "one", "-o", output), plane.submit("--image", "two")];
+  const [one, two] = [
+    plane.submit("--image", "one", "-o", output, "--pipeline", "flutter-builder"),
+    plane.submit("--image", "two"),
+  ];
   const [first, second] = await Promise.all([one.events(), two.events()]);
   assert.deepEqual([(await one.ended).code, (await two.ended).code], [0, 1], one.output() + two.output());
   assert.deepEqual(stepsOf(first), DONE);

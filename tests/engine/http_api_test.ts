@@ -7,7 +7,7 @@ import { namesOf } from "../../lib/engine/http/hosts.ts";
 import { isProof, sealRequest } from "../../lib/wire/sealed-request.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
 import { openApi, PIPELINE, RESOURCE, TOKEN } from "./support/api.ts";
-import { RUN } from "./support/runs.ts";
+import { RUN, stepsOf, TYPE } from "./support/runs.ts";
 import { scriptedDriver } from "./support/scripted-driver.ts";
 import { brief, openWorld } from "./support/world.ts";
 
@@ -70,6 +70,31 @@ test("httpApi takes a run, tells its events up to its end, and hands out its art
     linesOf(await quiet.response.text()).map(({ type }) => type).filter((type) => type === "log"),
     [],
   );
+});
+
+test("httpApi takes a pipeline by its name: a stored one, or that of the resource's type", async () => {
+  await using world = await openWorld();
+  const { ask } = await openApi(world);
+  const stored = { ...PIPELINE, name: "kept", steps: stepsOf("c") };
+  await world.store.pipelines.put("kept", stored, 0);
+  const pipelineOf = async (pipeline: unknown) => {
+    const answer = await ask("POST", "/runs", { body: { resource: RESOURCE, pipeline } });
+    const { run, error } = await answer.json();
+    return typeof run === "string"
+      ? (await world.store.runs.get(run))?.value.pipeline
+      : [answer.status, error];
+  };
+  assert.deepEqual(await pipelineOf("kept"), stored);
+  assert.deepEqual(await pipelineOf("line"), PIPELINE);
+  assert.deepEqual(await pipelineOf("lost"), [
+    400,
+    'body.pipeline: No pipeline "lost" is stored here: expected the name of one, or its steps',
+  ]);
+  await world.store.pipelines.put("other", { ...stored, name: "other", resource: "another" }, 0);
+  assert.deepEqual(await pipelineOf("other"), [
+    400,
+    `Pipeline "other" is for resources of the type "another": got "${TYPE}"`,
+  ]);
 });
 
 test("httpApi answers only who has the token, but /health to all", async () => {

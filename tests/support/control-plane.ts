@@ -18,7 +18,9 @@ export interface ControlPlane extends AsyncDisposable {
   readonly url: string;
   readonly data: string;
   /** Resolves when it serves. */
-  start(options?: { env?: Record<string, string>; flags?: readonly string[] }): Promise<Started>;
+  start(
+    options?: { env?: Record<string, string>; flags?: readonly string[]; cwd?: string },
+  ): Promise<Started>;
   /** Starts one that may end before it serves. */
   doomed(env: Record<string, string>): Started;
   /** `flutter-ci submit --json -c make` to it, of a repository that nobody can reach unless one is named. */
@@ -47,15 +49,15 @@ export async function controlPlane(...flags: string[]): Promise<ControlPlane> {
     });
     return started;
   };
-  const launch = (env: Record<string, string>, more: readonly string[] = []) => {
+  const launch = (env: Record<string, string>, more: readonly string[] = [], cwd?: string) => {
     const words = ["up", "--data", data, "--listen", `127.0.0.1:${port}`, ...flags, ...more];
-    return keep(startFlutterCi(words, { env }));
+    return keep(startFlutterCi(words, { env, ...cwd !== undefined && { cwd } }));
   };
   return {
     url,
     data,
-    async start({ env = {}, flags: more = [] } = {}) {
-      const up = launch(env, more);
+    async start({ env = {}, flags: more = [], cwd } = {}) {
+      const up = launch(env, more, cwd);
       await up.said("Serves ");
       return up;
     },

@@ -1,7 +1,7 @@
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 
 /** Matches flags whose value is a file or folder, according to their usage. */
-const NAMES_A_FILE = /<(?:file|dir|host=file)>/;
+const NAMES_A_FILE = /<(?:file|dir|host=file|name\|file|file\|package)>/;
 
 export interface Suggestion {
   readonly value: string;

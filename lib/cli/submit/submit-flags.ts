@@ -8,6 +8,13 @@ import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.t
 export function withSubmitFlags(command: Command<[string | undefined, string[]]>) {
   const withApi = withBuildFlags(command)
     .optionsGroup("Control plane:")
+    .addOption(
+      flag(
+        "--pipeline <name|file>",
+        "steps of the run: a pipeline that the control plane stores, or a file (with a slash, or .yaml, .yml, .json)",
+        text,
+      ).default(undefined, "the file's, or the build's four steps"),
+    )
     .addOption(flag("--api <url>", "control plane", httpUrl).default("http://127.0.0.1:8080"))
     .addOption(
       flag("--token-file <file>", "file that holds its token (or CONVEYOR_TOKEN)", text)

@@ -4,6 +4,7 @@ import { monotonicClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { abortable, delay } from "../../base/signals.ts";
 import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";
+import type { Pipeline } from "../../wire/resource.ts";
 import { modeOf } from "../../wire/run.ts";
 import type { Plan } from "../../build/plan.ts";
 import type { RunEnded, RunEvent } from "../../engine/core/events.ts";
@@ -46,10 +47,7 @@ export async function submit(
     leftBehind: `What becomes of run ${run} is up to the control plane`,
   });
   const { renderer, signal } = session;
-  const request = await abortable(
-    buildRequest(options, operands, environment, { elsewhere: true }),
-    signal,
-  );
+  const request = await abortable(requestOf(operands, options), signal);
   const secrets = { ...request.secrets, ...await gitTokensFor(request.plan, options) };
   const client = apiClient(await reachApi(options, environment));
   try {
@@ -76,6 +74,20 @@ export async function submit(
   }
 }
 
+/** A build with the pipeline that is sent. */
+interface SubmitRequest extends Omit<BuildRequest, "pipeline"> {
+  readonly pipeline: Pipeline | string;
+}
+
+async function requestOf(operands: Operands, options: SubmitOptions): Promise<SubmitRequest> {
+  const request = await buildRequest(options, operands, environment, { elsewhere: true });
+  if (options.pipeline === undefined) return request;
+  const { readPipeline } = await import("./read-pipeline.ts");
+  const pipeline = await readPipeline(options.pipeline);
+  const name = typeof pipeline === "string" ? pipeline : pipeline.name;
+  return { ...request, pipeline, resource: { ...request.resource, pipeline: name } };
+}
+
 /**
  * Returns the git tokens as secrets of the run: the one for the repository's host, and with submodules those
  * for other hosts too.
@@ -97,7 +109,7 @@ async function gitTokensFor(
 async function start(
   client: ApiClient,
   run: string,
-  { resource, plan, pipeline, secrets }: BuildRequest,
+  { resource, plan, pipeline, secrets }: SubmitRequest,
   { signal, note }: { signal: AbortSignal; note: Renderer["note"] },
 ): Promise<void> {
   const { timeout, restart } = plan.spec;

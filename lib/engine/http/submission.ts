@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
+import type { Store } from "../../backend/store.ts";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { parseDuration } from "../../base/units.ts";
 import { describeIssues } from "../../wire/issues.ts";
@@ -19,7 +20,8 @@ export const SubmissionBody = z.strictObject({
   /** A UUID chosen by the caller: two requests with the same one make one run. */
   run: z.string().optional(),
   resource: Resource.extend({ id: z.string().optional() }),
-  pipeline: Pipeline.optional(),
+  /** The steps, or the name of a pipeline that is stored here. */
+  pipeline: z.union([Pipeline, z.string().min(1)]).optional(),
   operation: z.enum(OPERATIONS).default("create"),
   /** Milliseconds, or a text like `30m`. */
   timeout: z.union([z.number(), z.string()]).optional(),
@@ -35,17 +37,24 @@ export const RetryBody = z.strictObject({
   secrets: z.record(z.string(), z.string()).default({}),
 });
 
+/** A submission whose pipeline may still be a name. */
+export interface Requested extends Omit<Submission, "pipeline"> {
+  readonly pipeline: Pipeline | string;
+}
+
 /**
  * Returns the submission that a request's body describes. A resource without a pipeline gets the pipeline of
- * its type. Throws InputError with one line per mistake; the lines contain no secret values.
+ * its type, which is also known by its name. Throws InputError with one line per mistake; the lines contain
+ * no secret values.
  */
-export function submissionOf(text: string, types: readonly ResourceType[]): Submission {
+export function submissionOf(text: string, types: readonly ResourceType[]): Requested {
   const input = parse(text);
   const parsed = SubmissionBody.safeParse(input);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
   const { run, resource, operation, secrets, timeout, restarts } = parsed.data;
   const type = types.find(({ name }) => name === resource.resource);
-  const pipeline = parsed.data.pipeline ?? type?.pipeline;
+  const named = parsed.data.pipeline;
+  const pipeline = named === type?.pipeline?.name ? type?.pipeline : named ?? type?.pipeline;
   if (!pipeline) {
     throw new InputError(
       `body.pipeline: expected one, since resources of the type "${resource.resource}" have none of their own`,
@@ -61,6 +70,19 @@ export function submissionOf(text: string, types: readonly ResourceType[]): Subm
     restarts: restarts ?? spec.restarts ?? 0,
     secrets,
   };
+}
+
+/** Returns the submission with the stored pipeline that it names. Throws InputError if there is none. */
+export async function withStoredPipeline(
+  { pipeline, ...requested }: Requested,
+  { pipelines }: Pick<Store, "pipelines">,
+): Promise<Submission> {
+  if (typeof pipeline !== "string") return { ...requested, pipeline };
+  const stored = await pipelines.get(pipeline);
+  if (stored) return { ...requested, pipeline: stored.value };
+  throw new InputError(
+    `body.pipeline: No pipeline "${pipeline}" is stored here: expected the name of one, or its steps`,
+  );
 }
 
 /** Returns a submission that repeats a run. Throws as `submissionOf` does. */

@@ -10,7 +10,8 @@ import { MAX_MESSAGE_DEPTH, parseJson } from "../../../base/json.ts";
 export interface NewRun {
   readonly run: string;
   readonly resource: Resource;
-  readonly pipeline: Pipeline;
+  /** The steps, or the name of a pipeline that the control plane stores. */
+  readonly pipeline: Pipeline | string;
   /** Milliseconds. */
   readonly timeout: number;
   readonly restarts: number;

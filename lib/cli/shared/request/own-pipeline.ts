@@ -6,7 +6,7 @@ import { FLUTTER_BUILDER } from "../../../build/spec.ts";
 import type { Driver } from "../../../driver/driver.ts";
 import { type Pipeline, type PipelineStep, token } from "../../../wire/resource.ts";
 
-const duration = z.string().transform((text, context) => {
+export const durationText = z.string().transform((text, context) => {
   try {
     return parseDuration(text);
   } catch (error) {
@@ -15,14 +15,14 @@ const duration = z.string().transform((text, context) => {
   }
 });
 
-/** A step in a file. Its id defaults to its driver's name. */
-const FileStep = z.strictObject({
+/** A step in a file of a build. Its id defaults to its driver's name. */
+export const FileStep = z.strictObject({
   driver: token,
   id: token.optional(),
   name: z.string().optional(),
   always: z.boolean().optional(),
   anywhere: z.boolean().optional(),
-  timeout: duration.optional(),
+  timeout: durationText.optional(),
 });
 
 /**
@@ -45,14 +45,25 @@ export function pipelineOf(
   { isHere }: { isHere: boolean },
 ): Pipeline {
   for (const driver of own) checkDriver(driver);
-  const steps = Array.isArray(inFile)
-    ? inFile.map(({ id, name, ...step }) => ({ ...step, id: id ?? step.driver, name: name ?? step.driver }))
-    : undefined;
+  const steps = Array.isArray(inFile) ? inFile.map(stepOf) : undefined;
   if (!steps && own.length === 0) return BUILD_PIPELINE;
   const all = steps?.map((step) => withPlace(step, own)) ?? withOwn(own);
   if (isHere) checkServed(all, own);
-  return { name: `${FLUTTER_BUILDER}-own`, resource: FLUTTER_BUILDER, steps: all };
+  return ownPipeline(all);
 }
+
+export const stepOf = ({ id, name, ...step }: z.infer<typeof FileStep>): PipelineStep => ({
+  ...step,
+  id: id ?? step.driver,
+  name: name ?? step.driver,
+});
+
+/** Returns the pipeline of a build that has these steps. */
+export const ownPipeline = (steps: PipelineStep[]): Pipeline => ({
+  name: `${FLUTTER_BUILDER}-own`,
+  resource: FLUTTER_BUILDER,
+  steps,
+});
 
 /** Marks the step `anywhere` if its driver does not use Docker, unless the step sets that itself. */
 function withPlace(step: PipelineStep, own: readonly Driver[]): PipelineStep {

@@ -12,7 +12,13 @@ import { RUN_STATUSES, RunSummary, runSummary, RunView, runView, statusOf } from
 import { limitBody } from "../limit-body.ts";
 import { Problem } from "../problem.ts";
 import type { Router } from "../router.ts";
-import { resubmissionOf, RetryBody, SubmissionBody, submissionOf } from "../submission.ts";
+import {
+  resubmissionOf,
+  RetryBody,
+  SubmissionBody,
+  submissionOf,
+  withStoredPipeline,
+} from "../submission.ts";
 import { knownRun, type RunParts } from "./parts.ts";
 
 const MAX_PAGE = 200;
@@ -77,7 +83,10 @@ export function runRoutes(router: Router, parts: RunParts): void {
     admit();
     return await limitBody(
       context,
-      async () => start(context, submissionOf(await context.req.text(), resourceTypes)),
+      async () => {
+        const requested = submissionOf(await context.req.text(), resourceTypes);
+        return await start(context, await withStoredPipeline(requested, store));
+      },
     );
   });
 
