@@ -1,5 +1,6 @@
 import { BUILD_DRIVER } from "../lib/build/build-driver.ts";
 import { collectArtifacts } from "../lib/build/artifacts/collect.ts";
+import { keepingOfFailed } from "../lib/build/artifacts/keep-of-failed.ts";
 import { runCommands } from "../lib/build/commands.ts";
 import { listedCommands } from "../lib/build/show-command.ts";
 import { buildStep, checkoutOf, requireContainer } from "../lib/build/step.ts";
@@ -10,8 +11,10 @@ export const builder = defineDriver({
   ...BUILD_DRIVER,
   reconcile: buildStep(async (context, plan) => {
     const container = await requireContainer(context);
-    const commands = await runCommands(context, container, plan, checkoutOf(context));
-    const artifacts = await collectArtifacts(context, container, plan);
+    const { commands, artifacts } = await keepingOfFailed(context, container, plan, async () => ({
+      commands: await runCommands(context, container, plan, checkoutOf(context)),
+      artifacts: await collectArtifacts(context, container, plan),
+    }));
     return {
       success: true,
       message: commands.length === 1 ? "Ran 1 command" : `Ran ${commands.length} commands`,

@@ -5,7 +5,8 @@ import type { DriverSettings } from "../driver/driver.ts";
 import type { BuildPolicy } from "./policy.ts";
 import { type BuildSpec, parseBuildSpec } from "./spec.ts";
 import { describeIssues } from "../wire/issues.ts";
-import { type Glob, isChosen, parseGlobs } from "../base/glob/glob.ts";
+import { isChosen, parseGlobs } from "../base/glob/glob.ts";
+import { parseWanted, type WantedGlob } from "./artifacts/wanted.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
 
 /** A build to run: a valid spec within the operator's limits. */
@@ -16,8 +17,8 @@ export interface Plan {
   readonly env: Readonly<Record<string, string>>;
   /** Absolute path in the container. */
   readonly workdir: string;
-  /** Globs of the artifacts, relative to the workdir. */
-  readonly globs: readonly Glob[];
+  /** The artifacts to keep; their globs are relative to the workdir. */
+  readonly artifacts: readonly WantedGlob[];
 }
 
 /** The operator's settings and policy that limit what a spec may ask for. */
@@ -57,7 +58,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const repository = attempt("spec.repository", () => allowedRepository(text, allowed));
   if (ref !== undefined) attempt("spec.ref", () => checkRef(ref));
   const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? ""));
-  const globs = attempt("spec.artifacts", () => parseGlobs(parsed.data.artifacts));
+  const artifacts = attempt("spec.artifacts", () => parseWanted(parsed.data.artifacts));
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
   attempt("spec.image", () => checkImage(image, allowed.allowImages));
   attempt("spec.network", () => checkNetwork(network, allowed.allowNetworks));
@@ -76,10 +77,10 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   attempt("spec.limits.artifacts", () => atMost(limits.artifacts, allowed.maxArtifactBytes, formatSize));
   attempt("spec.timeout", () => atMost(timeout, allowed.maxTimeoutMs, formatDuration));
   attempt("spec.grace", () => atMost(grace, allowed.graceMs, formatDuration));
-  if (breaches.length > 0 || !repository || workdir === undefined || !globs || !env) {
+  if (breaches.length > 0 || !repository || workdir === undefined || !artifacts || !env) {
     throw new InputError(breaches.join("\n"));
   }
-  return { spec: parsed.data, repository, env, workdir, globs };
+  return { spec: parsed.data, repository, env, workdir, artifacts };
 }
 
 /** Like `planBuild`, but throws StepFailure `invalid-spec`. */

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { parseDuration, parseSize } from "../base/units.ts";
 import { parsedText } from "../wire/parsed-text.ts";
+import { ArtifactEntry } from "./artifacts/wanted.ts";
+import { noNul } from "./no-nul.ts";
 
 export { FLUTTER_BUILDER } from "./flutter-builder.ts";
 
@@ -24,8 +26,6 @@ const envName = z.string().regex(
   /^[A-Za-z_][A-Za-z0-9_]*$/,
   "expected a variable's name: letters, digits and _",
 );
-const noNul = (what: string) =>
-  z.string().refine((value) => !value.includes("\0"), `expected ${what} without NUL`);
 
 const EnvEntry = z.union([
   z.strictObject({ name: envName, value: noNul("a value") }),
@@ -62,8 +62,8 @@ export const BuildSpec = z.strictObject({
   workdir: z.string().optional().describe(
     "folder below /workspace in which commands run and artifact globs start",
   ),
-  artifacts: z.array(noNul("a glob").min(1)).default(() => [...FLUTTER_DEFAULTS.artifacts]).describe(
-    "globs of the files to keep; none where only commands are given",
+  artifacts: z.array(ArtifactEntry).default(() => [...FLUTTER_DEFAULTS.artifacts]).describe(
+    "globs of the files to keep: a text, or `{glob, when, allowEmpty}`; none where only commands are given",
   ),
   timeout: duration.default(DEFAULT_TIMEOUT_MS).describe(
     "of the whole run, from its first claim: seconds, or a text like `30m`; an hour without it",

@@ -142,12 +142,13 @@ export interface Context<Policy = unknown> {
   /**
    * Stores an artifact of the run, which is never deleted (see Transport.putBlob). `mode` is its permission
    * bits (default 0644). Throws InputError if the name contains a secret or the operator's limits are
-   * exceeded.
+   * exceeded. `signal` defaults to the context's; pass the one of `cleanup` to keep something of a step that
+   * was told to stop.
    */
   putArtifact(
     name: string,
     bytes: AsyncIterable<Uint8Array>,
-    options?: { mode?: number },
+    options?: { mode?: number; signal?: AbortSignal },
   ): Promise<{ size: number; sha256: string }>;
   /**
    * Runs `work` with its own time limit (grace period and cleanup time); neither cancel nor timeout stops it.

@@ -50,6 +50,14 @@ test("planBuild names every breach in one go, each with its place and value", ()
   assert.match(text, /"ext::id"/);
   assert.match(breaches({ timeout: "soon" }), /spec\.timeout: .*"soon"/);
   assert.match(breaches({ comands: ["make"] }), /comands/);
+  assert.match(
+    breaches({ artifacts: ["a", { glob: "!b", when: "failure" }] }),
+    /^spec\.artifacts: Invalid glob "!b": .* expected it as a text/,
+  );
+  assert.match(
+    breaches({ artifacts: [{ glob: "a", when: "sometimes" }] }),
+    /^spec\.artifacts\.0\.when: .*"success"\|"failure"\|"always", got "sometimes"$/,
+  );
   assert.match(breaches({ limits: { memory: 0 } }), /spec\.limits\.memory: .*more than 0, got 0/);
 });
 

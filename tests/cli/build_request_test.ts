@@ -34,6 +34,21 @@ async function refused(work: Promise<unknown>, expected: RegExp): Promise<void> 
   });
 }
 
+test("buildRequest adds what is always kept to the artifacts that are kept without that flag", async () => {
+  const always = { glob: "*.log", when: "always" };
+  const artifactsOf = async (options: Partial<Options>) =>
+    (await specOf({ artifactAlways: ["*.log"], ...options }) as { artifacts: unknown }).artifacts;
+  assert.deepEqual(await artifactsOf({}), ["build/app/outputs/flutter-apk/*.apk", always]);
+  assert.deepEqual(await artifactsOf({ command: ["make"] }), [always]);
+  assert.deepEqual(await artifactsOf({ artifact: ["app"] }), ["app", always]);
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(
+    folder.path,
+    `resource: flutter-builder\nspec: { repository: "${URL}", artifacts: [{ glob: dist, when: failure }] }\n`,
+  );
+  assert.deepEqual(await artifactsOf({ file }), [{ glob: "dist", when: "failure" }, always]);
+});
+
 test("buildRequest says nothing of what no flag says", async () => {
   const { resource, plan, secrets } = await buildRequest({} as Options, none, {});
   assert.deepEqual(resource.spec, { repository: URL });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
@@ -7,7 +8,7 @@ import { idleName } from "../../lib/build/labels.ts";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
 import { linesOf, project, runIdOf } from "./run-project.ts";
-import { root, runtime, startFlutterCi, startProgram } from "./start-program.ts";
+import { type Ended, root, runtime, startFlutterCi, startProgram } from "./start-program.ts";
 
 const { test } = needing("Docker");
 
@@ -93,6 +94,25 @@ test("run clears up after a run whose process was killed, and its history says t
   const { value } = await history.runs.get(run) ?? assert.fail();
   assert.deepEqual([value.outcome, value.verdict?.reason], ["failed", "driver-lost"]);
   assert.deepEqual(await history.runs.open(), []);
+});
+
+test("run keeps what is always wanted of a build that takes too long or is cancelled, whether it heeds TERM or is killed", async () => {
+  await using app = await project();
+  const kept = (ended: Ended) =>
+    (linesOf(ended).at(-1)?.artifacts as { name: string }[]).map(({ name }) => name);
+  const always = ["--json", "--artifact-always", "*.log", "-a", "app", "--grace", "500ms"];
+  const stubborn = "trap '' TERM; echo 1 >a.log; echo ready; while :; do sleep 0.1; done";
+  const late = await app.run(...always, "--timeout", "3s", "-c", stubborn);
+  assert.equal(late.code, 124, late.stderr);
+  assert.deepEqual(kept(late), ["a.log"]);
+  assert.equal(await readFile(join(app.path, "repo/artifacts/a.log"), "utf8"), "1\n");
+  const started = app.start(...always, "-c", "echo 2 >b.log; echo ready; exec sleep 600");
+  await started.said('"message":"ready"');
+  started.kill("SIGINT");
+  const cancelled = await started.ended;
+  assert.equal(cancelled.code, 130, cancelled.stderr);
+  assert.deepEqual(kept(cancelled), ["b.log"]);
+  assert.deepEqual(await objectsOfRun(linesOf(cancelled)[0]?.run ?? ""), []);
 });
 
 test("run with --keep failure leaves the container of a failed build, and says how to enter it", async () => {

@@ -11,6 +11,7 @@ import { fetchFiles } from "./fetch.ts";
 import { withManifest } from "./manifest.ts";
 import { withSession } from "./session.ts";
 import { ArchiveError, shorten, type Wanted } from "./unpack.ts";
+import { type BuildEnd, wantedAt, type WantedGlob } from "./wanted.ts";
 
 /** Most log lines for one kind of entry; the rest is only counted. */
 const MAX_LINES = 1000;
@@ -21,19 +22,23 @@ const SMALL_BYTES = 256 * 1024;
 const STORED_AT_ONCE = 16;
 
 /**
- * Stores the files that a plan's globs choose, under their paths relative to the build's folder (see
- * docs/spec.md). Throws StepFailure `artifact-failed` if a glob chooses nothing or a file cannot be kept.
- * Files beyond the operator's limits are left out, with a line in the log.
+ * Stores the files that a plan's globs choose for a build that ended so, under their paths relative to the
+ * build's folder (see docs/spec.md). Throws StepFailure `artifact-failed` if a file cannot be kept, or if the
+ * build succeeded and a glob chooses nothing. Files beyond the operator's limits are left out, with a line in
+ * the log.
  */
 export async function collectArtifacts(
   context: BuildContext,
   container: ContainerInfo,
-  plan: Plan,
+  { workdir, artifacts }: Pick<Plan, "workdir" | "artifacts">,
+  end: BuildEnd = "success",
 ): Promise<Artifact[]> {
-  if (plan.globs.length === 0) return [];
+  const wanted = wantedAt(artifacts, end);
+  if (wanted.length === 0) return [];
   return await onceBegun("Keeping the artifacts was cut off", {}, async () => {
     try {
-      const kept = await collect(context, container, plan);
+      const kept = await collect(context, container, { workdir, wanted, end });
+      await reportKept(context, kept, end);
       return await withManifest(context, kept);
     } catch (error) {
       if (error instanceof ArchiveError) {
@@ -48,25 +53,37 @@ export async function collectArtifacts(
 async function collect(
   context: BuildContext,
   container: ContainerInfo,
-  { workdir, globs }: Plan,
+  { workdir, wanted, end }: { workdir: string; wanted: readonly WantedGlob[]; end: BuildEnd },
 ): Promise<Artifact[]> {
+  const globs = wanted.map(({ glob }) => glob);
   const showsGit = globs.some(({ alternatives }) => alternatives.some(({ namesGit }) => namesGit));
   const kept: Artifact[] = [];
   await withSession(context, container, { folder: workdir, showsGit }, async (session) => {
     const choice = await chooseFiles(session, globs, context.signal);
     await reportLeftOut(context, choice);
-    refuseUnmatched(choice, workdir);
+    const missing = whyUnmatched(choice, wanted, workdir);
+    if (missing !== undefined && end === "success") throw failed(missing);
+    if (missing !== undefined) await context.log.line(missing);
     const files = await withinLimits(context, choice.files);
     const storing = storer(context, kept);
     await fetchFiles(context, container, { session, files, take: storing.take });
     await storing.finish();
   });
-  kept.sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const { name, size } of kept.slice(0, MAX_LINES)) {
-    await context.log.line(`Kept ${name} (${formatSize(size)})`);
+  return kept.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** Takes one line after a failure: the last lines of a failed build are read for its error. */
+async function reportKept({ log }: BuildContext, kept: readonly Artifact[], end: BuildEnd): Promise<void> {
+  if (end !== "success") {
+    if (kept.length === 0) return;
+    const named = kept.slice(0, MAX_NAMED).map(({ name }) => name).join(", ");
+    const more = kept.length > MAX_NAMED ? ` and ${kept.length - MAX_NAMED} more` : "";
+    return await log.line(`Kept all the same: ${named}${more}`);
   }
-  if (kept.length > MAX_LINES) await context.log.line(`Kept ${kept.length - MAX_LINES} more`);
-  return kept;
+  for (const { name, size } of kept.slice(0, MAX_LINES)) {
+    await log.line(`Kept ${name} (${formatSize(size)})`);
+  }
+  if (kept.length > MAX_LINES) await log.line(`Kept ${kept.length - MAX_LINES} more`);
 }
 
 async function reportLeftOut({ log }: BuildContext, { leftOut }: Choice): Promise<void> {
@@ -76,17 +93,22 @@ async function reportLeftOut({ log }: BuildContext, { leftOut }: Choice): Promis
   if (leftOut.length > MAX_NAMED) await log.line(`Left out ${leftOut.length - MAX_NAMED} more links`);
 }
 
-function refuseUnmatched({ unmatched }: Choice, workdir: string): void {
-  if (unmatched.length === 0) return;
+/** Returns which globs chose nothing although they had to, or undefined if all did. */
+function whyUnmatched(
+  choice: Choice,
+  wanted: readonly WantedGlob[],
+  workdir: string,
+): string | undefined {
+  const mayBeEmpty = new Set(wanted.filter(({ allowEmpty }) => allowEmpty).map(({ glob }) => glob));
+  const unmatched = choice.unmatched.filter(({ glob }) => !mayBeEmpty.has(glob));
+  if (unmatched.length === 0) return undefined;
   const named = unmatched.slice(0, MAX_NAMED).map(({ glob }) => JSON.stringify(shorten(glob.text))).join(
     ", ",
   );
   const more = unmatched.length > MAX_NAMED ? ` and ${unmatched.length - MAX_NAMED} more` : "";
-  throw failed(
-    unmatched.every(({ isTaken }) => isTaken)
-      ? `All that the artifact glob ${named}${more} matches in ${workdir} is taken away by another glob`
-      : `No file matches the artifact glob ${named}${more} in ${workdir}`,
-  );
+  return unmatched.every(({ isTaken }) => isTaken)
+    ? `All that the artifact glob ${named}${more} matches in ${workdir} is taken away by another glob`
+    : `No file matches the artifact glob ${named}${more} in ${workdir}`;
 }
 
 /** Returns as many of the files, in order, as the operator's limits allow. */

@@ -63,7 +63,7 @@ export function openContext(
         throw new InputError("Its name has a secret in it: expected one that may be shown");
       }
       const counted = artifacts.counted(name, bytes);
-      return await transport.putBlob(facts.run, name, counted, { ...options, signal: lease.signal });
+      return await transport.putBlob(facts.run, name, counted, { signal: lease.signal, ...options });
     },
     cleanup: (work) => withDeadline(settings.graceMs + cleanupMs, work),
     askRun: services.askRun,

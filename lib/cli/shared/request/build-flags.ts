@@ -70,6 +70,13 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
       ),
     )
     .addOption(
+      listFlag(
+        "--artifact-always <glob>",
+        "files to keep also of a build that fails, times out or is cancelled, repeatable",
+        text,
+      ),
+    )
+    .addOption(
       flag("-o, --output <dir>", "where to put them", text).default(DEFAULT_OUTPUT, `./${DEFAULT_OUTPUT}`),
     )
     .addOption(

@@ -1,4 +1,5 @@
 import { InputError } from "../../../base/errors.ts";
+import { FLUTTER_DEFAULTS } from "../../../build/spec.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import type { BuildOptions } from "./build-flags.ts";
 
@@ -32,7 +33,7 @@ export function specOfFlags(
       workdir: flags.workdir,
       env: env && [...without(spec.env, env), ...variables(env, environment)],
       secrets: flags.secret && [...new Set([...listed(spec.secrets), ...flags.secret])],
-      artifacts: flags.artifact,
+      artifacts: artifacts(spec, flags, command),
       timeout: flags.timeout,
       grace: flags.grace,
       keep: flags.keep,
@@ -41,6 +42,22 @@ export function specOfFlags(
       user: flags.user,
     }),
   };
+}
+
+/**
+ * Returns the artifacts that flags name. `--artifact-always` adds to what is kept without it, `--artifact`
+ * replaces that.
+ */
+function artifacts(
+  spec: Readonly<Record<string, unknown>>,
+  { artifact, artifactAlways, command: lines }: SpecFlags,
+  command: readonly string[] | undefined,
+): unknown {
+  if (!artifactAlways) return artifact;
+  const isFlutter = !command && !lines && spec.commands === undefined;
+  const others = artifact ?? spec.artifacts ?? (isFlutter ? FLUTTER_DEFAULTS.artifacts : []);
+  if (!Array.isArray(others)) return others;
+  return [...others, ...artifactAlways.map((glob) => ({ glob, when: "always" }))];
 }
 
 function limits(inSpec: unknown, flags: SpecFlags): unknown {

@@ -1,0 +1,80 @@
+import { messageOf, StepFailure } from "../../base/errors.ts";
+import { timeoutSignal } from "../../base/timers.ts";
+import type { ContainerInfo } from "../../docker/docker.ts";
+import { StopError } from "../../driver/driver.ts";
+import type { Artifact } from "../../wire/run.ts";
+import type { Plan } from "../plan.ts";
+import type { BuildContext } from "../policy.ts";
+import { collectArtifacts } from "./collect.ts";
+import { type BuildEnd, wantedAt } from "./wanted.ts";
+
+/** How long keeping may take once a build was told to stop, milliseconds: part of the cleanup time. */
+const AFTER_STOP_MS = 20_000;
+/** Stop reasons after which the build is over. After any other one, another instance continues the step. */
+const ENDS: Readonly<Record<string, BuildEnd>> = { "timeout": "failure", "cancelled": "stopped" };
+/** Failures without a container to look in, or with one that an earlier attempt has left. */
+const NOTHING_LEFT = new Set(["container-lost", "driver-lost"]);
+
+/**
+ * Runs a build's work, and keeps the artifacts that are wanted of a build that did not succeed. Throws what
+ * `work` throws; a StepFailure then lists the artifacts in its data. Keeping never replaces that error: its
+ * own failure is a line of the log.
+ */
+export async function keepingOfFailed<T>(
+  context: BuildContext,
+  container: ContainerInfo,
+  plan: Plan,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const end = endOf(thrown, context);
+    if (end === undefined || wantedAt(plan.artifacts, end).length === 0) throw thrown;
+    const artifacts = await keep(context, container, plan, end);
+    if (!(thrown instanceof StepFailure) || artifacts.length === 0) throw thrown;
+    const { message, reason, data } = thrown;
+    throw new StepFailure(message, { reason, data: { ...data, artifacts }, cause: thrown.cause });
+  }
+}
+
+/** Returns how the build ended, or undefined if it goes on elsewhere or left nothing. */
+function endOf(thrown: unknown, { signal }: BuildContext): BuildEnd | undefined {
+  if (signal.reason instanceof StopError) return ENDS[signal.reason.reason];
+  return thrown instanceof StepFailure && !NOTHING_LEFT.has(thrown.reason) ? "failure" : undefined;
+}
+
+async function keep(
+  context: BuildContext,
+  container: ContainerInfo,
+  plan: Plan,
+  end: BuildEnd,
+): Promise<Artifact[]> {
+  try {
+    if (!context.signal.aborted) return await collectFrom(context, container, plan, end);
+    return await context.cleanup(async (cleanup) => {
+      if (!await context.isOurs()) return [];
+      const signal = AbortSignal.any([cleanup, timeoutSignal(AFTER_STOP_MS)]);
+      const putArtifact: BuildContext["putArtifact"] = (name, bytes, options) =>
+        context.putArtifact(name, bytes, { ...options, signal });
+      return await collectFrom({ ...context, signal, putArtifact }, container, plan, end);
+    });
+  } catch (error) {
+    await context.log.line(`The artifacts of this build cannot be kept: ${messageOf(error)}`);
+    return [];
+  }
+}
+
+/** A container that had to be killed is started again, with nothing but its first process. */
+async function collectFrom(
+  context: BuildContext,
+  container: ContainerInfo,
+  plan: Plan,
+  end: BuildEnd,
+): Promise<Artifact[]> {
+  const { docker, signal } = context;
+  const now = await docker.inspect(container.id, { signal });
+  if (!now) return [];
+  if (now.state !== "running") await docker.start(container.id, { signal });
+  return await collectArtifacts(context, container, plan, end);
+}
