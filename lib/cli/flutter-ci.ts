@@ -20,7 +20,7 @@ export async function flutterCi(
   if (load) return await standalone(calledAs, load);
   // Without a command, show the help.
   const asked = words.every((word) => word === "-t" || word === "--toggle") ? [...words, "--help"] : words;
-  await runProgram(await flutterCiProgram(drivers, words), asked);
+  await runProgram(() => flutterCiProgram(drivers, words), asked);
 }
 
 /**
@@ -96,7 +96,7 @@ function groupsOf(
       Object.entries(drivers).sort(byName).map(([name, load]) => [name, () => starting(name, load)]),
     ),
     Serve: {
-      up: async () => (await import("./up/up-command.ts")).upCommand(drivers),
+      up: async () => (await import("./up/up-command.ts")).upCommand(drivers, words),
     },
     Inspect: {
       runs: async () => (await import("./runs/runs-command.ts")).runsCommand(),

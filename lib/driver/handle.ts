@@ -35,8 +35,14 @@ export interface HandleServices extends GrantServices, WorkServices, SettleServi
   readonly isAnswered?: ((event: DriverEvent) => Promise<boolean>) | undefined;
 }
 
-/** The longest delay between two deliveries of an event that another release handles, milliseconds. */
+/** The longest delay between two deliveries of an event that another instance handles, milliseconds. */
 const MOST_MS_FOR_OTHERS = 120_000;
+/** The same for an event with claims, which may be delivered any number of times. */
+const MOST_MS_WITH_CLAIMS = 2000;
+const FIRST_MS_FOR_OTHERS = 50;
+/** The broker gives a returned event to the instance that has waited longest. */
+const DELIVERIES_AT_ONCE = 3;
+const DELIVERIES_A_MINUTE = 30;
 
 /**
  * Handles one delivery, from its bytes to its ack. Calls `onWorked` once the driver's work is done and its
@@ -59,7 +65,7 @@ export async function handle(
   const { facts } = held;
   faultPoint("decoded", facts.step);
 
-  const notHere = tooOld(held, services) ?? otherReleases(held, services) ?? otherHosts(held, services);
+  const notHere = tooOld(held, services) ?? otherTypes(held, services) ?? otherHosts(held, services);
   if (notHere) return void await settle(held, notHere, services);
 
   // Refuse a second copy of an event we already hold: the engine could not tell it from a retried claim.
@@ -106,18 +112,27 @@ function tooOld(
 }
 
 /**
- * During an upgrade, instances that know more resource types share their consumer with instances that do not.
- * An event of an unknown type is postponed for a few minutes, so that it can reach an instance that knows the
- * type.
+ * Instances of other releases, or started with another --resource, share their consumer with this one. An
+ * event of a type that this instance does not handle is postponed, so that it can reach one that does: first
+ * at once, then less often. Without claims the deliveries are counted, so that it ends after a few minutes;
+ * with claims the engine limits the time that a step may wait.
  */
-function otherReleases(
-  { delivery: { subject, deliveries }, event }: EventInHand,
+function otherTypes(
+  { delivery: { subject, deliveries }, event, facts: { hasClaims } }: EventInHand,
   { resources, retryMs }: HandleServices,
 ): Outcome | undefined {
-  if (!("problem" in event) || deliveries >= MOST_DELIVERIES) return undefined;
-  if (resources.includes(subject.split(".").at(-1) ?? "")) return undefined;
-  const delayMs = backOff(deliveries, retryMs, MOST_MS_FOR_OTHERS);
-  return { kind: "later", delayMs, why: "Another release of this driver handles its type" };
+  if (!("problem" in event)) return undefined;
+  const type = subject.split(".").at(-1) ?? "";
+  if (resources.includes(type)) return undefined;
+  const why = `This instance does not handle the type "${type}" (--resource): another one has to`;
+  if (!hasClaims) {
+    if (deliveries >= MOST_DELIVERIES) return undefined;
+    return { kind: "later", delayMs: backOff(deliveries, retryMs, MOST_MS_FOR_OTHERS), why };
+  }
+  const delays = deliveries - DELIVERIES_AT_ONCE;
+  const delayMs = delays <= 0 ? 0 : backOff(delays, FIRST_MS_FOR_OTHERS, MOST_MS_WITH_CLAIMS);
+  // Once the delays are long: an instance that handles the type is busy or missing.
+  return { kind: "later", delayMs, why, isRoutine: deliveries % DELIVERIES_A_MINUTE !== 10 };
 }
 
 /** If the driver uses Docker, forwards an event of a run that lives on another host to that host. */

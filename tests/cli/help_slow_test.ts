@@ -131,7 +131,7 @@ test("every flag of up and of submit that is promised is in its help", async () 
   };
   const [run, submit, up, driver] = await Promise.all(["run", "submit", "up", "builder"].map(flagsOf));
   const ofTheMachine = ["docker", "driver", "git-image", "git-known-hosts", "git-well-known-hosts"];
-  const ofTheApi = ["api", "token-file", "tls-ca", "detach"];
+  const ofTheApi = ["api", "token-file", "tls-ca", "detach", "pipeline"];
   assert.deepEqual(
     submit?.toSorted(),
     // Where Docker is, and what clones there, the operators of the drivers say: those flags are refused with a word why.

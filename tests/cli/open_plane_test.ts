@@ -14,7 +14,11 @@ test("openPlane leaves runs to the processes that run them, alive or gone, and l
   await gone[Symbol.asyncDispose]();
   await using alive = await openEmbedded({ folder: folder.path, scope: RUN });
   for (const run of [OWN, RUN, OTHER_RUN]) await alive.store.runs.put(run, runOf(run), 0);
-  await using plane = await openPlane(upCommand({}).opts(), folder.path, new AbortController().signal);
+  await using plane = await openPlane(
+    (await upCommand({})).opts(),
+    folder.path,
+    new AbortController().signal,
+  );
   assert.deepEqual(await plane.store.runs.open(), [OWN]);
   assert.equal((await plane.store.runs.list({ outcome: "open" })).length, 3);
   assert.equal(plane.owner, alive.owner);

@@ -30,10 +30,26 @@ async function project() {
   return {
     path: repository,
     run: (...more: string[]) => flutterCi([...words, ...more], { cwd: repository }),
+    runWith: (env: Record<string, string>, ...more: string[]) =>
+      flutterCi([...words, ...more], { cwd: repository, env }),
     retry: () => flutterCi(["retry", "last", "--data", join(folder.path, "data")], { cwd: repository }),
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
+
+/** A driver with a policy, as its author has it who installs the package. */
+const LIMITED = `import { defineDriver, z } from ${JSON.stringify(join(root, "lib/runtime.ts"))};
+export const limited = defineDriver({
+  name: "limited",
+  resources: ["flutter-builder"],
+  usesDocker: false,
+  policy: z.object({
+    maxTests: z.int().default(10).describe("tests that are read at most"),
+    labels: z.array(z.string()).optional().describe("repeatable"),
+  }),
+  reconcile: ({ policy }) => ({ success: true, message: JSON.stringify(policy) }),
+});
+`;
 
 const lines = ({ stdout }: Ended) => stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
 /** How the steps ended, in their order. */
@@ -63,6 +79,45 @@ test("run --driver makes a driver of one's own a step, in the build's container,
   const again = await here.retry();
   assert.equal(again.code, 2);
   assert.match(again.stderr, /It had steps of stamp, unit-report, which are not known here/);
+});
+
+test("run takes the flags of a driver's own policy, or their variables, checks them, and has them in its help", async () => {
+  await using here = await project();
+  await writeFile(join(here.path, "limited.ts"), LIMITED);
+  const policyOf = async (words: string[], env: Record<string, string> = {}) => {
+    const ended = await here.runWith(env, "-c", "true", ...words);
+    assert.equal(ended.code, 0, ended.stderr + ended.stdout);
+    return lines(ended).find(({ step, result }) => step === "limited" && result)?.result.message;
+  };
+  const own = ["--driver", "./limited.ts"];
+  assert.equal(await policyOf(own), '{"maxTests":10}');
+  assert.equal(
+    await policyOf(["--max-tests", "3", "--labels=a", ...own, "--labels", "b"]),
+    '{"maxTests":3,"labels":["a","b"]}',
+  );
+  const env = { CONVEYOR_DRIVER: "./limited.ts", CONVEYOR_MAX_TESTS: "4" };
+  assert.equal(await policyOf([], env), '{"maxTests":4}');
+  const help = await here.run(...own, "--help");
+  assert.match(
+    help.stdout,
+    /^Driver limited:\n +--max-tests <n> +tests that are read at most \(default: 10\)\n +--labels <text> +repeatable$/m,
+  );
+  await writeFile(join(here.path, "clash.ts"), LIMITED.replace("maxTests", "timeout"));
+  const cases: [string[], RegExp][] = [
+    [[...own, "--max-tests", "many"], /^error: --max-tests: Invalid value "many"/],
+    [["--max-tests", "3"], /^error: unknown option '--max-tests'/],
+    [
+      ["--driver", "./clash.ts"],
+      /^error: --driver: "limited" has a flag --timeout in its policy, which is there already/,
+    ],
+    [["-c", "--driver", "./limited.ts", "--max-tests", "3"], /^error: unknown option '--max-tests'/],
+    [["--cpus", "0", ...own], /^error: --cpus/],
+  ];
+  for (const [words, expected] of cases) {
+    const { code, stdout, stderr } = await here.run(...words);
+    assert.deepEqual([code, stdout], [2, ""], words.join(" "));
+    assert.match(stderr, expected);
+  }
 });
 
 test("a file's pipeline says which steps there are, also that one runs although the build has failed", async () => {

@@ -4,17 +4,20 @@ import { join } from "node:path";
 import { type ControlPlane, controlPlane } from "../support/control-plane.ts";
 import { startNats } from "../support/nats-server.ts";
 import { needing } from "../support/needs.ts";
+import { root } from "./start-program.ts";
 
 const { test } = needing("Docker", "broker");
 
-const STAMP = `export const stamp = {
+const STAMP = `import { defineDriver, z } from ${JSON.stringify(join(root, "lib/runtime.ts"))};
+export const stamp = defineDriver({
   name: "stamp",
   resources: ["flutter-builder"],
   usesDocker: false,
-  async reconcile({ step }) {
-    return step === "bad" ? { success: false, message: "not stamped" } : { success: true, message: "stamped" };
+  policy: z.object({ ink: z.string().default("black") }),
+  async reconcile({ step, policy: { ink } }) {
+    return { success: step !== "bad", message: ink };
   },
-};
+});
 `;
 const STEPS = [{ driver: "stamp" }, { driver: "stamp", id: "bad", timeout: "1m" }, {
   driver: "stamp",
@@ -33,6 +36,7 @@ async function stepsOf(plane: ControlPlane, ...words: string[]) {
   const { code } = await submitted.ended;
   return {
     code,
+    messages: events.flatMap((event) => event.type === "step" && event.status !== "started" ? [event.result.message] : []),
     steps: events.flatMap((event) =>
       event.type === "step" && event.status !== "started" ? [`${event.step} ${event.status}`] : []
     ),
@@ -41,13 +45,13 @@ async function stepsOf(plane: ControlPlane, ...words: string[]) {
   };
 }
 
-test("submit runs the pipeline of its file, and the one that --pipeline names, embedded and over a broker", async () => {
+test("submit runs the pipeline of its file, and the one that --pipeline names, embedded and over a broker, in a driver of one's own with its flags", async () => {
   await using broker = await startNats();
   for (const flags of [[], ["--nats", broker.url]]) {
     await using plane = await controlPlane("--drivers", "none", "--driver", "./stamp.ts", ...flags);
     const folder = join(plane.data, "..");
     await writeFile(join(folder, "stamp.ts"), STAMP);
-    const up = await plane.start({ cwd: folder });
+    const up = await plane.start({ cwd: folder, flags: ["--ink", "blue"] });
     const file = async (name: string, content: unknown) => {
       await writeFile(join(folder, name), JSON.stringify(content));
       return join(folder, name);
@@ -59,6 +63,8 @@ test("submit runs the pipeline of its file, and the one that --pipeline names, e
     const list = await file("list.json", STEPS.slice(0, 1));
     const ofList = await stepsOf(plane, "-f", build, "--pipeline", list);
     assert.deepEqual([ofList.code, ofList.steps], [0, ["stamp succeeded"]], ofList.output);
+    // By the driver's own flag of up.
+    assert.deepEqual(ofList.messages, ["blue"]);
 
     const named = await file("named.yml", {
       name: "stamps",

@@ -56,3 +56,24 @@ test("instances of a driver share its events: what one has no hand for goes to t
     processes.map(({ pid }) => pid).sort((a, b) => a - b),
   );
 });
+
+test("instances with other --resource lists share a broker: an event waits for one that handles its type, however long that is away", async () => {
+  await using fleet = await openFleet();
+  await using hook = await startHook(1);
+  const of = (resource: string) => ({ ...pipeline("notify"), resource });
+  const wrong = await fleet.driver(file("notify"), ["--resource", "other"], NO_DOCKER);
+  const run = await fleet.submit({ hook: hook.url }, of("thing"));
+  // It was put off more often than an event may be that nobody claims.
+  await wrong.said('This instance does not handle the type "thing" (--resource): another one has to');
+  const right = await fleet.driver(file("notify"), ["--resource", "thing"], NO_DOCKER);
+  assert.equal((await run.ended).outcome, "succeeded");
+  const more = await Promise.all(
+    ["thing", "other", "thing", "other"].map((type) => fleet.submit({ hook: hook.url }, of(type))),
+  );
+  const ends = await Promise.all(more.map(({ ended }) => ended));
+  assert.deepEqual(ends.map(({ outcome }) => outcome), Array(4).fill("succeeded"));
+  assert.deepEqual(
+    hook.calls.map(({ body }) => Number(body.from)).sort((a, b) => a - b),
+    [wrong.pid, wrong.pid, right.pid, right.pid, right.pid].sort((a = 0, b = 0) => a - b),
+  );
+});

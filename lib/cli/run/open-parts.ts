@@ -69,7 +69,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   const given = { transport, docker, settings, faultPoint, claimsOnly: true };
   for (const driver of lazyDrivers(drivers)) opening.use(startInstance({ ...given, driver, policy }));
   for (const driver of parts.own) {
-    const own = driver.policy && await readPolicy(driver.policy, {});
+    const own = driver.policy && await readPolicy(driver.policy, options);
     opening.use(startInstance({ ...given, driver, policy: own }));
   }
   signal.throwIfAborted();

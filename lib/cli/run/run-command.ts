@@ -1,5 +1,6 @@
 import { newCommand } from "../../driver/program/command-line/command.ts";
 import type { Drivers } from "../shared/drivers.ts";
+import { withOwnPolicies } from "../shared/own-policies.ts";
 import { operandsOf } from "../shared/request/operands.ts";
 import { withRunFlags } from "./run-flags.ts";
 
@@ -7,8 +8,8 @@ import { withRunFlags } from "./run-flags.ts";
  * `flutter-ci run`: runs one build on this machine, in this process. `words`: the whole command line, to find
  * its "--".
  */
-export function runCommand(drivers: Drivers, words: readonly string[]) {
-  const command = newCommand({
+export async function runCommand(drivers: Drivers, words: readonly string[]) {
+  const text = {
     path: "flutter-ci run",
     summary: "Build a repository on this machine, once",
     description:
@@ -26,10 +27,15 @@ export function runCommand(drivers: Drivers, words: readonly string[]) {
       ["A secret of the caller's environment", "flutter-ci run --secret API_KEY"],
       ["Everything in a file, for a script", "flutter-ci run -f build.yaml --json"],
     ],
-  })
-    .argument("[repository]", "https or ssh URL, or a folder")
-    .argument("[command...]", 'after "--"');
-  return withRunFlags(command)
+  } as const;
+  const make = () =>
+    withRunFlags(
+      newCommand(text)
+        .argument("[repository]", "https or ssh URL, or a folder")
+        .argument("[command...]", 'after "--"'),
+    );
+  const command = await withOwnPolicies(make(), make(), words);
+  return command
     .action(async (_repository, _command, options, { args, options: flags }) => {
       const { run } = await import("./run.ts");
       process.exitCode = await run({ operands: operandsOf(args, words, flags), options, drivers });

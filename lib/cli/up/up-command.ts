@@ -1,10 +1,11 @@
 import { newCommand, VARIABLES_NOTE } from "../../driver/program/command-line/command.ts";
 import type { Drivers } from "../shared/drivers.ts";
+import { withOwnPolicies } from "../shared/own-policies.ts";
 import { withUpFlags } from "./up-flags.ts";
 
-/** `flutter-ci up`: runs the control plane, with drivers next to it. */
-export function upCommand(drivers: Drivers) {
-  const command = newCommand({
+/** `flutter-ci up`: runs the control plane, with drivers next to it. `words`: the whole command line. */
+export async function upCommand(drivers: Drivers, words: readonly string[] = []) {
+  const text = {
     path: "flutter-ci up",
     summary: "Start a control plane, and drivers beside it",
     description:
@@ -19,8 +20,10 @@ export function upCommand(drivers: Drivers) {
         "flutter-ci up --nats nats://broker.example.com:4222 --nats-creds engine.creds --drivers none",
       ],
     ],
-  });
-  return withUpFlags(command, Object.keys(drivers))
+  } as const;
+  const make = () => withUpFlags(newCommand(text), Object.keys(drivers));
+  const command = await withOwnPolicies(make(), make(), words);
+  return command
     .addHelpText(
       "after",
       "\nThe certificate and key are shown to callers, who then use https, and to the broker. The authorities are those of the\n" +

@@ -197,7 +197,7 @@ async function startFleet(
   if (options.drivers.length === 0) return undefined;
   const policy = await readPolicy(BUILD_POLICY, options);
   const policyFor = async (driver: Driver) =>
-    driver.policy === BUILD_POLICY ? policy : driver.policy && await readPolicy(driver.policy, {});
+    driver.policy === BUILD_POLICY ? policy : driver.policy && await readPolicy(driver.policy, options);
   await using opening = new AsyncDisposableStack();
   const reaching = opening.use(reachDocker({ endpoint: options.docker, environment, signal }));
   const { docker, info } = await reaching.answer;

@@ -35,6 +35,11 @@ export function flagsOf(policy: PolicySchema, options: object): Record<string, u
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
+/** Returns the names of a policy's flags, with their dashes. Throws TypeError if it is no object of flags. */
+export function longsOf(policy: PolicySchema | undefined): string[] {
+  return fieldsOf(policy).map(([name]) => longOf(name));
+}
+
 function fieldsOf(policy: z.ZodType | undefined): [name: string, field: z.ZodType][] {
   if (policy === undefined) return [];
   if (policy instanceof z.ZodPipe) return fieldsOf(policy.in as z.ZodType);

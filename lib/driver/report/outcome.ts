@@ -14,8 +14,8 @@ export type Outcome =
   | { readonly kind: "forward"; readonly host: string }
   /** The step has its result. */
   | { readonly kind: "report"; readonly result: DriverResult }
-  /** Redelivered later, here or elsewhere. */
-  | { readonly kind: "later"; readonly delayMs: number; readonly why: string }
+  /** Redelivered later, here or elsewhere. `isRoutine`: nobody has to read about it. */
+  | { readonly kind: "later"; readonly delayMs: number; readonly why: string; readonly isRoutine?: boolean }
   /** It is invalid, and the step fails. */
   | { readonly kind: "refuse"; readonly why: string; readonly result: DriverResult };
 

@@ -53,7 +53,7 @@ export async function settle(
       observer.settled("dropped");
       return false;
     case "later":
-      return await again(held, outcome.why, services, outcome.delayMs);
+      return await again(held, outcome.why, services, outcome);
     case "forward": {
       const isSent = await sent(() => forward(held, outcome.host, services), undefined);
       return isSent
@@ -97,9 +97,15 @@ async function again(
   held: EventInHand,
   why: string,
   services: SettleServices,
-  delayMs = backOff(held.delivery.deliveries, services.retryMs),
+  { delayMs = backOff(held.delivery.deliveries, services.retryMs), isRoutine = false }: {
+    delayMs?: number;
+    isRoutine?: boolean;
+  } = {},
 ): Promise<false> {
-  stepLog(held, services).warn("Put {run}/{step} off for {delayMs} ms: {why}", { delayMs, why });
+  const log = stepLog(held, services);
+  const said = { delayMs, why };
+  if (isRoutine) log.debug("Put {run}/{step} off for {delayMs} ms: {why}", said);
+  else log.warn("Put {run}/{step} off for {delayMs} ms: {why}", said);
   services.observer.settled("later");
   await tried(() => held.delivery.nak(delayMs));
   return false;

@@ -11,10 +11,10 @@ import { defectText, exitOnDefects } from "../stop/defects.ts";
 /**
  * Runs a program with command line arguments and exits the process. The exit code is the `process.exitCode`
  * that the program's action has set, or follows from the error that it threw. Changes to the caller's folder
- * first.
+ * first; a program that depends on it is made afterwards.
  */
 export async function runProgram(
-  program: CommandUnknownOpts,
+  make: CommandUnknownOpts | (() => Promise<CommandUnknownOpts>),
   words: readonly string[] = process.argv.slice(2),
 ): Promise<void> {
   const stdout = makeSafe(process.stdout);
@@ -23,6 +23,7 @@ export async function runProgram(
   try {
     checkRuntime(process.versions);
     returnToCaller();
+    const program = typeof make === "function" ? await make() : make;
     program.hook("preAction", (_, command) => applyEnvironment(command, environment));
     await program.parseAsync(words, { from: "user" });
   } catch (error) {
