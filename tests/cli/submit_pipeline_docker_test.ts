@@ -36,7 +36,9 @@ async function stepsOf(plane: ControlPlane, ...words: string[]) {
   const { code } = await submitted.ended;
   return {
     code,
-    messages: events.flatMap((event) => event.type === "step" && event.status !== "started" ? [event.result.message] : []),
+    messages: events.flatMap((event) =>
+      event.type === "step" && event.status !== "started" ? [event.result.message] : []
+    ),
     steps: events.flatMap((event) =>
       event.type === "step" && event.status !== "started" ? [`${event.step} ${event.status}`] : []
     ),
