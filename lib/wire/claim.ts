@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { mac } from "./signature.ts";
 
+/** The most characters of a step's progress. */
+export const MAX_PROGRESS = 16 * 1024;
+
 /** Sent on `runs.<run>.claim.<driver>` before `reconcile`, and again to renew the lease. */
 export const ClaimRequest = z.object({
   step: z.string(),
@@ -25,6 +28,9 @@ export const ClaimRequest = z.object({
   /** With `attempt`: identifies this request; `proof` shows that the sender has the attempt's key. */
   nonce: z.string().optional(),
   proof: z.string().optional(),
+  /** With `attempt`: JSON that the step's later attempts get, and the proof that the sender has the key. */
+  progress: z.string().max(MAX_PROGRESS).optional(),
+  progressProof: z.string().optional(),
 });
 export type ClaimRequest = z.infer<typeof ClaimRequest>;
 
@@ -43,6 +49,8 @@ export const ClaimReply = z.discriminatedUnion("answer", [
     secrets: z.record(z.string(), z.string()).optional(),
     /** Key that signs results, log batches and renewals of this attempt. */
     key: z.string().optional(),
+    /** What an earlier attempt has left as its progress. */
+    progress: z.string().optional(),
     mac: z.string().optional(),
   }),
   z.object({ answer: z.literal("done"), mac: z.string().optional() }),
@@ -54,6 +62,14 @@ export type ClaimReply = z.infer<typeof ClaimReply>;
 /** Returns the proof that a renewal's sender has the attempt's key. */
 export function renewalProof(key: string, { nonce = "", letsGo = false }: ClaimRequest): string {
   return mac(key, ["renew", nonce, String(letsGo)]);
+}
+
+/**
+ * Returns the proof that a renewal's progress is that of its sender. It is apart from `renewalProof`, so that
+ * an engine of an earlier release accepts the renewal.
+ */
+export function progressProof(key: string, { nonce = "", progress = "" }: ClaimRequest): string {
+  return mac(key, ["progress", nonce, progress]);
 }
 
 /** Returns the `mac` of an answer to the renewal `nonce`: proves that the sender has the attempt's key. */

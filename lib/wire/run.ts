@@ -38,6 +38,8 @@ export const StepState = z.object({
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),
   result: DriverResult.optional(),
+  /** While the step is open: JSON that its next attempt gets. */
+  progress: z.string().optional(),
 });
 export type StepState = z.infer<typeof StepState>;
 

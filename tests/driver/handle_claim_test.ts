@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Context } from "../../lib/driver/driver.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
+import { answerMac, progressProof, renewalProof } from "../../lib/wire/claim.ts";
 import { dockerAway, openStage, succeed, until } from "./stage.ts";
 
 test("a step whose engine says done or stop is left alone, and its event is acked", async () => {
@@ -95,4 +96,47 @@ test("a driver that stands twice in a pipeline of a server without claims sends 
   const sent = [await stage.result(), await stage.result()];
   assert.notEqual(sent[0]?.id, sent[1]?.id);
   assert.deepEqual(await stage.messages(run), ["working", "working"]);
+});
+
+test("progress is sent to the engine with a proof of the attempt's key, and a later attempt reads it", async () => {
+  await using stage = await openStage({
+    engine: ({ attempt, nonce = "" }) => {
+      if (attempt === undefined) return { answer: "go", attempt: 2, key: "key", progress: '{"seen":[1]}' };
+      const reply = { answer: "go", attempt } as const;
+      return { ...reply, mac: answerMac("key", nonce, reply) };
+    },
+  });
+  stage.start(async ({ progress, keepProgress }) => {
+    await keepProgress({ seen: [1, 2] });
+    return succeed("", progress);
+  });
+  await stage.send();
+  assert.deepEqual((await stage.result()).result.data, { seen: [1] });
+  const [, kept] = stage.claims;
+  assert.ok(kept);
+  assert.deepEqual([kept.attempt, kept.progress], [2, '{"seen":[1,2]}']);
+  assert.equal(kept.proof, renewalProof("key", kept));
+  assert.equal(kept.progressProof, progressProof("key", kept));
+});
+
+test("progress that is too large, too deep, or has a secret in it is refused, and not sent", async () => {
+  const deep = JSON.parse("[".repeat(65) + "]".repeat(65));
+  const cases: [unknown, RegExp][] = [
+    ["x".repeat(16 * 1024), /The progress has 16386 characters as JSON: expected 16384 at most/],
+    [deep, /The progress is nested 65 deep: expected 64 at most/],
+    [{ as: "the swordfish" }, /The progress has a secret in it: expected what may be stored/],
+  ];
+  for (const [progress, expected] of cases) {
+    await using stage = await openStage({
+      engine: () => ({ answer: "go", attempt: 1, secrets: { TOKEN: "swordfish" } }),
+    });
+    stage.start(async ({ keepProgress }) => {
+      await keepProgress(progress);
+      return succeed();
+    });
+    await stage.send();
+    const { result } = await stage.result();
+    assert.match(result.message, expected);
+    assert.ok(stage.claims.every((claim) => claim.progress === undefined));
+  }
 });

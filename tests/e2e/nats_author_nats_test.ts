@@ -57,6 +57,23 @@ test("instances of a driver share its events: what one has no hand for goes to t
   );
 });
 
+test("what a driver passes to again is there for the instance that takes over when it is killed", async () => {
+  await using fleet = await openFleet();
+  const first = await fleet.driver(file("poll"), [], NO_DOCKER);
+  const run = await fleet.submit({}, pipeline("poll"));
+  await run.line("call 3; trying again in 1h");
+  first.kill("SIGKILL");
+  await fleet.driver(file("poll"), [], NO_DOCKER);
+  await run.ended;
+  const results = run.events.flatMap((event) =>
+    event.type === "step" && event.status === "succeeded" ? [event.result.message] : []
+  );
+  assert.deepEqual(results, ["call 4 of attempt 2"]);
+  // The record of a run that has ended holds no progress.
+  const stored = await fleet.store.runs.get(run.id);
+  assert.equal(stored?.value.steps[0]?.progress, undefined);
+});
+
 test("instances with other --resource lists share a broker: an event waits for one that handles its type, however long that is away", async () => {
   await using fleet = await openFleet();
   await using hook = await startHook(1);

@@ -194,3 +194,20 @@ test("claim gives a step up that no driver finishes, and counts anew after a res
   assert.equal(statuses(over.run), "a:failed b:dispatched");
   assert.equal(over.run.verdict?.reason, "driver-lost");
 });
+
+test("claim keeps what a renewal says of the step's progress, for attempts to come, until the step ends", () => {
+  const { run } = ask(submitted("a"), 0);
+  const kept = ask(run, 10, { attempt: 1, progress: "[1]" });
+  assert.deepEqual(kept.answer, { answer: "go", attempt: 1, tries: 1, isNew: false, remainingMs: 3_599_990 });
+  assert.equal(kept.run.steps[0]?.heardAt, 10);
+  const later = ask(kept.run, 20, { attempt: 1 });
+  assert.equal(later.run, kept.run, "a renewal without progress changes nothing of it");
+  const letGo = ask(later.run, 30, { attempt: 1, letsGo: true });
+  const next = ask(letGo.run, 40, { instance: "j" });
+  assert.equal(next.answer.answer === "go" && next.answer.progress, "[1]");
+  const late = ask(next.run, 50, { attempt: 1, progress: "[2]" });
+  assert.deepEqual([late.answer.answer, late.run], ["stop", next.run]);
+  const result = { success: true, message: "" };
+  const ended = decide(next.run, { kind: "result", driver: "a", step: "a", attempt: 2, result }, 60);
+  assert.deepEqual([ended.steps[0]?.status, ended.steps[0]?.progress], ["succeeded", undefined]);
+});

@@ -74,6 +74,8 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<BuildC
     cleanup: (work) => withDeadline(60_000, work),
     askRun: () => Promise.resolve(undefined),
     eventId: `${run}/test/1`,
+    progress: undefined,
+    keepProgress: () => Promise.resolve(),
     isOurs: () => Promise.resolve(true),
     faultPoint: () => {},
     ...given,

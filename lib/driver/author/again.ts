@@ -15,8 +15,9 @@ export interface Again {
 /**
  * Return this from `reconcile` to be called again after a delay, while the run has time left: `again("30s",
  * "The server is not up yet")`. Meanwhile the step keeps its slot of the driver's `--concurrency`. The next
- * call gets `progress` in its context; a new attempt after a lost driver starts without it. Throws InputError
- * if `after` is not a duration.
+ * call gets `progress` in its context, also where it is a new attempt because the driver was lost (not beside
+ * a Conveyor server). It is JSON, at most 16 KiB, without secrets. Throws InputError if `after` is not a
+ * duration.
  */
 export const again = (after: string, why: string, progress?: unknown): Again => ({
   [AGAIN]: true,

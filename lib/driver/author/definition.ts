@@ -32,7 +32,7 @@ export interface AuthorContext<Spec, Own extends string, Contained extends boole
   extends Context<Policy> {
   readonly spec: Spec;
   readonly container: Contained extends true ? RunContainer : undefined;
-  /** The `progress` that the previous call passed to `again`. */
+  /** The `progress` that the previous call passed to `again`, also that of an attempt that was lost. */
   readonly progress: unknown;
   /** Fails the step: throws, so it can be called from anywhere. */
   readonly fail: Fail<Own>;

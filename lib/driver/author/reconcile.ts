@@ -17,7 +17,7 @@ export async function reconcileAsDefined<Spec, Own extends string, Contained ext
 ): Promise<DriverResult> {
   const spec = definition.spec && readSpec(definition.spec, definition, context.resource.spec);
   const container = definition.container ? runContainer(context) : undefined;
-  let progress: unknown;
+  let { progress } = context;
   for (;;) {
     const given = { ...context, spec, container, progress, fail } as AuthorContext<
       Spec,
@@ -28,6 +28,7 @@ export async function reconcileAsDefined<Spec, Own extends string, Contained ext
     const answer = await definition.reconcile(given);
     if (!isAgain(answer)) return resultOf(answer);
     await context.log.line(`${answer.why}; trying again in ${answer.after}`);
+    if (answer.progress !== undefined) await context.keepProgress(answer.progress);
     await delay(answer.afterMs, { signal: context.signal });
     progress = answer.progress;
   }

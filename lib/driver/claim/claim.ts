@@ -1,6 +1,6 @@
 import { Retryable } from "../../base/errors.ts";
 import type { Transport } from "../../backend/transport.ts";
-import { answerMac, ClaimReply, type ClaimRequest, renewalProof } from "../../wire/claim.ts";
+import { answerMac, ClaimReply, type ClaimRequest, progressProof, renewalProof } from "../../wire/claim.ts";
 import { isSame } from "../../wire/signature.ts";
 import { subjects } from "../../wire/subjects.ts";
 import { parseJson } from "../../base/json.ts";
@@ -37,7 +37,11 @@ export async function askAgain(
   { key, timeoutMs }: { key: string; timeoutMs: number },
 ): Promise<ClaimReply> {
   const named = { ...request, nonce: crypto.randomUUID() };
-  const reply = await askClaim(transport, to, { ...named, proof: renewalProof(key, named) }, { timeoutMs });
+  const proofs = {
+    proof: renewalProof(key, named),
+    ...named.progress !== undefined && { progressProof: progressProof(key, named) },
+  };
+  const reply = await askClaim(transport, to, { ...named, ...proofs }, { timeoutMs });
   if (isSame(reply.mac ?? "", answerMac(key, named.nonce, reply))) return reply;
   throw new Retryable(`The answer to the claim of step "${request.step}" is not the engine's`, {
     reason: "transport-unreachable",

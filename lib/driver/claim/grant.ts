@@ -17,6 +17,10 @@ export interface Grant {
   readonly tries: number;
   /** Renews the grant and returns whether to go on; undefined if the grant needs no renewal. */
   readonly renew: (() => Promise<ClaimReply>) | undefined;
+  /** As `renew`, and stores the step's progress for its next attempt. */
+  readonly keep?: ((progress: string) => Promise<ClaimReply>) | undefined;
+  /** The progress of an earlier attempt. */
+  readonly progress?: string | undefined;
   /** Reports that this attempt ends without a result, so that the next one can start at once. */
   readonly letGo?: (() => Promise<void>) | undefined;
   /** Reports that the event is settled; only for events that no engine watches. */
@@ -91,17 +95,22 @@ async function claimed(
 
 function granted(
   reply: ClaimReply,
-  ask: (more: Pick<ClaimRequest, "attempt" | "letsGo">, key: string | undefined) => Promise<ClaimReply>,
+  ask: (
+    more: Pick<ClaimRequest, "attempt" | "letsGo" | "progress">,
+    key: string | undefined,
+  ) => Promise<ClaimReply>,
 ): Grant | Outcome {
   switch (reply.answer) {
     case "go": {
-      const { attempt, tries = attempt, remainingMs, secrets = {}, key } = reply;
+      const { attempt, tries = attempt, remainingMs, secrets = {}, key, progress } = reply;
       return {
         attempt,
         tries,
         remainingMs,
         secrets,
         key,
+        progress,
+        keep: (progress) => ask({ attempt, progress }, key),
         renew: () => ask({ attempt }, key),
         // Best effort: otherwise the engine notices that the attempt is silent.
         letGo: () => ask({ attempt, letsGo: true }, key).then(() => {}, () => {}),

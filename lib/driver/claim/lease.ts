@@ -13,6 +13,7 @@ export interface LeaseOptions {
    * Asks the engine whether to go on. Without it only the deadline and this process's shutdown stop the step.
    */
   readonly renew?: (() => Promise<ClaimReply>) | undefined;
+  readonly keep?: ((progress: string) => Promise<ClaimReply>) | undefined;
   readonly attempt: number;
   /** The work's time limit, milliseconds from now. */
   readonly remainingMs?: number | undefined;
@@ -75,6 +76,16 @@ export class Lease implements Disposable {
       if (!(error instanceof Retryable)) throw error;
       return false;
     }
+  }
+
+  /**
+   * Stores the step's progress with the engine, if there is one; retries until an answer arrives or the work
+   * is told to stop.
+   */
+  async keep(progress: string): Promise<void> {
+    const { keep } = this.#options;
+    if (!keep) return;
+    this.#heed(await retry(() => keep(progress), { signal: this.signal }));
   }
 
   /** Renews now: the engine has news. */

@@ -1,9 +1,11 @@
 import { HEADER_ROOM_BYTES, type OutgoingMessage, type Transport } from "../../backend/transport.ts";
 import type { Clock } from "../../base/clock.ts";
 import { InputError } from "../../base/errors.ts";
+import { MAX_JSON_DEPTH, nestingOf, parseJson } from "../../base/json.ts";
 import type { Faults } from "../../base/faults.ts";
 import { withDeadline } from "../../base/signals.ts";
 import type { Docker } from "../../docker/docker.ts";
+import { MAX_PROGRESS } from "../../wire/claim.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import { ids } from "../../wire/ids.ts";
 import { signed } from "../../wire/signature.ts";
@@ -14,6 +16,7 @@ import type { AskRun } from "../host/run-state.ts";
 import type { DriverEvent } from "../understand/decode.ts";
 import type { LiveLines } from "../log/live-lines.ts";
 import type { Batch } from "../log/batches.ts";
+import type { Mask } from "../log/mask/mask.ts";
 import { storeSingly } from "../log/single-lines.ts";
 import { type OpenStepLog, openStepLog, type StepLogOptions } from "../log/step-log.ts";
 import { retry } from "../../base/retry.ts";
@@ -69,8 +72,28 @@ export function openContext(
     askRun: services.askRun,
     eventId: facts.id,
     isOurs: () => lease.confirm(),
+    progress: grant.progress === undefined ? undefined : parseJson(grant.progress),
+    keepProgress: async (progress) => await lease.keep(progressText(progress, mask)),
     faultPoint: (point) => faultPoint(point, facts.step),
   };
+}
+
+function progressText(progress: unknown, mask: Mask): string {
+  const text = JSON.stringify(progress) ?? "null";
+  if (text.length > MAX_PROGRESS) {
+    throw new InputError(
+      `The progress has ${text.length} characters as JSON: expected ${MAX_PROGRESS} at most`,
+    );
+  }
+  if (nestingOf(text) > MAX_JSON_DEPTH) {
+    throw new InputError(
+      `The progress is nested ${nestingOf(text)} deep: expected ${MAX_JSON_DEPTH} at most`,
+    );
+  }
+  if (mask.text(text) !== text) {
+    throw new InputError("The progress has a secret in it: expected what may be stored");
+  }
+  return text;
 }
 
 /**

@@ -19,7 +19,7 @@ export interface ClaimTimes {
  * As ClaimReply, without secrets. `ask`: it is unknown whether the current attempt is alive; nudge it now.
  */
 export type Answer =
-  | { answer: "go"; attempt: number; tries: number; isNew: boolean; remainingMs?: number }
+  | { answer: "go"; attempt: number; tries: number; isNew: boolean; remainingMs?: number; progress?: string }
   | { answer: "done" }
   | { answer: "stop"; reason: string }
   | { answer: "wait"; retryMs: number; ask: boolean };
@@ -68,7 +68,7 @@ const SUPERSEDED: Answer = { answer: "stop", reason: "driver-lost" };
 function renewal(
   run: Run,
   step: StepState,
-  { attempt, letsGo }: ClaimRequest,
+  { attempt, letsGo, progress }: ClaimRequest,
   times: ClaimTimes,
 ): { run: Run; answer: Answer } {
   // Until the next attempt is granted, an attempt of a lost round has the same number.
@@ -76,7 +76,9 @@ function renewal(
   if (attempt !== step.attempt || isNobodys) return { run, answer: SUPERSEDED };
   if (step.status !== "running") return { run, answer: { answer: "done" } };
   if (letsGo) return { run: released(run, step, times.now), answer: { answer: "done" } };
-  const alive = heard(run, step, times);
+  const alive = progress === undefined
+    ? heard(run, step, times)
+    : withStep(run, { ...step, heardAt: times.now, progress });
   // A stopped driver may wait for a slow daemon before it can clean up and report; its own runtime limits
   // that time.
   if (isStopped(run, step)) return { run: alive, answer: { answer: "stop", reason: reasonToStop(run) } };
@@ -127,7 +129,14 @@ function go(run: Run, step: StepState, { now }: ClaimTimes, isNew: boolean): { r
   ];
   const remainingMs = Math.max(0, Math.min(...limits) - now);
   const tries = attemptsInRound(run, step);
-  const answer: Answer = { answer: "go", attempt: step.attempt, tries, isNew };
+  const { attempt, progress } = step;
+  const answer: Answer = {
+    answer: "go",
+    attempt,
+    tries,
+    isNew,
+    ...isNew && progress !== undefined && { progress },
+  };
   return { run, answer: Number.isFinite(remainingMs) ? { ...answer, remainingMs } : answer };
 }
 

@@ -44,7 +44,8 @@ export function close(
   result: DriverResult,
   now: number,
 ): Run {
-  return withStep(run, { ...step, status, result, endedAt: now });
+  const { progress: _progress, ...rest } = step;
+  return withStep(run, { ...rest, status, result, endedAt: now });
 }
 
 /** Bumps the attempt, so claims and results of the previous one are ignored. */

@@ -69,12 +69,13 @@ export async function serveClaims(
     switch (answer.answer) {
       case "go": {
         asked.delete(id);
-        const { attempt, tries, isNew, remainingMs } = answer;
+        const { attempt, tries, isNew, remainingMs, progress } = answer;
         return {
           answer: "go",
           attempt,
           tries,
           ...(remainingMs === undefined ? {} : { remainingMs }),
+          ...(progress === undefined ? {} : { progress }),
           ...(isNew ? { key: signatures.keyOf(id, request.step, attempt) } : {}),
           ...(isNew && secrets ? { secrets: secretsFor(driverOf(run, request.step), secrets) } : {}),
         };

@@ -2,7 +2,13 @@ import { parseJson } from "../../base/json.ts";
 import { createHmac } from "node:crypto";
 import type { IsGenuine } from "../../backend/shared/log-gate.ts";
 import type { Delivery } from "../../backend/transport.ts";
-import { answerMac, type ClaimReply, type ClaimRequest, renewalProof } from "../../wire/claim.ts";
+import {
+  answerMac,
+  type ClaimReply,
+  type ClaimRequest,
+  progressProof,
+  renewalProof,
+} from "../../wire/claim.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import { readLog } from "../../wire/messages.ts";
 import type { Run } from "../../wire/run.ts";
@@ -61,8 +67,10 @@ export class Signatures {
 
   /** Returns true if the renewal is signed with its attempt's key. */
   isRenewal(run: string, request: ClaimRequest): boolean {
-    const { step, attempt = 0, proof = "" } = request;
-    return isSame(proof, renewalProof(this.keyOf(run, step, attempt), request));
+    const { step, attempt = 0, proof = "", progress, progressProof: own = "" } = request;
+    const key = this.keyOf(run, step, attempt);
+    return isSame(proof, renewalProof(key, request)) &&
+      (progress === undefined || isSame(own, progressProof(key, request)));
   }
 
   /** Signs the answer to a renewal, so that the driver can verify that it comes from the engine. */
