@@ -3,8 +3,8 @@ import { formatDuration, formatSize } from "../base/units.ts";
 import { parseImageName } from "../docker/image-name.ts";
 import type { DriverSettings } from "../driver/driver.ts";
 import type { BuildPolicy } from "./policy.ts";
-import { type BuildSpec, parseBuildSpec } from "./spec.ts";
-import { describeIssues } from "../wire/issues.ts";
+import { BuildSpec, parseBuildSpec } from "./spec.ts";
+import { issuesOf, type Problem } from "../wire/issues.ts";
 import { isChosen, parseGlobs } from "../base/glob/glob.ts";
 import { parseWanted, type WantedGlob } from "./artifacts/wanted.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
@@ -40,17 +40,29 @@ export type Allowed =
 
 export const WORKSPACE = "/workspace";
 
-/** Returns the plan for a resource's spec. Throws InputError with one line per violation. */
+/** A spec is not valid, or asks for more than is allowed: one line for each problem. */
+export class PlanError extends InputError {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(({ text }) => text).join("\n"));
+    this.problems = problems;
+  }
+}
+
+/** Returns the plan for a resource's spec. Throws PlanError. */
 export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const parsed = parseBuildSpec(spec);
-  if (!parsed.success) throw new InputError(describeIssues(parsed.error, spec, "spec"));
-  const breaches: string[] = [];
+  if (!parsed.success) throw new PlanError(issuesOf(parsed.error, spec, "spec", { schema: BuildSpec }));
+  const breaches: Problem[] = [];
+  const breach = (place: string, message: string) =>
+    breaches.push({ path: place.split(".").slice(1), text: `${place}: ${message}` });
   const attempt = <T>(place: string, work: () => T): T | undefined => {
     try {
       return work();
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      breaches.push(`${place}: ${error.message}`);
+      breach(place, error.message);
       return undefined;
     }
   };
@@ -63,11 +75,12 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   attempt("spec.image", () => checkImage(image, allowed.allowImages));
   attempt("spec.network", () => checkNetwork(network, allowed.allowNetworks));
   if (parsed.data.privileged && !allowed.allowPrivileged) {
-    breaches.push("spec.privileged: A privileged container is not allowed here: expected false");
+    breach("spec.privileged", "A privileged container is not allowed here: expected false");
   }
   if (parsed.data.keep !== "never" && !allowed.allowKeep) {
-    breaches.push(
-      'spec.keep: A container is not left for a look here: expected "never", or an operator who allows it with --allow-keep',
+    breach(
+      "spec.keep",
+      'A container is not left for a look here: expected "never", or an operator who allows it with --allow-keep',
     );
   }
   attempt("spec.limits.cpus", () => atMost(limits.cpus, allowed.maxCpus, String));
@@ -78,7 +91,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   attempt("spec.timeout", () => atMost(timeout, allowed.maxTimeoutMs, formatDuration));
   attempt("spec.grace", () => atMost(grace, allowed.graceMs, formatDuration));
   if (breaches.length > 0 || !repository || workdir === undefined || !artifacts || !env) {
-    throw new InputError(breaches.join("\n"));
+    throw new PlanError(breaches);
   }
   return { spec: parsed.data, repository, env, workdir, artifacts };
 }

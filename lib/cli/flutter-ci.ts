@@ -91,6 +91,7 @@ function groupsOf(
     Build: {
       run: async () => (await import("./run/run-command.ts")).runCommand(drivers, words),
       submit: async () => (await import("./submit/submit-command.ts")).submitCommand(words),
+      init: async () => (await import("./init/init-command.ts")).initCommand(),
     },
     Drivers: Object.fromEntries(
       Object.entries(drivers).sort(byName).map(([name, load]) => [name, () => starting(name, load)]),

@@ -1,4 +1,6 @@
 import type { z } from "zod";
+import { nearest } from "../base/nearest.ts";
+import { knownKeys } from "./known-keys.ts";
 
 const SHOWN = 60;
 /** Maximum number of issues listed: the issues of an input may be as large as the input. */
@@ -6,6 +8,22 @@ const MAX_LINES = 20;
 
 /** Returns the source text of a value, if it is known and still describes the value; else undefined. */
 export type SourceOf = (path: readonly PropertyKey[], value: unknown) => string | undefined;
+
+/** One thing that is wrong with an input. */
+export interface Problem {
+  /** From the input's root. For an unknown key, the path of the object that has it. */
+  readonly path: readonly PropertyKey[];
+  /** The key that is wrong in itself: unknown, not its value. */
+  readonly key?: string | undefined;
+  /** One line: the place, what was expected and what was found. */
+  readonly text: string;
+}
+
+export interface IssueOptions {
+  readonly sourceOf?: SourceOf;
+  /** The schema that the input violates: an unknown key is then shown with the nearest known one. */
+  readonly schema?: z.ZodType;
+}
 
 /**
  * Describes what is wrong with an input, one line per place:
@@ -16,23 +34,46 @@ export function describeIssues(
   error: z.ZodError,
   input: unknown,
   root: string,
-  sourceOf: SourceOf = () => undefined,
+  options: IssueOptions = {},
 ): string {
+  return issuesOf(error, input, root, options).map(({ text }) => text).join("\n");
+}
+
+/** As `describeIssues`, with the place of each line. */
+export function issuesOf(
+  error: z.ZodError,
+  input: unknown,
+  root: string,
+  { sourceOf = () => undefined, schema }: IssueOptions = {},
+): Problem[] {
   const issues = error.issues.flatMap((issue) => flatten(issue));
-  const lines = issues.slice(0, MAX_LINES).map((issue) => {
-    const value = at(input, issue.path);
-    const source = sourceOf(issue.path, value);
-    const place = cut([root, ...issue.path.map(String)].join("."), 100);
+  const problems = issues.slice(0, MAX_LINES).map((issue): Problem => {
+    const { path } = issue;
+    const value = at(input, path);
+    const source = sourceOf(path, value);
+    const place = cut([root, ...path.map(String)].join("."), 100);
+    if (issue.code === "unrecognized_keys") {
+      const [key = ""] = issue.keys;
+      return { path, key, text: `${place}: ${unknownKeys(issue.keys, schema && knownKeys(schema, path))}` };
+    }
     const isText = issue.code === "invalid_type" && issue.expected === "string";
     if (source !== undefined && isText) {
-      return `${place}: expected a text in quotes, like "${cut(source, SHOWN)}", got ${cut(source, SHOWN)}`;
+      const found = cut(source, SHOWN);
+      return { path, text: `${place}: expected a text in quotes, like "${found}", got ${found}` };
     }
-    return `${place}: ${cut(lowerFirst(issue.message), 300)}, got ${
-      source === undefined ? quote(value) : cut(source, SHOWN)
-    }`;
+    const found = source === undefined ? quote(value) : cut(source, SHOWN);
+    return { path, text: `${place}: ${cut(lowerFirst(issue.message), 300)}, got ${found}` };
   });
-  if (issues.length > MAX_LINES) lines.push(`and ${issues.length - MAX_LINES} more`);
-  return lines.join("\n");
+  if (issues.length > MAX_LINES) problems.push({ path: [], text: `and ${issues.length - MAX_LINES} more` });
+  return problems;
+}
+
+function unknownKeys(keys: readonly string[], known: readonly string[] = []): string {
+  const named = keys.slice(0, MAX_LINES).map((key) => {
+    const meant = nearest(key, known);
+    return `${quote(key)}${meant === undefined ? "" : ` (did you mean ${quote(meant)}?)`}`;
+  });
+  return `unrecognized key${keys.length === 1 ? "" : "s"}: ${named.join(", ")}`;
 }
 
 /** For a union, returns the issues of the branch that matched deepest: it shows best what was meant. */

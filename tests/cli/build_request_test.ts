@@ -197,8 +197,10 @@ test("buildRequest makes a path absolute, from where we are", async () => {
   await using folder = await temporaryFolder();
   const repo = join(folder.path, "my repo");
   makeRepository(repo, { "a.txt": "a" });
-  const { resource } = await buildRequest({} as Options, { ...none, repository: relative(".", repo) }, {});
-  assert.deepEqual(resource.spec, { repository: repo });
+  const image = "gcc:14";
+  const operands = { ...none, repository: relative(".", repo) };
+  const { resource } = await buildRequest({ image } as Options, operands, {});
+  assert.deepEqual(resource.spec, { repository: repo, image });
   assert.equal(resource.name, "my-repo");
 });
 
@@ -210,7 +212,7 @@ test("buildRequest pins the commit of a local repository by all the names that g
   git(repo, "tag", "v1");
   git(repo, "update-ref", "refs/pull/7/head", "HEAD");
   const localOf = async (ref: string | undefined, repository = repo) =>
-    (await buildRequest({ ref } as Options, { ...none, repository }, {})).local;
+    (await buildRequest({ ref, image: "gcc:14" } as Options, { ...none, repository }, {})).local;
   const names: [string | undefined, string][] = [
     [undefined, "refs/heads/main"],
     ["HEAD", "refs/heads/main"],
@@ -273,9 +275,9 @@ spec: { imag: x, depth: -1, limits: { cpus: two }, pull: sometimes }
   await assert.rejects(specOf({ file }), (error: unknown) => {
     assert.ok(error instanceof InputError);
     const lines = error.message.split("\n");
-    assert.equal(lines.length, 4);
-    for (const place of ["imag", "depth", "limits.cpus", "pull"]) {
-      assert.ok(lines.some((line) => line.startsWith("spec") && line.includes(place)), place);
+    assert.equal(lines.length, 3 * 4);
+    for (const place of ['"imag" (did you mean "image"?)', "depth", "limits.cpus", "pull"]) {
+      assert.ok(lines.some((line) => /build\.yaml:3:\d+: spec/.test(line) && line.includes(place)), place);
     }
     return true;
   });
@@ -330,12 +332,12 @@ test("buildRequest refuses files that are no resource, by what is wrong with the
   await using folder = await temporaryFolder();
   const cases = [
     ["{ broken", /cannot be read as JSON or YAML/],
-    ["- a\n- b", /is not a resource of type flutter-builder/],
+    ["- a\n- b", /: It is not a resource of type flutter-builder\n/],
     ["resource: other\nspec: {}", /resource\.resource: .*"flutter-builder"/],
     ["resource: flutter-builder", /resource\.spec: /],
     ["resource: flutter-builder\nspec: {}\nkind: Pod", /resource.*"?kind"?/],
     ["", /is empty/],
-    ["just words", /is not a resource/],
+    ["just words", /It is not a resource/],
     [`resource: flutter-builder\nspec: ${"[".repeat(20_000)}`, /cannot be read as JSON or YAML/],
     [`resource: flutter-builder\nspec: {a: &a [x], b: ${"[*a,".repeat(3)}*a${"]".repeat(3)}}`, /spec/],
     ["x".repeat(1024 * 1024 + 1), /larger than 1 MiB/],
@@ -407,7 +409,7 @@ test("buildRequest says once what is wrong with a file's YAML, and where", async
   await assert.rejects(specOf({ file }), (error: Error) => {
     assert.match(
       messageOf(error),
-      /^--file: "[^"]*" cannot be read as JSON or YAML: [^\n]* at line 2, column \d+$/,
+      /^[^"\n]*\/build\.yaml:2:20: It cannot be read as JSON or YAML: [^\n]*\n {2}2 \| spec: \{ ref: \[main \}\n {4}\| {20}\^$/,
     );
     return true;
   });

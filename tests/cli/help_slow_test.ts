@@ -7,6 +7,7 @@ import { flutterCi, root, runtime, startProgram } from "./start-program.ts";
 const COMMANDS = [
   "run",
   "submit",
+  "init",
   "builder",
   "container-start",
   "container-stop",
@@ -97,6 +98,7 @@ test("every flag of run that is promised is in its help", async () => {
     "-e, --env",
     "--secret",
     "-a, --artifact",
+    "--artifact-always",
     "-o, --output",
     "--timeout",
     "--grace",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readdir, readFile, symlink } from "node:fs/promises";
+import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
@@ -154,6 +154,19 @@ test("run warns of no artifacts of its own, and says so when a folder was named 
   const said =
     "Commands run at the top of the repository, not in packages/my app; to run them there: --workdir 'packages/my app'\n";
   assert.deepEqual([atTop.code, atTop.stderr], [0, said]);
+});
+
+test("run builds as the repository's own file says, and records that with the build", async () => {
+  const file = "resource: flutter-builder\nspec:\n  commands: ['echo $COLOUR >a.txt']\n" +
+    "  artifacts: [a.txt]\n  env: [{ name: COLOUR, value: red }]\n";
+  await using app = await project({ ".conveyor.yaml": file });
+  await writeFile(join(app.path, "repo/.conveyor.yaml"), "not committed");
+  const ended = await app.run("--json", "-e", "COLOUR=blue", "-o", join(app.path, "out"));
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.match(ended.stderr, /^Building as \.conveyor\.yaml of the commit [0-9a-f]{12} says\n/);
+  assert.equal(await readFile(join(app.path, "out/a.txt"), "utf8"), "blue\n");
+  const { spec } = linesOf(ended)[0]?.resource as { spec: { commands: unknown } };
+  assert.deepEqual(spec.commands, ["echo $COLOUR >a.txt"]);
 });
 
 test("run builds what was committed when it was typed, whatever is committed meanwhile", async () => {

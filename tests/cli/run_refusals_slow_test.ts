@@ -20,7 +20,7 @@ test("run refuses wrong usage before anything is started, and says on stdout not
     [[repo, "--memory", "0"], /^error: --memory: Invalid value "0": expected more than 0/],
     [[repo, "--memory", "lots"], /^error: --memory: Invalid size "lots"/],
     [[repo, "--keep", "maybe"], /^error: --keep: Invalid value "maybe": expected never, failure or always/],
-    [[repo, "--docker", "ssh://host"], /^error: .*ssh:\/\/host/],
+    [[repo, "-c", "make", "--docker", "ssh://host"], /^error: .*ssh:\/\/host/],
     [["ext::id"], /^error: .*"ext::id"/],
     [["--", "make"], /^error: .*not in a git repository/],
   ] as const;
@@ -55,9 +55,9 @@ test("run names every problem of a file on a line of its own", async () => {
   const { code, stderr } = await flutterCi(["run", "-f", file]);
   assert.equal(code, 2);
   const lines = stderr.trimEnd().split("\n");
-  assert.equal(lines.length, 3);
-  for (const place of ["depth", "pull", "other"]) {
-    assert.ok(lines.some((line) => line.includes(place)), place);
+  assert.equal(lines.length, 3 * 3);
+  for (const place of ["spec.depth: ", "spec.pull: ", 'spec: unrecognized key: "other"']) {
+    assert.equal(lines.filter((line) => line.includes(`: ${place}`)).length, 1, place);
   }
 });
 
@@ -74,10 +74,26 @@ test("run takes a pipe, stdin and - for a file, and refuses what has no end", as
       },
     }).ended;
   const cases = [
-    [`"$F" run -f <(printf '${resource}')`, 2, /^error: spec: .*imag/],
-    [`printf '${resource}' | "$F" run -f -`, 2, /^error: spec: .*imag/],
-    [`printf '${resource}' | "$F" run -f /dev/stdin`, 2, /^error: spec: .*imag/],
-    [`printf '${resource}' >file; "$F" run -f /dev/stdin <file`, 2, /^error: spec: .*imag/],
+    [
+      `"$F" run -f <(printf '${resource}')`,
+      2,
+      /^error: [^ ]+:2:44: spec: .*"imag" \(did you mean "image"\?\)\n/,
+    ],
+    [
+      `printf '${resource}' | "$F" run -f -`,
+      2,
+      /^error: [^ ]+:2:44: spec: .*"imag" \(did you mean "image"\?\)\n/,
+    ],
+    [
+      `printf '${resource}' | "$F" run -f /dev/stdin`,
+      2,
+      /^error: [^ ]+:2:44: spec: .*"imag" \(did you mean "image"\?\)\n/,
+    ],
+    [
+      `printf '${resource}' >file; "$F" run -f /dev/stdin <file`,
+      2,
+      /^error: [^ ]+:2:44: spec: .*"imag" \(did you mean "image"\?\)\n/,
+    ],
     [`"$F" run -f /dev/zero`, 2, /^error: --file: Cannot read "\/dev\/zero": it is larger than 1 MiB\n$/],
     [`yes | "$F" run -f -`, 2, /^error: --file: Cannot read "-": it is larger than 1 MiB\n$/],
     [`"$F" run -f .`, 2, /^error: --file: Cannot read "\.": EISDIR/],
@@ -154,7 +170,7 @@ test("run takes its flags from variables, and refuses them by their names", asyn
   assert.match(bad.stderr, /^error: CONVEYOR_DEPTH: Invalid number "deep"/);
   const both = await flutterCi(["run", repo, "--json"], { env: { CONVEYOR_QUIET: "true" } });
   assert.match(both.stderr, /Both --json and --quiet/);
-  const fault = await flutterCi(["run", repo], { env: { CONVEYOR_FAULT: "nowhere" } });
+  const fault = await flutterCi(["run", repo, "-c", "make"], { env: { CONVEYOR_FAULT: "nowhere" } });
   assert.equal(fault.code, 2);
   assert.match(fault.stderr, /^error: CONVEYOR_FAULT: Unknown fault point "nowhere": expected one of /);
 });

@@ -100,7 +100,7 @@ test("submit refuses a pipeline's file that is none, before it speaks to anybody
     ["{ name: x }", /pipeline\.steps: /],
     ["{ resource: thing, steps: [{ driver: a }] }", /pipeline\.resource: .*"flutter-builder".*"thing"/],
     ["steps", /--pipeline: "[^"]*p\.yaml" is not a pipeline of the type flutter-builder:/],
-    ["[", /--pipeline: "[^"]*p\.yaml" cannot be read as JSON or YAML: /],
+    ["[", /p\.yaml:1:\d+: It cannot be read as JSON or YAML: /],
     ["", /--pipeline: The file "[^"]*p\.yaml" is empty/],
   ];
   for (const [content, expected] of cases) {

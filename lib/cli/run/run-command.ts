@@ -15,7 +15,8 @@ export async function runCommand(drivers: Drivers, words: readonly string[]) {
     description:
       "Build a repository on this machine, once: in a container of its own, which is gone afterwards.\n" +
       "The repository is an https or ssh URL, or a folder (default: this one), of which the committed state is built.\n" +
-      'The words after "--" are one command, without a shell. Without any command, Flutter\'s own are run.',
+      "How it is built is said by flags, by a file (-f), else by the .conveyor.yaml at its root; a Flutter application needs neither.\n" +
+      'The words after "--" are one command, without a shell.',
     usage: "[flags] [repository] [-- command ...]",
     examples: [
       ["Build the Flutter application in this folder", "flutter-ci run"],

@@ -1,12 +1,13 @@
 import { extname } from "node:path";
 import { z } from "zod";
-import { InputError, messageOf } from "../../base/errors.ts";
+import { InputError } from "../../base/errors.ts";
 import { FLUTTER_BUILDER } from "../../build/spec.ts";
 import { readInputFile } from "../../driver/program/command-line/read-input-file.ts";
 import { describeIssues } from "../../wire/issues.ts";
 import type { Pipeline } from "../../wire/resource.ts";
+import { problemAt } from "../shared/request/file-text.ts";
 import { durationText, FileStep, ownPipeline, stepOf } from "../shared/request/own-pipeline.ts";
-import { parseYaml } from "../shared/request/parse-yaml.ts";
+import { parseYaml, YamlError } from "../shared/request/parse-yaml.ts";
 
 const steps = z.array(
   FileStep.extend({ timeout: z.union([z.int().positive(), durationText]).optional() }),
@@ -33,7 +34,10 @@ export async function readPipeline(named: string): Promise<Pipeline | string> {
   if (!isFile) return named;
   const text = await readInputFile("--pipeline", named);
   const { value } = await parseYaml(text).catch((error) => {
-    throw new InputError(`--pipeline: "${named}" cannot be read as JSON or YAML: ${messageOf(error)}`);
+    if (!(error instanceof YamlError)) throw error;
+    const file = { name: named === "-" ? "stdin" : named, text };
+    const message = `It cannot be read as JSON or YAML: ${error.message}`;
+    throw new InputError(problemAt(file, error.offset, message), { cause: error });
   });
   const parsed = Array.isArray(value)
     ? z.object({ steps }).safeParse({ steps: value })

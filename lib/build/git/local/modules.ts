@@ -1,4 +1,5 @@
-import { parseCommit, treeEntries } from "../objects/format.ts";
+import { entryAt } from "../objects/entry-at.ts";
+import { parseCommit } from "../objects/format.ts";
 import { ObjectStore } from "../objects/object-store.ts";
 import type { LocalSource } from "../local-source.ts";
 import { lastOf, parseConfig } from "./config.ts";
@@ -65,19 +66,6 @@ function submodulesOf(store: ObjectStore, commit: string): Map<string, string> {
     if (entry?.mode === "160000") found.set(name, entry.id);
   }
   return found;
-}
-
-function entryAt(store: ObjectStore, tree: string, path: readonly string[]) {
-  let id = tree;
-  for (const [i, name] of path.entries()) {
-    const { type, bytes } = store.read(id);
-    if (type !== "tree") return undefined;
-    const entry = treeEntries(id, bytes).find((one) => one.name === name);
-    if (!entry || i === path.length - 1) return entry;
-    if (entry.mode !== "40000") return undefined;
-    id = entry.id;
-  }
-  return undefined;
 }
 
 function moduleOf({ commonFolder, objectFormat, path }: LocalSource, name: string): LocalSource | undefined {

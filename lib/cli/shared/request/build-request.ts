@@ -1,17 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { realpathSync } from "node:fs";
-import { basename, dirname, relative, resolve } from "node:path";
-import { InputError, UnavailableError } from "../../../base/errors.ts";
+import { basename, dirname, resolve } from "node:path";
+import { InputError } from "../../../base/errors.ts";
 import { DEFAULT_PIDS } from "../../../build/policy.ts";
-import { type LocalSource, openLocalSource } from "../../../build/git/local-source.ts";
-import { resolveCommit } from "../../../build/git/local/resolve-commit.ts";
 import { BUILD_PIPELINE } from "../../../build/pipeline.ts";
 import { type Plan, planBuild } from "../../../build/plan.ts";
 import { parseRepository } from "../../../build/repository.ts";
-import { FLUTTER_BUILDER, parseBuildSpec } from "../../../build/spec.ts";
-import { describeIssues } from "../../../wire/issues.ts";
+import { FLUTTER_BUILDER } from "../../../build/spec.ts";
 import type { Driver } from "../../../driver/driver.ts";
 import type { Pipeline, Resource } from "../../../wire/resource.ts";
+import { checkNoSecretIn } from "./no-secret-in.ts";
+import { planWith } from "./plan-with-file.ts";
 import { pipelineOf } from "./own-pipeline.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { secretsOf } from "./secrets-of.ts";
@@ -19,7 +17,8 @@ import { checkFileRequests } from "./file-requests.ts";
 import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
 import type { ResourceFile } from "./resource-file.ts";
 import type { Operands } from "./operands.ts";
-import { snapshotWorkTree, type WorkTree } from "./uncommitted.ts";
+import { type LocalRequest, localRequest, type OpenedLocal, openLocal } from "./local-request.ts";
+import { checkSaysWhatToRun, lookIntoRepository } from "./repository-file.ts";
 import { withoutTrailing } from "../../../base/text.ts";
 
 /** A requested build: valid, and within what the command line allows. */
@@ -39,15 +38,8 @@ export interface BuildRequest {
    * credentials.
    */
   readonly isImageChosen: boolean;
-}
-
-export interface LocalRequest {
-  /** Undefined if there is no such ref; the clone reports that. */
-  readonly commit: { readonly repository: string; readonly commit: string; readonly ref: string } | undefined;
-  /** An error if the uncommitted files cannot be determined. */
-  readonly workTree: WorkTree | Error | undefined;
-  /** The named folder, relative to the top of the work tree; empty for the top. */
-  readonly below: string;
+  /** The repository's own file that says how to build it, if that was read. */
+  readonly fileName: string | undefined;
 }
 
 /**
@@ -61,7 +53,11 @@ export async function buildRequest(
   environment: Environment,
   { elsewhere = false, own = [] }: { elsewhere?: boolean; own?: readonly Driver[] } = {},
 ): Promise<BuildRequest> {
-  const file = options.file === undefined ? undefined : await readFile(options.file);
+  const named = options.file === undefined ? undefined : await readFile(options.file);
+  const repository = named || elsewhere
+    ? undefined
+    : await lookIntoRepository(operands.repository, { ref: options.ref, environment });
+  const file = named ?? repository?.file;
   const pipeline = pipelineOf(file?.pipeline, own, { isHere: !elsewhere });
   const flags = specOfFlags({}, options, operands.command, environment);
   const spec = {
@@ -73,18 +69,19 @@ export async function buildRequest(
   if (elsewhere) checkReachable(spec.repository, operands);
   if (file) {
     const asked = { flags, env: allowEnv, folder: operands.repository ?? "." };
-    checkFileRequests({ ...file.spec, repository: spec.repository }, asked, { elsewhere });
-    checkSpec(spec, file);
+    checkFileRequests({ ...file.spec, repository: spec.repository }, asked, {
+      elsewhere,
+      fileName: repository?.fileName,
+    });
   }
-  const plan = planBuild(spec, {
+  if (repository) checkSaysWhatToRun(repository, spec);
+  const plan = planWith(file, spec, {
     ...NO_LIMITS,
     ...elsewhere ? othersToAllow(spec) : { allowNetworks, allowEnv, allowPrivileged: false, environment },
     allowLocalRepository: !elsewhere,
     maxPids: elsewhere ? undefined : Math.max(options.pids ?? 0, DEFAULT_PIDS),
   });
-  const local = plan.repository.kind === "local"
-    ? await pin(plan, plan.repository.path, environment)
-    : undefined;
+  const local = await pinned(plan, environment, repository?.local);
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
   const isImageChosen = options.image !== undefined || file?.spec.image === undefined;
@@ -97,6 +94,7 @@ export async function buildRequest(
     allowNetworks,
     isImageChosen,
     local,
+    fileName: repository?.fileName,
   };
 }
 
@@ -128,9 +126,7 @@ export async function requestOfPast(
     allowLocalRepository: true,
     maxPids: Math.max(pids, DEFAULT_PIDS),
   });
-  const local = plan.repository.kind === "local"
-    ? await pin(plan, plan.repository.path, environment)
-    : undefined;
+  const local = await pinned(plan, environment);
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
   const resource = {
@@ -142,15 +138,17 @@ export async function requestOfPast(
     spec: { ...spec },
   };
   const isImageChosen = spec.image === undefined;
-  return { resource, plan, pipeline: BUILD_PIPELINE, secrets, allowEnv, allowNetworks, isImageChosen, local };
-}
-
-/** Pins what is built: later commits belong to the next build. */
-async function pin({ spec }: Plan, repository: string, environment: Environment): Promise<LocalRequest> {
-  const source = await openLocalSource(repository, { environment });
-  const commit = resolveCommit(source, spec.ref);
-  const below = source.workTree === undefined ? "" : relative(source.workTree, realpathSync(repository));
-  return { commit: commit && { repository, ...commit }, workTree: snapshotOf(source), below };
+  return {
+    resource,
+    plan,
+    pipeline: BUILD_PIPELINE,
+    secrets,
+    allowEnv,
+    allowNetworks,
+    isImageChosen,
+    local,
+    fileName: undefined,
+  };
 }
 
 const NO_LIMITS = {
@@ -184,16 +182,6 @@ function checkReachable(repository: unknown, operands: Operands): void {
       operands.repository ?? repository
     }": expected an https or ssh URL that the drivers can reach; "flutter-ci run" builds a folder`,
   );
-}
-
-/** Returns the snapshot, or the error to report with the warning, which is its only use. */
-function snapshotOf(source: LocalSource): WorkTree | Error | undefined {
-  try {
-    return snapshotWorkTree(source);
-  } catch (error) {
-    if (error instanceof InputError || error instanceof UnavailableError) return error;
-    throw error;
-  }
 }
 
 /** Loads the YAML parser on demand: it is large, and most builds name no file. */
@@ -234,42 +222,15 @@ function absolute(repository: string, base: string): string {
   return parsed.kind === "local" ? resolve(base, parsed.path) : repository;
 }
 
-/** Reports errors of a spec with the values as written in the file: its author wrote `1.10`, not 1.1. */
-function checkSpec(spec: Record<string, unknown>, { sourceOf }: ResourceFile): void {
-  const parsed = parseBuildSpec(spec);
-  if (parsed.success) return;
-  throw new InputError(
-    describeIssues(parsed.error, spec, "spec", (path, value) => sourceOf(["spec", ...path], value)),
-  );
-}
-
-/** Values shorter than this are not searched for: they match by chance. */
-const LEAST_SECRET_CHARS = 4;
-
-/**
- * Throws InputError if the spec contains the value of a secret, as in `-c "curl -H $TOKEN"`, where the
- * caller's shell expanded it. A spec is stored, shown and sent unmasked.
- */
-function checkNoSecretIn(
-  spec: Readonly<Record<string, unknown>>,
-  secrets: Readonly<Record<string, string>>,
-): void {
-  const values = Object.entries(secrets).filter(([, value]) => value.length >= LEAST_SECRET_CHARS);
-  const problems: string[] = [];
-  const look = (value: unknown, place: string): void => {
-    if (typeof value === "string") {
-      for (const [name, secret] of values) {
-        if (!value.includes(secret)) continue;
-        problems.push(
-          `${place}: The value of the secret "${name}" stands in it: expected the variable instead, as in '$${name}'`,
-        );
-      }
-    } else if (typeof value === "object" && value !== null) {
-      for (const [key, entry] of Object.entries(value)) look(entry, `${place}.${key}`);
-    }
-  };
-  look(spec, "spec");
-  if (problems.length > 0) throw new InputError(problems.join("\n"));
+async function pinned(
+  { repository, spec: { ref } }: Plan,
+  environment: Environment,
+  opened?: OpenedLocal,
+): Promise<LocalRequest | undefined> {
+  if (repository.kind !== "local") return undefined;
+  const { path } = repository;
+  const isOpen = opened?.path === path && opened.ref === ref;
+  return localRequest(isOpen ? opened : await openLocal(path, { ref, environment }));
 }
 
 /** Returns the last part of the repository's address, with characters that are valid everywhere. */

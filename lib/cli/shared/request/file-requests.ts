@@ -147,18 +147,20 @@ export const FILE_LIMITS: Readonly<Record<keyof BuildSpec["limits"], FileLimit |
 
 /**
  * Throws InputError, one problem a line, if a file's spec asks for something of the caller that the command
- * line does not name. Unless the build runs `elsewhere`, the same applies to this machine.
+ * line does not name. Unless the build runs `elsewhere`, the same applies to this machine. `fileName`: for a
+ * file that the command line does not name.
  */
 export function checkFileRequests(
   spec: Readonly<Record<string, unknown>>,
   asked: Asked,
-  { elsewhere }: { elsewhere: boolean },
+  { elsewhere, fileName }: { elsewhere: boolean; fileName?: string | undefined },
 ): void {
   const problems = Object.entries(FILE_RULES).flatMap(([field, { reach, problems }]) => {
     const isForOthers = elsewhere && reach === "the machine";
     return isForOthers || !problems || spec[field] === undefined ? [] : problems(spec[field], asked);
   });
-  if (problems.length > 0) throw new InputError(problems.join("\n"));
+  const shown = fileName === undefined ? problems : problems.map((problem) => `${fileName}: ${problem}`);
+  if (problems.length > 0) throw new InputError(shown.join("\n"));
 }
 
 /** Whether a repository is a folder of this machine other than `folder`. */

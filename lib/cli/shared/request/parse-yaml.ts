@@ -1,4 +1,5 @@
 import type { Document } from "yaml";
+import { messageOf } from "../../../base/errors.ts";
 import { MAX_JSON_DEPTH } from "../../../base/json.ts";
 
 /** The same limit as for a resource in JSON. */
@@ -16,26 +17,37 @@ interface Token {
   readonly value?: Token;
 }
 
+/** A text is no YAML, or too much for the parser. */
+export class YamlError extends Error {
+  override readonly name = "YamlError";
+  /** Where in the text; undefined for the whole. */
+  readonly offset: number | undefined;
+
+  constructor(message: string, offset?: number) {
+    super(message);
+    this.offset = offset;
+  }
+}
+
 /**
  * Parses untrusted YAML, which includes JSON. Refuses text that would take the parser more than a moment.
- * Throws an Error with a message of one line.
+ * Throws YamlError with a message of one line.
  */
 export async function parseYaml(text: string): Promise<{ document: Document; value: unknown }> {
   const bytes = Buffer.byteLength(text);
-  if (bytes > MAX_BYTES) throw new Error(`it has ${bytes} bytes, expected ${MAX_BYTES} at most`);
+  if (bytes > MAX_BYTES) throw new YamlError(`it has ${bytes} bytes, expected ${MAX_BYTES} at most`);
   // Only a build with a file loads the parser.
   const { parseDocument, Parser } = await import("yaml");
   for (const document of new Parser().parse(text)) checkSize(document as Token);
   // Otherwise the parser computes the line of each of its errors.
   const document = parseDocument(text, { logLevel: "silent", prettyErrors: false });
   const [error] = document.errors;
-  if (error) throw new Error(`${error.message} at ${placeOf(text, error.pos[0])}`);
-  return { document, value: document.toJS({ maxAliasCount: MAX_ALIASES }) };
-}
-
-function placeOf(text: string, at: number): string {
-  const lines = text.slice(0, at).split("\n");
-  return `line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
+  if (error) throw new YamlError(error.message, error.pos[0]);
+  try {
+    return { document, value: document.toJS({ maxAliasCount: MAX_ALIASES }) };
+  } catch (cause) {
+    throw new YamlError(messageOf(cause));
+  }
 }
 
 /** Checks the size without recursion, which too deep a text would break. */
@@ -46,14 +58,14 @@ function checkSize(document: Token): void {
   for (let next = open.pop(); next; next = open.pop()) {
     const { token, depth } = next;
     if (token.items && depth > MAX_JSON_DEPTH) {
-      throw new Error(`it is nested more than ${MAX_JSON_DEPTH} deep`);
+      throw new YamlError(`it is nested more than ${MAX_JSON_DEPTH} deep`);
     }
     if (token.type === "alias" && ++aliases > MAX_ALIASES) {
-      throw new Error(`it has more than ${MAX_ALIASES} aliases`);
+      throw new YamlError(`it has more than ${MAX_ALIASES} aliases`);
     }
     if (token.value) open.push({ token: token.value, depth });
     for (const { key, value } of token.items ?? []) {
-      if (++entries > MAX_ENTRIES) throw new Error(`it has more than ${MAX_ENTRIES} entries`);
+      if (++entries > MAX_ENTRIES) throw new YamlError(`it has more than ${MAX_ENTRIES} entries`);
       for (const inner of [key, value]) if (inner) open.push({ token: inner, depth: depth + 1 });
     }
   }

@@ -1,10 +1,12 @@
+import { type Document, isAlias, isMap, isScalar, isSeq } from "yaml";
 import { z } from "zod";
-import { InputError, messageOf } from "../../../base/errors.ts";
+import { InputError } from "../../../base/errors.ts";
 import { FLUTTER_BUILDER } from "../../../build/spec.ts";
-import { describeIssues, type SourceOf } from "../../../wire/issues.ts";
+import { issuesOf, type Problem, type SourceOf } from "../../../wire/issues.ts";
 import { readInputFile } from "../../../driver/program/command-line/read-input-file.ts";
+import { type FileText, problemAt } from "./file-text.ts";
 import { FilePipeline } from "./own-pipeline.ts";
-import { parseYaml } from "./parse-yaml.ts";
+import { parseYaml, YamlError } from "./parse-yaml.ts";
 
 /** A resource in a file. Its spec is checked later, after the flags are merged into it. */
 const ResourceFields = z.strictObject({
@@ -19,25 +21,68 @@ const ResourceFields = z.strictObject({
 export interface ResourceFile extends z.infer<typeof ResourceFields> {
   /** Returns the source text of a number, `true` or `null` in the file. */
   readonly sourceOf: SourceOf;
+  /**
+   * Returns the text of a problem with its place in the file. `value`: what was found at the path; if the
+   * file has something else there, the problem is not the file's, and its text is returned as it is.
+   */
+  readonly locate: (problem: Problem, value: unknown) => string;
 }
 
-/** Reads a resource from JSON or YAML. Throws InputError that names the file, with one line per problem. */
+/** Reads a resource from JSON or YAML. Throws InputError that names the file, line and column. */
 export async function readResourceFile(path: string): Promise<ResourceFile> {
   const text = await readInputFile("--file", path);
-  const { document, value } = await parseYaml(text).catch((error) => {
-    throw new InputError(`--file: "${path}" cannot be read as JSON or YAML: ${messageOf(error)}`);
+  return await parseResourceFile({ name: path === "-" ? "stdin" : path, text });
+}
+
+/** Like `readResourceFile`, for a text that was read already. */
+export async function parseResourceFile(file: FileText): Promise<ResourceFile> {
+  const { document, value } = await parseYaml(file.text).catch((error) => {
+    if (!(error instanceof YamlError)) throw error;
+    const message = `It cannot be read as JSON or YAML: ${error.message}`;
+    throw new InputError(problemAt(file, error.offset, message), { cause: error });
   });
-  const { isScalar } = await import("yaml");
   const sourceOf: SourceOf = (path, value) => {
     const node = document.getIn(path, true);
     if (typeof value === "string" || !isScalar(node) || node.value !== value) return undefined;
     return node.source;
   };
+  const locate: ResourceFile["locate"] = ({ path, key, text }, value) => {
+    const isOfFile = JSON.stringify(document.getIn(path)) === JSON.stringify(value) ||
+      (key !== undefined && document.hasIn([...path, key]));
+    return isOfFile ? problemAt(file, offsetOf(document, path, key), text) : text;
+  };
   const parsed = ResourceFields.safeParse(value);
-  if (parsed.success) return { ...parsed.data, sourceOf };
+  if (parsed.success) return { ...parsed.data, sourceOf, locate };
+  const problems = issuesOf(parsed.error, value, "resource", { sourceOf, schema: ResourceFields });
   throw new InputError(
-    `--file: "${path}" is not a resource of type ${FLUTTER_BUILDER}:\n${
-      describeIssues(parsed.error, value, "resource", sourceOf)
-    }`,
+    [
+      `${file.name}: It is not a resource of type ${FLUTTER_BUILDER}`,
+      ...problems.map(({ path, key, text }) => problemAt(file, offsetOf(document, path, key), text)),
+    ].join("\n"),
   );
+}
+
+/** Returns where the value at a path begins, or the key in it. The nearest thing around what is missing. */
+function offsetOf(
+  document: Document,
+  path: readonly PropertyKey[],
+  key: string | undefined,
+): number | undefined {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range?.[0];
+  for (const step of key === undefined ? path : [...path, key]) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isSeq(node)) {
+      node = node.items[Number(step)];
+      if (isScalar(node) || isMap(node) || isSeq(node)) offset = node.range?.[0] ?? offset;
+    } else if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+      if (!pair) break;
+      const isKeyMeant = step === key || !isScalar(pair.value);
+      const meant = isKeyMeant ? pair.key : pair.value;
+      if (isScalar(meant)) offset = meant.range?.[0] ?? offset;
+      node = pair.value;
+    } else break;
+  }
+  return offset;
 }

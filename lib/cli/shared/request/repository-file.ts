@@ -1,0 +1,108 @@
+import { resolve } from "node:path";
+import { InputError, UnavailableError } from "../../../base/errors.ts";
+import { CommitFiles } from "../../../build/git/local/commit-files.ts";
+import { parseRepository } from "../../../build/repository.ts";
+import type { Environment } from "../../../driver/program/command-line/environment.ts";
+import { type OpenedLocal, openLocal } from "./local-request.ts";
+import { proposalFor } from "./proposal.ts";
+import type { ResourceFile } from "./resource-file.ts";
+
+/** Names of the file at a repository's root that says how to build it. */
+export const REPOSITORY_FILES = [".conveyor.yaml", ".conveyor.yml", ".conveyor.json"];
+
+const MOST_BYTES = 256 * 1024;
+const FLUTTER_MARK = "pubspec.yaml";
+
+/** What a local repository says about its own build. */
+export interface Repository {
+  readonly local: OpenedLocal;
+  readonly file: ResourceFile | undefined;
+  /** Where the file was found, for people: `.conveyor.yaml of the commit 62ea13d7b3c5`. */
+  readonly fileName: string | undefined;
+}
+
+/**
+ * Opens the local repository that a command line names, and reads its own file from the commit that is built.
+ * Undefined for a repository elsewhere, and for one that cannot be opened: the build's plan reports that.
+ * Throws InputError for a file that is not valid.
+ */
+export async function lookIntoRepository(
+  named: string | undefined,
+  { ref, environment }: { ref: string | undefined; environment: Environment },
+): Promise<Repository | undefined> {
+  const local = await opened(named ?? ".", { ref, environment });
+  if (!local?.pinned) return local && { local, file: undefined, fileName: undefined };
+  const { source, pinned } = local;
+  using files = new CommitFiles(source, pinned.commit);
+  const [name, other] = REPOSITORY_FILES.filter((name) => files.has(name));
+  if (name === undefined) return { local, file: undefined, fileName: undefined };
+  if (other !== undefined) {
+    throw new InputError(`The repository has both "${name}" and "${other}": expected one of them`);
+  }
+  const fileName = `${name} of the commit ${pinned.commit.slice(0, 12)}`;
+  const text = files.read(name, MOST_BYTES) ?? "";
+  if (text.trim() === "") throw new InputError(`${fileName}: It is empty`);
+  const { parseResourceFile } = await import("./resource-file.ts");
+  return {
+    local,
+    file: withoutOwnChoice(await parseResourceFile({ name: fileName, text }), fileName),
+    fileName,
+  };
+}
+
+async function opened(
+  named: string,
+  options: { ref: string | undefined; environment: Environment },
+): Promise<OpenedLocal | undefined> {
+  try {
+    const parsed = parseRepository(named);
+    return parsed.kind === "local" ? await openLocal(resolve(parsed.path), options) : undefined;
+  } catch (error) {
+    if (error instanceof InputError || error instanceof UnavailableError) return undefined;
+    throw error;
+  }
+}
+
+/** Refuses what a repository cannot say of itself: which repository and which commit is built. */
+function withoutOwnChoice(file: ResourceFile, name: string): ResourceFile {
+  const { id: _ours, ...rest } = file;
+  const chosen = ["repository", "ref", "dirty"].filter((field) => file.spec[field] !== undefined);
+  if (chosen.length === 0) return rest;
+  const problems = chosen.map((key) =>
+    file.locate(
+      {
+        path: ["spec"],
+        key,
+        text: `spec.${key}: A repository's own file cannot choose it: expected nothing`,
+      },
+      undefined,
+    )
+  );
+  throw new InputError([`${name}: It says what is built`, ...problems].join("\n"));
+}
+
+/**
+ * Throws InputError with an example if nothing says what to run, and the repository is not a Flutter
+ * application: its defaults would pull an image of gigabytes for nothing. `spec`: without defaults.
+ */
+export function checkSaysWhatToRun(
+  { local: { source, pinned, path } }: Repository,
+  spec: Readonly<Record<string, unknown>>,
+): void {
+  if (spec.commands !== undefined || spec.image !== undefined || !pinned) return;
+  using files = new CommitFiles(source, pinned.commit);
+  const workdir = typeof spec.workdir === "string" ? `${spec.workdir}/` : "";
+  if (files.has(FLUTTER_MARK) || files.has(`${workdir}${FLUTTER_MARK}`)) return;
+  const { image, commands } = proposalFor({
+    has: (name) => files.has(name),
+    read: (name) => files.read(name, MOST_BYTES),
+  });
+  const words = commands.map((command) => `-c ${/^[\w./-]+$/.test(command) ? command : `'${command}'`}`);
+  throw new InputError(
+    `Nothing says how to build "${path}": it has no ${
+      REPOSITORY_FILES[0]
+    }, and no ${FLUTTER_MARK} of a Flutter application. ` +
+      `Expected an image and commands, as in: flutter-ci run --image ${image} ${words.join(" ")}; ` +
+      `"flutter-ci init" writes them into a file`,
+  );
+}
