@@ -13,9 +13,10 @@ import { HINTS } from "../lib/cli/shared/render/hints.ts";
 import { variableOf } from "../lib/driver/program/command-line/flag.ts";
 import { BuildSpec } from "../lib/build/spec.ts";
 import { type Reason, REASON_TEXTS } from "../lib/wire/reasons.ts";
+import { flagsOf } from "./usage.ts";
 
 const root = join(import.meta.dir, "..");
-const isCheck = process.argv.includes("--check");
+const isCheck = flagsOf({ options: { check: { type: "boolean", default: false } } }).values.check;
 
 /** Between these lines a page of ours is made from the code; the rest of it is written by hand. */
 const BEGIN = "<!-- made by scripts/docs.ts -->";

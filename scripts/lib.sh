@@ -10,6 +10,35 @@ done
 unset CDPATH path_folder path_folders
 root=$(cd "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/.tools
+
+# Prints the comment at the top of the script where -h or --help is asked for.
+help_if_asked() {
+  case "${1-}" in
+    -h | --help)
+      sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "$0"
+      exit 0
+      ;;
+  esac
+}
+
+# Ends the script because of a word that it does not know.
+refuse() {
+  printf 'error: %s; see %s --help\n' "$1" "$0" >&2
+  exit 2
+}
+
+# A script that takes no flags calls it, so that none is taken for a folder or a name.
+refuse_flags() {
+  local word
+  for word; do
+    [[ $word != -* ]] || refuse "Unknown flag \"$word\""
+  done
+}
+
+refuse_words() {
+  [ $# -eq 0 ] || refuse "Unknown word \"$1\": expected none"
+}
+
 BUN_WANTED=1.4.5
 DENO_WANTED=2.9.6
 BUN_LEAST=1.4.0

@@ -5,7 +5,6 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { api } from "./api.ts";
 import { artifacts } from "./artifacts.ts";
 import type { Bench, Figure, Place } from "./bench.ts";
@@ -23,6 +22,7 @@ import { natsTrace } from "./nats-trace.ts";
 import { parallel } from "./parallel.ts";
 import { start } from "./start.ts";
 import { steps } from "./steps.ts";
+import { flagsOf, refuse } from "../usage.ts";
 import { tableOf } from "./table.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -43,7 +43,7 @@ const BENCHES: readonly Bench[] = [
   api,
 ];
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = flagsOf({
   options: { json: { type: "string" }, list: { type: "boolean" } },
   allowPositionals: true,
 });
@@ -55,8 +55,7 @@ const unknown = positionals.find((word) =>
 );
 
 if (unknown !== undefined) {
-  console.error(`error: Unknown bench "${unknown}": expected ${BENCHES.map(({ name }) => name).join(", ")}`);
-  process.exit(2);
+  refuse(`Unknown bench "${unknown}": expected ${BENCHES.map(({ name }) => name).join(", ")}`);
 }
 if (values.list) {
   for (const { group, name } of BENCHES) console.log(`${group}  ${name}`);

@@ -5,7 +5,7 @@
  */
 import { Glob } from "bun";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { flagsOf, refuse } from "../usage.ts";
 import { type Mutant, mutantsOf } from "./mutants.ts";
 
 /** A room's code, and the tests that are about it. */
@@ -26,7 +26,7 @@ const ROOMS: Record<string, { code: string; tests: string }> = {
 const NOT_UNIT = /_(?:docker|nats|slow|alone)_test\.ts$/;
 
 const root = join(import.meta.dir, "../..");
-const { values, positionals } = parseArgs({
+const { values, positionals } = flagsOf({
   allowPositionals: true,
   options: {
     count: { type: "string", default: "60" },
@@ -35,7 +35,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const room = ROOMS[positionals[0] ?? ""];
-if (!room) throw new Error(`Unknown room "${positionals[0]}": expected ${Object.keys(ROOMS).join(", ")}`);
+if (!room) refuse(`Unknown room "${positionals[0] ?? ""}": expected ${Object.keys(ROOMS).join(", ")}`);
 
 const all: (Mutant & { path: string })[] = [];
 for (const path of (await Array.fromAsync(new Glob(room.code).scan(root))).sort()) {

@@ -1,5 +1,4 @@
 /** Soaks and prints: `bun scripts/soaks/run-soak.ts [--minutes N] [NAME…]`. Exits with 1 where a run went wrong. */
-import { parseArgs } from "node:util";
 import { execFileSync } from "node:child_process";
 import { brokerEnds, brokerIsSilent, driversAreCutOff } from "./broker-soaks.ts";
 import { buildsOverKills } from "./build-soak.ts";
@@ -7,6 +6,7 @@ import { nodesAreKilled } from "./cluster-soak.ts";
 import { fuzz } from "./fuzz/fuzz.ts";
 import { longStepsOverFaults, longStepsUndisturbed } from "./long-soaks.ts";
 import { driversAreKilled } from "./process-soak.ts";
+import { flagsOf, refuse } from "../usage.ts";
 import { type Soak, soak } from "./soak.ts";
 
 const SOAKS: Readonly<Record<string, Soak>> = {
@@ -23,7 +23,7 @@ const SOAKS: Readonly<Record<string, Soak>> = {
 
 const FUZZ = "fuzz";
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = flagsOf({
   options: { minutes: { type: "string", default: "1" } },
   allowPositionals: true,
 });
@@ -52,8 +52,3 @@ for (const one of names.flatMap((name) => SOAKS[name] ?? [])) {
   isWrong ||= wrong.length > 0;
 }
 process.exit(isWrong ? 1 : 0);
-
-function refuse(message: string): never {
-  console.error(`error: ${message}`);
-  process.exit(2);
-}

@@ -135,19 +135,22 @@ async function found<T>(look: () => Promise<T | undefined>): Promise<T> {
 
 const nodeOf = ({ nodes }: NatsCluster, name: string) => nodes.find((_, i) => `node-${i}` === name);
 
+/** How long a node that was started again takes at most to have all of the streams, milliseconds. Usual: 2,000. */
+const CATCH_UP_MS = 5_000;
+
 /**
  * The leader of each stream, once every node has all of it. One of 2.10.25 now and then does not get there by itself: it is
  * started anew, as its operator would.
  */
 async function inStep(cluster: NatsCluster, manager: JetStreamManager): Promise<Map<string, string>> {
-  for (let tries = 1; tries <= 3; tries++) {
+  for (let tries = 1; tries <= 6; tries++) {
     const behind = new Set<string>();
     const found: { leaders?: Map<string, string> | undefined } = {};
     const look = async () => {
       found.leaders = await leadersOf(manager, behind).catch(() => undefined);
       return found.leaders !== undefined;
     };
-    if (await comes(look, 12_000) && found.leaders) return found.leaders;
+    if (await comes(look, CATCH_UP_MS) && found.leaders) return found.leaders;
     for (const name of behind) {
       await nodeOf(cluster, name)?.kill();
       await nodeOf(cluster, name)?.start();

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+
+const SCRIPTS = join(import.meta.dirname, "../../scripts");
+
+/** Scripts that a person calls; `nats` passes all flags to the broker. */
+async function scripts(): Promise<string[]> {
+  const files = (await readdir(SCRIPTS, { withFileTypes: true })).filter((it) => it.isFile());
+  const names = files.map(({ name }) => name).filter((name) => !name.includes(".") && name !== "nats");
+  assert.ok(names.includes("test") && names.includes("demo"));
+  return names;
+}
+
+const call = (name: string, flag: string) => {
+  const { status, stdout, stderr } = spawnSync(join(SCRIPTS, name), [flag], { encoding: "utf8" });
+  return { status, stdout, stderr };
+};
+
+test("each script says what it does where it is asked for help, and nothing else", async () => {
+  for (const name of await scripts()) {
+    for (const flag of ["-h", "--help"]) {
+      const { status, stdout } = call(name, flag);
+      assert.equal(status, 0, `${name} ${flag}`);
+      assert.match(stdout, /^[A-Z]/, `${name} ${flag}`);
+    }
+  }
+});
+
+test("a script refuses a flag it does not know, and takes it for no folder", async () => {
+  for (const name of await scripts()) {
+    const { status, stderr } = call(name, "--nonsense");
+    assert.equal(status, 2, `${name}: ${stderr}`);
+    assert.match(stderr, /^error: .*--nonsense/, name);
+  }
+});
