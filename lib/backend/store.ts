@@ -1,7 +1,8 @@
 import type { Log } from "../wire/messages.ts";
 import type { Reason } from "../wire/reasons.ts";
-import type { Pipeline, Resource, ResourceDefinition } from "../wire/resource.ts";
+import type { Pipeline } from "../wire/resource.ts";
 import type { Run } from "../wire/run.ts";
+import type { StoredDefinition, StoredResource } from "../wire/stored.ts";
 
 /** A value and its revision, which a change must name. */
 export interface Versioned<T> {
@@ -30,6 +31,27 @@ export interface Table<T> {
   /** Returns at most `limit` (default 100) entries after the key `after`, ordered by key. */
   list(options?: { after?: string; limit?: number }): Promise<{ key: string; value: T }[]>;
 }
+
+/** A change of one value. Without `value` it is removed; without `revision` the change is unconditional. */
+export interface Change<T> {
+  readonly key: string;
+  readonly value?: T;
+  /** 0: does not exist. */
+  readonly revision?: number;
+}
+
+/** Changes of resources that belong to a new run. */
+export interface ResourceChanges {
+  readonly resources: readonly Change<StoredResource>[];
+  readonly versions: readonly Change<StoredResource>[];
+}
+
+/** The key of a resource. Its type is a subject token; its name may hold any characters. */
+export const resourceKey = (type: string, name: string): string => `${type}/${encodeURIComponent(name)}`;
+
+/** The key of one version of a resource. */
+export const versionKey = (type: string, name: string, version: number): string =>
+  `${resourceKey(type, name)}/${version}`;
 
 /** An ended run; `endedAt` in milliseconds since the epoch. */
 export interface EndedRun {
@@ -139,11 +161,18 @@ export interface ArtifactReader {
  * schema and throws `UnavailableError` for a newer one. No change here shares a transaction with a Transport.
  */
 export interface Store extends AsyncDisposable {
-  readonly definitions: Table<ResourceDefinition>;
+  readonly definitions: Table<StoredDefinition>;
   readonly pipelines: Table<Pipeline>;
-  /** By `<type>/<name>`; snapshots by `<type>/<name>/<version>`. */
-  readonly resources: Table<Resource>;
+  /** Current versions, by `resourceKey`. */
+  readonly resources: Table<StoredResource>;
+  /** All versions of the stored resources, by `versionKey`. */
+  readonly versions: Table<StoredResource>;
   readonly runs: RunTable;
+  /**
+   * Stores a new run together with changes of resources: all of it, or nothing. Returns the run's revision.
+   * Throws `ConflictError` if the run exists, or a resource is not at its revision.
+   */
+  createRun(run: Run, changes: ResourceChanges): Promise<number>;
   /** Sealed secrets, by run; deleted when the run ends. */
   readonly secrets: Table<string>;
   /** Data that a transport can rebuild from elsewhere, with its own keys and values. */

@@ -53,12 +53,18 @@ export const Pipeline = z.object({
 });
 export type Pipeline = z.infer<typeof Pipeline>;
 
-/** A resource type and the JSON Schema of its spec (protocol 2.2). */
+/**
+ * A resource type and the JSON Schema of its spec (protocol 2.2). Our own fields say what happens to a
+ * resource without a pipeline: `pipeline` names its default one, `drivers` are the drivers that handle it one
+ * after another.
+ */
 export const ResourceDefinition = z.object({
   id: z.string().optional(),
   name: token,
   description: z.string().optional(),
   version: z.string().optional(),
   schema: z.unknown(),
+  pipeline: z.string().min(1).optional(),
+  drivers: z.array(token).min(1).optional(),
 });
 export type ResourceDefinition = z.infer<typeof ResourceDefinition>;

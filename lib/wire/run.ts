@@ -57,6 +57,8 @@ export const Run = z.object({
   /** `create`, `update` or `delete`: sent as `event` with every step. */
   operation: z.string(),
   resource: Resource,
+  /** The spec's JSON text, if parsing and writing it again would change it. */
+  specText: z.string().optional(),
   pipeline: Pipeline,
   steps: z.array(StepState),
   /** The run that this one repeats. */

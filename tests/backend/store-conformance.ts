@@ -3,6 +3,7 @@ import { lifetime } from "./store-conformance/lifetime.ts";
 import { logs } from "./store-conformance/logs.ts";
 import type { OpenStore } from "./store-conformance/opened.ts";
 import { removing } from "./store-conformance/removing.ts";
+import { resources } from "./store-conformance/resources.ts";
 import { runs } from "./store-conformance/runs.ts";
 import { tables } from "./store-conformance/tables.ts";
 
@@ -15,6 +16,7 @@ export type { OpenedStore, OpenStore } from "./store-conformance/opened.ts";
 export function storeConformance(name: string, open: OpenStore): void {
   tables(name, open);
   runs(name, open);
+  resources(name, open);
   logs(name, open);
   artifacts(name, open);
   removing(name, open);

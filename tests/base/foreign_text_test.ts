@@ -16,7 +16,7 @@ import { neutral } from "../../lib/driver/program/command-line/neutral.ts";
 import { parseImageName } from "../../lib/docker/image-name.ts";
 import { decodeEvent } from "../../lib/driver/understand/decode.ts";
 import { looksSigned } from "../../lib/engine/http/signed-token.ts";
-import { submissionOf } from "../../lib/engine/http/submission.ts";
+import { readSubmission } from "../../lib/engine/http/submission.ts";
 import { logLines } from "../../lib/engine/core/log-lines.ts";
 import { parseBuildSpec } from "../../lib/build/spec.ts";
 import { describeIssues } from "../../lib/wire/issues.ts";
@@ -83,7 +83,7 @@ const READERS: [name: string, reads: (text: string) => unknown, texts: ((n: numb
     (n) => `{"run_id":"${"-".repeat(n)}"}`,
     (n) => `{"payload":"${"[".repeat(n)}"}`,
   ]],
-  ["submissionOf", (text) => submissionOf(text, []), [
+  ["readSubmission", readSubmission, [
     (n) => "[".repeat(n),
     (n) => `{"resource":${"[".repeat(n)}`,
     (n) => `{${'"a":1,'.repeat(n / 6)}"b":1}`,

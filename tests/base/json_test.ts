@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MAX_JSON_DEPTH, memberText, NestingError, nestingOf, parseJson } from "../../lib/base/json.ts";
-import { submissionOf } from "../../lib/engine/http/submission.ts";
+import { readSubmission } from "../../lib/engine/http/submission.ts";
 
 test("memberText gives the text of a member, however the object is written", () => {
   const object = fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1, noNullPrototype: true });
@@ -48,7 +48,7 @@ test("parseJson refuses what is nested too deeply before it parses it, and says 
   assert.deepEqual(parseJson(JSON.stringify({ a: "[".repeat(1000) })), { a: "[".repeat(1000) });
   assert.throws(() => parseJson("{"), SyntaxError);
   assert.throws(
-    () => submissionOf("[".repeat(200_000), []),
+    () => readSubmission("[".repeat(200_000)),
     /^InputError: .*nested 200000 deep, expected 64 at most$/,
   );
 });

@@ -217,6 +217,7 @@ test("a token that is wrong in any way is answered alike, and our own log says w
     whyNotSigned: whyNot,
     isOurHost: () => true,
     resourceTypes: [],
+    broadcast: () => Promise.resolve(),
     draining: new AbortController().signal,
   });
   const ask = async (token: string) => {
@@ -251,6 +252,7 @@ test("without an authority no signed token is accepted", async () => {
     token: "the-token",
     isOurHost: () => true,
     resourceTypes: [],
+    broadcast: () => Promise.resolve(),
     draining: new AbortController().signal,
   });
   const headers = { host: "here", authorization: `Bearer ${signedToken(identity("good"), Date.now())}` };

@@ -48,7 +48,10 @@ test("checkSubmission names what is wrong, the value and what was expected", () 
 });
 
 test("checkSubmission refuses two steps of one id, but not of one driver", () => {
-  refuses(pipeline({ steps: stepsOf("a b a:c") }), /Pipeline "line" has two steps with the id "a"/);
+  refuses(
+    pipeline({ steps: stepsOf("a b a:c") }),
+    /steps.2.id: expected an id of its own for each step, got "a"/,
+  );
   checkSubmission(pipeline({ steps: stepsOf("x:a y:a") }));
   refuses(
     pipeline({ steps: stepsOf(Array.from({ length: 101 }, (_, i) => `s${i}`).join(" ")) }),

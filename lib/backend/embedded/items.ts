@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from "node:sqlite";
 import { parseJson } from "../../base/json.ts";
-import type { Table } from "../store.ts";
+import type { Change, Table } from "../store.ts";
 import type { Database } from "./database.ts";
 import type { Lifetime } from "./lifetime.ts";
 import { checkKey, checkRevision, type Revisions } from "./revisions.ts";
@@ -13,12 +13,18 @@ export interface TableParts {
   readonly aside: SetAside;
 }
 
+/** A table whose changes can be part of a larger transaction. */
+export interface ItemTable<T> extends Table<T> {
+  /** Applies the change and returns the new revision. Call within a transaction. Throws `ConflictError`. */
+  apply(change: Change<T>): number;
+}
+
 /** Returns the table of one kind of values; all kinds are in one database table. */
 export function itemTable<T>(
   database: Database,
   { lifetime, revisions, aside }: TableParts,
   kind: string,
-): Table<T> {
+): ItemTable<T> {
   const get = database.prepare("SELECT value, revision FROM items WHERE kind = ? AND key = ?");
   const revisionOf = database.prepare("SELECT revision FROM items WHERE kind = ? AND key = ?");
   const put = database.prepare(
@@ -44,6 +50,17 @@ export function itemTable<T>(
       return row && { value: valueOf<T>(row), revision: Number(row["revision"]) };
     });
 
+  function apply({ key, value, revision }: Change<T>): number {
+    if (revision !== undefined) check(key, revision);
+    if (value === undefined) {
+      remove.run(kind, key);
+      return 0;
+    }
+    const next = revisions.next();
+    put.run(kind, key, next, JSON.stringify(value));
+    return next;
+  }
+
   /** Reads values one by one, so that an unreadable one does not hide the others. */
   function readable(after: string, limit: number): { key: string; value: T }[] {
     const found: { key: string; value: T }[] = [];
@@ -65,22 +82,12 @@ export function itemTable<T>(
     put: (key, value, revision) =>
       lifetime.call(() => {
         checkKey(key);
-        const text = JSON.stringify(value);
-        return database.write(() => {
-          check(key, revision);
-          const next = revisions.next();
-          put.run(kind, key, next, text);
-          return next;
-        });
+        return database.write(() => apply({ key, value, revision }));
       }),
 
-    delete: (key, revision) =>
-      lifetime.call(() =>
-        database.write(() => {
-          check(key, revision);
-          remove.run(kind, key);
-        })
-      ),
+    delete: (key, revision) => lifetime.call(() => void database.write(() => apply({ key, revision }))),
+
+    apply,
 
     list: ({ after = "", limit = 100 } = {}) =>
       lifetime.call(() => {

@@ -12,8 +12,14 @@ import { UnreadableError } from "./set-aside.ts";
 import { OthersWatch } from "./others-watch.ts";
 import { Watchers } from "./watchers.ts";
 
+/** Runs, whose changes can be part of a larger transaction. */
+export interface EmbeddedRuns extends RunTable {
+  /** As `put`, together with other changes within the same transaction. */
+  putWith(run: Run, revision: number, others: () => void): number;
+}
+
 /** Runs, with an index for each kind of lookup. */
-export function runTable(database: Database, { lifetime, revisions, aside }: TableParts): RunTable {
+export function runTable(database: Database, { lifetime, revisions, aside }: TableParts): EmbeddedRuns {
   const watchers = new Watchers();
   const others = new OthersWatch(database, () => watchers.tellAll());
   lifetime.signal.addEventListener("abort", () => others.stop(), { once: true });
@@ -51,6 +57,40 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
       checked.set(id, revision);
       return { value, revision };
     });
+
+  function putWith(id: string, run: Run, revision: number, others?: () => void): number {
+    const text = JSON.stringify(run);
+    const next = database.write(() => {
+      const next = apply(id, run, revision, text);
+      others?.();
+      return next;
+    });
+    checked.set(id, next);
+    watchers.tell(id);
+    return next;
+  }
+
+  function apply(id: string, run: Run, revision: number, text: string): number {
+    const found = stateOf.get(id);
+    checkRevision(id, found?.["revision"], revision);
+    const next = revisions.next();
+    const { outcome = null } = run;
+    const created = Math.trunc(run.createdAt);
+    const ended = outcome === null || run.endedAt === undefined ? null : Math.trunc(run.endedAt);
+    const reason = outcome === null ? null : run.verdict?.reason ?? null;
+    if (!found) {
+      const { resource: { name, resource: type }, pipeline } = run;
+      insert.run(id, next, outcome, created, ended, reason, name, type, pipeline.name, text);
+      return next;
+    }
+    update.run(next, text, id);
+    const { outcome: hadOutcome, created_at: hadCreated, ended_at: hadEnded } = found;
+    if (hadOutcome !== outcome || hadCreated !== created || hadEnded !== ended) {
+      reindex.run(outcome, created, ended, reason, id);
+    }
+    return next;
+  }
+
   const list = runLists(database, { read: (id) => read(id)?.value, parse: (row) => runOf(row) });
 
   return {
@@ -59,31 +99,10 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
     put: (id, run, revision) =>
       lifetime.call(() => {
         checkKey(id);
-        const text = JSON.stringify(run);
-        const next = database.write(() => {
-          const found = stateOf.get(id);
-          checkRevision(id, found?.["revision"], revision);
-          const next = revisions.next();
-          const { outcome = null } = run;
-          const created = Math.trunc(run.createdAt);
-          const ended = outcome === null || run.endedAt === undefined ? null : Math.trunc(run.endedAt);
-          const reason = outcome === null ? null : run.verdict?.reason ?? null;
-          if (!found) {
-            const { resource: { name, resource: type }, pipeline } = run;
-            insert.run(id, next, outcome, created, ended, reason, name, type, pipeline.name, text);
-            return next;
-          }
-          update.run(next, text, id);
-          const { outcome: hadOutcome, created_at: hadCreated, ended_at: hadEnded } = found;
-          if (hadOutcome !== outcome || hadCreated !== created || hadEnded !== ended) {
-            reindex.run(outcome, created, ended, reason, id);
-          }
-          return next;
-        });
-        checked.set(id, next);
-        watchers.tell(id);
-        return next;
+        return putWith(id, run, revision);
       }),
+
+    putWith: (run, revision, others) => putWith(run.id, run, revision, others),
 
     delete: (id, revision) =>
       lifetime.call(() => {

@@ -1,5 +1,6 @@
 import { InputError } from "../../base/errors.ts";
-import type { Pipeline, Resource, ResourceDefinition } from "../../wire/resource.ts";
+import type { Pipeline } from "../../wire/resource.ts";
+import type { StoredDefinition, StoredResource } from "../../wire/stored.ts";
 import type { Store } from "../store.ts";
 import type { ArtifactTable } from "./artifacts.ts";
 import type { Database } from "./database.ts";
@@ -23,13 +24,25 @@ export function embeddedStore(
   const revisions = new Revisions(database);
   const table = <T>(kind: string) => itemTable<T>(database, { lifetime, revisions, aside }, kind);
   const runs = runTable(database, { lifetime, revisions, aside });
+  const resources = table<StoredResource>("resource");
+  const versions = table<StoredResource>("version");
   return {
-    definitions: table<ResourceDefinition>("definition"),
+    definitions: table<StoredDefinition>("definition"),
     pipelines: table<Pipeline>("pipeline"),
-    resources: table<Resource>("resource"),
+    resources,
+    versions,
     secrets: secretFiles(database, lifetime, revisions, secretsFolder),
     notes: table<unknown>("note"),
     runs,
+
+    createRun: (run, changes) =>
+      lifetime.call(() =>
+        runs.putWith(run, 0, () => {
+          for (const change of changes.resources) resources.apply(change);
+          for (const change of changes.versions) versions.apply(change);
+        })
+      ),
+
     logs: logs.reader(lifetime),
     artifacts: artifacts.reader(lifetime),
 

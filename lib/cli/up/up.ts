@@ -8,6 +8,7 @@ import { timeoutSignal } from "../../base/timers.ts";
 import type { Driver } from "../../driver/driver.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { version } from "../../driver/program/command-line/version.ts";
+import { BUILD_DRIVER } from "../../build/build-driver.ts";
 import { BUILD_POLICY } from "../../build/policy-flags.ts";
 import { BUILD_RESOURCE } from "../../build/resource-type.ts";
 import { httpApi } from "../../engine/http/api.ts";
@@ -32,6 +33,7 @@ import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
 import { doorTls } from "./api-tls.ts";
 import { openPlane, type Plane } from "./open-plane.ts";
 import { readTokens } from "./read-tokens.ts";
+import { registerTypes } from "./register-types.ts";
 import { planeGauges } from "./plane-gauges.ts";
 import { keepPruned } from "./prune.ts";
 import { type Fleet, startDrivers } from "./start-drivers.ts";
@@ -71,7 +73,7 @@ export async function up(given: UpOptions, known: Drivers): Promise<void> {
     },
   });
   try {
-    await serve(options, { drivers, faultPoint, signal });
+    await serve(options, { drivers, own, faultPoint, signal });
   } catch (error) {
     if (signal.aborted && error === signal.reason) return;
     if (!(error instanceof Retryable)) throw error;
@@ -84,7 +86,12 @@ export async function up(given: UpOptions, known: Drivers): Promise<void> {
 
 async function serve(
   options: UpOptions,
-  { drivers, faultPoint, signal }: { drivers: Drivers; faultPoint: Faults; signal: AbortSignal },
+  { drivers, own, faultPoint, signal }: {
+    drivers: Drivers;
+    own: readonly Driver[];
+    faultPoint: Faults;
+    signal: AbortSignal;
+  },
 ): Promise<void> {
   const { listen: address, cors } = options;
   const folder = dataFolder(options.data, environment);
@@ -93,6 +100,7 @@ async function serve(
   await using plane = await openPlane(options, folder, signal);
   const { transport, store, sealKey } = plane;
   const token = given ?? await ownToken(folder);
+  await registerTypes(store, { builtIn: { ...BUILD_DRIVER, name: BUILD_RESOURCE.pipeline.name }, own });
   const ackWaitMs = options.ackWait;
   const metrics = new PlaneMetrics();
   await using engine = await startEngine({
@@ -117,6 +125,7 @@ async function serve(
     isOurHost: namesOf(address.host, hostname()),
     cors,
     resourceTypes: [BUILD_RESOURCE],
+    broadcast: (subject, data) => transport.broadcast(subject, data),
     draining: signal,
     version: version(),
     reasons: () => whyNotReady(plane, fleet),

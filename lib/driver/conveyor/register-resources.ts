@@ -34,7 +34,7 @@ export interface RegisterOptions extends Api {
 export type RegisterMode = "never" | "missing" | "always";
 
 /** The description of our definitions starts with this. */
-const MADE_BY = "Made by the driver ";
+export const MADE_BY = "Made by the driver ";
 /** The most bytes of a definition that are read. */
 const MOST_BYTES = 1024 * 1024;
 const RETRY_MS = 1000;
@@ -53,7 +53,9 @@ export async function registerResources(driver: Driver, options: RegisterOptions
   const part = schemaOf(driver, "part");
   const { resources = driver.resources } = options;
   const definitionOf = (name: string): Definition | undefined => {
-    if (schema) return { name, description: MADE_BY + driver.name, version: "1", schema };
+    // A Conveyor server ignores `drivers`; our own control plane makes them the type's default pipeline.
+    const drivers = [...driver.pipeline ?? [driver.name]];
+    if (schema) return { name, description: MADE_BY + driver.name, version: "1", drivers, schema };
     return part && { name, part: { driver: driver.name, schema: part } };
   };
   await Promise.all(
@@ -85,7 +87,13 @@ function schemaOf(driver: Driver, which: "schema" | "part"): Record<string, unkn
 
 /** A resource type of the driver's own, or its part of a type that another driver defines. */
 type Definition =
-  | Readonly<{ name: string; description: string; version: string; schema: Record<string, unknown> }>
+  | Readonly<{
+    name: string;
+    description: string;
+    version: string;
+    drivers: readonly string[];
+    schema: Record<string, unknown>;
+  }>
   | Readonly<{ name: string; part: Part }>;
 
 async function persistently(definition: Definition, options: RegisterOptions): Promise<void> {

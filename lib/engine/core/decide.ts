@@ -5,7 +5,16 @@ import type { Outcome, Run } from "../../wire/run.ts";
 import { abandon, advance, giveUp, handOut, restart, sentence } from "./moves.ts";
 import { bounded, hostIn, isSkipped } from "./result.ts";
 import { close, hostOf, openStep, runDeadline, stepLimit, withStep } from "./steps.ts";
-import { driverLost, eventTooLarge, failureOf, queuedTooLong, runTimeout, stepTimeout } from "./verdicts.ts";
+import {
+  driverLost,
+  eventTooLarge,
+  failureOf,
+  queuedTooLong,
+  runTimeout,
+  sentToAll,
+  stepTimeout,
+  unwanted,
+} from "./verdicts.ts";
 
 /** The inputs of a run, except claims (claim.ts). */
 export type Input =
@@ -28,6 +37,8 @@ export type Input =
   | { kind: "begun"; step: string }
   /** The transport has stored the message. */
   | { kind: "published"; id: string }
+  /** No driver handles the type of a run without steps. */
+  | { kind: "unwanted" }
   /** The transport will never store the message: it is larger than the broker now allows. */
   | { kind: "refused"; id: string };
 
@@ -43,7 +54,7 @@ export const LOST_HOST_MS = 600_000;
  *
  * Steps are handed out one at a time, in order. The first failed step sets the verdict, after which only
  * `always` steps are handed out. A result with `success` and `data.skipped: true` counts as skipped, and the
- * next step follows. The run ends when no step is left to hand out; nothing changes it afterwards.
+ * next step follows. A run without steps ends when its event is published. The run ends when no step is left to hand out; nothing changes it afterwards.
  */
 export function decide(run: Run, input: Input, now: number): Run {
   if (run.outcome !== undefined) return run;
@@ -75,13 +86,19 @@ export function decide(run: Run, input: Input, now: number): Run {
     }
     case "refused": {
       const step = openStep(run);
-      if (!step || !run.outbox.some(({ id }) => id === input.id)) return run;
-      return giveUp({ ...run, outbox: [] }, step, eventTooLarge(step), now);
+      if (!run.outbox.some(({ id }) => id === input.id)) return run;
+      const refused = { ...run, outbox: [] };
+      return step
+        ? giveUp(refused, step, eventTooLarge(step), now)
+        : sentence(refused, eventTooLarge(undefined), now);
     }
-    case "published":
-      return run.outbox.some(({ id }) => id === input.id)
-        ? { ...run, outbox: run.outbox.filter(({ id }) => id !== input.id) }
-        : run;
+    case "published": {
+      if (!run.outbox.some(({ id }) => id === input.id)) return run;
+      const published = { ...run, outbox: run.outbox.filter(({ id }) => id !== input.id) };
+      return run.steps.length === 0 ? sentence(published, sentToAll(run), now) : published;
+    }
+    case "unwanted":
+      return run.steps.length === 0 ? sentence({ ...run, outbox: [] }, unwanted(run), now) : run;
   }
 }
 

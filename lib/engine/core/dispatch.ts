@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
+import { jsonWith } from "../../base/compact-json.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import { ids } from "../../wire/ids.ts";
 import type { DriverResult } from "../../wire/resource.ts";
@@ -33,15 +34,32 @@ function eventBody(run: Run, step: StepState, id: string): string | undefined {
   const results = earlierResults(run);
   const most = mostEventBytes(run);
   for (;;) {
-    const body = JSON.stringify({
-      event: run.operation,
-      payload: JSON.stringify({ ...run.resource, metadata: metadataFor(run, step, results) }),
-      id: createHash("sha256").update(id).digest("hex").slice(0, 24),
-      run_id: run.id,
-    });
+    const body = messageBody(run, id, metadataFor(run, step, results));
     if (Buffer.byteLength(body) <= most) return body;
     if (!step.always || !dropLargest(results)) return undefined;
   }
+}
+
+/**
+ * Builds the event of a run without steps: for every driver that handles the type. Nobody claims it, since
+ * nobody waits for the results.
+ */
+export function typeEvent(run: Run): OutboxMessage {
+  const id = ids.event(run.id, "", 1);
+  const data = messageBody(run, id, textsOf(ownMetadata(run)));
+  return { id, subject: subjects.resource(run.resource.resource), headers: {}, data };
+}
+
+function messageBody(run: Run, id: string, metadata: Record<string, string>): string {
+  const { spec, ...rest } = { ...run.resource, metadata };
+  return JSON.stringify({
+    event: run.operation,
+    payload: run.specText === undefined
+      ? JSON.stringify({ ...rest, spec })
+      : jsonWith(rest, "spec", run.specText),
+    id: createHash("sha256").update(id).digest("hex").slice(0, 24),
+    run_id: run.id,
+  });
 }
 
 /** The most bytes of an event's body. */
@@ -62,21 +80,38 @@ function earlierResults(run: Run): Map<string, DriverResult> {
  * done.
  */
 function metadataFor(run: Run, step: StepState, results: Map<string, DriverResult>): Record<string, string> {
-  // Results in the submitted resource are those of an earlier run.
-  const own = Object.entries(run.resource.metadata ?? {}).filter(([name]) =>
-    name !== "driverresults" && !name.startsWith("driverresults.")
+  return {
+    ...textsOf(ownMetadata(run)),
+    ...resultTexts(results),
+    current_pipeline_step: step.id,
+    current_pipeline_run: run.id,
+    current_pipeline_event: run.operation,
+  };
+}
+
+/** Results in the submitted resource are those of an earlier run. */
+const ownMetadata = ({ resource }: Run): [string, unknown][] =>
+  Object.entries(resource.metadata ?? {}).filter(([name]) => !isResult(name));
+
+const textsOf = (entries: readonly [string, unknown][]): Record<string, string> =>
+  Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value ?? null)]),
   );
-  return Object.fromEntries([
-    ...own.map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value ?? null)]),
-    ...Array.from(
+
+/** Returns true for a metadata key under which a driver's result stands. */
+export const isResult = (name: string): boolean =>
+  name === "driverresults" || name.startsWith("driverresults.");
+
+/** Returns the results of the run's steps as they stand in a resource's metadata. */
+export const resultsOf = (run: Run): Record<string, string> => resultTexts(earlierResults(run));
+
+const resultTexts = (results: Map<string, DriverResult>): Record<string, string> =>
+  Object.fromEntries(
+    Array.from(
       results,
       ([driver, result]) => [`driverresults.${driver}`, JSON.stringify(wireResult(driver, result))],
     ),
-    ["current_pipeline_step", step.id],
-    ["current_pipeline_run", run.id],
-    ["current_pipeline_event", run.operation],
-  ]);
-}
+  );
 
 function wireResult(driver: string, { success, message, data }: DriverResult) {
   return { success, message, data: data ?? null, driver };

@@ -1,7 +1,7 @@
 import type { DriverResult } from "../../wire/resource.ts";
 import type { Run, StepState } from "../../wire/run.ts";
 import { digestOf } from "../../wire/signature.ts";
-import { mostEventBytes, stepEvent } from "./dispatch.ts";
+import { mostEventBytes, stepEvent, typeEvent } from "./dispatch.ts";
 import { close, fenced, openStep, withStep } from "./steps.ts";
 import { eventTooLarge, type Verdict } from "./verdicts.ts";
 
@@ -10,6 +10,8 @@ const NOT_RUN: DriverResult = { success: false, message: "Not run" };
 /** Hands out the next step, or ends the run. Does nothing while a step is open. */
 export function advance(run: Run, now: number): Run {
   if (openStep(run)) return run;
+  // A run without steps ends once its event is published.
+  if (run.steps.length === 0 && !run.verdict) return { ...run, outbox: [typeEvent(run)] };
   const next = run.steps.find(({ status, always }) => status === "pending" && (always || !run.verdict));
   return next ? handOut(run, next, now) : end(run, now);
 }

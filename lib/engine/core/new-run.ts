@@ -16,12 +16,14 @@ export function newRun(
   now: number,
   maxMessageBytes = MAX_MESSAGE_BYTES,
 ): Run {
-  const { resource, pipeline, operation, timeoutMs, restarts, retryOf } = submission;
+  const { resource, specText, pipeline, operation, timeoutMs, restarts, retryOf } = submission;
+  const { pipeline: _, ...rest } = resource;
   return {
     schema: 1,
     id,
     operation,
-    resource: { ...resource, pipeline: pipeline.name },
+    resource: pipeline.name === "" ? rest : { ...resource, pipeline: pipeline.name },
+    ...specText !== undefined && { specText },
     pipeline,
     steps: pipeline.steps.map(({ id, driver, always = false }) => (
       { id, driver, always, status: "pending", dispatch: 0, attempt: 0 }

@@ -5,6 +5,12 @@ export interface Submission {
   /** A UUID chosen by the caller; generated if missing. */
   readonly run?: string;
   readonly resource: Resource;
+  /** The spec's JSON text, if parsing and writing it again would change it. */
+  readonly specText?: string | undefined;
+  /**
+   * Without steps, the event goes to every driver that handles the type, as at a Conveyor server: nobody
+   * waits for their results.
+   */
   readonly pipeline: Pipeline;
   readonly operation: "create" | "update" | "delete";
   readonly timeoutMs: number;

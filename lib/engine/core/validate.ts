@@ -22,18 +22,43 @@ const MAX_RESTARTS = 10;
 /** The longest time that a timer can wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const MAX_NAME = 256;
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f]/;
 
-const name = z.string().min(1, "expected a name").max(MAX_NAME, `expected ${MAX_NAME} characters at most`);
+/** The name of a resource or pipeline. */
+export const name = z.string()
+  .min(1, "expected a name")
+  .max(MAX_NAME, `expected ${MAX_NAME} characters at most`)
+  .refine(
+    (text) => text.isWellFormed() && !CONTROL.test(text),
+    "expected a name without control characters",
+  );
+
+/** The name of what has a path of its own in the API. */
+export const pathName = name.refine(
+  (text) => text !== "." && text !== "..",
+  'expected a name other than "." and "..", which no URL can hold',
+);
+
+/** A pipeline that can run. */
+export const CheckedPipeline = Pipeline.extend({
+  name,
+  steps: Pipeline.shape.steps
+    .min(1, "expected at least one step")
+    .max(MAX_STEPS, `expected ${MAX_STEPS} steps at most`)
+    .superRefine((steps, { addIssue }) => {
+      const ids = steps.map(({ id }) => id);
+      for (const [i, id] of ids.entries()) {
+        if (ids.indexOf(id) === i) continue;
+        addIssue({ code: "custom", path: [i, "id"], message: "expected an id of its own for each step" });
+      }
+    }),
+});
 
 const Checked = z.object({
   run: z.string().refine(isRunId, "expected a UUID").optional(),
   resource: Resource.extend({ name, resource: token }),
-  pipeline: Pipeline.extend({
-    name,
-    steps: Pipeline.shape.steps
-      .min(1, "expected at least one step")
-      .max(MAX_STEPS, `expected ${MAX_STEPS} steps at most`),
-  }),
+  pipeline: z.union([CheckedPipeline, z.object({ name: z.literal(""), steps: z.tuple([]) })]),
   operation: z.enum(["create", "update", "delete"]),
   timeoutMs: z.number().positive().max(MAX_TIMEOUT_MS),
   restarts: z.int().min(0).max(MAX_RESTARTS),
@@ -62,13 +87,6 @@ export function checkSubmission(submission: Submission, maxMessageBytes = MAX_ME
     if (driver === undefined || pipeline.steps.some((step) => step.driver === driver)) continue;
     throw new InputError(
       `submission.secrets: "${name}" is for the driver "${driver}", which has no step in the pipeline "${pipeline.name}"`,
-    );
-  }
-  const ids = pipeline.steps.map(({ id }) => id);
-  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
-  if (twice !== undefined) {
-    throw new InputError(
-      `Pipeline "${pipeline.name}" has two steps with the id "${twice}": expected an id of its own for each`,
     );
   }
   if (pipeline.resource !== resource.resource) {

@@ -37,9 +37,21 @@ export function driverLost(message: string): Verdict {
   return { outcome: "failed", reason: "driver-lost", message };
 }
 
-export function eventTooLarge(step: StepState, most?: number): Verdict {
+/** The verdict of a run without steps. */
+export function sentToAll({ resource }: Run): Verdict {
+  const message = `Sent to every driver that handles "${resource.resource}": without a pipeline nobody waits`;
+  return { outcome: "succeeded", message };
+}
+
+export function unwanted({ resource }: Run): Verdict {
+  const message = `No driver handles "${resource.resource}", and the type has no default pipeline`;
+  return { outcome: "failed", reason: "no-pipeline", message };
+}
+
+export function eventTooLarge(step: StepState | undefined, most?: number): Verdict {
   const size = most === undefined ? "" : ` (${formatSize(most)})`;
-  const message = `The event of step "${step.id}" has more bytes than a message may have${size}: ` +
+  const message =
+    `The event${step ? ` of step "${step.id}"` : ""} has more bytes than a message may have${size}: ` +
     "expected less in the spec, the metadata and the results of earlier steps";
   return { outcome: "failed", reason: "invalid-spec", message };
 }

@@ -3,20 +3,26 @@ import { type Context, Hono } from "hono";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Store } from "../../backend/store.ts";
 import type { ResourceType } from "../core/resource-type.ts";
+import { Catalog } from "../shell/catalog.ts";
 import type { Engine } from "../shell/engine.ts";
 import { admission } from "./admission.ts";
 import { corsFor, hostGuard, type NamedToken, tokenGuard } from "./guards.ts";
 import { bodyLimited } from "./limit-body.ts";
 import { openApi } from "./openapi.ts";
 import { errorAnswer, Problem, REQUEST_ID } from "./problem.ts";
+import { routePath } from "./route-path.ts";
 import { Router } from "./router.ts";
 import { archiveRoute } from "./routes/artifact-archive.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { conveyorLogRoutes } from "./routes/conveyor-logs.ts";
+import { definitionRoutes } from "./routes/definitions.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { metricsRoute, type OperationParts, operationRoutes } from "./routes/operation.ts";
+import { messageRoutes } from "./routes/messages.ts";
 import type { RunParts } from "./routes/parts.ts";
+import { pipelineRoutes } from "./routes/pipelines.ts";
+import { resourceRoutes } from "./routes/resources.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { sealedGuard } from "./sealed-guard.ts";
 
@@ -35,6 +41,8 @@ export interface ApiOptions extends OperationParts {
   readonly cors?: string | undefined;
   /** Registered resource types. A resource of any other type must be submitted with a pipeline. */
   readonly resourceTypes: readonly ResourceType[];
+  /** Sends a message to the listeners of a subject, if any. */
+  readonly broadcast: (subject: string, data: string) => Promise<void>;
   readonly clock?: Clock;
   /** Once it fires, no more runs are accepted. */
   readonly draining: AbortSignal;
@@ -61,15 +69,21 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   const tokens: NamedToken[] = [{ name: "own", role: "admin", token }, ...options.tokens ?? []];
   const app = newApp();
   const router = new Router(app);
+  app.notFound((context) => errorAnswer(unroutable(router, context), context));
   app.use(hostGuard(isOurHost));
   if (cors !== undefined) app.use(corsFor(cors));
   operationRoutes(router, options);
   app.use(sealedGuard(tokens, { clock, limit: bodyLimited(), otherwise: tokenGuard(tokens, whyNotSigned) }));
   const { engine, store, resourceTypes, maxOpenRuns = Infinity } = options;
   const admit = admission({ engine, draining, maxOpenRuns });
-  const runParts: RunParts = { engine, store, resourceTypes, clock, heartbeatMs, admit };
+  const catalog = new Catalog({ store, types: resourceTypes });
+  const runParts: RunParts = { engine, store, catalog, clock, heartbeatMs, admit };
   addRunRoutes(router, runParts);
+  definitionRoutes(router, { store, catalog });
+  pipelineRoutes(router, { store, catalog });
+  resourceRoutes(router, { store, catalog, engine, admit });
   conveyorLogRoutes(router, runParts);
+  messageRoutes(router, { engine, store, broadcast: options.broadcast });
   eventRoutes(router, { engine, store, heartbeatMs });
   if (options.metrics) metricsRoute(router, { metrics: options.metrics });
   app.get("/openapi.json", ({ json }) => json(openApi(router.routes, { version: options.version ?? "0" })));
@@ -78,14 +92,15 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
 
 /** The run routes over a data folder, without a socket: for commands without a control plane. */
 export function historyApi(
-  parts: Omit<RunParts, "heartbeatMs" | "admit">,
+  parts: Omit<RunParts, "heartbeatMs" | "admit" | "catalog">,
 ): (request: Request) => Promise<Response> {
   const app = newApp();
   app.use(async (context, next) => {
     context.set("role", "admin");
     await next();
   });
-  addRunRoutes(new Router(app), { ...parts, heartbeatMs: HEARTBEAT_MS, admit: () => {} });
+  const catalog = new Catalog({ store: parts.store, types: [] });
+  addRunRoutes(new Router(app), { ...parts, catalog, heartbeatMs: HEARTBEAT_MS, admit: () => {} });
   return async (request) => await app.fetch(request);
 }
 
@@ -99,12 +114,8 @@ declare module "hono" {
 }
 
 function newApp(): Hono {
-  const app = new Hono();
+  const app = new Hono({ getPath: routePath });
   app.onError(errorAnswer);
-  app.notFound((context: Context) => {
-    const { method, path } = context.req;
-    return errorAnswer(new Problem(404, `Unknown route "${method} ${path}"`), context);
-  });
   app.use(async (context, next) => {
     const request = randomUUID();
     context.set("request", request);
@@ -113,6 +124,14 @@ function newApp(): Hono {
     context.res.headers.set(REQUEST_ID, request);
   });
   return app;
+}
+
+/** Returns the problem of a request that no route takes. */
+function unroutable(router: Router, { req: { method, path, raw } }: Context): Problem {
+  const allowed = router.methodsOf(routePath(raw));
+  if (allowed.length === 0) return new Problem(404, `Unknown route "${method} ${path}"`);
+  const Allow = allowed.join(", ");
+  return new Problem(405, `"${path}" knows no ${method}: expected ${Allow}`, { Allow });
 }
 
 function addRunRoutes(router: Router, parts: RunParts): void {

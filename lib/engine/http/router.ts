@@ -52,6 +52,13 @@ export class Router {
     return this.#routes;
   }
 
+  /** Returns the methods that a path has; none if it is no route. */
+  methodsOf(path: string): string[] {
+    const methods = this.#routes.filter((route) => patternOf(route).test(path)).map(({ method }) => method);
+    const all = methods.flatMap((method) => method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()]);
+    return [...new Set(all)];
+  }
+
   add<Query extends z.ZodObject>(route: Route<Query>, handler: Handler<Query>): void {
     const { method, path, rest, query } = route;
     this.#routes.push(route as unknown as Route);
@@ -61,6 +68,11 @@ export class Router {
       return await handler(context, (query ? queryOf(context, query) : {}) as z.infer<Query>);
     });
   }
+}
+
+function patternOf({ path, rest }: Route): RegExp {
+  const parts = path.replace(/[.]/g, "\\.");
+  return new RegExp(`^${parts.replace(/\{(\w+)\}/g, (_, name) => name === rest ? ".+" : "[^/]+")}$`);
 }
 
 /** Returns the role that a route requires. */

@@ -30,7 +30,10 @@ export function sealedGuard(
       context.header(PROOF_HEADER, opened.proof(401));
       throw new Problem(401, "The request is too old, or the clocks of caller and control plane are apart");
     }
-    const { method, headers, signal } = raw;
+    const { method, signal } = raw;
+    const headers = new Headers(raw.headers);
+    // The ciphertext had another type.
+    headers.set("content-type", "application/json");
     const body = method === "GET" || method === "HEAD" ? undefined : opened.body as Uint8Array<ArrayBuffer>;
     context.set("role", used.role);
     context.req.raw = new Request(raw.url, { method, headers, signal, ...body && { body } });

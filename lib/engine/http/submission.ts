@@ -1,19 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import type { Store } from "../../backend/store.ts";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { parseDuration } from "../../base/units.ts";
 import { describeIssues } from "../../wire/issues.ts";
 import { Pipeline, Resource } from "../../wire/resource.ts";
-import type { ResourceType, SpecFacts } from "../core/resource-type.ts";
+import type { SpecFacts } from "../core/resource-type.ts";
 import type { Submission } from "../core/submission.ts";
+import type { Catalog } from "../shell/catalog.ts";
 import type { Run } from "../../wire/run.ts";
-import { NestingError, parseJson } from "../../base/json.ts";
+import { memberText, NestingError, parseJson } from "../../base/json.ts";
+import { changedText } from "./json-body.ts";
 
 const OPERATIONS = ["create", "update", "delete"] as const;
 
 /** Timeout of a run if neither the request nor the spec sets one. */
-const DEFAULT_TIMEOUT_MS = 3_600_000;
+export const DEFAULT_TIMEOUT_MS = 3_600_000;
 
 /** The body of `POST /runs`. */
 export const SubmissionBody = z.strictObject({
@@ -37,33 +38,38 @@ export const RetryBody = z.strictObject({
   secrets: z.record(z.string(), z.string()).default({}),
 });
 
-/** A submission whose pipeline may still be a name. */
-export interface Requested extends Omit<Submission, "pipeline"> {
-  readonly pipeline: Pipeline | string;
+/** Reads the body of `POST /runs`. Throws as `submissionOf`. */
+export function readSubmission(text: string): z.infer<typeof SubmissionBody> {
+  const input = parse(text);
+  const parsed = SubmissionBody.safeParse(input);
+  if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
+  return parsed.data;
 }
 
 /**
  * Returns the submission that a request's body describes. A resource without a pipeline gets the pipeline of
- * its type, which is also known by its name. Throws InputError with one line per mistake; the lines contain
+ * its type, or the one that it names. Throws InputError with one line per mistake; the lines contain
  * no secret values.
  */
-export function submissionOf(text: string, types: readonly ResourceType[]): Requested {
-  const input = parse(text);
-  const parsed = SubmissionBody.safeParse(input);
-  if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
-  const { run, resource, operation, secrets, timeout, restarts } = parsed.data;
-  const type = types.find(({ name }) => name === resource.resource);
-  const named = parsed.data.pipeline;
-  const pipeline = named === type?.pipeline?.name ? type?.pipeline : named ?? type?.pipeline;
+export async function submissionOf(text: string, catalog: Catalog): Promise<Submission> {
+  const { run, resource, operation, secrets, timeout, restarts, pipeline: given } = readSubmission(text);
+  const type = resource.resource;
+  const pipeline = typeof given === "string"
+    ? await namedPipeline(catalog, given)
+    : given ?? await catalog.defaultPipeline(type);
   if (!pipeline) {
     throw new InputError(
-      `body.pipeline: expected one, since resources of the type "${resource.resource}" have none of their own`,
+      `body.pipeline: expected one, since resources of the type "${type}" have none of their own`,
     );
   }
-  const spec = operation === "delete" ? {} : specFacts(type, resource.spec, secrets);
+  const root = "body.resource.spec";
+  const spec = operation === "delete"
+    ? {}
+    : await checkedFacts(catalog, { type, spec: resource.spec, secrets, root });
   return {
     ...run !== undefined && { run },
     resource: { ...resource, id: resource.id ?? randomUUID() },
+    specText: changedText(memberText(text, "resource") ?? "{}", "spec", resource),
     pipeline,
     operation,
     timeoutMs: timeout === undefined ? spec.timeoutMs ?? DEFAULT_TIMEOUT_MS : milliseconds(timeout),
@@ -72,31 +78,29 @@ export function submissionOf(text: string, types: readonly ResourceType[]): Requ
   };
 }
 
-/** Returns the submission with the stored pipeline that it names. Throws InputError if there is none. */
-export async function withStoredPipeline(
-  { pipeline, ...requested }: Requested,
-  { pipelines }: Pick<Store, "pipelines">,
-): Promise<Submission> {
-  if (typeof pipeline !== "string") return { ...requested, pipeline };
-  const stored = await pipelines.get(pipeline);
-  if (stored) return { ...requested, pipeline: stored.value };
+async function namedPipeline(catalog: Catalog, name: string): Promise<Pipeline> {
+  const found = await catalog.pipeline(name);
+  if (found) return found;
   throw new InputError(
-    `body.pipeline: No pipeline "${pipeline}" is stored here: expected the name of one, or its steps`,
+    `body.pipeline: No pipeline "${name}" is stored here: expected the name of one, or its steps`,
   );
 }
 
 /** Returns a submission that repeats a run. Throws as `submissionOf` does. */
-export function resubmissionOf(run: Run, text: string, types: readonly ResourceType[]): Submission {
+export async function resubmissionOf(run: Run, text: string, catalog: Catalog): Promise<Submission> {
   const input = text.trim() === "" ? {} : parse(text);
   const parsed = RetryBody.safeParse(input);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
   const { secrets, run: id } = parsed.data;
-  const { resource, pipeline, operation, timeoutMs } = run;
-  const type = types.find(({ name }) => name === resource.resource);
-  const { restarts = 0 } = operation === "delete" ? {} : specFacts(type, resource.spec, secrets);
+  const { resource, specText, pipeline, operation, timeoutMs } = run;
+  const { resource: type, spec } = resource;
+  const { restarts = 0 } = operation === "delete"
+    ? {}
+    : await checkedFacts(catalog, { type, spec, secrets, root: "run.resource.spec" });
   return {
     ...id !== undefined && { run: id },
     resource,
+    specText,
     pipeline,
     operation: OPERATIONS.find((known) => known === operation) ?? "create",
     timeoutMs,
@@ -106,16 +110,20 @@ export function resubmissionOf(run: Run, text: string, types: readonly ResourceT
   };
 }
 
-/** Returns what a spec of this type says about its run. Rejects an invalid spec before anything runs. */
-function specFacts(
-  type: ResourceType | undefined,
-  spec: unknown,
-  secrets: Readonly<Record<string, string>>,
-): SpecFacts {
-  if (!type?.spec) return {};
-  const parsed = type.spec.safeParse(spec);
-  if (!parsed.success) throw new InputError(describeIssues(parsed.error, spec, "body.resource.spec"));
-  const facts = type.followsFrom?.(parsed.data) ?? {};
+/**
+ * Returns what a spec says about its run. Throws InputError, before anything runs, if the spec is invalid or
+ * names a secret without a value.
+ */
+export async function checkedFacts(
+  catalog: Catalog,
+  { type, spec, secrets, root }: {
+    type: string;
+    spec: unknown;
+    secrets: Readonly<Record<string, string>>;
+    root: string;
+  },
+): Promise<SpecFacts> {
+  const facts = await catalog.checkSpec(type, spec, root);
   const missing = (facts.secrets ?? []).filter((name) => !Object.hasOwn(secrets, name));
   if (missing.length > 0) {
     throw new InputError(

@@ -1,6 +1,6 @@
 import type { FaultPoint } from "../../base/faults.ts";
 import type { TimeSources } from "./run-clocks.ts";
-import type { Store } from "../../backend/store.ts";
+import type { ResourceChanges, Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import type { Outcome, Run } from "../../wire/run.ts";
 import type { Reason } from "../../wire/reasons.ts";
@@ -43,10 +43,15 @@ export interface EngineOptions extends TimeSources {
  */
 export interface Engine extends AsyncDisposable {
   /**
-   * Stores the run and publishes its first step. Returns the run's id. Throws ConflictError if the id is
-   * taken.
+   * Stores the run, with `changes` of resources if given, and publishes its first step. Returns the run's id.
+   * Throws ConflictError if the id is taken or a resource was changed meanwhile; then nothing is stored.
    */
-  submit(submission: Submission): Promise<string>;
+  submit(submission: Submission, changes?: ResourceChanges): Promise<string>;
+  /**
+   * Adds a line to a run's log in a driver's name. Throws InputError if no step is that driver's, Retryable
+   * if it cannot be stored now.
+   */
+  addLine(run: Run, line: { driver: string; message: string }): Promise<void>;
   /**
    * Ends the run as `outcome` after its `always` steps. Does nothing if the run has ended or already has a
    * verdict.

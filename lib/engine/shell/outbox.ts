@@ -1,6 +1,6 @@
 import type { Transport } from "../../backend/transport.ts";
 import type { OutboxMessage } from "../../wire/run.ts";
-import { consumers } from "../../wire/subjects.ts";
+import { consumers, subjects } from "../../wire/subjects.ts";
 import { retry } from "../../base/retry.ts";
 
 /**
@@ -26,7 +26,7 @@ export class Outbox {
    * deduplicates by id. Throws what the transport throws.
    */
   async publish({ id, subject, headers, data }: OutboxMessage): Promise<void> {
-    await this.#ensureConsumer(subject);
+    if (!subject.startsWith(subjects.resource(""))) await this.#ensureConsumer(subject);
     try {
       await retry(() => this.#transport.publish(subject, data, { id, headers }));
     } catch (error) {

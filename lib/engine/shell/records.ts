@@ -1,12 +1,12 @@
 import type { FaultPoint } from "../../base/faults.ts";
 import { InputError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { ConflictError, type Store, type Versioned } from "../../backend/store.ts";
+import { ConflictError, type ResourceChanges, type Store, type Versioned } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import type { Run } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
 import { changesOf, type RunChange } from "../core/changes.ts";
-import { decide } from "../core/decide.ts";
+import { decide, type Input } from "../core/decide.ts";
 import { Outbox } from "./outbox.ts";
 import type { RunClocks } from "./run-clocks.ts";
 import { openStep } from "../core/steps.ts";
@@ -49,12 +49,15 @@ export class Records {
     this.#outbox = new Outbox(options.transport, options.ackWaitMs);
   }
 
-  /** Stores a new run. Throws ConflictError if it exists. */
-  create(run: Run): Promise<Changed> {
+  /**
+   * Stores a new run, and with it changes of resources: all or nothing. Throws ConflictError if the run
+   * exists or a resource was changed.
+   */
+  create(run: Run, changes?: ResourceChanges): Promise<Changed> {
     return this.#turns.take(run.id, async () => {
       const { clocks, isForeign = () => false } = this.#options;
       const begun = decide(clocks.stamped(placed(run, isForeign)), { kind: "submitted" }, run.createdAt);
-      const revision = await this.#put(begun, 0, undefined);
+      const revision = await this.#put(begun, 0, undefined, changes);
       return await this.#settle(begun, revision);
     });
   }
@@ -117,9 +120,16 @@ export class Records {
     }
   }
 
-  async #put(run: Run, revision: number, before: Run | undefined): Promise<number> {
+  async #put(
+    run: Run,
+    revision: number,
+    before: Run | undefined,
+    changes?: ResourceChanges,
+  ): Promise<number> {
     const { store, faultPoint, seen, changed } = this.#options;
-    const stored = await store.runs.put(run.id, run, revision);
+    const stored = changes
+      ? await store.createRun(run, changes)
+      : await store.runs.put(run.id, run, revision);
     seen(run);
     if (changed) { for (const change of changesOf(before, run)) changed(change, run); }
     faultPoint("run-stored", openStep(run)?.id);
@@ -131,9 +141,13 @@ export class Records {
     const [message] = run.outbox;
     if (!message) return { run };
     try {
+      if (run.steps.length === 0 && await this.#options.transport.demand(message.subject) === "none") {
+        return await this.#end(run, { kind: "unwanted" }, revision);
+      }
       await this.#outbox.publish(message);
       faultPoint("outbox-published", openStep(run)?.id);
       const published = decide(run, { kind: "published", id: message.id }, clocks.now(run));
+      if (published.outcome) return await this.#end(run, { kind: "published", id: message.id }, revision);
       await store.runs.put(run.id, published, revision);
       seen(published);
       faultPoint("outbox-emptied", openStep(run)?.id);
@@ -141,16 +155,19 @@ export class Records {
     } catch (error) {
       // Another process changed the run since and publishes its outbox.
       if (error instanceof ConflictError) return { run };
-      if (error instanceof InputError) return await this.#refused(run, message.id, revision);
+      // The transport will never accept the message.
+      if (error instanceof InputError) {
+        return await this.#end(run, { kind: "refused", id: message.id }, revision);
+      }
       processLog("engine").warn("Cannot publish {id}, will try again: {error}", { id: message.id, error });
       return { run, unpublished: error };
     }
   }
 
-  /** Handles a message that the transport will never accept: ends its step. */
-  async #refused(run: Run, message: string, revision: number): Promise<Changed> {
+  /** Applies an input that closes the step whose message is in the outbox, or ends the run. */
+  async #end(run: Run, input: Input, revision: number): Promise<Changed> {
     try {
-      const next = decide(run, { kind: "refused", id: message }, this.#options.clocks.now(run));
+      const next = decide(run, input, this.#options.clocks.now(run));
       const stored = await this.#put(next, revision, run);
       if (next.outcome) await this.#options.ended(run.id);
       return await this.#settle(next, stored);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { InputError } from "../../base/errors.ts";
 import { noFaults } from "../../base/faults.ts";
 import { keepGoing, Troubles } from "../../base/keep-going.ts";
-import { ConflictError } from "../../backend/store.ts";
+import { ConflictError, type ResourceChanges } from "../../backend/store.ts";
 import type { Run } from "../../wire/run.ts";
 import { Scheduler } from "./scheduler.ts";
 import { consumeResults } from "./consume-results.ts";
@@ -19,7 +19,7 @@ import { Vault } from "./secrets.ts";
 import { serveAlive } from "./serve-alive.ts";
 import { type Question, serveClaims } from "./serve-claims.ts";
 import { Signatures } from "./signatures.ts";
-import { addSystemLine } from "./system-line.ts";
+import { addDriverLine, addSystemLine } from "./system-line.ts";
 import { openStep } from "../core/steps.ts";
 import { whyUnclaimed } from "./unclaimed.ts";
 import { checkSubmission } from "../core/validate.ts";
@@ -76,14 +76,16 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
 
   return {
-    async submit(submission: Submission) {
+    async submit(submission: Submission, changes?: ResourceChanges) {
       checkSubmission(submission, transport.maxMessageBytes);
       const { run = randomUUID(), secrets } = submission;
       if (await store.runs.get(run)) throw new ConflictError(`A run "${run}" exists already`);
       await vault.keep(run, secrets);
-      await records.create(newRun(run, submission, clocks.wall(), transport.maxMessageBytes));
+      await records.create(newRun(run, submission, clocks.wall(), transport.maxMessageBytes), changes);
       return run;
     },
+
+    addLine: (run, line) => addDriverLine({ transport, signatures }, run, { ...line, now: clocks.now(run) }),
 
     stop: (id, why) => change(id, (run) => decide(run, { kind: "stop", ...why }, clocks.now(run))),
 

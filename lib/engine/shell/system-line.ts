@@ -1,38 +1,67 @@
+import { randomUUID } from "node:crypto";
+import { InputError } from "../../base/errors.ts";
 import type { Transport } from "../../backend/transport.ts";
 import { HEADERS } from "../../wire/headers.ts";
-import type { Log } from "../../wire/messages.ts";
-import type { Run } from "../../wire/run.ts";
+import type { Log, LogStream } from "../../wire/messages.ts";
+import type { Run, StepState } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
 import type { Signatures } from "./signatures.ts";
 import { openStep } from "../core/steps.ts";
+
+interface Lines {
+  readonly transport: Transport;
+  readonly signatures: Signatures;
+}
 
 /**
  * Adds a line of the engine to a run's log, attributed to the open step. `what` identifies the line within
  * the run: the same line twice within two minutes is stored once. Throws what the transport throws.
  */
 export async function addSystemLine(
-  { transport, signatures }: { transport: Transport; signatures: Signatures },
+  parts: Lines,
   run: Run,
   { what, message, now }: { what: string; message: string; now: number },
 ): Promise<void> {
   const step = openStep(run) ?? run.steps[0];
-  const line: Log = {
-    runid: run.id,
-    driver: step?.driver ?? "",
-    pipeline: run.pipeline.name,
-    timestamp: new Date(now).toISOString(),
-    message,
-    step: step?.id ?? "",
-    stream: "system",
-  };
+  await addLine(parts, run, step, {
+    id: `${run.id}/${what}`,
+    line: lineOf(run, { driver: step?.driver ?? "", message, now, stream: "system" }),
+  });
+}
+
+/** Adds a line to the run's log in the name of a driver. Throws InputError if no step is that driver's. */
+export async function addDriverLine(
+  parts: Lines,
+  run: Run,
+  { driver, message, now }: { driver: string; message: string; now: number },
+): Promise<void> {
+  const step = [openStep(run), ...run.steps].find((step) => step?.driver === driver);
+  if (!step) throw new InputError(`Run "${run.id}" has no step of the driver "${driver.slice(0, 100)}"`);
+  const line = lineOf(run, { driver, message, now, stream: "stdout" });
+  await addLine(parts, run, step, { id: `${run.id}/posted/${randomUUID()}`, line });
+}
+
+function lineOf(
+  run: Run,
+  { driver, message, now, stream }: { driver: string; message: string; now: number; stream: LogStream },
+): Log {
+  const timestamp = new Date(now).toISOString();
+  return { runid: run.id, driver, pipeline: run.pipeline.name, timestamp, message, stream };
+}
+
+async function addLine(
+  { transport, signatures }: Lines,
+  run: Run,
+  step: StepState | undefined,
+  { id, line }: { id: string; line: Log },
+): Promise<void> {
   const headers = {
     [HEADERS.step]: step?.id ?? "",
     [HEADERS.attempt]: String(step?.attempt ?? 0),
     [HEADERS.lines]: "1",
   };
   const subject = subjects.logs(run.id);
-  const id = `${run.id}/${what}`;
-  const data = `${JSON.stringify(line)}\n`;
+  const data = `${JSON.stringify({ ...line, step: step?.id ?? "" })}\n`;
   const signed = signatures.sign(run.id, { subject, id, headers }, data);
   await transport.publish(subject, data, { id, headers: signed });
 }

@@ -3,12 +3,18 @@ import { test } from "node:test";
 import { ConflictError, type Table } from "../../../lib/backend/store.ts";
 import { InputError } from "../../../lib/base/errors.ts";
 import type { ResourceDefinition } from "../../../lib/wire/resource.ts";
-import { type OpenStore, runOf } from "./opened.ts";
+import type { StoredResource } from "../../../lib/wire/stored.ts";
+import { type OpenStore, RUN, runOf } from "./opened.ts";
 
 const definition = (name: string, description = ""): ResourceDefinition => ({
   name,
   description,
   schema: { type: "object", properties: { repository: { type: "string" } } },
+});
+
+const storedOf = (id: string): StoredResource => ({
+  resource: { id, name: id, resource: "type", spec: {} },
+  run: RUN,
 });
 
 export function tables(name: string, open: OpenStore): void {
@@ -92,7 +98,7 @@ export function tables(name: string, open: OpenStore): void {
     const { resources } = opened.store;
     const keys = Array.from({ length: 105 }, (_, i) => `type/${String(i).padStart(3, "0")}`);
     for (const key of keys.toReversed()) {
-      await resources.put(key, { id: key, name: key, resource: "type", spec: {} }, 0);
+      await resources.put(key, storedOf(key), 0);
     }
     assert.deepEqual((await resources.list()).map(({ key }) => key), keys.slice(0, 100));
     const seen: string[] = [];
@@ -101,7 +107,7 @@ export function tables(name: string, open: OpenStore): void {
       const page = await resources.list({ ...(after === undefined ? {} : { after }), limit: 40 });
       if (page.length === 0) break;
       for (const { key, value } of page) {
-        assert.equal(value.id, key);
+        assert.equal(value.resource.id, key);
         seen.push(key);
       }
       after = page.at(-1)?.key;

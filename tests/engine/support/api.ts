@@ -22,6 +22,7 @@ export async function openApi(world: World, options: Partial<ApiOptions> = {}) {
     token: TOKEN,
     isOurHost: namesOf("127.0.0.1", "here"),
     resourceTypes: [{ name: TYPE, pipeline: PIPELINE }],
+    broadcast: (subject, data) => world.transport.broadcast(subject, data),
     draining: new AbortController().signal,
     ...options,
   });

@@ -17,7 +17,6 @@ export function historyCaller(history: History): Caller {
       stop: (run, why) => stopElsewhere(history, run, { kind: "stop", ...why }),
     },
     clock: systemClock,
-    resourceTypes: [],
   });
   return async ({ method, path, body, signal }) => {
     const response = await answer(

@@ -1,10 +1,12 @@
 import { z } from "zod";
+import { type Clock, systemClock } from "../../../base/clock.ts";
 import type { Engine } from "../../shell/engine.ts";
 import type { Router } from "../router.ts";
 
 export interface OperationParts {
   readonly engine: Pick<Engine, "troubles">;
   readonly draining: AbortSignal;
+  readonly clock?: Clock;
   /** Reasons why the control plane is not ready, besides the engine's troubles; one line each. */
   readonly reasons?: () => Promise<readonly string[]>;
   /** Returns the metrics in Prometheus' text format. */
@@ -12,12 +14,16 @@ export interface OperationParts {
 }
 
 const Health = z.object({
-  status: z.enum(["ok", "draining", "failing"]),
+  status: z.enum(["healthy", "draining", "failing"]),
+  time: z.int().describe("Seconds since the epoch"),
   troubles: z.array(z.string()).optional(),
 });
 
 /** Routes for operating the control plane: health and readiness, without a token. */
-export function operationRoutes(router: Router, { engine, draining, reasons }: OperationParts): void {
+export function operationRoutes(
+  router: Router,
+  { engine, draining, reasons, clock = systemClock }: OperationParts,
+): void {
   const whyNotReady = async () => [
     ...engine.troubles.map((part) => `${part} fails`),
     ...await reasons?.() ?? [],
@@ -35,8 +41,9 @@ export function operationRoutes(router: Router, { engine, draining, reasons }: O
     },
   }, ({ json }) => {
     const { troubles } = engine;
-    if (troubles.length > 0) return json({ status: "failing", troubles }, 503);
-    return json({ status: draining.aborted ? "draining" : "ok" });
+    const time = Math.floor(clock() / 1000);
+    if (troubles.length > 0) return json({ status: "failing", time, troubles }, 503);
+    return json({ status: draining.aborted ? "draining" : "healthy", time });
   });
 
   router.add({

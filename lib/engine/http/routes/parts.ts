@@ -2,7 +2,7 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Store } from "../../../backend/store.ts";
 import { isRunId } from "../../../wire/ids.ts";
 import type { Run } from "../../../wire/run.ts";
-import type { ResourceType } from "../../core/resource-type.ts";
+import type { Catalog } from "../../shell/catalog.ts";
 import type { Engine } from "../../shell/engine.ts";
 import { Problem } from "../problem.ts";
 
@@ -14,8 +14,8 @@ export interface RunParts {
   readonly store: Store;
   readonly engine: Pick<Engine, "submit" | "stop" | "whyWaiting">;
   readonly clock: Clock;
-  /** Registered resource types. A resource of any other type must be submitted with a pipeline. */
-  readonly resourceTypes: readonly ResourceType[];
+  /** The known resource types. A resource of any other type must be submitted with a pipeline. */
+  readonly catalog: Catalog;
   /** Interval between heartbeats on an idle stream, milliseconds. */
   readonly heartbeatMs: number;
   /** Throws Problem if no run is accepted just now. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Context } from "hono";
 import { z } from "zod";
 import { InputError } from "../../../base/errors.ts";
@@ -9,16 +8,11 @@ import { REASONS } from "../../../wire/reasons.ts";
 import { OUTCOMES, type Run } from "../../../wire/run.ts";
 import type { Submission } from "../../core/submission.ts";
 import { RUN_STATUSES, RunSummary, runSummary, RunView, runView, statusOf } from "../../core/run-view.ts";
+import { runOfKey } from "../idempotency.ts";
 import { limitBody } from "../limit-body.ts";
 import { Problem } from "../problem.ts";
 import type { Router } from "../router.ts";
-import {
-  resubmissionOf,
-  RetryBody,
-  SubmissionBody,
-  submissionOf,
-  withStoredPipeline,
-} from "../submission.ts";
+import { resubmissionOf, RetryBody, SubmissionBody, submissionOf } from "../submission.ts";
 import { knownRun, type RunParts } from "./parts.ts";
 
 const MAX_PAGE = 200;
@@ -54,7 +48,7 @@ const IDEMPOTENCY = {
 
 /** Routes that list, read, start, cancel and retry runs. */
 export function runRoutes(router: Router, parts: RunParts): void {
-  const { store, engine, clock, resourceTypes, admit } = parts;
+  const { store, engine, clock, catalog, admit } = parts;
 
   router.add({
     method: "get",
@@ -83,10 +77,7 @@ export function runRoutes(router: Router, parts: RunParts): void {
     admit();
     return await limitBody(
       context,
-      async () => {
-        const requested = submissionOf(await context.req.text(), resourceTypes);
-        return await start(context, await withStoredPipeline(requested, store));
-      },
+      async () => start(context, await submissionOf(await context.req.text(), catalog)),
     );
   });
 
@@ -131,13 +122,13 @@ export function runRoutes(router: Router, parts: RunParts): void {
     admit();
     return await limitBody(
       context,
-      async () => start(context, resubmissionOf(run, await context.req.text(), resourceTypes)),
+      async () => start(context, await resubmissionOf(run, await context.req.text(), catalog)),
     );
   });
 
   async function start(context: Context, submission: Submission): Promise<Response> {
     const key = context.req.header("idempotency-key");
-    const wanted = key === undefined ? submission : { ...submission, run: submission.run ?? idOfKey(key) };
+    const wanted = key === undefined ? submission : { ...submission, run: submission.run ?? runOfKey(key) };
     const answer = (run: string) => context.json({ run }, 201, { Location: `/runs/${run}` });
     try {
       return answer(await engine.submit(wanted));
@@ -196,18 +187,6 @@ function placeOf(cursor: string): RunPlace {
   throw new InputError(
     `Invalid cursor ${JSON.stringify(cursor.slice(0, 60))}: expected "next" of an earlier page`,
   );
-}
-
-/** Derives the run's id from the key, so that a repeated request finds the same run on every replica. */
-function idOfKey(key: string): string {
-  if (key === "" || key.length > 255) {
-    throw new InputError("Invalid Idempotency-Key: expected a text of 255 characters at most");
-  }
-  const hex = createHash("sha256").update(`conveyor idempotency key ${key}`).digest("hex");
-  // UUID version 8: custom content.
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${
-    hex.slice(20, 32)
-  }`;
 }
 
 function isSame({ resource, retryOf, operation }: Run, wanted: Submission): boolean {

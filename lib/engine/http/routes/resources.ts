@@ -1,0 +1,174 @@
+import type { Context } from "hono";
+import { z } from "zod";
+import { type Store, versionKey } from "../../../backend/store.ts";
+import type { StoredResource } from "../../../wire/stored.ts";
+import { resourceText, versionOf } from "../../core/resource-record.ts";
+import { runOfKey } from "../idempotency.ts";
+import { jsonText, withJson } from "../json-body.ts";
+import { Problem } from "../problem.ts";
+import {
+  ChangedResource,
+  changeResource,
+  createResource,
+  deleteResource,
+  knownResource,
+  metadataNow,
+  ResourceBody,
+  type ResourceParts,
+} from "../resource-changes.ts";
+import type { Router } from "../router.ts";
+import { LIST_HEADERS, listPage, ListQuery } from "./listing.ts";
+
+const View = z.object({
+  id: z.string(),
+  name: z.string(),
+  pipeline: z.string().optional(),
+  resource: z.string(),
+  metadata: z.record(z.string(), z.unknown()),
+  spec: z.unknown(),
+});
+
+const Created = z.object({
+  message: z.string(),
+  name: z.string(),
+  runid: z.string(),
+  version: z.string(),
+});
+
+/** The header with the id of the run that a change has started. */
+export const RUN_HEADER = "X-Run-Id";
+
+const LIST = { 200: { what: LIST_HEADERS, schema: z.array(View) } };
+const FOUND = { 200: { what: "The resource", schema: View } };
+
+/** Routes of resources (protocol 2.2). */
+export function resourceRoutes(
+  router: Router,
+  parts: ResourceParts & {
+    readonly store: Pick<Store, "resources" | "versions" | "runs">;
+    readonly admit: () => void;
+  },
+): void {
+  const { store, admit } = parts;
+
+  for (const path of ["/resources", "/resources/{type}"]) {
+    router.add({
+      method: "get",
+      path,
+      tag: "Conveyor",
+      summary: path.endsWith("}") ? "List the resources of a type" : "List resources",
+      query: ListQuery,
+      answers: LIST,
+    }, async ({ req }, query) => {
+      const type = req.param("type");
+      const prefix = type === undefined ? "" : `${type}/`;
+      const here = type === undefined ? path : `/resources/${encodeURIComponent(type)}`;
+      const { values, headers } = await listPage(store.resources, { ...query, prefix, path: here });
+      const texts = await Promise.all(values.map(textNow));
+      return jsonText(`[${texts.join()}]`, 200, headers);
+    });
+  }
+
+  router.add({
+    method: "post",
+    path: "/resources",
+    tag: "Conveyor",
+    summary: "Create a resource and start its run",
+    body: ResourceBody,
+    headers: {
+      "Idempotency-Key": "A text of the caller's own: sent again with the same body, it is the same resource",
+    },
+    answers: { 201: { what: "Both are stored", schema: Created } },
+  }, (context) => {
+    admit();
+    return withJson(context, ResourceBody, async ({ value, textOf }) => {
+      const key = context.req.header("idempotency-key");
+      const run = key === undefined ? undefined : runOfKey(key);
+      if (run !== undefined && await isRepeated(run, value)) {
+        context.header("Idempotent-Replayed", "true");
+        return created(context, value, run);
+      }
+      const made = await createResource(parts, value, { specText: textOf("spec"), run });
+      return created(context, value, made.run);
+    });
+  });
+
+  router.add({
+    method: "get",
+    path: "/resources/{type}/{name}",
+    tag: "Conveyor",
+    summary: "Read a resource, with the results of its newest run in its metadata",
+    answers: FOUND,
+  }, async (context) => {
+    const { type, name } = placeOf(context);
+    return jsonText(await textNow((await knownResource(store, type, name)).value));
+  });
+
+  router.add({
+    method: "get",
+    path: "/resources/{type}/{name}/{version}",
+    tag: "Conveyor",
+    summary: "Read a version of a resource",
+    answers: FOUND,
+  }, async (context) => {
+    const { type, name } = placeOf(context);
+    const version = context.req.param("version") ?? "";
+    const isVersion = /^[1-9]\d{0,9}$/.test(version) && name.isWellFormed();
+    const found = isVersion ? await store.versions.get(versionKey(type, name, Number(version))) : undefined;
+    if (found) return jsonText(resourceText(found.value));
+    await knownResource(store, type, name);
+    throw new Problem(404, `The resource "${name.slice(0, 100)}" has no version "${version.slice(0, 100)}"`);
+  });
+
+  router.add({
+    method: "put",
+    path: "/resources/{type}/{name}",
+    tag: "Conveyor",
+    summary: "Store the next version of a resource and start its run",
+    body: ChangedResource,
+    answers: { 200: { what: "The resource and its run", schema: View.extend({ runid: z.string() }) } },
+  }, (context) => {
+    admit();
+    return withJson(context, ChangedResource, async ({ value, textOf }) => {
+      const { stored, run } = await changeResource(parts, placeOf(context), value, textOf("spec"));
+      return jsonText(resourceText(stored, undefined, { runid: run }), 200, { [RUN_HEADER]: run });
+    });
+  });
+
+  router.add({
+    method: "delete",
+    path: "/resources/{type}/{name}",
+    tag: "Conveyor",
+    summary: `Remove a resource with its versions and start the run of its end, whose id is in ${RUN_HEADER}`,
+    answers: { 204: { what: "It is removed, and its run has begun" } },
+  }, async (context) => {
+    admit();
+    const { run } = await deleteResource(parts, placeOf(context));
+    return context.body(null, 204, { Location: `/runs/${run}`, [RUN_HEADER]: run });
+  });
+
+  /** Writes a resource with the results that there are now. */
+  async function textNow(stored: StoredResource): Promise<string> {
+    return resourceText(stored, await metadataNow(store, stored));
+  }
+
+  /** Returns true if the request was answered before. Throws Problem 409 if its key was used for another. */
+  async function isRepeated(run: string, { name, resource: type, spec }: ResourceBody): Promise<boolean> {
+    const found = (await store.runs.get(run))?.value;
+    if (!found) return false;
+    const { resource } = found;
+    const facts = [resource.name, resource.resource, resource.spec, versionOf(resource), found.operation];
+    if (JSON.stringify(facts) === JSON.stringify([name, type, spec, 1, "create"])) return true;
+    throw new Problem(409, "The Idempotency-Key was used for another request: expected a new one");
+  }
+}
+
+function created(context: Context, { name, resource: type }: ResourceBody, run: string): Response {
+  const body = { message: "Resource created successfully", name, runid: run, version: "1" };
+  const location = `/resources/${type}/${encodeURIComponent(name)}`;
+  return context.json(body, 201, { Location: location, [RUN_HEADER]: run });
+}
+
+function placeOf({ req }: Context): { type: string; name: string } {
+  return { type: req.param("type") ?? "", name: req.param("name") ?? "" };
+}

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InputError } from "../../lib/base/errors.ts";
+import { compileSchema } from "../../lib/engine/shell/json-schema.ts";
+
+const draft = (number: string) => `http://json-schema.org/draft-0${number}/schema#`;
+
+test("compileSchema lists every mistake with its path and value", () => {
+  const check = compileSchema({
+    type: "object",
+    required: ["n", "m"],
+    properties: {
+      n: { type: "integer" },
+      e: { format: "email" },
+      list: { items: { enum: ["a", "b"] } },
+      "a/b": { type: "string" },
+    },
+    additionalProperties: false,
+  });
+  assert.deepEqual(check({ n: 1, m: 2 } as unknown, "s"), [
+    's: must NOT have additional properties: "m", got {"n":1,"m":2}',
+  ]);
+  const lines = check({ n: "x", e: "no", list: ["a", "z"], "a/b": 1 }, "body.spec");
+  for (
+    const expected of [
+      /^body\.spec: must have required property 'm'/,
+      /^body\.spec\.n: must be integer, got "x"$/,
+      /^body\.spec\.e: must match format "email", got "no"$/,
+      /^body\.spec\.list\.1: must be equal to one of the allowed values: "a", "b", got "z"$/,
+      /^body\.spec\.a\/b: must be string, got 1$/,
+    ]
+  ) assert.ok(lines.some((line) => expected.test(line)), `${expected} is not in ${lines.join("\n")}`);
+});
+
+test("compileSchema asserts formats in every draft, and each draft's own keywords", () => {
+  const drafts = [
+    undefined,
+    draft("4"),
+    draft("6"),
+    draft("7"),
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+  ];
+  for (const $schema of drafts) {
+    const check = compileSchema({ ...$schema && { $schema }, properties: { e: { format: "email" } } });
+    assert.equal(check({ e: "no" }, "s").length, 1, `${$schema}`);
+    assert.deepEqual(check({ e: "a@example.com" }, "s"), [], `${$schema}`);
+  }
+  const exclusive = compileSchema({
+    $schema: draft("4"),
+    properties: { n: { maximum: 3, exclusiveMaximum: true } },
+  });
+  assert.equal(exclusive({ n: 3 }, "s").length, 1);
+  const tuple = compileSchema({ prefixItems: [{ type: "string" }] });
+  assert.equal(tuple([1], "s").length, 1);
+});
+
+test("compileSchema refuses a schema that cannot be used, and reads no file and no page", () => {
+  const refused: [unknown, RegExp][] = [
+    [undefined, /expected a JSON Schema/],
+    [null, /expected a JSON Schema/],
+    [[], /expected a JSON Schema/],
+    ["{}", /expected a JSON Schema/],
+    [{ type: "wat" }, /\/type must be equal to one of the allowed values/],
+    [{ $ref: "file:///etc/passwd" }, /can't resolve reference file:\/\/\/etc\/passwd/],
+    [{ $ref: "http://127.0.0.1:1/schema.json" }, /can't resolve reference/],
+    [{ $ref: "#/nope" }, /can't resolve reference #\/nope/],
+    [
+      { $schema: "https://example.invalid/none" },
+      /\$schema: expected one of .*2020-12.*, got "https:\/\/example/,
+    ],
+    [{ $schema: 1 }, /\$schema: expected a text/],
+    [{ pattern: "(" }, /nvalid regular expression/],
+    [{ $ref: "#" }, /does not lead back to itself/],
+    [{ $async: true }, /no \$async/],
+  ];
+  for (const [schema, message] of refused) {
+    assert.throws(() => compileSchema(schema), (error) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.match(error.message, message);
+      return true;
+    }, JSON.stringify(schema));
+  }
+});
+
+test("compileSchema takes schemas that refer to themselves, and two with one $id", () => {
+  const tree = (type: string) => ({
+    $id: "https://example.com/tree",
+    type: "object",
+    properties: { v: { type }, next: { $ref: "#" } },
+  });
+  const numbers = compileSchema(tree("number"));
+  const texts = compileSchema(tree("string"));
+  assert.equal(numbers({ next: { next: { v: "x" } } }, "s")[0], 's.next.next.v: must be number, got "x"');
+  assert.deepEqual(texts({ next: { next: { v: "x" } } }, "s"), []);
+  assert.deepEqual(compileSchema(true)("anything", "s"), []);
+  assert.equal(compileSchema(false)({}, "s").length, 1);
+});
+
+test("compileSchema lists twenty mistakes at most", () => {
+  const check = compileSchema({ items: { type: "string" } });
+  const lines = check(Array.from({ length: 1000 }, (_, i) => i), "s");
+  assert.deepEqual([lines.length, lines.at(-1)], [21, "and 980 more"]);
+});
