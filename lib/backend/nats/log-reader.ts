@@ -31,104 +31,147 @@ export function logReader(
   lifetime: Lifetime,
   isGenuine: IsGenuine = () => Promise.resolve(true),
 ): LogReader {
-  const get = (query: Parameters<typeof storedMessage>[2]) => storedMessage(manager, STREAM, query);
-  const last = (run: string) => get({ last_by_subj: subjects.logs(run) });
+  return new NatsLogReader(new LogStream(link, manager), lifetime, isGenuine);
+}
 
-  return {
-    async *read(run, { after, follow = false, signal } = {}) {
-      lifetime.check();
-      const position = positionOf(after);
-      if (!isToken(run)) return;
-      const ending = signal ? AbortSignal.any([lifetime.signal, signal]) : lifetime.signal;
-      const messages = follow ? stream(run, position.seq + 1, ending) : stored(run, position.seq + 1, ending);
-      let line = position.line;
-      const gate = new LogGate(run, isGenuine);
-      if (position.seq > 0) await passEarlier(gate, run, position.seq, ending);
-      for await (const message of messages) {
-        if (!await gate.admits(recordOf(message.headers), message.data)) continue;
-        const batch = batchOf(run, message, line);
-        yield batch.shown;
-        if (ending.aborted) return;
-        line = batch.next;
+class NatsLogReader implements LogReader {
+  readonly #stream: LogStream;
+  readonly #lifetime: Lifetime;
+  readonly #isGenuine: IsGenuine;
+
+  constructor(stream: LogStream, lifetime: Lifetime, isGenuine: IsGenuine) {
+    this.#stream = stream;
+    this.#lifetime = lifetime;
+    this.#isGenuine = isGenuine;
+  }
+
+  async *read(
+    run: string,
+    { after, follow = false, signal }: { after?: string; follow?: boolean; signal?: AbortSignal } = {},
+  ): AsyncGenerator<LogBatch> {
+    this.#lifetime.check();
+    const position = positionOf(after);
+    if (!isToken(run)) return;
+    const ending = signal ? AbortSignal.any([this.#lifetime.signal, signal]) : this.#lifetime.signal;
+    const messages = follow
+      ? this.#stream.follow(run, position.seq + 1, ending)
+      : this.#stream.stored(run, position.seq + 1, ending);
+    let line = position.line;
+    const gate = new LogGate(run, this.#isGenuine);
+    if (position.seq > 0) await this.#passEarlier(gate, run, position.seq, ending);
+    for await (const message of messages) {
+      if (!await gate.admits(recordOf(message.headers), message.data)) continue;
+      const batch = batchOf(run, message, line);
+      yield batch.shown;
+      if (ending.aborted) return;
+      line = batch.next;
+    }
+  }
+
+  tail(run: string, count: number, step?: string): Promise<Log[]> {
+    return this.#lifetime.call(() => this.#tail(run, count, step));
+  }
+
+  count(run: string): Promise<number> {
+    return this.#lifetime.call(async () => {
+      let lines = 0;
+      const gate = new LogGate(run, this.#isGenuine);
+      for await (const { headers, seq } of this.#stream.stored(run, 1, this.#lifetime.signal, true)) {
+        if (!await gate.admits(recordOf(headers), () => this.#stream.dataOf(seq))) continue;
+        lines += factsOf(recordOf(headers), new Uint8Array()).lines;
       }
-    },
-
-    tail: (run, count, step) => lifetime.call(() => tail(run, count, step)),
-
-    count: (run) =>
-      lifetime.call(async () => {
-        let lines = 0;
-        const gate = new LogGate(run, isGenuine);
-        for await (const { headers, seq } of stored(run, 1, lifetime.signal, true)) {
-          const data = async () => (await get({ seq }))?.data;
-          if (!await gate.admits(recordOf(headers), data)) continue;
-          lines += factsOf(recordOf(headers), new Uint8Array()).lines;
-        }
-        return lines;
-      }),
-  };
+      return lines;
+    });
+  }
 
   /**
    * Passes the messages up to `seq` through the gate, so that a reader that continues after `seq` gets no
    * duplicates.
    */
-  async function passEarlier(gate: LogGate, run: string, seq: number, signal: AbortSignal): Promise<void> {
-    for await (const message of stored(run, 1, signal, true)) {
+  async #passEarlier(gate: LogGate, run: string, seq: number, signal: AbortSignal): Promise<void> {
+    for await (const message of this.#stream.stored(run, 1, signal, true)) {
       if (message.seq > seq) return;
-      await gate.admits(recordOf(message.headers), async () => (await get({ seq: message.seq }))?.data);
+      await gate.admits(recordOf(message.headers), () => this.#stream.dataOf(message.seq));
     }
   }
 
+  /** Reads ever larger windows at the end, since a stream cannot be read backwards. */
+  async #tail(run: string, count: number, step: string | undefined): Promise<Log[]> {
+    const end = count > 0 && isToken(run) ? await this.#stream.last(run) : undefined;
+    if (!end) return [];
+    const lines = await this.#linesIn(run, [ofStored(end)], step);
+    if (lines.length >= count) return lines.slice(-count);
+    for (let window = TAIL_WINDOW;; window *= 8) {
+      const from = Math.max(1, end.seq - window);
+      const messages = await Array.fromAsync(this.#stream.stored(run, from, this.#lifetime.signal));
+      const lines = await this.#linesIn(run, messages, step);
+      if (lines.length >= count || from === 1) return lines.slice(-count);
+    }
+  }
+
+  async #linesIn(run: string, messages: StreamMessage[], step: string | undefined): Promise<Log[]> {
+    const gate = new LogGate(run, this.#isGenuine);
+    const lines: Log[] = [];
+    for (const message of messages) {
+      if (!await gate.admits(recordOf(message.headers), message.data)) continue;
+      const { shown } = batchOf(run, message, 1);
+      if (step === undefined || shown.step === step) lines.push(...shown.lines);
+    }
+    return lines;
+  }
+}
+
+/** The messages of runs in the log stream. */
+class LogStream {
+  readonly #link: Link;
+  readonly #manager: JetStreamManager;
+
+  constructor(link: Link, manager: JetStreamManager) {
+    this.#link = link;
+    this.#manager = manager;
+  }
+
+  last(run: string) {
+    return this.#get({ last_by_subj: subjects.logs(run) });
+  }
+
+  async dataOf(seq: number): Promise<Uint8Array | undefined> {
+    return (await this.#get({ seq }))?.data;
+  }
+
   /** Yields the batches stored so far. Mostly there is none or one, which needs no consumer. */
-  async function* stored(
+  async *stored(
     run: string,
     from: number,
     signal: AbortSignal,
     headersOnly = false,
   ): AsyncGenerator<StreamMessage> {
     if (signal.aborted || !isToken(run)) return;
-    const first = await get({ seq: from, next_by_subj: subjects.logs(run) });
+    const first = await this.#get({ seq: from, next_by_subj: subjects.logs(run) });
     if (!first) return;
     yield ofStored(first);
-    const end = (await last(run))?.seq ?? 0;
+    const end = (await this.last(run))?.seq ?? 0;
     if (end <= first.seq || signal.aborted) return;
-    const isThere = async () => await last(run) !== undefined;
-    for await (const message of stream(run, first.seq + 1, signal, { headersOnly, isThere })) {
+    const isThere = async () => await this.last(run) !== undefined;
+    for await (const message of this.follow(run, first.seq + 1, signal, { headersOnly, isThere })) {
       yield message;
       if (message.seq >= end) return;
     }
   }
 
-  function stream(
+  /** Yields the batches from a sequence on, also those to come. */
+  follow(
     run: string,
     from: number,
     signal: AbortSignal,
     options: { headersOnly?: boolean; isThere?: () => Promise<boolean> } = {},
   ): AsyncGenerator<StreamMessage> {
-    return orderedMessages(link, { stream: STREAM, subject: subjects.logs(run), from, ...options }, signal);
+    const wanted = { stream: STREAM, subject: subjects.logs(run), from, ...options };
+    return orderedMessages(this.#link, wanted, signal);
   }
 
-  /** Reads ever larger windows at the end, since a stream cannot be read backwards. */
-  async function tail(run: string, count: number, step: string | undefined): Promise<Log[]> {
-    const end = count > 0 && isToken(run) ? await last(run) : undefined;
-    if (!end) return [];
-    const found = async (messages: StreamMessage[]) => {
-      const gate = new LogGate(run, isGenuine);
-      const lines: Log[] = [];
-      for (const message of messages) {
-        if (!await gate.admits(recordOf(message.headers), message.data)) continue;
-        const { shown } = batchOf(run, message, 1);
-        if (step === undefined || shown.step === step) lines.push(...shown.lines);
-      }
-      return lines;
-    };
-    const lines = await found([ofStored(end)]);
-    if (lines.length >= count) return lines.slice(-count);
-    for (let window = TAIL_WINDOW;; window *= 8) {
-      const from = Math.max(1, end.seq - window);
-      const lines = await found(await Array.fromAsync(stored(run, from, lifetime.signal)));
-      if (lines.length >= count || from === 1) return lines.slice(-count);
-    }
+  #get(query: Parameters<typeof storedMessage>[2]) {
+    return storedMessage(this.#manager, STREAM, query);
   }
 }
 

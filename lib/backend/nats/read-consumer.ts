@@ -1,4 +1,4 @@
-import type { Msg, MsgHdrs } from "@nats-io/transport-node";
+import type { Msg, MsgHdrs, Subscription } from "@nats-io/transport-node";
 import { delay } from "../../base/signals.ts";
 import { startInterval, startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { Link } from "./link.ts";
@@ -58,120 +58,167 @@ export interface ReadOptions {
  */
 export async function* readConsumer(
   link: Link,
-  { stream, name, newest, from }: ReadOptions,
+  options: ReadOptions,
   signal: AbortSignal,
 ): AsyncGenerator<StreamMessage> {
-  const { connection, reconnects } = link;
-  const inbox = link.inbox();
-  const arrived: StreamMessage[] = [];
-  let open = 0;
-  let delivered = 0;
-  let next = from;
-  let heardAt = 0;
-  let checkedAt = 0;
-  let quietMs = QUIET_MS;
-  let lookAt = performance.now() + quietMs;
-  let isKnown = false;
-  let asking: Timer | undefined;
-  let trouble: Error | undefined;
-  const madeAt = performance.now();
-  let news = Promise.withResolvers<void>();
-  const wake = () => news.resolve();
-  const fail = (why: string) => {
-    trouble ??= new Error(`Consumer "${name}" of stream "${stream}": ${why}`);
-    wake();
-  };
-
-  const ask = () => {
-    const batch = AT_ONCE - open;
-    if (batch < WORTH_ASKING) return;
-    const request = { batch, expires: EXPIRES_MS * NANOS, idle_heartbeat: HEARTBEAT_MS * NANOS };
-    connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`, JSON.stringify(request), {
-      reply: inbox,
-    });
-    if (open === 0) heardAt = performance.now();
-    open += batch;
-  };
-  const hear = (message: Msg) => {
-    heardAt = performance.now();
-    const code = message.data.length === 0 ? message.headers?.code ?? 0 : 0;
-    if (code === 503 && !isKnown && heardAt - madeAt < NEWS_MS) {
-      open = 0;
-      asking = startTimer(wake, ASK_AGAIN_MS);
-      return;
-    }
-    isKnown = true;
-    if (code === 100) return;
-    if (code === 0) {
-      const { seq, ordinal, at } = placeOf(message.reply ?? "");
-      if (ordinal !== ++delivered) return fail("a message did not come through");
-      open--;
-      next = seq + 1;
-      quietMs = QUIET_MS;
-      lookAt = heardAt + quietMs;
-      arrived.push({ seq, at, data: message.data, headers: message.headers });
-    } else {
-      const said = message.headers?.description ?? "";
-      // An expired request: 404 and 408, and a 409 about a single request.
-      if (code !== 404 && code !== 408 && !/batch completed/i.test(said)) {
-        return fail(code === 503 ? "nobody answers for it" : said.toLowerCase() || `status ${code}`);
-      }
-      open = Math.max(0, open - Number(message.headers?.get("Nats-Pending-Messages")));
-    }
-    wake();
-  };
-  /** Detects a node whose copy of the stream lags behind: it sends heartbeats but no messages. */
-  const look = async () => {
-    const seen = delivered;
-    const seq = await newest();
-    await delay(ON_ITS_WAY_MS, { signal });
-    if (seq !== undefined && seq >= next && delivered === seen) {
-      fail("its node does not keep up with the stream");
-    }
-  };
-  const check = () => {
-    const now = performance.now();
-    // If this process was paused or busy, a late heartbeat says nothing about the broker.
-    if (now - checkedAt > 2 * HEARTBEAT_MS) heardAt = now;
-    checkedAt = now;
-    if (!link.isConnected || link.reconnects !== reconnects) fail("the connection was lost");
-    else if (open > 0 && now - heardAt > MISSED * HEARTBEAT_MS) fail("missed its heartbeats");
-    else if (open > 0 && now >= lookAt) {
-      quietMs = Math.min(LONGEST_QUIET_MS, 2 * quietMs);
-      lookAt = now + quietMs;
-      // If the stream's leader does not answer, there is nothing to compare with.
-      look().catch(() => {});
-    }
-  };
-
-  const subscription = connection.subscribe(inbox, {
-    callback: (error, message) => error ? fail(error.message) : hear(message),
-  });
-  checkedAt = performance.now();
-  const checking = startInterval(check, HEARTBEAT_MS / 2);
+  const reading = new Reading(link, options, signal);
   // Also runs on abort while the generator is suspended at `yield` and never resumed.
-  const end = () => {
-    stopTimer(checking);
-    stopTimer(asking);
-    subscription.unsubscribe();
-    wake();
-  };
+  const end = () => reading.end();
   signal.addEventListener("abort", end, { once: true });
   try {
     while (!signal.aborted) {
-      const message = arrived.shift();
-      if (message) {
-        yield message;
-        continue;
-      }
-      if (trouble) throw trouble;
-      ask();
-      await news.promise;
-      news = Promise.withResolvers();
+      const message = reading.take();
+      if (message) yield message;
+      else await reading.more();
     }
   } finally {
     signal.removeEventListener("abort", end);
     end();
+  }
+}
+
+/** The requests of one reader, and what has arrived for it. */
+class Reading {
+  readonly #link: Link;
+  readonly #options: ReadOptions;
+  readonly #signal: AbortSignal;
+  readonly #inbox: string;
+  readonly #subscription: Subscription;
+  readonly #checking: Timer;
+  readonly #reconnects: number;
+  readonly #madeAt = performance.now();
+  readonly #arrived: StreamMessage[] = [];
+  /** Messages requested but not yet received. */
+  #open = 0;
+  #delivered = 0;
+  /** The sequence to expect. */
+  #next: number;
+  #heardAt = 0;
+  #checkedAt = performance.now();
+  #quietMs = QUIET_MS;
+  #lookAt = performance.now() + QUIET_MS;
+  /** The consumer's node has answered. */
+  #isKnown = false;
+  #asking: Timer | undefined;
+  #trouble: Error | undefined;
+  #news = Promise.withResolvers<void>();
+
+  constructor(link: Link, options: ReadOptions, signal: AbortSignal) {
+    this.#link = link;
+    this.#options = options;
+    this.#signal = signal;
+    this.#next = options.from;
+    this.#reconnects = link.reconnects;
+    this.#inbox = link.inbox();
+    this.#subscription = link.connection.subscribe(this.#inbox, {
+      callback: (error, message) => error ? this.#fail(error.message) : this.#hear(message),
+    });
+    this.#checking = startInterval(() => this.#check(), HEARTBEAT_MS / 2);
+  }
+
+  /** Returns the next message that has arrived. Throws the problem once there is none. */
+  take(): StreamMessage | undefined {
+    const message = this.#arrived.shift();
+    if (!message && this.#trouble) throw this.#trouble;
+    return message;
+  }
+
+  /** Asks for messages; resolves when there is news. */
+  async more(): Promise<void> {
+    this.#ask();
+    await this.#news.promise;
+    this.#news = Promise.withResolvers();
+  }
+
+  end(): void {
+    stopTimer(this.#checking);
+    stopTimer(this.#asking);
+    this.#subscription.unsubscribe();
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#news.resolve();
+  }
+
+  #fail(why: string): void {
+    const { name, stream } = this.#options;
+    this.#trouble ??= new Error(`Consumer "${name}" of stream "${stream}": ${why}`);
+    this.#wake();
+  }
+
+  #ask(): void {
+    const batch = AT_ONCE - this.#open;
+    if (batch < WORTH_ASKING) return;
+    const { name, stream } = this.#options;
+    const request = { batch, expires: EXPIRES_MS * NANOS, idle_heartbeat: HEARTBEAT_MS * NANOS };
+    const reply = this.#inbox;
+    this.#link.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${name}`, JSON.stringify(request), {
+      reply,
+    });
+    if (this.#open === 0) this.#heardAt = performance.now();
+    this.#open += batch;
+  }
+
+  #hear(message: Msg): void {
+    this.#heardAt = performance.now();
+    const code = message.data.length === 0 ? message.headers?.code ?? 0 : 0;
+    if (code === 503 && !this.#isKnown && this.#heardAt - this.#madeAt < NEWS_MS) {
+      this.#open = 0;
+      this.#asking = startTimer(() => this.#wake(), ASK_AGAIN_MS);
+      return;
+    }
+    this.#isKnown = true;
+    if (code === 0) this.#hearMessage(message);
+    else if (code !== 100) this.#hearStatus(code, message);
+  }
+
+  #hearMessage({ reply = "", data, headers }: Msg): void {
+    const { seq, ordinal, at } = placeOf(reply);
+    if (ordinal !== ++this.#delivered) return this.#fail("a message did not come through");
+    this.#open--;
+    this.#next = seq + 1;
+    this.#quietMs = QUIET_MS;
+    this.#lookAt = this.#heardAt + this.#quietMs;
+    this.#arrived.push({ seq, at, data, headers });
+    this.#wake();
+  }
+
+  #hearStatus(code: number, { headers }: Msg): void {
+    const said = headers?.description ?? "";
+    // An expired request: 404 and 408, and a 409 about a single request.
+    if (code !== 404 && code !== 408 && !/batch completed/i.test(said)) {
+      return this.#fail(code === 503 ? "nobody answers for it" : said.toLowerCase() || `status ${code}`);
+    }
+    this.#open = Math.max(0, this.#open - Number(headers?.get("Nats-Pending-Messages")));
+    this.#wake();
+  }
+
+  #check(): void {
+    const now = performance.now();
+    const { isConnected, reconnects } = this.#link;
+    // If this process was paused or busy, a late heartbeat says nothing about the broker.
+    if (now - this.#checkedAt > 2 * HEARTBEAT_MS) this.#heardAt = now;
+    this.#checkedAt = now;
+    if (!isConnected || reconnects !== this.#reconnects) this.#fail("the connection was lost");
+    else if (this.#open > 0 && now - this.#heardAt > MISSED * HEARTBEAT_MS) {
+      this.#fail("missed its heartbeats");
+    } else if (this.#open > 0 && now >= this.#lookAt) {
+      this.#quietMs = Math.min(LONGEST_QUIET_MS, 2 * this.#quietMs);
+      this.#lookAt = now + this.#quietMs;
+      // If the stream's leader does not answer, there is nothing to compare with.
+      this.#look().catch(() => {});
+    }
+  }
+
+  /** Detects a node whose copy of the stream lags behind: it sends heartbeats but no messages. */
+  async #look(): Promise<void> {
+    const seen = this.#delivered;
+    const seq = await this.#options.newest();
+    await delay(ON_ITS_WAY_MS, { signal: this.#signal });
+    if (seq !== undefined && seq >= this.#next && this.#delivered === seen) {
+      this.#fail("its node does not keep up with the stream");
+    }
   }
 }
 

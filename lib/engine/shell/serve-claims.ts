@@ -47,72 +47,80 @@ export async function serveClaims(
   options: ClaimsOptions,
   asked = new Map<string, Question>(),
 ): Promise<AsyncDisposable> {
-  const { transport, records, vault, signatures, clocks, ackWaitMs, time } = options;
-  const graceMs = longestGrace(ackWaitMs);
+  const desk = new ClaimDesk(options, asked);
+  return await retry(() => options.transport.serve(subjects.claims, (message) => desk.answer(message)));
+}
 
-  return await retry(() => transport.serve(subjects.claims, answerMessage));
+class ClaimDesk {
+  readonly #options: ClaimsOptions;
+  readonly #asked: Map<string, Question>;
+  readonly #graceMs: number;
 
-  async function answerMessage({ subject, data }: Message): Promise<string> {
+  constructor(options: ClaimsOptions, asked: Map<string, Question>) {
+    this.#options = options;
+    this.#asked = asked;
+    this.#graceMs = longestGrace(options.ackWaitMs);
+  }
+
+  async answer({ subject, data }: Message): Promise<string> {
+    const { signatures } = this.#options;
     const [, id = "", , driver = ""] = subject.split(".");
     const request = parse(data);
     if (!request) return JSON.stringify(stop("invalid-event"));
-    if (request.attempt === undefined) return JSON.stringify(await answerRequest(id, driver, request));
+    if (request.attempt === undefined) return JSON.stringify(await this.#reply(id, driver, request));
     if (!signatures.isRenewal(id, request)) return JSON.stringify(stop("invalid-event"));
-    return JSON.stringify(signatures.answer(id, request, await answerRequest(id, driver, request)));
+    return JSON.stringify(signatures.answer(id, request, await this.#reply(id, driver, request)));
   }
 
-  async function answerRequest(id: string, driver: string, request: ClaimRequest): Promise<ClaimReply> {
+  async #reply(id: string, driver: string, request: ClaimRequest): Promise<ClaimReply> {
     // Unseal first: if that fails, no attempt has been granted in vain.
-    const secrets = request.attempt === undefined ? await secretsOf(id) : undefined;
-    const { run, answer } = await decideClaim(id, driver, request);
+    const secrets = request.attempt === undefined ? await this.#secretsOf(id) : undefined;
+    const { run, answer } = await this.#decide(id, driver, request);
     if (!run) return stop("cancelled");
     switch (answer.answer) {
-      case "go": {
-        asked.delete(id);
-        const { attempt, tries, isNew, remainingMs, progress } = answer;
-        return {
-          answer: "go",
-          attempt,
-          tries,
-          ...(remainingMs === undefined ? {} : { remainingMs }),
-          ...(progress === undefined ? {} : { progress }),
-          ...(isNew ? { key: signatures.keyOf(id, request.step, attempt) } : {}),
-          ...(isNew && secrets ? { secrets: secretsFor(driverOf(run, request.step), secrets) } : {}),
-        };
-      }
+      case "go":
+        this.#asked.delete(id);
+        return this.#granted(run, request.step, answer, secrets);
       case "wait":
-        if (answer.ask && !await hasReported(run)) {
-          note(id, { attempt: attemptOf(run), at: clocks.monotonic() });
-          await transport.broadcast(subjects.nudge(id), "").catch(() => {});
-        }
+        if (answer.ask) await this.#nudge(run);
         return { answer: "wait", retryMs: answer.retryMs };
       default:
         return answer;
     }
   }
 
-  async function decideClaim(
-    id: string,
-    driver: string,
-    request: ClaimRequest,
-  ): Promise<{ run?: Run; answer: Answer }> {
+  #granted(
+    run: Run,
+    step: string,
+    { isNew, ...granted }: Extract<Answer, { answer: "go" }>,
+    secrets: Readonly<Record<string, string>> | undefined,
+  ): ClaimReply {
+    if (!isNew) return granted;
+    const key = this.#options.signatures.keyOf(run.id, step, granted.attempt);
+    return { ...granted, key, ...secrets && { secrets: secretsFor(driverOf(run, step), secrets) } };
+  }
+
+  /** Asks the current attempt for a sign of life, unless its result is on the way. */
+  async #nudge(run: Run): Promise<void> {
+    const { transport, clocks } = this.#options;
+    const step = openStep(run);
+    if (step && await isReported(transport, run, step)) return;
+    this.#note(run.id, { attempt: attemptOf(run), at: clocks.monotonic() });
+    await transport.broadcast(subjects.nudge(run.id), "").catch(() => {});
+  }
+
+  async #decide(id: string, driver: string, request: ClaimRequest): Promise<{ run?: Run; answer: Answer }> {
+    const { records } = this.#options;
     let answer: Answer = stop("cancelled");
-    const decideOne = (stored: Run) => {
+    const run = await records.note(id, (stored) => {
       if (isForged(stored, driver, request)) {
         answer = stop("invalid-event");
         return stored;
       }
-      const now = clocks.now(stored);
-      const current = decide(stored, time(stored), now);
-      const before = asked.get(id);
-      const askedAt = before?.attempt === attemptOf(current)
-        ? now - (clocks.monotonic() - before.at)
-        : undefined;
-      const decided = claim(current, request, { now, ackWaitMs, graceMs, askedAt });
+      const decided = this.#claim(stored, request);
       answer = decided.answer;
       return decided.run;
-    };
-    const run = await records.note(id, decideOne);
+    });
     if (!run) return { answer };
     // A timeout may have closed the step. Publish the next one in the background, so that the driver need not
     // wait for it.
@@ -120,19 +128,25 @@ export async function serveClaims(
     return { run, answer };
   }
 
+  #claim(stored: Run, request: ClaimRequest): { run: Run; answer: Answer } {
+    const { clocks, time, ackWaitMs } = this.#options;
+    const now = clocks.now(stored);
+    const current = decide(stored, time(stored), now);
+    const before = this.#asked.get(stored.id);
+    const isAsked = before?.attempt === attemptOf(current);
+    const askedAt = isAsked ? now - (clocks.monotonic() - before.at) : undefined;
+    return claim(current, request, { now, ackWaitMs, graceMs: this.#graceMs, askedAt });
+  }
+
   /** Notes a question and drops outdated ones; a later claim of such a step asks again. */
-  function note(id: string, question: Question): void {
-    const patienceMs = graceMs + 2 * ackWaitMs;
-    for (const [old, { at }] of asked) if (question.at - at > patienceMs) asked.delete(old);
-    asked.set(id, question);
+  #note(id: string, question: Question): void {
+    const patienceMs = this.#graceMs + 2 * this.#options.ackWaitMs;
+    for (const [old, { at }] of this.#asked) if (question.at - at > patienceMs) this.#asked.delete(old);
+    this.#asked.set(id, question);
   }
 
-  async function hasReported(run: Run): Promise<boolean> {
-    const step = openStep(run);
-    return step !== undefined && await isReported(transport, run, step);
-  }
-
-  async function secretsOf(id: string): Promise<Readonly<Record<string, string>> | undefined> {
+  async #secretsOf(id: string): Promise<Readonly<Record<string, string>> | undefined> {
+    const { vault, records, clocks } = this.#options;
     try {
       return await vault.open(id);
     } catch (error) {

@@ -28,6 +28,29 @@ const ACK_WAIT_MS = 30_000;
 
 /** Starts an engine. Resolves once it answers claims. Throws Retryable if the transport cannot be reached. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const parts = partsOf(options);
+  const { records, scheduler, troubles, signal } = parts;
+  await using opening = new AsyncDisposableStack();
+  opening.use(scheduler);
+  opening.use(await serveClaims({ ...parts, time: (run) => scheduler.time(run) }, parts.asked));
+  opening.use(await serveAlive(parts));
+  const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {
+    part: "Taking results",
+    category: "engine",
+    troubles,
+    signal,
+  });
+  opening.defer(() => consuming);
+  opening.defer(() => parts.close());
+  const open = opening.move();
+  return engineOf(parts, async () => {
+    await open.disposeAsync();
+    await records.idle();
+  });
+}
+
+/** Makes the parts of an engine; nothing of them runs yet. */
+function partsOf(options: EngineOptions) {
   const { transport, store, sealKey, ackWaitMs = ACK_WAIT_MS, faultPoint = noFaults } = options;
   const { adopt = false, maxQueuedMs = Infinity } = options;
   const closing = new AbortController();
@@ -56,25 +79,15 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const troubles = new Troubles();
   const parts = { transport, store, records, vault, signatures, clocks, ackWaitMs, faultPoint, troubles };
   const scheduler = new Scheduler({ ...parts, maxQueuedMs, adopt });
-  await using opening = new AsyncDisposableStack();
-  opening.use(scheduler);
-  opening.use(await serveClaims({ ...parts, time: (run) => scheduler.time(run) }, asked));
-  opening.use(await serveAlive(parts));
-  const { signal } = closing;
-  const consuming = keepGoing((isWell) => consumeResults(parts, { signal, isWell }), {
-    part: "Taking results",
-    category: "engine",
-    troubles,
-    signal,
-  });
-  opening.defer(() => consuming);
-  opening.defer(() => closing.abort());
-  const open = opening.move();
+  return { ...parts, scheduler, asked, signal: closing.signal, close: () => closing.abort() };
+}
 
-  async function change(id: string, next: (run: Run) => Run): Promise<void> {
+/** Returns what is asked of an engine, by its parts. */
+function engineOf(parts: ReturnType<typeof partsOf>, dispose: () => Promise<void>): Engine {
+  const { transport, store, records, vault, clocks, scheduler, troubles, signal: closing } = parts;
+  const change = async (id: string, next: (run: Run) => Run): Promise<void> => {
     if (!await records.change(id, next)) throw new InputError(`Unknown run "${id}"`);
-  }
-
+  };
   return {
     async submit(submission: Submission, changes?: ResourceChanges) {
       checkSubmission(submission, transport.maxMessageBytes);
@@ -94,18 +107,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       if (!found) throw new InputError(`Unknown run "${id}"`);
       if (found.value.outcome !== undefined) return;
       // Add the line before the record is changed: followers stop at the run's end.
-      await retry(() =>
-        addSystemLine({ transport, signatures }, found.value, {
-          what: "abandoned",
-          message,
-          now: clocks.now(found.value),
-        })
-      );
+      const now = clocks.now(found.value);
+      await retry(() => addSystemLine(parts, found.value, { what: "abandoned", message, now }));
       await change(id, (run) => decide(run, { kind: "abandoned", message }, clocks.now(run)));
     },
 
     follow: (id, { logs = true, signal } = {}) =>
-      follow(store, id, { logs, signal: AbortSignal.any([closing.signal, ...(signal ? [signal] : [])]) }),
+      follow(store, id, { logs, signal: AbortSignal.any([closing, ...(signal ? [signal] : [])]) }),
 
     async whyWaiting(run) {
       const step = openStep(run);
@@ -122,9 +130,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       return troubles.parts;
     },
 
-    async [Symbol.asyncDispose]() {
-      await open.disposeAsync();
-      await records.idle();
-    },
+    [Symbol.asyncDispose]: dispose,
   };
 }
