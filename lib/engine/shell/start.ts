@@ -98,7 +98,7 @@ function engineOf(parts: ReturnType<typeof partsOf>, dispose: () => Promise<void
       return run;
     },
 
-    addLine: (run, line) => addDriverLine({ transport, signatures }, run, { ...line, now: clocks.now(run) }),
+    addLine: (run, line) => addDriverLine(parts, run, { ...line, now: clocks.now(run) }),
 
     stop: (id, why) => change(id, (run) => decide(run, { kind: "stop", ...why }, clocks.now(run))),
 
