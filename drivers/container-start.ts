@@ -13,10 +13,11 @@ export const containerStart = defineDriver({
   admit: waitForRoom,
   refusal,
   housekeep: housekeepHost,
-  reconcile: buildStep(async (context, { spec }) => {
+  reconcile: buildStep(async (context, plan) => {
+    const { spec } = plan;
     const { docker, run, settings: { host }, signal } = context;
     const [image, daemon] = await Promise.all([provideImage(context, spec), docker.info({ signal })]);
-    const containerID = await startContainer(context, spec, image, daemon);
+    const containerID = await startContainer(context, plan, image, daemon);
     return {
       success: true,
       message: `Started a container from ${spec.image}`,

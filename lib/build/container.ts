@@ -1,15 +1,23 @@
 import { StepFailure } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
-import { type ContainerSpec, type DaemonInfo, DockerError, type ImageInfo } from "../docker/docker.ts";
+import {
+  type ContainerSpec,
+  type DaemonInfo,
+  DockerError,
+  type ImageInfo,
+  type MountSpec,
+} from "../docker/docker.ts";
 import { type BuildContext, DEFAULT_PIDS } from "./policy.ts";
 import { exec } from "../driver/work/exec.ts";
 import { ownEnvironment, steeringVariables } from "../driver/work/own-environment.ts";
 import type { BuildSpec } from "./spec.ts";
+import { fillCaches } from "./cache/fill.ts";
+import { withCaches } from "./cache/with-caches.ts";
 import { idleScript, keepRunning } from "./keep-running.ts";
 import { containerName, idleName, LABELS } from "./labels.ts";
 import { provideNetwork } from "./network.ts";
 import { type MemoryShare, memoryShare } from "./memory.ts";
-import { WORKSPACE } from "./plan.ts";
+import { type Plan, WORKSPACE } from "./plan.ts";
 import { removeRun } from "./remove.ts";
 import { startInTurn } from "./start-in-turn.ts";
 
@@ -25,15 +33,19 @@ const KEEP_MS = 24 * 3_600_000;
 /** Removes what an earlier attempt left, then creates and starts the run's container. Returns its id. */
 export async function startContainer(
   context: BuildContext,
-  spec: BuildSpec,
+  plan: Plan,
   image: ImageInfo,
   daemon: DaemonInfo,
 ): Promise<string> {
+  const { spec } = plan;
   const { docker, run, settings: { owner }, signal } = context;
   signal.throwIfAborted();
   // A container whose build has begun no longer has the name that `create` takes, so it causes no conflict
   // there.
   if (await docker.inspect(containerName(run), { signal })) await clearEarlier(context);
+  else if (spec.cache.length > 0 && await docker.inspect(idleName(run), { signal })) {
+    await clearEarlier(context);
+  }
   // The daemon completes a call that we abort: the network would appear after the cleanup.
   const network = await context.cleanup((signal) =>
     provideNetwork(docker, daemon, spec.network, { owner, run, signal })
@@ -41,17 +53,36 @@ export async function startContainer(
   const user = spec.user ?? image.user;
   const share = memoryShare(daemon, context.settings);
   const container = containerSpec(context, spec, { daemon, share, user, network: network.name, image });
-  const id = await create(context, container);
-  context.faultPoint("container-created");
-  if (!await docker.exists(id, "/bin/sh", { signal })) {
-    throw new StepFailure(`The image "${spec.image}" has no /bin/sh, which every step needs`, {
-      reason: "image-unusable",
+  const { id, caches } = await withCaches(
+    context,
+    plan,
+    { daemon, labels: container.labels },
+    {
+      create: async (prepare) => {
+        const id = await create(context, container, prepare);
+        context.faultPoint("container-created");
+        return id;
+      },
+      start: async (id) => {
+        if (!await docker.exists(id, "/bin/sh", { signal })) {
+          throw new StepFailure(`The image "${spec.image}" has no /bin/sh, which every step needs`, {
+            reason: "image-unusable",
+          });
+        }
+        const startIt = () => keepRunning(context, id, spec.image, { image, daemon });
+        await startInTurn(context, { id, memory: container.memory, start: startIt }, share);
+      },
+    },
+  );
+  context.faultPoint("container-started");
+  await fillCaches(context, id, caches, image);
+  if (user !== "") {
+    await giveFolders(context, id, {
+      user,
+      image,
+      folders: [WORKSPACE, ...spec.cache.map(({ path }) => path)],
     });
   }
-  const startIt = () => keepRunning(context, id, spec.image, { image, daemon });
-  await startInTurn(context, { id, memory: container.memory, start: startIt }, share);
-  context.faultPoint("container-started");
-  if (user !== "") await giveWorkspace(context, id, user, image);
   await context.log.line(describe(container, image, network.description));
   return id;
 }
@@ -121,11 +152,16 @@ async function clearEarlier({ docker, run, settings: { owner }, signal }: BuildC
   );
 }
 
-async function create(context: BuildContext, spec: ContainerSpec): Promise<string> {
+async function create(
+  context: BuildContext,
+  spec: ContainerSpec,
+  prepare: () => Promise<readonly MountSpec[]>,
+): Promise<string> {
   const { docker, signal } = context;
   for (let again = false;; again = true) {
+    const mounts = await prepare();
     try {
-      return await context.cleanup((signal) => docker.create(spec, { signal }));
+      return await context.cleanup((signal) => docker.create({ ...spec, mounts }, { signal }));
     } catch (error) {
       if (!(error instanceof DockerError)) throw error;
       if (error.status === 409 && !again) {
@@ -141,18 +177,20 @@ async function create(context: BuildContext, spec: ContainerSpec): Promise<strin
   }
 }
 
-async function giveWorkspace(
+async function giveFolders(
   context: BuildContext,
   id: string,
-  user: string,
-  image: ImageInfo,
+  { user, image, folders }: { user: string; image: ImageInfo; folders: readonly string[] },
 ): Promise<void> {
-  const command = ["chown", user, WORKSPACE];
+  const command = ["chown", user, ...folders];
   const code = await exec(context, id, { command, user: "0", env: ownEnvironment(image) });
   if (code === 0) return;
-  throw new StepFailure(`Cannot give ${WORKSPACE} to the user "${user}": chown exited with ${code}`, {
-    reason: "image-unusable",
-  });
+  throw new StepFailure(
+    `Cannot give ${folders.join(", ")} to the user "${user}": chown exited with ${code}`,
+    {
+      reason: "image-unusable",
+    },
+  );
 }
 
 /** Describes the container in one line of the log. */

@@ -7,6 +7,7 @@ import { BuildSpec, parseBuildSpec } from "./spec.ts";
 import { issuesOf, type Problem } from "../wire/issues.ts";
 import { isChosen, parseGlobs } from "../base/glob/glob.ts";
 import { parseWanted, type WantedGlob } from "./artifacts/wanted.ts";
+import { checkCaches } from "./cache/spec.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
 
 /** A build to run: a valid spec within the operator's limits. */
@@ -72,6 +73,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? ""));
   const artifacts = attempt("spec.artifacts", () => parseWanted(parsed.data.artifacts));
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
+  attempt("spec.cache", () => checkCaches(parsed.data.cache));
   attempt("spec.image", () => checkImage(image, allowed.allowImages));
   attempt("spec.network", () => checkNetwork(network, allowed.allowNetworks));
   if (parsed.data.privileged && !allowed.allowPrivileged) {

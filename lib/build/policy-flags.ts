@@ -10,6 +10,7 @@ import {
   wholeNumber,
 } from "../driver/program/command-line/values.ts";
 import { parsedText } from "../wire/parsed-text.ts";
+import { CACHE_LIMITS, cacheLimits } from "./cache/limits.ts";
 import { GIT_ACCESS, readGitAccess, warnOfIdleTokens } from "./git/git-access.ts";
 import { type BuildPolicy, DEFAULT_PIDS } from "./policy.ts";
 
@@ -36,6 +37,7 @@ const Flags = z.object({
     description: "most disk a build's container and workspace may take",
     without: "all but a tenth of --min-free",
   }),
+  ...CACHE_LIMITS.shape,
   gitToken: z.array(parsedText(hostFile)).optional().meta({
     value: "host=file",
     description: "token, or ssh key, for repositories on that host only, repeatable",
@@ -57,6 +59,7 @@ async function buildPolicy(flags: z.output<typeof Flags>, environment: Environme
     maxMemory: flags.maxMemory,
     maxPids: flags.maxPids,
     maxDiskBytes: flags.maxDisk,
+    caches: cacheLimits(flags),
     allowImages: flags.allowImage ?? [],
     allowNetworks: flags.allowNetwork ?? [],
     allowEnv: flags.allowEnv ?? [],

@@ -8,6 +8,8 @@ export interface BuildPolicy {
   readonly maxPids: number | undefined;
   /** Most of Docker's disk that a container and its workspace may take, bytes; undefined for no limit. */
   readonly maxDiskBytes: number | undefined;
+  /** What the caches of builds may take on this host. */
+  readonly caches: CacheLimits;
   /** Globs of image names; empty allows every image. */
   readonly allowImages: readonly string[];
   /** Networks allowed besides the isolated bridge and `none`. */
@@ -33,6 +35,14 @@ export interface BuildPolicy {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Folder of Docker's own configuration (logins), e.g. `~/.docker`. */
   readonly dockerConfig: string | undefined;
+}
+
+/** How much caches may take on a host, and how long one stays that no build uses. */
+export interface CacheLimits {
+  /** Bytes; undefined for no limit. */
+  readonly maxBytes: number | undefined;
+  /** Milliseconds; undefined for no limit. */
+  readonly maxAgeMs: number | undefined;
 }
 
 /** The context of a build's step. */

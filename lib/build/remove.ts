@@ -1,5 +1,7 @@
 import { abortable } from "../base/signals.ts";
 import { type Docker, DockerError } from "../docker/docker.ts";
+import { removeRunLayers } from "./cache/remove-layers.ts";
+import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
 import {
   containerName,
   findContainers,
@@ -17,15 +19,21 @@ interface Owned {
   readonly signal: AbortSignal;
 }
 
+interface Removing extends Owned {
+  /** Called when the containers are gone, before the run's layers of caches are removed. */
+  readonly saveCaches?: (volumes: CacheVolumes) => Promise<void>;
+}
+
 /** Removals in progress, by daemon and run. */
 const UNDER_WAY = new WeakMap<Docker, Map<string, Promise<unknown>>>();
 
 /**
- * Removes the run's container with its unnamed volume, its git container, and its own network if it has one.
+ * Removes the run's container with its unnamed volume, its git container, its own network if it has one, and
+ * the layers of caches that it has not saved.
  * Does nothing for what is already gone. Returns whether there was a container; of several concurrent calls
  * only the first returns true. Never removes what is not ours, whatever labels it carries.
  */
-export async function removeRun(docker: Docker, owned: Owned): Promise<boolean> {
+export async function removeRun(docker: Docker, owned: Removing): Promise<boolean> {
   const underWay = UNDER_WAY.get(docker) ?? new Map<string, Promise<unknown>>();
   UNDER_WAY.set(docker, underWay);
   const { run, signal } = owned;
@@ -36,20 +44,26 @@ export async function removeRun(docker: Docker, owned: Owned): Promise<boolean> 
   return await removing;
 }
 
-async function removeAll(docker: Docker, owned: Owned): Promise<boolean> {
-  const { owner, run, signal } = owned;
+async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
+  const { owner, run, signal, saveCaches } = owned;
   const labels = runLabels(owner, run);
-  const [containers, networks, announcements] = await Promise.all([
+  const [containers, networks, volumes] = await Promise.all([
     findContainers(docker, owned),
     docker.networks(labels, { signal }),
-    docker.volumes({ ...labels, [LABELS.starts]: "" }, { signal }),
+    docker.volumes({ [LABELS.owner]: owner }, { signal }),
   ]);
+  const announcements = volumes.filter(({ labels }) => labels[LABELS.run] === run).filter(isAnnouncement);
+  const caches = readCacheVolumes(owner, volumes);
   // Remove the git container first: the daemon keeps a volume that another container uses.
   await removeGitContainer(docker, owned);
   let removed = false;
   for (const { id } of containers) removed = await docker.remove(id, { signal }) || removed;
-  for (const { name } of announcements.filter(isAnnouncement)) await docker.removeVolume(name, { signal });
+  for (const { name } of announcements) await docker.removeVolume(name, { signal });
   for (const network of networks) await removeRunNetwork(docker, network, run, signal);
+  if ([...caches.layers.values(), ...caches.work].some((volume) => volume.run === run)) {
+    await saveCaches?.(caches);
+    await removeRunLayers(docker, owned);
+  }
   return removed;
 }
 

@@ -2,6 +2,7 @@ import { processLog } from "../base/log.ts";
 import { formatSize } from "../base/units.ts";
 import type { DaemonInfo, Docker, ListedContainer } from "../docker/docker.ts";
 import type { Driver, DriverSettings } from "../driver/driver.ts";
+import { freeWithoutCaches } from "./cache/make-room.ts";
 import { freeBytes } from "./free-disk.ts";
 import { LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
@@ -54,7 +55,7 @@ async function whatIsLacking(host: Host): Promise<Lack | undefined> {
     const lack = lackOfPlace(taking, daemon, host);
     if (lack) return lack;
   }
-  return await lackOfDisk(docker, daemon, settings);
+  return await lackOfDisk(docker, daemon, settings, signal);
 }
 
 function lackOfPlace(
@@ -76,11 +77,13 @@ function lackOfPlace(
 async function lackOfDisk(
   docker: Docker,
   daemon: DaemonInfo,
-  { minFreeBytes }: DriverSettings,
+  { minFreeBytes, owner }: DriverSettings,
+  signal: AbortSignal,
 ): Promise<Lack | undefined> {
   if (minFreeBytes === 0) return undefined;
-  const free = await freeBytes(docker, daemon);
+  let free = await freeBytes(docker, daemon);
   if (free === undefined) return sayUnseen(docker, daemon);
+  if (free < minFreeBytes) free = await freeWithoutCaches(docker, daemon, { minFreeBytes, owner, signal });
   if (free >= minFreeBytes) return undefined;
   return {
     of: "disk",

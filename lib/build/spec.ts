@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseDuration, parseSize } from "../base/units.ts";
 import { parsedText } from "../wire/parsed-text.ts";
 import { ArtifactEntry } from "./artifacts/wanted.ts";
+import { CacheLines, CacheScope } from "./cache/spec.ts";
 import { noNul } from "./no-nul.ts";
 
 export { FLUTTER_BUILDER } from "./flutter-builder.ts";
@@ -100,8 +101,10 @@ export const BuildSpec = z.strictObject({
   secrets: z.array(envName).default([]).describe(
     "names of secrets, which travel beside the resource; each becomes a variable of the commands",
   ),
-  cache: z.array(z.unknown()).max(0, "expected nothing: cache is reserved for a later version").default([])
-    .describe("reserved"),
+  cache: CacheLines,
+  cacheScope: CacheScope.optional().describe(
+    "whose caches are read first, and written; the ref's without it",
+  ),
   drivers: z.looseObject({}).optional().describe(
     "what further drivers of a pipeline want to be told, by their names; the four drivers pass over it",
   ),

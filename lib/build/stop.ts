@@ -1,6 +1,7 @@
 import type { BuildContext } from "./policy.ts";
 import { endProcesses } from "../driver/work/end-processes.ts";
 import type { DriverResult } from "../wire/resource.ts";
+import { saveCaches } from "./cache/save.ts";
 import { leaveForALook, staysForALook } from "./keep.ts";
 import { findContainer } from "./labels.ts";
 import { removeResource, removeRun } from "./remove.ts";
@@ -23,7 +24,12 @@ export async function stopContainer(context: BuildContext): Promise<DriverResult
     return await leaveForALook(context, container);
   }
   if (container?.state === "running") await endProcesses(docker, container.id, { graceMs, signal });
-  const removed = await removeRun(docker, { owner, run, signal });
+  const removed = await removeRun(docker, {
+    owner,
+    run,
+    signal,
+    saveCaches: (volumes) => saveCaches(context, volumes),
+  });
   context.faultPoint("container-removed");
   return { success: true, message: removed ? "Removed the container" : "The container is gone already" };
 }

@@ -1,6 +1,8 @@
 import type { Docker } from "../docker/docker.ts";
 import { staysForALook } from "./keep.ts";
 import { isAnnouncement, isGitContainer, isOurs, LABELS } from "./labels.ts";
+import { removeUnneeded } from "./cache/remove-layers.ts";
+import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
 import { removeGitContainer, removeRun, removeRunNetwork } from "./remove.ts";
 
 export interface SweepOptions {
@@ -11,6 +13,8 @@ export interface SweepOptions {
    */
   readonly isAlive: (run: string, isExpired: boolean, labels: Labels) => boolean | Promise<boolean>;
   readonly signal: AbortSignal;
+  /** Called with the owner's cache volumes as they were found. */
+  readonly onCaches?: (found: CacheVolumes) => void;
   /** Only name what would be removed (default false). */
   readonly dryRun?: boolean;
 }
@@ -23,7 +27,7 @@ export interface SweepOptions {
  */
 export async function sweep(
   docker: Docker,
-  { owner, isAlive, signal, dryRun = false }: SweepOptions,
+  { owner, isAlive, onCaches, signal, dryRun = false }: SweepOptions,
 ): Promise<string[]> {
   const ours = { [LABELS.owner]: owner, [LABELS.run]: "" };
   const removed: string[] = [];
@@ -46,15 +50,40 @@ export async function sweep(
     const { [LABELS.run]: run = "" } = labels;
     return !kept.has(run) && !await isAlive(run, isExpired(labels), labels);
   };
-  const announcements = await docker.volumes({ ...ours, [LABELS.starts]: "" }, { signal });
-  for (const { name, labels } of announcements.filter(isAnnouncement)) {
+  const volumes = await docker.volumes({ [LABELS.owner]: owner }, { signal });
+  for (const { name, labels } of volumes.filter(isAnnouncement)) {
     if (await isLeft(labels)) await docker.removeVolume(name, { signal });
   }
+  const caches = readCacheVolumes(owner, volumes);
+  onCaches?.(caches);
+  await removeDeadLayers(docker, caches, { owner, isLeft, signal });
   for (const network of await docker.networks(ours, { signal })) {
     const { labels, labels: { [LABELS.run]: run = "" } } = network;
     if (await isLeft(labels)) await removeRunNetwork(docker, network, run, signal);
   }
   return removed;
+}
+
+/** Removes the layers of caches that ended runs have left, and those that no saved cache needs any more. */
+async function removeDeadLayers(
+  docker: Docker,
+  found: CacheVolumes,
+  { owner, isLeft, signal }: {
+    owner: string;
+    isLeft: (labels: Labels) => Promise<boolean>;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const saved = new Set(found.saved.flatMap(({ layers }) => layers));
+  const asked = new Map<string, Labels>();
+  for (const { run, volume: { name, labels } } of [...found.layers.values(), ...found.work]) {
+    if (!saved.has(name)) asked.set(run, { ...labels, [LABELS.run]: run });
+  }
+  if (asked.size === 0) return;
+  const dead = new Set<string>();
+  for (const [run, labels] of asked) if (await isLeft(labels)) dead.add(run);
+  if (dead.size === 0) return;
+  await removeUnneeded(docker, { owner, signal, isUnfinished: ({ run }) => !dead.has(run) });
 }
 
 type Labels = Readonly<Record<string, string>>;

@@ -3,6 +3,7 @@ import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
 import { DockerError } from "../docker/docker.ts";
 import type { BuildContext, BuildPolicy } from "./policy.ts";
+import { freeWithoutCaches } from "./cache/make-room.ts";
 import { freeBytes } from "./free-disk.ts";
 import { findContainer } from "./labels.ts";
 
@@ -52,7 +53,11 @@ async function watch(context: Watched, end: (failure: StepFailure) => void): Pro
   for (let pauseMs = LOOK_MS;;) {
     await delay(pauseMs, { signal: context.signal });
     const began = performance.now();
-    const free = await freeBytes(context.docker, daemon);
+    let free = await freeBytes(context.docker, daemon);
+    const { settings: { minFreeBytes, owner }, docker, signal } = context;
+    if (free !== undefined && free < minFreeBytes * RESERVE_SHARE) {
+      free = await freeWithoutCaches(docker, daemon, { minFreeBytes, owner, signal });
+    }
     const failure = await whyTooMuch(context, free);
     if (failure !== undefined) return end(new StepFailure(failure, { reason: "disk-full" }));
     pauseMs = Math.max(LOOK_MS, (performance.now() - began) / LOOKS_SHARE);

@@ -1,4 +1,4 @@
-import type { ContainerSpec, Variables } from "./docker.ts";
+import type { ContainerSpec, MountSpec, Variables } from "./docker.ts";
 
 /** Returns the body of the single call that creates a container. */
 export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
@@ -31,7 +31,7 @@ export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
       RestartPolicy: { Name: "no" },
       NetworkMode: spec.network,
       ...(spec.removesItself ? { AutoRemove: true } : {}),
-      Mounts: [mountOf(spec.volume)],
+      Mounts: [mountOf(spec.volume), ...(spec.mounts ?? []).map(furtherMount)],
     },
   };
 }
@@ -41,6 +41,20 @@ function mountOf(volume: ContainerSpec["volume"]): Record<string, unknown> {
   // Without NoCopy the daemon would copy the image's content of that folder into an empty volume.
   if ("name" in volume) return { ...mount, Source: volume.name, VolumeOptions: { NoCopy: true } };
   return { ...mount, VolumeOptions: { Labels: volume.labels } };
+}
+
+function furtherMount(mount: MountSpec): Record<string, unknown> {
+  const options = { Type: "volume", Target: mount.target };
+  // Without NoCopy the daemon would copy the image's content of that folder into an empty volume.
+  if ("name" in mount) {
+    const { name, isReadOnly = false } = mount;
+    return { ...options, Source: name, ReadOnly: isReadOnly, VolumeOptions: { NoCopy: true } };
+  }
+  const { lower, changes } = mount.overlay;
+  const above = changes ? `,upperdir=${changes.upper},workdir=${changes.work}` : "";
+  const o = `lowerdir=${lower.join(":")}${above}`;
+  const driver = { Name: "local", Options: { type: "overlay", device: "overlay", o } };
+  return { ...options, VolumeOptions: { NoCopy: true, DriverConfig: driver } };
 }
 
 /** Returns `NAME=value` strings; a bare `NAME` removes the variable. */

@@ -43,6 +43,8 @@ export interface ContainerSpec {
       | { readonly labels: Readonly<Record<string, string>> }
       | { readonly name: string }
     );
+  /** Further volumes. */
+  readonly mounts?: readonly MountSpec[];
   readonly network: string;
   /** The only capabilities of the container. */
   readonly capabilities: readonly string[];
@@ -52,6 +54,31 @@ export interface ContainerSpec {
   readonly cpus?: number;
   /** The daemon removes the container when its process has ended. */
   readonly removesItself?: boolean;
+}
+
+/**
+ * A volume in a container. `name`: an existing one. `overlay`: an unnamed one that shows the folders `lower`,
+ * the first on top, and keeps changes in another, `upper`. All are folders of volumes, as `mountpoint` says.
+ */
+export type MountSpec =
+  & { readonly target: string }
+  & (
+    | { readonly name: string; readonly isReadOnly?: boolean }
+    | {
+      readonly overlay: {
+        readonly lower: readonly string[];
+        /** Without it the volume is read-only. */
+        readonly changes?: { readonly upper: string; readonly work: string };
+      };
+    }
+  );
+
+/** A volume in a list. */
+export interface ListedVolume {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Its folder on the daemon's machine. */
+  readonly mountpoint: string;
 }
 
 /** A container in a list; listing takes one request, however many there are. */
@@ -286,13 +313,16 @@ export interface Docker extends AsyncDisposable {
   volumes(
     labels: Readonly<Record<string, string>>,
     options?: CallOptions,
-  ): Promise<{ name: string; labels: Readonly<Record<string, string>> }[]>;
+  ): Promise<ListedVolume[]>;
   /** Creates a named volume; an existing one is left unchanged. */
   createVolume(
     spec: { name: string; labels: Readonly<Record<string, string>> },
     options?: CallOptions,
   ): Promise<void>;
+  /** False if it does not exist. Throws `DockerError` 409 if a container uses it. */
   removeVolume(name: string, options?: CallOptions): Promise<boolean>;
+  /** Returns the sizes of all volumes by name, bytes. The daemon measures them for that, as for `diskBytes`. */
+  volumeBytes(options?: CallOptions): Promise<ReadonlyMap<string, number>>;
 }
 
 export type ContainerEvent = "oom" | "kill";

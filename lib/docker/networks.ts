@@ -4,7 +4,14 @@ import type { Docker } from "./docker.ts";
 
 type Calls = Pick<
   Docker,
-  "networks" | "network" | "createNetwork" | "removeNetwork" | "volumes" | "createVolume" | "removeVolume"
+  | "networks"
+  | "network"
+  | "createNetwork"
+  | "removeNetwork"
+  | "volumes"
+  | "createVolume"
+  | "removeVolume"
+  | "volumeBytes"
 >;
 
 /** Bridge option that allows traffic between its containers. */
@@ -48,7 +55,11 @@ export function networkAndVolumeCalls(client: Client): Calls {
 
     async volumes(labels, options = {}) {
       const found = await client.listVolumes({ filters: labelFilter(labels), ...call(options) });
-      return (found.Volumes ?? []).map(({ Name, Labels }) => ({ name: Name, labels: Labels ?? {} }));
+      return (found.Volumes ?? []).map(({ Name, Labels, Mountpoint }) => ({
+        name: Name,
+        labels: Labels ?? {},
+        mountpoint: Mountpoint,
+      }));
     },
 
     async createVolume({ name, labels }, options = {}) {
@@ -61,6 +72,11 @@ export function networkAndVolumeCalls(client: Client): Calls {
 
     async removeVolume(name, options = {}) {
       return await done([404], () => client.getVolume(checked("volume", name)).remove(call(options)));
+    },
+
+    async volumeBytes(options = {}) {
+      const { Volumes } = await client.df(call(options));
+      return new Map((Volumes ?? []).map(({ Name, UsageData }) => [Name, Math.max(0, UsageData?.Size ?? 0)]));
     },
   };
 }

@@ -8,7 +8,7 @@ import { connectDocker } from "../../lib/docker/dockerode.ts";
 import { answer, startFakeDaemon } from "../docker/fake-daemon.ts";
 import { asked } from "../support/asked.ts";
 import { captureLog } from "../support/process-log.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 
 const { signal } = new AbortController();
 const settings = testSettings({ slots: 1000 });
@@ -57,7 +57,7 @@ for (const containers of [1, 200]) {
       runs.push(run);
       return Promise.resolve(runs.length % 2 ? "works" as const : undefined);
     };
-    await housekeepHost({ docker, settings, askRun, signal });
+    await housekeepHost({ docker, policy: testPolicy(), settings, askRun, signal });
     assert.deepEqual(runs, Array.from({ length: containers }, (_, i) => `run-${i}`));
     assert.equal(daemon.requests.length, 4);
   });
@@ -91,7 +91,13 @@ test("housekeepHost removes nothing that only carries our labels: no volume, and
     else socket.write(answer(method === "DELETE" ? 204 : 200, answers[path] ?? []));
   });
   await using docker = connectDocker(daemon.endpoint);
-  await housekeepHost({ docker, settings, askRun: () => Promise.resolve("over"), signal });
+  await housekeepHost({
+    docker,
+    policy: testPolicy(),
+    settings,
+    askRun: () => Promise.resolve("over"),
+    signal,
+  });
   assert.deepEqual(removed, [`/volumes/${announcementName("c0")}`, "/networks/ours", "/networks/in-use"]);
 });
 

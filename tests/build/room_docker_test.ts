@@ -12,7 +12,7 @@ import type { AskRun } from "../../lib/driver/host/run-state.ts";
 import { until } from "../driver/stage.ts";
 import { asked } from "../support/asked.ts";
 import { captureLog } from "../support/process-log.ts";
-import { testSettings } from "../support/settings.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 import { type StepContext, stepContext, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { needing } from "../support/needs.ts";
 
@@ -172,12 +172,13 @@ test("housekeepHost removes what the engine calls dead, and what has expired whe
       (await docker.list({ [LABELS.owner]: settings.owner })).map(({ name }) => name).sort();
     const both = [live, dead].map(({ run }) => idleName(run)).sort();
     const tend = (askRun: AskRun, given: Partial<Docker> = {}) =>
-      housekeepHost({ docker: { ...docker, ...given }, settings, askRun, signal });
+      housekeepHost({ docker: { ...docker, ...given }, policy: testPolicy(), settings, askRun, signal });
     const silence = () => Promise.resolve(undefined);
 
     await tend(silence);
     await housekeepHost({
       docker,
+      policy: testPolicy(),
       settings: testSettings(),
 
       askRun: () => Promise.resolve("over"),
@@ -207,7 +208,7 @@ test("of those who remove a run's container at once, one is told that there was 
     const containers = await docker.list({ [LABELS.owner]: owner });
     await Promise.all([
       reclaim(docker, containers, { owner, askRun: over, signal }),
-      housekeepHost({ docker, settings, askRun: over, signal }),
+      housekeepHost({ docker, policy: testPolicy(), settings, askRun: over, signal }),
       reclaim(docker, containers, { owner, askRun: over, signal }),
     ]);
     assert.equal(log.lines.filter((line) => line.includes("its run is over")).length, 1);

@@ -23,6 +23,7 @@ async function watched(
     endpoint: "unix:///x",
     // Some disk that there is.
     info: () => Promise.resolve({ rootFolder: "/" }),
+    volumes: () => Promise.resolve([]),
     inspect: (name: string) =>
       Promise.resolve(
         name === idleName(run) ? { id: "c", name, labels: runLabels(settings.owner, run) } : undefined,

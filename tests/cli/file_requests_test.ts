@@ -55,7 +55,12 @@ const ASKING: Record<
     harmless: "never",
   },
   privileged: { value: true, refused: /^spec\.privileged: /, harmless: false },
-  cache: { value: ["anything"], refused: /^spec\.cache: /, harmless: [] },
+  cacheScope: {
+    value: "default",
+    refused: /^spec\.cacheScope: The scope "default" .*: allow it with --cache-scope default$/,
+    allowed: { flags: { cacheScope: "default" } },
+    harmless: 1,
+  },
   limits: {
     value: { cpus: 64, memory: "1t", pids: 30_000, log: "2g", artifacts: "1t" },
     refused: new RegExp(

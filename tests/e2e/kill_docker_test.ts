@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { FAULT_POINTS } from "../../lib/base/faults.ts";
 import type { Run } from "../../lib/wire/run.ts";
@@ -6,6 +8,7 @@ import { leavesNothing } from "../support/left-as-it-was.ts";
 import { makePlace, type Place, startRun } from "../support/start-run.ts";
 import { needing } from "../support/needs.ts";
 
+const FLUTTER_CI = fileURLToPath(new URL("../../bin/flutter-ci", import.meta.url));
 const { test } = needing("Docker");
 
 /** Every point at its first passage, and again at steps where something else is there to be left. */
@@ -34,12 +37,16 @@ test("kill -9 of a run at any boundary of an event leaves nothing once the next 
       { length: GROUPS },
       (_, group) => FAULTS.filter((_, i) => i % GROUPS === group),
     );
-    await Promise.all(groups.map((faults, i) => killAndRecover(place, `data-${i}`, faults)));
+    await Promise.all(groups.map(async (faults, i) => {
+      await killAndRecover(place, `data-${i}`, faults);
+      // What is saved stays, and nothing else.
+      execFileSync(FLUTTER_CI, ["gc", "--cache-max", "0", "--data", place.data(`data-${i}`)]);
+    }));
   });
 });
 
 async function killAndRecover(place: Place, data: string, faults: readonly string[]): Promise<void> {
-  const flags = ["-c", "make", "-c", "make", "--secret", "TOKEN"];
+  const flags = ["-c", "make", "-c", "make", "--secret", "TOKEN", "--cache", "kept:/var/cache/kept"];
   // Temporary files stay where a run is killed.
   const env = { TOKEN: "something-to-seal", TMPDIR: place.folder };
   const seen = new Map<string, string>();

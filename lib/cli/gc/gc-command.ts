@@ -5,19 +5,26 @@ import {
   VARIABLES_NOTE,
 } from "../../driver/program/command-line/command.ts";
 import { flag, switchFlag } from "../../driver/program/command-line/flag.ts";
+import { CACHE_LIMITS } from "../../build/cache/limits.ts";
+import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { text } from "../../driver/program/command-line/values.ts";
 
 /** `flutter-ci gc`. */
 export function gcCommand() {
-  return newCommand({
+  const command = newCommand({
     path: "flutter-ci gc",
     summary: "Remove what no live run owns",
     description:
       "Remove what no live run owns: containers, volumes and networks that runs of this data folder have left on\n" +
       "Docker. Runs whose process is gone are ended. What belongs to others is never touched, and a container that\n" +
-      "was kept for a look stays until it expires.",
-    examples: [["See what would go", "flutter-ci gc --dry-run"]],
-  })
+      "was kept for a look stays until it expires. Caches of builds are listed, and those removed that are too old or\n" +
+      "too many.",
+    examples: [
+      ["See what would go", "flutter-ci gc --dry-run"],
+      ["Remove all caches", "flutter-ci gc --cache-max 0"],
+    ],
+  });
+  return withPolicyFlags(command, CACHE_LIMITS)
     .addOption(switchFlag("--dry-run", "only say what would be removed"))
     .addOption(
       flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),

@@ -1,7 +1,12 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Store } from "../../backend/store.ts";
 import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
+import { lstatIfThere } from "../../base/files.ts";
 import type { Faults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
+import { keepCachesSmall } from "../../build/cache/keep-small.ts";
+import { type CacheFlags, cacheLimits } from "../../build/cache/limits.ts";
 import type { BuildPolicy } from "../../build/policy.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { dockerConfigFolder } from "../../docker/endpoint.ts";
@@ -40,6 +45,7 @@ export interface PartsOptions {
   readonly request: BuildRequest;
   readonly options: RunOptions;
   readonly gitAccess: GitAccess;
+  readonly caches: CacheFlags;
   readonly drivers: Drivers;
   /** Further drivers, named on the command line. */
   readonly own: readonly Driver[];
@@ -57,9 +63,8 @@ export interface PartsOptions {
 export async function openParts(parts: PartsOptions): Promise<Parts> {
   const { run, options, drivers, environment, faultPoint, signal } = parts;
   await using opening = new AsyncDisposableStack();
-  const embedded = opening.use(
-    await openEmbedded({ folder: dataFolder(options.data, environment), scope: run }),
-  );
+  const folder = dataFolder(options.data, environment);
+  const embedded = opening.use(await openEmbedded({ folder, scope: run }));
   const { transport, store, owner, sealKey } = embedded;
   const engine = opening.use(await startEngine({ transport, store, sealKey, faultPoint }));
   const { docker: asked, info } = await parts.docker.answer;
@@ -77,7 +82,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   return {
     engine,
     store,
-    cleanUp: (after) => cleanUp(after, { embedded, engine, docker: asked }),
+    cleanUp: (after) => cleanUp(after, { embedded, engine, docker: asked, policy, folder }),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
@@ -102,12 +107,13 @@ function settingsOf(
   };
 }
 
-function policyOf({ request, gitAccess, environment }: PartsOptions): BuildPolicy {
+function policyOf({ request, gitAccess, caches, environment }: PartsOptions): BuildPolicy {
   return {
     maxCpus: undefined,
     maxMemory: undefined,
     maxPids: undefined,
     maxDiskBytes: undefined,
+    caches: cacheLimits(caches),
     // An image that is allowed here also gets the git credentials.
     allowImages: request.isImageChosen ? [request.plan.spec.image] : [],
     allowNetworks: request.allowNetworks,
@@ -124,7 +130,13 @@ function policyOf({ request, gitAccess, environment }: PartsOptions): BuildPolic
 
 function cleanUp(
   after: Promise<void>,
-  { embedded, engine, docker }: { embedded: Embedded; engine: Engine; docker: Docker },
+  { embedded, engine, docker, policy, folder }: {
+    embedded: Embedded;
+    engine: Engine;
+    docker: Docker;
+    policy: BuildPolicy;
+    folder: string;
+  },
 ): AsyncDisposable {
   const closing = new AbortController();
   const log = processLog("cleanup");
@@ -139,7 +151,21 @@ function cleanUp(
   };
 
   async function clean(): Promise<void> {
-    const { removed } = await cleanData({ embedded, engine, docker, signal: closing.signal });
+    const { removed, caches } = await cleanData({ embedded, engine, docker, signal: closing.signal });
     for (const name of removed) log.info("Removed {name}, which an earlier run had left", { name });
+    if (caches.length === 0 || !isDue(join(folder, "caches-checked"))) return;
+    const { owner } = embedded;
+    await keepCachesSmall(docker, policy.caches, { owner, saved: caches, signal: closing.signal });
   }
+}
+
+/** How often a run looks at the sizes of caches, milliseconds: Docker measures all volumes for that. */
+const CHECK_CACHES_MS = 600_000;
+
+/** Whether the last check, whose time is that of a file, is long enough ago. Notes the time if it is. */
+function isDue(file: string): boolean {
+  const last = lstatIfThere(file)?.mtimeMs ?? 0;
+  if (Math.abs(Date.now() - last) < CHECK_CACHES_MS) return false;
+  writeFileSync(file, "");
+  return true;
 }

@@ -1,4 +1,5 @@
 import type { Embedded } from "../../backend/embedded/embedded.ts";
+import type { Saved } from "../../build/cache/volumes.ts";
 import { sweep } from "../../build/sweep.ts";
 import type { Docker } from "../../docker/docker.ts";
 import type { Engine } from "../../engine/shell/engine.ts";
@@ -18,6 +19,8 @@ export interface Cleaned {
   readonly ended: readonly string[];
   /** Names of containers. */
   readonly removed: readonly string[];
+  /** The saved caches; none with `dryRun`. */
+  readonly caches: readonly Saved[];
 }
 
 /** Ends the runs of this data folder whose process is gone, and removes what no live run owns on this Docker. */
@@ -34,13 +37,15 @@ export async function cleanData(
     if (found) await engine.abandon(scope, "The process of this run was ended in the middle of it");
     embedded.forgetScope(scope);
   }
+  let caches: readonly Saved[] = [];
   const removed = await sweep(docker, {
     owner,
+    onCaches: ({ saved }) => caches = saved,
     isAlive: async (run) => embedded.isAlive(run) || (!dead.includes(run) && await isOpen(run)),
     signal,
     dryRun,
   });
-  return { ended, removed };
+  return { ended, removed, caches };
 
   /** After the dead ones, an open run is that of a control plane with this data folder. */
   async function isOpen(run: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { Command, OptionValues } from "@commander-js/extra-typings";
 import { InputError } from "../../../base/errors.ts";
+import { cacheFlag, cacheScope } from "../../../build/cache/flags.ts";
 import { logFormatFlag, logLevelFlag, VARIABLES_NOTE } from "../../../driver/program/command-line/command.ts";
 import { flag, listFlag, switchFlag } from "../../../driver/program/command-line/flag.ts";
 import {
@@ -61,6 +62,13 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
         "token, or ssh key, for repositories on that host only, repeatable",
         hostFile,
       ),
+    )
+    .optionsGroup("What later builds find again:")
+    .addOption(
+      listFlag("--cache <name:path>", "folder of the container to keep for them, repeatable", cacheFlag),
+    )
+    .addOption(
+      flag("--cache-scope <name>", "whose caches are used", cacheScope).default(undefined, "the ref's"),
     )
     .optionsGroup("What to keep:")
     .addOption(

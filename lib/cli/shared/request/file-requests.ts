@@ -91,10 +91,14 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
     problems: (value) =>
       value === true ? ["spec.privileged: A privileged container is not one that the file may ask for"] : [],
   },
-  cache: {
-    reach: "the machine",
-    problems: (value) =>
-      listed(value).length > 0 ? ["spec.cache: A cache is not one that the file may ask for"] : [],
+  cacheScope: {
+    reach: "the caller",
+    problems(value, { flags }) {
+      if (typeof value !== "string" || flags.cacheScope !== undefined) return [];
+      return [
+        `spec.cacheScope: The scope "${value}" is not one that the file may choose: allow it with --cache-scope ${value}`,
+      ];
+    },
   },
   limits: {
     reach: "the machine",
@@ -112,6 +116,7 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
       });
     },
   },
+  cache: { reach: "the build" },
   image: { reach: "the build" },
   pull: { reach: "the build" },
   user: { reach: "the build" },

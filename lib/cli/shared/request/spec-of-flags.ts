@@ -34,6 +34,8 @@ export function specOfFlags(
       env: env && [...without(spec.env, env), ...variables(env, environment)],
       secrets: flags.secret && [...new Set([...listed(spec.secrets), ...flags.secret])],
       artifacts: artifacts(spec, flags, command),
+      cache: flags.cache && [...without(spec.cache, flags.cache), ...flags.cache],
+      cacheScope: flags.cacheScope,
       timeout: flags.timeout,
       grace: flags.grace,
       keep: flags.keep,
@@ -68,10 +70,10 @@ function limits(inSpec: unknown, flags: SpecFlags): unknown {
 }
 
 /** Returns the entries of a spec whose names were not typed as flags. */
-function without(inSpec: unknown, typed: NonNullable<SpecFlags["env"]>): unknown[] {
+function without(inSpec: unknown, typed: readonly { readonly name: string }[]): unknown[] {
   return listed(inSpec).filter((entry) => {
     const name = typeof entry === "object" && entry !== null && "name" in entry ? entry.name : undefined;
-    return !typed.some((variable) => variable.name === name);
+    return !typed.some((one) => one.name === name);
   });
 }
 

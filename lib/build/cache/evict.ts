@@ -1,0 +1,123 @@
+import { type Docker, DockerError } from "../../docker/docker.ts";
+import { LABELS } from "../labels.ts";
+import type { CacheLimits } from "../policy.ts";
+import { removeSaved, removeUnneeded } from "./remove-layers.ts";
+import { CACHE_LABELS, type CacheVolumes, readCacheVolumes, type Saved } from "./volumes.ts";
+
+interface Options {
+  readonly owner: string;
+  readonly signal: AbortSignal;
+  /** Only say what would be removed (default false). */
+  readonly dryRun?: boolean;
+}
+
+/** A saved cache and what it takes. */
+export interface CacheUse {
+  readonly saved: Saved;
+  /** Bytes of the layers that no cache used after it shares; undefined if sizes were not asked for. */
+  readonly bytes: number | undefined;
+}
+
+/**
+ * Removes the owner's caches that were not used for too long, and those used longest ago until the rest fits.
+ * Builds that read a removed cache keep its layers until they end.
+ */
+export async function evictCaches(
+  docker: Docker,
+  { maxBytes, maxAgeMs }: CacheLimits,
+  { owner, signal, dryRun = false }: Options,
+): Promise<{ evicted: readonly CacheUse[]; kept: readonly CacheUse[] }> {
+  const found = await list(docker, { owner, signal });
+  if (found.saved.length === 0) return { evicted: [], kept: [] };
+  const now = await docker.now({ signal });
+  const sizes = maxBytes === undefined ? undefined : await sizesOf(docker, signal);
+  const { evicted, kept } = chooseEvicted(found.saved, { maxBytes, maxAgeMs, now, sizes });
+  if (!dryRun) await removeAll(docker, found, evicted.map(({ saved }) => saved), { owner, signal });
+  return { evicted, kept };
+}
+
+/** Splits saved caches, last used first, into those that fit and the others. */
+export function chooseEvicted(
+  saved: readonly Saved[],
+  { maxBytes = Infinity, maxAgeMs = Infinity, now, sizes }: {
+    maxBytes?: number | undefined;
+    maxAgeMs?: number | undefined;
+    now: number;
+    sizes: ReadonlyMap<string, number> | undefined;
+  },
+): { evicted: CacheUse[]; kept: CacheUse[] } {
+  const [evicted, kept]: CacheUse[][] = [[], []];
+  const counted = new Set<string>();
+  let total = 0;
+  for (const one of saved.toSorted((a, b) => b.usedAt - a.usedAt)) {
+    const own = one.layers.filter((layer) => !counted.has(layer));
+    const bytes = own.reduce((sum, layer) => sum + (sizes?.get(layer) ?? 0), 0);
+    const use = { saved: one, bytes: sizes && bytes };
+    // An empty cache takes no room, but where none may be there is none for it.
+    if (now - one.usedAt > maxAgeMs || total + bytes > maxBytes || maxBytes === 0) {
+      evicted?.push(use);
+      continue;
+    }
+    kept?.push(use);
+    total += bytes;
+    for (const layer of own) counted.add(layer);
+  }
+  return { evicted: evicted ?? [], kept: kept ?? [] };
+}
+
+/**
+ * Removes the owner's caches, those used longest ago first, until `isEnough` or none is left. Returns those
+ * that it removed.
+ */
+export async function evictUntil(
+  docker: Docker,
+  isEnough: () => Promise<boolean>,
+  { owner, signal }: Omit<Options, "dryRun">,
+): Promise<readonly Saved[]> {
+  const evicted: Saved[] = [];
+  const found = await list(docker, { owner, signal });
+  for (const one of found.saved.toReversed()) {
+    if (await isEnough()) break;
+    await removeAll(docker, found, [one], { owner, signal });
+    evicted.push(one);
+  }
+  return evicted;
+}
+
+async function list(docker: Docker, { owner, signal }: Omit<Options, "dryRun">): Promise<CacheVolumes> {
+  const volumes = await docker.volumes({ [LABELS.owner]: owner, [CACHE_LABELS.role]: "" }, { signal });
+  return readCacheVolumes(owner, volumes);
+}
+
+/** The sizes of volumes. Undefined if the daemon is measuring them for somebody else. */
+async function sizesOf(
+  docker: Docker,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number> | undefined> {
+  try {
+    return await docker.volumeBytes({ signal });
+  } catch (error) {
+    if (error instanceof DockerError) return undefined;
+    throw error;
+  }
+}
+
+async function removeAll(
+  docker: Docker,
+  found: CacheVolumes,
+  evicted: readonly Saved[],
+  { owner, signal }: Omit<Options, "dryRun">,
+): Promise<void> {
+  if (evicted.length === 0) return;
+  for (const saved of evicted) await removeSaved(docker, saved, signal);
+  // What was saved was written by runs that have ended. Any other layer may be of one that has not.
+  const ended = new Set(
+    found.saved.flatMap(({ layers }) => layers.map((name) => found.layers.get(name)?.run)),
+  );
+  await removeUnneeded(docker, { owner, signal, isUnfinished: ({ run }) => !ended.has(run) });
+}
+
+/** Describes a cache for people: `npm of https://…, default, 12 MB`. */
+export function describeCache({ name, repository, scope, key }: Saved): string {
+  return [`${name} of ${repository}`, scope.replace(/^ref:/, ""), ...key === "" ? [] : [key]].join(", ");
+}

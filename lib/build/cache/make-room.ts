@@ -1,0 +1,27 @@
+import { Retryable } from "../../base/errors.ts";
+import { processLog } from "../../base/log.ts";
+import { type DaemonInfo, type Docker, DockerError } from "../../docker/docker.ts";
+import { freeBytes } from "../free-disk.ts";
+import { describeCache, evictUntil } from "./evict.ts";
+
+/**
+ * Removes the owner's caches, those used longest ago first, until Docker's disk has `minFreeBytes` left.
+ * Returns what it has left then, bytes.
+ */
+export async function freeWithoutCaches(
+  docker: Docker,
+  daemon: DaemonInfo,
+  { minFreeBytes, owner, signal }: { minFreeBytes: number; owner: string; signal: AbortSignal },
+): Promise<number> {
+  const free = async () => await freeBytes(docker, daemon) ?? 0;
+  try {
+    const evicted = await evictUntil(docker, async () => await free() >= minFreeBytes, { owner, signal });
+    for (const one of evicted) {
+      processLog("driver").info("Removed cache {cache}: the disk is full", { cache: describeCache(one) });
+    }
+  } catch (error) {
+    if (!(error instanceof DockerError || error instanceof Retryable)) throw error;
+    processLog("driver").warn("Cannot remove caches: {why}", { why: error.message });
+  }
+  return await free();
+}

@@ -1,0 +1,174 @@
+import { formatDuration } from "../../base/units.ts";
+import type { DaemonInfo, Docker, MountSpec } from "../../docker/docker.ts";
+import { LABELS } from "../labels.ts";
+import type { Plan } from "../plan.ts";
+import type { BuildContext } from "../policy.ts";
+import { chooseSaved, keyPrefix } from "./choose.ts";
+import { cacheScopes, DEFAULT_SCOPE } from "./scope.ts";
+import type { CacheLine } from "./spec.ts";
+import {
+  CACHE_LABELS,
+  type CacheVolumes,
+  layerName,
+  readCacheVolumes,
+  type Saved,
+  workName,
+} from "./volumes.ts";
+
+/** A cache with more layers is copied into one. */
+const MOST_LAYERS = 12;
+/** Attempts to choose a cache that is not replaced meanwhile. */
+const CHOICES = 3;
+/** Labels of the run's container by which a sweep asks about the run. */
+const FACTS = [LABELS.owner, LABELS.resource, LABELS.type, LABELS.resourceId, LABELS.event, LABELS.expires];
+/** Where a cache that is copied is mounted. */
+const COPIED_FROM = "/.conveyor-caches";
+
+/**
+ * How a run gets its own version of a cache: as a layer on top of it, which takes no time; as a copy, where
+ * the daemon cannot mount layers; or empty.
+ */
+export type CacheMode = "layer" | "copy" | "empty";
+
+export interface Prepared {
+  readonly line: CacheLine;
+  readonly base: Saved | undefined;
+  /** The folder that is copied into the cache before the build. */
+  readonly copyFrom: string | undefined;
+  readonly mounts: readonly MountSpec[];
+}
+
+/**
+ * Makes volumes for the caches of a run. Each run writes a layer of its own, which nobody else sees before it
+ * is saved. So runs at once cannot disturb each other, and none waits. Removes what an earlier attempt of the
+ * run left.
+ */
+export async function prepareCaches(
+  context: BuildContext,
+  plan: Plan,
+  { mode, daemon, labels }: { mode: CacheMode; daemon: DaemonInfo; labels: Readonly<Record<string, string>> },
+): Promise<Prepared[]> {
+  const { docker, run, signal } = context;
+  const { spec: { cache } } = plan;
+  if (cache.length === 0) return [];
+  const found = await listCaches(context, signal);
+  const left = [...found.layers.values(), ...found.work].filter((one) => one.run === run);
+  for (const { volume } of left) await docker.removeVolume(volume.name, { signal });
+  const prepared = await Promise.all(
+    cache.map((line, i) => prepare(context, plan, { line, i, mode, labels, found })),
+  );
+  for (const { line, base } of prepared) await context.log.line(describe(line, base, daemon));
+  return prepared;
+}
+
+/** Lists the owner's cache volumes. */
+export async function listCaches(
+  { docker, settings: { owner } }: Pick<BuildContext, "docker" | "settings">,
+  signal: AbortSignal,
+): Promise<CacheVolumes> {
+  const volumes = await docker.volumes({ [LABELS.owner]: owner, [CACHE_LABELS.role]: "" }, { signal });
+  return readCacheVolumes(owner, volumes);
+}
+
+/** Removes a layer, and the volume that it needed while it was written. */
+export async function removeLayer(docker: Docker, name: string, signal: AbortSignal): Promise<void> {
+  await Promise.all([docker.removeVolume(name, { signal }), docker.removeVolume(workName(name), { signal })]);
+}
+
+interface Preparing {
+  readonly line: CacheLine;
+  readonly i: number;
+  readonly mode: CacheMode;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly found: CacheVolumes;
+}
+
+async function prepare(context: BuildContext, plan: Plan, preparing: Preparing): Promise<Prepared> {
+  const { line, i, mode } = preparing;
+  const scopes = cacheScopes(plan, context.policy);
+  for (let n = 0, found = preparing.found;; n++) {
+    const base = mode === "empty" || n === CHOICES ? undefined : chooseSaved(line, scopes, found);
+    const isCopied = base !== undefined && (mode === "copy" || base.layers.length >= MOST_LAYERS);
+    const layer = await createLayer(context, plan, { ...preparing, base, isCopied, n });
+    if (base === undefined) {
+      return { line, base, copyFrom: undefined, mounts: [{ target: line.path, name: layer }] };
+    }
+    const lower = base.layers.map((name) => found.layers.get(name)?.volume.mountpoint ?? "");
+    // A layer keeps what it reads from being removed, from now on: what is here now stays.
+    found = await listCaches(context, context.signal);
+    if (!found.saved.some(({ volume }) => volume.name === base.volume.name)) {
+      await context.cleanup((signal) => removeLayer(context.docker, layer, signal));
+      continue;
+    }
+    if (!isCopied) {
+      const upper = found.layers.get(layer)?.volume.mountpoint ?? "";
+      const work = found.work.find(({ volume }) => volume.name === workName(layer))?.volume.mountpoint ?? "";
+      const overlay = { lower, changes: { upper, work } };
+      return { line, base, copyFrom: undefined, mounts: [{ target: line.path, overlay }] };
+    }
+    const copyFrom = `${COPIED_FROM}/${i}`;
+    const [only = "", second] = base.layers;
+    const from: MountSpec = second === undefined
+      ? { target: copyFrom, isReadOnly: true, name: only }
+      : { target: copyFrom, overlay: { lower } };
+    return { line, base, copyFrom, mounts: [{ target: line.path, name: layer }, from] };
+  }
+}
+
+/** Creates the volumes of a layer. Returns its name. */
+async function createLayer(
+  { docker, run, eventId, attempt, settings: { owner }, policy, cleanup }: BuildContext,
+  plan: Plan,
+  { line, mode, labels: given, base, isCopied, n }: Preparing & {
+    base: Saved | undefined;
+    isCopied: boolean;
+    n: number;
+  },
+): Promise<string> {
+  const name = layerName(owner, run, eventId, String(attempt), line.name, mode, String(n));
+  const reads = base?.layers.join(",") ?? "";
+  const { project, own } = cacheScopes(plan, policy);
+  const labels = {
+    ...Object.fromEntries(
+      FACTS.flatMap((label) => given[label] === undefined ? [] : [[label, given[label]]]),
+    ),
+    [CACHE_LABELS.run]: run,
+    [CACHE_LABELS.project]: project,
+    [CACHE_LABELS.scope]: own,
+    [CACHE_LABELS.name]: line.name,
+  };
+  const layer = {
+    ...labels,
+    [CACHE_LABELS.role]: "layer",
+    [CACHE_LABELS.repository]: plan.spec.repository,
+    [CACHE_LABELS.key]: keyPrefix(line),
+    [CACHE_LABELS.files]: typeof line.key === "object" ? "yes" : "",
+    [CACHE_LABELS.below]: isCopied ? "" : reads,
+    [CACHE_LABELS.reads]: reads,
+    [CACHE_LABELS.base]: base?.volume.name ?? "",
+  };
+  const needsWork = base !== undefined && !isCopied;
+  // The daemon completes a call that we abort: the volume would appear after the cleanup.
+  await cleanup(async (signal) => {
+    const work = { ...labels, [CACHE_LABELS.role]: "work" };
+    await Promise.all([
+      docker.createVolume({ name, labels: layer }, { signal }),
+      needsWork ? docker.createVolume({ name: workName(name), labels: work }, { signal }) : undefined,
+    ]);
+  });
+  return name;
+}
+
+/** Describes a cache in one line of the log. */
+function describe({ name, path }: CacheLine, base: Saved | undefined, { now }: DaemonInfo): string {
+  if (!base) return `Cache ${name} at ${path}: empty, nothing is saved yet`;
+  const { scope, key, usedAt, layers } = base;
+  return [
+    `Cache ${name} at ${path}: of ${
+      scope === DEFAULT_SCOPE ? "the default branch" : scope.replace(/^ref:/, "")
+    }`,
+    ...key === "" ? [] : [`key ${key}`],
+    `saved ${formatDuration(Math.max(0, now - usedAt))} ago`,
+    `${layers.length} ${layers.length === 1 ? "layer" : "layers"}`,
+  ].join(", ");
+}

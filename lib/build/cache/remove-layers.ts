@@ -1,0 +1,36 @@
+import type { Docker } from "../../docker/docker.ts";
+import { LABELS } from "../labels.ts";
+import { removeLayer } from "./prepare.ts";
+import { CACHE_LABELS, type Layer, readCacheVolumes, type Saved, unneededLayers } from "./volumes.ts";
+
+interface Options {
+  readonly owner: string;
+  readonly signal: AbortSignal;
+}
+
+/** Removes what a run has left of its caches: unsaved layers, and older ones that nothing needs any more. */
+export async function removeRunLayers(
+  docker: Docker,
+  { owner, run, signal }: Options & { run: string },
+): Promise<void> {
+  await removeUnneeded(docker, { owner, signal, isUnfinished: (layer) => layer.run !== run });
+}
+
+/** Removes the layers that nothing needs, with their work volumes, and work volumes of ended runs. */
+export async function removeUnneeded(
+  docker: Docker,
+  { owner, signal, isUnfinished }: Options & { isUnfinished: (of: Pick<Layer, "run">) => boolean },
+): Promise<void> {
+  const listed = await docker.volumes({ [LABELS.owner]: owner, [CACHE_LABELS.role]: "" }, { signal });
+  const found = readCacheVolumes(owner, listed);
+  const gone = unneededLayers(found, isUnfinished);
+  for (const { volume } of gone) await removeLayer(docker, volume.name, signal);
+  for (const work of found.work) {
+    if (!isUnfinished(work)) await docker.removeVolume(work.volume.name, { signal });
+  }
+}
+
+/** Removes a saved cache. Its layers go with the next call of `removeUnneeded`. */
+export async function removeSaved(docker: Docker, { volume }: Saved, signal: AbortSignal): Promise<void> {
+  await docker.removeVolume(volume.name, { signal });
+}

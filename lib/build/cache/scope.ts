@@ -1,0 +1,39 @@
+import { createHash } from "node:crypto";
+import { withoutTrailing } from "../../base/text.ts";
+import type { BuildPolicy } from "../policy.ts";
+import type { Plan } from "../plan.ts";
+
+/** The scope of the default branch, which builds of all other refs may read. */
+export const DEFAULT_SCOPE = "default";
+
+/** Whose caches a build reads and writes. */
+export interface CacheScopes {
+  /** A hash of the repository. */
+  readonly project: string;
+  /** The scope that the build writes, and reads first. */
+  readonly own: string;
+}
+
+/**
+ * Returns the project and the scope of a build. Both come from what was asked for, never from what the
+ * repository or a command in the container says: a build of a stranger's ref could say anything.
+ */
+export function cacheScopes(
+  { spec, repository }: Plan,
+  { localCommit }: Pick<BuildPolicy, "localCommit">,
+): CacheScopes {
+  const isLocal = repository.kind === "local";
+  const address = isLocal ? repository.path : repository.url.replace(/\.git$/, "");
+  const project = hashOf("project", isLocal ? "local" : "remote", withoutTrailing(address, "/"));
+  if (spec.cacheScope !== undefined) return { project, own: spec.cacheScope };
+  const ref = isLocal && localCommit?.repository === repository.path ? localCommit.ref : spec.ref ?? "";
+  const short = ref.replace(/^refs\/heads\//, "");
+  // Nobody but the user makes branches of a folder, so these names can be relied on there.
+  const isDefault = ["", "HEAD"].includes(short) || (isLocal && ["main", "master"].includes(short));
+  return { project, own: isDefault ? DEFAULT_SCOPE : `ref:${short}` };
+}
+
+/** A hash of texts, 32 hexadecimal digits. */
+export function hashOf(...texts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(texts)).digest("hex").slice(0, 32);
+}

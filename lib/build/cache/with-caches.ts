@@ -1,0 +1,68 @@
+import { messageOf, StepFailure } from "../../base/errors.ts";
+import { type DaemonInfo, type Docker, DockerError, type MountSpec } from "../../docker/docker.ts";
+import type { Plan } from "../plan.ts";
+import type { BuildContext } from "../policy.ts";
+import { type CacheMode, prepareCaches, type Prepared } from "./prepare.ts";
+import { removeSaved } from "./remove-layers.ts";
+
+/** Daemons that cannot mount layers. */
+const WITHOUT_LAYERS = new WeakSet<Docker>();
+
+/**
+ * Creates and starts a container with the caches of its plan. If Docker cannot start it, tries again with
+ * copies of the caches, and at last with empty ones: no cache fails a build. A cache with which the container
+ * did not start in either way is dropped. `create` calls `prepare` for the caches that it mounts, again if it
+ * has removed what an earlier attempt of the run left.
+ */
+export async function withCaches(
+  context: BuildContext,
+  plan: Plan,
+  given: { daemon: DaemonInfo; labels: Readonly<Record<string, string>> },
+  { create, start }: {
+    create: (prepare: () => Promise<readonly MountSpec[]>) => Promise<string>;
+    start: (container: string) => Promise<void>;
+  },
+): Promise<{ id: string; caches: readonly Prepared[] }> {
+  const { docker } = context;
+  const tried: { caches: readonly Prepared[]; why: string }[] = [];
+  const modes: CacheMode[] = WITHOUT_LAYERS.has(docker) ? ["copy", "empty"] : ["layer", "copy", "empty"];
+  for (const mode of modes) {
+    const made: { id?: string; caches: readonly Prepared[] } = { caches: [] };
+    try {
+      const id = made.id = await create(async () => {
+        made.caches = await prepareCaches(context, plan, { mode, ...given });
+        context.faultPoint("caches-made");
+        return made.caches.flatMap(({ mounts }) => mounts);
+      });
+      await start(id);
+      if (mode === "copy") WITHOUT_LAYERS.add(docker);
+      if (mode === "empty") await dropBases(context, tried);
+      return { id, caches: made.caches };
+    } catch (error) {
+      const { id, caches } = made;
+      if (caches.every(({ base }) => base === undefined) || !isOfDocker(error)) throw error;
+      if (id !== undefined) await context.cleanup((signal) => docker.remove(id, { signal }));
+      tried.push({ caches, why: messageOf(error) });
+    }
+  }
+  throw new StepFailure("The container was not started", { reason: "container-failed" });
+}
+
+/** Removes the saved caches with which the container did not start. */
+async function dropBases(
+  { docker, log, signal }: BuildContext,
+  tried: readonly { caches: readonly Prepared[]; why: string }[],
+): Promise<void> {
+  const { caches = [], why = "" } = tried.at(-1) ?? {};
+  for (const { base } of caches) {
+    if (base === undefined) continue;
+    await removeSaved(docker, base, signal);
+    await log.line(`Cache ${base.name}: dropped, Docker cannot use it: ${why}`);
+  }
+}
+
+/** Whether Docker refused, which may be for the sake of a cache. */
+function isOfDocker(error: unknown): boolean {
+  return error instanceof DockerError ||
+    (error instanceof StepFailure && error.cause instanceof DockerError);
+}
