@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import {
   askDaemon,
   idleSpec,
@@ -298,7 +299,9 @@ test("createVolume makes a volume that is found by label, and leaves one of that
   const name = `conveyor-test-${Date.now()}`;
   await docker.createVolume({ name, labels: first });
   await docker.createVolume({ name, labels: second });
-  assert.deepEqual(await docker.volumes(first), [{ name, labels: first }]);
+  const mountpoint = join((await docker.info()).rootFolder, "volumes", name, "_data");
+  assert.deepEqual(await docker.volumes(first), [{ name, labels: first, mountpoint }]);
+  assert.equal((await docker.volumeBytes()).get(name), 0);
   assert.equal(await docker.removeVolume(name), true);
 });
 
