@@ -73,7 +73,10 @@ async function answer(
   const request = requestOf(incoming, scheme, signal);
   const response = request ? await handle(request) : new Response(null, { status: 400 });
   outgoing.writeHead(response.status, Object.fromEntries(response.headers));
-  if (!response.body) return void outgoing.end();
+  if (!response.body) {
+    outgoing.end();
+    return await readAway(request);
+  }
   outgoing.flushHeaders();
   const reader = response.body.getReader();
   signal.addEventListener("abort", () => void reader.cancel(signal.reason).catch(() => {}), { once: true });
@@ -82,8 +85,26 @@ async function answer(
     if (done || signal.aborted) break;
     if (!outgoing.write(value)) await drained(outgoing);
   }
-  if (signal.aborted) outgoing.destroy();
-  else outgoing.end();
+  if (signal.aborted) return void outgoing.destroy();
+  outgoing.end();
+  await readAway(request);
+}
+
+/** The most bytes of a body that are read although nobody wants them. */
+const MOST_UNWANTED = 16 * 1024 * 1024;
+
+/**
+ * Reads the rest of a body that was refused: its sender would not see the answer before it has sent all, and
+ * the next request of the connection comes behind it. Throws if the rest is too long, which closes the
+ * connection.
+ */
+async function readAway(request: Request | undefined): Promise<void> {
+  if (!request?.body || request.body.locked || request.bodyUsed) return;
+  let bytes = 0;
+  for await (const chunk of request.body) {
+    bytes += chunk.length;
+    if (bytes > MOST_UNWANTED) throw new Error("The rest of the request is too long");
+  }
 }
 
 /** Returns undefined if no `Request` can be made of the message, for example if its host is invalid. */

@@ -85,7 +85,7 @@ function compiled(schema: AnySchema): ValidateFunction {
   try {
     return ajv.compile(schema);
   } catch (error) {
-    throw new InputError(wordsOf(messageOf(error)), { cause: error });
+    throw new InputError(wordsOf(messageOf(error)));
   }
 }
 

@@ -35,6 +35,8 @@ export interface ScriptOptions {
   /** Where its consumer listens beside the shared one. */
   readonly host?: string;
   readonly ackWaitMs?: number;
+  /** The type of the resources that it takes. */
+  readonly type?: string;
 }
 
 /**
@@ -45,14 +47,14 @@ export async function scriptedDriver(
   transport: Transport,
   driver: string,
   work: (job: Job) => Promise<DriverResult | undefined> | DriverResult | undefined,
-  { instance = driver, host, ackWaitMs = 30_000 }: ScriptOptions = {},
+  { instance = driver, host, ackWaitMs = 30_000, type = TYPE }: ScriptOptions = {},
 ): Promise<AsyncDisposable> {
   const stopping = new AbortController();
   const specs = [
-    { name: consumers.shared(driver), filters: [subjects.step(driver, TYPE)] },
+    { name: consumers.shared(driver), filters: [subjects.step(driver, type)] },
     ...(host === undefined
       ? []
-      : [{ name: consumers.onHost(driver, host), filters: [subjects.stepOnHost(driver, host, TYPE)] }]),
+      : [{ name: consumers.onHost(driver, host), filters: [subjects.stepOnHost(driver, host, type)] }]),
   ].map((spec) => ({ stream: "messages", ackWaitMs, ...spec }) as const);
   for (const spec of specs) await again(() => transport.ensureConsumer(spec));
   const loops = specs.map(async (spec) => {
