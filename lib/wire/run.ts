@@ -63,6 +63,8 @@ export const Run = z.object({
   steps: z.array(StepState),
   /** The run that this one repeats. */
   retryOf: z.string().optional(),
+  /** The name of the token with which the run was submitted. */
+  submitter: z.string().optional(),
   /** The steps before each restart after the run's driver was lost, oldest first. */
   earlier: z.array(z.array(StepState)).optional(),
   /** The Docker host of the run's container, once a step has reported it. */

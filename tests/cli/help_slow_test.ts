@@ -160,6 +160,7 @@ test("every flag of up and of submit that is promised is in its help", async () 
     "foreign-driver",
     "max-queued",
     "max-runs",
+    "max-runs-each",
     "driver",
   ];
   assert.deepEqual(

@@ -182,7 +182,7 @@ test("up takes further tokens that allow less, tells how it stands, and bounds i
   };
   assert.equal((await plane.submit("--detach").ended).code, 0);
   const { runs: [run] } = JSON.parse((await ask("the-token-of-the-wall", "/runs")).text);
-  assert.equal(run.status, "queued");
+  assert.deepEqual([run.status, run.submitter], ["queued", "own"]);
   assert.equal((await ask("the-token-of-the-wall", `/runs/${run.id}/cancel`, "POST")).status, 403);
   const again = await ask(own, `/runs/${run.id}/retry`, "POST");
   assert.equal(again.status, 429, again.text);
@@ -201,6 +201,7 @@ test("up takes further tokens that allow less, tells how it stands, and bounds i
   assert.match(up.output(), new RegExp(`info +engine: Run ${run.id} of app started`));
   for (
     const [value, expected] of [
+      ["own:read=x", /Invalid name "own".*taken/],
       ["wall:owner=x", /Invalid role "owner".*read, submit, admin/],
       [`a:read=${join(folder.path, "none")}`, /none/],
     ] as const

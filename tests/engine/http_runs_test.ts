@@ -202,6 +202,31 @@ test("a run beyond the bound is refused until another one has ended", async () =
   assert.equal((await ask("POST", "/runs", { body: { resource: RESOURCE } })).status, 201);
 });
 
+test("the runs of each token are bounded and named apart, and so are its Idempotency-Keys", async () => {
+  await using world = await openWorld();
+  const tokens = ["one", "two"].map((name) => ({ name, role: "submit" as const, token: `token-${name}` }));
+  const { ask, engine } = await openApi(world, { tokens, maxRunsEach: 2 });
+  await using _b = await scriptedDriver(world.transport, "b", () => ({ success: true, message: "" }));
+  const post = async (name: string, key: string) => {
+    const headers = { authorization: `Bearer token-${name}`, "idempotency-key": key };
+    const { status, json } = await ask("POST", "/runs", { body: { resource: RESOURCE }, headers });
+    return { status, body: await json() };
+  };
+  const [first, second] = [await post("one", "a"), await post("one", "b")];
+  assert.deepEqual([first.status, second.status], [201, 201]);
+  const refused = await post("one", "c");
+  assert.deepEqual([refused.status, refused.body["code"]], [429, "too-many"]);
+  assert.match(String(refused.body["error"]), /2 runs of "one" have not ended: expected fewer than 2/);
+  const other = await post("two", "a");
+  assert.equal(other.status, 201);
+  assert.notEqual(other.body["run"], first.body["run"]);
+  const { submitter } = await (await ask("GET", `/runs/${other.body["run"]}`)).json();
+  assert.equal(submitter, "two");
+  await ask("POST", `/runs/${first.body["run"]}/cancel`);
+  await endOf(engine, String(first.body["run"]));
+  assert.equal((await post("one", "c")).status, 201);
+});
+
 test("artifacts are listed, and fetched whole or in part, as what no browser shows as a page", async () => {
   await using world = await openWorld();
   const { ask, engine } = await openApi(world);

@@ -31,7 +31,8 @@ function description(
   artifacts: readonly Artifact[],
   { style, now }: { style: Style; now: number },
 ): string {
-  const { id, status, reason, message, resource, pipeline, createdAt, seconds, host, retryOf, waiting } = run;
+  const { id, status, reason, message, resource, pipeline, createdAt, seconds, host, retryOf, submitter } =
+    run;
   const because = message === undefined || status === "succeeded"
     ? ""
     : `: ${message}${reason ? ` (${reason})` : ""}`;
@@ -47,7 +48,8 @@ function description(
     ["took", seconds === undefined ? undefined : formatDuration(seconds * 1000)],
     ["host", host],
     ["retry of", retryOf],
-    ["waiting", waiting],
+    ["by", submitter],
+    ["waiting", run.waiting],
   ];
   const lines = facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${style.bold(name.padEnd(9))} ${value}`]

@@ -63,6 +63,10 @@ export function withUpFlags<A extends unknown[], O extends OptionValues, G exten
       flag("--max-runs <n>", "runs that have not ended, at most; further ones get 429", wholeNumber(1))
         .default(10_000),
     )
+    .addOption(
+      flag("--max-runs-each <n>", "the same for the runs of one token", wholeNumber(1))
+        .default(undefined, "as many as --max-runs"),
+    )
     .addOption(flag("--cors <origin>", "let pages of this origin call from a browser", origin))
     .addOption(
       listFlag(
@@ -107,9 +111,15 @@ export interface TokenFile {
   readonly file: string;
 }
 
+/** Submitters without a named token: the control plane's own, and all who sign with a certificate. */
+const RESERVED_NAMES = ["own", "certificates"];
+
 function tokenFile(value: string): TokenFile {
   const [, name, word, file] = /^([\w.-]+):([^=/]*)=(.+)$/.exec(value) ?? [];
   if (name === undefined || file === undefined) return { role: "admin", file: value };
+  if (RESERVED_NAMES.includes(name)) {
+    throw new InputError(`Invalid name "${name}" in "${value}": expected another one, since it is taken`);
+  }
   const role = ROLES.find((known) => known === word);
   if (role) return { name, role, file };
   throw new InputError(`Invalid role "${word}" in "${value}": expected ${ROLES.join(", ")}`);

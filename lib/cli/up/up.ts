@@ -121,6 +121,7 @@ async function serve(
     token,
     tokens,
     maxOpenRuns: options.maxRuns,
+    maxRunsEach: options.maxRunsEach,
     whyNotSigned,
     isOurHost: namesOf(address.host, hostname()),
     cors,

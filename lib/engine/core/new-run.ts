@@ -16,7 +16,7 @@ export function newRun(
   now: number,
   maxMessageBytes = MAX_MESSAGE_BYTES,
 ): Run {
-  const { resource, specText, pipeline, operation, timeoutMs, restarts, retryOf } = submission;
+  const { resource, specText, pipeline, operation, timeoutMs, restarts, retryOf, submitter } = submission;
   const { pipeline: _, ...rest } = resource;
   return {
     schema: 1,
@@ -32,6 +32,7 @@ export function newRun(
     timeoutMs,
     restartsLeft: restarts,
     ...retryOf !== undefined && { retryOf },
+    ...submitter !== undefined && { submitter },
     ...maxMessageBytes < MAX_MESSAGE_BYTES && { maxMessageBytes },
     outbox: [],
   };

@@ -24,6 +24,7 @@ export const RunSummary = z.object({
   endedAt: time.optional(),
   seconds: z.number().optional().describe("From its first step's beginning, as far as it has come"),
   retryOf: z.string().optional().describe("The run that this one does again"),
+  submitter: z.string().optional().describe("The name of the token with which it was submitted"),
 });
 export type RunSummary = z.infer<typeof RunSummary>;
 
@@ -65,7 +66,7 @@ export function statusOf({ outcome, verdict, startedAt }: Run): RunStatus {
 /** `now` ends the `seconds` of a run that has not ended. */
 export function runSummary(run: Run, now: number): RunSummary {
   const { id, operation, resource: { name, resource: type, metadata }, pipeline, verdict } = run;
-  const { createdAt, startedAt, endedAt, retryOf } = run;
+  const { createdAt, startedAt, endedAt, retryOf, submitter } = run;
   const version = metadata?.["version"];
   const step = openStep(run)?.id;
   return defined({
@@ -85,6 +86,7 @@ export function runSummary(run: Run, now: number): RunSummary {
       now,
     ),
     retryOf,
+    submitter,
   });
 }
 

@@ -19,4 +19,6 @@ export interface Submission {
   readonly secrets: Readonly<Record<string, string>>;
   /** The run that this one repeats. */
   readonly retryOf?: string | undefined;
+  /** The name of the token with which it was submitted. */
+  readonly submitter?: string | undefined;
 }

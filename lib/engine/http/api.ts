@@ -48,6 +48,8 @@ export interface ApiOptions extends OperationParts {
   readonly draining: AbortSignal;
   /** Maximum number of open runs; further ones are refused (default: no limit). */
   readonly maxOpenRuns?: number;
+  /** Maximum number of open runs of each submitter; further ones are refused (default: no limit). */
+  readonly maxRunsEach?: number | undefined;
   /** Interval between heartbeats on an idle stream, milliseconds (default 10,000). */
   readonly heartbeatMs?: number;
   readonly version?: string;
@@ -74,8 +76,8 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   if (cors !== undefined) app.use(corsFor(cors));
   operationRoutes(router, options);
   app.use(sealedGuard(tokens, { clock, limit: bodyLimited(), otherwise: tokenGuard(tokens, whyNotSigned) }));
-  const { engine, store, resourceTypes, maxOpenRuns = Infinity } = options;
-  const admit = admission({ engine, draining, maxOpenRuns });
+  const { engine, store, resourceTypes, maxOpenRuns = Infinity, maxRunsEach = Infinity } = options;
+  const admit = admission({ engine, draining, maxOpenRuns, maxRunsEach });
   const catalog = new Catalog({ store, types: resourceTypes });
   const runParts: RunParts = { engine, store, catalog, clock, heartbeatMs, admit };
   addRunRoutes(router, runParts);
@@ -110,6 +112,8 @@ declare module "hono" {
     request: string;
     /** The role of the request's token. */
     role: string;
+    /** The name of the request's token; of a history without a control plane it is unset. */
+    submitter: string | undefined;
   }
 }
 

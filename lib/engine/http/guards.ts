@@ -20,46 +20,50 @@ export function hostGuard(isOurs: (hostname: string) => boolean): MiddlewareHand
   };
 }
 
-/** A token and its role. `name` is for the process log. */
+/** A token and its role. `name` names its holder, the submitter of runs. */
 export interface NamedToken {
   readonly name: string;
   readonly role: Role;
   readonly token: string;
 }
 
+/** The submitter of all requests with a signed token: their certificates name drivers and servers, not people. */
+const SIGNED: Pick<NamedToken, "name" | "role"> = { name: "certificates", role: "admin" };
+
 /**
- * Rejects requests without a valid token and sets the request's role. `whyNotSigned` returns why a signed
+ * Rejects requests without a valid token and sets the request's role and submitter. `whyNotSigned` returns why a signed
  * token is rejected; the reason goes to the process log only, and the caller gets "Wrong token".
  */
 export function tokenGuard(
   tokens: readonly NamedToken[],
   whyNotSigned?: (token: string) => string | undefined,
 ): MiddlewareHandler {
-  const known = tokens.map(({ token, role }) => ({ wanted: digest(token), role }));
+  const known = tokens.map(({ token, ...holder }) => ({ wanted: digest(token), holder }));
   /** Compares in constant time: digests have equal length, and all tokens are compared even after a match. */
-  const roleOfOurs = (given: string): Role | undefined => {
+  const holderOf = (given: string) => {
     const sum = digest(given);
-    return known.filter(({ wanted }) => timingSafeEqual(sum, wanted))[0]?.role;
+    return known.filter(({ wanted }) => timingSafeEqual(sum, wanted))[0]?.holder;
   };
-  const roleOfSigned = (given: string): Role | undefined => {
+  const signer = (given: string) => {
     if (!whyNotSigned || !looksSigned(given)) return undefined;
     const why = whyNotSigned(given);
-    if (why === undefined) return "admin";
+    if (why === undefined) return SIGNED;
     processLog("http").warn("Refused a signed token: {why}", { why });
     return undefined;
   };
   return async (context, next) => {
     const { req, header } = context;
     const [, given] = /^Bearer +(\S+) *$/i.exec(req.header("authorization") ?? "") ?? [];
-    const role = given === undefined ? undefined : roleOfOurs(given) ?? roleOfSigned(given);
-    if (role === undefined) {
+    const holder = given === undefined ? undefined : holderOf(given) ?? signer(given);
+    if (!holder) {
       header("WWW-Authenticate", "Bearer");
       throw new Problem(
         401,
         given === undefined ? "No token: expected Authorization: Bearer …" : "Wrong token",
       );
     }
-    context.set("role", role);
+    context.set("role", holder.role);
+    context.set("submitter", holder.name);
     await next();
   };
 }

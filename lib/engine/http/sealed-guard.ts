@@ -36,6 +36,7 @@ export function sealedGuard(
     headers.set("content-type", "application/json");
     const body = method === "GET" || method === "HEAD" ? undefined : opened.body as Uint8Array<ArrayBuffer>;
     context.set("role", used.role);
+    context.set("submitter", used.name);
     context.req.raw = new Request(raw.url, { method, headers, signal, ...body && { body } });
     await next();
     context.res.headers.set(PROOF_HEADER, opened.proof(context.res.status));

@@ -80,8 +80,8 @@ export interface Engine extends AsyncDisposable {
    * to stop, nudges the running step's driver.
    */
   heed(run: string): Promise<void>;
-  /** The number of runs that this engine drives and that have not ended. */
-  readonly openRuns: number;
+  /** Returns the number of runs, of all or of one submitter, that this engine drives and that have not ended. */
+  openRuns(submitter?: string): number;
   /** Names of the engine's parts that fail just now and are retried. Empty if all work. */
   readonly troubles: readonly string[];
 }

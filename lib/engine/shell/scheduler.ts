@@ -54,6 +54,8 @@ interface Watch {
   patienceMs: number;
   /** When to write to the run's log why no driver has claimed the open step. */
   sayAt: number;
+  /** Who submitted the run, if known. */
+  readonly submitter?: string | undefined;
   /** The step, dispatch and heartbeat that `askAt`, `patienceMs` and `sayAt` belong to. */
   about: string;
 }
@@ -62,6 +64,8 @@ interface Watch {
 export class Scheduler implements AsyncDisposable {
   readonly #options: SchedulerOptions;
   readonly #watched = new Map<string, Watch>();
+  /** The number of watched runs by their submitter. */
+  readonly #runsOf = new Map<string, number>();
   readonly #timer: Timer;
   #surveyAt: number;
   #working: Promise<void> | undefined;
@@ -78,9 +82,9 @@ export class Scheduler implements AsyncDisposable {
     return { kind: "time", ackWaitMs, hearingSince: clocks.since(run), maxQueuedMs };
   }
 
-  /** The number of open runs that this process drives. */
-  get openRuns(): number {
-    return this.#watched.size;
+  /** Returns the number of open runs, of all or of one submitter, that this process drives. */
+  openRuns(submitter?: string): number {
+    return submitter === undefined ? this.#watched.size : this.#runsOf.get(submitter) ?? 0;
   }
 
   /** Stops the timer and waits for the current check. */
@@ -91,10 +95,7 @@ export class Scheduler implements AsyncDisposable {
 
   /** Reschedules a run after it was changed or read. */
   seen(run: Run): void {
-    if (run.outcome !== undefined) {
-      this.#watched.delete(run.id);
-      return;
-    }
+    if (run.outcome !== undefined) return this.#forget(run.id);
     const { clocks, ackWaitMs, maxQueuedMs, signatures } = this.#options;
     const now = clocks.monotonic();
     const ahead = clocks.now(run) - now;
@@ -119,7 +120,25 @@ export class Scheduler implements AsyncDisposable {
       asking.askAt,
       asking.sayAt,
     );
-    this.#watched.set(run.id, { due, about, ...asking });
+    this.#watch(run.id, { due, about, submitter: run.submitter, ...asking });
+  }
+
+  #watch(id: string, watch: Watch): void {
+    this.#count(this.#watched.get(id)?.submitter, -1);
+    this.#watched.set(id, watch);
+    this.#count(watch.submitter, 1);
+  }
+
+  #forget(id: string): void {
+    this.#count(this.#watched.get(id)?.submitter, -1);
+    this.#watched.delete(id);
+  }
+
+  #count(submitter: string | undefined, more: number): void {
+    if (submitter === undefined) return;
+    const count = (this.#runsOf.get(submitter) ?? 0) + more;
+    if (count === 0) this.#runsOf.delete(submitter);
+    else this.#runsOf.set(submitter, count);
   }
 
   #tick(): void {
@@ -156,7 +175,7 @@ export class Scheduler implements AsyncDisposable {
     if (adopt) {
       for (const id of await store.runs.open()) {
         if (!this.#watched.has(id)) {
-          this.#watched.set(id, { due: 0, askAt: 0, patienceMs: 0, sayAt: Infinity, about: "" });
+          this.#watch(id, { due: 0, askAt: 0, patienceMs: 0, sayAt: Infinity, about: "" });
         }
       }
     }
@@ -169,7 +188,7 @@ export class Scheduler implements AsyncDisposable {
     if (!watch) return;
     try {
       const changed = await records.change(id, (run) => decide(run, this.time(run), clocks.now(run)));
-      if (!changed) this.#watched.delete(id);
+      if (!changed) this.#forget(id);
       else await this.#say(changed.run);
       if (changed && this.#watched.get(id)?.about === watch.about && watch.askAt <= clocks.monotonic()) {
         await this.#ask(changed.run);

@@ -122,9 +122,7 @@ function engineOf(parts: ReturnType<typeof partsOf>, dispose: () => Promise<void
 
     heed: (id) => records.heed(id),
 
-    get openRuns() {
-      return scheduler.openRuns;
-    },
+    openRuns: (submitter) => scheduler.openRuns(submitter),
 
     get troubles() {
       return troubles.parts;

@@ -18,8 +18,8 @@ export interface RunParts {
   readonly catalog: Catalog;
   /** Interval between heartbeats on an idle stream, milliseconds. */
   readonly heartbeatMs: number;
-  /** Throws Problem if no run is accepted just now. */
-  readonly admit: () => void;
+  /** Throws Problem if no run of this submitter is accepted just now. */
+  readonly admit: (submitter: string | undefined) => void;
 }
 
 /** Returns the run with this id. Throws Problem 404. */

@@ -16,6 +16,7 @@ import {
   ResourceBody,
   type ResourceParts,
 } from "../resource-changes.ts";
+import type { Engine } from "../../shell/engine.ts";
 import type { Router } from "../router.ts";
 import { LIST_HEADERS, listPage, ListQuery } from "./listing.ts";
 
@@ -46,7 +47,7 @@ export function resourceRoutes(
   router: Router,
   parts: ResourceParts & {
     readonly store: Pick<Store, "resources" | "versions" | "runs">;
-    readonly admit: () => void;
+    readonly admit: (submitter: string | undefined) => void;
   },
 ): void {
   const { store, admit } = parts;
@@ -80,15 +81,15 @@ export function resourceRoutes(
     },
     answers: { 201: { what: "Both are stored", schema: Created } },
   }, (context) => {
-    admit();
+    admit(context.get("submitter"));
     return withJson(context, ResourceBody, async ({ value, textOf }) => {
       const key = context.req.header("idempotency-key");
-      const run = key === undefined ? undefined : runOfKey(key);
+      const run = key === undefined ? undefined : runOfKey(key, context.get("submitter"));
       if (run !== undefined && await isRepeated(run, value)) {
         context.header("Idempotent-Replayed", "true");
         return created(context, value, run);
       }
-      const made = await createResource(parts, value, { specText: textOf("spec"), run });
+      const made = await createResource(partsFor(context), value, { specText: textOf("spec"), run });
       return created(context, value, made.run);
     });
   });
@@ -128,9 +129,14 @@ export function resourceRoutes(
     body: ChangedResource,
     answers: { 200: { what: "The resource and its run", schema: View.extend({ runid: z.string() }) } },
   }, (context) => {
-    admit();
+    admit(context.get("submitter"));
     return withJson(context, ChangedResource, async ({ value, textOf }) => {
-      const { stored, run } = await changeResource(parts, placeOf(context), value, textOf("spec"));
+      const { stored, run } = await changeResource(
+        partsFor(context),
+        placeOf(context),
+        value,
+        textOf("spec"),
+      );
       return jsonText(resourceText(stored, undefined, { runid: run }), 200, { [RUN_HEADER]: run });
     });
   });
@@ -142,10 +148,18 @@ export function resourceRoutes(
     summary: `Remove a resource with its versions and start the run of its end, whose id is in ${RUN_HEADER}`,
     answers: { 204: { what: "It is removed, and its run has begun" } },
   }, async (context) => {
-    admit();
-    const { run } = await deleteResource(parts, placeOf(context));
+    admit(context.get("submitter"));
+    const { run } = await deleteResource(partsFor(context), placeOf(context));
     return context.body(null, 204, { Location: `/runs/${run}`, [RUN_HEADER]: run });
   });
+
+  /** Returns the parts with an engine that notes who submits. */
+  function partsFor(context: Context): ResourceParts {
+    const submitter = context.get("submitter");
+    const submit: Engine["submit"] = (submission, changes) =>
+      parts.engine.submit({ ...submission, submitter }, changes);
+    return { ...parts, engine: { submit } };
+  }
 
   /** Writes a resource with the results that there are now. */
   async function textNow(stored: StoredResource): Promise<string> {

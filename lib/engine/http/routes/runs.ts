@@ -74,7 +74,7 @@ export function runRoutes(router: Router, parts: RunParts): void {
     headers: IDEMPOTENCY,
     answers: { 201: { what: "It is stored, and its first step is on its way", schema: Created } },
   }, async (context) => {
-    admit();
+    admit(context.get("submitter"));
     return await limitBody(
       context,
       async () => start(context, await submissionOf(await context.req.text(), catalog)),
@@ -119,7 +119,7 @@ export function runRoutes(router: Router, parts: RunParts): void {
     answers: { 201: { what: "The new run, which names this one in `retryOf`", schema: Created } },
   }, async (context) => {
     const run = await knownRun(store, context.req.param("id") ?? "");
-    admit();
+    admit(context.get("submitter"));
     return await limitBody(
       context,
       async () => start(context, await resubmissionOf(run, await context.req.text(), catalog)),
@@ -128,7 +128,9 @@ export function runRoutes(router: Router, parts: RunParts): void {
 
   async function start(context: Context, submission: Submission): Promise<Response> {
     const key = context.req.header("idempotency-key");
-    const wanted = key === undefined ? submission : { ...submission, run: submission.run ?? runOfKey(key) };
+    const submitter = context.get("submitter");
+    const run = submission.run ?? (key === undefined ? undefined : runOfKey(key, submitter));
+    const wanted = { ...submission, submitter, ...run !== undefined && { run } };
     const answer = (run: string) => context.json({ run }, 201, { Location: `/runs/${run}` });
     try {
       return answer(await engine.submit(wanted));
