@@ -7,9 +7,9 @@ export const gitCloner = defineDriver({
   name: "git-cloner",
   ...BUILD_DRIVER,
   reconcile: buildStep(async (context, plan) => {
-    const { commit, ref } = await clone(context, await requireContainer(context), plan);
+    const cloned = await clone(context, await requireContainer(context), plan);
     context.faultPoint("checked-out");
-    return { success: true, message: `Checked out ${commit.slice(0, 12)}`, data: { commit, ref } };
+    return { success: true, message: `Checked out ${cloned.commit.slice(0, 12)}`, data: { ...cloned } };
   }),
 });
 

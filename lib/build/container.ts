@@ -11,6 +11,7 @@ import { type BuildContext, DEFAULT_PIDS } from "./policy.ts";
 import { exec } from "../driver/work/exec.ts";
 import { ownEnvironment, steeringVariables } from "../driver/work/own-environment.ts";
 import type { BuildSpec } from "./spec.ts";
+import { cacheLines } from "./cache/prepare.ts";
 import { fillCaches } from "./cache/fill.ts";
 import { withCaches } from "./cache/with-caches.ts";
 import { idleScript, keepRunning } from "./keep-running.ts";
@@ -38,12 +39,13 @@ export async function startContainer(
   daemon: DaemonInfo,
 ): Promise<string> {
   const { spec } = plan;
+  const lines = cacheLines(plan, context.policy);
   const { docker, run, settings: { owner }, signal } = context;
   signal.throwIfAborted();
   // A container whose build has begun no longer has the name that `create` takes, so it causes no conflict
   // there.
   if (await docker.inspect(containerName(run), { signal })) await clearEarlier(context);
-  else if (spec.cache.length > 0 && await docker.inspect(idleName(run), { signal })) {
+  else if (lines.length > 0 && await docker.inspect(idleName(run), { signal })) {
     await clearEarlier(context);
   }
   // The daemon completes a call that we abort: the network would appear after the cleanup.
@@ -80,7 +82,7 @@ export async function startContainer(
     await giveFolders(context, id, {
       user,
       image,
-      folders: [WORKSPACE, ...spec.cache.map(({ path }) => path)],
+      folders: [WORKSPACE, ...lines.map(({ path }) => path)],
     });
   }
   await context.log.line(describe(container, image, network.description));

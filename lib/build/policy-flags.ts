@@ -10,7 +10,7 @@ import {
   wholeNumber,
 } from "../driver/program/command-line/values.ts";
 import { parsedText } from "../wire/parsed-text.ts";
-import { CACHE_LIMITS, cacheLimits } from "./cache/limits.ts";
+import { CACHE_FLAGS, cacheLimits } from "./cache/limits.ts";
 import { GIT_ACCESS, readGitAccess, warnOfIdleTokens } from "./git/git-access.ts";
 import { type BuildPolicy, DEFAULT_PIDS } from "./policy.ts";
 
@@ -37,7 +37,7 @@ const Flags = z.object({
     description: "most disk a build's container and workspace may take",
     without: "all but a tenth of --min-free",
   }),
-  ...CACHE_LIMITS.shape,
+  ...CACHE_FLAGS.shape,
   gitToken: z.array(parsedText(hostFile)).optional().meta({
     value: "host=file",
     description: "token, or ssh key, for repositories on that host only, repeatable",
@@ -59,6 +59,7 @@ async function buildPolicy(flags: z.output<typeof Flags>, environment: Environme
     maxMemory: flags.maxMemory,
     maxPids: flags.maxPids,
     maxDiskBytes: flags.maxDisk,
+    gitMirror: flags.gitMirror === "on",
     caches: cacheLimits(flags),
     allowImages: flags.allowImage ?? [],
     allowNetworks: flags.allowNetwork ?? [],

@@ -8,6 +8,8 @@ export interface BuildPolicy {
   readonly maxPids: number | undefined;
   /** Most of Docker's disk that a container and its workspace may take, bytes; undefined for no limit. */
   readonly maxDiskBytes: number | undefined;
+  /** Whether what was fetched of remote repositories is kept for later clones. */
+  readonly gitMirror: boolean;
   /** What the caches of builds may take on this host. */
   readonly caches: CacheLimits;
   /** Globs of image names; empty allows every image. */

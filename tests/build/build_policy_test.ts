@@ -23,6 +23,7 @@ const DEFAULTS = {
   maxMemory: undefined,
   maxPids: 4096,
   maxDiskBytes: undefined,
+  gitMirror: true,
   caches: { maxBytes: 20 * 1024 ** 3, maxAgeMs: 30 * 24 * 3_600_000 },
   allowImages: [],
   allowNetworks: [],
@@ -43,13 +44,14 @@ test("the build drivers take every limit from its flag, and credentials from the
   const file = join(folder.path, "token");
   await writeFile(file, "t0ken\n");
   const words =
-    "--max-cpus 1.5 --max-memory 4k --max-pids 5 --max-disk 6k --cache-max 7k --cache-age 2d --allow-image a --allow-image b --allow-network n " +
+    "--max-cpus 1.5 --max-memory 4k --max-pids 5 --max-disk 6k --cache-max 7k --cache-age 2d --git-mirror off --allow-image a --allow-image b --allow-network n " +
     `--allow-env E --allow-privileged --allow-keep --git-token a.example=${file} --git-image i`;
   assert.deepEqual(await policyOf(...words.split(" ")), {
     maxCpus: 1.5,
     maxMemory: 4096,
     maxPids: 5,
     maxDiskBytes: 6144,
+    gitMirror: false,
     caches: { maxBytes: 7168, maxAgeMs: 172_800_000 },
     allowImages: ["a", "b"],
     allowNetworks: ["n"],

@@ -26,6 +26,7 @@ export function testPolicy(policy: Partial<BuildPolicy> = {}): BuildPolicy {
     maxMemory: undefined,
     maxPids: undefined,
     maxDiskBytes: undefined,
+    gitMirror: false,
     caches: { maxBytes: undefined, maxAgeMs: undefined },
     allowImages: [],
     allowNetworks: [],

@@ -1,5 +1,6 @@
 import { type Docker, DockerError } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
+import { isMirror } from "../git/mirror.ts";
 import type { CacheLimits } from "../policy.ts";
 import { removeSaved, removeUnneeded } from "./remove-layers.ts";
 import { CACHE_LABELS, type CacheVolumes, readCacheVolumes, type Saved } from "./volumes.ts";
@@ -119,5 +120,9 @@ async function removeAll(
 
 /** Describes a cache for people: `npm of https://…, default, 12 MB`. */
 export function describeCache({ name, repository, scope, key }: Saved): string {
-  return [`${name} of ${repository}`, scope.replace(/^ref:/, ""), ...key === "" ? [] : [key]].join(", ");
+  return [
+    `${isMirror({ name }) ? "git mirror" : name} of ${repository}`,
+    scope.replace(/^ref:/, ""),
+    ...key === "" ? [] : [key],
+  ].join(", ");
 }

@@ -2,6 +2,7 @@ import type { ImageInfo } from "../../docker/docker.ts";
 import { capture } from "../../driver/work/exec.ts";
 import { ownEnvironment } from "../../driver/work/own-environment.ts";
 import type { BuildContext } from "../policy.ts";
+import { cacheTitle } from "./title.ts";
 import type { Prepared } from "./prepare.ts";
 
 /** Copies $1 into $2. If that fails, empties $2 and says why. */
@@ -19,15 +20,15 @@ export async function fillCaches(
   prepared: readonly Prepared[],
   image: ImageInfo,
 ): Promise<void> {
-  for (const { line: { name, path }, copyFrom } of prepared) {
+  for (const { line, copyFrom } of prepared) {
     if (copyFrom === undefined) continue;
     const { exitCode, stdout } = await capture(context, container, {
-      command: ["/bin/sh", "-c", COPY, "sh", copyFrom, path],
+      command: ["/bin/sh", "-c", COPY, "sh", copyFrom, line.path],
       user: "0",
       workdir: "/",
       env: ownEnvironment(image),
     });
     if (exitCode === 0) continue;
-    await context.log.line(`Cache ${name}: dropped, it cannot be copied: ${stdout.trim()}`);
+    await context.log.line(`${cacheTitle(line)}: dropped, it cannot be copied: ${stdout.trim()}`);
   }
 }

@@ -15,10 +15,20 @@ export const CACHE_LIMITS = z.object({
   }),
 });
 
+/** Flags for caches, for whoever runs builds. */
+export const CACHE_FLAGS = CACHE_LIMITS.extend({
+  gitMirror: z.enum(["on", "off"]).default("on").meta({
+    value: "use",
+    description: "keep what was fetched of large repositories, so that the next clone fetches what is new",
+  }),
+});
+
 /** The values of these flags. */
-export type CacheFlags = z.output<typeof CACHE_LIMITS>;
+export type CacheFlags = z.output<typeof CACHE_FLAGS>;
 
 /** Returns the limits that these flags set. */
-export function cacheLimits({ cacheMax, cacheAge }: CacheFlags): CacheLimits {
+export function cacheLimits(
+  { cacheMax, cacheAge }: Pick<CacheFlags, "cacheMax" | "cacheAge">,
+): CacheLimits {
   return { maxBytes: cacheMax, maxAgeMs: cacheAge };
 }

@@ -2,7 +2,9 @@ import { formatDuration } from "../../base/units.ts";
 import type { DaemonInfo, Docker, MountSpec } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
 import type { Plan } from "../plan.ts";
-import type { BuildContext } from "../policy.ts";
+import type { BuildContext, BuildPolicy } from "../policy.ts";
+import { isMirror, mirrorOf } from "../git/mirror.ts";
+import { cacheTitle } from "./title.ts";
 import { chooseSaved, keyPrefix } from "./choose.ts";
 import { cacheScopes, DEFAULT_SCOPE } from "./scope.ts";
 import type { CacheLine } from "./spec.ts";
@@ -49,7 +51,7 @@ export async function prepareCaches(
   { mode, daemon, labels }: { mode: CacheMode; daemon: DaemonInfo; labels: Readonly<Record<string, string>> },
 ): Promise<Prepared[]> {
   const { docker, run, signal } = context;
-  const { spec: { cache } } = plan;
+  const cache = cacheLines(plan, context.policy);
   if (cache.length === 0) return [];
   const found = await listCaches(context, signal);
   const left = [...found.layers.values(), ...found.work].filter((one) => one.run === run);
@@ -57,8 +59,16 @@ export async function prepareCaches(
   const prepared = await Promise.all(
     cache.map((line, i) => prepare(context, plan, { line, i, mode, labels, found })),
   );
-  for (const { line, base } of prepared) await context.log.line(describe(line, base, daemon));
+  for (const { line, base } of prepared) {
+    if (base !== undefined || !isMirror(line)) await context.log.line(describe(line, base, daemon));
+  }
   return prepared;
+}
+
+/** The caches of a plan, with the mirror of its repository. */
+export function cacheLines(plan: Plan, policy: BuildPolicy): readonly CacheLine[] {
+  const mirror = mirrorOf(plan, policy);
+  return mirror === undefined ? plan.spec.cache : [...plan.spec.cache, mirror];
 }
 
 /** Lists the owner's cache volumes. */
@@ -160,11 +170,12 @@ async function createLayer(
 }
 
 /** Describes a cache in one line of the log. */
-function describe({ name, path }: CacheLine, base: Saved | undefined, { now }: DaemonInfo): string {
-  if (!base) return `Cache ${name} at ${path}: empty, nothing is saved yet`;
+function describe(line: CacheLine, base: Saved | undefined, { now }: DaemonInfo): string {
+  const what = cacheTitle(line);
+  if (!base) return `${what} at ${line.path}: empty, nothing is saved yet`;
   const { scope, key, usedAt, layers } = base;
   return [
-    `Cache ${name} at ${path}: of ${
+    `${what} at ${line.path}: of ${
       scope === DEFAULT_SCOPE ? "the default branch" : scope.replace(/^ref:/, "")
     }`,
     ...key === "" ? [] : [`key ${key}`],

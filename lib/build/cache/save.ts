@@ -1,5 +1,6 @@
 import { messageOf, Retryable } from "../../base/errors.ts";
 import { DockerError } from "../../docker/docker.ts";
+import { isMirror } from "../git/mirror.ts";
 import { LABELS } from "../labels.ts";
 import type { BuildContext } from "../policy.ts";
 import { isOf } from "./choose.ts";
@@ -16,14 +17,16 @@ export async function saveCaches(context: BuildContext, volumes: CacheVolumes): 
   const own = [...volumes.layers.values()].filter((layer) => layer.run === run);
   const isComplete = results.builder?.success === true &&
     Object.values(results).every(({ success }) => success);
-  if (own.length === 0) return;
-  if (!isComplete) {
-    await log.line(`Caches are saved of a build that succeeds: ${named(own)} stays as it was`);
-    return;
+  const asked = own.filter((layer) => !isMirror(layer));
+  if (!isComplete && asked.length > 0) {
+    await log.line(`Not saved, since the build did not succeed: ${named(asked)}`);
   }
+  // What was fetched is worth keeping whatever became of the build.
+  const saving = isComplete ? own : own.filter(isMirror);
+  if (saving.length === 0) return;
   try {
     const now = await context.docker.now({ signal: context.signal });
-    for (const layer of own) {
+    for (const layer of saving) {
       // Two layers of one cache: one is of an attempt that was overtaken, and it is not known which.
       if (own.filter(({ name }) => name === layer.name).length > 1) continue;
       await save(context, layer, { volumes, now });
@@ -31,12 +34,21 @@ export async function saveCaches(context: BuildContext, volumes: CacheVolumes): 
     context.faultPoint("caches-saved");
   } catch (error) {
     if (!(error instanceof DockerError || error instanceof Retryable)) throw error;
-    await log.line(`Cannot save ${named(own)}: ${messageOf(error)}`);
+    await log.line(`Cannot save ${named(saving)}: ${messageOf(error)}`);
   }
 }
 
+/** What the clone says of the mirror: whether it has added to it, or only used it. */
+function mirrorState({ results }: BuildContext): "changed" | "used" | "none" {
+  const { success, data } = results["git-cloner"] ?? {};
+  const said = success && typeof data === "object" && data !== null && "mirror" in data
+    ? data.mirror
+    : undefined;
+  return said === "changed" || said === "used" ? said : "none";
+}
+
 const named = (layers: readonly Layer[]): string =>
-  `${layers.length === 1 ? "cache" : "caches"} ${layers.map(({ name }) => name).join(", ")}`;
+  layers.map((layer) => isMirror(layer) ? "the git mirror" : `cache ${layer.name}`).join(", ");
 
 async function save(
   context: BuildContext,
@@ -45,9 +57,10 @@ async function save(
 ): Promise<void> {
   const { log } = context;
   const key = wholeKey(layer, context.results.builder?.data);
-  if (key === undefined) return;
+  const mirror = isMirror(layer) ? mirrorState(context) : undefined;
+  if (key === undefined || mirror === "none") return;
   const base = saved.find(({ volume }) => volume.name === layer.base);
-  if (base !== undefined && key !== "" && base.key === key) {
+  if (base !== undefined && (mirror === "used" || (key !== "" && base.key === key))) {
     // Said to be used now, unless somebody has saved it anew meanwhile.
     if (base.scope === layer.scope) {
       await replace(context, layer, { key, layers: base.layers, now, saved: [base] });
@@ -59,7 +72,7 @@ async function save(
     (one.key === layer.key || isOf(layer.key, one.key));
   const layers = [layer.volume.name, ...layer.below];
   await replace(context, layer, { key, layers, now, saved: saved.filter(isOfKind) });
-  await log.line(`Saved cache ${layer.name}${key === "" ? "" : `, key ${key}`}`);
+  await log.line(`Saved ${named([layer])}${key === "" ? "" : `, key ${key}`}`);
 }
 
 /** The new one is there before the old one is gone. */

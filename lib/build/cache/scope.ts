@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { withoutTrailing } from "../../base/text.ts";
+import { hashOf } from "./hash.ts";
 import type { BuildPolicy } from "../policy.ts";
 import type { Plan } from "../plan.ts";
 
@@ -31,9 +31,4 @@ export function cacheScopes(
   // Nobody but the user makes branches of a folder, so these names can be relied on there.
   const isDefault = ["", "HEAD"].includes(short) || (isLocal && ["main", "master"].includes(short));
   return { project, own: isDefault ? DEFAULT_SCOPE : `ref:${short}` };
-}
-
-/** A hash of texts, 32 hexadecimal digits. */
-export function hashOf(...texts: readonly string[]): string {
-  return createHash("sha256").update(JSON.stringify(texts)).digest("hex").slice(0, 32);
 }

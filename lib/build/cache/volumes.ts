@@ -1,6 +1,6 @@
 import type { ListedVolume } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
-import { hashOf } from "./scope.ts";
+import { hashOf } from "./hash.ts";
 
 /**
  * Labels of the volumes that caches are made of. None has the label `conveyor.run`: what is saved does not

@@ -3,6 +3,7 @@ import { type DaemonInfo, type Docker, DockerError, type MountSpec } from "../..
 import type { Plan } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
 import { type CacheMode, prepareCaches, type Prepared } from "./prepare.ts";
+import { cacheTitle } from "./title.ts";
 import { removeSaved } from "./remove-layers.ts";
 
 /** Daemons that cannot mount layers. */
@@ -57,7 +58,7 @@ async function dropBases(
   for (const { base } of caches) {
     if (base === undefined) continue;
     await removeSaved(docker, base, signal);
-    await log.line(`Cache ${base.name}: dropped, Docker cannot use it: ${why}`);
+    await log.line(`${cacheTitle(base)}: dropped, Docker cannot use it: ${why}`);
   }
 }
 

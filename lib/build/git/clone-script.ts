@@ -1,4 +1,5 @@
 import { PRIVATE_FOLDER } from "./private-files.ts";
+import { MIRROR } from "./mirror-script.ts";
 import { RECEIVE } from "./receive-script.ts";
 
 /**
@@ -10,7 +11,8 @@ import { RECEIVE } from "./receive-script.ts";
  * Standard input: the private files, then the repository itself if LOCAL is 1.
  *
  * Variables: READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all),
- * SUBMODULES (1 or empty), ORIGIN (where a local repository came from; may be empty).
+ * SUBMODULES (1 or empty), ORIGIN (where a local repository came from; may be empty), and those of
+ * mirror-script.ts.
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2
@@ -35,7 +37,7 @@ export GIT_SSH_COMMAND="sh $private/ssh" GIT_SSH_VARIANT=ssh
 # What git says of its failures, for us alone: its own errors apart from their arguments, and how a server answered.
 export GIT_TRACE2_EVENT="$private/events" GIT_TRACE_CURL="$private/http" GIT_TRACE_CURL_NO_DATA=1 GIT_TRACE_REDACT=1
 
-git() { command git "$@" 3>&-; }
+git() { command git -c transfer.unpackLimit=1 "$@" 3>&-; }
 
 # A fact whose value a repository chose: one line, whatever is in it.
 fact() { printf '%s=%s\\n' "$1" "$(printf '%s' "$2" | tr '\\n\\r' '  ' | cut -c 1-2000)" >&3; }
@@ -99,11 +101,13 @@ commit_of() { commit=$(git rev-parse --verify --quiet "$1^{commit}"); }
 
 clone() { # a branch or a tag, or the remote's HEAD without one
   fresh
-  git clone --progress --no-checkout --no-recurse-submodules --template= $shallow "$@" -- "$URL" .
+  git clone --progress --no-checkout --no-recurse-submodules --template="$seed" $shallow "$@" -- "$URL" .
 }
 all_of_it() {
   fresh
-  git clone --progress --no-checkout --no-recurse-submodules --template= -- "$URL" . || fail 64
+  # The mirror of a shallow clone has not all of it.
+  [ "$DEPTH" = 0 ] || { seed= MIRROR=; }
+  git clone --progress --no-checkout --no-recurse-submodules --template="$seed" -- "$URL" . || fail 64
 }
 fetch() { git fetch --progress --no-recurse-submodules "$@" && commit_of FETCH_HEAD; }
 # A full name, or a full commit, of a repository whose commits have as many digits as $2.
@@ -115,10 +119,10 @@ fetch_one() {
     fresh
     format=
     [ \${#2} -le 40 ] || format=--object-format=sha256
-    git init --quiet --template= $format . && git remote add -- origin "$URL" && fetch $shallow origin "$1"
+    git init --quiet --template="$seed" $format . && git remote add -- origin "$URL" && fetch $shallow origin "$1"
   fi
 }
-${RECEIVE}
+${RECEIVE}${MIRROR}
 # The full name that the remote has for REF, by git's own rules, and a commit of that repository. False where it has none.
 look_up() {
   fresh
@@ -143,74 +147,89 @@ clone_named() {
   case $REF in refs/*) [ "$REF" = "$ref" ] ;; esac
 }
 
-ref=
-commit=
-# No ref has a ":" in it.
-case "\${LOCAL:+local:}$REF" in
-  local:*) receive || fail 64; ref=$REF ;;
-  '' | HEAD | @) clone || fail 64 ;;
-  *)
-    if hexadecimal && [ \${#REF} -ge 40 ]; then
-      # Not every server gives out a commit by its name; else it is looked for in everything.
-      fetch_one "$REF" "$REF" || { [ "$DEPTH" = 0 ] || all_of_it; commit_of "$REF" || fail 65; }
-    elif clone_named; then :
-    elif look_up; then
-      ref=$full
-      fetch_one "$full" "$any" || fail 64
-    elif hexadecimal; then
-      ref=
-      all_of_it
-      commit_of "$REF" || fail 65
-    else
-      fail 65
-    fi ;;
-esac
+# Everything from the clone to the last submodule.
+work() {
+  ref=
+  commit=
+  # No ref has a ":" in it.
+  case "\${LOCAL:+local:}$REF" in
+    local:*) receive || fail 64; ref=$REF ;;
+    '' | HEAD | @) clone || fail 64 ;;
+    *)
+      if hexadecimal && [ \${#REF} -ge 40 ]; then
+        # Not every server gives out a commit by its name; else it is looked for in everything.
+        fetch_one "$REF" "$REF" || { [ "$DEPTH" = 0 ] || all_of_it; commit_of "$REF" || fail 65; }
+      elif clone_named; then :
+      elif look_up; then
+        ref=$full
+        fetch_one "$full" "$any" || fail 64
+      elif hexadecimal; then
+        ref=
+        all_of_it
+        commit_of "$REF" || fail 65
+      else
+        fail 65
+      fi ;;
+  esac
 
-if [ -n "$commit" ]; then
-  git -c advice.detachedHead=false checkout --progress --detach "$commit" -- || fail 66
-else
-  # The commit, and the branch that it is the head of, in one go: starting git costs more than what it does here.
-  set -- $(git rev-parse HEAD --symbolic-full-name HEAD 2>/dev/null)
-  [ $# = 2 ] || fail 67
-  commit=$1
-  [ -n "$ref" ] || ref=$2
-  git -c advice.detachedHead=false checkout --progress --force HEAD -- || fail 66
-fi
-# Relative URLs of submodules count from where the repository itself came from.
-[ -z "$ORIGIN" ] || git remote add -- origin "$ORIGIN"
-
-# Names the first submodule below the current folder that is not as it should be.
-unfinished() {
-  git config --file .gitmodules --name-only --get-regexp '^submodule\\..*\\.path$' | while IFS= read -r key; do
-    path=$(git config --file .gitmodules --get "$key")
-    wanted=$(git rev-parse --verify --quiet ":$path") || continue
-    case /$path/ in */../*) continue ;; esac
-    if [ -e "$path/.git" ] && [ "$(git -C "$path" rev-parse HEAD 2>/dev/null)" = "$wanted" ]; then
-      (cd "$path" && unfinished) || exit 1
-    else
-      key=\${key%.path}.url
-      url=$(git config --get "$key") || url=$(git config --file .gitmodules --get "$key")
-      printf '%s\\n' "$url" >"$private/url"
-      fact submodule "$path"
-      fact submodule-url "$url"
-      fact submodule-says "$(git config --file .gitmodules --get "$key")"
-      exit 1
-    fi
-  done
-}
-if [ -n "$SUBMODULES" ]; then
-  rm -f "$private/events" "$private/http" "$private/ssh-exit"
-  if ! git -c protocol.file.allow=never submodule update --init --recursive --progress $shallow; then
-    unfinished
-    url=$(git ls-remote --get-url "$(cat "$private/url")")
-    case $url in
-      https:*) ;;
-      ssh:* | *@*:*) command -v ssh >/dev/null 2>&1 || exit 62 ;;
-    esac
-    fail 68 "$url"
+  if [ -n "$commit" ]; then
+    git -c advice.detachedHead=false checkout --progress --detach "$commit" -- || fail 66
+  else
+    # The commit, and the branch that it is the head of, in one go: starting git costs more than what it does here.
+    set -- $(git rev-parse HEAD --symbolic-full-name HEAD 2>/dev/null)
+    [ $# = 2 ] || fail 67
+    commit=$1
+    [ -n "$ref" ] || ref=$2
+    git -c advice.detachedHead=false checkout --progress --force HEAD -- || fail 66
   fi
+  update_mirror
+  # Relative URLs of submodules count from where the repository itself came from.
+  [ -z "$ORIGIN" ] || git remote add -- origin "$ORIGIN"
+
+  # Names the first submodule below the current folder that is not as it should be.
+  unfinished() {
+    git config --file .gitmodules --name-only --get-regexp '^submodule\\..*\\.path$' | while IFS= read -r key; do
+      path=$(git config --file .gitmodules --get "$key")
+      wanted=$(git rev-parse --verify --quiet ":$path") || continue
+      case /$path/ in */../*) continue ;; esac
+      if [ -e "$path/.git" ] && [ "$(git -C "$path" rev-parse HEAD 2>/dev/null)" = "$wanted" ]; then
+        (cd "$path" && unfinished) || exit 1
+      else
+        key=\${key%.path}.url
+        url=$(git config --get "$key") || url=$(git config --file .gitmodules --get "$key")
+        printf '%s\\n' "$url" >"$private/url"
+        fact submodule "$path"
+        fact submodule-url "$url"
+        fact submodule-says "$(git config --file .gitmodules --get "$key")"
+        exit 1
+      fi
+    done
+  }
+  if [ -n "$SUBMODULES" ]; then
+    rm -f "$private/events" "$private/http" "$private/ssh-exit"
+    if ! git -c protocol.file.allow=never submodule update --init --recursive --progress $shallow; then
+      unfinished
+      url=$(git ls-remote --get-url "$(cat "$private/url")")
+      case $url in
+        https:*) ;;
+        ssh:* | *@*:*) command -v ssh >/dev/null 2>&1 || exit 62 ;;
+      esac
+      fail 68 "$url"
+    fi
+  fi
+  printf 'commit=%s\\nref=%s\\n' "$commit" "$ref" >&3
+}
+
+open_mirror
+if [ -n "$seed" ]; then
+  (work) 3>"$private/said"
+  code=$?
+  case $code in
+    64 | 66 | 67) echo "The git mirror is dropped: the clone failed with it, and is done without it"; empty_mirror; seed= ;;
+    *) cat "$private/said" >&3; exit $code ;;
+  esac
 fi
-printf 'commit=%s\\nref=%s\\n' "$commit" "$ref" >&3
+work
 `;
 
 /** The script's exit codes. */

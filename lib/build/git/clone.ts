@@ -12,11 +12,14 @@ import { CLONE_SCRIPT } from "./clone-script.ts";
 import { type Credential, credentialsFor } from "./credentials.ts";
 import { cleanEnvironment } from "./environment.ts";
 import { inGitContainer, READY_FOLDER } from "./git-container.ts";
+import { MIRROR_LEAST_KIB, mirrorFolder } from "./mirror.ts";
 import { type LocalStream, localStream } from "./local-stream.ts";
 import { encodeFiles, privateFiles } from "./private-files.ts";
 
 /** The last lines of the script's output. */
 const CHECKED_OUT = /^commit=([0-9a-f]{40,64})\nref=(.*)\n$/m;
+/** What became of the repository's mirror. */
+const MIRRORED = /^mirror=(changed|used)$/m;
 /** Limit for the script's output, far above what it prints: the image's git may print anything. */
 const MAX_SAID_BYTES = 256 * 1024;
 
@@ -35,11 +38,14 @@ interface Place {
  * `image-unusable`, `repository-not-found`, `ref-not-found`, `clone-failed`, `disk-full`, `invalid-spec`, and
  * those of `inGitContainer`.
  */
-export async function clone(context: BuildContext, build: ContainerInfo, plan: Plan): Promise<Checkout> {
+export async function clone(context: BuildContext, build: ContainerInfo, plan: Plan): Promise<Cloned> {
   const { spec, repository } = plan;
   await endEarlierAttempt(context, build);
   const local = repository.kind === "local" ? await localStream(context, plan, repository.path) : undefined;
-  const { all, image } = await credentialsFor(context, plan);
+  const { all, image, hasOwn } = await credentialsFor(context, plan);
+  const mirror = repository.kind === "local"
+    ? ""
+    : mirrorFolder(build, { hasCredentials: image !== undefined, hasOwnCredentials: hasOwn });
   const what = `Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}`;
   if (image === undefined) {
     await context.log.line(what);
@@ -47,6 +53,7 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
       plan,
       local,
       all,
+      mirror,
     });
   }
   const hosts = all.map(({ host }) => host).join(", ");
@@ -59,7 +66,8 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
     context,
     build,
     { plan, image },
-    async (git) => await cloneIn(hurried, { ...git, image, ready: READY_FOLDER }, { plan, local, all }),
+    async (git) =>
+      await cloneIn(hurried, { ...git, image, ready: READY_FOLDER }, { plan, local, all, mirror }),
   );
 }
 
@@ -70,18 +78,28 @@ async function endEarlierAttempt(context: BuildContext, { id }: ContainerInfo): 
   await context.cleanup((signal) => endProcesses(docker, id, { graceMs, signal }));
 }
 
+/** A checkout, and whether the repository's mirror was added to (`changed`) or only `used`. */
+export interface Cloned extends Checkout {
+  readonly mirror?: string;
+}
+
 interface Input {
   readonly plan: Plan;
   readonly local: LocalStream | undefined;
   readonly all: readonly Credential[];
+  /** The folder of the repository's mirror; empty if there is none. */
+  readonly mirror: string;
 }
 
-async function cloneIn(context: BuildContext, place: Place, input: Input): Promise<Checkout> {
+async function cloneIn(context: BuildContext, place: Place, input: Input): Promise<Cloned> {
   const { plan } = input;
   const { code, said } = await runScript(context, place, input);
   if (code !== 0) throw cloneFailure(code, said, { plan, image: place.image });
   const [, commit, ref] = CHECKED_OUT.exec(said) ?? [];
-  if (commit !== undefined && ref !== undefined) return { commit, ref };
+  const mirrored = MIRRORED.exec(said)?.[1];
+  if (commit !== undefined && ref !== undefined) {
+    return { commit, ref, ...mirrored !== undefined && { mirror: mirrored } };
+  }
   throw new StepFailure("The clone ended without saying what it had checked out", { reason: "clone-failed" });
 }
 
@@ -89,7 +107,7 @@ async function cloneIn(context: BuildContext, place: Place, input: Input): Promi
 async function runScript(
   context: BuildContext,
   { container, user, image, ready = "/" }: Place,
-  { plan: { spec, repository }, local, all }: Input,
+  { plan: { spec, repository }, local, all, mirror }: Input,
 ): Promise<{ code: number; said: string }> {
   const files = privateFiles({
     protocol: repository.kind === "local" ? "https" : repository.protocol,
@@ -113,6 +131,8 @@ async function runScript(
       DEPTH: String(spec.depth),
       SUBMODULES: spec.submodules ? "1" : "",
       ORIGIN: local?.origin ?? "",
+      MIRROR: mirror,
+      MIRROR_LEAST: String(MIRROR_LEAST_KIB),
     },
     stdin: concatenated(encodeFiles(files), local?.stream),
     intercept: ({ stream, data }) => {

@@ -17,6 +17,8 @@ export interface Credentials {
   readonly all: readonly Credential[];
   /** Undefined without credentials: then the build's own container clones. */
   readonly image: string | undefined;
+  /** Whether some are the run's own, and not the operator's. */
+  readonly hasOwn: boolean;
 }
 
 /**
@@ -58,7 +60,8 @@ export async function credentialsFor(context: BuildContext, plan: Plan): Promise
   const all = [...ofRun, ...isTrusted ? ofOperator : []]
     .filter(([host]) => isWanted(host))
     .map(([host, secret]) => ({ host, secret, kind: kindOf(secret) }));
-  return { all, image: all.length === 0 ? undefined : policy.gitImage ?? spec.image };
+  const image = all.length === 0 ? undefined : policy.gitImage ?? spec.image;
+  return { all, image, hasOwn: all.some(({ host }) => ofRun.has(host)) };
 }
 
 const PREFIX = gitTokenOf("");

@@ -6,6 +6,7 @@ import { provideImage } from "../image.ts";
 import { buildUser, findContainer, gitContainerName, LABELS } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
 import { removeGitContainer } from "../remove.ts";
+import { mirrorMounts } from "./mirror.ts";
 import { cleanEnvironment } from "./environment.ts";
 
 /**
@@ -178,6 +179,7 @@ function specOf(
     user: "0",
     workdir: "/",
     volume: { target: WORKSPACE, name: volume },
+    mounts: mirrorMounts(build),
     // Share the build's network, where no process of the build runs yet. Joining another network takes half
     // of the time.
     network: `container:${build.id}`,

@@ -113,6 +113,7 @@ function policyOf({ request, gitAccess, caches, environment }: PartsOptions): Bu
     maxMemory: undefined,
     maxPids: undefined,
     maxDiskBytes: undefined,
+    gitMirror: caches.gitMirror === "on",
     caches: cacheLimits(caches),
     // An image that is allowed here also gets the git credentials.
     allowImages: request.isImageChosen ? [request.plan.spec.image] : [],

@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
 import { text } from "../../driver/program/command-line/values.ts";
-import { CACHE_LIMITS } from "../../build/cache/limits.ts";
+import { CACHE_FLAGS } from "../../build/cache/limits.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
 import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
@@ -23,7 +23,7 @@ export function withRunFlags(command: Command<[string | undefined, string[]]>) {
         text,
       ).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
     );
-  return withOutputFlags(withPolicyFlags(withPolicyFlags(withMachine, GIT_ACCESS), CACHE_LIMITS));
+  return withOutputFlags(withPolicyFlags(withPolicyFlags(withMachine, GIT_ACCESS), CACHE_FLAGS));
 }
 
 /** The parsed flags of `run`. Times are milliseconds and sizes bytes, except for the spec's own texts. */

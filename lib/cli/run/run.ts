@@ -8,7 +8,7 @@ import { dataFolder } from "../../driver/program/data-folder.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { exitOfRun } from "../shared/exit-of-run.ts";
-import { CACHE_LIMITS } from "../../build/cache/limits.ts";
+import { CACHE_FLAGS } from "../../build/cache/limits.ts";
 import { GIT_ACCESS, readGitAccess } from "../../build/git/git-access.ts";
 import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
@@ -58,7 +58,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
       ...await readPolicy(GIT_ACCESS, options),
       gitToken: options.gitToken,
     });
-    const caches = await readPolicy(CACHE_LIMITS, options);
+    const caches = await readPolicy(CACHE_FLAGS, options);
     const faultPoint = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");
     await using parts = await openParts({
