@@ -13,6 +13,7 @@ import { ACK_WAIT_MS } from "../support/fleet.ts";
 import { type NatsCluster, startNatsCluster } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { comes, moment, until } from "../support/until.ts";
+import { within } from "../support/within.ts";
 import { worker } from "../support/worker.ts";
 import { needing } from "../support/needs.ts";
 
@@ -77,11 +78,14 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
     const node = nodeOf(cluster, name);
     await node?.kill();
     const before = state.said;
-    const run = follow(await engine.submit(submission("first last!")));
+    const run = follow(
+      await within(engine.submit(submission("first last!")), `a run to be taken without ${name}`),
+    );
     runs.push(run);
-    await until(() => Promise.resolve(runs[0]?.lines.includes(`line ${before + 20}`) ?? false));
-    await run.end;
-    await node?.start();
+    const goesOn = () => runs[0]?.lines.includes(`line ${before + 20}`) ?? false;
+    await until(goesOn, `the log goes on without ${name}`);
+    await within(run.end, `the end of a run without ${name}`);
+    await within(Promise.resolve(node?.start()), `the start of ${name}`);
   };
 
   await inStep(cluster, manager);
