@@ -108,6 +108,8 @@ function cut(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
+/** Returns the schema's message without its title, and without the type of what was found, which is quoted. */
 function lowerFirst(text: string): string {
-  return text.replace(/^Invalid input: /, "").replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+  const bare = text.replace(/^Invalid input: /, "").replace(/^(expected \w+), received \w+$/, "$1");
+  return bare.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 }

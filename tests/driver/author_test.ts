@@ -34,7 +34,7 @@ test("input that is wrong is refused before reconcile, each place with its value
   });
   assert.deepEqual([success, reason, calls, log], [false, "invalid-spec", 0, []]);
   assert.deepEqual(message.split("\n"), [
-    'spec.drivers.strict.size: expected number, received string, got "big"',
+    'spec.drivers.strict.size: expected number, got "big"',
     'spec.drivers.strict.mode: invalid option: expected one of "fast"|"slow", got "medium"',
   ]);
 });
