@@ -169,7 +169,7 @@ function refusal(problem: string): Outcome {
 /** Fails an event whose attempts all ended without a result, once there are too many. */
 function givenUp({ grant: { tries }, facts: { hasClaims } }: GrantedEvent): Outcome | undefined {
   if (tries <= (hasClaims ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
-  const message = `Given up: ${tries - 1} attempts came to no end`;
+  const message = `Given up: ${tries - 1} attempts did not finish`;
   return { kind: "report", result: failed("driver-lost", message) };
 }
 

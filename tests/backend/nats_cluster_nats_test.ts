@@ -49,7 +49,7 @@ test("a cluster of three loses nothing when a leader moves and when it is killed
   await send("without its leader");
   await received;
   assert.equal((await manager.streams.info("messages")).config.num_replicas, 3);
-  await log.line(/leadership change; asking anew/);
+  await log.line(/leadership change; asking again/);
   await transport[Symbol.asyncDispose]();
   await connection.close();
 

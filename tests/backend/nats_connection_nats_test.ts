@@ -78,12 +78,12 @@ test("openNats says that a port speaks HTTP, something else, or nothing", async 
   await refuses({ servers: [page.address] }, /the port speaks HTTP, not NATS$/);
 
   await using mail = await listening(createServer((socket) => void socket.end("220 mail.example ESMTP\r\n")));
-  await refuses({ servers: [mail.address] }, /something answers there that is no NATS server$/);
+  await refuses({ servers: [mail.address] }, /what answers there is not a NATS server$/);
 
   await using silent = await listening(createServer());
   await refuses(
     { servers: [silent.address] },
-    /the port is open, but nothing there greets as a NATS server does \(.*--nats-tls-first\)$/,
+    /the port is open, but no NATS server greets there \(.*--nats-tls-first\)$/,
   );
 });
 
@@ -233,7 +233,7 @@ test("openNats says what the broker has against our certificate", async () => {
   await using server = await startNats({ config: tls("server", { verify: true }) });
   await refuses(
     { servers: [server.url], tls: { ca: file("ca.pem") } },
-    /the broker wants a TLS certificate of us$/,
+    /the broker requires a TLS client certificate$/,
   );
   await refuses(
     { servers: [server.url], tls: { ca: file("ca.pem"), cert: file("other.pem"), key: file("other.key") } },

@@ -25,7 +25,7 @@ test("consume makes its consumer again when somebody deletes it, with one line i
   await transport.publish("resources.t", "after");
   assert.equal(text(await next), "after");
   await log.line(/consumer deleted/);
-  assert.deepEqual(log.lines, ["warning: Consumer a of stream messages: consumer deleted; asking anew"]);
+  assert.deepEqual(log.lines, ["warning: Consumer a of stream messages: consumer deleted; asking again"]);
 });
 
 test("consume makes its consumer again when it was deleted while its hands were full", async () => {
@@ -191,7 +191,9 @@ test("consume mends its request when the broker falls silent, with one line in t
   await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
   await transport.publish("resources.t", "after");
   assert.equal(text(await next), "after");
-  assert.deepEqual(log.lines, ["warning: Consumer a of stream messages: missed its heartbeats; asking anew"]);
+  assert.deepEqual(log.lines, [
+    "warning: Consumer a of stream messages: missed its heartbeats; asking again",
+  ]);
 });
 
 test("consume asks anew when its requests expire, and never for more than it has hands", async () => {
@@ -281,7 +283,7 @@ test("consume waits for a consumer that is not ours to be removed, and says what
   const transport = await nats.open();
   await using puller = pull(transport, A);
   const next = puller.take();
-  await log.line(/none that can be pulled from/);
+  await log.line(/cannot be pulled from/);
   await nats.manager.consumers.delete("messages", "a");
   await log.line(/takes messages again/);
   await transport.publish("resources.t", "1");

@@ -100,7 +100,7 @@ test("cloneFailure names the submodule that failed, with its URL", () => {
   const local = [facts[0] ?? "", "submodule-url=/lib.git", facts[2] ?? ""];
   assert.match(
     failure(CLONE_EXIT.submodules, local, "/srv/app").message,
-    /from "\.\.\/lib\.git": the URL counts from/,
+    /from "\.\.\/lib\.git": the URL is relative to/,
   );
   assert.match(
     failure(CLONE_EXIT.noSsh, facts).message,

@@ -136,7 +136,7 @@ test("git-cloner finds relative submodules by a local repository's own origin, a
     assert.equal(alone.failure?.reason, "clone-failed");
     assert.match(
       alone.failure?.message ?? "",
-      /^Cannot get the submodule "third party\/lib" from "\.\.\/lib\.git": the URL counts from the repository's origin/,
+      /^Cannot get the submodule "third party\/lib" from "\.\.\/lib\.git": the URL is relative to the repository's origin/,
     );
     git("remote", "add", "origin", "https://me:hunter2@git.example.org/team/app.git");
     const { result, failure } = await step(gitCloner);

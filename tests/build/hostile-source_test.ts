@@ -275,7 +275,7 @@ test("commondir and gitdir are believed where the other side says the same", asy
       writeFileSync(dotGit, text);
       await assert.rejects(
         readAll(app),
-        refusal(/says nothing of a git folder|is no git folder|is larger than/),
+        refusal(/does not name a git folder|is not a git folder|is larger than/),
       );
     }
   });

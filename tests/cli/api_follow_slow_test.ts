@@ -141,7 +141,7 @@ test("call sends the token, and throws what ended it: nobody there, a cut, a sig
   await assert.rejects(call(api, get), ApiAwayError);
 });
 
-test("apiClient refuses what is no control plane of ours, and an artifact that came damaged", async () => {
+test("apiClient refuses what is not one of our control planes, and an artifact that came damaged", async () => {
   await using server = await listen(
     () => Promise.resolve(new Response("<html>hello</html>\n")),
     { host: "127.0.0.1", port: 0 },
@@ -149,8 +149,8 @@ test("apiClient refuses what is no control plane of ours, and an artifact that c
   const client = apiClient({ url: server.url, token: "t" });
   await assert.rejects(
     Array.fromAsync(client.events(RUN, { logs: true })),
-    /is no control plane of ours: <html>hello/,
+    /is not one of our control planes: <html>hello/,
   );
   const bytes = await client.artifact(RUN, { name: "a", sha256: "00" });
-  await assert.rejects(Array.fromAsync(bytes), /"a" came damaged/);
+  await assert.rejects(Array.fromAsync(bytes), /"a" arrived damaged/);
 });

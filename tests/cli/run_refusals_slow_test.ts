@@ -39,7 +39,7 @@ test("run shows nothing of a repository's data as it is that would act on a term
   await writeFile(join(folder.path, ".git"), "gitdir: \x1b[2J\x1b]0;owned\x07\u202e\n");
   const { code, stderr } = await flutterCi(["run", "--", "make"], { cwd: folder.path });
   assert.equal(code, 2);
-  assert.match(stderr, /points to ".*␛\[2J␛\]0;owned␇�", which is no git folder\n$/);
+  assert.match(stderr, /points to ".*␛\[2J␛\]0;owned␇�", which is not a git folder\n$/);
 });
 
 test("run names every problem of a file on a line of its own", async () => {

@@ -124,7 +124,7 @@ test("LiveLines says how many lines it leaves out when too many wait, and shows 
   assert.deepEqual(numbers.slice(0, 8), kept);
   assert.match(
     numbers.at(-2) ?? "",
-    /^… \d+ lines came too fast to be shown here: they are in the stored log$/,
+    /^… \d+ lines arrived too fast to be shown here; they are in the stored log$/,
   );
   assert.equal(numbers.at(-1), "after");
 });

@@ -50,7 +50,7 @@ test("an event without claims that ended every driver so far is not tried for ev
   await stage.send({ claims: false });
   const { result } = await stage.result();
   assert.deepEqual([runs, result.success, result.data.reason], [0, false, "driver-lost"]);
-  assert.equal(result.message, "Given up: 10 attempts came to no end");
+  assert.equal(result.message, "Given up: 10 attempts did not finish");
 });
 
 test("an event without claims that no instance can take for itself fails after a while, and says why", async () => {
@@ -89,5 +89,5 @@ test("an event that ended every driver so far is not tried for ever", async () =
   await stage.send();
   const { result } = await stage.result();
   assert.deepEqual([runs, result.success, result.data.reason], [0, false, "driver-lost"]);
-  assert.equal(result.message, "Given up: 5 attempts came to no end");
+  assert.equal(result.message, "Given up: 5 attempts did not finish");
 });

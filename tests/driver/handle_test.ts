@@ -180,7 +180,7 @@ test("a result that is none, or too large, is replaced by a failed one that says
   const answers = [undefined, { success: true, message: "", data: "x".repeat(70_000) }];
   stage.start(() => Promise.resolve(answers.shift() as never));
   await stage.send();
-  assert.match((await stage.result()).result.message, /answered what is no result: expected an object/);
+  assert.match((await stage.result()).result.message, /returned an invalid result: expected an object/);
   await stage.send();
   assert.match((await stage.result()).result.message, /data has 68\.4 KiB, expected 64\.0 KiB at most/);
 });

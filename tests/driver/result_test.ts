@@ -41,7 +41,7 @@ test("resultText refuses what is larger than a result may be, and says so in its
   assert.deepEqual([data.success, data.data], [false, { reason: "driver-error" }]);
   assert.match(
     data.message,
-    /^Driver "builder" answered what is no result: data has 64\.0 KiB, expected 64\.0 KiB at most$/,
+    /^Driver "builder" returned an invalid result: data has 64\.0 KiB, expected 64\.0 KiB at most$/,
   );
   const message = written({ success: true, message: "ü".repeat(MAX_TEXT_BYTES) });
   assert.match(message.message, /message has 32\.0 KiB, expected 16\.0 KiB at most$/);
@@ -60,8 +60,8 @@ test("resultText refuses what is no result at all", () => {
     ["ok", /expected an object .*got ok$/],
     [{ success: "yes" }, /success: expected true or false, got yes$/],
     [{ success: true, message: 7 }, /message: expected a text, got number$/],
-    [{ success: true, message: "", data: circular }, /answered what is no result/],
-    [{ success: true, message: "", data: { n: 1n } }, /answered what is no result/],
+    [{ success: true, message: "", data: circular }, /returned an invalid result/],
+    [{ success: true, message: "", data: { n: 1n } }, /returned an invalid result/],
   ];
   for (const [result, expected] of cases) {
     const { success, message, data } = written(result);

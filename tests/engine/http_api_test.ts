@@ -184,7 +184,7 @@ test("httpApi refuses what is no run with every reason, and starts nothing", asy
   await using world = await openWorld();
   const { ask } = await openApi(world);
   const cases: [unknown, RegExp][] = [
-    ["{", /^The body is no JSON/],
+    ["{", /^The body is not JSON/],
     ["null", /body: expected object/],
     [{}, /body\.resource: expected object/],
     [

@@ -161,7 +161,7 @@ test("a bad request names the field, and stores nothing", async () => {
     ],
     ["null", 400, /expected a JSON object, got null/],
     ["[]", 400, /expected a JSON object, got an array/],
-    ['{"name":', 400, /expected a JSON object, got a text that is no JSON/],
+    ['{"name":', 400, /expected a JSON object, got a text that is not JSON/],
     ["", 400, /expected a JSON object/],
     [{ ...BOX, spec: { n: 1, big: "x".repeat(300_000) } }, 413, /spec: has .* bytes/],
     [{ ...BOX, spec: "x".repeat(1_100_000) }, 413, /too large/],

@@ -37,7 +37,7 @@ export class Watchers {
     try {
       changed();
     } catch (error) {
-      processLog("backend").error("Cannot tell of a change of {key}: {error}", { key, error });
+      processLog("backend").error("Cannot announce a change of {key}: {error}", { key, error });
     }
   }
 }

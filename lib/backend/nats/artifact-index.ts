@@ -116,7 +116,7 @@ export class ArtifactIndex implements AsyncDisposable {
       const { promise } = this.#more;
       await Promise.race([promise, onAbort(late)]);
       if (late.aborted && this.#seen < newest.seq) {
-        throw new Retryable("Cannot list artifacts: the broker does not tell of all of them", {
+        throw new Retryable("Cannot list artifacts: the broker did not list all of them", {
           reason: "transport-unreachable",
         });
       }

@@ -99,7 +99,7 @@ function created(spec: ConsumerSpec): Partial<ConsumerConfig> {
 function changed(config: ConsumerConfig, spec: ConsumerSpec): Partial<ConsumerConfig> | undefined {
   if (config.deliver_subject || config.ack_policy !== AckPolicy.Explicit) {
     throw new UnavailableError(
-      `Consumer "${spec.name}" of stream "${spec.stream}" exists and is none that can be pulled from and acked`,
+      `Consumer "${spec.name}" of stream "${spec.stream}" exists, but cannot be pulled from and acked`,
       { hint: "It was made by another kind of client; delete it" },
     );
   }

@@ -57,16 +57,16 @@ async function greetings(
       case "http":
         return "the port speaks HTTP, not NATS";
       case "other":
-        return "something answers there that is no NATS server";
+        return "what answers there is not a NATS server";
       case "nats":
         if (!greeting.wantsCertificate) return isTimeout ? SLOW : `the broker cut the connection (${text})`;
         return tls?.cert === undefined
-          ? "the broker wants a TLS certificate of us"
+          ? "the broker requires a TLS client certificate"
           : `the broker does not accept the certificate "${tls.cert}": expired, or of an unknown authority`;
       case "silent":
     }
   }
-  return "the port is open, but nothing there greets as a NATS server does (one whose TLS handshake comes first does not: " +
+  return "the port is open, but no NATS server greets there (a server that begins with the TLS handshake does not: " +
     "that takes --nats-tls-first)";
 }
 

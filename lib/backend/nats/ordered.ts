@@ -79,7 +79,7 @@ export async function* orderedMessages(
         failingSince ??= performance.now();
         const isLate = isThere && performance.now() - failingSince > OUTAGE_MS;
         if (!(error instanceof Retryable) || isLate) throw error;
-        if (!until.aborted) processLog("nats").debug("Reading {stream} anew: {cause}", { stream, cause });
+        if (!until.aborted) processLog("nats").debug("Reading {stream} again: {cause}", { stream, cause });
         await pause(failures, { firstMs: 50, mostMs: 2000, signal: until });
       }
     }

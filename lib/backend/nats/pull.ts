@@ -221,7 +221,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     await this.#pause(50);
     if (!this.#ports.link.isConnected || this.#end.signal.aborted) return;
     const { name, stream } = this.#spec;
-    this.#log.warn("Consumer {consumer} of stream {stream}: {why}; asking anew", {
+    this.#log.warn("Consumer {consumer} of stream {stream}: {why}; asking again", {
       consumer: name,
       stream,
       why,

@@ -88,7 +88,7 @@ function tokenAt(text: string, at: number, begin: number): { token: Token; next:
   const sign = text[at] ?? "";
   if ("?*+@!".includes(sign) && text[at + 1] === "(") {
     throw new GlobProblem(
-      `${sign}(…) is a pattern of shells that is not known here, write ${sign}\\( for a parenthesis in a name`,
+      `${sign}(…) is a shell pattern that is not supported; write ${sign}\\( for a parenthesis in a name`,
     );
   }
   switch (sign) {

@@ -73,7 +73,7 @@ function submoduleFailure(facts: CloneFacts, fail: Fail, { isLocal }: { isLocal:
     return fail(
       "clone-failed",
       `Cannot get the submodule ${JSON.stringify(path)} from ${JSON.stringify(says)}`,
-      "the URL counts from the repository's origin, and that is no https or ssh URL here",
+      "the URL is relative to the repository's origin, which is not an https or ssh URL here",
     );
   }
   const hostKey = whyHostKey(facts);

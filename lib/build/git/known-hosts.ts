@@ -44,7 +44,7 @@ function whyNoEntry(line: string): string | undefined {
   const bytes = Buffer.from(key, "base64");
   // A key begins with its own type: its length in four bytes, then its name.
   const inside = bytes.length > 4 ? bytes.toString("latin1", 4, 4 + bytes.readUInt32BE(0)) : "";
-  return bytes.toString("base64") === key && inside === type ? undefined : `its key is no ${type} key`;
+  return bytes.toString("base64") === key && inside === type ? undefined : `its key is not of type ${type}`;
 }
 
 function namesOf(line: string): string[] {

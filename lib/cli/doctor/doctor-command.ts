@@ -8,9 +8,9 @@ import { withWhoseFlags } from "../shared/runs/runs-flags.ts";
 export function doctorCommand() {
   const command = newCommand({
     path: "flutter-ci doctor",
-    summary: "Say what works here, what does not, and how to mend it",
+    summary: "Say what works here, what does not, and how to fix it",
     description:
-      "Say what works here, what does not, and how to mend it: the data folder, Docker, the control plane, and\n" +
+      "Say what works here, what does not, and how to fix it: the data folder, Docker, the control plane, and\n" +
       "with --nats the broker. Exits 0 where everything works that a build needs, else 3.",
     examples: [["For builds on this machine", "flutter-ci doctor"]],
   }).addOption(

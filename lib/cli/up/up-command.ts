@@ -7,9 +7,9 @@ import { withUpFlags } from "./up-flags.ts";
 export async function upCommand(drivers: Drivers, words: readonly string[] = []) {
   const text = {
     path: "flutter-ci up",
-    summary: "Start a control plane, and drivers beside it",
+    summary: "Start a control plane and drivers in one program",
     description:
-      "Start a control plane, and drivers beside it: what flutter-ci submit and the HTTP API speak to.\n" +
+      "Start a control plane and drivers in one program. flutter-ci submit and the HTTP API use it.\n" +
       "Without --nats it is one process that needs nothing else; with it, any number of drivers anywhere share the work.\n" +
       "The first signal makes it take no more work and finish what its drivers have in hand; a second one ends it at once.\n" +
       "Runs that have not ended go on when it is started again.",

@@ -77,6 +77,6 @@ export class LiveLines {
 
 /** Makes a line like the one before it, which says how many lines were left out. */
 function leftOut(before: string, count: number): string {
-  const message = `… ${count} lines came too fast to be shown here: they are in the stored log`;
+  const message = `… ${count} lines arrived too fast to be shown here; they are in the stored log`;
   return JSON.stringify({ ...parseOwnJson<object>(before), message });
 }

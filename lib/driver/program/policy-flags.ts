@@ -44,7 +44,7 @@ function fieldsOf(policy: z.ZodType | undefined): [name: string, field: z.ZodTyp
   if (policy === undefined) return [];
   if (policy instanceof z.ZodPipe) return fieldsOf(policy.in as z.ZodType);
   if (policy instanceof z.ZodObject) return Object.entries(policy.shape);
-  throw new TypeError("A driver's policy is no object of flags: expected z.object({ … })");
+  throw new TypeError("A driver's policy is not an object of flags: expected z.object({ … })");
 }
 
 const longOf = (name: string): string =>

@@ -31,7 +31,7 @@ export function resultText(result: unknown, driver: string, mask: Mask): string 
     return written(result, driver, mask);
   } catch (error) {
     return written(
-      failed("driver-error", `Driver "${driver}" answered what is no result: ${messageOf(error)}`),
+      failed("driver-error", `Driver "${driver}" returned an invalid result: ${messageOf(error)}`),
       driver,
       mask,
     );

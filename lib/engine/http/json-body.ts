@@ -54,7 +54,7 @@ function parse(text: string): object {
   } catch (error) {
     if (error instanceof NestingError) throw new InputError(`body: ${error.message}`);
     // The parser's message may quote a secret.
-    throw new InputError("body: expected a JSON object, got a text that is no JSON");
+    throw new InputError("body: expected a JSON object, got a text that is not JSON");
   }
   if (typeof input === "object" && input !== null && !Array.isArray(input)) return input;
   throw new InputError(

@@ -39,7 +39,7 @@ export function signedTokenCheck(options: SignedTokenOptions): (token: string) =
       return undefined;
     } catch (error) {
       // A parser's message may quote the token.
-      return error instanceof Refusal ? error.message : "It is no JWT with the certificate of its signer";
+      return error instanceof Refusal ? error.message : "It is not a JWT with the certificate of its signer";
     }
   };
 }
@@ -50,7 +50,7 @@ export const looksSigned = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]*$
 function check(token: string, { authorities, clock }: SignedTokenOptions): void {
   const [head = "", claims = "", signature = ""] = token.split(".");
   const { alg, x5c, crit } = parsed(head);
-  if (crit !== undefined) throw new Refusal("It has critical headers, of which none is known");
+  if (crit !== undefined) throw new Refusal("It has critical headers, which are not supported");
   const [leaf, ...between] = certificates(x5c);
   if (!leaf) throw new Refusal("It carries no certificate (x5c)");
   const now = clock();
@@ -103,13 +103,13 @@ function checkClaims(
   now: number,
 ): void {
   if (typeof exp !== "number" || typeof iat !== "number") {
-    throw new Refusal("It says not when it was issued and expires");
+    throw new Refusal("It has no iat and exp claims");
   }
   if (exp + LEEWAY <= now) throw new Refusal("It has expired");
   if (iat - LEEWAY > now || (typeof nbf === "number" && nbf - LEEWAY > now)) {
     throw new Refusal("It is not valid yet: the clock of its signer is ahead of ours");
   }
-  if (exp - iat > LONGEST_LIFE) throw new Refusal(`It is good for more than ${LONGEST_LIFE / 60} minutes`);
+  if (exp - iat > LONGEST_LIFE) throw new Refusal(`It is valid for more than ${LONGEST_LIFE / 60} minutes`);
   const thumbprint = createHash("sha256").update(leaf.raw).digest("base64url");
   const bound = typeof cnf === "object" && cnf !== null ? cnf as Record<string, unknown> : {};
   if (bound["x5t#S256"] !== thumbprint && bound.jkt !== thumbprint) {

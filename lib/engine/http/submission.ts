@@ -148,7 +148,7 @@ function parse(text: string): unknown {
   } catch (error) {
     if (error instanceof NestingError) throw new InputError(`The body cannot be read: ${error.message}`);
     // The parser's message may quote a secret.
-    throw new InputError("The body is no JSON: expected an object with a resource");
+    throw new InputError("The body is not JSON: expected an object with a resource");
   }
 }
 

@@ -126,13 +126,13 @@ function targetOf(folder: string): string {
   const text = textOf(folder, ".git");
   const target = /^gitdir: (.+)$/s.exec(withoutTrailing(text, "\r\n"))?.[1];
   if (target !== undefined && !/[\r\n\0]/.test(target)) return resolve(folder, target);
-  throw refused(folder, `"${join(folder, ".git")}" says nothing of a git folder: expected "gitdir: <path>"`);
+  throw refused(folder, `"${join(folder, ".git")}" does not name a git folder: expected "gitdir: <path>"`);
 }
 
 function pointedTo(workTree: string, dotGit: string, target: string): Found {
   const gitFolder = ifThere(target, () => realpathSync(target));
   if (gitFolder === undefined || !lstatIfThere(gitFolder)?.isDirectory() || !isGitFolder(gitFolder)) {
-    throw refused(workTree, `"${dotGit}" points to "${target}", which is no git folder`);
+    throw refused(workTree, `"${dotGit}" points to "${target}", which is not a git folder`);
   }
   const found = { workTree, gitFolder, mayBorrow: true as const };
   if (lstatIfThere(join(gitFolder, "commondir"))) {

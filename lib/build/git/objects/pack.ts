@@ -44,7 +44,7 @@ export class Pack {
     const start = file.read(0, 12);
     const isPack = start.length === 12 && start.toString("latin1", 0, 4) === "PACK" &&
       [2, 3].includes(start.readUInt32BE(4)) && start.readUInt32BE(8) === index.count;
-    if (!isPack) throw this.corrupt("it is no pack, or another one than its index is for");
+    if (!isPack) throw this.corrupt("it is not a pack, or not the one of its index");
   }
 
   /** Reads an entry. `ahead`: how many bytes to read at once, for the entries that follow. */

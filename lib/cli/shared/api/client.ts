@@ -68,7 +68,9 @@ function eventOf(url: string, line: string): RunEvent {
   } catch {
     // Reported below.
   }
-  throw new UnavailableError(`What answers at "${url}" is no control plane of ours: ${line.slice(0, 100)}`);
+  throw new UnavailableError(
+    `What answers at "${url}" is not one of our control planes: ${line.slice(0, 100)}`,
+  );
 }
 
 async function* checked(
@@ -81,5 +83,5 @@ async function* checked(
     hash.update(chunk);
     yield chunk;
   }
-  if (hash.digest("hex") !== sha256) throw new Error(`"${name}" came damaged: its SHA-256 is another one`);
+  if (hash.digest("hex") !== sha256) throw new Error(`"${name}" arrived damaged: its SHA-256 differs`);
 }

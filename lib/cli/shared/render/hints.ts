@@ -22,7 +22,7 @@ export const HINTS: Readonly<Record<Reason, string>> = {
   "docker-unreachable": 'Start Docker, see that "docker version" answers, and run again',
   "transport-unreachable": "See that the broker and the control plane can be reached, and run again",
   "invalid-spec": 'Mend the named value; see "flutter-ci run --help"',
-  "invalid-event": "This is a defect of whoever sent the event: report it with the log",
+  "invalid-event": "This is a defect of the program that sent the event: report it there, with the log",
   "driver-lost": "The process that worked on it was ended: run again",
   "no-pipeline": "Name a pipeline in the resource",
   "driver-error": "This is a defect of the driver: report it with the log",

@@ -11,7 +11,7 @@ const patience = (value: string): number => value.trim() === "0" ? 0 : duration(
 
 /** How long programs that serve wait for the broker. */
 export const waitFlag = () =>
-  flag("--wait <time>", "how long to wait for a broker that is not up at the start; 0 does not", patience)
+  flag("--wait <time>", "how long to wait for the broker at the start; 0 does not wait", patience)
     .default(Infinity, "for ever");
 
 /** How to log in to the broker. */
@@ -24,7 +24,7 @@ export function withLoginFlags<A extends unknown[], O extends OptionValues, G ex
     .addOption(flag("--nats-password-file <file>", "file that holds the user's password", text))
     .addOption(flag("--nats-token-file <file>", "file that holds a token for the broker", text))
     .addOption(flag("--nats-nkey-file <file>", "file that holds the seed of a user's nkey", text))
-    .addOption(switchFlag("--nats-tls-first", "for a broker whose TLS handshake comes first"))
+    .addOption(switchFlag("--nats-tls-first", "for a broker that begins with the TLS handshake"))
     .addOption(flag("--tls-ca <file>", "authorities to trust, PEM", text))
     .addOption(flag("--tls-cert <file>", "certificate to show, PEM", text))
     .addOption(flag("--tls-key <file>", "its key, PEM", text));

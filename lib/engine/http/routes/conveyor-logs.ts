@@ -9,7 +9,7 @@ import type { Router } from "../router.ts";
 import { knownRun, type RunParts } from "./parts.ts";
 
 const LogsQuery = z.object({
-  runid: z.string().describe("The run's id; without it the answer would be every log there is"),
+  runid: z.string().describe("The run's id; required, since without it the answer would be all logs"),
   driver: z.string().optional(),
   pipeline: z.string().optional(),
 });
@@ -25,7 +25,7 @@ const ConveyorLog = z.object({
 type ConveyorLog = z.infer<typeof ConveyorLog>;
 
 const STREAM = {
-  200: { what: "A line an event; comments between them mean nothing", type: "text/event-stream" },
+  200: { what: "One line an event; ignore the comments between them", type: "text/event-stream" },
 };
 
 /**

@@ -16,7 +16,7 @@ export function eventRoutes(
     method: "get",
     path: "/runs/{id}/events",
     tag: "Runs",
-    summary: "Follow a run from its beginning to its end: JSON lines; empty ones mean nothing",
+    summary: "Follow a run from its beginning to its end: JSON lines; ignore empty ones",
     query: z.object({ logs: z.string().optional().describe("`false` leaves the lines of the log out") }),
     answers: { 200: { what: "One event a line", type: "application/x-ndjson" } },
   }, async ({ req }, query) => {

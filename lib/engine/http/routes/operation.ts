@@ -60,7 +60,7 @@ export function operationRoutes(
     path: "/readyz",
     tag: "Operation",
     role: "open",
-    summary: "Whether runs are taken and worked on",
+    summary: "Whether runs are accepted and worked on",
     answers: {
       200: { what: "They are", type: "text/plain" },
       503: { what: "Why not, a reason a line", type: "text/plain" },

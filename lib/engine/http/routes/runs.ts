@@ -206,6 +206,6 @@ function messageIn(text: string): string | undefined {
     const { message } = parseJson(text) as { message?: unknown };
     return typeof message === "string" && message !== "" ? message.slice(0, 200) : undefined;
   } catch {
-    throw new Problem(400, "The body is no JSON: expected nothing, or an object with a message");
+    throw new Problem(400, "The body is not JSON: expected nothing, or an object with a message");
   }
 }
