@@ -45,11 +45,11 @@ test("parseKnownHosts takes every form of a line that ssh writes", () => {
 test("parseKnownHosts names the first line that is no entry, and what was expected", () => {
   const wrong: [string, RegExp][] = [
     ["git.example.org", /no type of a key/],
-    ["git.example.org ssh-ed25519", /no ssh-ed25519 key/],
-    [`git.example.org ssh-rsa ${KEY}`, /no ssh-rsa key/],
-    [`git.example.org ssh-ed25519 ${KEY.slice(0, -3)}`, /no ssh-ed25519 key/],
+    ["git.example.org ssh-ed25519", /key is not of type ssh-ed25519/],
+    [`git.example.org ssh-rsa ${KEY}`, /key is not of type ssh-rsa/],
+    [`git.example.org ssh-ed25519 ${KEY.slice(0, -3)}`, /key is not of type ssh-ed25519/],
     [`@trusted git.example.org ssh-ed25519 ${KEY}`, /marker is unknown/],
-    ["-----BEGIN OPENSSH PRIVATE KEY-----", /no type of a key|no OPENSSH key|begins with no host/],
+    ["-----BEGIN OPENSSH PRIVATE KEY-----", /no type of a key|not of type OPENSSH|begins with no host/],
     [`$(id) ssh-ed25519 ${KEY}`, /begins with no host name/],
   ];
   for (const [line, why] of wrong) {
