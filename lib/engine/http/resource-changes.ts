@@ -71,13 +71,11 @@ export async function createResource(
   const resource = withVersion(bare, 1, clientMetadata(body.metadata));
   const stored = { resource, ...specText !== undefined && { specText }, run };
   const submission = await submissionFor(parts.catalog, { stored, operation: "create", secrets });
-  const exists = () => new Problem(409, `The resource "${name}" of the type "${type}" exists already`);
-  if (await parts.store.resources.get(resourceKey(type, name))) throw exists();
   try {
     await parts.engine.submit({ ...submission, run }, storing(stored, 0));
   } catch (error) {
-    if (error instanceof ConflictError && !await parts.store.runs.get(run)) throw exists();
-    throw error;
+    if (!(error instanceof ConflictError) || await parts.store.runs.get(run)) throw error;
+    throw new Problem(409, `The resource "${name}" of the type "${type}" exists already`);
   }
   return { stored, run };
 }

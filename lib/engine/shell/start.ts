@@ -92,9 +92,14 @@ function engineOf(parts: ReturnType<typeof partsOf>, dispose: () => Promise<void
     async submit(submission: Submission, changes?: ResourceChanges) {
       checkSubmission(submission, transport.maxMessageBytes);
       const { run = randomUUID(), secrets } = submission;
-      if (await store.runs.get(run)) throw new ConflictError(`A run "${run}" exists already`);
+      const exists = () => new ConflictError(`A run "${run}" exists already`);
+      // Its secrets must not be replaced.
+      if (Object.keys(secrets).length > 0 && await store.runs.get(run)) throw exists();
       await vault.keep(run, secrets);
-      await records.create(newRun(run, submission, clocks.wall(), transport.maxMessageBytes), changes);
+      const record = newRun(run, submission, clocks.wall(), transport.maxMessageBytes);
+      await records.create(record, changes).catch((error) => {
+        throw error instanceof ConflictError && !changes ? exists() : error;
+      });
       return run;
     },
 

@@ -5,6 +5,7 @@ import type { Run } from "../../../wire/run.ts";
 import type { LogLine } from "../../core/events.ts";
 import { type LogPiece, readLog } from "../../shell/read-log.ts";
 import { lineStream } from "../line-stream.ts";
+import { STREAMED } from "../listen.ts";
 import type { Router } from "../router.ts";
 import { knownRun, type RunParts } from "./parts.ts";
 
@@ -52,7 +53,7 @@ export function conveyorLogRoutes(router: Router, { store, heartbeatMs }: RunPar
       onCancel: () => leaving.abort(),
     });
     return new Response(body, {
-      headers: { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" },
+      headers: { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff", ...STREAMED },
     });
   });
 
