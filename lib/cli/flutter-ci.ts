@@ -106,6 +106,8 @@ function groupsOf(
       artifacts: async () => (await import("./artifacts/artifacts-command.ts")).artifactsCommand(),
       cancel: async () => (await import("./cancel/cancel-command.ts")).cancelCommand(),
       retry: async () => (await import("./retry/retry-command.ts")).retryCommand(drivers),
+      apply: async () => (await import("./apply/apply-command.ts")).applyCommand(),
+      delete: async () => (await import("./delete/delete-command.ts")).deleteCommand(),
     },
     Author: {
       new: async () => (await import("./new/new-command.ts")).newThingCommand(),

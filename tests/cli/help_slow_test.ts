@@ -19,6 +19,8 @@ const COMMANDS = [
   "artifacts",
   "cancel",
   "retry",
+  "apply",
+  "delete",
   "new",
   "doctor",
   "gc",

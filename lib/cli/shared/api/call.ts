@@ -22,6 +22,9 @@ export class ApiAwayError extends UnavailableError {
 /** The object to create already exists. */
 export class ExistsError extends UnavailableError {}
 
+/** The control plane does not have what the request names. */
+export class MissingError extends InputError {}
+
 /** Sends a request and returns the response's body as a stream. Throws as `call` does. */
 export type Caller = (call: Call) => Promise<AsyncIterable<Uint8Array>>;
 
@@ -39,9 +42,11 @@ export interface Api {
 }
 
 export interface Call {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
+  /** The body as JSON text, instead of `body`. */
+  readonly text?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -60,6 +65,26 @@ const MOST_CHARS = 4096;
  * other refusals, and `signal.reason`.
  */
 export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Array>> {
+  return bytesOf(await accepted(api, call), api, call.signal);
+}
+
+/** As `call`, and returns the JSON body, undefined if there is none, and one header. */
+export async function exchange(
+  api: Api,
+  call: Call,
+  header: string,
+): Promise<{ readonly value: unknown; readonly header: string | undefined }> {
+  const answer = await accepted(api, call);
+  const bytes = Buffer.concat(await Array.fromAsync(bytesOf(answer, api, call.signal)));
+  const found = answer.headers[header.toLowerCase()];
+  return {
+    value: bytes.length === 0 ? undefined : parseJson(bytes.toString()),
+    header: typeof found === "string" ? found : undefined,
+  };
+}
+
+/** Returns the answer to a request that was accepted. Throws as `call`. */
+async function accepted(api: Api, call: Call): Promise<IncomingMessage> {
   const { answer, isProved } = await send(api, call);
   const status = answer.statusCode ?? 0;
   if (!isProved && status < 500) {
@@ -72,7 +97,7 @@ export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Arr
       },
     );
   }
-  if (status >= 200 && status < 300) return bytesOf(answer, api, call.signal);
+  if (status >= 200 && status < 300) return answer;
   throw refusal(
     status,
     await errorIn(bytesOf(answer, api, call.signal)),
@@ -82,7 +107,8 @@ export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Arr
 
 /** Returns the error for a response with this status. */
 export function refusal(status: number, message: string, who: string): Error {
-  if (status === 400 || status === 413 || status === 404) return new InputError(message);
+  if (status === 404) return new MissingError(message);
+  if (status === 400 || status === 413) return new InputError(message);
   if (status === 409) return new ExistsError(message);
   if (status === 401) {
     return new UnavailableError(`${who} does not accept the token`, {
@@ -104,20 +130,21 @@ interface Answer {
   readonly isProved: boolean;
 }
 
-async function send(api: Api, { method, path, body, signal }: Call): Promise<Answer> {
-  const plain = Buffer.from(body === undefined ? "" : JSON.stringify(body));
+async function send(api: Api, { method, path, body, text: given, signal }: Call): Promise<Answer> {
+  const text = given ?? (body === undefined ? undefined : JSON.stringify(body));
+  const plain = Buffer.from(text ?? "");
   const sealed = api.isSealed
     ? sealRequest(api.token, { method, path, body: plain, now: systemClock() })
     : undefined;
   const headers = {
     Authorization: sealed?.authorization ?? `Bearer ${api.token}`,
-    ...body !== undefined && { "Content-Type": sealed ? "application/octet-stream" : "application/json" },
+    ...text !== undefined && { "Content-Type": sealed ? "application/octet-stream" : "application/json" },
   };
   try {
     const answer = await sendRequest(new URL(`${api.url}${path}`), {
       method,
       headers,
-      body: body === undefined ? undefined : sealed?.body ?? plain,
+      body: text === undefined ? undefined : sealed?.body ?? plain,
       ca: api.ca,
       signal,
       silenceMs: SILENCE_MS,

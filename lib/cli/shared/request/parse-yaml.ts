@@ -50,6 +50,24 @@ export async function parseYaml(text: string): Promise<{ document: Document; val
   }
 }
 
+/** As `parseYaml`, for a text that may hold several documents. Returns their values. */
+export async function parseAllYaml(text: string): Promise<unknown[]> {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_BYTES) throw new YamlError(`it has ${bytes} bytes, expected ${MAX_BYTES} at most`);
+  const { parseAllDocuments, Parser } = await import("yaml");
+  for (const document of new Parser().parse(text)) checkSize(document as Token);
+  const documents = parseAllDocuments(text, { logLevel: "silent", prettyErrors: false });
+  return Array.from(documents, (document) => {
+    const [error] = document.errors;
+    if (error) throw new YamlError(error.message, error.pos[0]);
+    try {
+      return document.toJS({ maxAliasCount: MAX_ALIASES });
+    } catch (cause) {
+      throw new YamlError(messageOf(cause));
+    }
+  }).filter((value) => value !== null && value !== undefined);
+}
+
 /** Checks the size without recursion, which too deep a text would break. */
 function checkSize(document: Token): void {
   const open: { token: Token; depth: number }[] = [{ token: document, depth: 1 }];

@@ -30,10 +30,7 @@ const HERE_MS = 5000;
  * UnavailableError.
  */
 export async function openRuns(options: RunsOptions, environment: Environment): Promise<Runs> {
-  const { api } = options;
-  const named = api === undefined
-    ? await serverHere(options, environment)
-    : await reachApi({ ...options, api }, environment);
+  const named = await findPlane(options, environment);
   if (named) {
     return {
       api: named,
@@ -47,6 +44,17 @@ export async function openRuns(options: RunsOptions, environment: Environment): 
     call: historyCaller(history),
     [Symbol.asyncDispose]: () => history[Symbol.asyncDispose](),
   };
+}
+
+/**
+ * Returns the control plane that the flags name, or the one that serves the data folder on this machine;
+ * undefined if there is none. Throws InputError and UnavailableError.
+ */
+export async function findPlane(options: RunsOptions, environment: Environment): Promise<Api | undefined> {
+  const { api } = options;
+  return api === undefined
+    ? await serverHere(options, environment)
+    : await reachApi({ ...options, api }, environment);
 }
 
 /** Returns the local control plane. Undefined if none answers: a killed one leaves its address behind. */
