@@ -3,6 +3,7 @@ import { startContainer } from "../lib/build/container.ts";
 import { provideImage } from "../lib/build/image.ts";
 import { refusal } from "../lib/build/refusal.ts";
 import { waitForRoom } from "../lib/build/room.ts";
+import { provideServiceImages } from "../lib/build/services/start.ts";
 import { buildStep } from "../lib/build/step.ts";
 import { housekeepHost } from "../lib/build/housekeep-host.ts";
 import { defineDriver, main } from "../lib/runtime.ts";
@@ -16,6 +17,7 @@ export const containerStart = defineDriver({
   reconcile: buildStep(async (context, plan) => {
     const { spec } = plan;
     const { docker, run, settings: { host }, signal } = context;
+    await provideServiceImages(context, plan);
     const [image, daemon] = await Promise.all([provideImage(context, spec), docker.info({ signal })]);
     const containerID = await startContainer(context, plan, image, daemon);
     return {

@@ -10,7 +10,9 @@ import {
 import { type BuildContext, DEFAULT_PIDS } from "./policy.ts";
 import { exec } from "../driver/work/exec.ts";
 import { ownEnvironment, steeringVariables } from "../driver/work/own-environment.ts";
-import type { BuildSpec } from "./spec.ts";
+import { removeServices } from "./services/remove.ts";
+import { servicesMemory, startServices } from "./services/start.ts";
+import { CAPABILITIES } from "./capabilities.ts";
 import { cacheLines } from "./cache/prepare.ts";
 import { fillCaches } from "./cache/fill.ts";
 import { withCaches } from "./cache/with-caches.ts";
@@ -22,8 +24,6 @@ import { type Plan, WORKSPACE } from "./plan.ts";
 import { removeRun } from "./remove.ts";
 import { startInTurn } from "./start-in-turn.ts";
 
-/** Capabilities for a build to unpack, chown and switch user. None of them reaches outside the container. */
-const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL"];
 /**
  * How long a container may outlive its run's timeout if all processes that knew of it were lost,
  * milliseconds.
@@ -45,16 +45,22 @@ export async function startContainer(
   // A container whose build has begun no longer has the name that `create` takes, so it causes no conflict
   // there.
   if (await docker.inspect(containerName(run), { signal })) await clearEarlier(context);
-  else if (lines.length > 0 && await docker.inspect(idleName(run), { signal })) {
+  else if (lines.length + spec.services.length > 0 && await docker.inspect(idleName(run), { signal })) {
     await clearEarlier(context);
   }
+  if (spec.services.length > 0) await removeServices(docker, { owner, run, signal });
   // The daemon completes a call that we abort: the network would appear after the cleanup.
   const network = await context.cleanup((signal) =>
-    provideNetwork(docker, daemon, spec.network, { owner, run, signal })
+    provideNetwork(docker, daemon, spec.network, {
+      owner,
+      run,
+      signal,
+      hasServices: spec.services.length > 0,
+    })
   );
   const user = spec.user ?? image.user;
   const share = memoryShare(daemon, context.settings);
-  const container = containerSpec(context, spec, { daemon, share, user, network: network.name, image });
+  const container = containerSpec(context, plan, { daemon, share, user, network: network.name, image });
   const { id, caches } = await withCaches(
     context,
     plan,
@@ -72,11 +78,16 @@ export async function startContainer(
           });
         }
         const startIt = () => keepRunning(context, id, spec.image, { image, daemon });
-        await startInTurn(context, { id, memory: container.memory, start: startIt }, share);
+        await startInTurn(
+          context,
+          { id, memory: container.memory + servicesMemory(plan), start: startIt },
+          share,
+        );
       },
     },
   );
   context.faultPoint("container-started");
+  await startServices(context, plan, { network: network.name, labels: container.labels });
   await fillCaches(context, id, caches, image);
   if (user !== "") {
     await giveFolders(context, id, {
@@ -91,7 +102,7 @@ export async function startContainer(
 
 function containerSpec(
   { run, resource, settings, policy, eventId }: BuildContext,
-  spec: BuildSpec,
+  plan: Plan,
   { daemon, share, user, network, image }: {
     daemon: DaemonInfo;
     share: MemoryShare;
@@ -100,7 +111,9 @@ function containerSpec(
     image: ImageInfo;
   },
 ): ContainerSpec {
-  const wanted = spec.limits.memory ?? share.each;
+  const { spec } = plan;
+  const services = servicesMemory(plan);
+  const wanted = spec.limits.memory ?? Math.max(share.each - services, Math.ceil(share.each / 2));
   const memory = Math.min(wanted, policy.maxMemory ?? wanted);
   const cpus = spec.limits.cpus ?? policy.maxCpus;
   const expires = daemon.now + spec.timeout + (spec.keep === "never" ? SPARE_MS : KEEP_MS);
@@ -113,7 +126,7 @@ function containerSpec(
     [LABELS.resourceId]: resource.id,
     [LABELS.event]: eventId,
     [LABELS.user]: user,
-    [LABELS.memory]: String(memory),
+    [LABELS.memory]: String(memory + services),
     [LABELS.expires]: String(expires),
     [LABELS.keep]: spec.keep,
     [LABELS.kind]: "build",

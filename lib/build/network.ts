@@ -10,14 +10,20 @@ const SHARED_LABELS = { "conveyor.network": "isolated" };
  * Returns the network for a run's container. `bridge` gives access to the outside but not to other runs. It
  * is one shared bridge without traffic between its containers. If the daemon's kernel cannot filter inside a
  * bridge, or a network that is not ours has that name, the run gets a bridge of its own, with labels by which
- * cleanup finds it.
+ * cleanup finds it. So does a run with services, whose containers must reach each other; with `none` that
+ * network has no way out.
  */
 export async function provideNetwork(
   docker: Docker,
   info: DaemonInfo,
   wanted: string,
-  run: { owner: string; run: string; signal: AbortSignal },
+  run: { owner: string; run: string; signal: AbortSignal; hasServices: boolean },
 ): Promise<{ name: string; description: string }> {
+  if (run.hasServices) {
+    const internal = wanted === "none";
+    const description = internal ? "its services' only" : "a bridge of its own, with its services";
+    return { name: await provideOwn(docker, { ...run, internal }), description };
+  }
   if (wanted !== "bridge") return { name: wanted, description: wanted };
   if (info.filtersBridges && await provideShared(docker, run.signal)) {
     return { name: SHARED, description: "isolated bridge" };
@@ -27,12 +33,17 @@ export async function provideNetwork(
 
 async function provideOwn(
   docker: Docker,
-  { owner, run, signal }: { owner: string; run: string; signal: AbortSignal },
+  { owner, run, internal = false, signal }: {
+    owner: string;
+    run: string;
+    internal?: boolean;
+    signal: AbortSignal;
+  },
 ): Promise<string> {
   const name = containerName(run);
   const labels = runLabels(owner, run);
   try {
-    await docker.createNetwork({ name, labels, isolated: false }, { signal });
+    await docker.createNetwork({ name, labels, isolated: false, internal }, { signal });
     return name;
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;

@@ -8,6 +8,7 @@ import { issuesOf, type Problem } from "../wire/issues.ts";
 import { isChosen, parseGlobs } from "../base/glob/glob.ts";
 import { parseWanted, type WantedGlob } from "./artifacts/wanted.ts";
 import { checkCaches } from "./cache/spec.ts";
+import { checkServices } from "./services/spec.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
 
 /** A build to run: a valid spec within the operator's limits. */
@@ -74,6 +75,13 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const artifacts = attempt("spec.artifacts", () => parseWanted(parsed.data.artifacts));
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
   attempt("spec.cache", () => checkCaches(parsed.data.cache));
+  attempt("spec.services", () => checkServices(parsed.data.services, parsed.data));
+  for (const [i, { image, limits }] of parsed.data.services.entries()) {
+    attempt(`spec.services.${i}.image`, () => checkImage(image, allowed.allowImages));
+    attempt(`spec.services.${i}.limits.cpus`, () => atMost(limits.cpus, allowed.maxCpus, String));
+    attempt(`spec.services.${i}.limits.memory`, () => atMost(limits.memory, allowed.maxMemory, formatSize));
+    attempt(`spec.services.${i}.limits.pids`, () => atMost(limits.pids, allowed.maxPids, String));
+  }
   attempt("spec.image", () => checkImage(image, allowed.allowImages));
   attempt("spec.network", () => checkNetwork(network, allowed.allowNetworks));
   if (parsed.data.privileged && !allowed.allowPrivileged) {

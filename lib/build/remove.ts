@@ -1,5 +1,6 @@
 import { abortable } from "../base/signals.ts";
 import { type Docker, DockerError } from "../docker/docker.ts";
+import { removeServices } from "./services/remove.ts";
 import { removeRunLayers } from "./cache/remove-layers.ts";
 import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
 import {
@@ -9,6 +10,7 @@ import {
   isAnnouncement,
   isGitContainer,
   isOurs,
+  isService,
   LABELS,
   runLabels,
 } from "./labels.ts";
@@ -59,6 +61,8 @@ async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
   let removed = false;
   for (const { id } of containers) removed = await docker.remove(id, { signal }) || removed;
   for (const { name } of announcements) await docker.removeVolume(name, { signal });
+  // Services are on a network of the run's own.
+  if (networks.length > 0) await removeServices(docker, owned);
   for (const network of networks) await removeRunNetwork(docker, network, run, signal);
   if ([...caches.layers.values(), ...caches.work].some((volume) => volume.run === run)) {
     await saveCaches?.(caches);
@@ -102,7 +106,8 @@ export async function removeResource(
   let count = 0;
   for (const container of await docker.list(labels, { signal })) {
     const run = container.labels[LABELS.run] ?? "";
-    if (!isOurs(container, owner, run) && !isGitContainer(container, owner, run)) continue;
+    const isRuns = [isOurs, isGitContainer, isService].some((is) => is(container, owner, run));
+    if (!isRuns) continue;
     if (await removeRun(docker, { owner, run, signal })) count++;
   }
   return count;

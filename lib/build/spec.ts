@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { parseDuration, parseSize } from "../base/units.ts";
-import { parsedText } from "../wire/parsed-text.ts";
 import { ArtifactEntry } from "./artifacts/wanted.ts";
 import { CacheLines, CacheScope } from "./cache/spec.ts";
+import { Command, duration, envName, size } from "./fields.ts";
 import { noNul } from "./no-nul.ts";
+import { Services } from "./services/spec.ts";
 
 export { FLUTTER_BUILDER } from "./flutter-builder.ts";
 
@@ -16,25 +16,11 @@ export const FLUTTER_DEFAULTS = {
 
 const DEFAULT_TIMEOUT_MS = 3_600_000;
 
-/** Seconds as a number, or a text like `30m`. Parsed to milliseconds. */
-const duration = z.union([
-  z.number().nonnegative().transform((seconds) => Math.round(seconds * 1000)),
-  parsedText(parseDuration),
-]);
-/** Bytes as a number, or a text like `4g`. Parsed to bytes. */
-const size = z.union([z.int().nonnegative(), parsedText(parseSize)]);
-const envName = z.string().regex(
-  /^[A-Za-z_][A-Za-z0-9_]*$/,
-  "expected a variable's name: letters, digits and _",
-);
-
 const EnvEntry = z.union([
   z.strictObject({ name: envName, value: noNul("a value") }),
   /** The value of a variable of the driver's environment, if the operator allows its name. */
   z.strictObject({ name: envName, valueFrom: envName }),
 ]);
-
-const Command = z.union([noNul("a command").min(1), z.array(noNul("arguments")).min(1)]);
 
 /**
  * `spec` of a `flutter-builder`: the tutorial's `repository` and `env`, and options to build anything else
@@ -101,6 +87,7 @@ export const BuildSpec = z.strictObject({
   secrets: z.array(envName).default([]).describe(
     "names of secrets, which travel beside the resource; each becomes a variable of the commands",
   ),
+  services: Services,
   cache: CacheLines,
   cacheScope: CacheScope.optional().describe(
     "whose caches are read first, and written; the ref's without it",

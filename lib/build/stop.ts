@@ -5,6 +5,7 @@ import { saveCaches } from "./cache/save.ts";
 import { leaveForALook, staysForALook } from "./keep.ts";
 import { findContainer } from "./labels.ts";
 import { removeResource, removeRun } from "./remove.ts";
+import { logServices } from "./services/log.ts";
 import { refuseWithoutPipeline } from "./step.ts";
 
 /**
@@ -24,6 +25,7 @@ export async function stopContainer(context: BuildContext): Promise<DriverResult
     return await leaveForALook(context, container);
   }
   if (container?.state === "running") await endProcesses(docker, container.id, { graceMs, signal });
+  if (hasServices(resource.spec) && context.results["container-start"]?.success) await logServices(context);
   const removed = await removeRun(docker, {
     owner,
     run,
@@ -33,6 +35,11 @@ export async function stopContainer(context: BuildContext): Promise<DriverResult
   context.faultPoint("container-removed");
   return { success: true, message: removed ? "Removed the container" : "The container is gone already" };
 }
+
+/** Whether a spec, valid or not, asks for services. */
+const hasServices = (spec: unknown): boolean =>
+  typeof spec === "object" && spec !== null && "services" in spec && Array.isArray(spec.services) &&
+  spec.services.length > 0;
 
 function hasFailed({ results }: BuildContext): boolean {
   return Object.values(results).some((result) => !result.success);

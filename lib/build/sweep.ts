@@ -1,6 +1,6 @@
 import type { Docker } from "../docker/docker.ts";
 import { staysForALook } from "./keep.ts";
-import { isAnnouncement, isGitContainer, isOurs, LABELS } from "./labels.ts";
+import { isAnnouncement, isGitContainer, isOurs, isService, LABELS } from "./labels.ts";
 import { removeUnneeded } from "./cache/remove-layers.ts";
 import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
 import { removeGitContainer, removeRun, removeRunNetwork } from "./remove.ts";
@@ -36,7 +36,8 @@ export async function sweep(
   const isExpired = (labels: Labels) => Number(labels[LABELS.expires] ?? Infinity) < now;
   // Treat the run as failed: its outcome is unknown here.
   const isKept = (labels: Labels) => staysForALook(labels, { hasFailed: true }) && !isExpired(labels);
-  for (const container of await docker.list(ours, { signal })) {
+  const found = await docker.list(ours, { signal });
+  for (const container of found) {
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (isGitContainer(container, owner, run) && !await isAlive(run, isExpired(labels), labels)) {
       if (dryRun || await removeGitContainer(docker, { owner, run, signal })) removed.push(name);
@@ -57,6 +58,10 @@ export async function sweep(
   const caches = readCacheVolumes(owner, volumes);
   onCaches?.(caches);
   await removeDeadLayers(docker, caches, { owner, isLeft, signal });
+  for (const container of found.filter(({ labels }) => labels[LABELS.kind] === "service")) {
+    const { id, labels, labels: { [LABELS.run]: run = "" } } = container;
+    if (isService(container, owner, run) && await isLeft(labels)) await docker.remove(id, { signal });
+  }
   for (const network of await docker.networks(ours, { signal })) {
     const { labels, labels: { [LABELS.run]: run = "" } } = network;
     if (await isLeft(labels)) await removeRunNetwork(docker, network, run, signal);

@@ -42,6 +42,7 @@ export type CreateOptions = Dockerode.ContainerCreateOptions;
 export type CreateNetworkOptions = Dockerode.NetworkCreateOptions;
 export type AttachOptions = Dockerode.ContainerAttachOptions;
 export type RenameOptions = { name: string };
+export type LogsOptions = Dockerode.ContainerLogsOptions & { follow: true };
 export type StatsOptions = { stream: false };
 export type ExecStartOptions = Dockerode.ExecStartOptions;
 

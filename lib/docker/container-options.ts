@@ -5,11 +5,11 @@ export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
   return {
     Image: spec.image,
     Labels: spec.labels,
-    Entrypoint: spec.entrypoint,
-    Cmd: spec.command,
+    ...(spec.entrypoint === undefined ? {} : { Entrypoint: spec.entrypoint }),
+    ...(spec.command === undefined ? {} : { Cmd: spec.command }),
     Env: environmentList(spec.env),
     ...(spec.user === undefined ? {} : { User: spec.user }),
-    WorkingDir: spec.workdir,
+    ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir }),
     Tty: false,
     // The image's own health check would start a process every few seconds during the build.
     Healthcheck: { Test: ["NONE"] },
@@ -27,16 +27,21 @@ export function containerOptions(spec: ContainerSpec): Record<string, unknown> {
       // Equal to `Memory`, which means no swap.
       MemorySwap: spec.memory,
       ...(spec.cpus === undefined ? {} : { NanoCpus: Math.round(spec.cpus * 1e9) }),
-      LogConfig: { Type: "none" },
+      LogConfig: spec.keepsLog ? KEPT_LOG : { Type: "none" },
       RestartPolicy: { Name: "no" },
       NetworkMode: spec.network,
       ...(spec.removesItself ? { AutoRemove: true } : {}),
-      Mounts: [mountOf(spec.volume), ...(spec.mounts ?? []).map(furtherMount)],
+      Mounts: [...(spec.volume ? [mountOf(spec.volume)] : []), ...(spec.mounts ?? []).map(furtherMount)],
     },
+    ...(spec.aliases === undefined ? {} : {
+      NetworkingConfig: { EndpointsConfig: { [spec.network]: { Aliases: spec.aliases } } },
+    }),
   };
 }
 
-function mountOf(volume: ContainerSpec["volume"]): Record<string, unknown> {
+const KEPT_LOG = { Type: "json-file", Config: { "max-size": "10m", "max-file": "1" } };
+
+function mountOf(volume: NonNullable<ContainerSpec["volume"]>): Record<string, unknown> {
   const mount = { Type: "volume", Target: volume.target };
   // Without NoCopy the daemon would copy the image's content of that folder into an empty volume.
   if ("name" in volume) return { ...mount, Source: volume.name, VolumeOptions: { NoCopy: true } };

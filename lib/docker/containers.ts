@@ -1,5 +1,6 @@
 import { answered, call, checked, done, hasStatus, labelFilter } from "./calls.ts";
-import type { Client, CreateOptions, RenameOptions, StatsOptions } from "./client.ts";
+import { demultiplex } from "./demultiplex.ts";
+import type { Client, CreateOptions, LogsOptions, RenameOptions, StatsOptions } from "./client.ts";
 import { containerOptions, environmentOf } from "./container-options.ts";
 import type { ContainerInfo, Docker, ListedContainer } from "./docker.ts";
 
@@ -10,6 +11,7 @@ type Calls = Pick<
   | "rename"
   | "inspect"
   | "list"
+  | "logs"
   | "processes"
   | "isAtProcessLimit"
   | "kill"
@@ -77,6 +79,13 @@ export function containerCalls(client: Client): Calls {
         state: State as ListedContainer["state"],
         createdSecond: Created,
       }));
+    },
+
+    async logs(reference, tail, options = {}) {
+      const output = await container(reference).logs(
+        { follow: true, stdout: true, stderr: true, tail, ...call(options) } as LogsOptions,
+      );
+      return demultiplex(output as unknown as AsyncIterable<Uint8Array>);
     },
 
     async processes(reference, options = {}) {

@@ -1,3 +1,7 @@
+import type { ContainerSpec, Variables } from "./container-spec.ts";
+
+export type { ContainerSpec, MountSpec, Variables } from "./container-spec.ts";
+
 /** Properties of a Docker daemon. */
 export interface DaemonInfo {
   readonly id: string;
@@ -18,60 +22,6 @@ export interface DaemonInfo {
   /** The daemon's clock, milliseconds since the epoch. */
   readonly now: number;
 }
-
-/** Variables by name; undefined removes one that the image (or, for a process, the container) sets. */
-export type Variables = Readonly<Record<string, string | undefined>>;
-
-/** Options for creating a container, in one call. Sizes are bytes. */
-export interface ContainerSpec {
-  readonly name: string;
-  readonly image: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly entrypoint: readonly string[];
-  readonly command: readonly string[];
-  readonly env: Variables;
-  /** Default: the image's user. */
-  readonly user?: string;
-  readonly workdir: string;
-  /**
-   * An unnamed volume with these labels, created and removed with the container; or an existing volume by
-   * name.
-   */
-  readonly volume:
-    & { readonly target: string }
-    & (
-      | { readonly labels: Readonly<Record<string, string>> }
-      | { readonly name: string }
-    );
-  /** Further volumes. */
-  readonly mounts?: readonly MountSpec[];
-  readonly network: string;
-  /** The only capabilities of the container. */
-  readonly capabilities: readonly string[];
-  readonly privileged: boolean;
-  readonly pids: number;
-  readonly memory: number;
-  readonly cpus?: number;
-  /** The daemon removes the container when its process has ended. */
-  readonly removesItself?: boolean;
-}
-
-/**
- * A volume in a container. `name`: an existing one. `overlay`: an unnamed one that shows the folders `lower`,
- * the first on top, and keeps changes in another, `upper`. All are folders of volumes, as `mountpoint` says.
- */
-export type MountSpec =
-  & { readonly target: string }
-  & (
-    | { readonly name: string; readonly isReadOnly?: boolean }
-    | {
-      readonly overlay: {
-        readonly lower: readonly string[];
-        /** Without it the volume is read-only. */
-        readonly changes?: { readonly upper: string; readonly work: string };
-      };
-    }
-  );
 
 /** A volume in a list. */
 export interface ListedVolume {
@@ -230,6 +180,11 @@ export interface Docker extends AsyncDisposable {
     labels: Readonly<Record<string, string>>,
     options: CallOptions & { sinceMs: number },
   ): AsyncIterable<void>;
+  /**
+   * Returns the last `tail` lines that the daemon has kept of a container's output, up to its end. Only for one
+   * that `keepsLog`.
+   */
+  logs(container: string, tail: number, options?: CallOptions): Promise<AsyncIterable<OutputChunk>>;
   /** Returns all processes of a running container; empty if it does not run. */
   processes(container: string, options?: CallOptions): Promise<ContainerProcess[]>;
   /** Kills all its processes. False if it is not running or does not exist. */
@@ -295,17 +250,21 @@ export interface Docker extends AsyncDisposable {
     labels: Readonly<Record<string, string>>,
     options?: CallOptions,
   ): Promise<{ id: string; name: string; labels: Readonly<Record<string, string>> }[]>;
-  /** `isolated`: a bridge without traffic between its containers. */
   network(
     name: string,
     options?: CallOptions,
   ): Promise<{ id: string; labels: Readonly<Record<string, string>>; isolated: boolean } | undefined>;
   /**
-   * Creates a bridge and returns its id; `isolated` switches traffic between its containers off. Throws
-   * `DockerError` 409 if the name is taken.
+   * Creates a bridge and returns its id; `isolated` switches traffic between its containers off, `internal`
+   * that to the outside. Throws `DockerError` 409 if the name is taken.
    */
   createNetwork(
-    spec: { name: string; labels: Readonly<Record<string, string>>; isolated: boolean },
+    spec: {
+      name: string;
+      labels: Readonly<Record<string, string>>;
+      isolated: boolean;
+      internal?: boolean;
+    },
     options?: CallOptions,
   ): Promise<string>;
   /** False if it does not exist. Throws `DockerError` 403 or 409 if it has containers. */

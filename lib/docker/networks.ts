@@ -34,13 +34,14 @@ export function networkAndVolumeCalls(client: Client): Calls {
       return { id: found.Id, labels: found.Labels ?? {}, isolated };
     },
 
-    async createNetwork({ name, labels, isolated }, options = {}) {
+    async createNetwork({ name, labels, isolated, internal = false }, options = {}) {
       const created = await client.createNetwork({
         _query: {},
         _body: {
           Name: checked("network", name),
           CheckDuplicate: true,
           Driver: "bridge",
+          Internal: internal,
           Labels: labels,
           Options: isolated ? { [ICC]: "false" } : {},
         },

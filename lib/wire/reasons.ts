@@ -12,6 +12,7 @@ export const REASON_TEXTS = {
   "image-pull-failed": "The image exists or may exist, but could not be pulled.",
   "image-unusable": "The image lacks what a step needs: a shell, git.",
   "container-failed": "The container could not be created, started or kept running.",
+  "service-failed": "A service beside the build could not be started, ended, or was not healthy in time.",
   "container-lost": "The step's container is not there, or is not ours.",
   "artifact-failed": "A declared artifact matched nothing, or could not be kept.",
   "out-of-memory": "The kernel killed a process of the build because its container had no memory left.",

@@ -113,7 +113,7 @@ test("waitForRoom says once what lacks, though how much of it does changes", asy
     info: () => Promise.resolve({ memory: 100 * GIB }),
     list: () => {
       if (++looks === 2) leaving.abort(new Error("left"));
-      const one = { state: "running", labels: { [LABELS.memory]: String(80 * GIB) } };
+      const one = { name: "one", state: "running", labels: { [LABELS.memory]: String(80 * GIB) } };
       return Promise.resolve(Array.from({ length: looks }, () => one));
     },
   } as unknown as Docker;

@@ -14,7 +14,7 @@ export const LABELS = {
   event: "conveyor.event",
   /** The user of the build's processes; empty for root. The container's first process always runs as root. */
   user: "conveyor.user",
-  /** The container's memory limit, bytes. */
+  /** The memory limit of a build's container and its services together, bytes. */
   memory: "conveyor.memory",
   /**
    * Milliseconds since the epoch in the daemon's clock: after this, no instance that knows the run is
@@ -31,7 +31,7 @@ export const LABELS = {
    * container before it expires.
    */
   keep: "conveyor.keep",
-  /** The purpose of a container beside the build's own: `git`. Such a container takes no slot. */
+  /** The purpose of a container beside the build's own: `git`, `service`. Such a container takes no slot. */
   kind: "conveyor.kind",
   /**
    * Variables of the image that are unset in the container and passed to the build's commands: a JSON object.
@@ -61,6 +61,22 @@ export const runLabels = (owner: string, run: string) => ({ [LABELS.owner]: owne
 /** The name of the run's second container, which clones its repository. */
 export const gitContainerName = (run: string): string => `${containerName(run)}-git`;
 
+/** The beginning of the names of the run's services. */
+const servicePrefix = (run: string): string => `${containerName(run)}-service-`;
+
+/** The name of the container of a run's service. */
+export const serviceName = (run: string, service: string): string => `${servicePrefix(run)}${service}`;
+
+/** Whether a container is that of a service of this owner's run. */
+export function isService(
+  { name, labels }: Pick<ListedContainer, "name" | "labels">,
+  owner: string,
+  run: string,
+): boolean {
+  return name.startsWith(servicePrefix(run)) && labels[LABELS.owner] === owner &&
+    labels[LABELS.run] === run;
+}
+
 /** The name of the volume that announces the start of a container. */
 export const announcementName = (container: string): string => `conveyor-starts-${container.slice(0, 16)}`;
 
@@ -78,9 +94,14 @@ export function isGitContainer(
   return name === gitContainerName(run) && labels[LABELS.owner] === owner && labels[LABELS.run] === run;
 }
 
-/** The containers that count against slots and memory: all but those that clone. */
+/**
+ * The containers that count against slots and memory: all but those that clone, and services, whose memory is
+ * part of what their build's container counts.
+ */
 export const takingRoom = (containers: readonly ListedContainer[]): ListedContainer[] =>
-  containers.filter(({ name, labels }) => name !== gitContainerName(labels[LABELS.run] ?? ""));
+  containers.filter(({ name, labels: { [LABELS.run]: run = "" } }) =>
+    name !== gitContainerName(run) && !name.startsWith(servicePrefix(run))
+  );
 
 /**
  * Returns whether a container has our owner label and a name of its run. The name is checked because an image

@@ -12,6 +12,8 @@ export const HINTS: Readonly<Record<Reason, string>> = {
   "image-unusable": "Choose another --image: it needs a shell at /bin/sh, and git",
   "container-failed":
     "See what Docker says above; the limits (--memory, --cpus, --network, --user) are the first suspects",
+  "service-failed":
+    "See what the service printed above; its health command, ports and limits are in spec.services",
   "container-lost": "Somebody, or Docker itself, has removed or stopped the container: run again",
   "artifact-failed": "Check the globs of --artifact: they start in the folder in which the commands run",
   "out-of-memory": "Give it more with --memory, or make the build use less (fewer jobs at once)",

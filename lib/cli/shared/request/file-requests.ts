@@ -117,6 +117,7 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
     },
   },
   cache: { reach: "the build" },
+  services: { reach: "the build" },
   image: { reach: "the build" },
   pull: { reach: "the build" },
   user: { reach: "the build" },

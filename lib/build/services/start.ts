@@ -1,0 +1,140 @@
+import { StepFailure } from "../../base/errors.ts";
+import { delay } from "../../base/signals.ts";
+import { formatDuration, formatSize } from "../../base/units.ts";
+import { type ContainerSpec, DockerError } from "../../docker/docker.ts";
+import { capture } from "../../driver/work/exec.ts";
+import { CAPABILITIES } from "../capabilities.ts";
+import { provideImage } from "../image.ts";
+import { LABELS, serviceName } from "../labels.ts";
+import type { Plan } from "../plan.ts";
+import type { BuildContext } from "../policy.ts";
+import { listeningPorts } from "./listening.ts";
+import { logService } from "./log.ts";
+import { type Service, waitOf } from "./spec.ts";
+
+/** Between two looks whether a service is healthy, milliseconds: the first and the longest. */
+const FIRST_LOOK_MS = 100;
+const LAST_LOOK_MS = 1000;
+
+/** Memory of all services of a plan together, bytes. */
+export const servicesMemory = ({ spec: { services } }: Plan): number =>
+  services.reduce((sum, { limits }) => sum + limits.memory, 0);
+
+/** Pulls the images of a plan's services. Throws as `provideImage` does. */
+export async function provideServiceImages(context: BuildContext, { spec }: Plan): Promise<void> {
+  for (const image of new Set(spec.services.map(({ image }) => image))) {
+    await provideImage(context, { ...spec, image });
+  }
+}
+
+/**
+ * Starts a plan's services in the network of its build, and returns once all are healthy: their command exits
+ * with 0, and something listens on each of their ports. Throws StepFailure `service-failed`, after what the
+ * service printed is in the log.
+ */
+export async function startServices(
+  context: BuildContext,
+  { spec: { services } }: Plan,
+  given: { network: string; labels: Readonly<Record<string, string>> },
+): Promise<void> {
+  await Promise.all(services.map((service) => start(context, service, given)));
+}
+
+async function start(
+  context: BuildContext,
+  service: Service,
+  given: { network: string; labels: Readonly<Record<string, string>> },
+): Promise<void> {
+  const { docker, run, log, signal } = context;
+  const { name, image, limits } = service;
+  const container = serviceName(run, name);
+  const began = performance.now();
+  try {
+    // The daemon completes a call that we abort: the container would appear after the cleanup.
+    const spec = containerSpec(context, service, given);
+    const id = await context.cleanup((signal) => docker.create({ ...spec, name: container }, { signal }));
+    await docker.start(id, { signal });
+    const why = await waitUntilHealthy(context, id, service);
+    if (why !== undefined) {
+      await logService(context, { id, name: container });
+      throw new StepFailure(`The service "${name}" ${why}`, { reason: "service-failed" });
+    }
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    throw new StepFailure(`Cannot start the service "${name}": ${error.message}`, {
+      reason: "service-failed",
+      cause: error,
+    });
+  }
+  await log.line(
+    `Service ${name}: image ${image}, memory ${
+      formatSize(limits.memory)
+    }, pids ${limits.pids}, healthy after ${formatDuration(performance.now() - began)}`,
+  );
+}
+
+function containerSpec(
+  { secrets, policy }: BuildContext,
+  { name, image, command, env, limits: { cpus, memory, pids } }: Service,
+  { network, labels }: { network: string; labels: Readonly<Record<string, string>> },
+): Omit<ContainerSpec, "name"> {
+  const most = cpus ?? policy.maxCpus;
+  return {
+    image,
+    labels: { ...labels, [LABELS.kind]: "service", [LABELS.memory]: String(memory), [LABELS.user]: "" },
+    ...command && { command },
+    env: Object.fromEntries(
+      env.map((entry) => [entry.name, "value" in entry ? entry.value : secrets[entry.secret] ?? ""]),
+    ),
+    network,
+    aliases: [name],
+    keepsLog: true,
+    capabilities: CAPABILITIES,
+    privileged: false,
+    pids,
+    memory,
+    ...most !== undefined && { cpus: most },
+  };
+}
+
+/** Waits until a service is healthy. Returns why it is not, if it ends or takes too long. */
+async function waitUntilHealthy(
+  context: BuildContext,
+  id: string,
+  service: Service,
+): Promise<string | undefined> {
+  const { docker, signal } = context;
+  const deadline = performance.now() + waitOf(service);
+  for (let pause = FIRST_LOOK_MS;; pause = Math.min(pause * 1.5, LAST_LOOK_MS)) {
+    const found = await docker.inspect(id, { signal });
+    if (found?.state !== "running") return "ended before it was healthy";
+    const lack = await whatIsLacking(context, id, service);
+    if (lack === undefined) return undefined;
+    if (performance.now() > deadline) {
+      return `was not healthy within ${formatDuration(waitOf(service))}: ${lack}`;
+    }
+    await delay(pause, { signal });
+  }
+}
+
+async function whatIsLacking(
+  context: BuildContext,
+  id: string,
+  { health, ports }: Service,
+): Promise<string | undefined> {
+  try {
+    const listening = ports.length === 0 ? new Set<number>() : await listeningPorts(context, id);
+    const closed = ports.find((port) => !listening.has(port));
+    if (closed !== undefined) return `nothing listens on port ${closed}`;
+    if (health === undefined) return undefined;
+    const command = typeof health.command === "string" ? ["/bin/sh", "-c", health.command] : health.command;
+    const { exitCode, stderr, stdout } = await capture(context, id, { command });
+    if (exitCode === 0) return undefined;
+    const said = (stderr.trim() || stdout.trim()).split("\n").at(-1) ?? "";
+    return `its health command exited with ${exitCode}${said === "" ? "" : `: ${said}`}`;
+  } catch (error) {
+    // It may have ended in between, which the next look shows.
+    if (!(error instanceof DockerError)) throw error;
+    return error.message;
+  }
+}

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InputError } from "../../lib/base/errors.ts";
+import {
+  containerName,
+  gitContainerName,
+  isService,
+  LABELS,
+  serviceName,
+  takingRoom,
+} from "../../lib/build/labels.ts";
+import { planBuild } from "../../lib/build/plan.ts";
+import { portsIn } from "../../lib/build/services/listening.ts";
+import { servicesMemory } from "../../lib/build/services/start.ts";
+
+const LIMITS = {
+  allowImages: [],
+  allowNetworks: ["own"],
+  allowEnv: ["TOKEN"],
+  allowPrivileged: false,
+  allowLocalRepository: false,
+  allowKeep: false,
+  environment: { TOKEN: "t" },
+  maxCpus: 2,
+  maxMemory: 2 * 1024 ** 3,
+  maxPids: 4096,
+  maxTimeoutMs: undefined,
+  graceMs: Infinity,
+  maxLogBytes: Infinity,
+  maxArtifactBytes: Infinity,
+};
+const plan = (spec: object, limits: object = {}) =>
+  planBuild({ repository: "https://example.org/app.git", ...spec }, { ...LIMITS, ...limits });
+const db = { name: "db", image: "postgres:17" };
+
+function refusal(spec: object, limits: object = {}): string {
+  try {
+    plan(spec, limits);
+    return "";
+  } catch (error) {
+    if (error instanceof InputError) return error.message;
+    throw error;
+  }
+}
+
+test("services are refused by what is wrong with them, before anything runs", () => {
+  const refused: [services: unknown, why: RegExp][] = [
+    [[{ image: "a" }], /spec\.services\.0\.name/],
+    [[{ name: "Db", image: "a" }], /spec\.services\.0\.name: .*host name.*"Db"/],
+    [[{ name: "-x", image: "a" }], /host name/],
+    [[{ ...db, privileged: true }], /privileged/],
+    [[{ ...db, ports: [0] }], /spec\.services\.0\.ports\.0/],
+    [[{ ...db, ports: ["5432:5432"] }], /spec\.services\.0\.ports\.0/],
+    [[{ ...db, env: [{ name: "A", valueFrom: "TOKEN" }] }], /spec\.services\.0\.env\.0/],
+    [
+      [{ ...db, env: [{ name: "A", secret: "B" }] }],
+      /The secret "B" of the service "db" is not one of spec\.secrets/,
+    ],
+    [[db, db], /spec\.services: Two services are named "db"/],
+    [[{ ...db, image: "A b" }], /spec\.services\.0\.image: /],
+    [[{ ...db, limits: { memory: "3g" } }], /spec\.services\.0\.limits\.memory: 3\.0 GiB is more/],
+    [[{ ...db, limits: { cpus: 3 } }], /spec\.services\.0\.limits\.cpus: 3 is more/],
+    [[{ ...db, limits: { pids: 5000 } }], /spec\.services\.0\.limits\.pids: 5000 is more/],
+    [Array.from({ length: 9 }, (_, i) => ({ ...db, name: `s${i}` })), /spec\.services/],
+  ];
+  for (const [services, why] of refused) assert.match(refusal({ services }), why);
+  assert.match(
+    refusal({ services: [db], network: "own" }),
+    /expected spec\.network "bridge" or "none", got "own"/,
+  );
+  assert.match(
+    refusal({ services: [db] }, { allowImages: ["ghcr.io/*"] }),
+    /spec\.services\.0\.image: .*not allowed/,
+  );
+  assert.equal(refusal({ services: [{ ...db, env: [{ name: "A", secret: "B" }] }], secrets: ["B"] }), "");
+});
+
+test("services take no slot, and their memory is counted with their build's", () => {
+  assert.equal(
+    servicesMemory(plan({ services: [db, { ...db, name: "b", limits: { memory: "512m" } }] })),
+    1.5 * 1024 ** 3,
+  );
+  const at = (name: string, owner = "me") => ({
+    id: name,
+    name,
+    labels: { [LABELS.owner]: owner, [LABELS.run]: "r" },
+    state: "running" as const,
+    createdSecond: 0,
+  });
+  const build = at(containerName("r"));
+  assert.deepEqual(takingRoom([build, at(serviceName("r", "db")), at(gitContainerName("r"))]), [build]);
+  assert.equal(isService(at(serviceName("r", "db")), "me", "r"), true);
+  assert.equal(isService(at(serviceName("r", "db"), "other"), "me", "r"), false);
+  assert.equal(isService(at(serviceName("s", "db")), "me", "r"), false);
+  assert.equal(isService(build, "me", "r"), false);
+});
+
+test("portsIn reads the listening ports from the kernel's tables, and nothing from nonsense", () => {
+  const tables = `  sl  local_address rem_address   st tx_queue rx_queue
+   0: 00000000:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1
+   1: 0100007F:0016 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 2
+   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000
+garbage
+: : 0A 0A`;
+  assert.deepEqual(portsIn(tables), new Set([5432, 8080]));
+  assert.deepEqual(portsIn(""), new Set());
+});
