@@ -1,7 +1,6 @@
 import { Argument, Command } from "@commander-js/extra-typings";
 import { newCommand } from "../../driver/program/command-line/command.ts";
-
-const SHELLS = ["bash", "zsh", "fish"] as const;
+import { SHELLS } from "./completion-script.ts";
 
 /** Returns `flutter-ci completion`, which prints a shell's completion script. */
 export function completionCommand() {

@@ -1,3 +1,5 @@
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
 /**
  * Returns the script that completes `program` in a shell: at each key press it calls `program complete --
  * <words>`. It passes the words literally and never evaluates them: `$(…)` on the line is not run.
@@ -10,7 +12,7 @@ export function completionScript(shell: keyof typeof SCRIPTS, program: string): 
  * The answer has one suggestion a line, with a tab and its explanation, then `:0` if file names fit too,
  * otherwise `:4`.
  */
-const SCRIPTS = { bash, zsh, fish };
+const SCRIPTS = { bash, zsh, fish } satisfies Record<(typeof SHELLS)[number], unknown>;
 
 function bash(program: string, name: string): string {
   return `# bash completion for ${program}
