@@ -1,12 +1,11 @@
 import { writeSync } from "node:fs";
 import { checkRuntime } from "../driver/program/command-line/runtime-version.ts";
-import { licenses } from "../driver/program/command-line/licenses.ts";
 import { versionText } from "../driver/program/command-line/version.ts";
 import { completionScript, SHELLS } from "./completion/completion-script.ts";
 
 /**
- * Answers what needs no command line parser: `--version`, `--licenses` and a shell's completion script, each
- * exactly so typed. Loading the parser takes longer than such an answer. Returns false for everything else,
+ * Answers what needs no command line parser: `--version` and a shell's completion script, each exactly so
+ * typed. Loading the parser takes longer than such an answer. Returns false for everything else,
  * and where stdout does not take the answer: the whole program then says why.
  */
 export function answersEarly(
@@ -31,7 +30,6 @@ function answerTo(name: string, words: readonly string[]): string | undefined {
   if ((first === "--version" || first === "-v") && (second === undefined || asJson)) {
     return `${versionText(name, asJson)}\n`;
   }
-  if (first === "--licenses" && second === undefined) return licenses();
   const shell = SHELLS.find((known) => known === second);
   return name === "flutter-ci" && first === "completion" && shell ? completionScript(shell, name) : undefined;
 }

@@ -23,7 +23,6 @@ test("a program answers what needs no parser early, and leaves everything else t
     commit: null,
     target: null,
   });
-  assert.match(answer("flutter-ci", "--licenses") ?? "", /Apache-2\.0/);
   assert.equal(answer("flutter-ci", "completion", "zsh"), completionScript("zsh", "flutter-ci"));
   const others = [
     [],
@@ -31,7 +30,7 @@ test("a program answers what needs no parser early, and leaves everything else t
     ["run", "--version"],
     ["--version", "run"],
     ["--version", "--json", "--json"],
-    ["--licenses", "--json"],
+    ["--licenses"],
     ["completion"],
     ["completion", "csh"],
     ["completion", "bash", "more"],
