@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import type { Engine } from "../../lib/engine/shell/engine.ts";
 import type { RunEvent } from "../../lib/engine/core/events.ts";
@@ -357,3 +358,33 @@ async function submitted(engine: Engine, run: string): Promise<void> {
 
 const linesOf = (text: string): RunEvent[] =>
   text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+
+test("/swagger is a page of our own that runs nothing else and asks nobody else", async () => {
+  await using world = await openWorld();
+  const { ask } = await openApi(world);
+  for (const path of ["/swagger", "/swagger/", "/swagger/index.html"]) {
+    const { status, response, text } = await ask("GET", path, { headers: { authorization: "" } });
+    assert.equal(status, 200, path);
+    assert.match(response.headers.get("content-type") ?? "", /^text\/html/);
+    const page = await text();
+    const policy = response.headers.get("content-security-policy") ?? "";
+    for (const tag of ["script", "style"]) {
+      const [, inside = ""] = new RegExp(`<${tag}>([^]*)</${tag}>`).exec(page) ?? [];
+      const hash = createHash("sha256").update(inside).digest("base64");
+      assert.ok(policy.includes(`${tag}-src 'sha256-${hash}'`), `${tag} is not allowed by ${policy}`);
+    }
+    assert.match(policy, /^default-src 'none'/);
+    assert.doesNotMatch(page, /https?:\/\/|innerHTML|src=|href=/);
+    const [, script = ""] = /<script>([^]*)<\/script>/.exec(page) ?? [];
+    assert.doesNotThrow(() => new Function(script));
+  }
+});
+
+test("a path with a line end is no other route", async () => {
+  await using world = await openWorld();
+  const { ask } = await openApi(world);
+  for (const path of ["/resources/a%0Db/c", "/resources/%0A", "/runs/%0D/artifacts/x", "/%0D"]) {
+    const { text } = await ask("GET", path);
+    assert.doesNotMatch(await text(), /Conveyor drivers: a control plane/, path);
+  }
+});

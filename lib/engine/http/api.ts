@@ -8,7 +8,7 @@ import type { Engine } from "../shell/engine.ts";
 import { admission } from "./admission.ts";
 import { corsFor, hostGuard, type NamedToken, tokenGuard } from "./guards.ts";
 import { bodyLimited } from "./limit-body.ts";
-import { openApi } from "./openapi.ts";
+import { openApiRoute } from "./openapi.ts";
 import { errorAnswer, Problem, REQUEST_ID } from "./problem.ts";
 import { routePath } from "./route-path.ts";
 import { Router } from "./router.ts";
@@ -24,6 +24,7 @@ import type { RunParts } from "./routes/parts.ts";
 import { pipelineRoutes } from "./routes/pipelines.ts";
 import { resourceRoutes } from "./routes/resources.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { swaggerRoute } from "./routes/swagger.ts";
 import { sealedGuard } from "./sealed-guard.ts";
 
 export interface ApiOptions extends OperationParts {
@@ -75,6 +76,7 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   app.use(hostGuard(isOurHost));
   if (cors !== undefined) app.use(corsFor(cors));
   operationRoutes(router, options);
+  swaggerRoute(router);
   app.use(sealedGuard(tokens, { clock, limit: bodyLimited(), otherwise: tokenGuard(tokens, whyNotSigned) }));
   const { engine, store, resourceTypes, maxOpenRuns = Infinity, maxRunsEach = Infinity } = options;
   const admit = admission({ engine, draining, maxOpenRuns, maxRunsEach });
@@ -88,7 +90,7 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   messageRoutes(router, { engine, store, broadcast: options.broadcast });
   eventRoutes(router, { engine, store, heartbeatMs });
   if (options.metrics) metricsRoute(router, { metrics: options.metrics });
-  app.get("/openapi.json", ({ json }) => json(openApi(router.routes, { version: options.version ?? "0" })));
+  openApiRoute(router, options.version ?? "0");
   return async (request) => await app.fetch(request);
 }
 

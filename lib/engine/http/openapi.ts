@@ -1,6 +1,17 @@
 import { z } from "zod";
-import { ErrorBody } from "./problem.ts";
-import { type Answer, roleOf, type Route } from "./router.ts";
+import { ErrorBody, type ProblemStatus } from "./problem.ts";
+import { type Answer, roleOf, type Route, type Router } from "./router.ts";
+
+/** Serves the description of all routes, this one included. */
+export function openApiRoute(router: Router, version: string): void {
+  router.add({
+    method: "get",
+    path: "/openapi.json",
+    tag: "Operation",
+    summary: "Describe the API",
+    answers: { 200: { what: "OpenAPI 3.1", schema: z.looseObject({ openapi: z.string() }) } },
+  }, ({ json }) => json(openApi(router.routes, { version })));
+}
 
 /** Returns the OpenAPI 3.1 description of the routes, built from the schemas that check requests. */
 export function openApi(routes: readonly Route[], { version }: { version: string }): Record<string, unknown> {
@@ -22,7 +33,35 @@ export function openApi(routes: readonly Route[], { version }: { version: string
   };
 }
 
-const ERROR: Answer = { what: "An error; see its code" };
+/** What each status of an error means for a route. */
+const ERRORS: Partial<Record<ProblemStatus, string>> = {
+  400: "The request is not valid",
+  401: "There is no token, or a wrong one",
+  403: "The token does not allow it",
+  404: "There is no such thing",
+  409: "It exists already, has ended, or was changed meanwhile",
+  413: "The body or a part of it is too large",
+  415: "The body is not JSON",
+  416: "The artifact has no such range",
+  421: "The host is not ours",
+  429: "There are too many open runs",
+  503: "It cannot be done just now",
+};
+
+/** Returns the statuses with which a route refuses a request. */
+function errorsOf(route: Route): ProblemStatus[] {
+  const isOpen = roleOf(route) === "open";
+  const isChange = route.method !== "get";
+  return [
+    400,
+    ...isOpen ? [] : [401, 403] as const,
+    ...route.path.includes("{") || isChange ? [404] as const : [],
+    ...isChange ? [409, 413, 415, 429] as const : [],
+    ...route.path.includes("/artifacts/") ? [416] as const : [],
+    421,
+    503,
+  ];
+}
 
 function operation(route: Route): Record<string, unknown> {
   const { summary, tag, path, query, body, headers = {}, answers } = route;
@@ -52,14 +91,16 @@ function operation(route: Route): Record<string, unknown> {
     ...parameters.length > 0 && { parameters },
     ...body && { requestBody: { content: { "application/json": { schema: jsonSchema(body, "input") } } } },
     responses: {
+      ...Object.fromEntries(errorsOf(route).map((status) => [status, refusal(status)])),
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, response(answer)])),
-      default: {
-        description: ERROR.what,
-        content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
-      },
     },
   };
 }
+
+const refusal = (status: ProblemStatus) => ({
+  description: ERRORS[status],
+  content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+});
 
 function response({ what, schema, type }: Answer): Record<string, unknown> {
   const content = schema

@@ -29,7 +29,7 @@ export const ErrorBody = z.object({
   error: z.string().describe("What is wrong, for people"),
   code: z.enum(Object.values(PROBLEM_CODES) as [string, ...string[]]).describe("What is wrong, for programs"),
   request: z.string().describe("The request's id, as in the header X-Request-Id and in the server's own log"),
-}).meta({ id: "Error" });
+});
 
 /** An error that is answered with its HTTP status. */
 export class Problem extends Error {

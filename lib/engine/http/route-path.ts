@@ -1,3 +1,4 @@
+import { withoutTrailing } from "../../base/text.ts";
 import { getPath } from "hono/utils/url";
 
 /** First segments of Conveyor's routes, whose spelling it ignores. */
@@ -8,9 +9,9 @@ const FIXED = ["drivers", "health", "logs", "metrics", "pipelines", "resource-de
  * of the first segment do not matter; names keep theirs.
  */
 export function routePath(request: Request): string {
-  const path = getPath(request);
-  const end = path.length - (/\/+$/.exec(path)?.[0].length ?? 0);
-  const [, first = "", rest = ""] = /^\/([^/]*)(.*)$/.exec(path.slice(0, end)) ?? [];
-  const lower = first.toLowerCase();
-  return `/${FIXED.includes(lower) ? lower : first}${rest}`;
+  const path = withoutTrailing(getPath(request), "/");
+  const end = path.indexOf("/", 1);
+  const first = path.slice(1, end < 0 ? undefined : end).toLowerCase();
+  if (!FIXED.includes(first)) return path === "" ? "/" : path;
+  return `/${first}${end < 0 ? "" : path.slice(end)}`;
 }

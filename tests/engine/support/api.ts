@@ -1,5 +1,6 @@
 import { type ApiOptions, httpApi } from "../../../lib/engine/http/api.ts";
 import { namesOf } from "../../../lib/engine/http/hosts.ts";
+import { documented } from "./documented.ts";
 import { stepsOf, TYPE } from "./runs.ts";
 import type { World } from "./world.ts";
 
@@ -13,7 +14,10 @@ export interface Ask {
   readonly signal?: AbortSignal;
 }
 
-/** An API to an engine in a world of its own; `ask` calls it as its owner does, unless told otherwise. */
+/**
+ * An API to an engine in a world of its own; `ask` calls it as its owner does, unless told otherwise, and fails where the
+ * answer is none that /openapi.json describes.
+ */
 export async function openApi(world: World, options: Partial<ApiOptions> = {}) {
   const engine = await world.engine();
   const fetch = httpApi({
@@ -26,6 +30,7 @@ export async function openApi(world: World, options: Partial<ApiOptions> = {}) {
     draining: new AbortController().signal,
     ...options,
   });
+  const check = documented(fetch);
   const ask = async (method: string, path: string, { body, headers = {}, signal }: Ask = {}) => {
     const isReady = body === undefined || typeof body === "string" || body instanceof Uint8Array;
     const text = isReady ? body as string : JSON.stringify(body);
@@ -37,6 +42,7 @@ export async function openApi(world: World, options: Partial<ApiOptions> = {}) {
         ...signal && { signal },
       }),
     );
+    await check(method, path, response);
     return {
       response,
       status: response.status,
