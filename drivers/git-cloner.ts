@@ -1,5 +1,5 @@
 import { BUILD_DRIVER } from "../lib/build/build-driver.ts";
-import { clone } from "../lib/build/git/clone.ts";
+import { clone, uncommittedIn } from "../lib/build/git/clone.ts";
 import { buildStep, requireContainer } from "../lib/build/step.ts";
 import { defineDriver, main } from "../lib/runtime.ts";
 
@@ -10,6 +10,11 @@ export const gitCloner = defineDriver({
     const cloned = await clone(context, await requireContainer(context), plan);
     context.faultPoint("checked-out");
     return { success: true, message: `Checked out ${cloned.commit.slice(0, 12)}`, data: { ...cloned } };
+    return {
+      success: true,
+      message: `Checked out ${commit.slice(0, 12)}${uncommittedIn(context)}`,
+      data: { commit, ref },
+    };
   }),
 });
 

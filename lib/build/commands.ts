@@ -63,13 +63,14 @@ export async function runCommands(
   return results;
 }
 
-/** `CI` and the run's id, commit and ref. The spec's variables and secrets override them. */
+/** `CI`, the run's id, commit and ref, and whether the commit is of a working tree. The spec overrides them. */
 function environment(
   { run, secrets }: BuildContext,
-  { env }: Plan,
+  { env, spec }: Plan,
   { commit, ref }: Checkout,
 ): Record<string, string> {
-  return { CI: "true", CONVEYOR_RUN: run, CONVEYOR_COMMIT: commit, CONVEYOR_REF: ref, ...env, ...secrets };
+  const facts = { CI: "true", CONVEYOR_RUN: run, CONVEYOR_COMMIT: commit, CONVEYOR_REF: ref };
+  return { ...facts, ...spec.dirty && { CONVEYOR_DIRTY: "true" }, ...env, ...secrets };
 }
 
 /**

@@ -71,6 +71,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const { repository: text, ref, image, network, limits, timeout, grace } = parsed.data;
   const repository = attempt("spec.repository", () => allowedRepository(text, allowed));
   if (ref !== undefined) attempt("spec.ref", () => checkRef(ref));
+  if (parsed.data.dirty) attempt("spec.dirty", () => checkWorkTree(parsed.data, repository));
   const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? ""));
   const artifacts = attempt("spec.artifacts", () => parseWanted(parsed.data.artifacts));
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
@@ -124,6 +125,15 @@ function allowedRepository(text: string, allowed: Allowed): Repository {
     );
   }
   return repository;
+}
+
+function checkWorkTree({ ref }: BuildSpec, repository: Repository | undefined): void {
+  if (repository?.kind === "remote") {
+    throw new InputError("Only a folder of this machine has a working tree: expected false");
+  }
+  if (ref !== undefined) {
+    throw new InputError(`The working tree is not the ref "${ref}": expected one of them`);
+  }
 }
 
 /**

@@ -1,5 +1,15 @@
 import type { Context } from "../driver/driver.ts";
 
+/** The commit of a local repository that is built. */
+export interface LocalCommit {
+  readonly repository: string;
+  readonly commit: string;
+  /** As `Checkout.ref`. */
+  readonly ref: string;
+  /** Set for a commit of the working tree: the folder with its objects, and how many files differ. */
+  readonly workTree?: { readonly objects: string; readonly changes: number } | undefined;
+}
+
 /** The operator's permissions and limits for builds. A spec may ask for less, never for more. */
 export interface BuildPolicy {
   readonly maxCpus: number | undefined;
@@ -24,9 +34,7 @@ export interface BuildPolicy {
   /** Whether the repository may be a local path; only for `run`. */
   readonly allowLocalRepository: boolean;
   /** The commit of a local repository that a `run` builds, pinned when the command was typed. */
-  readonly localCommit?:
-    | { readonly repository: string; readonly commit: string; readonly ref: string }
-    | undefined;
+  readonly localCommit?: LocalCommit | undefined;
   /** Tokens and private ssh keys, by host name. */
   readonly gitTokens: Readonly<Record<string, string>>;
   /** The image that clones with credentials; the build's image if undefined. */

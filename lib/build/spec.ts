@@ -42,6 +42,9 @@ export const BuildSpec = z.strictObject({
   ref: noNul("a ref").min(1).optional().describe(
     "branch, tag, or full or short commit; the remote's HEAD without it",
   ),
+  dirty: z.boolean().default(false).describe(
+    "build the working tree of a local repository as it is, instead of a commit; only with `flutter-ci run --dirty`",
+  ),
   depth: z.int().min(0).default(1).describe("commits of history, 0 for all"),
   submodules: z.boolean().default(false).describe(
     "whether submodules are checked out too; those of a local repository come from its git folder where they lie there",

@@ -36,6 +36,12 @@ const ASKING: Record<
     allowed: { env: ["GITHUB_TOKEN"] },
     harmless: [{ name: "A", value: "1" }],
   },
+  dirty: {
+    value: true,
+    refused: /^spec\.dirty: .*: allow it with --dirty$/,
+    allowed: { flags: { dirty: true } },
+    harmless: false,
+  },
   secrets: {
     value: ["KNOWN", "AWS_SECRET_ACCESS_KEY"],
     refused: /^spec\.secrets\.0: .*\nspec\.secrets\.1: .*: allow it with --secret AWS_SECRET_ACCESS_KEY$/,

@@ -93,6 +93,7 @@ test("every flag of run that is promised is in its help", async () => {
     "--ref",
     "--depth",
     "--submodules",
+    "--dirty",
     "--image",
     "--pull",
     "-c, --command",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
@@ -167,6 +167,26 @@ test("run builds as the repository's own file says, and records that with the bu
   assert.equal(await readFile(join(app.path, "out/a.txt"), "utf8"), "blue\n");
   const { spec } = linesOf(ended)[0]?.resource as { spec: { commands: unknown } };
   assert.deepEqual(spec.commands, ["echo $COLOUR >a.txt"]);
+});
+
+test("run --dirty builds the working tree as it is, says so in its log and record, and leaves nothing of it behind", async () => {
+  await using app = await project({ "a": "committed\n", "gone": "x\n", ".gitignore": "ignored\n" });
+  const repo = join(app.path, "repo");
+  for (const name of ["a", "new", "ignored"]) await writeFile(join(repo, name), `${name}\n`);
+  await rm(join(repo, "gone"));
+  const temporary = join(app.path, "tmp");
+  await mkdir(temporary);
+  const words = app.words("--dirty", "--json", "-c", "ls; cat a; git status --short; echo $CONVEYOR_DIRTY");
+  const ended = await startFlutterCi(words, { cwd: repo, env: { TMPDIR: temporary } }).ended;
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(ended.stderr, "Building the working tree as it is: 3 files are not committed\n");
+  const lines = linesOf(ended);
+  const said = lines.filter(({ step, stream }) => step === "builder" && stream === "stdout");
+  assert.deepEqual(said.map(({ message }) => message), ["a", "new", "a", "true"]);
+  const cloning = lines.find(({ message }) => message?.startsWith("Cloning"))?.message;
+  assert.match(cloning ?? "", /: the working tree, with 3 uncommitted files, as the commit [0-9a-f]{12}$/);
+  assert.equal((lines[0]?.resource as { spec: { dirty: boolean } }).spec.dirty, true);
+  assert.deepEqual((await readdir(temporary)).filter((name) => name.startsWith("conveyor-")), []);
 });
 
 test("run builds what was committed when it was typed, whatever is committed meanwhile", async () => {

@@ -47,6 +47,10 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
     ? ""
     : mirrorFolder(build, { hasCredentials: image !== undefined, hasOwnCredentials: hasOwn });
   const what = `Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}`;
+  const { all, image } = await credentialsFor(context, plan);
+  const what = `Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}${
+    uncommittedIn(context)
+  }`;
   if (image === undefined) {
     await context.log.line(what);
     return await cloneIn(context, { container: build, ...buildUser(build), image: spec.image }, {
@@ -69,6 +73,16 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
     async (git) =>
       await cloneIn(hurried, { ...git, image, ready: READY_FOLDER }, { plan, local, all, mirror }),
   );
+}
+
+/** What is said of a build of the working tree; empty for any other. */
+export function uncommittedIn({ policy }: Pick<BuildContext, "policy">): string {
+  const { commit, workTree } = policy.localCommit ?? {};
+  if (commit === undefined || workTree === undefined) return "";
+  const { changes } = workTree;
+  return `: the working tree, with ${changes} uncommitted ${
+    changes === 1 ? "file" : "files"
+  }, as the commit ${commit.slice(0, 12)}`;
 }
 
 /** Ends the processes of an earlier attempt: they would keep writing into the workspace. */

@@ -73,6 +73,12 @@ export async function openLocalSource(
   };
 }
 
+/** Returns the repository with the objects of one more folder, which is ours. */
+export function withObjects(source: LocalSource, folder: string | undefined): LocalSource {
+  if (folder === undefined) return source;
+  return { ...source, objectFolders: [new GitFolder(folder), ...source.objectFolders] };
+}
+
 /**
  * Returns this repository's object folders and those that it borrows from by `objects/info/alternates`. That
  * file makes us read other folders of the user. It is trusted only in the user's own repository, which has a

@@ -2,7 +2,7 @@ import { InputError, messageOf, StepFailure, UnavailableError } from "../../base
 import type { BuildContext } from "../policy.ts";
 import type { Plan } from "../plan.ts";
 import { resolveCommit } from "./local/resolve-commit.ts";
-import { openLocalSource } from "./local-source.ts";
+import { openLocalSource, withObjects } from "./local-source.ts";
 import { originOf } from "./origin.ts";
 import { sourceStream } from "./source-stream.ts";
 
@@ -23,9 +23,9 @@ export interface LocalStream {
 export async function localStream(context: BuildContext, { spec }: Plan, path: string): Promise<LocalStream> {
   const { policy, signal } = context;
   return await asStepFailure(async () => {
-    const source = await openLocalSource(path, policy);
-    const { localCommit } = policy;
-    const pinned = localCommit?.repository === path ? localCommit : resolveCommit(source, spec.ref);
+    const own = policy.localCommit?.repository === path ? policy.localCommit : undefined;
+    const source = withObjects(await openLocalSource(path, policy), own?.workTree?.objects);
+    const pinned = own ?? resolveCommit(source, spec.ref);
     if (!pinned) throw notFound(spec.ref);
     const stream = failing(
       sourceStream(source, { pinned, depth: spec.depth, submodules: spec.submodules, signal }),

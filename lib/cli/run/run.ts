@@ -54,6 +54,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
       : buildRequest(options, operands, environment, { own });
     // A file may be a pipe without a writer.
     const request = await abortable(asking, signal);
+    using _workTree = request.local?.dirty;
     const gitAccess = await readGitAccess({
       ...await readPolicy(GIT_ACCESS, options),
       gitToken: options.gitToken,

@@ -21,6 +21,8 @@ const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 export interface OpenFile extends Disposable {
   readonly path: string;
   readonly size: number;
+  /** Whether its owner may execute it. */
+  readonly isExecutable: boolean;
   /** Reads up to `length` bytes at an offset. Returns fewer at the file's end. */
   read(offset: number, length: number): Buffer;
 }
@@ -118,7 +120,7 @@ export class GitFolder {
       closeSync(descriptor);
       throw new InputError(`Cannot read "${path}": it was replaced while it was opened`);
     }
-    return openFile(descriptor, path, stats.size);
+    return openFile(descriptor, path, stats);
   }
 
   #find(name: string): { name: string; stats: Stats } | undefined {
@@ -204,11 +206,12 @@ export class GitFolder {
   }
 }
 
-function openFile(descriptor: number, path: string, size: number): OpenFile {
+function openFile(descriptor: number, path: string, { size, mode }: Stats): OpenFile {
   let isOpen = true;
   return {
     path,
     size,
+    isExecutable: (mode & 0o100) !== 0,
     read(offset, length) {
       const bytes = Buffer.allocUnsafe(length);
       let filled = 0;

@@ -17,7 +17,15 @@ import { checkFileRequests } from "./file-requests.ts";
 import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
 import type { ResourceFile } from "./resource-file.ts";
 import type { Operands } from "./operands.ts";
-import { type LocalRequest, localRequest, type OpenedLocal, openLocal } from "./local-request.ts";
+import {
+  type LocalRequest,
+  localRequest,
+  type OpenedLocal,
+  openLocal,
+  type OpenOptions,
+  type OwnFolders,
+  ownFolders,
+} from "./local-request.ts";
 import { checkSaysWhatToRun, lookIntoRepository } from "./repository-file.ts";
 import { withoutTrailing } from "../../../base/text.ts";
 
@@ -48,15 +56,18 @@ export interface BuildRequest {
  * operator can allow is not checked here. Throws InputError with one line per problem.
  */
 export async function buildRequest(
-  options: SpecFlags & { file?: string | undefined },
+  options: SpecFlags & OwnFolders & { file?: string | undefined },
   operands: Operands,
   environment: Environment,
   { elsewhere = false, own = [] }: { elsewhere?: boolean; own?: readonly Driver[] } = {},
 ): Promise<BuildRequest> {
   const named = options.file === undefined ? undefined : await readFile(options.file);
-  const repository = named || elsewhere
-    ? undefined
-    : await lookIntoRepository(operands.repository, { ref: options.ref, environment });
+  const repository = named || elsewhere ? undefined : await lookIntoRepository(operands.repository, {
+    ref: options.ref,
+    dirty: options.dirty === true,
+    own: ownFolders(options),
+    environment,
+  });
   const file = named ?? repository?.file;
   const pipeline = pipelineOf(file?.pipeline, own, { isHere: !elsewhere });
   const flags = specOfFlags({}, options, operands.command, environment);
@@ -81,7 +92,7 @@ export async function buildRequest(
     allowLocalRepository: !elsewhere,
     maxPids: elsewhere ? undefined : Math.max(options.pids ?? 0, DEFAULT_PIDS),
   });
-  const local = await pinned(plan, environment, repository?.local);
+  const local = await pinned(plan, { own: ownFolders(options), environment }, repository?.local);
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
   const isImageChosen = options.image !== undefined || file?.spec.image === undefined;
@@ -126,7 +137,7 @@ export async function requestOfPast(
     allowLocalRepository: true,
     maxPids: Math.max(pids, DEFAULT_PIDS),
   });
-  const local = await pinned(plan, environment);
+  const local = await pinned(plan, { own: [], environment });
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
   const resource = {
@@ -223,14 +234,14 @@ function absolute(repository: string, base: string): string {
 }
 
 async function pinned(
-  { repository, spec: { ref } }: Plan,
-  environment: Environment,
+  { repository, spec: { ref, dirty } }: Plan,
+  given: Pick<OpenOptions, "own" | "environment">,
   opened?: OpenedLocal,
 ): Promise<LocalRequest | undefined> {
   if (repository.kind !== "local") return undefined;
   const { path } = repository;
   const isOpen = opened?.path === path && opened.ref === ref;
-  return localRequest(isOpen ? opened : await openLocal(path, { ref, environment }));
+  return localRequest(isOpen ? opened : await openLocal(path, { ref, dirty, ...given }));
 }
 
 /** Returns the last part of the repository's address, with characters that are valid everywhere. */

@@ -118,6 +118,13 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
   },
   cache: { reach: "the build" },
   services: { reach: "the build" },
+  dirty: {
+    reach: "the caller",
+    problems: (value, { flags }) =>
+      value === true && flags.dirty !== true
+        ? ["spec.dirty: The working tree is not what the file may choose: allow it with --dirty"]
+        : [],
+  },
   image: { reach: "the build" },
   pull: { reach: "the build" },
   user: { reach: "the build" },

@@ -3,14 +3,18 @@ import { relative } from "node:path";
 import { InputError, UnavailableError } from "../../../base/errors.ts";
 import { type LocalSource, openLocalSource } from "../../../build/git/local-source.ts";
 import { type PinnedCommit, resolveCommit } from "../../../build/git/local/resolve-commit.ts";
+import type { LocalCommit } from "../../../build/policy.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
+import type { Dirty } from "./dirty.ts";
 import { snapshotWorkTree, type WorkTree } from "./uncommitted.ts";
 
 /** A local repository when the command was typed. */
 export interface LocalRequest {
   /** What is built; undefined if there is no such ref, which the clone reports. */
-  readonly commit: { readonly repository: string; readonly commit: string; readonly ref: string } | undefined;
-  /** An error if the uncommitted files cannot be determined. */
+  readonly commit: LocalCommit | undefined;
+  /** Set if the working tree is built. Dispose it after the build. */
+  readonly dirty: Dirty | undefined;
+  /** An error if the uncommitted files cannot be determined; undefined if they are built. */
   readonly workTree: WorkTree | Error | undefined;
   /** The named folder, relative to the top of the work tree; empty for the top. */
   readonly below: string;
@@ -23,20 +27,34 @@ export interface OpenedLocal {
   readonly ref: string | undefined;
   readonly source: LocalSource;
   readonly pinned: PinnedCommit | undefined;
+  readonly dirty: Dirty | undefined;
 }
 
-/** Opens a repository and pins what is built: later commits belong to the next build. Throws InputError. */
-export async function openLocal(
-  path: string,
-  { ref, environment }: { ref: string | undefined; environment: Environment },
-): Promise<OpenedLocal> {
+export interface OpenOptions {
+  readonly ref: string | undefined;
+  /** Whether to build the working tree. */
+  readonly dirty: boolean;
+  /** Folders of ours, which are not part of a working tree. */
+  readonly own: readonly string[];
+  readonly environment: Environment;
+}
+
+/** Opens a repository and pins what is built: later changes belong to the next build. Throws InputError. */
+export async function openLocal(path: string, options: OpenOptions): Promise<OpenedLocal> {
+  const { ref, environment } = options;
   const source = await openLocalSource(path, { environment });
-  return { path, ref, source, pinned: resolveCommit(source, ref) };
+  if (!options.dirty || ref !== undefined) {
+    return { path, ref, source, pinned: resolveCommit(source, ref), dirty: undefined };
+  }
+  const { commitDirty } = await import("./dirty.ts");
+  const dirty = await commitDirty(source, options);
+  return { path, ref, source: dirty.source, pinned: dirty.pinned, dirty };
 }
 
-export function localRequest({ path, source, pinned }: OpenedLocal): LocalRequest {
+export function localRequest({ path, source, pinned, dirty }: OpenedLocal): LocalRequest {
   const below = source.workTree === undefined ? "" : relative(source.workTree, realpathSync(path));
-  return { commit: pinned && { repository: path, ...pinned }, workTree: snapshotOf(source), below };
+  const commit = pinned && { repository: path, ...pinned, workTree: dirty?.workTree };
+  return { commit, dirty, workTree: dirty ? undefined : snapshotOf(source), below };
 }
 
 /** Returns the snapshot, or the error to report with the warning, which is its only use. */
@@ -48,3 +66,12 @@ function snapshotOf(source: LocalSource): WorkTree | Error | undefined {
     throw error;
   }
 }
+
+/** Folders that a build writes to on this machine. */
+export interface OwnFolders {
+  readonly output?: string | undefined;
+  readonly data?: string | undefined;
+}
+
+export const ownFolders = ({ output, data }: OwnFolders): string[] =>
+  [output, data].filter((folder) => folder !== undefined);

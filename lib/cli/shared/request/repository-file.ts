@@ -2,8 +2,7 @@ import { resolve } from "node:path";
 import { InputError, UnavailableError } from "../../../base/errors.ts";
 import { CommitFiles } from "../../../build/git/local/commit-files.ts";
 import { parseRepository } from "../../../build/repository.ts";
-import type { Environment } from "../../../driver/program/command-line/environment.ts";
-import { type OpenedLocal, openLocal } from "./local-request.ts";
+import { type OpenedLocal, openLocal, type OpenOptions } from "./local-request.ts";
 import { proposalFor } from "./proposal.ts";
 import type { ResourceFile } from "./resource-file.ts";
 
@@ -28,9 +27,9 @@ export interface Repository {
  */
 export async function lookIntoRepository(
   named: string | undefined,
-  { ref, environment }: { ref: string | undefined; environment: Environment },
+  options: OpenOptions,
 ): Promise<Repository | undefined> {
-  const local = await opened(named ?? ".", { ref, environment });
+  const local = await opened(named ?? ".", options);
   if (!local?.pinned) return local && { local, file: undefined, fileName: undefined };
   const { source, pinned } = local;
   using files = new CommitFiles(source, pinned.commit);
@@ -50,10 +49,7 @@ export async function lookIntoRepository(
   };
 }
 
-async function opened(
-  named: string,
-  options: { ref: string | undefined; environment: Environment },
-): Promise<OpenedLocal | undefined> {
+async function opened(named: string, options: OpenOptions): Promise<OpenedLocal | undefined> {
   try {
     const parsed = parseRepository(named);
     return parsed.kind === "local" ? await openLocal(resolve(parsed.path), options) : undefined;

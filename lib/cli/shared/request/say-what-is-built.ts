@@ -3,6 +3,7 @@ import { processLog } from "../../../base/log.ts";
 import { messageOf } from "../../../base/errors.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { DEFAULT_OUTPUT } from "./build-flags.ts";
+import type { Dirty } from "./dirty.ts";
 import { neutral } from "../../../driver/program/command-line/neutral.ts";
 import type { BuildRequest } from "./build-request.ts";
 import { uncommittedFiles } from "./uncommitted.ts";
@@ -28,6 +29,7 @@ export function sayWhatIsBuilt(
   const closing = new AbortController();
   if (fileName !== undefined) note(`Building as ${fileName} says`);
   if (local && local.below !== "" && spec.workdir === undefined) note(atTheTop(local.below));
+  if (local?.dirty) { for (const line of ofWorkTree(local.dirty)) note(line); }
   const looking = after.then(look).catch((error) => {
     if (closing.signal.aborted) return;
     processLog("run").warn("Cannot tell what is not committed: {error}", { error: messageOf(error) });
@@ -48,6 +50,23 @@ export function sayWhatIsBuilt(
     const files = await uncommittedFiles(local.workTree, options);
     if (files.length > 0) note(warning(files));
   }
+}
+
+function ofWorkTree({ workTree, leftOut }: Dirty): string[] {
+  const changes = workTree?.changes ?? 0;
+  const what = changes === 0
+    ? "nothing is uncommitted"
+    : changes === 1
+    ? "1 file is not committed"
+    : `${changes} files are not committed`;
+  const others = leftOut.slice(0, NAMED).map((name) => neutral(name)).join(", ");
+  const more = leftOut.length > NAMED ? ` and ${leftOut.length - NAMED} more` : "";
+  return [
+    `Building the working tree as it is: ${what}`,
+    ...leftOut.length === 0
+      ? []
+      : [`warning: Repositories of their own, built as committed or not at all: ${others}${more}`],
+  ];
 }
 
 function atTheTop(below: string): string {

@@ -25,6 +25,7 @@ export function specOfFlags(
     ...spec,
     ...given({
       ref: flags.ref,
+      dirty: flags.dirty,
       depth: flags.depth,
       submodules: flags.submodules,
       image: flags.image,

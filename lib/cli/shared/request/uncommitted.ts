@@ -71,16 +71,34 @@ export async function uncommittedFiles(
     signal: AbortSignal;
   },
 ): Promise<string[]> {
+  const paths = await changedFiles(workTree, { environment, own, untracked: "normal", signal });
+  return (paths ?? []).map((path) => Buffer.from(path, "latin1").toString("utf8"));
+}
+
+/**
+ * As `uncommittedFiles`, as Latin-1 text of the paths' bytes; undefined if git is not installed. `untracked`:
+ * a new folder is one path (`normal`), or each file in it is (`all`).
+ */
+export async function changedFiles(
+  workTree: WorkTree,
+  { environment, own = [], untracked, signal }: {
+    environment: Environment;
+    own?: readonly string[];
+    untracked: "normal" | "all";
+    signal: AbortSignal;
+  },
+): Promise<string[] | undefined> {
   const git = await findProgram("git", environment);
-  if (!git) return [];
+  if (!git) return undefined;
   const folder = await mkdtemp(join(tmpdir(), "conveyor-status-"));
   // If the process exits early, it does not wait for git.
   const removeAtExit = () => rmSync(folder, { recursive: true, force: true });
   process.once("exit", removeAtExit);
   try {
     await standIn(folder, workTree, { environment, own });
-    const { stdout } = await promisify(execFile)(git, STATUS, {
+    const { stdout } = await promisify(execFile)(git, [...STATUS, `--untracked-files=${untracked}`], {
       cwd: workTree.path,
+      encoding: "latin1",
       signal,
       maxBuffer: MOST_OUTPUT_BYTES,
       env: {
@@ -109,7 +127,6 @@ const STATUS = [
   "--porcelain",
   "-z",
   "--no-renames",
-  "--untracked-files=normal",
   "--ignore-submodules=dirty",
 ];
 
