@@ -5,6 +5,7 @@ import type { BuildContext } from "./policy.ts";
 import { exec } from "../driver/work/exec.ts";
 import { beginOnce } from "./begin.ts";
 import { diagnose } from "./diagnose.ts";
+import { provideEntering } from "./enter.ts";
 import { isKept } from "./keep-running.ts";
 import { buildUser, withheldVariables } from "./labels.ts";
 import { onceBegun } from "./once-begun.ts";
@@ -40,7 +41,14 @@ export async function runCommands(
   await onceBegun("The build was cut off before its first command", {}, () => beginOnce(context, container));
   context.faultPoint("marked");
   const results: CommandResult[] = [];
-  const env = { ...withheldVariables(container), ...environment(context, plan, checkout) };
+  const variables = { ...withheldVariables(container), ...environment(context, plan, checkout) };
+  const { workdir } = plan;
+  await onceBegun(
+    "The build was cut off before its first command",
+    {},
+    () => provideEntering(context, container, { env: variables, workdir }),
+  );
+  const env = { ...variables, ...context.secrets };
   const last = plan.spec.commands.length - 1;
   for (const [i, command] of plan.spec.commands.entries()) {
     const shown = showCommand(command);
@@ -50,7 +58,7 @@ export async function runCommands(
     const exitCode = await onceBegun(
       `\`${shown}\` was cut off`,
       listedCommands(results),
-      () => run(context, container, { command: words, env, workdir: plan.workdir, isLast: i === last }),
+      () => run(context, container, { command: words, env, workdir, isLast: i === last }),
     );
     const seconds = (performance.now() - began) / 1000;
     results.push({ command: shown, exitCode, seconds });
@@ -63,14 +71,14 @@ export async function runCommands(
   return results;
 }
 
-/** `CI`, the run's id, commit and ref, and whether the commit is of a working tree. The spec overrides them. */
+/** `CI`, the run's id, commit and ref, and whether the commit is of a working tree. The spec's variables override them. */
 function environment(
-  { run, secrets }: BuildContext,
+  { run }: BuildContext,
   { env, spec }: Plan,
   { commit, ref }: Checkout,
 ): Record<string, string> {
   const facts = { CI: "true", CONVEYOR_RUN: run, CONVEYOR_COMMIT: commit, CONVEYOR_REF: ref };
-  return { ...facts, ...spec.dirty && { CONVEYOR_DIRTY: "true" }, ...env, ...secrets };
+  return { ...facts, ...spec.dirty && { CONVEYOR_DIRTY: "true" }, ...env };
 }
 
 /**

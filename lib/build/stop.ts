@@ -3,6 +3,8 @@ import { endProcesses } from "../driver/work/end-processes.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { saveCaches } from "./cache/save.ts";
 import { leaveForALook, staysForALook } from "./keep.ts";
+import { staysForALook } from "./keep.ts";
+import { leaveForALook } from "./leave-for-a-look.ts";
 import { findContainer } from "./labels.ts";
 import { removeResource, removeRun } from "./remove.ts";
 import { logServices } from "./services/log.ts";

@@ -96,6 +96,58 @@ test("run clears up after a run whose process was killed, and its history says t
   assert.deepEqual(await history.runs.open(), []);
 });
 
+test("run with --keep failure leaves a container in which the failed command can be typed again, also after a cancel", async () => {
+  await using app = await project({ "sub/a": "a\n" });
+  const place = ["--keep", "failure", "--workdir", "sub", "-e", "QUOTES=it's\ntwo", "--grace", "500ms"];
+  const enter = (stdout: string, typed: string) => {
+    const words = /Enter it: docker exec -it (.*?)\. Remove it: docker rm -fv (\S+)/.exec(stdout) ??
+      assert.fail(stdout);
+    const [, exec = "", name = ""] = words;
+    try {
+      assert.doesNotMatch(exec, /hunter2/);
+      const env = { ...process.env, KEY: "hunter2hunter2" };
+      const at = execFileSync("docker", ["exec", "-i", ...exec.split(" ")], {
+        input: typed,
+        encoding: "utf8",
+        env,
+      });
+      const script = execFileSync("docker", ["exec", name, "cat", "/.conveyor/enter"], { encoding: "utf8" });
+      assert.doesNotMatch(script, /hunter2/);
+      return at;
+    } finally {
+      execFileSync("docker", ["rm", "-fv", name]);
+    }
+  };
+  const failing = startFlutterCi(app.words(...place, "--secret", "KEY", "-c", "test $QUOTES"), {
+    cwd: join(app.path, "repo"),
+    env: { KEY: "hunter2hunter2" },
+  });
+  const { stdout } = await failing.ended;
+  assert.equal(
+    enter(stdout, 'printf "%s|" "$QUOTES" "$CI" "$KEY" "$CONVEYOR_REF" "$PWD" *'),
+    "it's\ntwo|true|hunter2hunter2|refs/heads/main|/workspace/sub|a|",
+  );
+  // A container that had to be killed is started again for it.
+  const stubborn = app.start(...place, "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done");
+  await stubborn.said("\nready");
+  stubborn.kill("SIGTERM");
+  const cancelled = (await stubborn.ended).stdout;
+  assert.match(cancelled, /\nbuilder +cancelled /);
+  assert.match(cancelled, /\nNext: Look around where it was: the container is kept/);
+  assert.equal(enter(cancelled, 'echo "$CI $PWD"'), "true /workspace/sub\n");
+});
+
+test("run says nothing of what to do next when it was cancelled", async () => {
+  await using app = await project();
+  const started = app.start("-c", "echo ready; exec sleep 600");
+  await started.said("\nready");
+  started.kill("SIGINT");
+  const { code, stdout } = await started.ended;
+  assert.equal(code, 130);
+  assert.match(stdout, /\nbuilder +cancelled /);
+  assert.doesNotMatch(stdout, /\nNext:/);
+});
+
 test("run keeps what is always wanted of a build that takes too long or is cancelled, whether it heeds TERM or is killed", async () => {
   await using app = await project();
   const kept = (ended: Ended) =>
@@ -129,6 +181,10 @@ test("run with --keep failure leaves the container of a failed build, and says h
   );
   assert.equal(code, 1);
   const name = stdout.match(/docker exec -it (conveyor-[0-9a-f-]+) sh/)?.[1] ?? assert.fail(stdout);
+  assert.match(
+    stdout,
+    /\nNext: Fix the error above, or look around where it happened: the container is kept/,
+  );
   try {
     const evidence = execFileSync("docker", ["exec", name, "cat", "/workspace/evidence"], {
       encoding: "utf8",

@@ -20,7 +20,7 @@ export const HINTS: Readonly<Record<Reason, string>> = {
   "disk-full": 'Make room: for Docker with "docker system df", for us in the data folder',
   "pids-exhausted": "Give it more with --pids, or make the build start fewer processes at once",
   "timeout": "Give it more with --timeout",
-  "cancelled": "Run again when you are ready",
+  "cancelled": "Nothing: somebody has asked for it",
   "docker-unreachable": 'Start Docker, see that "docker version" answers, and run again',
   "transport-unreachable": "See that the broker and the control plane can be reached, and run again",
   "invalid-spec": 'Mend the named value; see "flutter-ci run --help"',
@@ -32,11 +32,21 @@ export const HINTS: Readonly<Record<Reason, string>> = {
   "step-failed": "See what the step says above",
 };
 
+const KEPT = "the container is kept, see above how to enter it";
+
 /**
- * Returns what to do next. `isKept`: the run's container is kept for inspection, and its log says how to
- * enter it.
+ * Returns what to do next; undefined if there is nothing to say. `isKept`: the run's container is kept for
+ * inspection, and its log says how to enter it.
  */
-export function hintFor(reason: Reason, { isKept }: { isKept: boolean }): string {
-  if (reason !== "command-failed" || !isKept) return HINTS[reason];
-  return "Fix the error above, or look around where it happened: the container is kept, see above how to enter it";
+export function hintFor(reason: Reason, { isKept }: { isKept: boolean }): string | undefined {
+  switch (reason) {
+    case "command-failed":
+      return isKept ? `Fix the error above, or look around where it happened: ${KEPT}` : HINTS[reason];
+    case "timeout":
+      return isKept ? `${HINTS[reason]}, or look where it hung: ${KEPT}` : HINTS[reason];
+    case "cancelled":
+      return isKept ? `Look around where it was: ${KEPT}` : undefined;
+    default:
+      return HINTS[reason];
+  }
 }

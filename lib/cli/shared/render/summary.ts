@@ -79,7 +79,8 @@ export function summary(
     lines.push(...lastLines.map(({ message }) => `  ${neutral(message)}`));
   }
   lines.push("", outcome(end, style));
-  if (end.reason !== undefined) lines.push(`Next: ${hintFor(end.reason, { isKept })}`);
+  const next = end.reason && hintFor(end.reason, { isKept });
+  if (next !== undefined) lines.push(`Next: ${next}`);
   if (showAgain !== undefined) lines.push(style.dim(`Show it again: ${showAgain}`));
   return `${lines.join("\n")}\n`;
 }

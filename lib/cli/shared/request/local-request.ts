@@ -53,7 +53,7 @@ export async function openLocal(path: string, options: OpenOptions): Promise<Ope
 
 export function localRequest({ path, source, pinned, dirty }: OpenedLocal): LocalRequest {
   const below = source.workTree === undefined ? "" : relative(source.workTree, realpathSync(path));
-  const commit = pinned && { repository: path, ...pinned, workTree: dirty?.workTree };
+  const commit = pinned && { repository: path, ...pinned, ...dirty && { workTree: dirty.workTree } };
   return { commit, dirty, workTree: dirty ? undefined : snapshotOf(source), below };
 }
 
