@@ -9,11 +9,11 @@ export const gitCloner = defineDriver({
   reconcile: buildStep(async (context, plan) => {
     const cloned = await clone(context, await requireContainer(context), plan);
     context.faultPoint("checked-out");
-    return { success: true, message: `Checked out ${cloned.commit.slice(0, 12)}`, data: { ...cloned } };
+    const { commit } = cloned;
     return {
       success: true,
       message: `Checked out ${commit.slice(0, 12)}${uncommittedIn(context)}`,
-      data: { commit, ref },
+      data: { ...cloned },
     };
   }),
 });

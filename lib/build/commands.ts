@@ -11,6 +11,7 @@ import { buildUser, withheldVariables } from "./labels.ts";
 import { onceBegun } from "./once-begun.ts";
 import { type Plan, WORKSPACE } from "./plan.ts";
 import { listedCommands, showCommand } from "./show-command.ts";
+import { wordsOf } from "./shell.ts";
 import type { Checkout } from "./step.ts";
 
 /** Exit code of a process that SIGKILL ended, as shells report it. */
@@ -53,7 +54,7 @@ export async function runCommands(
   for (const [i, command] of plan.spec.commands.entries()) {
     const shown = showCommand(command);
     await context.log.line(`$ ${shown}`);
-    const words = typeof command === "string" ? ["/bin/sh", "-ec", command] : command;
+    const words = wordsOf(command, plan.spec.shell);
     const began = performance.now();
     const exitCode = await onceBegun(
       `\`${shown}\` was cut off`,

@@ -72,6 +72,9 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const repository = attempt("spec.repository", () => allowedRepository(text, allowed));
   if (ref !== undefined) attempt("spec.ref", () => checkRef(ref));
   if (parsed.data.dirty) attempt("spec.dirty", () => checkWorkTree(parsed.data, repository));
+  if (parsed.data.script !== undefined && isGiven(spec, "commands")) {
+    breach("spec.script", "It stands beside commands: expected one of them");
+  }
   const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? ""));
   const artifacts = attempt("spec.artifacts", () => parseWanted(parsed.data.artifacts));
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
@@ -126,6 +129,9 @@ function allowedRepository(text: string, allowed: Allowed): Repository {
   }
   return repository;
 }
+
+const isGiven = (spec: unknown, field: string): boolean =>
+  typeof spec === "object" && spec !== null && field in spec;
 
 function checkWorkTree({ ref }: BuildSpec, repository: Repository | undefined): void {
   if (repository?.kind === "remote") {

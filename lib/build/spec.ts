@@ -4,6 +4,7 @@ import { CacheLines, CacheScope } from "./cache/spec.ts";
 import { Command, duration, envName, size } from "./fields.ts";
 import { noNul } from "./no-nul.ts";
 import { Services } from "./services/spec.ts";
+import { Shell } from "./shell.ts";
 
 export { FLUTTER_BUILDER } from "./flutter-builder.ts";
 
@@ -37,7 +38,13 @@ export const BuildSpec = z.strictObject({
   pull: z.enum(["missing", "always", "never"]).default("missing").describe("when the image is pulled"),
   user: z.string().min(1).optional().describe("user to run as; the image's without it"),
   commands: z.array(Command).min(1).default(() => [...FLUTTER_DEFAULTS.commands]).describe(
-    "run in order, up to the first that fails: a text is one `sh -ec`, a list is a program and its arguments; `cd` and `export` do not carry over",
+    "run in order, up to the first that fails: a text is one `shell`, a list is a program and its arguments; `cd` and `export` do not carry over",
+  ),
+  script: noNul("a script").min(1).optional().describe(
+    "in the place of `commands`: lines that share one shell, so that `cd` and `export` carry over",
+  ),
+  shell: Shell.default("sh").describe(
+    "what runs a text: `sh` (`/bin/sh -ec`), `bash` (`bash -eo pipefail -c`), or a list of words that the text is added to",
   ),
   ref: noNul("a ref").min(1).optional().describe(
     "branch, tag, or full or short commit; the remote's HEAD without it",
@@ -108,6 +115,8 @@ export type BuildSpec = z.infer<typeof BuildSpec>;
 export function parseBuildSpec(spec: unknown): z.ZodSafeParseResult<BuildSpec> {
   const parsed = BuildSpec.safeParse(spec);
   if (!parsed.success || typeof spec !== "object" || spec === null) return parsed;
-  if ("commands" in spec && !("artifacts" in spec)) parsed.data.artifacts = [];
+  const { script } = parsed.data;
+  if (script !== undefined && !("commands" in spec)) parsed.data.commands = [script];
+  if (("commands" in spec || script !== undefined) && !("artifacts" in spec)) parsed.data.artifacts = [];
   return parsed;
 }

@@ -2,7 +2,6 @@ import type { BuildContext } from "./policy.ts";
 import { endProcesses } from "../driver/work/end-processes.ts";
 import type { DriverResult } from "../wire/resource.ts";
 import { saveCaches } from "./cache/save.ts";
-import { leaveForALook, staysForALook } from "./keep.ts";
 import { staysForALook } from "./keep.ts";
 import { leaveForALook } from "./leave-for-a-look.ts";
 import { findContainer } from "./labels.ts";

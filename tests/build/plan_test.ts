@@ -49,7 +49,9 @@ test("planBuild names every breach in one go, each with its place and value", ()
   }
   assert.match(text, /"ext::id"/);
   assert.match(breaches({ timeout: "soon" }), /spec\.timeout: .*"soon"/);
-  assert.match(breaches({ comands: ["make"] }), /comands/);
+  assert.match(breaches({ comands: ["make"] }), /"comands" \(did you mean "commands"\?\)/);
+  assert.match(breaches({ script: "a", commands: ["b"] }), /^spec\.script: .* expected one of them$/);
+  assert.match(breaches({ dirty: true }), /^spec\.dirty: Only a folder of this machine/);
   assert.match(
     breaches({ artifacts: ["a", { glob: "!b", when: "failure" }] }),
     /^spec\.artifacts: Invalid glob "!b": .* expected it as a text/,

@@ -98,7 +98,11 @@ test("every flag of run that is promised is in its help", async () => {
     "--pull",
     "-c, --command",
     "--workdir",
+    "--cache-age",
+    "--cache-max",
     "-e, --env",
+    "--env-file",
+    "--set",
     "--secret",
     "-a, --artifact",
     "--artifact-always",
@@ -135,7 +139,15 @@ test("every flag of up and of submit that is promised is in its help", async () 
     return [...stdout.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name ?? "");
   };
   const [run, submit, up, driver] = await Promise.all(["run", "submit", "up", "builder"].map(flagsOf));
-  const ofTheMachine = ["docker", "driver", "git-image", "git-known-hosts", "git-well-known-hosts"];
+  const ofTheMachine = [
+    "cache-age",
+    "cache-max",
+    "docker",
+    "driver",
+    "git-image",
+    "git-known-hosts",
+    "git-well-known-hosts",
+  ];
   const ofTheApi = ["api", "token-file", "tls-ca", "detach", "pipeline"];
   assert.deepEqual(
     submit?.toSorted(),

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
 import { linesOf, project, runIdOf } from "./run-project.ts";
-import { flutterCi, startFlutterCi } from "./start-program.ts";
+import { type Ended, flutterCi, startFlutterCi } from "./start-program.ts";
 
 const { test } = needing("Docker");
 
@@ -154,6 +154,23 @@ test("run warns of no artifacts of its own, and says so when a folder was named 
   const said =
     "Commands run at the top of the repository, not in packages/my app; to run them there: --workdir 'packages/my app'\n";
   assert.deepEqual([atTop.code, atTop.stderr], [0, said]);
+});
+
+test("run gives a script one shell, bash where the spec says so, and the variables of a file", async () => {
+  await using app = await project({ "env": "COLOUR=light blue\n" });
+  const file = join(app.path, "build.yaml");
+  const lines = ["cd /tmp", "export X=1", 'echo "$PWD $X $COLOUR"', "false | true", "echo never"];
+  await writeFile(
+    file,
+    `resource: flutter-builder\nspec:\n  script: |\n${lines.map((line) => `    ${line}\n`).join("")}`,
+  );
+  const words = ["--json", "-f", file, "--env-file", "env"];
+  const saidBy = (ended: Ended) =>
+    linesOf(ended).filter(({ stream }) => stream === "stdout").map(({ message }) => message);
+  const sh = await app.run(...words);
+  assert.deepEqual([sh.code, saidBy(sh)], [0, ["/tmp 1 light blue", "never"]], sh.stderr);
+  const bash = await app.run(...words, "--set", "spec.shell=bash");
+  assert.deepEqual([bash.code, saidBy(bash)], [1, ["/tmp 1 light blue"]], bash.stderr);
 });
 
 test("run builds as the repository's own file says, and records that with the build", async () => {

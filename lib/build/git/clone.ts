@@ -46,8 +46,6 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
   const mirror = repository.kind === "local"
     ? ""
     : mirrorFolder(build, { hasCredentials: image !== undefined, hasOwnCredentials: hasOwn });
-  const what = `Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}`;
-  const { all, image } = await credentialsFor(context, plan);
   const what = `Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}${
     uncommittedIn(context)
   }`;

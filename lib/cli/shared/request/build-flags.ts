@@ -15,6 +15,8 @@ import {
   wholeNumber,
 } from "../../../driver/program/command-line/values.ts";
 
+import { setField } from "./set-fields.ts";
+
 /** Default folder for artifacts, relative to the current folder. */
 export const DEFAULT_OUTPUT = "artifacts";
 
@@ -26,6 +28,9 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
     .optionsGroup("What to build:")
     .addOption(
       flag("-f, --file <file>", "resource of type flutter-builder, JSON or YAML; flags win over it", text),
+    )
+    .addOption(
+      listFlag("--set <path=value>", "one field of the spec, like spec.timeout=5m, repeatable", setField),
     )
     .addOption(flag("--ref <ref>", "branch, tag or commit", text).default(undefined, "the repository's HEAD"))
     .addOption(
@@ -54,6 +59,13 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
         "-e, --env <name=value>",
         "variable, repeatable; NAME alone takes the caller's value",
         variable,
+      ),
+    )
+    .addOption(
+      listFlag(
+        "--env-file <file>",
+        "variables, one NAME=VALUE a line, as docker reads them, repeatable",
+        text,
       ),
     )
     .addOption(listFlag("--secret <name>", "as -e NAME, and masked everywhere, repeatable", secretName))

@@ -8,6 +8,9 @@ import { parseRepository } from "../../../build/repository.ts";
 import { FLUTTER_BUILDER } from "../../../build/spec.ts";
 import type { Driver } from "../../../driver/driver.ts";
 import type { Pipeline, Resource } from "../../../wire/resource.ts";
+import type { BuildOptions } from "./build-flags.ts";
+import { readEnvFiles } from "./env-file.ts";
+import { withFields } from "./set-fields.ts";
 import { checkNoSecretIn } from "./no-secret-in.ts";
 import { planWith } from "./plan-with-file.ts";
 import { pipelineOf } from "./own-pipeline.ts";
@@ -56,7 +59,7 @@ export interface BuildRequest {
  * operator can allow is not checked here. Throws InputError with one line per problem.
  */
 export async function buildRequest(
-  options: SpecFlags & OwnFolders & { file?: string | undefined },
+  options: SpecFlags & OwnFolders & Partial<Pick<BuildOptions, "file" | "envFile" | "set">>,
   operands: Operands,
   environment: Environment,
   { elsewhere = false, own = [] }: { elsewhere?: boolean; own?: readonly Driver[] } = {},
@@ -70,13 +73,16 @@ export async function buildRequest(
   });
   const file = named ?? repository?.file;
   const pipeline = pipelineOf(file?.pipeline, own, { isHere: !elsewhere });
-  const flags = specOfFlags({}, options, operands.command, environment);
+  const variables = options.envFile ? await readEnvFiles(options.envFile, environment) : [];
+  const laidOver = async (spec: Record<string, unknown>) =>
+    await withFields(specOfFlags(spec, options, operands.command, environment, variables), options.set);
+  const flags = await laidOver({});
   const spec = {
-    ...specOfFlags(file?.spec ?? {}, options, operands.command, environment),
+    ...await laidOver(file?.spec ?? {}),
     repository: repositoryOf(operands, file?.spec.repository, options.file),
   };
   const allowEnv = (options.env ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);
-  const allowNetworks = options.network === undefined ? [] : [options.network];
+  const allowNetworks = typeof flags.network === "string" ? [flags.network] : [];
   if (elsewhere) checkReachable(spec.repository, operands);
   if (file) {
     const asked = { flags, env: allowEnv, folder: operands.repository ?? "." };
@@ -95,7 +101,7 @@ export async function buildRequest(
   const local = await pinned(plan, { own: ownFolders(options), environment }, repository?.local);
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
-  const isImageChosen = options.image !== undefined || file?.spec.image === undefined;
+  const isImageChosen = flags.image !== undefined || file?.spec.image === undefined;
   return {
     resource: resourceOf(file, plan, spec, pipeline),
     plan,

@@ -129,6 +129,8 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
   pull: { reach: "the build" },
   user: { reach: "the build" },
   commands: { reach: "the build" },
+  script: { reach: "the build" },
+  shell: { reach: "the build" },
   ref: { reach: "the build" },
   depth: { reach: "the build" },
   submodules: { reach: "the build" },

@@ -85,7 +85,8 @@ export function checkSaysWhatToRun(
   { local: { source, pinned, path } }: Repository,
   spec: Readonly<Record<string, unknown>>,
 ): void {
-  if (spec.commands !== undefined || spec.image !== undefined || !pinned) return;
+  const says = [spec.commands, spec.script, spec.image].some((value) => value !== undefined);
+  if (says || !pinned) return;
   using files = new CommitFiles(source, pinned.commit);
   const workdir = typeof spec.workdir === "string" ? `${spec.workdir}/` : "";
   if (files.has(FLUTTER_MARK) || files.has(`${workdir}${FLUTTER_MARK}`)) return;

@@ -2,28 +2,33 @@ import { InputError } from "../../../base/errors.ts";
 import { FLUTTER_DEFAULTS } from "../../../build/spec.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import type { BuildOptions } from "./build-flags.ts";
+import type { Variable } from "./env-file.ts";
 
 /** The flags that belong to the spec. */
-export type SpecFlags = Omit<BuildOptions, "file" | "output" | "gitToken">;
+export type SpecFlags = Omit<BuildOptions, "file" | "output" | "gitToken" | "envFile" | "set">;
 
 /**
  * Returns a spec with the flags merged into it; flags that are not given change nothing. `command`: the words
- * after "--". Throws InputError for variables that are not set here.
+ * after "--"; `variables`: those of files, which a variable that is named by a flag overrides. Throws InputError
+ * for variables that are not set here.
  */
 export function specOfFlags(
   spec: Readonly<Record<string, unknown>>,
   flags: SpecFlags,
   command: readonly string[] | undefined,
   environment: Environment,
+  variables: readonly Variable[] = [],
 ): Record<string, unknown> {
   if (command && flags.command) {
     throw new InputError('A command was given twice, with -c and after "--": expected one of them');
   }
   // A variable that is also named as a secret is sent as a secret.
   const env = flags.env?.filter(({ name, value }) => value !== undefined || !flags.secret?.includes(name));
+  const { script, ...others } = spec;
   return {
-    ...spec,
+    ...others,
     ...given({
+      script: command || flags.command ? undefined : script,
       ref: flags.ref,
       dirty: flags.dirty,
       depth: flags.depth,
@@ -32,7 +37,7 @@ export function specOfFlags(
       pull: flags.pull,
       commands: command ? [command] : flags.command,
       workdir: flags.workdir,
-      env: env && [...without(spec.env, env), ...variables(env, environment)],
+      env: envOf(spec.env, { typed: env, fromFiles: variables, environment }),
       secrets: flags.secret && [...new Set([...listed(spec.secrets), ...flags.secret])],
       artifacts: artifacts(spec, flags, command),
       cache: flags.cache && [...without(spec.cache, flags.cache), ...flags.cache],
@@ -57,7 +62,7 @@ function artifacts(
   command: readonly string[] | undefined,
 ): unknown {
   if (!artifactAlways) return artifact;
-  const isFlutter = !command && !lines && spec.commands === undefined;
+  const isFlutter = !command && !lines && spec.commands === undefined && spec.script === undefined;
   const others = artifact ?? spec.artifacts ?? (isFlutter ? FLUTTER_DEFAULTS.artifacts : []);
   if (!Array.isArray(others)) return others;
   return [...others, ...artifactAlways.map((glob) => ({ glob, when: "always" }))];
@@ -70,7 +75,21 @@ function limits(inSpec: unknown, flags: SpecFlags): unknown {
   return typeof inSpec === "object" && inSpec !== null ? { ...inSpec, ...typed } : typed;
 }
 
-/** Returns the entries of a spec whose names were not typed as flags. */
+/** Returns the variables of a spec with those of the command line; undefined if that names none. */
+function envOf(
+  inSpec: unknown,
+  { typed = [], fromFiles, environment }: {
+    typed: SpecFlags["env"];
+    fromFiles: readonly Variable[];
+    environment: Environment;
+  },
+): unknown[] | undefined {
+  if (typed.length === 0 && fromFiles.length === 0) return undefined;
+  const others = fromFiles.filter(({ name }) => !typed.some((variable) => variable.name === name));
+  return [...without(inSpec, [...typed, ...others]), ...others, ...variables(typed, environment)];
+}
+
+/** Returns the entries of a spec whose names were not given on the command line. */
 function without(inSpec: unknown, typed: readonly { readonly name: string }[]): unknown[] {
   return listed(inSpec).filter((entry) => {
     const name = typeof entry === "object" && entry !== null && "name" in entry ? entry.name : undefined;
