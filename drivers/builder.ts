@@ -1,6 +1,6 @@
 import { BUILD_DRIVER } from "../lib/build/build-driver.ts";
 import { collectArtifacts } from "../lib/build/artifacts/collect.ts";
-import { keepingOfFailed } from "../lib/build/artifacts/keep-of-failed.ts";
+import { keepingOfFailed, reportsOf } from "../lib/build/artifacts/keep-of-failed.ts";
 import { matchKeys } from "../lib/build/cache/key.ts";
 import { runCommands } from "../lib/build/commands.ts";
 import { listedCommands } from "../lib/build/show-command.ts";
@@ -13,14 +13,20 @@ export const builder = defineDriver({
   reconcile: buildStep(async (context, plan) => {
     const container = await requireContainer(context);
     const caches = await matchKeys(context, container, plan);
-    const { commands, artifacts } = await keepingOfFailed(context, container, plan, async () => ({
+    const { commands, artifacts, reports } = await keepingOfFailed(context, container, plan, async () => ({
       commands: await runCommands(context, container, plan, checkoutOf(context)),
       artifacts: await collectArtifacts(context, container, plan),
+      reports: await reportsOf(context, container, plan),
     }));
     return {
       success: true,
       message: commands.length === 1 ? "Ran 1 command" : `Ran ${commands.length} commands`,
-      data: { ...listedCommands(commands), artifacts, ...Object.keys(caches).length > 0 && { caches } },
+      data: {
+        ...listedCommands(commands),
+        ...reports,
+        artifacts,
+        ...Object.keys(caches).length > 0 && { caches },
+      },
     };
   }),
 });

@@ -5,7 +5,7 @@ import type { DriverSettings } from "../driver/driver.ts";
 import type { BuildPolicy } from "./policy.ts";
 import { BuildSpec, parseBuildSpec } from "./spec.ts";
 import { issuesOf, type Problem } from "../wire/issues.ts";
-import { isChosen, parseGlobs } from "../base/glob/glob.ts";
+import { type Glob, isChosen, parseGlobs } from "../base/glob/glob.ts";
 import { parseWanted, type WantedGlob } from "./artifacts/wanted.ts";
 import { checkCaches } from "./cache/spec.ts";
 import { checkServices } from "./services/spec.ts";
@@ -21,6 +21,8 @@ export interface Plan {
   readonly workdir: string;
   /** The artifacts to keep; their globs are relative to the workdir. */
   readonly artifacts: readonly WantedGlob[];
+  /** Globs of the test reports, relative to the workdir. */
+  readonly reports: readonly Glob[];
 }
 
 /** The operator's settings and policy that limit what a spec may ask for. */
@@ -77,6 +79,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   }
   const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? ""));
   const artifacts = attempt("spec.artifacts", () => parseWanted(parsed.data.artifacts));
+  const reports = attempt("spec.reports", () => parseGlobs(parsed.data.reports.map(({ junit }) => junit)));
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
   attempt("spec.cache", () => checkCaches(parsed.data.cache));
   attempt("spec.services", () => checkServices(parsed.data.services, parsed.data));
@@ -104,10 +107,10 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   attempt("spec.limits.artifacts", () => atMost(limits.artifacts, allowed.maxArtifactBytes, formatSize));
   attempt("spec.timeout", () => atMost(timeout, allowed.maxTimeoutMs, formatDuration));
   attempt("spec.grace", () => atMost(grace, allowed.graceMs, formatDuration));
-  if (breaches.length > 0 || !repository || workdir === undefined || !artifacts || !env) {
+  if (breaches.length > 0 || !repository || workdir === undefined || !artifacts || !reports || !env) {
     throw new PlanError(breaches);
   }
-  return { spec: parsed.data, repository, env, workdir, artifacts };
+  return { spec: parsed.data, repository, env, workdir, artifacts, reports };
 }
 
 /** Like `planBuild`, but throws StepFailure `invalid-spec`. */

@@ -4,6 +4,7 @@ import { CacheLines, CacheScope } from "./cache/spec.ts";
 import { Command, duration, envName, size } from "./fields.ts";
 import { noNul } from "./no-nul.ts";
 import { Services } from "./services/spec.ts";
+import { ReportEntry } from "./reports/report-schema.ts";
 import { Shell } from "./shell.ts";
 
 export { FLUTTER_BUILDER } from "./flutter-builder.ts";
@@ -61,6 +62,9 @@ export const BuildSpec = z.strictObject({
   ),
   artifacts: z.array(ArtifactEntry).default(() => [...FLUTTER_DEFAULTS.artifacts]).describe(
     "globs of the files to keep: a text, or `{glob, when, allowEmpty}`; none where only commands are given",
+  ),
+  reports: z.array(ReportEntry).max(20).default([]).describe(
+    "test reports to sum up, however the commands end: `{junit}`, a glob of JUnit's XML files",
   ),
   timeout: duration.default(DEFAULT_TIMEOUT_MS).describe(
     "of the whole run, from its first claim: seconds, or a text like `30m`; an hour without it",

@@ -5,6 +5,8 @@ import { StopError } from "../../driver/driver.ts";
 import type { Artifact } from "../../wire/run.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
+import { collectReports } from "../reports/collect-reports.ts";
+import type { TestSummary } from "../reports/junit.ts";
 import { collectArtifacts } from "./collect.ts";
 import { type BuildEnd, wantedAt } from "./wanted.ts";
 
@@ -15,9 +17,15 @@ const ENDS: Readonly<Record<string, BuildEnd>> = { "timeout": "failure", "cancel
 /** Failures without a container to look in, or with one that an earlier attempt has left. */
 const NOTHING_LEFT = new Set(["container-lost", "driver-lost"]);
 
+/** What a build that did not succeed has left, for the data of its result. */
+interface Kept {
+  readonly artifacts?: readonly Artifact[];
+  readonly reports?: TestSummary;
+}
+
 /**
- * Runs a build's work, and keeps the artifacts that are wanted of a build that did not succeed. Throws what
- * `work` throws; a StepFailure then lists the artifacts in its data. Keeping never replaces that error: its
+ * Runs a build's work. Sums up the test reports and keeps the artifacts that are wanted of a build that did
+ * not succeed. Throws what `work` throws; a StepFailure then has both in its data. Keeping never replaces that error: its
  * own failure is a line of the log.
  */
 export async function keepingOfFailed<T>(
@@ -30,12 +38,23 @@ export async function keepingOfFailed<T>(
     return await work();
   } catch (thrown) {
     const end = endOf(thrown, context);
-    if (end === undefined || wantedAt(plan.artifacts, end).length === 0) throw thrown;
-    const artifacts = await keep(context, container, plan, end);
-    if (!(thrown instanceof StepFailure) || artifacts.length === 0) throw thrown;
+    const isWanted = end !== undefined && wantedAt(plan.artifacts, end).length > 0;
+    if (end === undefined || (!isWanted && plan.reports.length === 0)) throw thrown;
+    const kept = await keep(context, container, plan, end);
+    if (!(thrown instanceof StepFailure)) throw thrown;
     const { message, reason, data } = thrown;
-    throw new StepFailure(message, { reason, data: { ...data, artifacts }, cause: thrown.cause });
+    throw new StepFailure(message, { reason, data: { ...kept, ...data }, cause: thrown.cause });
   }
+}
+
+/** Returns the reports for the data of a result; empty if there are none. */
+export async function reportsOf(
+  context: BuildContext,
+  container: ContainerInfo,
+  plan: Plan,
+): Promise<Pick<Kept, "reports">> {
+  const reports = await collectReports(context, container, plan);
+  return reports ? { reports } : {};
 }
 
 /** Returns how the build ended, or undefined if it goes on elsewhere or left nothing. */
@@ -49,11 +68,11 @@ async function keep(
   container: ContainerInfo,
   plan: Plan,
   end: BuildEnd,
-): Promise<Artifact[]> {
+): Promise<Kept> {
   try {
     if (!context.signal.aborted) return await collectFrom(context, container, plan, end);
     return await context.cleanup(async (cleanup) => {
-      if (!await context.isOurs()) return [];
+      if (!await context.isOurs()) return {};
       const signal = AbortSignal.any([cleanup, timeoutSignal(AFTER_STOP_MS)]);
       const putArtifact: BuildContext["putArtifact"] = (name, bytes, options) =>
         context.putArtifact(name, bytes, { ...options, signal });
@@ -61,7 +80,7 @@ async function keep(
     });
   } catch (error) {
     await context.log.line(`The artifacts of this build cannot be kept: ${messageOf(error)}`);
-    return [];
+    return {};
   }
 }
 
@@ -71,10 +90,12 @@ async function collectFrom(
   container: ContainerInfo,
   plan: Plan,
   end: BuildEnd,
-): Promise<Artifact[]> {
+): Promise<Kept> {
   const { docker, signal } = context;
   const now = await docker.inspect(container.id, { signal });
-  if (!now) return [];
+  if (!now) return {};
   if (now.state !== "running") await docker.start(container.id, { signal });
-  return await collectArtifacts(context, container, plan, end);
+  const reports = await reportsOf(context, container, plan);
+  const artifacts = await collectArtifacts(context, container, plan, end);
+  return { ...reports, ...artifacts.length > 0 && { artifacts } };
 }

@@ -137,6 +137,7 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
   workdir: { reach: "the build" },
   drivers: { reach: "the build" },
   artifacts: { reach: "the build" },
+  reports: { reach: "the build" },
   timeout: { reach: "the build" },
   grace: { reach: "the build" },
   restart: { reach: "the build" },
