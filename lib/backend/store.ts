@@ -98,6 +98,8 @@ export interface RunTable extends Omit<Table<Run>, "list"> {
    * number of stored runs.
    */
   ended(options: { until: number; after?: EndedRun; limit?: number }): Promise<EndedRun[]>;
+  /** Returns the number of runs that have ended. */
+  endedCount(): Promise<number>;
   /** Returns at most `limit` ids that begin with `prefix`. */
   find(prefix: string, limit: number): Promise<string[]>;
   /**

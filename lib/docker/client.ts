@@ -11,6 +11,8 @@ export interface Client extends Omit<Dockerode, "info" | "df" | "getNetwork"> {
     readonly Architecture: string;
     readonly MemTotal: number;
     readonly BridgeNfIptables?: boolean;
+    readonly Driver?: string;
+    readonly CgroupVersion?: string;
     readonly DockerRootDir: string;
     readonly SystemTime: string;
   }>;

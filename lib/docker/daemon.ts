@@ -29,6 +29,8 @@ export function daemonCalls(
       // Daemons that no longer report this load the filter themselves, or refuse to create such a bridge.
       filtersBridges: info.BridgeNfIptables ?? true,
       rootFolder: info.DockerRootDir,
+      storage: info.Driver || undefined,
+      cgroups: info.CgroupVersion || undefined,
       now: Date.parse(info.SystemTime),
     };
   }

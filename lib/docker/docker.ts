@@ -19,6 +19,10 @@ export interface DaemonInfo {
   readonly filtersBridges: boolean;
   /** Folder of its images and containers, on the daemon's machine. */
   readonly rootFolder: string;
+  /** How it stores images (`overlay2`), if it says so. */
+  readonly storage?: string | undefined;
+  /** The version of the kernel's control groups, if it says so: `1` or `2`. */
+  readonly cgroups?: string | undefined;
   /** The daemon's clock, milliseconds since the epoch. */
   readonly now: number;
 }

@@ -61,6 +61,24 @@ test("prune that keeps nothing still leaves open runs alone", async () => {
   assert.deepEqual((await store.runs.list()).map(({ id }) => id), [idOf(2)]);
 });
 
+test("prune keeps so many ended runs, those that ended last, and all open ones", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store } = embedded;
+  for (let n = 0; n < 150; n++) {
+    const facts = n % 5 === 0 ? {} : { outcome: "failed" as const, endedAt: NOW - n * 1000 };
+    await store.runs.put(idOf(n), runOf(idOf(n), facts), 0);
+  }
+  assert.equal(await store.runs.endedCount(), 120);
+  const options = { store, keepRunsMs: 30 * DAY, keepRunsCount: 10, keepLogsMs: 30 * DAY, clock: () => NOW };
+  const prune = pruner(options);
+  assert.equal(await prune(new AbortController().signal), 110);
+  const ended = await store.runs.ended({ until: NOW });
+  assert.deepEqual(ended.map(({ id }) => id), [12, 11, 9, 8, 7, 6, 4, 3, 2, 1].map(idOf));
+  assert.equal((await store.runs.open()).length, 30);
+  assert.equal(await prune(new AbortController().signal), 0);
+});
+
 test("prune looks at what has come of age since it looked before, however much is stored", async () => {
   await using folder = await temporaryFolder();
   await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });

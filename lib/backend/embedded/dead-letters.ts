@@ -45,3 +45,9 @@ export class DeadLetters {
 }
 
 const KEPT = 1000;
+
+/** Returns the number of kept messages of all scopes. */
+export const countDeadLetters = (database: Database): number =>
+  Number(
+    database.run(() => database.prepare("SELECT count(*) AS count FROM dead_letters").get())?.["count"],
+  );

@@ -1,3 +1,4 @@
+import { countDeadLetters } from "./dead-letters.ts";
 import { join } from "node:path";
 import { type Clock, steadyClock, systemClock } from "../../base/clock.ts";
 import { Retryable, UnavailableError } from "../../base/errors.ts";
@@ -65,6 +66,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
 export interface History extends Store {
   /** True while the process that opened this scope is alive. */
   isAlive(scope: string): boolean;
+  /** The number of kept messages that could not be handled. */
+  deadLetters(): Promise<number>;
 }
 
 /**
@@ -86,6 +89,7 @@ export async function openHistory(path: string): Promise<History> {
   return {
     ...store,
     isAlive: (scope) => scopes.isAlive(scope),
+    deadLetters: () => Promise.resolve(countDeadLetters(database)),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -43,6 +43,7 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
     `SELECT ended_at, id FROM runs WHERE ended_at <= ? AND (ended_at, id) > (?, ?)
      ORDER BY ended_at, id LIMIT ?`,
   );
+  const endedCount = database.prepare("SELECT count(*) AS count FROM runs WHERE ended_at IS NOT NULL");
   const find = database.prepare("SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
   const copy = database.prepare(
     `INSERT OR REPLACE INTO set_aside (kind, at, why, key, value)
@@ -128,6 +129,8 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
           id: String(row["id"]),
         }))
       ),
+
+    endedCount: () => lifetime.call(() => Number(database.run(() => endedCount.get())?.["count"])),
 
     find: (prefix, limit) =>
       lifetime.call(() =>

@@ -81,6 +81,16 @@ export async function ensureDeadStream(manager: JetStreamManager, maxBytes = MAX
   }
 }
 
+/** Returns the number of kept messages; 0 if there is no stream of them, or none that we may look at. */
+export async function countDeadLetters(manager: JetStreamManager): Promise<number> {
+  try {
+    return (await manager.streams.info(DEAD_STREAM)).state.messages;
+  } catch (error) {
+    if (isStreamMissing(error) || isUnanswered(error)) return 0;
+    throw error;
+  }
+}
+
 /**
  * Returns the number of replicas of `stream`, for streams that drivers create beside it; 1 if it is not
  * known.

@@ -10,7 +10,7 @@ import { blobStore } from "./blobs.ts";
 import { DisposedError, inOurWords, storedAt } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { demandFor, ensureConsumer } from "./consumers.ts";
-import { deadLetters } from "./dead.ts";
+import { countDeadLetters, deadLetters } from "./dead.ts";
 import { deliveryOf, type DeliveryPorts, headersOf, idOf, toHeaders } from "./delivery.ts";
 import { Held } from "./held.ts";
 import { findOwner } from "./owner.ts";
@@ -36,6 +36,8 @@ export interface NatsBackend extends Transport {
    * `Retryable` while that is not known.
    */
   owner(): Promise<{ owner: string; isConveyors: boolean }>;
+  /** The number of kept messages that could not be handled. */
+  deadLetters(): Promise<number>;
   /** Limits the artifacts kept beside a Conveyor server; the last call wins. Throws `Retryable`. */
   keepArtifacts(keeping: Keeping): Promise<void>;
   readonly isConnected: boolean;
@@ -99,6 +101,9 @@ class NatsTransport implements NatsBackend {
     this.#marks = marksOver(this.#link, manager);
     for (const name of Object.keys(STREAMS) as StreamName[]) this.#held.set(name, new Held(manager, name));
   }
+
+  deadLetters: NatsBackend["deadLetters"] = () =>
+    this.#call("count dead letters", () => countDeadLetters(this.#manager));
 
   owner: NatsBackend["owner"] = () =>
     this.#call("learn whose broker this is", () => findOwner(this.#connection, this.#manager));

@@ -1,4 +1,5 @@
 import { statfs } from "node:fs/promises";
+import { hostname } from "node:os";
 import { openHistory } from "../../backend/embedded/embedded.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
@@ -44,40 +45,71 @@ export const dataFindings: Check = async (options, environment) => {
   try {
     await using history = await openHistory(folder);
     const newest = (await history.runs.list({ limit: 1 })).length;
-    const { bavail, bsize, files, ffree } = await statfs(folder);
-    const free = Number(bavail) * Number(bsize);
-    const message = `"${folder}", ${formatSize(free)} free${newest === 0 ? ", no runs yet" : ""}`;
-    if (free < LEAST_FREE) {
-      return [{ level: "warn", what, message, remedy: "Make room, or name another folder with --data" }];
-    }
-    // A file system without a table of inodes has 0.
-    if (Number(files) > 0 && Number(ffree) < LEAST_INODES) {
-      return [{
-        level: "warn",
-        what,
-        message: `"${folder}" has only ${ffree} inodes free`,
-        remedy: "Remove small files",
-      }];
-    }
-    return [{ level: "ok", what, message }];
+    const found = await roomFindings(what, folder);
+    const dead = await history.deadLetters();
+    if (dead > 0) found.push(deadFinding(what, dead, `the table dead_letters of "${folder}/conveyor.db"`));
+    if (newest === 0) found.push({ level: "ok", what, message: `"${folder}" has no runs yet` });
+    return found;
   } catch (error) {
     return [failed(what, error, "Name another folder with --data")];
   }
 };
+
+/** Returns how much room is left where a folder is; nothing if it cannot be looked at. */
+async function roomFindings(what: string, folder: string): Promise<Finding[]> {
+  const found = await statfs(folder).catch(() => undefined);
+  if (!found) return [];
+  const { bavail, bsize, files, ffree } = found;
+  const free = Number(bavail) * Number(bsize);
+  // A file system without a table of inodes has 0.
+  const hasInodes = Number(files) > 0;
+  const inodes = hasInodes ? `, ${ffree} inodes` : "";
+  const message = `"${folder}", ${formatSize(free)}${inodes} free`;
+  if (free < LEAST_FREE) {
+    return [{ level: "warn", what, message, remedy: "Make room, or use another folder" }];
+  }
+  if (hasInodes && Number(ffree) < LEAST_INODES) {
+    return [{ level: "warn", what, message, remedy: "Remove small files" }];
+  }
+  return [{ level: "ok", what, message }];
+}
+
+const deadFinding = (what: string, count: number, where: string): Finding => ({
+  level: "warn",
+  what,
+  message: `${count} ${count === 1 ? "message" : "messages"} could not be understood, and lie in ${where}`,
+  remedy: "See there why; a driver or a program that sends to the broker does not speak as it should",
+});
 
 export const dockerFindings: Check = async ({ docker: endpoint }, environment) => {
   const what = "Docker";
   await using reaching = reachDocker({ endpoint, environment, signal: timeoutSignal(ANSWER_MS) });
   try {
     const { info } = await reaching.answer;
-    const { version, cpus, memory, architecture, rootFolder, filtersBridges, now } = info;
+    const { version, cpus, memory, architecture, rootFolder, storage, cgroups, filtersBridges, now } = info;
+    const kernel = [storage, cgroups === undefined ? undefined : `cgroups v${cgroups}`];
     const findings: Finding[] = [{
       level: "ok",
       what,
-      message: `${version}, ${architecture}, ${cpus} CPUs, ${
-        formatSize(memory)
-      } of memory, images in "${rootFolder}"`,
+      message: [
+        version,
+        architecture,
+        `${cpus} CPUs`,
+        `${formatSize(memory)} of memory`,
+        ...kernel.filter((one) => one !== undefined),
+        `images in "${rootFolder}"`,
+      ].join(", "),
     }];
+    if (storage === "vfs") {
+      findings.push({
+        level: "warn",
+        what,
+        message: "It stores a whole copy of its image for each container (vfs), which takes time and space",
+        remedy: "Let Docker store its data on a file system that overlay2 can use",
+      });
+    }
+    // A daemon elsewhere may have a folder of the same name here.
+    if (info.name === hostname()) findings.push(...await roomFindings("Docker's folder", rootFolder));
     if (!filtersBridges) {
       findings.push({
         level: "warn",
@@ -133,7 +165,11 @@ export const brokerFindings: Check = async (options) => {
     await using broker = await openBroker({ ...options, nats }, "conveyor-doctor");
     const { owner, isConveyors } = await broker.owner();
     const whose = isConveyors ? "a Conveyor server" : `the control plane of the installation ${owner}`;
-    return [{ level: "ok", what, message: `${nats.join(", ")} answers; its streams are of ${whose}` }];
+    const dead = await broker.deadLetters();
+    return [
+      { level: "ok", what, message: `${nats.join(", ")} answers; its streams are of ${whose}` },
+      ...dead > 0 ? [deadFinding(what, dead, 'the stream "dead"')] : [],
+    ];
   } catch (error) {
     return [failed(what, error, "Check --nats and the login; the streams are made by a control plane")];
   }

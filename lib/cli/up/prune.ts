@@ -7,6 +7,8 @@ import { delay } from "../../base/signals.ts";
 export interface PruneOptions {
   readonly store: Store;
   readonly keepRunsMs: number;
+  /** How many ended runs are kept at most (default: no limit). */
+  readonly keepRunsCount?: number | undefined;
   readonly keepLogsMs: number;
   /** Removes a run's log; omit if logs expire by themselves. */
   readonly removeLog?: ((run: string) => Promise<void>) | undefined;
@@ -79,17 +81,24 @@ async function attempt(what: string, remove: () => Promise<number>, signal: Abor
 }
 
 /**
- * Returns a function that removes runs and logs that ended long enough ago. It returns the number of removed
+ * Returns a function that removes runs and logs that ended long enough ago, and of more runs than are kept the
+ * ones that ended first. It returns the number of removed
  * runs. Each call examines only what has expired since the previous call (the first one, all logs).
  */
 export function pruner(
-  { store, keepRunsMs, keepLogsMs, removeLog, clock }: PruneOptions,
+  { store, keepRunsMs, keepRunsCount = Infinity, keepLogsMs, removeLog, clock }: PruneOptions,
 ): (signal: AbortSignal) => Promise<number> {
   let mutedUntil = -Infinity;
   return async (signal) => {
     const now = clock();
     let removed = 0;
     for await (const { id } of endedRuns(store, { until: now - keepRunsMs, signal })) {
+      await store.removeRun(id);
+      removed++;
+    }
+    let excess = Number.isFinite(keepRunsCount) ? await store.runs.endedCount() - keepRunsCount : 0;
+    for await (const { id } of excess > 0 ? endedRuns(store, { until: now, signal }) : []) {
+      if (excess-- <= 0) break;
       await store.removeRun(id);
       removed++;
     }

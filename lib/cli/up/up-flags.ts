@@ -46,7 +46,10 @@ export function withUpFlags<A extends unknown[], O extends OptionValues, G exten
     .addOption(
       flag("--replicas <n>", "copies of each stream in a cluster", oneOf(["1", "3"])).default("1" as const),
     )
-    .addOption(flag("--keep-runs <time>", "how long ended runs are kept", duration).default(DAYS_30, "30d"))
+    .addOption(
+      flag("--keep-runs <time[,n]>", "how long ended runs are kept, and how many of them at most", keepRuns)
+        .default({ ms: DAYS_30, count: Infinity }, "30d"),
+    )
     .addOption(flag("--keep-logs <time>", "how long logs are kept", duration).default(DAYS_30, "30d"))
     .addOption(
       listFlag(
@@ -93,6 +96,15 @@ export function withUpFlags<A extends unknown[], O extends OptionValues, G exten
 /** The parsed flags of `up`. Times are milliseconds, sizes bytes. */
 // deno-lint-ignore ban-types
 export type UpOptions = ReturnType<ReturnType<typeof withUpFlags<[], {}, {}>>["opts"]>;
+
+/** Parses a time, with a number behind a comma if there is a limit: `30d,1000`. */
+function keepRuns(value: string): { readonly ms: number; readonly count: number } {
+  const [time = "", ...counts] = value.split(",");
+  if (counts.length > 1) {
+    throw new InputError(`Invalid value "${value}": expected a time, or a time and a number like 30d,1000`);
+  }
+  return { ms: duration(time), count: counts.length === 0 ? Infinity : wholeNumber(0)(counts[0] ?? "") };
+}
 
 /** Parses `all`, `none`, or a list of names. */
 const driverNames = (known: readonly string[]) => (value: string): string[] => {

@@ -145,7 +145,8 @@ async function serve(
   await using _announced = await announceServer(folder, listening.url);
   await using _pruning = keepPruned({
     store,
-    keepRunsMs: options.keepRuns,
+    keepRunsMs: options.keepRuns.ms,
+    keepRunsCount: options.keepRuns.count,
     keepLogsMs: options.keepLogs,
     removeLog: plane.removeLog,
     removeUnfinished: plane.removeUnfinished,
