@@ -4,10 +4,14 @@ import { pipeline } from "node:stream/promises";
 import { constants, createGzip, createZstdCompress } from "node:zlib";
 import { type Pack, pack } from "tar-stream";
 
-/** A file of an archive: one of the disk, a text, or a symbolic link. */
+/** A file of an archive: one of the disk, a text, bytes, a symbolic link, or a folder. */
 export type Entry =
   & { readonly name: string; readonly mode?: number }
-  & ({ readonly path: string } | { readonly text: string } | { readonly link: string });
+  & ({ readonly path: string } | { readonly text: string } | { readonly bytes: Uint8Array } | {
+    readonly link: string;
+  } | {
+    readonly folder: true;
+  });
 
 const COMPRESSORS = {
   "tar.gz": () => createGzip({ level: 6 }),
@@ -37,7 +41,9 @@ async function fill(tar: Pack, entries: readonly Entry[], time: number): Promise
     const { name, mode = 0o644 } = entry;
     const header = { name, mode, mtime: new Date(time * 1000), uid: 0, gid: 0, uname: "root", gname: "root" };
     if ("link" in entry) tar.entry({ ...header, mode: 0o777, type: "symlink", linkname: entry.link });
+    else if ("folder" in entry) tar.entry({ ...header, type: "directory" });
     else if ("text" in entry) tar.entry(header, entry.text);
+    else if ("bytes" in entry) tar.entry(header, Buffer.from(entry.bytes));
     else {await pipeline(
         createReadStream(entry.path),
         tar.entry({ ...header, size: statSync(entry.path).size }),

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { mkdtemp, rename } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Facts } from "./facts.ts";
+import { temporaryFolder, withUs } from "./temporary.ts";
 
 export const PROGRAMS = ["flutter-ci", "container-start", "git-cloner", "builder", "container-stop"] as const;
 export type Program = (typeof PROGRAMS)[number];
@@ -24,14 +24,10 @@ export interface Compiling {
 
 /** The source files that are in a program, relative to `root`. */
 export async function filesOf(root: string, program: string): Promise<string[]> {
-  const folder = await mkdtemp(join(tmpdir(), "conveyor-files-"));
-  try {
-    const list = join(folder, "meta.json");
-    await bunBuild(root, program, [...BUNDLING, "--target=bun", `--metafile=${list}`, "--outdir", folder]);
-    return Object.keys(JSON.parse(readFileSync(list, "utf8")).inputs);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  using folder = temporaryFolder("conveyor-files-");
+  const list = join(folder.path, "meta.json");
+  await bunBuild(root, program, [...BUNDLING, "--target=bun", `--metafile=${list}`, "--outdir", folder.path]);
+  return Object.keys(JSON.parse(readFileSync(list, "utf8")).inputs);
 }
 
 /** Makes one program as a single file. */
@@ -73,7 +69,7 @@ async function bunBuild(root: string, program: string, flags: readonly string[])
     : ["drivers/standalone.ts", ...defines({ CONVEYOR_DRIVER: program })];
   const words = [process.execPath, "build", ...entry, ...flags];
   const child = Bun.spawn(words, { cwd: root, stdout: "ignore", stderr: "pipe" });
-  const said = await new Response(child.stderr).text();
+  const [said] = await Promise.all([new Response(child.stderr).text(), withUs(child)]);
   if (await child.exited !== 0) throw new Error(`Cannot compile ${program}: ${said.trim()}`);
 }
 

@@ -1,12 +1,13 @@
 /** Makes a release; `options.ts` has the flags. Exit 2 for wrong usage, 3 for what cannot be made here. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { completionScript } from "../../lib/cli/completion/completion-script.ts";
 import { type Entry, type Kind, writeArchive } from "./archive.ts";
 import { checkNoPath, compile, filesOf, type Program, PROGRAMS } from "./compile.ts";
 import { compileOnDeno } from "./deno.ts";
+import { DEB_ARCHITECTURES, debEntries, writeDeb } from "./deb.ts";
 import { type Facts, factsOf } from "./facts.ts";
+import { manPagesOf } from "./man-pages.ts";
 import { brokenPages } from "./mac-signature.ts";
 import { noticesOf } from "./notices.ts";
 import { HELP, type Options, optionsOf } from "./options.ts";
@@ -15,6 +16,7 @@ import { fetchRuntime } from "./runtimes.ts";
 import { sbomOf } from "./sbom.ts";
 import { sign, writeChecksums } from "./sign.ts";
 import { BUN_VERSION, type Target } from "./targets.ts";
+import { temporaryFolder } from "./temporary.ts";
 import { unitsOf } from "./units.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -43,34 +45,31 @@ async function release({ targets, programs, out, key, withDeno, withZstd }: Opti
   }
   mkdirSync(out, { recursive: true });
   for (const name of readdirSync(out)) {
-    if (/^SHA256SUMS|\.tar\.(?:gz|zst)(?:\.part)?$|\.cdx\.json$|^install\.sh$/.test(name)) {
+    if (/^SHA256SUMS|\.tar\.(?:gz|zst)(?:\.part)?$|\.cdx\.json$|\.deb(?:\.part)?$|^install\.sh$/.test(name)) {
       rmSync(join(out, name));
     }
   }
-  const work = mkdtempSync(join(tmpdir(), "conveyor-release-"));
-  try {
-    const contents = await contentsOfAll();
-    const made: Target[] = [];
-    for (const target of targets) {
-      const runtime = await fetchRuntime(root, target, say).catch((error) =>
-        say(`Not made for ${target.name}: ${error.message}`)
-      );
-      if (runtime === undefined) continue;
-      await releaseTarget({ target, runtime, programs, facts, contents, work, out, withZstd });
-      made.push(target);
-      if (withDeno) await compileOnDeno({ root, target, facts, work, out, say });
-    }
-    const missing = targets.filter((target) => !made.includes(target));
-    const installer = join(root, "scripts/install.sh");
-    if (existsSync(installer)) await Bun.write(join(out, "install.sh"), Bun.file(installer));
-    const sums = await writeChecksums(out);
-    if (key === undefined) say("Not signed: no --sign-key");
-    else await sign(sums, key);
-    say(`${out}: ${facts.version}, commit ${facts.commit ?? "unknown"}`);
-    if (missing.length > 0) throw new Error(`Not made: ${missing.map(({ name }) => name).join(", ")}`);
-  } finally {
-    rmSync(work, { recursive: true });
+  using temporary = temporaryFolder("conveyor-release-");
+  const work = temporary.path;
+  const contents = await contentsOfAll();
+  const made: Target[] = [];
+  for (const target of targets) {
+    const runtime = await fetchRuntime(root, target, say).catch((error) =>
+      say(`Not made for ${target.name}: ${error.message}`)
+    );
+    if (runtime === undefined) continue;
+    await releaseTarget({ target, runtime, programs, facts, contents, work, out, withZstd });
+    made.push(target);
+    if (withDeno) await compileOnDeno({ root, target, facts, work, out, say });
   }
+  const missing = targets.filter((target) => !made.includes(target));
+  const installer = join(root, "scripts/install.sh");
+  if (existsSync(installer)) await Bun.write(join(out, "install.sh"), Bun.file(installer));
+  const sums = await writeChecksums(out);
+  if (key === undefined) say("Not signed: no --sign-key");
+  else await sign(sums, key);
+  say(`${out}: ${facts.version}, commit ${facts.commit ?? "unknown"}`);
+  if (missing.length > 0) throw new Error(`Not made: ${missing.map(({ name }) => name).join(", ")}`);
 }
 
 /** What each program is made of, which is the same for all targets. */
@@ -115,7 +114,7 @@ async function releaseTarget(making: Making): Promise<void> {
       { name: `${doc}/THIRD-PARTY-NOTICES`, text: notices },
       { name: `${doc}/LICENSE`, path: join(root, "LICENSE") },
       { name: `${doc}/sbom.cdx.json`, text: sbom },
-      ...program === "flutter-ci" ? besideFlutterCi() : [],
+      ...program === "flutter-ci" ? await besideFlutterCi(facts) : [],
     ];
     const kinds: Kind[] = program === "flutter-ci" && withZstd ? ["tar.gz", "tar.zst"] : ["tar.gz"];
     for (const kind of kinds) {
@@ -128,14 +127,24 @@ async function releaseTarget(making: Making): Promise<void> {
       );
       say(`${relative(process.cwd(), archive)} (${megabytes(archive)}; the program: ${megabytes(path)})`);
     }
+    const architecture = program === "flutter-ci" ? DEB_ARCHITECTURES[target.name] : undefined;
+    if (architecture !== undefined) {
+      const deb = join(out, `flutter-ci_${facts.version}_${architecture}.deb`);
+      const { version, time } = facts;
+      const units = Object.keys(unitsOf(DRIVERS));
+      await writeDeb(deb, { version, architecture, entries: debEntries(entries), units, time }, work);
+      say(`${relative(process.cwd(), deb)} (${megabytes(deb)})`);
+    }
     await Bun.write(join(out, `${name}.cdx.json`), sbom);
     rmSync(path);
   }
 }
 
 /** What is installed with `flutter-ci`: the drivers, which act by their names, and help for shells and systemd. */
-function besideFlutterCi(): Entry[] {
+async function besideFlutterCi(facts: Facts): Promise<Entry[]> {
+  const pages = await manPagesOf(root, DRIVERS, facts);
   return [
+    ...Object.entries(pages).map(([name, text]) => ({ name: `share/man/man1/${name}`, text })),
     ...DRIVERS.map((driver) => ({ name: `bin/${driver}`, link: "flutter-ci" })),
     {
       name: "share/bash-completion/completions/flutter-ci",

@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { root, startProgram, temporaryFolder } from "../cli/start-program.ts";
+import { mountSmallDisk, noSmallDisk } from "../support/small-disk.ts";
 import { run } from "./made-release.ts";
 import { answerWithFile, answerWithHalf, makeSmallRelease, serveFolder, writeSums } from "./small-release.ts";
 
@@ -17,13 +20,17 @@ const SHELLS = [["dash"], ["busybox", "sh"]].filter(([path = ""]) =>
 interface Installing {
   readonly shell?: readonly string[];
   readonly path?: string;
+  readonly env?: Record<string, string>;
+  /** The installer, where it is not that of this tree. */
+  readonly script?: string;
 }
 
 /** Runs the installer, with a home and temporary folder below `folder`, for linux-x64. */
-function install(folder: string, words: readonly string[], { shell = ["sh"], path }: Installing = {}) {
+function install(folder: string, words: readonly string[], options: Installing = {}) {
+  const { shell = ["sh"], path, env = {}, script = installer } = options;
   const [program = "sh", ...first] = shell;
-  return startProgram(program, [...first, installer, ...words], {
-    env: { ...environmentIn(folder), ...path !== undefined && { PATH: path } },
+  return startProgram(program, [...first, script, ...words], {
+    env: { ...environmentIn(folder), ...env, ...path !== undefined && { PATH: path } },
     cwd: folder,
   }).ended;
 }
@@ -239,6 +246,82 @@ test("install.sh names systems and processors for which there are no programs", 
     });
     const { code, stderr } = await install(folder.path, ["--from", release], { path: `${fakes}:${bin}` });
     assert.deepEqual([code, message.test(stderr)], [3, true], stderr);
+  }
+});
+
+test("install.sh cannot tell a C library that it does not know, and names the flag that says it", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  // As on a system that has neither loader.
+  const script = join(folder.path, "elsewhere.sh");
+  const text = await readFile(installer, "utf8");
+  await writeFile(script, text.replaceAll(/\/lib(?:64)?\/ld-(?=linux|musl)/g, "/nowhere/ld-"));
+  const prefix = join(folder.path, "prefix");
+  const words = ["--from", release, "--prefix", prefix];
+  const { code, stderr } = await install(folder.path, words, { script });
+  assert.equal(code, 3, stderr);
+  assert.match(
+    stderr,
+    /^error: Cannot tell the C library of this system: .*--target linux-x64 or --target linux-x64-musl$/m,
+  );
+  assert.equal(existsSync(prefix), false);
+  const named = await install(folder.path, [...words, ...TARGET], { script });
+  assert.equal(named.code, 0, named.stderr);
+});
+
+test(
+  "install.sh installs nothing on a disk that is full, and leaves nothing there",
+  { skip: noSmallDisk() },
+  async () => {
+    await using folder = await temporaryFolder();
+    const release = await makeSmallRelease(folder.path, "0.1.0");
+    const prefix = join(folder.path, "prefix");
+    using disk = mountSmallDisk(prefix, "600k");
+    const words = ["--from", release, "--prefix", prefix, ...TARGET];
+    const { code, stderr } = await install(folder.path, words);
+    assert.equal(code, 3, stderr);
+    assert.match(
+      stderr,
+      /^error: Cannot unpack flutter-ci-0\.1\.0-linux-x64\.tar\.gz to ".*": is its disk full\? Nothing is installed$/m,
+    );
+    assert.deepEqual(await readdir(prefix), []);
+    disk.grow("10m");
+    const again = await install(folder.path, words);
+    assert.equal(again.code, 0, again.stderr);
+  },
+);
+
+test("install.sh downloads through a proxy, with curl and with wget", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const asked: string[] = [];
+  const proxy = createServer(async (request, response) => {
+    // What is asked of a proxy is a whole URL.
+    const url = URL.parse(request.url ?? "");
+    asked.push(url?.host ?? "");
+    const body = await readFile(join(release, basename(url?.pathname ?? ""))).catch(() => undefined);
+    if (body) answerWithFile(request, response, body);
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const env = {
+    http_proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    NO_PROXY: "",
+    no_proxy: "",
+  };
+  try {
+    for (const tool of ["curl", "wget"]) {
+      asked.length = 0;
+      const path = await folderOfTools(join(folder.path, `with-${tool}`), tool);
+      const prefix = join(folder.path, `prefix-${tool}`);
+      const words = ["--from", "http://downloads.invalid/ci", "--prefix", prefix, ...TARGET];
+      const { code, stderr } = await install(join(folder.path), words, { path, env });
+      assert.equal(code, 0, stderr);
+      assert.deepEqual([...new Set(asked)], ["downloads.invalid"]);
+    }
+  } finally {
+    proxy.closeAllConnections();
+    proxy.close();
   }
 });
 
