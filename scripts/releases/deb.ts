@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { rename } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { type Entry, writeArchive } from "./archive.ts";
@@ -33,12 +33,13 @@ export async function writeDeb(path: string, deb: DebPackage, work: string): Pro
     ["control.tar.gz", readFileSync(control)],
     ["data.tar.gz", readFileSync(data)],
   ] as const;
-  await Bun.write(`${path}.part`, [
+  const parts = [
     "!<arch>\n",
     ...members.flatMap((
       [name, bytes],
     ) => [headerOf(name, bytes.length, time), bytes, bytes.length % 2 ? "\n" : ""]),
-  ]);
+  ];
+  await writeFile(`${path}.part`, Buffer.concat(parts.map((part) => Buffer.from(part))));
   await rename(`${path}.part`, path);
 }
 

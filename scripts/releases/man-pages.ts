@@ -1,13 +1,18 @@
 import type { Command, CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { join } from "node:path";
 import { variableOf } from "../../lib/driver/program/command-line/flag.ts";
-import type { Facts } from "./facts.ts";
+
+/** Of a release: its version, and its time in seconds. */
+interface Edition {
+  readonly version: string;
+  readonly time: number;
+}
 
 /** Man pages by file name: one for `flutter-ci`, one for each of its commands, one for each driver's program. */
 export async function manPagesOf(
   root: string,
   drivers: readonly string[],
-  facts: Facts,
+  edition: Edition,
 ): Promise<Readonly<Record<string, string>>> {
   // Named by a path that the compiler does not follow: all of lib would be checked once more, with the types of Bun.
   const { flutterCiProgram } = await import(join(root, "lib/cli/flutter-ci.ts")) as {
@@ -17,10 +22,10 @@ export async function manPagesOf(
   const program = await flutterCiProgram(Object.fromEntries(drivers.map((name) => [name, unused])));
   const commands = program.createHelp().visibleCommands(program);
   const pages = [
-    pageOf(program, "flutter-ci", facts, commands),
-    ...commands.map((command) => pageOf(command, `flutter-ci ${command.name()}`, facts)),
+    pageOf(program, "flutter-ci", edition, commands),
+    ...commands.map((command) => pageOf(command, `flutter-ci ${command.name()}`, edition)),
     ...commands.filter((command) => drivers.includes(command.name()))
-      .map((command) => pageOf(command, command.name(), facts)),
+      .map((command) => pageOf(command, command.name(), edition)),
   ];
   return Object.fromEntries(pages);
 }
@@ -28,7 +33,7 @@ export async function manPagesOf(
 function pageOf(
   command: CommandUnknownOpts,
   path: string,
-  { version, time }: Facts,
+  { version, time }: Edition,
   commands: readonly CommandUnknownOpts[] = [],
 ): [file: string, text: string] {
   const name = path.replace(" ", "-");
@@ -62,7 +67,7 @@ function optionItem(option: Option): string[] {
   const { flags, long, description, argChoices, defaultValue, defaultValueDescription } = option;
   const without = defaultValueDescription ?? defaultValue;
   const facts = [
-    description,
+    /[.?!]$/.test(description) ? description : `${description}.`,
     ...argChoices ? [`One of ${argChoices.join(", ")}.`] : [],
     ...without === undefined ? [] : [`Default: ${without}.`],
     ...long && !["--help", "--version", "--licenses"].includes(long)

@@ -86,6 +86,20 @@ test("submit runs the pipeline of its file, and the one that --pipeline names, e
       stderr,
       /^error: .*No pipeline "stamps" is stored here: expected the name of one, or its steps/,
     );
+
+    const stored = {
+      name: "kept",
+      resource: "flutter-builder",
+      steps: [{ id: "bad", name: "Stamp", driver: "stamp" }],
+    };
+    const put = await fetch(`${plane.url}/pipelines`, {
+      method: "POST",
+      headers: { ...headers, "content-type": "application/json" },
+      body: JSON.stringify(stored),
+    });
+    assert.equal(put.status, 201, await put.text());
+    const ofStored = await stepsOf(plane, "--pipeline", "kept");
+    assert.deepEqual([ofStored.code, ofStored.steps], [1, ["bad failed"]], ofStored.output);
   }
 });
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { makeRepository } from "../cli/git-repository.ts";
-import { root, temporaryFolder } from "../cli/start-program.ts";
+import { root, startProgram, temporaryFolder } from "../cli/start-program.ts";
 import { needing } from "../support/needs.ts";
 
 const { after, before, test } = needing("Docker");
@@ -73,6 +73,40 @@ test("a compiled program works in a root without Node.js, Bun and Deno, and read
   assert.match(stdout, /\nSucceeded in .*\nShow it again: .*\n$/);
   assert.deepEqual(await readdir(join(repo, "kept")), ["copy.txt", "hello.txt"]);
   assert.equal((await readdir(repo)).includes("MARK"), false);
+});
+
+test("a build goes on to its end when its program is replaced while it runs, and the new one starts", async () => {
+  await using folder = await temporaryFolder();
+  const program = join(folder.path, "flutter-ci");
+  await copyFile(join(await compiled(), "flutter-ci"), program);
+  const repo = join(folder.path, "repo");
+  makeRepository(repo, { "hello.txt": "hello\n" });
+  const words = [
+    ...[
+      "run",
+      "--image",
+      image,
+      "--pull",
+      "never",
+      "--data",
+      join(folder.path, "data"),
+      "-o",
+      join(folder.path, "kept"),
+    ],
+    ...["-a", "*.txt", "-c", "echo begun; while [ ! -e /tmp/go ]; do sleep 0.1; done", repo],
+  ];
+  const running = startProgram(program, words);
+  await running.said("begun");
+  const [, run] = /^run (\S+)$/m.exec(running.output()) ?? [];
+  // As install.sh and dpkg do it: the new file takes the name of the old one, in one move.
+  await writeFile(`${program}.new`, "#!/bin/sh\necho the new one\n", { mode: 0o755 });
+  await rename(`${program}.new`, program);
+  assert.equal((await execute(program, ["--version"])).stdout, "the new one\n");
+  const { stdout: container } = await execute("docker", ["ps", "-qf", `label=conveyor.run=${run}`]);
+  await execute("docker", ["exec", container.trim(), "touch", "/tmp/go"]);
+  const { code, stderr } = await running.ended;
+  assert.equal(code, 0, running.output() + stderr);
+  assert.deepEqual(await readdir(join(folder.path, "kept")), ["hello.txt"]);
 });
 
 test("the demo builds zlib with a compiled program", async () => {
