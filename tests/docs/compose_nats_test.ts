@@ -28,8 +28,7 @@ interface Compose {
 }
 
 const read = (path: string) => readFile(join(root, path), "utf8");
-const compose = async (): Promise<Compose> =>
-  parse(await read("docs/compose.yaml"), { merge: true });
+const compose = async (): Promise<Compose> => parse(await read("docs/compose.yaml"), { merge: true });
 
 test("the compose file names what there is: services, networks, secrets, flags and variables", async () => {
   const { services, networks, secrets, volumes } = await compose();
