@@ -201,3 +201,32 @@ test("Conveyor's log routes give its lines and frames, in order, stored and live
   assert.deepEqual(await one, ["b four", "b five", "b seven"]);
   assert.equal((await ask("GET", "/logs/pipeline/99999999-2222-4333-8444-555555555555")).status, 404);
 });
+
+test("a log that was removed for its age says so in each form; a whole one, and a young silent one, do not", async () => {
+  await using world = await openWorld();
+  const clock = { now: Date.now() };
+  const { ask, engine } = await openApi(world, { clock: () => clock.now, keepLogsMs: 3_600_000 });
+  await using _a = await scriptedDriver(world.transport, "a", async ({ log, run }) => {
+    if (run !== RUN) await log("a line");
+    return { success: true, message: "" };
+  });
+  await using _b = await scriptedDriver(world.transport, "b", () => ({ success: true, message: "" }));
+  const other = "22222222-2222-4333-8444-555555555555";
+  for (const run of [RUN, other]) {
+    await ask("POST", "/runs", { body: { run, resource: RESOURCE } });
+    await endOf(engine, run);
+  }
+  const read = async (run: string, format: string) =>
+    await (await ask("GET", `/runs/${run}/logs?format=${format}`)).text();
+  assert.doesNotMatch(await read(RUN, "json"), /"cut"/);
+  clock.now += 3_700_000;
+  const message = "The log was removed: logs are kept for 1h 00m";
+  const [cut, end] = (await read(RUN, "json")).split("\n").filter((line) => line !== "").map((line) =>
+    JSON.parse(line)
+  );
+  assert.deepEqual(cut, { type: "cut", run: RUN, reason: "retention", message });
+  assert.equal(end.type, "end");
+  assert.equal(await read(RUN, "text"), `[${message}]\n`);
+  assert.match(await read(RUN, "events"), /^event: cut\ndata: \{"type":"cut".*\}\n\nid: .*\nevent: end\n/);
+  for (const format of ["json", "text", "events"]) assert.doesNotMatch(await read(other, format), /removed/);
+});

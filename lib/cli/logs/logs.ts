@@ -3,6 +3,7 @@ import { UnavailableError } from "../../base/errors.ts";
 import { MAX_MESSAGE_DEPTH, parseJson } from "../../base/json.ts";
 import { neutral } from "../../driver/program/command-line/neutral.ts";
 import type { LogLine } from "../../engine/core/events.ts";
+import type { LogCut } from "../../engine/core/log-cut.ts";
 import { ApiAwayError, type Caller } from "../shared/api/call.ts";
 import { linesOf } from "../../base/lines.ts";
 import { Patience } from "../shared/api/patience.ts";
@@ -43,7 +44,7 @@ export async function logs(text: string, options: LogsOptions): Promise<void> {
   await out.flush();
 }
 
-type Told = LogLine | { type: "cursor"; cursor: string } | { type: "end" };
+type Told = LogLine | LogCut | { type: "cursor"; cursor: string } | { type: "end" };
 
 /** Yields each line once, and reconnects when needed. */
 async function* logOf(
@@ -70,6 +71,7 @@ async function* logOf(
         const told = text === "" ? undefined : parsed(text);
         if (told?.type === "cursor") cursor = told.cursor;
         else if (told?.type === "end") return;
+        else if (told?.type === "cut") process.stderr.write(`${told.message}\n`);
         else if (told && told.seq > last) {
           last = told.seq;
           yield told;

@@ -128,6 +128,7 @@ async function serve(
     resourceTypes: [BUILD_RESOURCE],
     broadcast: (subject, data) => transport.broadcast(subject, data),
     draining: signal,
+    keepLogsMs: options.keepLogs,
     version: version(),
     reasons: () => whyNotReady(plane, fleet),
     metrics: () =>

@@ -51,6 +51,8 @@ export interface ApiOptions extends OperationParts {
   readonly maxOpenRuns?: number;
   /** Maximum number of open runs of each submitter; further ones are refused (default: no limit). */
   readonly maxRunsEach?: number | undefined;
+  /** How long logs are kept, milliseconds (default: not known). */
+  readonly keepLogsMs?: number;
   /** Interval between heartbeats on an idle stream, milliseconds (default 10,000). */
   readonly heartbeatMs?: number;
   readonly version?: string;
@@ -81,7 +83,8 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   const { engine, store, resourceTypes, maxOpenRuns = Infinity, maxRunsEach = Infinity } = options;
   const admit = admission({ engine, draining, maxOpenRuns, maxRunsEach });
   const catalog = new Catalog({ store, types: resourceTypes });
-  const runParts: RunParts = { engine, store, catalog, clock, heartbeatMs, admit };
+  const { keepLogsMs } = options;
+  const runParts: RunParts = { engine, store, catalog, clock, heartbeatMs, keepLogsMs, admit };
   addRunRoutes(router, runParts);
   definitionRoutes(router, { store, catalog });
   pipelineRoutes(router, { store, catalog });

@@ -16,6 +16,8 @@ export interface RunParts {
   readonly clock: Clock;
   /** The known resource types. A resource of any other type must be submitted with a pipeline. */
   readonly catalog: Catalog;
+  /** How long logs are kept, milliseconds (default: not known). */
+  readonly keepLogsMs?: number | undefined;
   /** Interval between heartbeats on an idle stream, milliseconds. */
   readonly heartbeatMs: number;
   /** Throws Problem if no run of this submitter is accepted just now. */
