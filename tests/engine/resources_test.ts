@@ -137,6 +137,32 @@ test("results of a resource's newest run stand in its metadata, stay at a change
   assert.deepEqual(events, ["a create", "b create", "a update", "b update"]);
 });
 
+test("a retry of a resource's newest run takes its place in the resource; one of an older version does not", async () => {
+  await using plane = await openPlane();
+  const { send, world } = plane;
+  const counted = { runs: 0 };
+  for (const driver of ["a", "b"]) {
+    const work = () => ({ success: true, message: `run ${driver === "a" ? ++counted.runs : counted.runs}` });
+    world.use(await scriptedDriver(world.transport, driver, work));
+  }
+  const ended = async (id: string) =>
+    await until(async () => (await runOf(plane, id)).status === "succeeded");
+  const messageOfA = async () =>
+    JSON.parse((await send("GET", `/resources/${TYPE}/a`)).body.metadata["driverresults.a"]).message;
+  const made = await send("POST", "/resources", { name: "a", resource: TYPE, spec: {} });
+  await ended(made.body.runid);
+  assert.equal(await messageOfA(), "run 1");
+  const again = await send("POST", `/runs/${made.body.runid}/retry`);
+  assert.equal(again.status, 201, again.text);
+  await ended(again.body.run);
+  assert.equal(await messageOfA(), "run 2");
+  const changed = await send("PUT", `/resources/${TYPE}/a`, { spec: { x: 1 } });
+  await ended(changed.body.runid);
+  const old = await send("POST", `/runs/${made.body.runid}/retry`);
+  await ended(old.body.run);
+  assert.equal(await messageOfA(), "run 3");
+});
+
 test("a bad request names the field, and stores nothing", async () => {
   await using plane = await openPlane();
   const { send } = plane;

@@ -1,9 +1,17 @@
+import { randomUUID } from "node:crypto";
 import type { Context } from "hono";
 import { z } from "zod";
 import { InputError } from "../../../base/errors.ts";
 import { parseJson } from "../../../base/json.ts";
 import { isRunId } from "../../../wire/ids.ts";
-import { ConflictError, type RunPlace, type RunQuery } from "../../../backend/store.ts";
+import {
+  ConflictError,
+  type ResourceChanges,
+  resourceKey,
+  type RunPlace,
+  type RunQuery,
+} from "../../../backend/store.ts";
+import type { Resource } from "../../../wire/resource.ts";
 import { REASONS } from "../../../wire/reasons.ts";
 import { OUTCOMES, type Run } from "../../../wire/run.ts";
 import type { Submission } from "../../core/submission.ts";
@@ -122,20 +130,30 @@ export function runRoutes(router: Router, parts: RunParts): void {
     admit(context.get("submitter"));
     return await limitBody(
       context,
-      async () => start(context, await resubmissionOf(run, await context.req.text(), catalog)),
+      async () =>
+        start(
+          context,
+          await resubmissionOf(run, await context.req.text(), catalog),
+          (repeated) => newestRun(run.resource, repeated),
+        ),
     );
   });
 
-  async function start(context: Context, submission: Submission): Promise<Response> {
+  /** `changesFor` returns what is stored together with the run. */
+  async function start(
+    context: Context,
+    submission: Submission,
+    changesFor: (run: string) => Promise<ResourceChanges | undefined> = () => Promise.resolve(undefined),
+  ): Promise<Response> {
     const key = context.req.header("idempotency-key");
     const submitter = context.get("submitter");
-    const run = submission.run ?? (key === undefined ? undefined : runOfKey(key, submitter));
-    const wanted = { ...submission, submitter, ...run !== undefined && { run } };
+    const run = submission.run ?? (key === undefined ? randomUUID() : runOfKey(key, submitter));
+    const wanted = { ...submission, submitter, run };
     const answer = (run: string) => context.json({ run }, 201, { Location: `/runs/${run}` });
     try {
-      return answer(await engine.submit(wanted));
+      return answer(await engine.submit(wanted, await changesFor(run)));
     } catch (error) {
-      if (!(error instanceof ConflictError) || key === undefined || wanted.run === undefined) throw error;
+      if (!(error instanceof ConflictError) || key === undefined) throw error;
       const there = await store.runs.get(wanted.run);
       if (!there) throw error;
       if (!isSame(there.value, wanted)) {
@@ -144,6 +162,16 @@ export function runRoutes(router: Router, parts: RunParts): void {
       context.header("Idempotent-Replayed", "true");
       return answer(wanted.run);
     }
+  }
+
+  /** Returns the change that makes a run the newest one of its stored resource; undefined if that is another by now. */
+  async function newestRun(resource: Resource, run: string): Promise<ResourceChanges | undefined> {
+    const { id, name, resource: type, metadata } = resource;
+    const key = resourceKey(type, name);
+    const found = name.isWellFormed() ? await store.resources.get(key) : undefined;
+    if (!found || found.value.resource.id !== id) return undefined;
+    if (found.value.resource.metadata?.["version"] !== metadata?.["version"]) return undefined;
+    return { resources: [{ key, value: { ...found.value, run }, revision: found.revision }], versions: [] };
   }
 
   /** The store knows only that a run is open, so more precise statuses are filtered here. */
