@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
 import { processLog } from "../../base/log.ts";
 import { Problem } from "./problem.ts";
 import type { Role } from "./router.ts";
@@ -70,16 +71,12 @@ export function tokenGuard(
 
 /** Lets pages of one origin call the API from a browser. Answers preflight requests, which carry no token. */
 export function corsFor(origin: string): MiddlewareHandler {
-  return async ({ req, header, body }, next) => {
-    header("Vary", "Origin");
-    if (req.header("origin") !== origin) return await next();
-    header("Access-Control-Allow-Origin", origin);
-    if (req.method !== "OPTIONS") return await next();
-    header("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE");
-    header("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID");
-    header("Access-Control-Max-Age", "600");
-    return body(null, 204);
-  };
+  return cors({
+    origin,
+    allowMethods: ["GET", "POST", "PUT", "DELETE"],
+    allowHeaders: ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+    maxAge: 600,
+  });
 }
 
 const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest();

@@ -1,3 +1,5 @@
+import { styleText } from "node:util";
+
 /** Styles for text. Without colours they return the text unchanged. */
 export interface Style {
   bold(text: string): string;
@@ -8,14 +10,16 @@ export interface Style {
 }
 
 const same = (text: string): string => text;
-const between = (on: number, off: number) => (text: string): string => `\x1b[${on}m${text}\x1b[${off}m`;
+/** Whether colours are wanted is decided by whoever takes this style. */
+const styled = (format: "bold" | "dim" | "red" | "green" | "yellow") => (text: string): string =>
+  styleText(format, text, { validateStream: false });
 
 export const plainStyle: Style = { bold: same, dim: same, red: same, green: same, yellow: same };
 
 export const colourStyle: Style = {
-  bold: between(1, 22),
-  dim: between(2, 22),
-  red: between(31, 39),
-  green: between(32, 39),
-  yellow: between(33, 39),
+  bold: styled("bold"),
+  dim: styled("dim"),
+  red: styled("red"),
+  green: styled("green"),
+  yellow: styled("yellow"),
 };

@@ -1,3 +1,4 @@
+import { styleText } from "node:util";
 import { Command, type Option } from "@commander-js/extra-typings";
 import { oneOf } from "./values.ts";
 import { flag } from "./flag.ts";
@@ -68,4 +69,4 @@ function optionDescription(
 const shown = ([what, words]: readonly [string, string]): string => `  # ${what}\n  $ ${words}`;
 
 /** Commander removes the escapes if there is no terminal, or if NO_COLOR is set. */
-const bold = (text: string): string => `\x1b[1m${text}\x1b[22m`;
+const bold = (text: string): string => styleText("bold", text, { validateStream: false });
