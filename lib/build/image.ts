@@ -1,9 +1,12 @@
+import { nearestOf } from "../base/nearest.ts";
 import { StepFailure } from "../base/errors.ts";
 import { type Docker, DockerError, type ImageInfo } from "../docker/docker.ts";
 import { registryLogin } from "../docker/login.ts";
 import type { BuildContext } from "./policy.ts";
 import type { BuildSpec } from "./spec.ts";
 
+/** Most names in a message of images like the one that is missing. */
+const MOST_SIMILAR = 3;
 /** Minimum time between two progress lines of a pull in the log, milliseconds. */
 const PROGRESS_MS = 1000;
 
@@ -33,9 +36,11 @@ export async function findImage(
 ): Promise<ImageInfo | undefined> {
   const found = await docker.inspectImage(image, { signal });
   if (found || pull !== "never") return found;
-  throw new StepFailure(`The image "${image}" is not on this host, and the build says never to pull`, {
-    reason: "image-not-found",
-  });
+  const similar = await similarImages(docker, image, signal);
+  throw new StepFailure(
+    `The image "${image}" is not on this host, and the build says never to pull${similar}`,
+    { reason: "image-not-found" },
+  );
 }
 
 async function pullImage({ docker, log, policy, signal }: BuildContext, image: string): Promise<void> {
@@ -53,7 +58,8 @@ async function pullImage({ docker, log, policy, signal }: BuildContext, image: s
     await docker.pull(image, { signal, onProgress, ...(login && { login }) });
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
-    throw pullFailure(image, error);
+    const isHere = await docker.inspectImage(image, { signal }) !== undefined;
+    throw pullFailure(image, error, isHere ? undefined : await similarImages(docker, image, signal));
   } finally {
     await shown;
   }
@@ -73,20 +79,36 @@ async function loginFor(image: string, configFolder: string | undefined, signal:
   }
 }
 
+/** Returns the end of a message: what is on this host under names like this one. Empty if nothing is. */
+async function similarImages(docker: Docker, image: string, signal: AbortSignal): Promise<string> {
+  const names = await docker.imageNames({ signal }).catch(() => []);
+  signal.throwIfAborted();
+  const last = (name: string) => name.split("/").at(-1)?.split(":")[0];
+  const named = names.filter((name) => last(name) === last(image));
+  const similar = [...new Set([...named, ...nearestOf(image, names, MOST_SIMILAR)])].slice(0, MOST_SIMILAR);
+  return similar.length === 0
+    ? ""
+    : `. On this host there is ${similar.map((name) => `"${name}"`).join(", ")}`;
+}
+
 /**
  * The daemon answers 404 for a missing image, and also if the registry denies access, which says nothing
  * about the image. Only the message of a denial begins with these words.
  */
 const DENIED = /^(?:failed to \w+ [^:]*: )?pull access denied/;
 
-function pullFailure(image: string, error: DockerError): StepFailure {
+/** `similar`: the end of the message for an image that is not on this host. */
+function pullFailure(image: string, error: DockerError, similar: string | undefined): StepFailure {
   if (error.status === 404 && !DENIED.test(error.message)) {
-    return new StepFailure(`The image "${image}" does not exist: ${error.message}`, {
+    return new StepFailure(`The image "${image}" does not exist: ${error.message}${similar ?? ""}`, {
       reason: "image-not-found",
       cause: error,
     });
   }
-  return new StepFailure(`The image "${image}" cannot be pulled: ${error.message}`, {
+  const message = similar === undefined
+    ? `The image "${image}" cannot be pulled: ${error.message}`
+    : `The image "${image}" is not on this host, and it cannot be pulled: ${error.message}${similar}`;
+  return new StepFailure(message, {
     reason: "image-pull-failed",
     cause: error,
   });

@@ -150,6 +150,8 @@ export interface Docker extends AsyncDisposable {
   now(options?: CallOptions): Promise<number>;
 
   inspectImage(image: string, options?: CallOptions): Promise<ImageInfo | undefined>;
+  /** Returns the names of the images on the daemon's machine, with their tags. */
+  imageNames(options?: CallOptions): Promise<string[]>;
   /** Throws `DockerError` (404 if the registry does not have the image). */
   pull(
     image: string,

@@ -5,7 +5,7 @@ import type { Docker, RegistryLogin } from "./docker.ts";
 import { parseImageName } from "./image-name.ts";
 import { followPull } from "./pull-progress.ts";
 
-export function imageCalls(client: Client): Pick<Docker, "inspectImage" | "pull"> {
+export function imageCalls(client: Client): Pick<Docker, "inspectImage" | "imageNames" | "pull"> {
   return {
     async inspectImage(image, options = {}) {
       parseImageName(image);
@@ -16,6 +16,12 @@ export function imageCalls(client: Client): Pick<Docker, "inspectImage" | "pull"
         architecture: found.Architecture,
         env: environmentOf(found.Config?.Env),
       };
+    },
+
+    async imageNames(options = {}) {
+      const found = await answered([], () => client.listImages(call(options) as object));
+      const names = (found ?? []).flatMap(({ RepoTags }) => RepoTags ?? []);
+      return names.filter((name) => !name.startsWith("<none>")).sort();
     },
 
     async pull(image, { login, onProgress, ...options } = {}) {

@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { git, makeRepository } from "./git-repository.ts";
 import { flutterCi, root, runtime, temporaryFolder } from "./start-program.ts";
 
 /** What is suggested for the last word, and whether files may stand there as well. */
@@ -55,6 +56,34 @@ test("completion does not suggest what is not for people", async () => {
 test("completion takes a flag and its value as one word too", async () => {
   assert.deepEqual(await suggested("run", "--pull=mi"), { values: ["--pull=missing"], files: false });
   assert.deepEqual(await suggested("run", "--file="), { values: [], files: true });
+});
+
+test("completion suggests the refs of the repository in this folder, and drivers after commas", async () => {
+  await using folder = await temporaryFolder();
+  makeRepository(folder.path, { "a": "a" });
+  git(folder.path, "tag", "v1");
+  git(folder.path, "branch", "feature/x");
+  const { stdout } = await flutterCi(["complete", "--", "run", "--ref", ""], { cwd: folder.path });
+  assert.deepEqual(stdout.split("\n").sort(), ["", ":4", "feature/x", "main", "v1"]);
+  const one = await flutterCi(["complete", "--", "run", "--ref=v"], { cwd: folder.path });
+  assert.equal(one.stdout, "--ref=v1\n:4\n");
+  assert.deepEqual(await suggested("run", "--keep=f"), { values: ["--keep=failure"], files: false });
+  assert.deepEqual((await suggested("up", "--drivers", "builder,co")).values, [
+    "builder,container-start",
+    "builder,container-stop",
+  ]);
+  assert.deepEqual((await suggested("up", "--drivers", "")).values.slice(0, 2), ["all", "none"]);
+});
+
+test("completion suggests nothing, and says nothing, where Docker or a repository is missing", async () => {
+  await using folder = await temporaryFolder();
+  for (const flag of ["--image", "--ref"]) {
+    const ended = await flutterCi(["complete", "--", "run", flag, ""], {
+      cwd: folder.path,
+      env: { DOCKER_HOST: `unix://${folder.path}/none.sock` },
+    });
+    assert.deepEqual([ended.code, ended.stdout, ended.stderr], [0, ":4\n", ""]);
+  }
 });
 
 test("completion bash makes bash complete our words", async () => {

@@ -86,6 +86,26 @@ test("a standalone driver's help is that of the subcommand", async () => {
   assert.equal(withoutOwn, stdout.replaceAll("flutter-ci builder", "builder"));
 });
 
+test("help fits a terminal of 60 columns, and a pipe gets its lines whole", async () => {
+  const width = (text: string) =>
+    // deno-lint-ignore no-control-regex
+    Math.max(...text.split(/\r?\n/).map((line) => line.replace(/\x1b\[\d+m/g, "").length));
+  for (const words of ["", "run", "up", "builder", "gc", "new driver"]) {
+    const line = `stty cols 60; ${join(root, "bin/flutter-ci")} ${words} --help`;
+    const shown = await startProgram("script", ["-qec", line, "/dev/null"], {
+      env: { CONVEYOR_RUNTIME: runtime },
+    }).ended;
+    assert.equal(shown.code, 0, shown.stdout);
+    assert.ok(width(shown.stdout) <= 60, `${words}: ${width(shown.stdout)}`);
+    assert.ok(shown.stdout.includes("Examples:"));
+  }
+  const { stdout } = await flutterCi(["run", "--help"]);
+  assert.match(
+    stdout,
+    /\n {2}\$ flutter-ci run --image gcc:14 -c \.\/configure -c make -a 'libz\.\*' https:.*\n/,
+  );
+});
+
 test("every flag of run that is promised is in its help", async () => {
   const { stdout } = await flutterCi(["run", "--help"]);
   const promised = [
@@ -98,7 +118,9 @@ test("every flag of run that is promised is in its help", async () => {
     "--pull",
     "-c, --command",
     "--workdir",
+    "--cache",
     "--cache-age",
+    "--cache-scope",
     "--cache-max",
     "-e, --env",
     "--env-file",
@@ -116,12 +138,14 @@ test("every flag of run that is promised is in its help", async () => {
     "--user",
     "--max-log",
     "--max-artifacts",
+    "--git-mirror",
     "--git-token",
     "--git-image",
     "--git-known-hosts",
     "--git-well-known-hosts",
     "--docker",
     "--driver",
+    "--watch",
     "--keep",
     "--data",
     "--json",
@@ -144,9 +168,11 @@ test("every flag of up and of submit that is promised is in its help", async () 
     "cache-max",
     "docker",
     "driver",
+    "watch",
     "git-image",
     "git-known-hosts",
     "git-well-known-hosts",
+    "git-mirror",
   ];
   const ofTheApi = ["api", "token-file", "tls-ca", "detach", "pipeline"];
   assert.deepEqual(

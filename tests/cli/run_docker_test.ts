@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { dirname, join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
+import { TEST_IMAGE } from "../support/test-image.ts";
 import { linesOf, project, runIdOf } from "./run-project.ts";
 import { type Ended, flutterCi, startFlutterCi } from "./start-program.ts";
 
@@ -120,6 +121,25 @@ test("run exits 1 for a missing ref or image, with the reason in its last line",
     assert.equal(ended.code, 1, reason);
     assert.equal(linesOf(ended).at(-1)?.reason, reason);
   }
+});
+
+test("run says of an image that is not here whether it can be had, and what is here under a name like it", async () => {
+  await using app = await project();
+  const image = `${TEST_IMAGE}x`;
+  const here = `. On this host there is "${TEST_IMAGE}"`;
+  const never = await app.run("--image", image, "--", "true");
+  assert.ok(
+    never.stdout.includes(
+      `The image "${image}" is not on this host, and the build says never to pull${here}`,
+    ),
+  );
+  const pulled = await app.run("--image", `localhost:1/${image}`, "--pull", "missing", "--", "true");
+  assert.ok(
+    pulled.stdout.includes(`The image "localhost:1/${image}" is not on this host, and it cannot be pulled: `),
+  );
+  assert.match(pulled.stdout, /On this host there is "/);
+  const { stdout } = await flutterCi(["complete", "--", "run", "--image", TEST_IMAGE.slice(0, -1)]);
+  assert.ok(stdout.split("\n").includes(TEST_IMAGE), stdout);
 });
 
 test("run succeeds though the folder for temporary files is missing", async () => {

@@ -356,6 +356,7 @@ test("inspectImage knows an image by its name and its id, and says so where ther
   assert.ok(image?.architecture);
   assert.deepEqual(await docker.inspectImage(image?.id ?? ""), image);
   assert.equal(await docker.inspectImage("conveyor-test-there-is-no-such-image"), undefined);
+  assert.ok((await docker.imageNames()).includes(TEST_IMAGE));
   await assert.rejects(docker.inspectImage("../info"), { name: "InputError" });
 });
 

@@ -11,6 +11,7 @@ const CALLS: [string, (docker: Docker, signal: AbortSignal) => Promise<unknown>]
   ["info", (docker, signal) => docker.info({ signal })],
   ["now", (docker, signal) => docker.now({ signal })],
   ["inspectImage", (docker, signal) => docker.inspectImage("debian", { signal })],
+  ["imageNames", (docker, signal) => docker.imageNames({ signal })],
   ["pull", (docker, signal) => docker.pull("debian", { signal })],
   ["create", (docker, signal) => docker.create(spec(), { signal })],
   ["start", (docker, signal) => docker.start("abc", { signal })],

@@ -34,6 +34,8 @@ export function suggestionsCommand() {
       const program = command.parent;
       if (!program) return;
       const { runsFor } = await import("./suggest-runs.ts");
-      process.stdout.write(suggest(program, words, await runsFor(program, words)));
+      const { valuesFor } = await import("./suggest-values.ts");
+      const found = [...await runsFor(program, words), ...await valuesFor(program, words)];
+      process.stdout.write(suggest(program, words, found));
     });
 }

@@ -10,17 +10,17 @@ export interface Suggestion {
 
 /**
  * Returns suggestions for the last word, which is empty where a new word begins. Each line is a suggestion,
- * with a tab and its explanation if it has one. `runs` are the suggestions for a run. The last line is `:0`
- * if file names fit too, otherwise `:4`.
+ * with a tab and its explanation if it has one. `found` are the suggestions for a run, or for the value of the
+ * flag in question (`wantsValue`). The last line is `:0` if file names fit too, otherwise `:4`.
  */
 export function suggest(
   program: CommandUnknownOpts,
   words: readonly string[],
-  runs: readonly Suggestion[] = [],
+  found: readonly Suggestion[] = [],
 ): string {
   const current = words.at(-1) ?? "";
   const before = words.slice(0, -1);
-  const { values, files } = candidates(program, before, current, runs);
+  const { values, files } = candidates(program, before, current, found);
   const lines = values.filter(({ value }) => value.startsWith(current))
     .map(({ value, why }) => why === "" ? value : `${value}\t${why}`);
   return `${[...lines, files ? ":0" : ":4"].join("\n")}\n`;
@@ -30,7 +30,7 @@ function candidates(
   program: CommandUnknownOpts,
   before: readonly string[],
   current: string,
-  runs: readonly Suggestion[],
+  found: readonly Suggestion[],
 ): { values: Suggestion[]; files: boolean } {
   if (before.includes("--")) return { values: [], files: true };
   const command = program.commands.find((known) => known.name() === before[0]);
@@ -38,12 +38,12 @@ function candidates(
     return { values: current.startsWith("-") ? flagsOf(program) : commandsOf(program), files: false };
   }
   const [typed, given] = current.startsWith("--") ? current.split("=", 2) : [undefined, undefined];
-  if (typed !== undefined && given !== undefined) return valuesOf(flagOf(command, typed), `${typed}=`);
+  if (typed !== undefined && given !== undefined) return valuesOf(flagOf(command, typed), `${typed}=`, found);
   const previous = flagOf(command, before.at(-1));
-  if (previous?.required) return valuesOf(previous, "");
+  if (previous?.required) return valuesOf(previous, "", found);
   if (current.startsWith("-")) return { values: flagsOf(command), files: false };
   const [argument] = command.registeredArguments;
-  if (argument && isRun(argument)) return { values: [...runs], files: false };
+  if (argument && isRun(argument)) return { values: [...found], files: false };
   const values = (argument?.argChoices ?? []).map((value) => ({ value, why: "" }));
   return { values, files: argument !== undefined && !argument.argChoices };
 }
@@ -59,8 +59,27 @@ export function wantsRun(program: CommandUnknownOpts, words: readonly string[]):
   return !(words.at(-1) ?? "").startsWith("-") && !flagOf(command, words.at(-2))?.required;
 }
 
-function valuesOf(option: Option | undefined, prefix: string): { values: Suggestion[]; files: boolean } {
-  const values = (option?.argChoices ?? []).map((value) => ({ value: `${prefix}${value}`, why: "" }));
+/** Returns the flag whose value the last word is, and the beginning of that value. */
+export function wantsValue(
+  program: CommandUnknownOpts,
+  words: readonly string[],
+): { flag: string; begun: string } | undefined {
+  const command = program.commands.find((known) => known.name() === words[0]);
+  const current = words.at(-1) ?? "";
+  if (!command || words.length < 2 || words.slice(0, -1).includes("--")) return undefined;
+  const [typed, given] = current.startsWith("--") ? current.split("=", 2) : [undefined, undefined];
+  if (given !== undefined) return flagOf(command, typed) && { flag: typed ?? "", begun: given };
+  const previous = flagOf(command, words.at(-2));
+  return previous?.required && previous.long ? { flag: previous.long, begun: current } : undefined;
+}
+
+function valuesOf(
+  option: Option | undefined,
+  prefix: string,
+  found: readonly Suggestion[],
+): { values: Suggestion[]; files: boolean } {
+  const known = (option?.argChoices ?? []).map((value) => ({ value, why: "" }));
+  const values = [...known, ...found].map(({ value, why }) => ({ value: `${prefix}${value}`, why }));
   return { values, files: option !== undefined && NAMES_A_FILE.test(option.flags) };
 }
 

@@ -39,6 +39,12 @@ export async function runCommand(drivers: Drivers, words: readonly string[]) {
   return command
     .action(async (_repository, _command, options, { args, options: flags }) => {
       const { run } = await import("./run.ts");
-      process.exitCode = await run({ operands: operandsOf(args, words, flags), options, drivers });
+      const input = { operands: operandsOf(args, words, flags), options, drivers };
+      if (options.watch !== true) {
+        process.exitCode = await run(input);
+        return;
+      }
+      const { watch } = await import("./watch.ts");
+      process.exitCode = await watch(input);
     });
 }

@@ -1,5 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
-import { flag, listFlag } from "../../driver/program/command-line/flag.ts";
+import { flag, listFlag, switchFlag } from "../../driver/program/command-line/flag.ts";
 import { text } from "../../driver/program/command-line/values.ts";
 import { CACHE_FLAGS } from "../../build/cache/limits.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
@@ -10,6 +10,7 @@ import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.t
 export function withRunFlags(command: Command<[string | undefined, string[]]>) {
   const withMachine = withBuildFlags(command)
     .optionsGroup("This machine:")
+    .addOption(switchFlag("--watch", "build a folder again whenever its HEAD, or --ref, moves"))
     .addOption(
       listFlag("--driver <file|package>", "driver of your own, as a step of the pipeline, repeatable", text),
     )

@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import { Command, type Option } from "@commander-js/extra-typings";
 import { oneOf } from "./values.ts";
+import { fitText } from "./fit.ts";
 import { flag } from "./flag.ts";
 
 export interface CommandText {
@@ -29,7 +30,12 @@ export function newCommand({ path, summary, description, usage, examples }: Comm
     .helpOption("-h, --help", "show this help")
     .exitOverride()
     .showHelpAfterError(`See "${path} --help"`)
+    .configureOutput({
+      writeOut: (text) => process.stdout.write(fitText(text, columns())),
+    })
     .configureHelp({
+      // Flags have long names: without this, what they mean is not wrapped on a narrow terminal.
+      minWidthToWrap: 20,
       commandDescription: () => "",
       styleTitle: (title) => title === "Usage:" ? `${bold(title)} ` : bold(title),
       subcommandTerm: (command) => command.name(),
@@ -38,6 +44,8 @@ export function newCommand({ path, summary, description, usage, examples }: Comm
     .addHelpText("before", ({ command }) => `${command.description()}\n`)
     .addHelpText("after", `\n${bold("Examples:")}\n${examples.map(shown).join("\n")}`);
 }
+
+const columns = (): number | undefined => process.stdout.isTTY ? process.stdout.columns : undefined;
 
 /** Flags of every command, for the process log. */
 export const logLevelFlag = () =>

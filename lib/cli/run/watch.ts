@@ -1,0 +1,76 @@
+import { resolve } from "node:path";
+import { InputError } from "../../base/errors.ts";
+import { delay } from "../../base/signals.ts";
+import { openLocalSource } from "../../build/git/local-source.ts";
+import { resolveCommit } from "../../build/git/local/resolve-commit.ts";
+import { parseRepository } from "../../build/repository.ts";
+import { environment } from "../../driver/program/command-line/environment.ts";
+import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
+import { neutralText } from "../../driver/program/command-line/neutral.ts";
+import type { Stop } from "../../driver/program/stop/stop.ts";
+import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
+import { run, type RunInput } from "./run.ts";
+
+/** How often the repository is looked at between two builds, milliseconds. */
+const LOOK_MS = 500;
+/** Exit codes after which there is nothing to wait for: a signal, and a machine that cannot build. */
+const LAST = new Set<number>([EXIT.unavailable, EXIT.defect, 129, 130, 143]);
+
+/**
+ * Builds a local repository, and again whenever the commit moves that is built, until a signal. Each build is
+ * a run of its own; the commits that come during one are built once, after it. Returns the exit code of the
+ * signal, or of a build after which there is nothing to wait for. Throws as `run` does at the first build.
+ */
+export async function watch(input: RunInput): Promise<number> {
+  const { operands: { repository = "." }, options: { ref } } = input;
+  const parsed = parseRepository(repository);
+  if (parsed.kind !== "local") {
+    throw new InputError(`--watch: Cannot watch "${repository}": expected a folder of this machine`);
+  }
+  const path = resolve(parsed.path);
+  const now = async () => resolveCommit(await openLocalSource(path, { environment }), ref)?.commit;
+  for (let isFirst = true;; isFirst = false) {
+    const built = await now();
+    const code = await buildOnce(input, isFirst);
+    if (LAST.has(code)) return code;
+    process.stderr.write(
+      `Waiting for ${ref === undefined ? "HEAD" : neutralText(ref)} to move; Ctrl-C to leave\n`,
+    );
+    const stopped = await moved(now, built);
+    if (stopped) return stopped.exit;
+  }
+}
+
+/** A commit whose own file is not valid does not end the watch: the next one may mend it. */
+async function buildOnce(input: RunInput, isFirst: boolean): Promise<number> {
+  try {
+    return await run(input);
+  } catch (error) {
+    if (isFirst || !(error instanceof InputError)) throw error;
+    process.stderr.write(`error: ${neutralText(error.message)}\n`);
+    return EXIT.usage;
+  }
+}
+
+/** Waits until the commit is another one. Returns the request to stop that came before. */
+async function moved(
+  now: () => Promise<string | undefined>,
+  built: string | undefined,
+): Promise<Stop | undefined> {
+  const leaving = new AbortController();
+  using stop = listenForStop({
+    onFirst: () => leaving.abort(),
+    onSecond: ({ exit }) => process.exit(exit),
+  });
+  try {
+    for (;;) {
+      // While git works, a repository may be unreadable for a moment.
+      const commit = await now().catch(() => built);
+      if (commit !== undefined && commit !== built) return undefined;
+      await delay(LOOK_MS, { signal: leaving.signal });
+    }
+  } catch (error) {
+    if (stop.first) return stop.first;
+    throw error;
+  }
+}

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { needing } from "../support/needs.ts";
+import { git } from "./git-repository.ts";
+import { project } from "./run-project.ts";
+import { flutterCi } from "./start-program.ts";
+
+const { test } = needing("Docker");
+
+test("run --watch builds again when HEAD moves, whatever became of the build before, until it is told to stop", async () => {
+  await using app = await project({ "a": "first\n" });
+  const repo = join(app.path, "repo");
+  const commit = async (name: string, text: string) => {
+    await writeFile(join(repo, name), text);
+    git(repo, "add", "--all");
+    git(repo, "commit", "--quiet", "--message", name);
+  };
+  const started = app.start("--watch", "-c", "cat a; grep -q second a");
+  await started.said("first\n");
+  await started.said("Waiting for HEAD to move; Ctrl-C to leave");
+  await commit(".conveyor.yaml", "{ broken");
+  await started.said("It cannot be read as JSON or YAML");
+  git(repo, "rm", "--quiet", ".conveyor.yaml");
+  await commit("a", "second\n");
+  await started.said("\nsecond\n");
+  await started.said("Succeeded in");
+  started.kill("SIGTERM");
+  const { code, stdout } = await started.ended;
+  assert.equal(code, 143);
+  assert.deepEqual(stdout.match(/^(?:Failed|Succeeded) /gm), ["Failed ", "Succeeded "]);
+});
+
+test("run --watch refuses what does not move on this machine", async () => {
+  const { code, stderr } = await flutterCi(["run", "--watch", "https://git.example.com/app.git"]);
+  assert.deepEqual([code, stderr], [
+    2,
+    'error: --watch: Cannot watch "https://git.example.com/app.git": expected a folder of this machine\n',
+  ]);
+});
