@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ArtifactEntry } from "./artifacts/wanted.ts";
 import { CacheLines, CacheScope } from "./cache/spec.ts";
 import { Command, duration, envName, size } from "./fields.ts";
+import { SparseFolders } from "./git/sparse-folders.ts";
 import { noNul } from "./no-nul.ts";
 import { Services } from "./services/spec.ts";
 import { ReportEntry } from "./reports/report-schema.ts";
@@ -56,6 +57,9 @@ export const BuildSpec = z.strictObject({
   depth: z.int().min(0).default(1).describe("commits of history, 0 for all"),
   submodules: z.boolean().default(false).describe(
     "whether submodules are checked out too; those of a local repository come from its git folder where they lie there",
+  ),
+  sparse: SparseFolders.default([]).describe(
+    "folders to check out, with the files right in the folders above them; all without it",
   ),
   workdir: z.string().optional().describe(
     "folder below /workspace in which commands run and artifact globs start",

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
@@ -252,5 +254,63 @@ test("git-cloner calls a disk full that is, by whatever git says of it, and none
   await build({ repository: url("app.git"), image: talker.name }, async ({ step }) => {
     await step(containerStart);
     assert.equal((await step(gitCloner)).failure?.reason, "clone-failed");
+  });
+});
+
+test("git-cloner checks out only the folders of a sparse checkout, from near and far, and names what is not there", async () => {
+  const { image, url } = served();
+  using app = repository({ "top": "t\n" });
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", app.path, "-c", "user.name=T", "-c", "user.email=t@example.org", ...args]);
+  for (const name of ["a b/in/x", "a b/y", "other/z"]) {
+    mkdirSync(join(app.path, dirname(name)), { recursive: true });
+    writeFileSync(join(app.path, name), "x\n");
+  }
+  git("add", "--all");
+  git("commit", "-qm", "folders");
+  await build({ repository: app.path, image }, async ({ step, idle: container }) => {
+    await step(containerStart);
+    const sparse = ["a b/in", "nowhere"];
+    const { failure, lines } = await step(gitCloner, asking({ repository: app.path, sparse }));
+    assert.equal(failure, undefined, `${failure?.message}`);
+    const files = docker(
+      "exec",
+      container,
+      "sh",
+      "-c",
+      "find . -path ./.git -prune -o -type f -print | sort",
+    );
+    assert.deepEqual(files.split("\n"), ["./a b/in/x", "./a b/y", "./top"]);
+    assert.equal(docker("exec", container, "git", "status", "--porcelain"), "");
+    assert.ok(
+      lines.some((line) => line.endsWith('The commit has no folder "nowhere", which spec.sparse names')),
+    );
+    const far = await step(gitCloner, asking({ repository: url("app.git"), sparse: ["nowhere"], ref: "v1" }));
+    assert.equal(far.failure, undefined, `${far.failure?.message}`);
+    const refused = await step(gitCloner, asking({ repository: app.path, sparse: ["../x", "/etc", "a*"] }));
+    assert.match(
+      refused.failure?.message ?? "",
+      /^spec\.sparse\.0: .*\nspec\.sparse\.1: .*\nspec\.sparse\.2: /,
+    );
+  });
+});
+
+test("git-cloner says which files are pointers of Git LFS", async () => {
+  const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+  using app = repository({
+    ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+    "a.bin": pointer,
+    "b c.bin": pointer,
+    "whole.bin": "content\n",
+    "about.txt": pointer,
+  });
+  await build({ repository: app.path, image: served().image }, async ({ step }) => {
+    await step(containerStart);
+    const { result, lines } = await step(gitCloner);
+    assert.equal(result?.success, true);
+    const said = lines.filter((line) => line.includes("Git LFS"));
+    assert.deepEqual(said, [
+      "stderr Git LFS: 2 of the files are pointers, checked out without their content: a.bin, b c.bin",
+    ]);
   });
 });

@@ -1,4 +1,5 @@
 import { PRIVATE_FOLDER } from "./private-files.ts";
+import { CHECKOUT } from "./checkout-script.ts";
 import { MIRROR } from "./mirror-script.ts";
 import { RECEIVE } from "./receive-script.ts";
 
@@ -11,7 +12,7 @@ import { RECEIVE } from "./receive-script.ts";
  * Standard input: the private files, then the repository itself if LOCAL is 1.
  *
  * Variables: READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all),
- * SUBMODULES (1 or empty), ORIGIN (where a local repository came from; may be empty), and those of
+ * SUBMODULES (1 or empty), SPARSE (folders, one a line; may be empty), ORIGIN (where a local repository came from; may be empty), and those of
  * mirror-script.ts.
  */
 export const CLONE_SCRIPT = `
@@ -122,7 +123,7 @@ fetch_one() {
     git init --quiet --template="$seed" $format . && git remote add -- origin "$URL" && fetch $shallow origin "$1"
   fi
 }
-${RECEIVE}${MIRROR}
+${RECEIVE}${MIRROR}${CHECKOUT}
 # The full name that the remote has for REF, by git's own rules, and a commit of that repository. False where it has none.
 look_up() {
   fresh
@@ -173,6 +174,7 @@ work() {
   esac
 
   if [ -n "$commit" ]; then
+    narrow
     git -c advice.detachedHead=false checkout --progress --detach "$commit" -- || fail 66
   else
     # The commit, and the branch that it is the head of, in one go: starting git costs more than what it does here.
@@ -180,9 +182,11 @@ work() {
     [ $# = 2 ] || fail 67
     commit=$1
     [ -n "$ref" ] || ref=$2
+    narrow
     git -c advice.detachedHead=false checkout --progress --force HEAD -- || fail 66
   fi
   update_mirror
+  say_what_lacks
   # Relative URLs of submodules count from where the repository itself came from.
   [ -z "$ORIGIN" ] || git remote add -- origin "$ORIGIN"
 

@@ -142,6 +142,7 @@ async function runScript(
       REF: local ? local.ref : spec.ref ?? "",
       DEPTH: String(spec.depth),
       SUBMODULES: spec.submodules ? "1" : "",
+      SPARSE: spec.sparse.join("\n"),
       ORIGIN: local?.origin ?? "",
       MIRROR: mirror,
       MIRROR_LEAST: String(MIRROR_LEAST_KIB),

@@ -134,6 +134,7 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
   ref: { reach: "the build" },
   depth: { reach: "the build" },
   submodules: { reach: "the build" },
+  sparse: { reach: "the build" },
   workdir: { reach: "the build" },
   drivers: { reach: "the build" },
   artifacts: { reach: "the build" },
