@@ -9,6 +9,9 @@ import { api } from "./api.ts";
 import { artifacts } from "./artifacts.ts";
 import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
+import { cacheLine } from "./cache-line.ts";
+import { secondBuild } from "./second-build.ts";
+import { secondClone } from "./second-clone.ts";
 import { gitContainer } from "./git-container.ts";
 import { help } from "./help.ts";
 import { leaveNothing } from "./leave-nothing.ts";
@@ -27,6 +30,9 @@ import { tableOf } from "./table.ts";
 
 const BENCHES: readonly Bench[] = [
   build,
+  cacheLine,
+  secondBuild,
+  secondClone,
   localSource,
   steps,
   artifacts,

@@ -12,7 +12,10 @@ const HELPER = `
 while read -r line; do
   case $line in
     capabilities) printf 'connect\\n\\n' ;;
-    'connect git-upload-pack') echo; exec git upload-pack "/srv/\${2##*/}" ;;
+    'connect git-upload-pack')
+      echo
+      if [ -f /srv/pass ]; then git upload-pack "/srv/\${2##*/}" | perl /srv/pass; exit; fi
+      exec git upload-pack "/srv/\${2##*/}" ;;
     connect*) printf 'fallback\\n' ;;
     *) exit 1 ;;
   esac
@@ -21,11 +24,14 @@ done
 
 /**
  * An image in which these repositories are reached as \`https://git.example.org/team/NAME\`, without any network. `fill` makes
- * each of them, from an empty one.
+ * each of them, from an empty one. \`passedBy\` is a Perl script that passes on what is sent.
  */
 export function smartRepositories(
   fill: Readonly<Record<string, (git: Git, folder: string) => void>>,
-  { format = {} }: { format?: Readonly<Record<string, "sha1" | "sha256">> } = {},
+  { format = {}, passedBy }: {
+    format?: Readonly<Record<string, "sha1" | "sha256">>;
+    passedBy?: string;
+  } = {},
 ): { readonly image: string; url(name: string): string } & Disposable {
   const image = imageWithScript("/usr/lib/git-core/git-remote-https", HELPER);
   const folder = mkdtempSync(join(tmpdir(), "smart-"));
@@ -41,6 +47,7 @@ export function smartRepositories(
       execFileSync("git", ["init", "-q", "-b", "main", `--object-format=${format[name] ?? "sha1"}`, path]);
       work(git, path);
     }
+    if (passedBy !== undefined) writeFileSync(join(folder, "pass"), passedBy);
     docker("cp", `${folder}/.`, `${container}:/srv`);
     docker("commit", container, image.name);
   } finally {

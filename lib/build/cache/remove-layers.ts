@@ -1,6 +1,5 @@
 import type { Docker } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
-import { removeLayer } from "./prepare.ts";
 import { CACHE_LABELS, type Layer, readCacheVolumes, type Saved, unneededLayers } from "./volumes.ts";
 
 interface Options {
@@ -24,10 +23,11 @@ export async function removeUnneeded(
   const listed = await docker.volumes({ [LABELS.owner]: owner, [CACHE_LABELS.role]: "" }, { signal });
   const found = readCacheVolumes(owner, listed);
   const gone = unneededLayers(found, isUnfinished);
-  for (const { volume } of gone) await removeLayer(docker, volume.name, signal);
-  for (const work of found.work) {
-    if (!isUnfinished(work)) await docker.removeVolume(work.volume.name, { signal });
-  }
+  const names = [
+    ...gone.map(({ volume }) => volume.name),
+    ...found.work.filter((work) => !isUnfinished(work)).map(({ volume }) => volume.name),
+  ];
+  await Promise.all(names.map((name) => docker.removeVolume(name, { signal })));
 }
 
 /** Removes a saved cache. Its layers go with the next call of `removeUnneeded`. */

@@ -1,0 +1,19 @@
+import type { Figure } from "./bench.ts";
+import { formatMs, rounded } from "./numbers.ts";
+
+/** The figure of something that is done twice, and aimed at to take at most a part of the first time. */
+export function ratioFigure(
+  what: string,
+  { first, second, most }: { first: number; second: number; most: number },
+): Figure {
+  const ratio = second / first;
+  return {
+    what,
+    ours: formatMs(second),
+    reference: `${formatMs(first)} the first`,
+    ratio: rounded(ratio),
+    target: `ratio ≤ ${most}`,
+    isMet: ratio <= most,
+    numbers: { firstMs: rounded(first), secondMs: rounded(second) },
+  };
+}
