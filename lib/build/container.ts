@@ -1,12 +1,6 @@
 import { StepFailure } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
-import {
-  type ContainerSpec,
-  type DaemonInfo,
-  DockerError,
-  type ImageInfo,
-  type MountSpec,
-} from "../docker/docker.ts";
+import { type ContainerSpec, type DaemonInfo, DockerError, type ImageInfo } from "../docker/docker.ts";
 import { type BuildContext, DEFAULT_PIDS } from "./policy.ts";
 import { exec } from "../driver/work/exec.ts";
 import { ownEnvironment, steeringVariables } from "../driver/work/own-environment.ts";
@@ -15,7 +9,7 @@ import { servicesMemory, startServices } from "./services/start.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { cacheLines } from "./cache/prepare.ts";
 import { fillCaches } from "./cache/fill.ts";
-import { withCaches } from "./cache/with-caches.ts";
+import { type MountedCaches, withCaches } from "./cache/with-caches.ts";
 import { idleScript, keepRunning } from "./keep-running.ts";
 import { containerName, idleName, LABELS } from "./labels.ts";
 import { provideNetwork } from "./network.ts";
@@ -170,13 +164,14 @@ async function clearEarlier({ docker, run, settings: { owner }, signal }: BuildC
 async function create(
   context: BuildContext,
   spec: ContainerSpec,
-  prepare: () => Promise<readonly MountSpec[]>,
+  prepare: () => Promise<MountedCaches>,
 ): Promise<string> {
   const { docker, signal } = context;
   for (let again = false;; again = true) {
-    const mounts = await prepare();
+    const { mounts, labels } = await prepare();
+    const cached = { ...spec, mounts, labels: { ...spec.labels, ...labels } };
     try {
-      return await context.cleanup((signal) => docker.create({ ...spec, mounts }, { signal }));
+      return await context.cleanup((signal) => docker.create(cached, { signal }));
     } catch (error) {
       if (!(error instanceof DockerError)) throw error;
       if (error.status === 409 && !again) {

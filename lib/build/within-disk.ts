@@ -5,6 +5,7 @@ import { DockerError } from "../docker/docker.ts";
 import type { BuildContext, BuildPolicy } from "./policy.ts";
 import { freeWithoutCaches } from "./cache/make-room.ts";
 import { freeBytes } from "./free-disk.ts";
+import { ownLayers } from "./cache/own-layers.ts";
 import { findContainer } from "./labels.ts";
 
 /**
@@ -91,7 +92,7 @@ async function takenBytes(
 ): Promise<number | undefined> {
   try {
     const container = await findContainer(docker, { owner, run, signal });
-    return container && await docker.diskBytes(container.id, { signal });
+    return container && await docker.diskBytes(container.id, { signal, instead: ownLayers(container) });
   } catch (error) {
     if (error instanceof DockerError || error instanceof Retryable) return undefined;
     throw error;

@@ -43,11 +43,11 @@ export function daemonCalls(
     info,
     now,
 
-    async diskBytes(container, options = {}) {
+    async diskBytes(container, { instead, ...options } = {}) {
       const { Containers, Volumes } = await client.df(call(options));
       const found = Containers?.find(({ Id }) => Id === container);
       if (!found) return undefined;
-      const names = new Set(found.Mounts.map(({ Name }) => Name));
+      const names = new Set(found.Mounts.map(({ Name = "" }) => instead?.get(Name) ?? Name));
       const volumes = Volumes?.filter(({ Name }) => names.has(Name)) ?? [];
       return volumes.reduce(
         (sum, { UsageData }) => sum + Math.max(0, UsageData?.Size ?? 0),

@@ -245,9 +245,13 @@ export interface Docker extends AsyncDisposable {
   /**
    * Returns the container's disk usage in bytes, without its image: its own layer and its volumes. The daemon
    * measures everything it has for that, and refuses (`DockerError`) while it does so for another caller.
-   * Undefined if the container does not exist.
+   * Undefined if the container does not exist. `instead`: volumes that are measured in the place of others, by
+   * their names.
    */
-  diskBytes(container: string, options?: CallOptions): Promise<number | undefined>;
+  diskBytes(
+    container: string,
+    options?: CallOptions & { instead?: ReadonlyMap<string, string> },
+  ): Promise<number | undefined>;
   /** Returns whether a running container has reached its limit of processes and threads. Takes a second. */
   isAtProcessLimit(container: string, options?: CallOptions): Promise<boolean>;
 

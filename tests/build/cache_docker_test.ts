@@ -12,6 +12,7 @@ import { waitForRoom } from "../../lib/build/room.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import { DockerError } from "../../lib/docker/docker.ts";
 import { needing } from "../support/needs.ts";
+import { testPolicy } from "../support/settings.ts";
 import { testDocker } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
 
@@ -120,6 +121,30 @@ test("a build of a ref reads the default branch's cache, and nobody reads a ref'
     await run({ cache: named, cacheScope: "pull/1", commands: [`cat ${PATH}/by`] }),
     /^stdout evil$/m,
   );
+});
+
+test("a build that names the default branch as its ref has the default branch's caches, and writes them", async () => {
+  const named = cache("branch");
+  await run({ cache: named, commands: [`echo 1 >${PATH}/by`] });
+  await run({ cache: named, ref: "main", commands: [`cat ${PATH}/by; echo 2 >${PATH}/by`] });
+  assert.match(await run({ cache: named, commands: [`cat ${PATH}/by`] }), /^stdout 2$/m);
+});
+
+test("what was cached before is none of the disk that a build takes, and what it writes is", async () => {
+  const spec = { cache: cache("disk") };
+  await run({ ...spec, commands: [`head -c 40m /dev/zero >${PATH}/old`] });
+  const policy = testPolicy({ maxDiskBytes: 20 * 1024 ** 2 });
+  const wait = "i=0; while [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done";
+  for (
+    const [script, isRefused] of [["true", false], [`head -c 40m /dev/zero >${PATH}/new`, true]] as const
+  ) {
+    const commands = [`${script}; ${wait}`];
+    await build({ repository: app.path, network: "none", ...spec, commands }, async ({ step }) => {
+      for (const driver of [containerStart, gitCloner]) assert.ok((await step(driver)).result?.success);
+      const { failure } = await step(builder, { policy });
+      assert.equal(failure?.reason, isRefused ? "disk-full" : undefined, `${script}: ${failure?.message}`);
+    });
+  }
 });
 
 test("another owner and another repository have caches of their own", async () => {

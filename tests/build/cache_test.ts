@@ -38,7 +38,7 @@ const line = (more: object = {}) => ({ name: "c", path: "/c", fallback: [], ...m
 
 function saved(given: Partial<Saved> = {}): Saved {
   const volume = { name: `v${given.usedAt}`, labels: {}, mountpoint: "" };
-  const same = { project: "p", name: "c", scope: "default", key: "", repository: "r" };
+  const same = { project: "p", name: "c", scope: "default", key: "", repository: "r", branch: "" };
   return { volume, ...same, layers: [`layer${given.usedAt}`], usedAt: 0, ...given };
 }
 
@@ -109,7 +109,7 @@ test("--cache replaces a file's cache of that name and leaves the others", () =>
 
 test("the scope is that of the ref that was asked for, and a scope's name cannot be that of a ref", () => {
   const own = (spec: object, localCommit?: { repository: string; commit: string; ref: string }) =>
-    cacheScopes(planBuild({ repository: REPOSITORY, ...spec }, LIMITS), { localCommit }).own;
+    cacheScopes(planBuild({ repository: REPOSITORY, ...spec }, LIMITS), { localCommit }, []).own;
   assert.equal(own({}), "default");
   assert.equal(own({ ref: "HEAD" }), "default");
   // What a stranger's repository calls its branches says nothing about which is the default.
@@ -117,12 +117,25 @@ test("the scope is that of the ref that was asked for, and a scope's name cannot
   assert.equal(own({ ref: "refs/heads/x" }), own({ ref: "x" }));
   assert.equal(own({ ref: "refs/pull/1/head" }), "ref:refs/pull/1/head");
   assert.equal(own({ ref: "x", cacheScope: "default" }), "default");
+  // Which one it is says a build without a ref, of the same repository.
+  const main = planBuild({ repository: REPOSITORY, ref: "main" }, LIMITS);
+  const known = { localCommit: undefined };
+  const { project: app } = cacheScopes(main, known, []);
+  assert.equal(cacheScopes(main, known, [saved({ project: app, branch: "refs/heads/main" })]).own, "default");
+  assert.equal(
+    cacheScopes(main, known, [saved({ project: app, branch: "refs/heads/trunk" })]).own,
+    "ref:main",
+  );
+  assert.equal(
+    cacheScopes(main, known, [saved({ project: "other", branch: "refs/heads/main" })]).own,
+    "ref:main",
+  );
   const here = { repository: "/app" };
   const at = (ref: string) => own(here, { repository: "/app", commit: "c", ref });
   assert.equal(at("refs/heads/main"), "default");
   assert.equal(at("refs/heads/stranger"), "ref:stranger");
   const project = (repository: string) =>
-    cacheScopes(planBuild({ repository }, LIMITS), { localCommit: undefined }).project;
+    cacheScopes(planBuild({ repository }, LIMITS), { localCommit: undefined }, []).project;
   assert.equal(project(REPOSITORY), project("https://example.org/app"));
   assert.notEqual(project(REPOSITORY), project("https://example.org/app2"));
   assert.equal(parseBuildSpec({ repository: REPOSITORY, cacheScope: "ref:main" }).success, false);

@@ -6,7 +6,7 @@ import type { BuildContext, BuildPolicy } from "../policy.ts";
 import { isMirror, mirrorOf } from "../git/mirror.ts";
 import { cacheTitle } from "./title.ts";
 import { chooseSaved, keyPrefix } from "./choose.ts";
-import { cacheScopes, DEFAULT_SCOPE } from "./scope.ts";
+import { type CacheScopes, cacheScopes, DEFAULT_SCOPE } from "./scope.ts";
 import type { CacheLine } from "./spec.ts";
 import {
   CACHE_LABELS,
@@ -38,6 +38,8 @@ export interface Prepared {
   /** The folder that is copied into the cache before the build. */
   readonly copyFrom: string | undefined;
   readonly mounts: readonly MountSpec[];
+  /** Name of the volume that the run writes. */
+  readonly layer: string;
 }
 
 /**
@@ -95,13 +97,13 @@ interface Preparing {
 
 async function prepare(context: BuildContext, plan: Plan, preparing: Preparing): Promise<Prepared> {
   const { line, i, mode } = preparing;
-  const scopes = cacheScopes(plan, context.policy);
+  const scopes = cacheScopes(plan, context.policy, preparing.found.saved);
   for (let n = 0, found = preparing.found;; n++) {
     const base = mode === "empty" || n === CHOICES ? undefined : chooseSaved(line, scopes, found);
     const isCopied = base !== undefined && (mode === "copy" || base.layers.length >= MOST_LAYERS);
-    const layer = await createLayer(context, plan, { ...preparing, base, isCopied, n });
+    const layer = await createLayer(context, plan, { ...preparing, scopes, base, isCopied, n });
     if (base === undefined) {
-      return { line, base, copyFrom: undefined, mounts: [{ target: line.path, name: layer }] };
+      return { line, base, layer, copyFrom: undefined, mounts: [{ target: line.path, name: layer }] };
     }
     const lower = base.layers.map((name) => found.layers.get(name)?.volume.mountpoint ?? "");
     // A layer keeps what it reads from being removed, from now on: what is here now stays.
@@ -114,22 +116,23 @@ async function prepare(context: BuildContext, plan: Plan, preparing: Preparing):
       const upper = found.layers.get(layer)?.volume.mountpoint ?? "";
       const work = found.work.find(({ volume }) => volume.name === workName(layer))?.volume.mountpoint ?? "";
       const overlay = { lower, changes: { upper, work } };
-      return { line, base, copyFrom: undefined, mounts: [{ target: line.path, overlay }] };
+      return { line, base, layer, copyFrom: undefined, mounts: [{ target: line.path, overlay }] };
     }
     const copyFrom = `${COPIED_FROM}/${i}`;
     const [only = "", second] = base.layers;
     const from: MountSpec = second === undefined
       ? { target: copyFrom, isReadOnly: true, name: only }
       : { target: copyFrom, overlay: { lower } };
-    return { line, base, copyFrom, mounts: [{ target: line.path, name: layer }, from] };
+    return { line, base, layer, copyFrom, mounts: [{ target: line.path, name: layer }, from] };
   }
 }
 
 /** Creates the volumes of a layer. Returns its name. */
 async function createLayer(
-  { docker, run, eventId, attempt, settings: { owner }, policy, cleanup }: BuildContext,
+  { docker, run, eventId, attempt, settings: { owner }, cleanup }: BuildContext,
   plan: Plan,
-  { line, mode, labels: given, base, isCopied, n }: Preparing & {
+  { line, mode, labels: given, scopes: { project, own }, base, isCopied, n }: Preparing & {
+    scopes: CacheScopes;
     base: Saved | undefined;
     isCopied: boolean;
     n: number;
@@ -137,7 +140,6 @@ async function createLayer(
 ): Promise<string> {
   const name = layerName(owner, run, eventId, String(attempt), line.name, mode, String(n));
   const reads = base?.layers.join(",") ?? "";
-  const { project, own } = cacheScopes(plan, policy);
   const labels = {
     ...Object.fromEntries(
       FACTS.flatMap((label) => given[label] === undefined ? [] : [[label, given[label]]]),

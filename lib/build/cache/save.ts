@@ -5,6 +5,7 @@ import { LABELS } from "../labels.ts";
 import type { BuildContext } from "../policy.ts";
 import { isOf } from "./choose.ts";
 import { CacheKeys } from "./key.ts";
+import { DEFAULT_SCOPE } from "./scope.ts";
 import { CACHE_LABELS, type CacheVolumes, type Layer, type Saved, savedName } from "./volumes.ts";
 
 /**
@@ -77,7 +78,7 @@ async function save(
 
 /** The new one is there before the old one is gone. */
 async function replace(
-  { docker, run, settings: { owner }, signal }: BuildContext,
+  context: BuildContext,
   layer: Layer,
   { key, layers, now, saved }: {
     key: string;
@@ -86,6 +87,7 @@ async function replace(
     saved: readonly Saved[];
   },
 ): Promise<void> {
+  const { docker, run, settings: { owner }, signal } = context;
   const [top = "", ...below] = layers;
   const name = savedName(top, run);
   const labels = {
@@ -96,6 +98,7 @@ async function replace(
     [CACHE_LABELS.name]: layer.name,
     [CACHE_LABELS.scope]: layer.scope,
     [CACHE_LABELS.key]: key,
+    [CACHE_LABELS.branch]: defaultBranch(context, layer),
     [CACHE_LABELS.top]: top,
     [CACHE_LABELS.below]: below.join(","),
     [CACHE_LABELS.used]: String(now),
@@ -104,6 +107,17 @@ async function replace(
   for (const { volume } of saved) {
     if (volume.name !== name) await docker.removeVolume(volume.name, { signal });
   }
+}
+
+/** The branch that a build without a ref has checked out: the default one. */
+function defaultBranch({ resource: { spec }, results }: BuildContext, layer: Layer): string {
+  const isOfDefault = layer.scope === DEFAULT_SCOPE && typeof spec === "object" && spec !== null &&
+    !("ref" in spec) && !("cacheScope" in spec);
+  const data = results["git-cloner"]?.data;
+  const ref = isOfDefault && typeof data === "object" && data !== null && "ref" in data
+    ? data.ref
+    : undefined;
+  return typeof ref === "string" && /^refs\/heads\/[^\s]{1,200}$/.test(ref) ? ref : "";
 }
 
 /** The layer's key, with the hash of files that the builder found. Undefined if that is missing. */

@@ -2,6 +2,7 @@ import { withoutTrailing } from "../../base/text.ts";
 import { hashOf } from "./hash.ts";
 import type { BuildPolicy } from "../policy.ts";
 import type { Plan } from "../plan.ts";
+import type { Saved } from "./volumes.ts";
 
 /** The scope of the default branch, which builds of all other refs may read. */
 export const DEFAULT_SCOPE = "default";
@@ -21,6 +22,7 @@ export interface CacheScopes {
 export function cacheScopes(
   { spec, repository }: Plan,
   { localCommit }: Pick<BuildPolicy, "localCommit">,
+  saved: readonly Pick<Saved, "project" | "branch">[],
 ): CacheScopes {
   const isLocal = repository.kind === "local";
   const address = isLocal ? repository.path : repository.url.replace(/\.git$/, "");
@@ -30,5 +32,7 @@ export function cacheScopes(
   const short = ref.replace(/^refs\/heads\//, "");
   // Nobody but the user makes branches of a folder, so these names can be relied on there.
   const isDefault = ["", "HEAD"].includes(short) || (isLocal && ["main", "master"].includes(short));
-  return { project, own: isDefault ? DEFAULT_SCOPE : `ref:${short}` };
+  // Only a build without a ref can have written which branch that is.
+  const branch = saved.find((one) => one.project === project && one.branch !== "")?.branch;
+  return { project, own: isDefault || branch === `refs/heads/${short}` ? DEFAULT_SCOPE : `ref:${short}` };
 }

@@ -26,6 +26,10 @@ export const CACHE_LABELS = {
   reads: "conveyor.cache-reads",
   /** On `layer`: the saved cache that its run reads. */
   base: "conveyor.cache-base",
+  /** On a build's container: names of the layers that it writes, by their folders, as JSON. */
+  layers: "conveyor.cache-layers",
+  /** On `saved`: the branch that is the default one, as the clone of its build has found. */
+  branch: "conveyor.cache-branch",
   /** On `saved`: the topmost layer. */
   top: "conveyor.cache-top",
   /** On `saved`: when it was last used, milliseconds since the epoch. */
@@ -64,6 +68,8 @@ export interface Saved extends CacheIdentity {
   readonly repository: string;
   /** Names of its layers, the topmost first. */
   readonly layers: readonly string[];
+  /** The default branch, if it is of the default scope and that is known; else empty. */
+  readonly branch: string;
   readonly usedAt: number;
 }
 
@@ -114,6 +120,7 @@ export function readCacheVolumes(owner: string, volumes: readonly ListedVolume[]
         key,
         repository,
         usedAt,
+        branch: text("branch"),
         layers: [text("top"), ...listed(text("below"))],
       });
     }

@@ -4,6 +4,7 @@ import type { Plan } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
 import { type CacheMode, prepareCaches, type Prepared } from "./prepare.ts";
 import { cacheTitle } from "./title.ts";
+import { CACHE_LABELS } from "./volumes.ts";
 import { removeSaved } from "./remove-layers.ts";
 
 /** Daemons that cannot mount layers. */
@@ -20,7 +21,7 @@ export async function withCaches(
   plan: Plan,
   given: { daemon: DaemonInfo; labels: Readonly<Record<string, string>> },
   { create, start }: {
-    create: (prepare: () => Promise<readonly MountSpec[]>) => Promise<string>;
+    create: (prepare: () => Promise<MountedCaches>) => Promise<string>;
     start: (container: string) => Promise<void>;
   },
 ): Promise<{ id: string; caches: readonly Prepared[] }> {
@@ -33,7 +34,7 @@ export async function withCaches(
       const id = made.id = await create(async () => {
         made.caches = await prepareCaches(context, plan, { mode, ...given });
         context.faultPoint("caches-made");
-        return made.caches.flatMap(({ mounts }) => mounts);
+        return mounted(made.caches);
       });
       await start(id);
       if (mode === "copy") WITHOUT_LAYERS.add(docker);
@@ -47,6 +48,21 @@ export async function withCaches(
     }
   }
   throw new StepFailure("The container was not started", { reason: "container-failed" });
+}
+
+/** What a container with caches is created with, beside what every container has. */
+export interface MountedCaches {
+  readonly mounts: readonly MountSpec[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+function mounted(caches: readonly Prepared[]): MountedCaches {
+  if (caches.length === 0) return { mounts: [], labels: {} };
+  const layers = Object.fromEntries(caches.map(({ line, layer }) => [line.path, layer]));
+  return {
+    mounts: caches.flatMap(({ mounts }) => mounts),
+    labels: { [CACHE_LABELS.layers]: JSON.stringify(layers) },
+  };
 }
 
 /** Removes the saved caches with which the container did not start. */
