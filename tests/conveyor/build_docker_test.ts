@@ -8,6 +8,7 @@ import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { idleName, LABELS } from "../../lib/build/labels.ts";
+import { evictCaches } from "../../lib/build/cache/evict.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { registerResources } from "../../lib/driver/conveyor/register-resources.ts";
@@ -112,6 +113,37 @@ for (const newer of [false, true]) {
       assert.deepEqual(stage.server.lost, []);
     }, { newer }));
 }
+
+test("a build for a Conveyor server has its service, and its cache is there for the next one", () =>
+  withDrivers(async (stage, docker, owner) => {
+    await using app = await temporaryFolder();
+    makeRepository(app.path, { "lock.json": "1\n" });
+    const listen = "my $s = IO::Socket::INET->new(LocalPort => 5432, Listen => 9) or die; $s->accept while 1";
+    const spec = {
+      repository: app.path,
+      image: TEST_IMAGE,
+      network: "none",
+      cache: [{ name: "kept", path: "/var/cache/kept", key: { files: ["*.json"] } }],
+      services: [{
+        name: "db",
+        image: TEST_IMAGE,
+        command: ["perl", "-MIO::Socket", "-e", listen],
+        ports: [5432],
+      }],
+      commands: [["bash", "-c", "exec 3<>/dev/tcp/db/5432; ls /var/cache/kept; touch /var/cache/kept/found"]],
+    };
+    for (const name of ["first", "second"]) {
+      const run = await stage.server.create({ name, resource: TYPE, pipeline: "flutter", spec });
+      assert.equal((await stage.result(run, "container-stop")).success, true);
+      const logs = await logsOf(
+        stage,
+        run,
+        (some) => some.some(({ message }) => message.startsWith("Done in")),
+      );
+      assert.equal(logs.some(({ message }) => message === "found"), name === "second", JSON.stringify(logs));
+    }
+    await evictCaches(docker, { maxBytes: 0, maxAgeMs: undefined }, { owner, signal: patience() });
+  }));
 
 test("a step that fails has cleared the container before its result is there", () =>
   withDrivers(async (stage, docker, owner) => {
