@@ -16,6 +16,7 @@ interface Options {
   waitMs?: number;
   clock?: () => number;
   maxLinesPerSecond?: number;
+  maxMessageBytes?: number;
   store?: (batch: Batch) => Promise<void>;
 }
 
@@ -28,6 +29,7 @@ function open(options: Options = {}) {
     waitMs: options.waitMs ?? NEVER,
     ...options.clock && { clock: options.clock },
     maxLinesPerSecond: options.maxLinesPerSecond,
+    ...options.maxMessageBytes !== undefined && { maxMessageBytes: options.maxMessageBytes },
     store: async (some) => {
       for (const batch of some) {
         await options.store?.(batch);
@@ -291,4 +293,20 @@ test("StepLog never lets the driver's own lines wait for the pace of the build's
   for (let n = 0; n < 5000; n++) await log.line(`own ${n}`);
   await log.finish();
   assert.equal(messages().length, 5000);
+});
+
+test("StepLog cuts lines at whole characters where the broker takes small messages only, and loses nothing of them", async () => {
+  const { log, messages } = open({ maxMessageBytes: 16 * 1024 });
+  const line = "é".repeat(30_000);
+  await log.write("stdout", Buffer.from(`a${line}\nshort\n`));
+  await log.finish();
+  const said = messages();
+  assert.equal(said.at(-1), "short");
+  const pieces = said.slice(0, -1);
+  assert.ok(pieces.length > 3, `${pieces.length} pieces`);
+  const [last = "", ...before] = pieces.toReversed();
+  const mark = /^([aé]+)( ?[^aé].*)$/.exec(before[0] ?? "")?.[2] ?? "no mark";
+  for (const piece of before) assert.ok(piece.endsWith(mark), piece.slice(-80));
+  const whole = [...before.toReversed().map((piece) => piece.slice(0, -mark.length)), last].join("");
+  assert.equal(whole, `a${line}`);
 });
