@@ -12,7 +12,8 @@ type Line = LogLine | { type: "cursor"; cursor: string } | { type: "end"; outcom
 
 /** A run with batches of 3, 2 and 1 lines, the second one of step b, that is open until `finish`. */
 async function stage(world: World) {
-  const { ask, engine } = await openApi(world, { heartbeatMs: 5 });
+  // Time stands still, so that the engine adds no line about what a step waits for.
+  const { ask, engine } = await openApi(world, { heartbeatMs: 5 }, { monotonic: () => 0 });
   await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } });
   await publishBatch(world.transport, ["one", "two", "three"], { run: RUN, step: "a" });
   await publishBatch(world.transport, ["four", "five"], { run: RUN, step: "b" });

@@ -1,4 +1,5 @@
 import { type ApiOptions, httpApi } from "../../../lib/engine/http/api.ts";
+import type { EngineOptions } from "../../../lib/engine/shell/engine.ts";
 import { namesOf } from "../../../lib/engine/http/hosts.ts";
 import { documented } from "./documented.ts";
 import { stepsOf, TYPE } from "./runs.ts";
@@ -18,8 +19,12 @@ export interface Ask {
  * An API to an engine in a world of its own; `ask` calls it as its owner does, unless told otherwise, and fails where the
  * answer is none that /openapi.json describes.
  */
-export async function openApi(world: World, options: Partial<ApiOptions> = {}) {
-  const engine = await world.engine();
+export async function openApi(
+  world: World,
+  options: Partial<ApiOptions> = {},
+  engineOptions: Partial<EngineOptions> = {},
+) {
+  const engine = await world.engine(engineOptions);
   const fetch = httpApi({
     engine,
     store: world.store,
