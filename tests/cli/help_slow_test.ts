@@ -122,6 +122,7 @@ test("every flag of run that is promised is in its help", async () => {
     "--cache-age",
     "--cache-scope",
     "--cache-max",
+    "--cache-scope",
     "-e, --env",
     "--env-file",
     "--set",
@@ -142,6 +143,7 @@ test("every flag of run that is promised is in its help", async () => {
     "--git-token",
     "--git-image",
     "--git-known-hosts",
+    "--git-mirror",
     "--git-well-known-hosts",
     "--docker",
     "--driver",
@@ -171,6 +173,7 @@ test("every flag of up and of submit that is promised is in its help", async () 
     "watch",
     "git-image",
     "git-known-hosts",
+    "git-mirror",
     "git-well-known-hosts",
     "git-mirror",
   ];
@@ -226,6 +229,27 @@ test("a mistyped command or flag is refused with the nearest name", async () => 
     assert.equal(stdout, "", words.join(" "));
     assert.match(stderr, expected, words.join(" "));
     assert.match(stderr, /See "flutter-ci.* --help"\n$/, words.join(" "));
+  }
+});
+
+test("submit refuses what only the operators of the drivers may say, with a word why", async () => {
+  for (
+    const [name, value] of [["--cache-max", "1g"], ["--cache-age", "1d"], ["--git-mirror", "off"], [
+      "--docker",
+      "x",
+    ]]
+  ) {
+    const { code, stderr } = await flutterCi([
+      "submit",
+      "https://example.org/a.git",
+      name ?? "",
+      value ?? "",
+    ]);
+    assert.equal(code, 2, name);
+    assert.match(
+      stderr,
+      new RegExp(`^error: ${name}: .* is not up to the submitter: .*container-start ${name} `),
+    );
   }
 });
 

@@ -34,6 +34,9 @@ export function withSubmitFlags(command: Command<[string | undefined, string[]]>
 export type SubmitOptions = ReturnType<ReturnType<typeof withSubmitFlags>["opts"]>;
 
 const OPERATORS_FLAGS = [
+  ["--cache-age <time>", "How long caches stay"],
+  ["--cache-max <size>", "How much caches may take"],
+  ["--git-mirror <use>", "Whether what was fetched is kept"],
   ["--docker <endpoint>", "Which Docker builds run on"],
   ["--git-image <image>", "Which image clones where a token is used"],
   ["--git-known-hosts <file>", "Which host keys are believed"],
