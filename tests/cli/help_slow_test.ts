@@ -245,7 +245,7 @@ test("submit refuses what only the operators of the drivers may say, with a word
       name ?? "",
       value ?? "",
     ]);
-    assert.equal(code, 2, name);
+    assert.equal(code, 2, stderr);
     assert.match(
       stderr,
       new RegExp(`^error: ${name}: .* is not up to the submitter: .*container-start ${name} `),
