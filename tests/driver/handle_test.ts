@@ -296,12 +296,16 @@ test("an event of a Conveyor server that waited too long for its driver fails un
 test("an instance that takes events with claims only refuses one without, and works on it never", async () => {
   await using stage = await openStage();
   let calls = 0;
+  const settled: string[] = [];
+  const observer = { settled: (as: string) => void settled.push(as), reconciled() {} };
   stage.start(() => {
     calls++;
     return Promise.resolve(succeed());
-  }, { claimsOnly: true });
+  }, { claimsOnly: true, observer });
   await stage.send({ claims: false });
   await stage.send();
   await stage.result();
   assert.deepEqual([calls, stage.left()], [1, 0]);
+  await until(() => settled.length === 2, "both events are counted");
+  assert.deepEqual(settled, ["refused", "succeeded"]);
 });
