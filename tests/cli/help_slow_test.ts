@@ -122,7 +122,6 @@ test("every flag of run that is promised is in its help", async () => {
     "--cache-age",
     "--cache-scope",
     "--cache-max",
-    "--cache-scope",
     "-e, --env",
     "--env-file",
     "--set",
@@ -143,7 +142,6 @@ test("every flag of run that is promised is in its help", async () => {
     "--git-token",
     "--git-image",
     "--git-known-hosts",
-    "--git-mirror",
     "--git-well-known-hosts",
     "--docker",
     "--driver",
@@ -175,7 +173,6 @@ test("every flag of up and of submit that is promised is in its help", async () 
     "git-known-hosts",
     "git-mirror",
     "git-well-known-hosts",
-    "git-mirror",
   ];
   const ofTheApi = ["api", "token-file", "tls-ca", "detach", "pipeline"];
   assert.deepEqual(
