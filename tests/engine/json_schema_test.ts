@@ -102,3 +102,69 @@ test("compileSchema lists twenty mistakes at most", () => {
   const lines = check(Array.from({ length: 1000 }, (_, i) => i), "s");
   assert.deepEqual([lines.length, lines.at(-1)], [21, "and 980 more"]);
 });
+
+test("a check takes time linear in the value: patterns, unique items and many mistakes", () => {
+  const check = compileSchema({
+    properties: {
+      text: { pattern: "^(a+)+$" },
+      keys: { patternProperties: { "^([a-z0-9]+-?)+$": true } },
+      numbers: { uniqueItems: true },
+      objects: { uniqueItems: true },
+      items: { items: { allOf: Array.from({ length: 100 }, (_, i) => ({ required: [`k${i}`] })) } },
+    },
+  });
+  const start = performance.now();
+  assert.match(check({ text: `${"a".repeat(60)}b` }, "s")[0] ?? "", /^s\.text: must match pattern/);
+  assert.deepEqual(check({ keys: { [`${"a".repeat(60)}_`]: 1 } }, "s"), []);
+  assert.deepEqual(check({ numbers: Array.from({ length: 40_000 }, (_, i) => i) }, "s"), []);
+  assert.deepEqual(check({ objects: Array.from({ length: 20_000 }, (_, a) => ({ a })) }, "s"), []);
+  assert.match(check({ items: Array(60_000).fill({}) }, "s").join("\n"), /^s\.items\.0: [^\n]*'k0', got {}$/);
+  const ms = performance.now() - start;
+  assert.ok(ms < 8000, `took ${ms} ms`);
+});
+
+test("uniqueItems finds items that are equal, whatever the order of their keys, and no others", () => {
+  const check = compileSchema({ uniqueItems: true });
+  const same = [[1, 1.0], [{ a: 1, b: [2] }, { b: [2], a: 1 }], [[], []], [null, null], [0, -0]];
+  for (const items of same) assert.equal(check(items, "s").length, 1, JSON.stringify(items));
+  const others = [
+    [1, "1", true, null, "null", "true"],
+    [{ a: 1 }, [["a", 1]], ["a", 1], ["{", ["a", 1]], ["{", ["[", "a", 1]]],
+    [{ a: 1 }, { a: 1, b: 1 }, { b: 1 }, {}, []],
+  ];
+  for (const items of others) assert.deepEqual(check(items, "s"), [], JSON.stringify(items));
+  assert.deepEqual(compileSchema({ uniqueItems: false })([1, 1], "s"), []);
+});
+
+test("patterns mean what they mean in ECMAScript", () => {
+  const patterns: Record<string, string[]> = {
+    "^\\s$": ["\u00a0", "\u2028", " ", "x", "\u3000"],
+    "^\\S$": ["\u00a0", "x"],
+    "^[\\s-]$": ["\ufeff", "-", "x"],
+    "^.$": ["😀", "\r", "\u2028", "x"],
+    "^[^]$": ["\n", "xx"],
+    "^[[:alpha:]$": ["[", ":", "a", "b"],
+    "^\\u0041\\u{1F600}\\/[\\-]$": ["A😀/-", "A"],
+    "^\\uD83D\\uDE00$": ["😀"],
+    "(?=a)b|^(?!\\.)x": ["x", ".x"],
+    "^(a)\\1$": ["aa", "a"],
+    "^\\p{Lu}\\d{2,3}\\.$": ["Ä12.", "ä12."],
+    "^x?$": ["", "x\n", "x"],
+    "\\bfoo\\b": ["a foo", "foot"],
+    "^\\cJ$": ["\n", "J"],
+    "^(?<year>\\d{4})-\\w+$": ["2026-a_", "26-a"],
+    "^a{1,2000}$": ["aaa", ""],
+    "^[.\\]\\[]$": [".", "[", "x"],
+    "^\\$\\{x\\}$": ["${x}", "x"],
+  };
+  for (const [pattern, texts] of Object.entries(patterns)) {
+    const check = compileSchema({ pattern });
+    for (const text of texts) {
+      const expected = new RegExp(pattern, "u").test(text);
+      assert.equal(check(text, "s").length === 0, expected, `${pattern} on ${JSON.stringify(text)}`);
+    }
+  }
+  const two = compileSchema({ properties: { a: { pattern: "^x$" }, b: { pattern: "^y$" } } });
+  assert.deepEqual(two({ a: "x", b: "y" }, "s"), []);
+  assert.equal(two({ a: "y", b: "x" }, "s").length, 2);
+});

@@ -190,6 +190,8 @@ test("a bad request names the field, and stores nothing", async () => {
     ['{"name":', 400, /expected a JSON object, got a text that is not JSON/],
     ["", 400, /expected a JSON object/],
     [{ ...BOX, spec: { n: 1, big: "x".repeat(300_000) } }, 413, /spec: has .* bytes/],
+    [{ ...BOX, spec: { n: "x", big: "x".repeat(300_000) } }, 413, /spec: has .* bytes/],
+    [`{"name":"a","resource":"box","spec":{"n":1${"0".repeat(300_000)}}}`, 413, /spec: has .* bytes/],
     [{ ...BOX, spec: "x".repeat(1_100_000) }, 413, /too large/],
   ];
   for (const [body, status, message] of refused) {
@@ -363,7 +365,13 @@ test("an Idempotency-Key makes one resource of two requests, and is refused for 
   const second = await send("POST", "/resources", body, { headers });
   assert.deepEqual([second.status, second.body], [201, first.body]);
   assert.equal(second.headers.get("idempotent-replayed"), "true");
-  assert.equal((await send("POST", "/resources", { ...body, name: "b" }, { headers })).status, 409);
+  assert.equal((await send("POST", "/pipelines", BOXES)).status, 201);
+  for (const other of [{ name: "b" }, { pipeline: "boxes" }, { metadata: { k: "v" } }, { spec: { n: 2 } }]) {
+    const answer = await send("POST", "/resources", { ...body, ...other }, { headers });
+    assert.equal(answer.status, 409, JSON.stringify(other));
+  }
+  const metadata = { version: "9" };
+  assert.equal((await send("POST", "/resources", { ...body, metadata }, { headers })).status, 201);
   assert.equal((await send("GET", "/resources/box")).body.length, 1);
 });
 

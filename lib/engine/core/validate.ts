@@ -76,7 +76,7 @@ export function checkSubmission(submission: Submission, maxMessageBytes = MAX_ME
   }
   const { resource, pipeline, secrets } = submission;
   const { spec, metadata, ...others } = resource;
-  checkSize("resource.spec", spec, MAX_SPEC_BYTES);
+  checkSpecSize(spec, submission.specText);
   checkSize("resource.metadata", metadata, MAX_METADATA_BYTES);
   checkSize("resource", others, MAX_OTHER_BYTES);
   // A step gets all secrets in one message, the reply to its claim.
@@ -96,8 +96,13 @@ export function checkSubmission(submission: Submission, maxMessageBytes = MAX_ME
   }
 }
 
-function checkSize(what: string, value: unknown, most: number): void {
-  const bytes = Buffer.byteLength(textOf(what, value));
+/** Throws TooLargeError if a spec, or the text that is sent for it, is too large. */
+export function checkSpecSize(spec: unknown, specText?: string): void {
+  checkSize("resource.spec", spec, MAX_SPEC_BYTES, specText);
+}
+
+function checkSize(what: string, value: unknown, most: number, text = textOf(what, value)): void {
+  const bytes = Buffer.byteLength(text);
   if (bytes <= most) return;
   throw new TooLargeError(`submission.${what}: has ${bytes} bytes as JSON, expected ${most} at most`);
 }

@@ -6,6 +6,7 @@ import { describeIssues } from "../../wire/issues.ts";
 import { Pipeline, Resource } from "../../wire/resource.ts";
 import type { SpecFacts } from "../core/resource-type.ts";
 import type { Submission } from "../core/submission.ts";
+import { checkSpecSize } from "../core/validate.ts";
 import type { Catalog } from "../shell/catalog.ts";
 import type { Run } from "../../wire/run.ts";
 import { memberText, NestingError, parseJson } from "../../base/json.ts";
@@ -123,6 +124,8 @@ export async function checkedFacts(
     root: string;
   },
 ): Promise<SpecFacts> {
+  // Before the schema's check, whose time grows with the spec.
+  checkSpecSize(spec);
   const facts = await catalog.checkSpec(type, spec, root);
   const missing = (facts.secrets ?? []).filter((name) => !Object.hasOwn(secrets, name));
   if (missing.length > 0) {

@@ -5,20 +5,28 @@ import ajvDraft4 from "ajv-draft-04";
 import draft6 from "ajv/dist/refs/json-schema-draft-06.json" with { type: "json" };
 import addFormats from "ajv-formats";
 import { InputError, messageOf } from "../../base/errors.ts";
+import { linearPattern } from "./linear-pattern.ts";
+import { addUniqueItems } from "./unique-items.ts";
 
 /** Checks a value and returns one line per mistake, each with its path below `root`; none if it is valid. */
 export type SchemaCheck = (value: unknown, root: string) => string[];
 
 /** Maximum number of mistakes listed: those of an input may be as many as its members. */
 const MAX_LINES = 20;
+/**
+ * Longest JSON text of a value whose mistakes are all looked for; in a longer one, only the first: they may be
+ * as many as its items times the schema's keywords.
+ */
+const MAX_LISTED = 16 * 1024;
 const SHOWN = 60;
 
 const OPTIONS: Options = {
   // Unknown keywords and formats are allowed, as the specification says.
   strict: false,
-  allErrors: true,
   inlineRefs: false,
   logger: false,
+  // Ajv names its engine in code that it writes as a module; it writes none here.
+  code: { regExp: Object.assign(linearPattern, { code: "linearPattern" }) },
 };
 
 type Maker = new (options: Options) => Ajv;
@@ -27,23 +35,24 @@ const classIn = (module: unknown): Maker =>
   (typeof module === "function" ? module : (module as { default: unknown }).default) as Maker;
 
 const Draft2020 = classIn(ajv2020);
-const DRAFTS: Readonly<Record<string, () => Ajv>> = {
-  "http://json-schema.org/draft-04/schema": () => new (classIn(ajvDraft4))(OPTIONS),
-  "http://json-schema.org/draft-06/schema": () => {
-    const made = new Ajv(OPTIONS);
+const DRAFTS: Readonly<Record<string, (options: Options) => Ajv>> = {
+  "http://json-schema.org/draft-04/schema": (options) => new (classIn(ajvDraft4))(options),
+  "http://json-schema.org/draft-06/schema": (options) => {
+    const made = new Ajv(options);
     made.addMetaSchema(draft6);
     return made;
   },
-  "http://json-schema.org/draft-07/schema": () => new Ajv(OPTIONS),
-  "https://json-schema.org/draft/2019-09/schema": () => new (classIn(ajv2019))(OPTIONS),
-  "https://json-schema.org/draft/2020-12/schema": () => new Draft2020(OPTIONS),
+  "http://json-schema.org/draft-07/schema": (options) => new Ajv(options),
+  "https://json-schema.org/draft/2019-09/schema": (options) => new (classIn(ajv2019))(options),
+  "https://json-schema.org/draft/2020-12/schema": (options) => new Draft2020(options),
 };
 const DEFAULT_DRAFT = "https://json-schema.org/draft/2020-12/schema";
 
 /**
  * Compiles a JSON Schema of the draft that its `$schema` names (default 2020-12). `format` is always
  * asserted. A `$ref` can reach only the schema itself and the meta schemas: nothing is read from files or
- * the network. Throws InputError, which says what is wrong with the schema.
+ * the network. A check takes time linear in the value, except for what `linearPattern` says. Throws InputError,
+ * which says what is wrong with the schema.
  */
 export function compileSchema(schema: unknown): SchemaCheck {
   if (
@@ -51,10 +60,15 @@ export function compileSchema(schema: unknown): SchemaCheck {
   ) {
     throw new InputError("expected a JSON Schema: an object, true or false");
   }
-  const validate = compiled(schema as AnySchema);
+  const isValid = compiled(schema as AnySchema, false);
+  let listing: ValidateFunction | undefined;
   const check: SchemaCheck = (value, root) => {
     try {
-      return validate(value) ? [] : linesOf(validate.errors ?? [], value, root);
+      if (isValid(value)) return [];
+      const isLong = (JSON.stringify(value) ?? "").length > MAX_LISTED;
+      const listed = isLong ? isValid : listing ??= compiled(schema as AnySchema, true);
+      listed(value);
+      return linesOf(listed.errors ?? [], value, root);
     } catch (error) {
       if (error instanceof RangeError) return [`${root}: its schema refers to itself without an end`];
       throw error;
@@ -68,7 +82,7 @@ export function compileSchema(schema: unknown): SchemaCheck {
   return check;
 }
 
-function compiled(schema: AnySchema): ValidateFunction {
+function compiled(schema: AnySchema, allErrors: boolean): ValidateFunction {
   const named = typeof schema === "object" ? schema["$schema"] : undefined;
   if (named !== undefined && typeof named !== "string") throw new InputError("$schema: expected a text");
   const draft = (named ?? DEFAULT_DRAFT).replace(/#$/, "");
@@ -80,8 +94,9 @@ function compiled(schema: AnySchema): ValidateFunction {
   }
   if (typeof schema === "object" && "$async" in schema) throw new InputError("expected no $async");
   // An instance remembers schemas by their $id, so each schema gets its own.
-  const ajv = make();
+  const ajv = make({ ...OPTIONS, allErrors });
   (addFormats as unknown as (ajv: Ajv) => void)(ajv);
+  addUniqueItems(ajv);
   try {
     return ajv.compile(schema);
   } catch (error) {
@@ -96,10 +111,12 @@ const wordsOf = (message: string): string =>
   );
 
 function linesOf(errors: readonly ErrorObject[], value: unknown, root: string): string[] {
-  const lines = errors.map((error) => lineOf(error, value, root));
-  const shown = [...new Set(lines)];
-  if (shown.length <= MAX_LINES) return shown;
-  return [...shown.slice(0, MAX_LINES), `and ${shown.length - MAX_LINES} more`];
+  const lines = new Set<string>();
+  for (const [i, error] of errors.entries()) {
+    if (lines.size === MAX_LINES) return [...lines, `and ${errors.length - i} more`];
+    lines.add(lineOf(error, value, root));
+  }
+  return [...lines];
 }
 
 function lineOf(

@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Context } from "hono";
 import { z } from "zod";
 import { type Store, versionKey } from "../../../backend/store.ts";
 import type { StoredResource } from "../../../wire/stored.ts";
-import { resourceText, versionOf } from "../../core/resource-record.ts";
+import { clientMetadata, resourceText, versionOf, withVersion } from "../../core/resource-record.ts";
 import { runOfKey } from "../idempotency.ts";
 import { jsonText, withJson } from "../json-body.ts";
 import { Problem } from "../problem.ts";
@@ -85,7 +86,7 @@ export function resourceRoutes(
     return withJson(context, ResourceBody, async ({ value, textOf }) => {
       const key = context.req.header("idempotency-key");
       const run = key === undefined ? undefined : runOfKey(key, context.get("submitter"));
-      if (run !== undefined && await isRepeated(run, value)) {
+      if (run !== undefined && await isRepeated(run, value, textOf("spec"))) {
         context.header("Idempotent-Replayed", "true");
         return created(context, value, run);
       }
@@ -167,12 +168,20 @@ export function resourceRoutes(
   }
 
   /** Returns true if the request was answered before. Throws Problem 409 if its key was used for another. */
-  async function isRepeated(run: string, { name, resource: type, spec }: ResourceBody): Promise<boolean> {
+  async function isRepeated(
+    run: string,
+    { name, resource: type, pipeline, metadata, spec }: ResourceBody,
+    specText: string | undefined,
+  ): Promise<boolean> {
     const found = (await store.runs.get(run))?.value;
     if (!found) return false;
-    const { resource } = found;
-    const facts = [resource.name, resource.resource, resource.spec, versionOf(resource), found.operation];
-    if (JSON.stringify(facts) === JSON.stringify([name, type, spec, 1, "create"])) return true;
+    const first = withVersion({ ...found.resource, id: "" }, 1, clientMetadata(found.resource.metadata));
+    const bare = { id: "", name, ...pipeline && { pipeline }, resource: type, spec };
+    const given = withVersion(bare, 1, clientMetadata(metadata));
+    if (
+      found.operation === "create" && versionOf(found.resource) === 1 && found.specText === specText &&
+      isDeepStrictEqual(first, given)
+    ) return true;
     throw new Problem(409, "The Idempotency-Key was used for another request: expected a new one");
   }
 }
