@@ -17,6 +17,7 @@ import { parseImageName } from "../../lib/docker/image-name.ts";
 import { decodeEvent } from "../../lib/driver/understand/decode.ts";
 import { looksSigned } from "../../lib/engine/http/signed-token.ts";
 import { readSubmission } from "../../lib/engine/http/submission.ts";
+import { compileSchema } from "../../lib/engine/shell/json-schema.ts";
 import { logLines } from "../../lib/engine/core/log-lines.ts";
 import { parseBuildSpec } from "../../lib/build/spec.ts";
 import { describeIssues } from "../../lib/wire/issues.ts";
@@ -44,6 +45,14 @@ const spec = (value: unknown) => {
 };
 const glob = (pattern: string) => (name: string) => matchesGlob(parseGlob(pattern), name);
 const event = (text: string) => decodeEvent(new TextEncoder().encode(text), ["t"]);
+
+const schema = compileSchema({
+  properties: {
+    text: { pattern: "^(a+)+$" },
+    names: { patternProperties: { "^([a-z0-9]+-?)+$": false } },
+    items: { uniqueItems: true },
+  },
+});
 
 /** Who reads texts of others, and the texts that are worst for it, of about `n` characters. */
 const READERS: [name: string, reads: (text: string) => unknown, texts: ((n: number) => string)[]][] = [
@@ -143,6 +152,21 @@ const READERS: [name: string, reads: (text: string) => unknown, texts: ((n: numb
   ["parseBuildSpec of many", (text) => spec({ repository: 1, env: text.split("") }), [
     (n) => "x".repeat(n / 16),
   ]],
+  ["a schema's pattern", (text) => schema({ text, names: { [text]: 1 } }, "spec"), [
+    (n) => `${"a".repeat(n)}_`,
+    (n) => "a".repeat(n),
+    (n) => "a-".repeat(n / 2),
+  ]],
+  ["a schema's uniqueItems", (text) => schema({ items: Array.from(text, (_, i) => i) }, "spec"), [
+    (n) => "x".repeat(n),
+  ]],
+  [
+    "a schema's uniqueItems of objects",
+    (text) => schema({ items: Array.from(text, (_, i) => ({ i })) }, "spec"),
+    [
+      (n) => "x".repeat(n),
+    ],
+  ],
   ["parseGlob", parseGlob, [(n) => "[".repeat(n), (n) => "{a,".repeat(n / 3), (n) => "\\".repeat(n)]],
   ["matchesGlob", glob(`${"*a".repeat(20)}b`), [(n) => "a".repeat(n), (n) => "a/".repeat(n / 2)]],
   ["matchesGlob of folders", glob(`${"**/a/".repeat(20)}b`), [

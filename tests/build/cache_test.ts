@@ -65,7 +65,10 @@ test("--cache takes a name and a folder that is neither the container's own nor 
     "a:/etc/x": /outside of \/etc/,
     "a:/proc": /outside of \/proc/,
     "a:/usr/bin": /outside of \/usr\/bin/,
-    "a:/.conveyor/x": /outside of \/\.conveyor/,
+    "a:/.conveyor/x": /does not begin with "\.conveyor"/,
+    "a:/.conveyor-git": /does not begin with "\.conveyor"/,
+    "a://.conveyor-git-private/x": /does not begin with "\.conveyor"/,
+    "a:/.conveyor-caches/0": /does not begin with "\.conveyor"/,
     "a:/workspace": /the workspace is empty/,
     "a:/workspace/node_modules": /the workspace is empty/,
     "a:/c,readonly": /letters, digits/,
@@ -116,6 +119,8 @@ test("the scope is that of the ref that was asked for, and a scope's name cannot
   assert.equal(own({ ref: "main" }), "ref:main");
   assert.equal(own({ ref: "refs/heads/x" }), own({ ref: "x" }));
   assert.equal(own({ ref: "refs/pull/1/head" }), "ref:refs/pull/1/head");
+  assert.equal(own({ ref: "refs/heads/HEAD" }), "ref:HEAD");
+  assert.equal(own({ ref: "refs/tags/main" }), "ref:refs/tags/main");
   assert.equal(own({ ref: "x", cacheScope: "default" }), "default");
   // Which one it is says a build without a ref, of the same repository.
   const main = planBuild({ repository: REPOSITORY, ref: "main" }, LIMITS);
@@ -134,6 +139,9 @@ test("the scope is that of the ref that was asked for, and a scope's name cannot
   const at = (ref: string) => own(here, { repository: "/app", commit: "c", ref });
   assert.equal(at("refs/heads/main"), "default");
   assert.equal(at("refs/heads/stranger"), "ref:stranger");
+  assert.equal(at("refs/heads/HEAD"), "ref:HEAD");
+  assert.equal(at("refs/tags/main"), "ref:refs/tags/main");
+  for (const without of ["", "HEAD"]) assert.equal(at(without), "ref:c");
   const project = (repository: string) =>
     cacheScopes(planBuild({ repository }, LIMITS), { localCommit: undefined }, []).project;
   assert.equal(project(REPOSITORY), project("https://example.org/app"));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseYaml, YamlError } from "../../lib/cli/shared/request/parse-yaml.ts";
+import { parseAllYaml, parseYaml, YamlError } from "../../lib/cli/shared/request/parse-yaml.ts";
 
 test("parseYaml reads YAML and JSON, anchors and aliases included", async () => {
   const text = "spec:\n  base: &base {a: 1}\n  env: [*base, *base]\n  text: |\n    two\n    lines\n";
@@ -31,6 +31,15 @@ test("parseYaml refuses what would take its parser more than a moment, and names
 test("parseYaml says where a text is no YAML", async () => {
   for (const [text, offset] of [["a: [b\nc: d", 6], ["a: 1\na: 2\n", 5]] as const) {
     await assert.rejects(parseYaml(text), (error) => error instanceof YamlError && error.offset === offset);
+  }
+});
+
+test("parseYaml refuses an alias that leads back to itself", async () => {
+  for (const text of ["a: &a {b: *a}", "&a [*a]", "a: &a [{b: [*a]}]", "{a: &a {b: &b {c: *a}}, d: *b}"]) {
+    await assert.rejects(parseYaml(text), (error) => {
+      return error instanceof YamlError && error.message === "an alias in it leads back to itself";
+    }, text);
+    await assert.rejects(parseAllYaml(`x: 1\n---\n${text}`), YamlError, text);
   }
 });
 

@@ -2,7 +2,6 @@ import { InputError } from "../../base/errors.ts";
 
 /** Folders that a cache may not be, nor lie in: the container, its tools or the build itself live there. */
 const TREES = [
-  "/.conveyor",
   "/bin",
   "/boot",
   "/dev",
@@ -67,6 +66,10 @@ export function cachePath(text: string): string {
     throw refuse(
       "the workspace is empty before the clone; expected a folder outside of it, to which the build's tool is pointed by a variable or flag",
     );
+  }
+  // The drivers' own folders: the one of each container, and those of git mirrors and copied caches.
+  if (names[0]?.startsWith(".conveyor")) {
+    throw refuse('expected a folder whose name does not begin with ".conveyor"');
   }
   if (names.length === 0 || PARENTS.includes(path)) throw refuse("expected a folder below it");
   const tree = TREES.find((tree) => path === tree || path.startsWith(`${tree}/`));

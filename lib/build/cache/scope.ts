@@ -28,10 +28,14 @@ export function cacheScopes(
   const address = isLocal ? repository.path : repository.url.replace(/\.git$/, "");
   const project = hashOf("project", isLocal ? "local" : "remote", withoutTrailing(address, "/"));
   if (spec.cacheScope !== undefined) return { project, own: spec.cacheScope };
-  const ref = isLocal && localCommit?.repository === repository.path ? localCommit.ref : spec.ref ?? "";
+  const local = isLocal && localCommit?.repository === repository.path ? localCommit : undefined;
+  const ref = local?.ref ?? spec.ref ?? "";
+  // A commit that is asked for by its id, or checked out without a branch, can be anybody's.
+  if (local && ["", "HEAD"].includes(ref)) return { project, own: `ref:${local.commit}` };
   const short = ref.replace(/^refs\/heads\//, "");
-  // Nobody but the user makes branches of a folder, so these names can be relied on there.
-  const isDefault = ["", "HEAD"].includes(short) || (isLocal && ["main", "master"].includes(short));
+  // A branch can be named HEAD too. Nobody but the user makes branches of a folder, so these names can be
+  // relied on there.
+  const isDefault = ["", "HEAD"].includes(ref) || (isLocal && ["main", "master"].includes(short));
   // Only a build without a ref can have written which branch that is.
   const branch = saved.find((one) => one.project === project && one.branch !== "")?.branch;
   return { project, own: isDefault || branch === `refs/heads/${short}` ? DEFAULT_SCOPE : `ref:${short}` };

@@ -43,11 +43,7 @@ export async function parseYaml(text: string): Promise<{ document: Document; val
   const document = parseDocument(text, { logLevel: "silent", prettyErrors: false });
   const [error] = document.errors;
   if (error) throw new YamlError(error.message, error.pos[0]);
-  try {
-    return { document, value: document.toJS({ maxAliasCount: MAX_ALIASES }) };
-  } catch (cause) {
-    throw new YamlError(messageOf(cause));
-  }
+  return { document, value: valueOf(document) };
 }
 
 /** As `parseYaml`, for a text that may hold several documents. Returns their values. */
@@ -60,12 +56,29 @@ export async function parseAllYaml(text: string): Promise<unknown[]> {
   return Array.from(documents, (document) => {
     const [error] = document.errors;
     if (error) throw new YamlError(error.message, error.pos[0]);
-    try {
-      return document.toJS({ maxAliasCount: MAX_ALIASES });
-    } catch (cause) {
-      throw new YamlError(messageOf(cause));
-    }
+    return valueOf(document);
   }).filter((value) => value !== null && value !== undefined);
+}
+
+function valueOf(document: Pick<Document, "toJS">): unknown {
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+    if (!hasCircle(value)) return value;
+  } catch (cause) {
+    throw new YamlError(messageOf(cause));
+  }
+  throw new YamlError("an alias in it leads back to itself");
+}
+
+/** Whether a value contains itself. Looks at each object once. */
+function hasCircle(value: unknown, above = new Set<unknown>(), done = new Set<unknown>()): boolean {
+  if (typeof value !== "object" || value === null || done.has(value)) return false;
+  if (above.has(value)) return true;
+  above.add(value);
+  const found = Object.values(value).some((inner) => hasCircle(inner, above, done));
+  above.delete(value);
+  done.add(value);
+  return found;
 }
 
 /** Checks the size without recursion, which too deep a text would break. */
