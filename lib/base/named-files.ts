@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { InputError } from "./errors.ts";
+import { utf8Text } from "./text.ts";
 
 /**
  * Texts of pipes that the command line names, by path. Files may be read again at every connection, so that a
@@ -11,8 +12,8 @@ const kept = new Map<string, string>();
 const STDIN = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 
 /**
- * Returns the file's text; `-` is stdin. Rejects if it cannot be read or is larger than `mostBytes`, which
- * also stops an endless one.
+ * Returns the file's text; `-` is stdin. Rejects if it cannot be read, is not UTF-8, or is larger than
+ * `mostBytes`, which also stops an endless one.
  */
 export async function readNamedFile(path: string, mostBytes: number): Promise<string> {
   const known = kept.get(path);
@@ -62,5 +63,5 @@ async function textOf(chunks: AsyncIterable<Uint8Array | string>, mostBytes: num
     if (length > mostBytes) throw new InputError(`it is larger than ${mostBytes / 1024 ** 2} MiB`);
     parts.push(part);
   }
-  return Buffer.concat(parts).toString("utf8");
+  return utf8Text(Buffer.concat(parts));
 }

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { InputError } from "./errors.ts";
 
 /**
  * Functions on untrusted texts that take linear time. A pattern like `\s+$` or `\s*\n\s*` starts again at
@@ -22,4 +23,13 @@ export function cutText(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
   // A character that is cut in the middle becomes a replacement character of three bytes.
   return `${Buffer.from(text).toString("utf8", 0, maxBytes - 8)}…`;
+}
+
+/** Decodes UTF-8. Throws InputError for anything else: a replaced character would change what was meant. */
+export function utf8Text(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new InputError("it is not a text in UTF-8");
+  }
 }

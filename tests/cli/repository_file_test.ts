@@ -161,3 +161,19 @@ test("init writes to the top of the repository, and never through a link", async
   assert.equal((await made.ask()).plan.spec.image, "debian:12");
   await assert.rejects(init(elsewhere.path, { force: false }), /it is not in a git repository/);
 });
+
+test("a file that is not UTF-8 is refused, in the repository and on the command line", async () => {
+  await using made = await repository({ "a.txt": "a" });
+  const latin = Buffer.from(
+    "resource: flutter-builder\nspec: { image: i, commands: [echo \xe4] }\n",
+    "latin1",
+  );
+  const path = join(made.path, ".conveyor.yaml");
+  await writeFile(path, latin);
+  assert.match(await made.refusal({ file: path }), /^--file: Cannot read ".*": it is not a text in UTF-8$/);
+  made.commit("second");
+  assert.match(
+    await made.refusal(),
+    /^\.conveyor\.yaml of the commit [0-9a-f]{12}: Cannot be read: it is not a text in UTF-8$/,
+  );
+});

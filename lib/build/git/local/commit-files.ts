@@ -28,10 +28,10 @@ export class CommitFiles implements Disposable {
   }
 
   /**
-   * Returns the text of a file; undefined if there is none. Throws InputError if it is no regular file or has
+   * Returns the bytes of a file; undefined if there is none. Throws InputError if it is no regular file or has
    * more than `most` bytes.
    */
-  read(path: string, most: number): string | undefined {
+  read(path: string, most: number): Buffer | undefined {
     const entry = this.#entry(path);
     if (!entry) return undefined;
     const shown = `"${path}" of the commit ${this.#commit.slice(0, 12)}`;
@@ -43,7 +43,7 @@ export class CommitFiles implements Disposable {
       );
     }
     const { bytes } = this.#store.read(entry.id);
-    if (bytes.length <= most) return bytes.toString("utf8");
+    if (bytes.length <= most) return bytes;
     throw new InputError(`Cannot use ${shown}: it is larger than ${formatSize(most)}`);
   }
 

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { InputError, UnavailableError } from "../../../base/errors.ts";
+import { InputError, messageOf, UnavailableError } from "../../../base/errors.ts";
+import { utf8Text } from "../../../base/text.ts";
 import { CommitFiles } from "../../../build/git/local/commit-files.ts";
 import { parseRepository } from "../../../build/repository.ts";
 import { type OpenedLocal, openLocal, type OpenOptions } from "./local-request.ts";
@@ -39,7 +40,7 @@ export async function lookIntoRepository(
     throw new InputError(`The repository has both "${name}" and "${other}": expected one of them`);
   }
   const fileName = `${name} of the commit ${pinned.commit.slice(0, 12)}`;
-  const text = files.read(name, MOST_BYTES) ?? "";
+  const text = textOf(files.read(name, MOST_BYTES), fileName);
   if (text.trim() === "") throw new InputError(`${fileName}: It is empty`);
   const { parseResourceFile } = await import("./resource-file.ts");
   return {
@@ -47,6 +48,14 @@ export async function lookIntoRepository(
     file: withoutOwnChoice(await parseResourceFile({ name: fileName, text }), fileName),
     fileName,
   };
+}
+
+function textOf(bytes: Uint8Array = new Uint8Array(), fileName: string): string {
+  try {
+    return utf8Text(bytes);
+  } catch (cause) {
+    throw new InputError(`${fileName}: Cannot be read: ${messageOf(cause)}`);
+  }
 }
 
 async function opened(named: string, options: OpenOptions): Promise<OpenedLocal | undefined> {
@@ -92,7 +101,7 @@ export function checkSaysWhatToRun(
   if (files.has(FLUTTER_MARK) || files.has(`${workdir}${FLUTTER_MARK}`)) return;
   const { image, commands } = proposalFor({
     has: (name) => files.has(name),
-    read: (name) => files.read(name, MOST_BYTES),
+    read: (name) => files.read(name, MOST_BYTES)?.toString("utf8"),
   });
   const words = commands.map((command) => `-c ${/^[\w./-]+$/.test(command) ? command : `'${command}'`}`);
   throw new InputError(
