@@ -7,6 +7,7 @@ import { noNul } from "./no-nul.ts";
 import { Services } from "./services/spec.ts";
 import { ReportEntry } from "./reports/report-schema.ts";
 import { Shell } from "./shell.ts";
+import { parseForeign } from "../wire/issues.ts";
 
 export { FLUTTER_BUILDER } from "./flutter-builder.ts";
 
@@ -121,7 +122,7 @@ export type BuildSpec = z.infer<typeof BuildSpec>;
  * spec with `commands` and without `artifacts` keeps nothing.
  */
 export function parseBuildSpec(spec: unknown): z.ZodSafeParseResult<BuildSpec> {
-  const parsed = BuildSpec.safeParse(spec);
+  const parsed = parseForeign(BuildSpec, spec);
   if (!parsed.success || typeof spec !== "object" || spec === null) return parsed;
   const { script } = parsed.data;
   if (script !== undefined && !("commands" in spec)) parsed.data.commands = [script];

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { nearest } from "../base/nearest.ts";
 import { knownKeys } from "./known-keys.ts";
 
@@ -23,6 +23,27 @@ export interface IssueOptions {
   readonly sourceOf?: SourceOf;
   /** The schema that the input violates: an unknown key is then shown with the nearest known one. */
   readonly schema?: z.ZodType;
+}
+
+/**
+ * As `schema.safeParse`, for inputs of others: more mistakes than zod can collect on the stack are one mistake,
+ * not a RangeError.
+ */
+export function parseForeign<T extends z.ZodType>(
+  schema: T,
+  input: unknown,
+): z.ZodSafeParseResult<z.output<T>> {
+  try {
+    return schema.safeParse(input);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const issue = {
+      code: "custom" as const,
+      path: [],
+      message: "expected fewer mistakes than can be listed",
+    };
+    return { success: false, error: new z.ZodError([{ ...issue, input }]) as z.ZodError<z.output<T>> };
+  }
 }
 
 /**
@@ -80,7 +101,8 @@ function unknownKeys(keys: readonly string[], known: readonly string[] = []): st
 function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   if (issue.code !== "invalid_union") return [issue];
   const branches = issue.errors.map((errors) => errors.flatMap(flatten));
-  const depth = (errors: z.core.$ZodIssue[]) => Math.max(0, ...errors.map((e) => e.path.length));
+  // There may be more than a call can have arguments.
+  const depth = (errors: z.core.$ZodIssue[]) => errors.reduce((most, e) => Math.max(most, e.path.length), 0);
   const best = branches.toSorted((a, b) => depth(b) - depth(a))[0];
   if (!best || depth(best) === 0) {
     const wanted = branches.flat().map((e) => lowerFirst(e.message).replace(/^invalid input: /, ""));

@@ -227,6 +227,18 @@ test("the runs of each token are bounded and named apart, and so are its Idempot
   assert.equal((await post("one", "c")).status, 201);
 });
 
+test("a body with more mistakes than can be collected is refused, not a defect", async () => {
+  await using world = await openWorld();
+  const { ask } = await openApi(world);
+  const steps = `[${"{},".repeat(340_000)}{}]`;
+  const body =
+    `{"resource":{"name":"x","resource":"${TYPE}","spec":{}},"pipeline":{"name":"p","resource":"t","steps":${steps}}}`;
+  const { status, json } = await ask("POST", "/runs", { body });
+  const { code, error } = await json();
+  assert.deepEqual([status, code], [400, "invalid-request"], String(error));
+  assert.match(String(error), /^body.*: /);
+});
+
 test("artifacts are listed, and fetched whole or in part, as what no browser shows as a page", async () => {
   await using world = await openWorld();
   const { ask, engine } = await openApi(world);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { StepFailure } from "../../base/errors.ts";
-import { describeIssues } from "../../wire/issues.ts";
+import { describeIssues, parseForeign } from "../../wire/issues.ts";
 
 export interface SpecOwner {
   readonly name: string;
@@ -17,7 +17,7 @@ export function readSpec<Spec>(
   spec: unknown,
 ): Spec {
   const input = ownsResources ? spec : partOf(spec, name);
-  const parsed = schema.safeParse(input);
+  const parsed = parseForeign(schema, input);
   if (parsed.success) return parsed.data;
   const place = ownsResources ? "spec" : `spec.drivers.${name}`;
   throw new StepFailure(describeIssues(parsed.error, input, place), { reason: "invalid-spec" });

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { describeIssues } from "../../wire/issues.ts";
+import { describeIssues, parseForeign } from "../../wire/issues.ts";
 import { isRunId } from "../../wire/ids.ts";
 import { DriverMessage } from "../../wire/messages.ts";
 import { Resource } from "../../wire/resource.ts";
@@ -63,7 +63,7 @@ function textOf(envelope: unknown, key: "id" | "run_id"): string | undefined {
 }
 
 function understood(envelope: unknown, text: string, types: readonly string[]): DriverEvent {
-  const checked = DriverMessage.safeParse(envelope);
+  const checked = parseForeign(DriverMessage, envelope);
   if (!checked.success) throw new Error(`Invalid event: ${describeIssues(checked.error, envelope, "event")}`);
   const { event, id, run_id: run } = checked.data;
   if (!isRunId(run)) throw new Error(`Invalid event: event.run_id: expected a UUID, got ${quoted(run)}`);
@@ -79,7 +79,7 @@ function resourceOf(payload: string, types: readonly string[]): Resource {
     throw new Error(`Invalid resource: it has ${size} bytes, at most ${MAX_RESOURCE_BYTES} can be handled`);
   }
   const value = parsed(payload, "The event's payload");
-  const checked = Resource.safeParse(value);
+  const checked = parseForeign(Resource, value);
   if (!checked.success) {
     throw new Error(`Invalid resource: ${describeIssues(checked.error, value, "resource")}`);
   }

@@ -13,7 +13,9 @@ const NESTED = "driverresults";
 export function earlierResults(metadata: Resource["metadata"]): Record<string, DriverResult> {
   const found: [string, unknown][] = [];
   const nested = metadata?.[NESTED];
-  if (typeof nested === "object" && nested !== null) found.push(...Object.entries(nested));
+  if (typeof nested === "object" && nested !== null) {
+    for (const entry of Object.entries(nested)) found.push(entry);
+  }
   for (const [key, value] of Object.entries(metadata ?? {})) {
     if (key.startsWith(FLAT)) found.push([key.slice(FLAT.length), value]);
   }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../../backend/transport.ts";
 import { InputError } from "../../base/errors.ts";
 import { isRunId } from "../../wire/ids.ts";
-import { describeIssues } from "../../wire/issues.ts";
+import { describeIssues, parseForeign } from "../../wire/issues.ts";
 import { Pipeline, Resource, token } from "../../wire/resource.ts";
 import { addresseeOfSecret } from "../../wire/secrets.ts";
 import type { Submission } from "./submission.ts";
@@ -70,7 +70,7 @@ export class TooLargeError extends InputError {}
 
 /** Throws InputError, one line per problem, if the submission is invalid. */
 export function checkSubmission(submission: Submission, maxMessageBytes = MAX_MESSAGE_BYTES): void {
-  const parsed = Checked.safeParse(submission);
+  const parsed = parseForeign(Checked, submission);
   if (!parsed.success) {
     throw new InputError(describeIssues(parsed.error, withoutSecrets(submission), "submission"));
   }

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { compactJson } from "../../base/compact-json.ts";
 import { InputError } from "../../base/errors.ts";
 import { memberText, NestingError, parseJson } from "../../base/json.ts";
-import { describeIssues } from "../../wire/issues.ts";
+import { describeIssues, parseForeign } from "../../wire/issues.ts";
 import { limitBody } from "./limit-body.ts";
 import { Problem } from "./problem.ts";
 
@@ -37,7 +37,7 @@ export function withJson<Schema extends z.ZodType>(
   return limitBody(context, async () => {
     const text = await context.req.text();
     const input = parse(text);
-    const parsed = schema.safeParse(input);
+    const parsed = parseForeign(schema, input);
     if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
     return await work({ value: parsed.data, textOf: (key) => changedText(text, key, input) });
   });

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { parseDuration } from "../../base/units.ts";
-import { describeIssues } from "../../wire/issues.ts";
+import { describeIssues, parseForeign } from "../../wire/issues.ts";
 import { Pipeline, Resource } from "../../wire/resource.ts";
 import type { SpecFacts } from "../core/resource-type.ts";
 import type { Submission } from "../core/submission.ts";
@@ -42,7 +42,7 @@ export const RetryBody = z.strictObject({
 /** Reads the body of `POST /runs`. Throws as `submissionOf`. */
 export function readSubmission(text: string): z.infer<typeof SubmissionBody> {
   const input = parse(text);
-  const parsed = SubmissionBody.safeParse(input);
+  const parsed = parseForeign(SubmissionBody, input);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
   return parsed.data;
 }
@@ -90,7 +90,7 @@ async function namedPipeline(catalog: Catalog, name: string): Promise<Pipeline> 
 /** Returns a submission that repeats a run. Throws as `submissionOf` does. */
 export async function resubmissionOf(run: Run, text: string, catalog: Catalog): Promise<Submission> {
   const input = text.trim() === "" ? {} : parse(text);
-  const parsed = RetryBody.safeParse(input);
+  const parsed = parseForeign(RetryBody, input);
   if (!parsed.success) throw new InputError(describeIssues(parsed.error, withoutSecrets(input), "body"));
   const { secrets, run: id } = parsed.data;
   const { resource, specText, pipeline, operation, timeoutMs } = run;

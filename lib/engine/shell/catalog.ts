@@ -2,7 +2,7 @@ import { z } from "zod";
 import { InputError } from "../../base/errors.ts";
 import { RecentMap } from "../../base/recent-map.ts";
 import type { Store } from "../../backend/store.ts";
-import { describeIssues } from "../../wire/issues.ts";
+import { describeIssues, parseForeign } from "../../wire/issues.ts";
 import type { Pipeline } from "../../wire/resource.ts";
 import type { StoredDefinition } from "../../wire/stored.ts";
 import type { ResourceType, SpecFacts } from "../core/resource-type.ts";
@@ -86,7 +86,7 @@ export class Catalog {
     const registered = this.#types.get(type);
     let facts: SpecFacts = {};
     if (registered?.spec) {
-      const parsed = registered.spec.safeParse(spec);
+      const parsed = parseForeign(registered.spec, spec);
       if (!parsed.success) throw new InputError(describeIssues(parsed.error, spec, root));
       facts = registered.followsFrom?.(parsed.data) ?? {};
     }
