@@ -217,6 +217,7 @@ test("the runs of each token are bounded and named apart, and so are its Idempot
   const refused = await post("one", "c");
   assert.deepEqual([refused.status, refused.body["code"]], [429, "too-many"]);
   assert.match(String(refused.body["error"]), /2 runs of "one" have not ended: expected fewer than 2/);
+  assert.deepEqual([(await post("one", "a")).body, (await post("one", "a")).status], [first.body, 201]);
   const other = await post("two", "a");
   assert.equal(other.status, 201);
   assert.notEqual(other.body["run"], first.body["run"]);

@@ -20,6 +20,7 @@ import {
 import type { Engine } from "../../shell/engine.ts";
 import type { Router } from "../router.ts";
 import { LIST_HEADERS, listPage, ListQuery } from "./listing.ts";
+import { admitNew } from "./parts.ts";
 
 const View = z.object({
   id: z.string(),
@@ -81,9 +82,9 @@ export function resourceRoutes(
       "Idempotency-Key": "A text of the caller's own: sent again with the same body, it is the same resource",
     },
     answers: { 201: { what: "Both are stored", schema: Created } },
-  }, (context) => {
-    admit(context.get("submitter"));
-    return withJson(context, ResourceBody, async ({ value, textOf }) => {
+  }, async (context) => {
+    await admitNew(context, parts);
+    return await withJson(context, ResourceBody, async ({ value, textOf }) => {
       const key = context.req.header("idempotency-key");
       const run = key === undefined ? undefined : runOfKey(key, context.get("submitter"));
       if (run !== undefined && await isRepeated(run, value, textOf("spec"))) {

@@ -21,7 +21,7 @@ import { limitBody } from "../limit-body.ts";
 import { Problem } from "../problem.ts";
 import type { Router } from "../router.ts";
 import { resubmissionOf, RetryBody, SubmissionBody, submissionOf } from "../submission.ts";
-import { knownRun, type RunParts } from "./parts.ts";
+import { admitNew, knownRun, type RunParts } from "./parts.ts";
 
 const MAX_PAGE = 200;
 const PAGE = 50;
@@ -56,7 +56,7 @@ const IDEMPOTENCY = {
 
 /** Routes that list, read, start, cancel and retry runs. */
 export function runRoutes(router: Router, parts: RunParts): void {
-  const { store, engine, clock, catalog, admit } = parts;
+  const { store, engine, clock, catalog } = parts;
 
   router.add({
     method: "get",
@@ -82,7 +82,7 @@ export function runRoutes(router: Router, parts: RunParts): void {
     headers: IDEMPOTENCY,
     answers: { 201: { what: "It is stored, and its first step is on its way", schema: Created } },
   }, async (context) => {
-    admit(context.get("submitter"));
+    await admitNew(context, parts);
     return await limitBody(
       context,
       async () => start(context, await submissionOf(await context.req.text(), catalog)),
@@ -127,7 +127,7 @@ export function runRoutes(router: Router, parts: RunParts): void {
     answers: { 201: { what: "The new run, which names this one in `retryOf`", schema: Created } },
   }, async (context) => {
     const run = await knownRun(store, context.req.param("id") ?? "");
-    admit(context.get("submitter"));
+    await admitNew(context, parts);
     return await limitBody(
       context,
       async () =>
