@@ -94,6 +94,12 @@ test("what is submitted may ask for its own git token, a short log and a look at
     docker("rm", "-fv", name);
   }
   nothingLeft(submitted.output());
+  // The layer of the git mirror goes with the container, as soon as somebody sweeps.
+  assert.equal((await flutterCi(["gc", "--data", plane.data])).code, 0);
+  assert.equal(
+    docker("volume", "ls", "-q", "--filter", `label=conveyor.cache-run=${runIn(submitted.output())}`),
+    "",
+  );
   up.kill("SIGTERM");
   assert.equal((await up.ended).code, 0);
 });
