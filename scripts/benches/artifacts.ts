@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { collectArtifacts } from "../../lib/build/artifacts/collect.ts";
 import { planBuild } from "../../lib/build/plan.ts";
-import { saveArtifacts } from "../../lib/cli/run/save-artifacts.ts";
+import { saveArtifacts } from "../../lib/cli/shared/save-artifacts.ts";
 import { testPolicy, testSettings } from "../../tests/support/settings.ts";
 import { stepContext, testDocker } from "../../tests/support/step-context.ts";
 import type { Bench, Figure } from "./bench.ts";

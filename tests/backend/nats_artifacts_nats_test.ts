@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openBucketReader } from "../../lib/backend/nats/bucket-reader.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
-import { saveArtifacts } from "../../lib/cli/run/save-artifacts.ts";
+import { saveArtifacts } from "../../lib/cli/shared/save-artifacts.ts";
 import { startConveyor } from "../support/conveyor-server.ts";
 import { until } from "../support/until.ts";
 import { needing } from "../support/needs.ts";

@@ -65,15 +65,26 @@ test("run tells a build as event lines, keeps its artifacts, and leaves nothing 
 
 test("run tells its end although the artifacts cannot be saved, and exits 3", async () => {
   await using app = await project();
-  await symlink(app.path, join(app.path, "repo/artifacts"));
+  await mkdir(join(app.path, "repo/artifacts/hello.txt"), { recursive: true });
   const ended = await app.run("--json", "-a", "hello.txt", "--", "true");
   assert.equal(ended.code, 3);
   assert.match(
     ended.stderr,
-    /error: Cannot save the artifact "hello\.txt" in "artifacts": .*is not a folder\n/,
+    /error: Cannot save the artifact "hello\.txt" in "artifacts": .*is a folder\n/,
   );
   const end = linesOf(ended).at(-1) ?? assert.fail();
   assert.deepEqual([end.type, end.outcome], ["end", "succeeded"]);
+});
+
+test("run refuses an --output that is no folder, or lies behind a link, before anything is started", async () => {
+  await using app = await project();
+  await symlink(app.path, join(app.path, "repo/artifacts"));
+  await writeFile(join(app.path, "repo/file"), "");
+  for (const output of [[], ["-o", "artifacts/below"], ["-o", "file"], ["-o", join(app.path, "repo/file")]]) {
+    const { code, stdout, stderr } = await app.run("--json", "-a", "hello.txt", ...output, "--", "true");
+    assert.deepEqual([code, stdout], [2, ""], stderr);
+    assert.match(stderr, /error: Invalid --output ".*": .*folder\n/);
+  }
   assert.equal((await readdir(app.path)).includes("hello.txt"), false);
 });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { ArtifactReader } from "../../lib/backend/store.ts";
 import { UnavailableError } from "../../lib/base/errors.ts";
-import { saveArtifacts } from "../../lib/cli/run/save-artifacts.ts";
+import { saveArtifacts } from "../../lib/cli/shared/save-artifacts.ts";
 import { temporaryFolder } from "./start-program.ts";
 
 /** A store that has these artifacts, and may break while one is read. */

@@ -1,7 +1,7 @@
 import type { ArtifactReader } from "../../backend/store.ts";
 import { formatSize } from "../../base/units.ts";
 import { type Artifact, modeOf } from "../../wire/run.ts";
-import { saveArtifacts } from "../run/save-artifacts.ts";
+import { saveArtifacts } from "../shared/save-artifacts.ts";
 import { json } from "../shared/api/call.ts";
 import { clientOf } from "../shared/api/client.ts";
 import { screenOf } from "../shared/render/screen.ts";

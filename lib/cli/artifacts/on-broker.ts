@@ -5,7 +5,7 @@ import { modeText } from "../../wire/run.ts";
 import type { LoginOptions } from "../../driver/program/broker/broker-flags.ts";
 import { checkBrokerFlags } from "../../driver/program/broker/check-broker-flags.ts";
 import { natsOptions } from "../../driver/program/broker/open-broker.ts";
-import { saveArtifacts } from "../run/save-artifacts.ts";
+import { saveArtifacts } from "../shared/save-artifacts.ts";
 
 export type OnBrokerOptions = LoginOptions & {
   readonly nats: readonly string[];

@@ -19,6 +19,7 @@ import type { BuildRequest, PastBuild } from "../shared/request/build-request.ts
 import type { Parts } from "./open-parts.ts";
 import type { Operands } from "../shared/request/operands.ts";
 import type { RunOptions } from "./run-flags.ts";
+import { checkOutput } from "../shared/save-artifacts.ts";
 import { openSession } from "../shared/session.ts";
 import { showCommandOf } from "../shared/runs/show-command.ts";
 import { showRun } from "../shared/show-run.ts";
@@ -55,6 +56,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
     // A file may be a pipe without a writer.
     const request = await abortable(asking, signal);
     using _workTree = request.local?.dirty;
+    if (request.plan.spec.artifacts.length > 0) checkOutput(options.output);
     const gitAccess = await readGitAccess({
       ...await readPolicy(GIT_ACCESS, options),
       gitToken: options.gitToken,

@@ -1,7 +1,7 @@
 import type { ArtifactReader } from "../../backend/store.ts";
 import type { RunEnded, RunEvent } from "../../engine/core/events.ts";
 import type { Renderer } from "./render/renderer.ts";
-import { saveArtifacts } from "../run/save-artifacts.ts";
+import { saveArtifacts } from "./save-artifacts.ts";
 
 export interface ShowOptions {
   readonly run: string;

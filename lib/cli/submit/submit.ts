@@ -20,6 +20,7 @@ import { readGitTokens } from "../../build/git/git-access.ts";
 import type { Renderer } from "../shared/render/renderer.ts";
 import { type BuildRequest, buildRequest } from "../shared/request/build-request.ts";
 import type { Operands } from "../shared/request/operands.ts";
+import { checkOutput } from "../shared/save-artifacts.ts";
 import { openSession } from "../shared/session.ts";
 import { showCommandOf } from "../shared/runs/show-command.ts";
 import { showRun } from "../shared/show-run.ts";
@@ -48,6 +49,7 @@ export async function submit(
   });
   const { renderer, signal } = session;
   const request = await abortable(requestOf(operands, options), signal);
+  if (options.detach !== true && request.plan.spec.artifacts.length > 0) checkOutput(options.output);
   const secrets = { ...request.secrets, ...await gitTokensFor(request.plan, options) };
   const client = apiClient(await reachApi(options, environment));
   try {

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { statSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep } from "node:path";
-import { messageOf, UnavailableError } from "../../base/errors.ts";
+import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
 import { lstatIfThere } from "../../base/files.ts";
 import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
 
@@ -28,6 +29,25 @@ export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: s
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   if (failures.length > 0) throw failures[0];
   return kept.length;
+}
+
+/**
+ * Throws InputError if artifacts could not be saved in this folder, as far as that can be seen before there are
+ * any: something other than a folder is in its place, or a relative path goes through a link.
+ */
+export function checkOutput(folder: string): void {
+  if (isAbsolute(folder)) {
+    const isTaken = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false;
+    if (isTaken) throw new InputError(`Invalid --output "${folder}": expected a folder`);
+    return;
+  }
+  let path = resolve(".");
+  for (const segment of segmentsOf(folder)) {
+    path = join(path, segment);
+    if (kindOf(path) === "other") {
+      throw new InputError(`Invalid --output "${folder}": "${path}" is not a folder`);
+    }
+  }
 }
 
 type SavedFrom = Pick<ArtifactReader, "list" | "open">;
@@ -109,11 +129,12 @@ async function makeTop(folder: string): Promise<string> {
   let path = resolve(isAbsolute(folder) ? folder : ".");
   await mkdir(path, { recursive: true });
   if (isAbsolute(folder)) return path;
-  for (const segment of folder.split(sep)) {
-    if (segment !== "" && segment !== ".") path = await makeFolder(join(path, segment));
-  }
+  for (const segment of segmentsOf(folder)) path = await makeFolder(join(path, segment));
   return path;
 }
+
+const segmentsOf = (folder: string): string[] =>
+  folder.split(sep).filter((segment) => segment !== "" && segment !== ".");
 
 async function makeFolder(path: string): Promise<string> {
   await mkdir(path).catch((error) => {
