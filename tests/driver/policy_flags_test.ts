@@ -12,6 +12,7 @@ const fields = z.object({
   allowName: z.array(z.string().min(2)).optional().meta({ value: "name", description: "a name, repeatable" }),
   dryRun: z.boolean().default(false).describe("change nothing"),
   size: parsedText((text) => text.length).optional().meta({ description: "a size", without: "none" }),
+  room: parsedText((text) => text.length).prefault("20g").meta({ description: "room" }),
 });
 
 const commandFor = (policy: PolicySchema) =>
@@ -31,14 +32,14 @@ test("a policy's flags have names, values, defaults and words from its schema", 
   assert.match(help, /--level <word> how strict \(low, high; default: low\)/);
   assert.match(
     help,
-    /--allow-name <name> a name, repeatable --dry-run change nothing --size <text> a size \(default: none\)/,
+    /--allow-name <name> a name, repeatable --dry-run change nothing --size <text> a size \(default: none\) --room <text> room \(default: 20g\)/,
   );
 });
 
 test("a policy is read from flags and variables, with defaults for what nobody says", async () => {
-  assert.deepEqual(await read([]), { maxTests: 10_000, level: "low", dryRun: false });
+  assert.deepEqual(await read([]), { maxTests: 10_000, level: "low", dryRun: false, room: 3 });
   const words = "--max-tests 7 --level high --allow-name ab --allow-name cd --dry-run --size four".split(" ");
-  const all = { maxTests: 7, level: "high", allowName: ["ab", "cd"], dryRun: true, size: 4 };
+  const all = { maxTests: 7, level: "high", allowName: ["ab", "cd"], dryRun: true, size: 4, room: 3 };
   assert.deepEqual(await read(words), all);
   const variables = {
     CONVEYOR_MAX_TESTS: "7",

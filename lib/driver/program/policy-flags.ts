@@ -86,7 +86,9 @@ function placeholderOf(item: z.ZodType): string {
   return item instanceof z.ZodEnum ? "word" : "text";
 }
 
+/** Returns the default as it would be typed. */
 function defaultOf(field: z.ZodType): string | undefined {
+  if (field instanceof z.ZodPrefault) return String(field.def.defaultValue);
   const without = field.safeParse(undefined).data;
   return typeof without === "string" || typeof without === "number" ? String(without) : undefined;
 }
