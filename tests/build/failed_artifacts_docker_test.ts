@@ -28,6 +28,17 @@ test("artifacts of a build that fails are those that are wanted then, and a miss
   });
 });
 
+test("a file that cannot be kept is left out of the artifacts of a build that fails, and costs none of the others", async () => {
+  const commands = ["touch report; ln -s /etc/passwd outside; touch 'a\nb'; exit 3"];
+  await checkedOut({ commands, artifacts: [{ glob: "**", when: "always" }] }, async ({ step }) => {
+    const { failure, artifacts, lines } = await step(builder);
+    assert.equal(failure?.reason, "command-failed");
+    assert.ok(artifacts.has("report") && !artifacts.has("outside"));
+    assert.ok(lines.includes('system Left out "outside": it links to something outside of the workspace'));
+    assert.ok(lines.some((line) => line.startsWith('system Left out "a\\nb": its name has a control')));
+  });
+});
+
 test("artifacts of a build that succeeds are those without a condition and those of always, and one may be missing", async () => {
   await checkedOut({ commands: [MAKE], artifacts: ARTIFACTS }, async ({ step }) => {
     const { result, artifacts } = await step(builder);

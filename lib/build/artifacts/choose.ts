@@ -17,7 +17,7 @@ export interface Choice {
   readonly files: readonly Wanted[];
   /** Globs that chose nothing, and whether another glob excluded all their matches. */
   readonly unmatched: readonly { readonly glob: Glob; readonly isTaken: boolean }[];
-  /** Links that were skipped, and why. */
+  /** Links and files that were skipped, and why. */
   readonly leftOut: readonly { readonly name: string; readonly why: string }[];
 }
 
@@ -27,14 +27,14 @@ type Question = { readonly how: "what" | "list"; readonly name: string };
  * Returns the files that the globs choose. Links are followed within the workspace. A link to a file stands
  * for the file. A link to a folder is followed if a glob names it, and skipped if only `**` or a parent
  * folder matches it. A link to nothing is skipped. Throws StepFailure `artifact-failed` for a link out of the
- * workspace and for a file that cannot be kept.
+ * workspace and for a file that cannot be kept; with `isLenient`, leaves them out.
  */
 export async function chooseFiles(
   session: Session,
   globs: readonly Glob[],
-  signal: AbortSignal,
+  { signal, isLenient }: { signal: AbortSignal; isLenient: boolean },
 ): Promise<Choice> {
-  const chooser = new Chooser(globs, signal);
+  const chooser = new Chooser(globs, { signal, isLenient });
   let questions = chooser.firstQuestions();
   for (let asked = questions.length; questions.length > 0; asked += questions.length) {
     if (asked > MAX_QUESTIONS) {
@@ -56,6 +56,7 @@ class Chooser {
   readonly #negative: readonly Glob[];
   readonly #namesGit: boolean;
   readonly #signal: AbortSignal;
+  readonly #isLenient: boolean;
   readonly #files = new Map<string, Wanted>();
   readonly #chose = new Set<Glob>();
   readonly #matched = new Set<Glob>();
@@ -63,11 +64,15 @@ class Chooser {
   readonly #work: Work = { steps: 0 };
   #turns = 1;
 
-  constructor(globs: readonly Glob[], signal: AbortSignal) {
+  constructor(
+    globs: readonly Glob[],
+    { signal, isLenient }: { signal: AbortSignal; isLenient: boolean },
+  ) {
     this.#positive = globs.filter(({ takesAway }) => !takesAway);
     this.#negative = globs.filter(({ takesAway }) => takesAway);
     this.#namesGit = this.#positive.some(({ alternatives }) => alternatives.some(({ namesGit }) => namesGit));
     this.#signal = signal;
+    this.#isLenient = isLenient;
   }
 
   /** Returns the folders that contain every possible match, none of them inside another. */
@@ -138,8 +143,8 @@ class Chooser {
     if (matching.length === 0 || this.#isTakenAway(name)) return;
     for (const glob of matching) this.#chose.add(glob);
     const why = whyUnkeepable(name) ?? whyUnkeepable(path);
-    if (why !== undefined) throw unkept(name, why);
-    if (size === undefined) throw unkept(name, "its size cannot be told");
+    if (why !== undefined) return this.#refuse(name, why);
+    if (size === undefined) return this.#refuse(name, "its size cannot be told");
     this.#files.set(name, { name, path, size });
   }
 
@@ -148,14 +153,23 @@ class Chooser {
   }
 
   /**
-   * Returns the path if it may be kept. Skips a link into `.git` unless a glob names that. Throws StepFailure
-   * `artifact-failed` for a path outside the workspace.
+   * Returns the path if it may be kept. Skips a link into `.git` unless a glob names that. Refuses a path
+   * outside the workspace.
    */
   #inside(name: string, path: string | undefined): string | undefined {
-    if (path === undefined) throw unkept(name, "it links to something outside of the workspace");
+    if (path === undefined) {
+      this.#refuse(name, "it links to something outside of the workspace");
+      return undefined;
+    }
     if (this.#namesGit || !path.split("/").includes(".git")) return path;
     this.#leaveOut(name, "it links into .git, which a glob has to name");
     return undefined;
+  }
+
+  /** Leaves out a file that cannot be kept, or throws StepFailure `artifact-failed`. */
+  #refuse(name: string, why: string): void {
+    if (!this.#isLenient) throw unkept(name, why);
+    this.#leaveOut(name, why);
   }
 
   #leaveOut(name: string, why: string): void {

@@ -24,8 +24,8 @@ const STORED_AT_ONCE = 16;
 /**
  * Stores the files that a plan's globs choose for a build that ended so, under their paths relative to the
  * build's folder (see docs/spec.md). Throws StepFailure `artifact-failed` if a file cannot be kept, or if the
- * build succeeded and a glob chooses nothing. Files beyond the operator's limits are left out, with a line in
- * the log.
+ * build succeeded and a glob chooses nothing. A build that failed leaves such files out, and every build those
+ * beyond the operator's limits, with a line in the log.
  */
 export async function collectArtifacts(
   context: BuildContext,
@@ -59,7 +59,11 @@ async function collect(
   const showsGit = globs.some(({ alternatives }) => alternatives.some(({ namesGit }) => namesGit));
   const kept: Artifact[] = [];
   await withSession(context, container, { folder: workdir, showsGit }, async (session) => {
-    const choice = await chooseFiles(session, globs, context.signal);
+    const choice = await chooseFiles(session, globs, {
+      signal: context.signal,
+      // What is wrong with one file must not cost the log of the tests that failed.
+      isLenient: end !== "success",
+    });
     await reportLeftOut(context, choice);
     const missing = whyUnmatched(choice, wanted, workdir);
     if (missing !== undefined && end === "success") throw failed(missing);
@@ -90,7 +94,7 @@ async function reportLeftOut({ log }: BuildContext, { leftOut }: Choice): Promis
   for (const { name, why } of leftOut.slice(0, MAX_NAMED)) {
     await log.line(`Left out ${JSON.stringify(shorten(name))}: ${why}`);
   }
-  if (leftOut.length > MAX_NAMED) await log.line(`Left out ${leftOut.length - MAX_NAMED} more links`);
+  if (leftOut.length > MAX_NAMED) await log.line(`Left out ${leftOut.length - MAX_NAMED} more`);
 }
 
 /** Returns which globs chose nothing although they had to, or undefined if all did. */

@@ -44,9 +44,15 @@ async function collect(
   const summary = emptySummary();
   const unread: string[] = [];
   await withSession(context, container, { folder: workdir, showsGit: false }, async (session) => {
-    const { files, unmatched } = await chooseFiles(session, reports, signal);
+    const { files, unmatched, leftOut } = await chooseFiles(session, reports, {
+      signal,
+      isLenient: true,
+    });
     for (const { glob } of unmatched) {
       unread.push(`No file matches the report glob ${JSON.stringify(shorten(glob.text))} in ${workdir}`);
+    }
+    for (const { name, why } of leftOut) {
+      unread.push(`The report ${JSON.stringify(shorten(name))} is not read: ${why}`);
     }
     const small = files.filter(({ size }) => size <= MAX_BYTES);
     if (small.length < files.length) {
