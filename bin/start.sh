@@ -42,8 +42,15 @@ case $wanted in
     exit 2
     ;;
 esac
+packages=
 if [ -f package.json ] && [ ! -d node_modules/commander ]; then
-  printf 'error: Cannot start %s: the packages of %s are missing%s\n' "$name" "$PWD/bun.lock" "$ready" >&2
+  packages=missing
+elif [ bun.lock -nt node_modules ] && [ -f node_modules/.lock-stamp ] &&
+  [ "$(command -p cksum <bun.lock)" != "$(command -p cat node_modules/.lock-stamp)" ]; then
+  packages='of an older version'
+fi
+if [ -n "$packages" ]; then
+  printf 'error: Cannot start %s: the packages of %s are %s%s\n' "$name" "$PWD/bun.lock" "$packages" "$ready" >&2
   exit 3
 fi
 if [ "$wanted" = bun ] && find_runtime bun; then

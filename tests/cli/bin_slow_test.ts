@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, symlink, utimes, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -125,6 +125,27 @@ test("bin names the one command that gets a clone ready, where packages or a run
     /^error: Cannot start flutter-ci: the packages of .*bun\.lock are missing; run /,
   );
   assert.match(packed.stderr, demo);
+});
+
+test("bin says so where a checkout was updated and its packages were not", async () => {
+  await using folder = await temporaryFolder();
+  await bareCheckout(folder.path);
+  const at = (name: string) => join(folder.path, name);
+  await mkdir(at("node_modules/commander"), { recursive: true });
+  await writeFile(at("package.json"), "{}");
+  await writeFile(at("node_modules/.lock-stamp"), "of what was installed");
+  await writeFile(at("bun.lock"), "{}");
+  const start = () => startProgram(at("bin/flutter-ci"), ["-v"], { env }).ended;
+  await utimes(at("node_modules"), 1, 1);
+  const outdated = await start();
+  assert.deepEqual([outdated.code, outdated.stdout], [3, ""]);
+  assert.match(
+    outdated.stderr,
+    /^error: Cannot start flutter-ci: the packages of .*bun\.lock are of an older version/,
+  );
+  // Whoever has installed them by hand knows better than the stamp.
+  await utimes(at("bun.lock"), 0, 0);
+  assert.doesNotMatch((await start()).stderr, /older version/);
 });
 
 test("bin takes a runtime from absolute folders of PATH only", async () => {
