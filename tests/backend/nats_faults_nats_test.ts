@@ -4,6 +4,7 @@ import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { Retryable } from "../../lib/base/errors.ts";
 import { captureLog } from "../support/process-log.ts";
+import { paced } from "../support/pace.ts";
 import { turns } from "../support/until.ts";
 import { again, broker, until, waitingPulls } from "./nats-broker.ts";
 import { bytes, pull, spec, text, within } from "./transport-conformance/opened.ts";
@@ -199,7 +200,7 @@ test("consume mends its request when the broker falls silent, with one line in t
 test("consume asks anew when its requests expire, and never for more than it has hands", async () => {
   await using log = await captureLog();
   await using nats = await broker();
-  const transport = await nats.open({ pullTimes: { expires: 200, heartbeat: 100 } });
+  const transport = await nats.open({ pullTimes: { expires: paced(600), heartbeat: paced(300) } });
   const other = await nats.open();
   await using busy = pull(transport, A);
   const one = busy.take();
@@ -209,7 +210,7 @@ test("consume asks anew when its requests expire, and never for more than it has
   nats.connection.subscribe("$JS.API.CONSUMER.MSG.NEXT.messages.a", {
     callback: (_error, request) => void requests.push(request.string()),
   });
-  await until(() => Promise.resolve(requests.length >= 6));
+  await until(() => Promise.resolve(requests.length >= 4));
   await transport.publish("resources.t", "1");
   await transport.publish("resources.t", "2");
   assert.deepEqual((await Promise.all([one, two])).map(text).sort(), ["1", "2"]);
