@@ -9,7 +9,7 @@ import { idleName, LABELS } from "../../lib/build/labels.ts";
 import type { BuildContext } from "../../lib/build/policy.ts";
 import { hostileImage } from "../support/hostile-image.ts";
 import { commit, smartRepositories } from "../support/smart-repository.ts";
-import { TEST_IMAGE } from "../support/step-context.ts";
+import { resourceOf, TEST_IMAGE } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
@@ -47,14 +47,7 @@ after(() => remote.current?.[Symbol.dispose]());
 
 /** The step's context for another spec on the same container: each clone empties the workspace. */
 const asking = (spec: object): Partial<BuildContext> => ({
-  resource: {
-    id: "r",
-    name: "app",
-    pipeline: "p",
-    resource: "flutter-builder",
-    metadata: {},
-    spec: { image: served().image, ...spec },
-  },
+  resource: resourceOf({ image: served().image, ...spec }),
 });
 
 test("git-cloner takes every name of a ref that git takes, from repositories with either kind of ids", async () => {

@@ -10,7 +10,7 @@ import type { BuildContext } from "../../lib/build/policy.ts";
 import { needing } from "../support/needs.ts";
 import { testPolicy } from "../support/settings.ts";
 import { commit, type Git, smartRepositories } from "../support/smart-repository.ts";
-import { testDocker } from "../support/step-context.ts";
+import { resourceOf, testDocker } from "../support/step-context.ts";
 import { build, settings } from "./build.ts";
 
 const { after, before, test } = needing("Docker");
@@ -59,14 +59,7 @@ const specOf = (more: object) => ({
 });
 const asking = (spec: object): Partial<BuildContext> => ({
   policy,
-  resource: {
-    id: "r",
-    name: "app",
-    pipeline: "p",
-    resource: "flutter-builder",
-    metadata: {},
-    spec: specOf(spec),
-  },
+  resource: resourceOf(specOf(spec)),
 });
 
 test("a second clone of a large repository fetches only what is new, whatever is asked for, and is as good as a first one", async () => {

@@ -6,7 +6,7 @@ import { gitContainerName } from "../../lib/build/labels.ts";
 import type { BuildPolicy } from "../../lib/build/policy.ts";
 import { StopError } from "../../lib/driver/driver.ts";
 import { noSshServer, SSH_IMAGE, type SshServer, startSshServer } from "../support/ssh-server.ts";
-import { testDocker } from "../support/step-context.ts";
+import { resourceOf, testDocker } from "../support/step-context.ts";
 import { assertUnknownIn } from "../support/unknown-in.ts";
 import { testPolicy } from "../support/settings.ts";
 import { build } from "./build.ts";
@@ -66,9 +66,8 @@ test(
     await build({ repository: url(), network: "host", image: SSH_IMAGE }, async ({ step }) => {
       await step(containerStart, { policy: withKey(keys.opens) });
       const failureOf = async (policy: BuildPolicy, repository = url()) => {
-        const resource = { id: "r", name: "app", pipeline: "p", resource: "flutter-builder", metadata: {} };
         const spec = { repository, network: "host", image: SSH_IMAGE };
-        const { failure } = await step(gitCloner, { policy, resource: { ...resource, spec } });
+        const { failure } = await step(gitCloner, { policy, resource: resourceOf(spec) });
         return `${failure?.reason}: ${failure?.message}`;
       };
       const unknown = await failureOf(withKey(keys.opens, { gitKnownHosts: `git.example.org ${hostKey}` }));

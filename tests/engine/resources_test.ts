@@ -5,7 +5,7 @@ import { until } from "../support/until.ts";
 import { type Ask, openApi, PIPELINE } from "./support/api.ts";
 import { stepsOf, TYPE } from "./support/runs.ts";
 import { type Job, scriptedDriver } from "./support/scripted-driver.ts";
-import { openWorld } from "./support/world.ts";
+import { openWorld, type World } from "./support/world.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 const SCHEMA = {
@@ -37,6 +37,14 @@ async function openPlane() {
 
 const BOX = { name: "a", resource: "box", pipeline: "boxes", spec: { n: 1 } };
 const BOXES = { name: "boxes", resource: "box", steps: stepsOf("a b!") };
+
+/** Starts drivers for the steps of `PIPELINE` that succeed. Returns what they are given, as it comes. */
+async function jobsOf(world: World): Promise<Job[]> {
+  const jobs: Job[] = [];
+  const done = (job: Job) => (jobs.push(job), { success: true, message: "" });
+  for (const driver of ["a", "b"]) world.use(await scriptedDriver(world.transport, driver, done));
+  return jobs;
+}
 
 async function runOf(plane: Awaited<ReturnType<typeof openPlane>>, id: string) {
   const { body } = await plane.send("GET", `/runs/${id}`);
@@ -227,16 +235,7 @@ test("a bad request names the field, and stores nothing", async () => {
 test("numbers and the order of keys are kept, in what is read and in what drivers get", async () => {
   await using plane = await openPlane();
   const { send, world } = plane;
-  const jobs: Job[] = [];
-  for (const driver of ["a", "b"]) {
-    world.use(
-      await scriptedDriver(
-        world.transport,
-        driver,
-        (job) => (jobs.push(job), { success: true, message: "" }),
-      ),
-    );
-  }
+  const jobs = await jobsOf(world);
   const spec = '{"z":12345678901234567890,"10":1.0,"2":{"b":1e21,"a":"é&<"},"dup":2}';
   const body =
     `{"name":"num","resource":"${TYPE}","spec":{"z":12345678901234567890, "10":1.0,"2":{"b":1e21,"a":"\\u00e9&<"},"dup":1,"dup":2}}`;
@@ -378,16 +377,7 @@ test("an Idempotency-Key makes one resource of two requests, and is refused for 
 test("a resource's secrets go to its run, and are neither stored with it nor shown", async () => {
   await using plane = await openPlane();
   const { send, world } = plane;
-  const jobs: Job[] = [];
-  for (const driver of ["a", "b"]) {
-    world.use(
-      await scriptedDriver(
-        world.transport,
-        driver,
-        (job) => (jobs.push(job), { success: true, message: "" }),
-      ),
-    );
-  }
+  const jobs = await jobsOf(world);
   const secrets = { TOKEN: "hunter2-hunter2" };
   const made = await send("POST", "/resources", { name: "a", resource: TYPE, spec: {}, secrets });
   await until(async () => (await runOf(plane, made.body.runid)).status === "succeeded");

@@ -31,6 +31,11 @@ export interface StepContext extends BuildContext {
   readonly artifacts: Map<string, Buffer>;
 }
 
+/** A resource of the build drivers with this spec. */
+export const resourceOf = (spec: unknown): BuildContext["resource"] => (
+  { id: "r", name: "app", pipeline: "p", resource: "flutter-builder", metadata: {}, spec }
+);
+
 /** What a driver is given for one step, with a real daemon and a real log that ends in memory. */
 export function stepContext(docker: Docker, spec: unknown, given: Partial<BuildContext> = {}): StepContext {
   const run = given.run ?? randomUUID();
@@ -50,7 +55,7 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<BuildC
   });
   const artifacts = new Map<string, Buffer>();
   return {
-    resource: { id: "r", name: "app", pipeline: "p", resource: "flutter-builder", metadata: {}, spec },
+    resource: resourceOf(spec),
     payload: JSON.stringify({ spec }),
     event: "create",
     run,
