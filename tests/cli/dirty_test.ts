@@ -5,6 +5,7 @@ import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from "node:
 import { join } from "node:path";
 import { test } from "node:test";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
+import { ownFolders } from "../../lib/cli/shared/request/local-request.ts";
 import { commitDirty } from "../../lib/cli/shared/request/dirty.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
@@ -135,4 +136,10 @@ test("commitDirty refuses what has no working tree or no commit, and says what t
     commitDirty(await open(full), { environment: { PATH: folder.path }, own: [] }),
     /^UnavailableError: --dirty: .* there is no git on this machine/,
   );
+});
+
+test("neither the output folder nor the data folder belongs to a working tree, also where no flag names it", () => {
+  const environment = { HOME: "/home/me", XDG_STATE_HOME: "/home/me/state" };
+  assert.deepEqual(ownFolders({ output: "out" }, environment), ["out", "/home/me/state/flutter-ci"]);
+  assert.deepEqual(ownFolders({ data: "/data" }, environment), ["/data"]);
 });

@@ -45,6 +45,31 @@ test("--set sets one field of the spec, over file and flags: as text where only 
   assert.deepEqual([plan.spec.timeout, isImageChosen], [300_000, true]);
 });
 
+test("--set changes and adds entries of a file's list, and refuses numbers beyond it", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "build.yaml");
+  await writeFile(
+    file,
+    "resource: flutter-builder\nspec: { image: a, commands: [x, y], artifacts: [a, b] }\n",
+  );
+  const made = (value: string) =>
+    buildRequest({ file, set: [setField(value)] } as Options, operands, {}).then(({ resource }) =>
+      resource.spec
+    );
+  assert.deepEqual(await made("artifacts.1=c").then((spec) => (spec as { artifacts: string[] }).artifacts), [
+    "a",
+    "c",
+  ]);
+  assert.deepEqual(await made("commands.2=z").then((spec) => (spec as { commands: string[] }).commands), [
+    "x",
+    "y",
+    "z",
+  ]);
+  for (const key of ["3", "-1", "0x0", "1e0"]) {
+    await assert.rejects(made(`commands.${key}=z`), /^InputError: --set: Cannot set commands.*0 to 2/, key);
+  }
+});
+
 test("--set refuses what is no field, and names the nearest", async () => {
   for (const value of ["timeout", "=1", "a..b=1", "spec.__proto__.x=1", "repository=https://x/y"]) {
     assert.throws(() => setField(value), /^InputError: Invalid field ".*": expected /, value);

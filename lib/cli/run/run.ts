@@ -4,7 +4,6 @@ import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable } from "../../base/signals.ts";
 import { LABELS } from "../../build/labels.ts";
-import { dataFolder } from "../../driver/program/data-folder.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { exitOfRun } from "../shared/exit-of-run.ts";
@@ -23,6 +22,7 @@ import { checkOutput } from "../shared/save-artifacts.ts";
 import { openSession } from "../shared/session.ts";
 import { showCommandOf } from "../shared/runs/show-command.ts";
 import { showRun } from "../shared/show-run.ts";
+import { ownFolders } from "../shared/request/local-request.ts";
 import { sayWhatIsBuilt } from "../shared/request/say-what-is-built.ts";
 
 export interface RunInput {
@@ -51,7 +51,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
     const { buildRequest, requestOfPast } = await import("../shared/request/build-request.ts");
     const own = await loadDrivers(options.driver);
     const asking = again
-      ? requestOfPast(again, environment)
+      ? requestOfPast(again, environment, options)
       : buildRequest(options, operands, environment, { own });
     // A file may be a pipe without a writer.
     const request = await abortable(asking, signal);
@@ -84,7 +84,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
     await using _warning = sayWhatIsBuilt(request, {
       after: idle.promise,
       environment,
-      own: [options.output, dataFolder(options.data, environment)],
+      own: ownFolders(options, environment),
       note: renderer.note,
     });
     using _stopping = session.onStop((stop) => cancel(parts, run, stop, renderer.note));

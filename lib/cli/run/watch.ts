@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { InputError } from "../../base/errors.ts";
+import { monotonicClock } from "../../base/clock.ts";
+import { InputError, UnavailableError } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
 import { openLocalSource } from "../../build/git/local-source.ts";
 import { resolveCommit } from "../../build/git/local/resolve-commit.ts";
@@ -11,6 +12,8 @@ import type { Stop } from "../../driver/program/stop/stop.ts";
 import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
 import { run, type RunInput } from "./run.ts";
 
+/** How long a repository may be unreadable while git works on it, milliseconds. */
+const MOST_UNREADABLE_MS = 30_000;
 /** How often the repository is looked at between two builds, milliseconds. */
 const LOOK_MS = 500;
 /** Exit codes after which there is nothing to wait for: a signal, and a machine that cannot build. */
@@ -62,10 +65,19 @@ async function moved(
     onFirst: () => leaving.abort(),
     onSecond: ({ exit }) => process.exit(exit),
   });
+  let readAt = monotonicClock();
+  const readable = async () => {
+    const commit = await now();
+    readAt = monotonicClock();
+    return commit;
+  };
   try {
     for (;;) {
-      // While git works, a repository may be unreadable for a moment.
-      const commit = await now().catch(() => built);
+      const commit = await readable().catch((error) => {
+        const isForAMoment = error instanceof InputError || error instanceof UnavailableError;
+        if (!isForAMoment || monotonicClock() - readAt > MOST_UNREADABLE_MS) throw error;
+        return built;
+      });
       if (commit !== undefined && commit !== built) return undefined;
       await delay(LOOK_MS, { signal: leaving.signal });
     }

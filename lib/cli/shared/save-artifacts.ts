@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
-import { lstatIfThere } from "../../base/files.ts";
+import { ifThere, lstatIfThere } from "../../base/files.ts";
 import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
 
 /** Number of files fetched and written at the same time. */
@@ -37,8 +37,10 @@ export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: s
  */
 export function checkOutput(folder: string): void {
   if (isAbsolute(folder)) {
-    const isTaken = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false;
-    if (isTaken) throw new InputError(`Invalid --output "${folder}": expected a folder`);
+    const found = ifThere(folder, () => statSync(folder));
+    if (found?.isDirectory() === false) {
+      throw new InputError(`Invalid --output "${folder}": expected a folder`);
+    }
     return;
   }
   let path = resolve(".");

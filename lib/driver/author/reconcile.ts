@@ -28,7 +28,7 @@ export async function reconcileAsDefined<Spec, Own extends string, Contained ext
     const answer = await definition.reconcile(given);
     if (!isAgain(answer)) return resultOf(answer);
     await context.log.line(`${answer.why}; trying again in ${answer.after}`);
-    if (answer.progress !== undefined) await context.keepProgress(answer.progress);
+    if (answer.progress !== undefined || progress !== undefined) await context.keepProgress(answer.progress);
     await delay(answer.afterMs, { signal: context.signal });
     progress = answer.progress;
   }

@@ -72,7 +72,8 @@ export function openContext(
     askRun: services.askRun,
     eventId: facts.id,
     isOurs: () => lease.confirm(),
-    progress: grant.progress === undefined ? undefined : parseJson(grant.progress),
+    // Kept as null where a later call had none.
+    progress: parseJson(grant.progress ?? "null") ?? undefined,
     keepProgress: async (progress) => await lease.keep(progressText(progress, mask)),
     faultPoint: (point) => faultPoint(point, facts.step),
   };

@@ -64,21 +64,24 @@ export async function buildRequest(
   environment: Environment,
   { elsewhere = false, own = [] }: { elsewhere?: boolean; own?: readonly Driver[] } = {},
 ): Promise<BuildRequest> {
+  const written = elsewhere ? [] : ownFolders(options, environment);
   const named = options.file === undefined ? undefined : await readFile(options.file);
   const repository = named || elsewhere ? undefined : await lookIntoRepository(operands.repository, {
     ref: options.ref,
     dirty: options.dirty === true,
-    own: ownFolders(options),
+    own: written,
     environment,
   });
   const file = named ?? repository?.file;
   const pipeline = pipelineOf(file?.pipeline, own, { isHere: !elsewhere });
   const variables = options.envFile ? await readEnvFiles(options.envFile, environment) : [];
-  const laidOver = async (spec: Record<string, unknown>) =>
-    await withFields(specOfFlags(spec, options, operands.command, environment, variables), options.set);
-  const flags = await laidOver({});
+  const laidOver = async (spec: Record<string, unknown>, { isWhole }: { isWhole: boolean }) =>
+    await withFields(specOfFlags(spec, options, operands.command, environment, variables), options.set, {
+      isWhole,
+    });
+  const flags = await laidOver({}, { isWhole: false });
   const spec = {
-    ...await laidOver(file?.spec ?? {}),
+    ...await laidOver(file?.spec ?? {}, { isWhole: true }),
     repository: repositoryOf(operands, file?.spec.repository, options.file),
   };
   const allowEnv = (options.env ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);
@@ -98,9 +101,9 @@ export async function buildRequest(
     allowLocalRepository: !elsewhere,
     maxPids: elsewhere ? undefined : Math.max(options.pids ?? 0, DEFAULT_PIDS),
   });
-  const local = await pinned(plan, { own: ownFolders(options), environment }, repository?.local);
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
+  const local = await pinned(plan, { own: written, environment }, repository?.local);
   const isImageChosen = flags.image !== undefined || file?.spec.image === undefined;
   return {
     resource: resourceOf(file, plan, spec, pipeline),
@@ -129,6 +132,7 @@ export interface PastBuild {
 export async function requestOfPast(
   { name, spec }: PastBuild,
   environment: Environment,
+  folders: OwnFolders,
 ): Promise<BuildRequest> {
   const asked = othersToAllow(spec);
   const { allowNetworks, allowEnv } = asked;
@@ -143,9 +147,9 @@ export async function requestOfPast(
     allowLocalRepository: true,
     maxPids: Math.max(pids, DEFAULT_PIDS),
   });
-  const local = await pinned(plan, { own: [], environment });
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
+  const local = await pinned(plan, { own: ownFolders(folders, environment), environment });
   const resource = {
     id: randomUUID(),
     name,

@@ -5,6 +5,7 @@ import { type LocalSource, openLocalSource } from "../../../build/git/local-sour
 import { type PinnedCommit, resolveCommit } from "../../../build/git/local/resolve-commit.ts";
 import type { LocalCommit } from "../../../build/policy.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
+import { dataFolder } from "../../../driver/program/data-folder.ts";
 import type { Dirty } from "./dirty.ts";
 import { snapshotWorkTree, type WorkTree } from "./uncommitted.ts";
 
@@ -73,5 +74,6 @@ export interface OwnFolders {
   readonly data?: string | undefined;
 }
 
-export const ownFolders = ({ output, data }: OwnFolders): string[] =>
-  [output, data].filter((folder) => folder !== undefined);
+/** These folders, with the default data folder: neither is built, nor warned of. */
+export const ownFolders = ({ output, data }: OwnFolders, environment: Environment): string[] =>
+  [output, dataFolder(data, environment)].filter((folder) => folder !== undefined);

@@ -26,14 +26,15 @@ export function setField(value: string): SetField {
 /**
  * Returns a spec with fields set to their values: as text where the spec takes only text, otherwise read as
  * YAML. Throws InputError for a value that is no YAML, or a path through something else than an object or a
- * list.
+ * list. `isWhole`: the entries of lists are all there, so a number beyond them is refused (default true).
  */
 export async function withFields(
   spec: Readonly<Record<string, unknown>>,
   fields: readonly SetField[] = [],
+  { isWhole = true }: { isWhole?: boolean } = {},
 ): Promise<Record<string, unknown>> {
   const changed = structuredClone(spec) as Record<string, unknown>;
-  for (const field of fields) setAt(changed, field, await valueOf(field));
+  for (const field of fields) setAt(changed, field, { value: await valueOf(field), isWhole });
   return changed;
 }
 
@@ -46,10 +47,14 @@ async function valueOf({ path, text }: SetField): Promise<unknown> {
   }
 }
 
-function setAt(spec: Record<string, unknown>, { path, text }: SetField, value: unknown): void {
+function setAt(
+  spec: Record<string, unknown>,
+  { path, text }: SetField,
+  { value, isWhole }: { value: unknown; isWhole: boolean },
+): void {
   let at: Record<string, unknown> | unknown[] = spec;
   for (const [i, key] of path.entries()) {
-    if (Array.isArray(at) && !(Number(key) <= at.length)) {
+    if (Array.isArray(at) && (!/^\d{1,4}$/.test(key) || (isWhole && Number(key) > at.length))) {
       throw refused(
         path,
         text,
