@@ -182,6 +182,7 @@ test("a POST with an Idempotency-Key that is sent again is the same run", async 
   assert.equal((await post("/runs", { resource: { ...RESOURCE, spec: { size: 2 } } })).status, 409);
   assert.equal((await post(`/runs/${first.run}/retry`, {})).status, 409);
   assert.equal((await world.store.runs.list()).length, 1);
+  assert.equal((await post("/runs", { run: OTHER, resource: RESOURCE })).status, 400);
   assert.equal((await ask("POST", "/runs", { body: { resource: RESOURCE } })).status, 201);
   assert.equal((await world.store.runs.list()).length, 2);
 });

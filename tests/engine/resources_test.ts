@@ -369,6 +369,15 @@ test("an Idempotency-Key makes one resource of two requests, and is refused for 
     const answer = await send("POST", "/resources", { ...body, ...other }, { headers });
     assert.equal(answer.status, 409, JSON.stringify(other));
   }
+  // A type with a pipeline by default, and two at once.
+  for (const name of ["c", "d"]) {
+    const more = { headers: { "idempotency-key": name } };
+    const given = { name, resource: TYPE, spec: {} };
+    const both = await Promise.all([1, 2].map(() => send("POST", "/resources", given, more)));
+    const third = await send("POST", "/resources", given, more);
+    assert.deepEqual([...both, third].map(({ status }) => status), [201, 201, 201], third.text);
+    assert.equal(new Set([...both, third].map(({ body }) => body.runid)).size, 1);
+  }
   const metadata = { version: "9" };
   assert.equal((await send("POST", "/resources", { ...body, metadata }, { headers })).status, 201);
   assert.equal((await send("GET", "/resources/box")).body.length, 1);

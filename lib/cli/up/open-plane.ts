@@ -83,9 +83,10 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
 function withoutOthersRuns(embedded: Embedded): Store {
   const { store } = embedded;
   const open = async () => {
-    // Such a run is the scope of its process, dead or alive.
+    // Such a run is the scope of its process, dead or alive, which is there before the run is.
+    const runs = await store.runs.open();
     const others = new Set(embedded.scopes());
-    return (await store.runs.open()).filter((run) => !others.has(run));
+    return runs.filter((run) => !others.has(run));
   };
   return { ...store, runs: { ...store.runs, open } };
 }

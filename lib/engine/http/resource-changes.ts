@@ -13,6 +13,7 @@ import {
 import { type Pipeline, type Resource, token } from "../../wire/resource.ts";
 import type { StoredResource } from "../../wire/stored.ts";
 import { clientMetadata, metadataWithResults, versionOf, withVersion } from "../core/resource-record.ts";
+import { isResult } from "../core/dispatch.ts";
 import type { Submission } from "../core/submission.ts";
 import { pathName as resourceName } from "../core/validate.ts";
 import type { Catalog } from "../shell/catalog.ts";
@@ -164,8 +165,12 @@ async function submissionFor(
     secrets,
     root: "body.spec",
   });
+  // Results of earlier runs are shown with the resource; the run needs none of them.
+  const metadata = Object.fromEntries(
+    Object.entries(resource.metadata ?? {}).filter(([name]) => !isResult(name)),
+  );
   return {
-    resource,
+    resource: { ...resource, metadata },
     specText,
     pipeline,
     operation,
@@ -182,14 +187,19 @@ async function pipelineOf(
   operation: Submission["operation"],
 ): Promise<Pipeline> {
   const toAll = { name: "", resource: type, steps: [] };
-  if (!name) return await catalog.defaultPipeline(type) ?? toAll;
-  const found = await catalog.pipeline(name);
-  if (!found) {
-    // A resource can be deleted when its pipeline is gone.
-    if (operation === "delete") return toAll;
-    throw new Problem(404, `body.pipeline: unknown pipeline "${name.slice(0, 100)}"`);
+  // A resource can be deleted when its pipeline, or that of its type, is gone or is another one's now.
+  const isDelete = operation === "delete";
+  if (!name) {
+    const found = await catalog.defaultPipeline(type).catch((error) => {
+      if (isDelete && error instanceof InputError) return undefined;
+      throw error;
+    });
+    return found ?? toAll;
   }
-  if (found.resource === type) return found;
+  const found = await catalog.pipeline(name);
+  if (found?.resource === type) return found;
+  if (isDelete) return toAll;
+  if (!found) throw new Problem(404, `body.pipeline: unknown pipeline "${name.slice(0, 100)}"`);
   throw new InputError(
     `body.pipeline: "${name}" is for resources of the type "${found.resource}", got "${type}"`,
   );

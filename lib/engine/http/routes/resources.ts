@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Context } from "hono";
 import { z } from "zod";
-import { type Store, versionKey } from "../../../backend/store.ts";
+import { ConflictError, type Store, versionKey } from "../../../backend/store.ts";
 import type { StoredResource } from "../../../wire/stored.ts";
 import { clientMetadata, resourceText, versionOf, withVersion } from "../../core/resource-record.ts";
 import { runOfKey } from "../idempotency.ts";
@@ -87,12 +87,23 @@ export function resourceRoutes(
     return await withJson(context, ResourceBody, async ({ value, textOf }) => {
       const key = context.req.header("idempotency-key");
       const run = key === undefined ? undefined : runOfKey(key, context.get("submitter"));
-      if (run !== undefined && await isRepeated(run, value, textOf("spec"))) {
+      const specText = textOf("spec");
+      const replayed = async () => {
+        if (run === undefined || !await isRepeated(run, value, specText)) return undefined;
         context.header("Idempotent-Replayed", "true");
         return created(context, value, run);
+      };
+      const before = await replayed();
+      if (before) return before;
+      try {
+        const made = await createResource(partsFor(context), value, { specText, run });
+        return created(context, value, made.run);
+      } catch (error) {
+        // The same request at the same time may have been first.
+        const meanwhile = isConflict(error) ? await replayed() : undefined;
+        if (meanwhile) return meanwhile;
+        throw error;
       }
-      const made = await createResource(partsFor(context), value, { specText: textOf("spec"), run });
-      return created(context, value, made.run);
     });
   });
 
@@ -177,7 +188,9 @@ export function resourceRoutes(
     const found = (await store.runs.get(run))?.value;
     if (!found) return false;
     const first = withVersion({ ...found.resource, id: "" }, 1, clientMetadata(found.resource.metadata));
-    const bare = { id: "", name, ...pipeline && { pipeline }, resource: type, spec };
+    // The record of a run has the pipeline that its type had by default.
+    const named = pipeline ?? (await parts.catalog.defaultPipeline(type))?.name;
+    const bare = { id: "", name, ...named && { pipeline: named }, resource: type, spec };
     const given = withVersion(bare, 1, clientMetadata(metadata));
     if (
       found.operation === "create" && versionOf(found.resource) === 1 && found.specText === specText &&
@@ -186,6 +199,9 @@ export function resourceRoutes(
     throw new Problem(409, "The Idempotency-Key was used for another request: expected a new one");
   }
 }
+
+const isConflict = (error: unknown): boolean =>
+  error instanceof ConflictError || (error instanceof Problem && error.status === 409);
 
 function created(context: Context, { name, resource: type }: ResourceBody, run: string): Response {
   const body = { message: "Resource created successfully", name, runid: run, version: "1" };

@@ -146,6 +146,10 @@ export function runRoutes(router: Router, parts: RunParts): void {
     changesFor: (run: string) => Promise<ResourceChanges | undefined> = () => Promise.resolve(undefined),
   ): Promise<Response> {
     const key = context.req.header("idempotency-key");
+    // The key stands for a run that is there, so it must not let another one in.
+    if (key !== undefined && submission.run !== undefined) {
+      throw new InputError("body.run: expected none beside an Idempotency-Key");
+    }
     const submitter = context.get("submitter");
     const run = submission.run ?? (key === undefined ? randomUUID() : runOfKey(key, submitter));
     const wanted = { ...submission, submitter, run };
