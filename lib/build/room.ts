@@ -84,7 +84,7 @@ async function lackOfDisk(
   let free = await freeBytes(docker, daemon);
   if (free === undefined) return sayUnseen(docker, daemon);
   if (free < minFreeBytes) free = await freeWithoutCaches(docker, daemon, { minFreeBytes, owner, signal });
-  if (free >= minFreeBytes) return undefined;
+  if (free === undefined || free >= minFreeBytes) return undefined;
   return {
     of: "disk",
     why: `disk (Docker has ${formatSize(free)} left, expected ${formatSize(minFreeBytes)})`,

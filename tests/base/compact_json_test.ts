@@ -19,7 +19,7 @@ test("compactJson gives what JSON.stringify gives for whatever JSON.stringify ha
       fc.integer({ min: 0, max: 3 }),
       (text, indent) => {
         const value = JSON.parse(text, (key, value) => key === "__proto__" ? undefined : value);
-        assert.deepEqual(JSON.parse(compactJson(JSON.stringify(value, null, indent))), value);
+        assert.equal(compactJson(JSON.stringify(value, null, indent)), JSON.stringify(value));
       },
     ),
   );

@@ -4,9 +4,10 @@ import { builder } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
-import { LABELS, serviceName } from "../../lib/build/labels.ts";
+import { containerName, LABELS, serviceName } from "../../lib/build/labels.ts";
 import { sweep } from "../../lib/build/sweep.ts";
 import { needing } from "../support/needs.ts";
+import { paced } from "../support/pace.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
 
@@ -50,6 +51,8 @@ test("a build reaches its services by name once they are healthy, and their log 
       started.lines.join("\n"),
       /^system Service db: image .*, memory 64\.0 MiB, pids 50, healthy after /m,
     );
+    const internal = ["network", "inspect", "-f", "{{.Internal}}", containerName(run)];
+    assert.equal(execFileSync("docker", internal, { encoding: "utf8" }).trim(), "true");
     const name = serviceName(run, "db");
     const limits =
       "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.Privileged}} {{.HostConfig.CapDrop}}";
@@ -83,8 +86,13 @@ test("a service that ends or does not become healthy fails the build, with what 
       /db has printed nothing/,
     ],
     [
-      { health: { command: "echo not yet >&2; exit 3", timeout: "1s" } },
+      { ports: [], health: { command: "echo not yet >&2; exit 3", timeout: `${paced(1500)}ms` } },
       /"db" was not healthy within .*: its health command exited with 3: not yet$/,
+      /^stdout db \| starting with/m,
+    ],
+    [
+      { ports: [], health: { command: "exec sleep 100", timeout: `${paced(1500)}ms` } },
+      /"db" was not healthy within .*: its health command did not end$/,
       /^stdout db \| starting with/m,
     ],
     [

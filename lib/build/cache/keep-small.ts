@@ -20,8 +20,10 @@ export async function keepCachesSmall(
   if (saved.length === 0) return;
   const state = saved.map(({ volume }) => volume.name).sort().join();
   const limits = { maxAgeMs, maxBytes: CHECKED.get(docker) === state ? undefined : maxBytes };
-  const { evicted } = await evictCaches(docker, limits, { owner, signal });
-  if (evicted.length === 0) CHECKED.set(docker, state);
+  const { evicted, kept } = await evictCaches(docker, limits, { owner, signal });
+  // A daemon that measures for somebody else tells no sizes.
+  const isMeasured = limits.maxBytes === undefined || kept.every(({ bytes }) => bytes !== undefined);
+  if (evicted.length === 0 && isMeasured) CHECKED.set(docker, state);
   for (const { saved, bytes } of evicted) {
     processLog("driver").info("Removed cache {cache}: {why}", {
       cache: describeCache(saved),

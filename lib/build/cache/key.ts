@@ -19,7 +19,8 @@ export const CacheKeys = z.object({ caches: z.record(z.string(), z.string()) });
 const LIST = `find . -name .git -prune -o -type f -print0`;
 /** Prints a checksum for each file that is named on its input. */
 const SUM = `xargs -0 sha256sum --`;
-const EMPTY = `find "$1" -mindepth 1 -delete`;
+/** Images without `find` have `rm`, which misses no name but `..`. */
+const EMPTY = `find "$1" -mindepth 1 -delete 2>/dev/null || rm -rf -- "$1"/* "$1"/.[!.]* "$1"/..?*`;
 
 /**
  * Finds the whole key of each cache whose key depends on files. A cache that was saved with another key, which
@@ -47,7 +48,11 @@ export async function matchKeys(
     else {await context.log.line(
         `Cache ${line.name}: empty, the saved one belongs to ${base.key}, not ${key}`,
       );}
-    await empty(context, container, line);
+    if (await empty(context, container, line)) continue;
+    delete keys[line.name];
+    await context.log.line(
+      `Cache ${line.name}: cannot be emptied in this image, so it has what belongs to another key, and is not saved`,
+    );
   }
   return keys;
 }
@@ -81,11 +86,17 @@ async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text);
 }
 
-async function empty(context: BuildContext, container: ContainerInfo, { path }: CacheLine): Promise<void> {
-  await capture(context, container.id, {
+/** Returns false if the folder could not be emptied. */
+async function empty(
+  context: BuildContext,
+  container: ContainerInfo,
+  { path }: CacheLine,
+): Promise<boolean> {
+  const { exitCode } = await capture(context, container.id, {
     command: ["/bin/sh", "-c", EMPTY, "sh", path],
     user: "0",
     workdir: "/",
     env: ownEnvironment(container),
   });
+  return exitCode === 0;
 }

@@ -6,16 +6,17 @@ import { describeCache, evictUntil } from "./evict.ts";
 
 /**
  * Removes the owner's caches, those used longest ago first, until Docker's disk has `minFreeBytes` left.
- * Returns what it has left then, bytes.
+ * Returns what it has left then, bytes; undefined if that cannot be told.
  */
 export async function freeWithoutCaches(
   docker: Docker,
   daemon: DaemonInfo,
   { minFreeBytes, owner, signal }: { minFreeBytes: number; owner: string; signal: AbortSignal },
-): Promise<number> {
-  const free = async () => await freeBytes(docker, daemon) ?? 0;
+): Promise<number | undefined> {
+  // A disk that cannot be read is no full one.
+  const isEnough = async () => (await freeBytes(docker, daemon) ?? Infinity) >= minFreeBytes;
   try {
-    const evicted = await evictUntil(docker, async () => await free() >= minFreeBytes, { owner, signal });
+    const evicted = await evictUntil(docker, isEnough, { owner, signal });
     for (const one of evicted) {
       processLog("driver").info("Removed cache {cache}: the disk is full", { cache: describeCache(one) });
     }
@@ -23,5 +24,5 @@ export async function freeWithoutCaches(
     if (!(error instanceof DockerError || error instanceof Retryable)) throw error;
     processLog("driver").warn("Cannot remove caches: {why}", { why: error.message });
   }
-  return await free();
+  return await freeBytes(docker, daemon);
 }

@@ -38,7 +38,7 @@ export async function withCaches(
       });
       await start(id);
       if (mode === "copy") WITHOUT_LAYERS.add(docker);
-      if (mode === "empty") await dropBases(context, tried);
+      if (mode === "empty") await dropBases(context, tried).catch((error) => cannotDrop(context, error));
       return { id, caches: made.caches };
     } catch (error) {
       const { id, caches } = made;
@@ -63,6 +63,12 @@ function mounted(caches: readonly Prepared[]): MountedCaches {
     mounts: caches.flatMap(({ mounts }) => mounts),
     labels: { [CACHE_LABELS.layers]: JSON.stringify(layers) },
   };
+}
+
+/** Says so: the container has started, and no cache may cost the build. */
+async function cannotDrop({ log, signal }: BuildContext, error: unknown): Promise<void> {
+  if (signal.aborted || !isOfDocker(error)) throw error;
+  await log.line(`The caches cannot be dropped: ${messageOf(error)}`);
 }
 
 /** Removes the saved caches with which the container did not start. */

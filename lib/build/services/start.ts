@@ -1,5 +1,6 @@
 import { StepFailure } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
+import { timeoutSignal } from "../../base/timers.ts";
 import { formatDuration, formatSize } from "../../base/units.ts";
 import { type ContainerSpec, DockerError } from "../../docker/docker.ts";
 import { capture } from "../../driver/work/exec.ts";
@@ -15,6 +16,10 @@ import { type Service, waitOf } from "./spec.ts";
 /** Between two looks whether a service is healthy, milliseconds: the first and the longest. */
 const FIRST_LOOK_MS = 100;
 const LAST_LOOK_MS = 1000;
+const HEALTH = "its health command";
+const HANGS = `${HEALTH} did not end`;
+/** Most characters of what a health command says, in the message. */
+const MOST_SAID = 200;
 
 /** Memory of all services of a plan together, bytes. */
 export const servicesMemory = ({ spec: { services } }: Plan): number =>
@@ -37,7 +42,15 @@ export async function startServices(
   { spec: { services } }: Plan,
   given: { network: string; labels: Readonly<Record<string, string>> },
 ): Promise<void> {
-  await Promise.all(services.map((service) => start(context, service, given)));
+  // One that fails ends the waiting for the others, and none of them goes on after this step.
+  const failed = new AbortController();
+  const signal = AbortSignal.any([context.signal, failed.signal]);
+  const starting = services.map((service) =>
+    start({ ...context, signal }, service, given).catch((error) => failed.abort(error))
+  );
+  await Promise.all(starting);
+  context.signal.throwIfAborted();
+  failed.signal.throwIfAborted();
 }
 
 async function start(
@@ -105,13 +118,17 @@ async function waitUntilHealthy(
 ): Promise<string | undefined> {
   const { docker, signal } = context;
   const deadline = performance.now() + waitOf(service);
+  const within = AbortSignal.any([signal, timeoutSignal(waitOf(service))]);
+  let said: string | undefined;
   for (let pause = FIRST_LOOK_MS;; pause = Math.min(pause * 1.5, LAST_LOOK_MS)) {
     const found = await docker.inspect(id, { signal });
     if (found?.state !== "running") return "ended before it was healthy";
-    const lack = await whatIsLacking(context, id, service);
+    const lack = await whatIsLacking(context, id, service, within);
     if (lack === undefined) return undefined;
-    if (performance.now() > deadline) {
-      return `was not healthy within ${formatDuration(waitOf(service))}: ${lack}`;
+    // A command that the deadline has cut off says less than the one before.
+    said = lack === HANGS && said?.startsWith(HEALTH) ? said : lack;
+    if (within.aborted || performance.now() > deadline) {
+      return `was not healthy within ${formatDuration(waitOf(service))}: ${said}`;
     }
     await delay(pause, { signal });
   }
@@ -121,6 +138,7 @@ async function whatIsLacking(
   context: BuildContext,
   id: string,
   { health, ports }: Service,
+  within: AbortSignal,
 ): Promise<string | undefined> {
   try {
     const listening = ports.length === 0 ? new Set<number>() : await listeningPorts(context, id);
@@ -128,11 +146,13 @@ async function whatIsLacking(
     if (closed !== undefined) return `nothing listens on port ${closed}`;
     if (health === undefined) return undefined;
     const command = typeof health.command === "string" ? ["/bin/sh", "-c", health.command] : health.command;
-    const { exitCode, stderr, stdout } = await capture(context, id, { command });
+    const { exitCode, stderr, stdout } = await capture({ ...context, signal: within }, id, { command });
     if (exitCode === 0) return undefined;
-    const said = (stderr.trim() || stdout.trim()).split("\n").at(-1) ?? "";
-    return `its health command exited with ${exitCode}${said === "" ? "" : `: ${said}`}`;
+    const said = (stderr.trim() || stdout.trim()).split("\n").at(-1)?.slice(0, MOST_SAID) ?? "";
+    return `${HEALTH} exited with ${exitCode}${said === "" ? "" : `: ${said}`}`;
   } catch (error) {
+    context.signal.throwIfAborted();
+    if (within.aborted) return HANGS;
     // It may have ended in between, which the next look shows.
     if (!(error instanceof DockerError)) throw error;
     return error.message;
