@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { after } from "node:test";
 import { builder } from "../../drivers/builder.ts";
@@ -181,6 +182,16 @@ test("a cache with a key is used for that key, or for a fallback, and else is em
   const fallback = await run(keyed(["a.txt"], { fallback: ["v1-"] }));
   assert.match(fallback, /^stdout 1-0$/m);
   assert.match(fallback, /^system Saved cache keyed, key v1-/m);
+});
+
+test("a key counts every file that its globs choose, however many they are", async () => {
+  // Their names alone take more than a captured output may have.
+  const names = Array.from({ length: 1300 }, (_, i) => `${"of-many-files".repeat(18)}-${i}`).sort();
+  using many = repository(Object.fromEntries(names.map((name) => [name, "same\n"])));
+  const sum = createHash("sha256").update("same\n").digest("hex");
+  const key = createHash("sha256").update(names.map((name) => `${sum}  ${name}\n`).join("")).digest("hex");
+  const said = await run({ repository: many.path, cache: cache("many", { key: { files: ["of-*"] } }) });
+  assert.match(said, new RegExp(`^system Saved cache many, key files-${key.slice(0, 32)}$`, "m"));
 });
 
 test("a container-start that was lost leaves nothing locked, and the sweep removes what it left", async () => {

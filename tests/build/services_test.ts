@@ -10,7 +10,7 @@ import {
   takingRoom,
 } from "../../lib/build/labels.ts";
 import { planBuild } from "../../lib/build/plan.ts";
-import { portsIn } from "../../lib/build/services/listening.ts";
+import { listeningPort } from "../../lib/build/services/listening.ts";
 import { servicesMemory } from "../../lib/build/services/start.ts";
 
 const LIMITS = {
@@ -95,13 +95,14 @@ test("services take no slot, and their memory is counted with their build's", ()
   assert.equal(isService(build, "me", "r"), false);
 });
 
-test("portsIn reads the listening ports from the kernel's tables, and nothing from nonsense", () => {
+test("listeningPort reads what listens from the kernel's tables, and nothing from nonsense", () => {
   const tables = `  sl  local_address rem_address   st tx_queue rx_queue
    0: 00000000:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1
    1: 0100007F:0016 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 2
    0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000
 garbage
 : : 0A 0A`;
-  assert.deepEqual(portsIn(tables), new Set([5432, 8080]));
-  assert.deepEqual(portsIn(""), new Set());
+  const ports = tables.split("\n").map(listeningPort).filter((port) => port !== undefined);
+  assert.deepEqual(ports, [5432, 8080]);
+  assert.equal(listeningPort(""), undefined);
 });

@@ -1,4 +1,5 @@
 import type { CacheLine } from "./spec.ts";
+import { HASH_DIGITS } from "./hash.ts";
 import { type CacheScopes, DEFAULT_SCOPE } from "./scope.ts";
 import type { CacheVolumes, Saved } from "./volumes.ts";
 
@@ -38,8 +39,6 @@ function wanted({ key, fallback }: CacheLine): ((key: string) => boolean)[] {
 export const isOf = (prefix: string, key: string): boolean =>
   key.length === prefix.length + 1 + HASH_DIGITS && key.startsWith(`${prefix}-`) &&
   /^[0-9a-f]+$/.test(key.slice(prefix.length + 1));
-
-export const HASH_DIGITS = 32;
 
 /** The part of a key that is known before the checkout. */
 export const keyPrefix = ({ key }: CacheLine): string =>

@@ -1,6 +1,11 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 
-/** A hash of texts, 32 hexadecimal digits. */
-export function hashOf(...texts: readonly string[]): string {
-  return createHash("sha256").update(JSON.stringify(texts)).digest("hex").slice(0, 32);
-}
+/** Hexadecimal digits of a hash in a name or key. */
+export const HASH_DIGITS = 32;
+
+/** A hash of texts, HASH_DIGITS hexadecimal digits. */
+export const hashOf = (...texts: readonly string[]): string =>
+  shortDigest(createHash("sha256").update(JSON.stringify(texts)));
+
+/** Ends a hash and returns its first HASH_DIGITS hexadecimal digits. */
+export const shortDigest = (hash: Hash): string => hash.digest("hex").slice(0, HASH_DIGITS);

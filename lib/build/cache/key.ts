@@ -3,12 +3,14 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { isChosen, parseGlobs } from "../../base/glob/glob.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
-import { capture } from "../../driver/work/exec.ts";
+import { eachText } from "../../driver/work/each-text.ts";
+import { capture, exec } from "../../driver/work/exec.ts";
 import { ownEnvironment } from "../../driver/work/own-environment.ts";
 import { buildUser } from "../labels.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
-import { HASH_DIGITS, isUsable, keyPrefix } from "./choose.ts";
+import { isUsable, keyPrefix } from "./choose.ts";
+import { shortDigest } from "./hash.ts";
 import { listCaches } from "./prepare.ts";
 import type { CacheLine } from "./spec.ts";
 
@@ -19,6 +21,9 @@ export const CacheKeys = z.object({ caches: z.record(z.string(), z.string()) });
 const LIST = `find . -name .git -prune -o -type f -print0`;
 /** Prints a checksum for each file that is named on its input. */
 const SUM = `xargs -0 sha256sum --`;
+/** Names of the files that count for a key, bytes together: some hundred thousand files. */
+const MOST_NAMES_BYTES = 32 * 1024 * 1024;
+const UNREADABLE = "its files cannot be read in this image";
 /** Images without `find` have `rm`, which misses no name but `..`. */
 const EMPTY = `find "$1" -mindepth 1 -delete 2>/dev/null || rm -rf -- "$1"/* "$1"/.[!.]* "$1"/..?*`;
 
@@ -31,20 +36,21 @@ export async function matchKeys(
   container: ContainerInfo,
   plan: Plan,
 ): Promise<Record<string, string>> {
-  const lines = plan.spec.cache.filter(({ key }) => typeof key === "object");
+  const lines = plan.spec.cache.flatMap(({ key, ...line }) =>
+    typeof key === "object" ? [{ ...line, key }] : []
+  );
   if (lines.length === 0) return {};
   const { saved, layers } = await listCaches(context, context.signal);
   const own = [...layers.values()].filter(({ run }) => run === context.run);
   const keys: Record<string, string> = {};
   for (const line of lines) {
-    const hash = await hashFiles(context, container, plan, line);
-    if (hash !== undefined) keys[line.name] = `${keyPrefix(line)}-${hash}`;
+    const found = await hashFiles(context, container, plan, line.key.files);
+    if ("hash" in found) keys[line.name] = `${keyPrefix(line)}-${found.hash}`;
     const key = keys[line.name] ?? "";
     const layer = own.find(({ name }) => name === line.name);
     const base = saved.find(({ volume }) => volume.name === layer?.base);
-    if (hash === undefined) {
-      await context.log.line(`Cache ${line.name}: its files cannot be read in this image, so it stays empty`);
-    } else if (base === undefined || isUsable(line, key, base.key)) continue;
+    if ("why" in found) await context.log.line(`Cache ${line.name}: ${found.why}, so it stays empty`);
+    else if (base === undefined || isUsable(line, key, base.key)) continue;
     else {await context.log.line(
         `Cache ${line.name}: empty, the saved one belongs to ${base.key}, not ${key}`,
       );}
@@ -57,33 +63,54 @@ export async function matchKeys(
   return keys;
 }
 
+/** Returns the hash of the files that a key names, or the words for why there is none. */
 async function hashFiles(
   context: BuildContext,
   container: ContainerInfo,
   { workdir }: Plan,
-  { key }: CacheLine,
-): Promise<string | undefined> {
-  if (typeof key !== "object") return undefined;
-  const globs = parseGlobs(key.files, { isExact: true });
+  files: readonly string[],
+): Promise<{ readonly hash: string } | { readonly why: string }> {
+  const globs = parseGlobs(files, { isExact: true });
   const inside = { env: ownEnvironment(container), workdir, ...buildUser(container) };
-  const listed = await capture(context, container.id, { ...inside, command: ["/bin/sh", "-c", LIST] });
-  if (listed.exitCode !== 0 || listed.isCut) return undefined;
-  const names = listed.stdout.split("\0").map((name) => name.replace(/^\.\//, ""))
-    .filter((name) => name !== "" && isChosen(globs, name)).sort();
-  if (names.length === 0) return hashOf("");
-  const summed = await capture(context, container.id, {
+  const names: string[] = [];
+  let size = 0;
+  const listed = await eachText(
+    context,
+    container.id,
+    { ...inside, command: ["/bin/sh", "-c", LIST] },
+    {
+      end: "\0",
+      take: (path) => {
+        const name = path.replace(/^\.\//, "");
+        if (name === "" || size > MOST_NAMES_BYTES || !isChosen(globs, name)) return;
+        names.push(name);
+        size += Buffer.byteLength(name) + 1;
+      },
+    },
+  );
+  if (listed.exitCode !== 0 || listed.isCut) return { why: UNREADABLE };
+  if (size > MOST_NAMES_BYTES) {
+    return { why: `its key's globs choose more files than can be counted (${names.length} and more)` };
+  }
+  const hash = createHash("sha256");
+  if (names.length === 0) return { hash: shortDigest(hash) };
+  const exitCode = await exec(context, container.id, {
     ...inside,
     command: ["/bin/sh", "-c", SUM],
-    stdin: bytesOf(names.map((name) => `${name}\0`).join("")),
+    stdin: inParts(names.sort()),
+    intercept: ({ stream, data }) => {
+      if (stream === "stdout") hash.update(data);
+      return true;
+    },
   });
-  return summed.exitCode === 0 && !summed.isCut ? hashOf(summed.stdout) : undefined;
+  return exitCode === 0 ? { hash: shortDigest(hash) } : { why: UNREADABLE };
 }
 
-const hashOf = (text: string): string =>
-  createHash("sha256").update(text).digest("hex").slice(0, HASH_DIGITS);
-
-async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text);
+/** Yields the names, each ended by a NUL, a thousand at a time. */
+async function* inParts(names: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < names.length; i += 1000) {
+    yield Buffer.from(names.slice(i, i + 1000).map((name) => `${name}\0`).join(""));
+  }
 }
 
 /** Returns false if the folder could not be emptied. */

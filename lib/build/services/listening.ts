@@ -1,4 +1,4 @@
-import { capture } from "../../driver/work/exec.ts";
+import { eachText } from "../../driver/work/each-text.ts";
 import type { BuildContext } from "../policy.ts";
 
 /** The state of a listening socket in the kernel's table. */
@@ -9,20 +9,21 @@ const LISTEN = "0A";
  * no process can be started there. Empty if its image has no `cat`.
  */
 export async function listeningPorts(context: BuildContext, container: string): Promise<Set<number>> {
-  const { stdout } = await capture(context, container, {
-    command: ["cat", "/proc/net/tcp", "/proc/net/tcp6"],
-    user: "0",
+  const command = ["cat", "/proc/net/tcp", "/proc/net/tcp6"];
+  const ports = new Set<number>();
+  await eachText(context, container, { command, user: "0" }, {
+    end: "\n",
+    take: (line) => {
+      const port = listeningPort(line);
+      if (port !== undefined) ports.add(port);
+    },
   });
-  return portsIn(stdout);
+  return ports;
 }
 
-/** Reads the ports from tables like `/proc/net/tcp`. */
-export function portsIn(tables: string): Set<number> {
-  const ports = new Set<number>();
-  for (const line of tables.split("\n")) {
-    const [, local = "", , state] = line.trim().split(/ +/);
-    const port = Number.parseInt(local.slice(local.lastIndexOf(":") + 1), 16);
-    if (state === LISTEN && Number.isInteger(port)) ports.add(port);
-  }
-  return ports;
+/** Reads a port from a line of a table like `/proc/net/tcp`; undefined if nothing listens there. */
+export function listeningPort(line: string): number | undefined {
+  const [, local = "", , state] = line.trim().split(/ +/);
+  const port = Number.parseInt(local.slice(local.lastIndexOf(":") + 1), 16);
+  return state === LISTEN && Number.isInteger(port) ? port : undefined;
 }
