@@ -71,12 +71,9 @@ export async function startContainer(
             reason: "image-unusable",
           });
         }
-        const startIt = () => keepRunning(context, id, spec.image, { image, daemon });
-        await startInTurn(
-          context,
-          { id, memory: container.memory + servicesMemory(plan), start: startIt },
-          share,
-        );
+        const start = () => keepRunning(context, id, spec.image, { image, daemon });
+        const services = servicesMemory(plan);
+        await startInTurn(context, { id, memory: container.memory + services, services, start }, share);
       },
     },
   );

@@ -8,7 +8,8 @@ import { issuesOf, type Problem } from "../wire/issues.ts";
 import { type Glob, isChosen, parseGlobs } from "../base/glob/glob.ts";
 import { parseWanted, type WantedGlob } from "./artifacts/wanted.ts";
 import { checkCaches } from "./cache/spec.ts";
-import { checkServices } from "./services/spec.ts";
+import { type ServiceLimits, serviceLimits } from "./services/limits.ts";
+import { checkServices, type Service } from "./services/spec.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
 
 /** A build to run: a valid spec within the operator's limits. */
@@ -23,7 +24,11 @@ export interface Plan {
   readonly artifacts: readonly WantedGlob[];
   /** Globs of the test reports, relative to the workdir. */
   readonly reports: readonly Glob[];
+  readonly services: readonly PlannedService[];
 }
+
+/** A service with its limits within the operator's. */
+export type PlannedService = Omit<Service, "limits"> & { readonly limits: ServiceLimits };
 
 /** The operator's settings and policy that limit what a spec may ask for. */
 export type Allowed =
@@ -83,6 +88,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
   attempt("spec.cache", () => checkCaches(parsed.data.cache));
   attempt("spec.services", () => checkServices(parsed.data.services, parsed.data));
+  const serviceShares = attempt("spec.services", () => serviceLimits(parsed.data.services, allowed));
   for (const [i, { image, limits }] of parsed.data.services.entries()) {
     attempt(`spec.services.${i}.image`, () => checkImage(image, allowed.allowImages));
     attempt(`spec.services.${i}.limits.cpus`, () => atMost(limits.cpus, allowed.maxCpus, String));
@@ -107,10 +113,17 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   attempt("spec.limits.artifacts", () => atMost(limits.artifacts, allowed.maxArtifactBytes, formatSize));
   attempt("spec.timeout", () => atMost(timeout, allowed.maxTimeoutMs, formatDuration));
   attempt("spec.grace", () => atMost(grace, allowed.graceMs, formatDuration));
-  if (breaches.length > 0 || !repository || workdir === undefined || !artifacts || !reports || !env) {
+  if (
+    breaches.length > 0 || !repository || workdir === undefined || !artifacts || !reports || !env ||
+    !serviceShares
+  ) {
     throw new PlanError(breaches);
   }
-  return { spec: parsed.data, repository, env, workdir, artifacts, reports };
+  const services = parsed.data.services.flatMap((service, i) => {
+    const limits = serviceShares[i];
+    return limits ? [{ ...service, limits }] : [];
+  });
+  return { spec: parsed.data, repository, env, workdir, artifacts, reports, services };
 }
 
 /** Like `planBuild`, but throws StepFailure `invalid-spec`. */

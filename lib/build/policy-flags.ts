@@ -27,14 +27,17 @@ const Flags = z.object({
     "let a build leave its container for a look: it keeps its slot until it is removed, for a day at most",
   ),
   maxCpus: parsedText(positiveNumber).optional()
-    .meta({ value: "n", description: "most CPUs a build may ask for" }),
+    .meta({ value: "n", description: "most CPUs a build, and its services together, may ask for" }),
   maxMemory: parsedText(size).optional()
-    .meta({ value: "size", description: "most memory a build may ask for" }),
+    .meta({ value: "size", description: "most memory a build, and its services together, may ask for" }),
   maxPids: parsedText(wholeNumber(1)).prefault(String(DEFAULT_PIDS))
-    .meta({ value: "n", description: "most processes at once a build may ask for" }),
+    .meta({
+      value: "n",
+      description: "most processes at once a build, and its services together, may ask for",
+    }),
   maxDisk: parsedText(size).optional().meta({
     value: "size",
-    description: "most disk a build's container and workspace may take",
+    description: "most disk a build's containers and workspace may take",
     without: "all but a tenth of --min-free",
   }),
   ...CACHE_FLAGS.shape,

@@ -8,10 +8,13 @@ import { lookUntil } from "./look-until.ts";
 import { type MemoryShare, promisedMemory } from "./memory.ts";
 import { reclaim } from "./reclaim.ts";
 
-/** A created container that is to start. `memory`: its limit, bytes. */
+/** A created container that is to start. */
 export interface Starting {
   readonly id: string;
+  /** Its limit with those of its services, bytes. */
   readonly memory: number;
+  /** What of it is for its services, bytes. */
+  readonly services?: number;
   readonly start: () => Promise<void>;
 }
 
@@ -31,16 +34,16 @@ const ALIVE = new Set(["running", "paused", "restarting"]);
  */
 export async function startInTurn(
   context: BuildContext,
-  { id, memory, start }: Starting,
+  { id, memory, services = 0, start }: Starting,
   share: MemoryShare,
 ): Promise<void> {
   const { docker, settings: { owner, slots }, log, askRun, signal } = context;
   if (slots === undefined) return await start();
   if (memory > share.all) {
     throw new StepFailure(
-      `spec.limits.memory: ${formatSize(memory)} is more than the ${
-        formatSize(share.all)
-      } that builds may have on this host`,
+      `spec.limits.memory: ${formatSize(memory)}${
+        services > 0 ? `, with ${formatSize(services)} for its services,` : ""
+      } is more than the ${formatSize(share.all)} that builds may have on this host`,
       { reason: "invalid-spec" },
     );
   }

@@ -6,7 +6,7 @@ import type { BuildContext, BuildPolicy } from "./policy.ts";
 import { freeWithoutCaches } from "./cache/make-room.ts";
 import { freeBytes } from "./free-disk.ts";
 import { ownLayers } from "./cache/own-layers.ts";
-import { findContainer } from "./labels.ts";
+import { findContainer, isGitContainer, isService, runLabels } from "./labels.ts";
 
 /**
  * Pause between two checks, milliseconds. It grows with slow checks, which take at most LOOKS_SHARE of the
@@ -84,15 +84,19 @@ async function whyTooMuch(context: Watched, free: number | undefined): Promise<s
 }
 
 /**
- * Returns how much a run's container and its workspace take, bytes. Undefined if there is no container or the
- * daemon cannot tell.
+ * Returns how much a run's containers, its services among them, and its workspace take, bytes. Undefined if there
+ * are none or the daemon cannot tell.
  */
 async function takenBytes(
   { docker, run, settings: { owner }, signal }: Watched,
 ): Promise<number | undefined> {
   try {
     const container = await findContainer(docker, { owner, run, signal });
-    return container && await docker.diskBytes(container.id, { signal, instead: ownLayers(container) });
+    if (!container) return undefined;
+    const others = (await docker.list(runLabels(owner, run), { signal }))
+      .filter((one) => isService(one, owner, run) || isGitContainer(one, owner, run));
+    const containers = [container, ...others].map(({ id }) => id);
+    return await docker.diskBytes(containers, { signal, instead: ownLayers(container) });
   } catch (error) {
     if (error instanceof DockerError || error instanceof Retryable) return undefined;
     throw error;

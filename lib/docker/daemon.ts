@@ -43,15 +43,16 @@ export function daemonCalls(
     info,
     now,
 
-    async diskBytes(container, { instead, ...options } = {}) {
+    async diskBytes(containers, { instead, ...options } = {}) {
       const { Containers, Volumes } = await client.df(call(options));
-      const found = Containers?.find(({ Id }) => Id === container);
-      if (!found) return undefined;
-      const names = new Set(found.Mounts.map(({ Name = "" }) => instead?.get(Name) ?? Name));
+      const found = Containers?.filter(({ Id }) => containers.includes(Id)) ?? [];
+      if (found.length === 0) return undefined;
+      const mounts = found.flatMap(({ Mounts }) => Mounts);
+      const names = new Set(mounts.map(({ Name = "" }) => instead?.get(Name) ?? Name));
       const volumes = Volumes?.filter(({ Name }) => names.has(Name)) ?? [];
       return volumes.reduce(
         (sum, { UsageData }) => sum + Math.max(0, UsageData?.Size ?? 0),
-        found.SizeRw ?? 0,
+        found.reduce((sum, { SizeRw }) => sum + (SizeRw ?? 0), 0),
       );
     },
 

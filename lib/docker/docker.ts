@@ -243,13 +243,13 @@ export interface Docker extends AsyncDisposable {
     options?: CallOptions,
   ): Promise<ContainerEvent[]>;
   /**
-   * Returns the container's disk usage in bytes, without its image: its own layer and its volumes. The daemon
-   * measures everything it has for that, and refuses (`DockerError`) while it does so for another caller.
-   * Undefined if the container does not exist. `instead`: volumes that are measured in the place of others, by
-   * their names.
+   * Returns the disk usage of containers together in bytes, without their images: their own layers and their
+   * volumes. The daemon measures everything it has for that, and refuses (`DockerError`) while it does so for
+   * another caller. Undefined if none of the containers exists. `containers`: whole ids. `instead`: volumes that
+   * are measured in the place of others, by their names.
    */
   diskBytes(
-    container: string,
+    containers: readonly string[],
     options?: CallOptions & { instead?: ReadonlyMap<string, string> },
   ): Promise<number | undefined>;
   /** Returns whether a running container has reached its limit of processes and threads. Takes a second. */

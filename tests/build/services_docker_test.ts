@@ -5,9 +5,13 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { containerName, LABELS, serviceName } from "../../lib/build/labels.ts";
+import { aborted } from "../../lib/base/signals.ts";
 import { sweep } from "../../lib/build/sweep.ts";
+import { withinDisk } from "../../lib/build/within-disk.ts";
 import { needing } from "../support/needs.ts";
+import { within } from "../support/within.ts";
 import { paced } from "../support/pace.ts";
+import { testPolicy } from "../support/settings.ts";
 import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
 
@@ -121,10 +125,21 @@ test("a service that ends or does not become healthy fails the build, with what 
 test("what a lost driver has left of services is removed by its next attempt, and by the sweep", async () => {
   await using docker = testDocker();
   const ours = { [LABELS.owner]: settings.owner };
-  const idle = service({ command: ["sleep", "600"], env: [], ports: [] });
+  const command = ["sh", "-c", "head -c 20m /dev/zero >/filled; exec sleep 600"];
+  const idle = service({ command, env: [], ports: [], health: { command: "test -s /filled" }, limits: {} });
+  // Less than a service has by default.
+  const policy = testPolicy({ maxMemory: 64 * 1024 ** 2, maxPids: 60 });
   await build({ services: [idle] }, async ({ step, run }) => {
-    assert.ok((await step(containerStart)).result?.success);
+    assert.ok((await step(containerStart, { policy })).result?.success);
+    const limits = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}";
+    assert.equal(inspected(serviceName(run, "db"), limits), `${64 * 1024 ** 2} 60`);
     const first = inspected(serviceName(run, "db"), "{{.Id}}");
+    const watched = { docker, run, settings, policy: testPolicy({ maxDiskBytes: 10 * 1024 ** 2 }), signal };
+    const full = await within(
+      withinDisk(watched, ({ signal }) => aborted(signal).then(() => signal.reason)),
+      "a look",
+    );
+    assert.match(String(full), /The build takes 20\.\d MiB of disk, more than/);
     assert.ok((await step(containerStart, { attempt: 2 })).result?.success);
     assert.notEqual(inspected(serviceName(run, "db"), "{{.Id}}"), first);
     // Where only the services are left.

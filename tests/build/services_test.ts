@@ -75,6 +75,37 @@ test("services are refused by what is wrong with them, before anything runs", ()
   assert.equal(refusal({ services: [{ ...db, env: [{ name: "A", secret: "B" }] }], secrets: ["B"] }), "");
 });
 
+test("services that ask for nothing share what the operator allows, and all together get no more", () => {
+  const named = (limits: object, i: number) => ({ ...db, name: `s${i}`, limits });
+  const shares = (limits: object[], most: object) =>
+    plan({ services: limits.map(named) }, most).services.map(({ limits: { cpus, memory, pids } }) =>
+      `${cpus} ${memory / 1024 ** 2} ${pids}`
+    );
+  const none = { maxCpus: undefined, maxMemory: undefined, maxPids: undefined };
+  assert.deepEqual(shares([{}, { cpus: 9, memory: "9g", pids: 9 }], none), [
+    "undefined 1024 1024",
+    "9 9216 9",
+  ]);
+  const most = { maxCpus: 2, maxMemory: 512 * 1024 ** 2, maxPids: 100 };
+  assert.deepEqual(shares([{}], most), ["2 512 100"]);
+  assert.deepEqual(shares([{}, {}, { cpus: 1, memory: "256m", pids: 80 }], most), [
+    "0.5 128 10",
+    "0.5 128 10",
+    "1 256 80",
+  ]);
+  const problems: [limits: object[], why: RegExp][] = [
+    [[{ memory: "300m" }, { memory: "300m" }], /memory of the services add up to 600 MiB, .* 512 MiB/],
+    [[{ pids: 60 }, { pids: 60 }], /pids of the services add up to 120, more than the 100 that are allowed/],
+    [[{ cpus: 2 }, {}], /cpus of the services leave too little of the 2 .*: expected 0\.01 for each/],
+    [[{ memory: "511m" }, {}], /memory of the services leave too little .*: expected 6\.0 MiB for each/],
+  ];
+  for (const [limits, why] of problems) {
+    assert.match(refusal({ services: limits.map(named) }, most), why);
+  }
+  const alone = refusal({ services: [named({ memory: "1g" }, 1)] }, most);
+  assert.match(alone, /^spec\.services\.0\.limits\.memory: 1\.0 GiB is more than the 512 MiB[^\n]*$/);
+});
+
 test("services take no slot, and their memory is counted with their build's", () => {
   assert.equal(
     servicesMemory(plan({ services: [db, { ...db, name: "b", limits: { memory: "512m" } }] })),

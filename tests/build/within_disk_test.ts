@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StepFailure } from "../../lib/base/errors.ts";
 import { aborted } from "../../lib/base/signals.ts";
-import { idleName, runLabels } from "../../lib/build/labels.ts";
+import { idleName, runLabels, serviceName } from "../../lib/build/labels.ts";
 import { withinDisk } from "../../lib/build/within-disk.ts";
 import { type Docker, DockerError } from "../../lib/docker/docker.ts";
 import { testPolicy, testSettings } from "../support/settings.ts";
@@ -28,7 +28,13 @@ async function watched(
       Promise.resolve(
         name === idleName(run) ? { id: "c", name, labels: runLabels(settings.owner, run) } : undefined,
       ),
-    diskBytes: () => {
+    list: () =>
+      Promise.resolve([
+        { id: "s", name: serviceName(run, "db"), labels: runLabels(settings.owner, run) },
+        { id: "x", name: serviceName("other", "db"), labels: runLabels(settings.owner, "other") },
+      ]),
+    diskBytes: (containers: readonly string[]) => {
+      assert.deepEqual(containers, ["c", "s"]);
       const { value } = answers.next();
       if (value) return Promise.resolve().then(value);
       looked.resolve("goes on");

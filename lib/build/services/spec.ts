@@ -4,9 +4,7 @@ import { Command, duration, envName, size } from "../fields.ts";
 import { noNul } from "../no-nul.ts";
 
 const MOST_SERVICES = 8;
-const DEFAULT_MEMORY = 1024 ** 3;
 const DEFAULT_WAIT_MS = 60_000;
-const DEFAULT_PIDS = 1024;
 
 const ServiceEnv = z.union([
   z.strictObject({ name: envName, value: noNul("a value") }),
@@ -28,8 +26,8 @@ const Service = z.strictObject({
   }).optional(),
   limits: z.strictObject({
     cpus: z.number().positive().optional(),
-    memory: size.refine((bytes) => bytes > 0, "expected more than 0").default(DEFAULT_MEMORY),
-    pids: z.int().positive().default(DEFAULT_PIDS),
+    memory: size.refine((bytes) => bytes > 0, "expected more than 0").optional(),
+    pids: z.int().positive().optional(),
   }).prefault({}),
 });
 export type Service = z.infer<typeof Service>;
@@ -40,7 +38,7 @@ export const Services = z.array(Service).max(MOST_SERVICES).default([]).describe
 );
 
 /** How long the build waits for a service, milliseconds. */
-export const waitOf = ({ health }: Service): number => health?.timeout ?? DEFAULT_WAIT_MS;
+export const waitOf = ({ health }: Pick<Service, "health">): number => health?.timeout ?? DEFAULT_WAIT_MS;
 
 /** Throws InputError, one problem a line, for services that cannot be started beside each other. */
 export function checkServices(

@@ -7,11 +7,11 @@ import { capture } from "../../driver/work/exec.ts";
 import { CAPABILITIES } from "../capabilities.ts";
 import { provideImage } from "../image.ts";
 import { LABELS, serviceName } from "../labels.ts";
-import type { Plan } from "../plan.ts";
+import type { Plan, PlannedService } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
 import { listeningPorts } from "./listening.ts";
 import { logService } from "./log.ts";
-import { type Service, waitOf } from "./spec.ts";
+import { waitOf } from "./spec.ts";
 
 /** Between two looks whether a service is healthy, milliseconds: the first and the longest. */
 const FIRST_LOOK_MS = 100;
@@ -22,7 +22,7 @@ const HANGS = `${HEALTH} did not end`;
 const MOST_SAID = 200;
 
 /** Memory of all services of a plan together, bytes. */
-export const servicesMemory = ({ spec: { services } }: Plan): number =>
+export const servicesMemory = ({ services }: Pick<Plan, "services">): number =>
   services.reduce((sum, { limits }) => sum + limits.memory, 0);
 
 /** Pulls the images of a plan's services. Throws as `provideImage` does. */
@@ -39,7 +39,7 @@ export async function provideServiceImages(context: BuildContext, { spec }: Plan
  */
 export async function startServices(
   context: BuildContext,
-  { spec: { services } }: Plan,
+  { services }: Plan,
   given: { network: string; labels: Readonly<Record<string, string>> },
 ): Promise<void> {
   // One that fails ends the waiting for the others, and none of them goes on after this step.
@@ -55,7 +55,7 @@ export async function startServices(
 
 async function start(
   context: BuildContext,
-  service: Service,
+  service: PlannedService,
   given: { network: string; labels: Readonly<Record<string, string>> },
 ): Promise<void> {
   const { docker, run, log, signal } = context;
@@ -87,11 +87,10 @@ async function start(
 }
 
 function containerSpec(
-  { secrets, policy }: BuildContext,
-  { name, image, command, env, limits: { cpus, memory, pids } }: Service,
+  { secrets }: BuildContext,
+  { name, image, command, env, limits: { cpus, memory, pids } }: PlannedService,
   { network, labels }: { network: string; labels: Readonly<Record<string, string>> },
 ): Omit<ContainerSpec, "name"> {
-  const most = cpus ?? policy.maxCpus;
   return {
     image,
     labels: { ...labels, [LABELS.kind]: "service", [LABELS.memory]: String(memory), [LABELS.user]: "" },
@@ -106,7 +105,7 @@ function containerSpec(
     privileged: false,
     pids,
     memory,
-    ...most !== undefined && { cpus: most },
+    ...cpus !== undefined && { cpus },
   };
 }
 
@@ -114,7 +113,7 @@ function containerSpec(
 async function waitUntilHealthy(
   context: BuildContext,
   id: string,
-  service: Service,
+  service: PlannedService,
 ): Promise<string | undefined> {
   const { docker, signal } = context;
   const deadline = performance.now() + waitOf(service);
@@ -137,7 +136,7 @@ async function waitUntilHealthy(
 async function whatIsLacking(
   context: BuildContext,
   id: string,
-  { health, ports }: Service,
+  { health, ports }: PlannedService,
   within: AbortSignal,
 ): Promise<string | undefined> {
   try {
