@@ -68,6 +68,11 @@ const KNOWS_NO_RESOURCE_TYPE = [
 const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
   { what: "dockerode", pattern: /from "dockerode"|import\("dockerode"\)/, where: "lib/docker/client.ts" },
   { what: "@nats-io", pattern: /from "@nats-io\//, where: "lib/backend/nats/" },
+  {
+    what: "@opentelemetry",
+    pattern: /from "@opentelemetry\/|import\("@opentelemetry\//,
+    where: "lib/engine/shell/traces/",
+  },
   { what: "node:sqlite", pattern: /from "node:sqlite"/, where: "lib/backend/embedded/" },
   {
     what: "process.env",

@@ -72,14 +72,19 @@ export async function runCommands(
   return results;
 }
 
-/** `CI`, the run's id, commit and ref, and whether the commit is of a working tree. The spec's variables override them. */
+/** `CI`, the run's id, commit and ref, whether the commit is of a working tree, and the place in a trace. The spec's variables override them. */
 function environment(
-  { run }: BuildContext,
+  { run, traceparent }: BuildContext,
   { env, spec }: Plan,
   { commit, ref }: Checkout,
 ): Record<string, string> {
   const facts = { CI: "true", CONVEYOR_RUN: run, CONVEYOR_COMMIT: commit, CONVEYOR_REF: ref };
-  return { ...facts, ...spec.dirty && { CONVEYOR_DIRTY: "true" }, ...env };
+  return {
+    ...facts,
+    ...spec.dirty && { CONVEYOR_DIRTY: "true" },
+    ...traceparent !== undefined && { TRACEPARENT: traceparent },
+    ...env,
+  };
 }
 
 /**

@@ -120,6 +120,11 @@ export interface Context<Policy = unknown> {
   /** Starts at 1; higher if the driver of an earlier attempt was lost. */
   readonly attempt: number;
   /**
+   * The step's place in the run's trace, as the value of `TRACEPARENT` (W3C Trace Context) for what the step
+   * starts; undefined if the control plane sends no traces.
+   */
+  readonly traceparent?: string | undefined;
+  /**
    * False if the event came from a Conveyor server, which has no claims: then only the driver itself cleans
    * up after a failure.
    */

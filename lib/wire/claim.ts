@@ -51,6 +51,8 @@ export const ClaimReply = z.discriminatedUnion("answer", [
     key: z.string().optional(),
     /** What an earlier attempt has left as its progress. */
     progress: z.string().optional(),
+    /** To a fresh claim: the step's place in the run's trace (W3C Trace Context), if its engine sends traces. */
+    traceparent: z.string().regex(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/).optional().catch(undefined),
     mac: z.string().optional(),
   }),
   z.object({ answer: z.literal("done"), mac: z.string().optional() }),

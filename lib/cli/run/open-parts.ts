@@ -16,6 +16,7 @@ import type { Engine } from "../../engine/shell/engine.ts";
 import { startEngine } from "../../engine/shell/start.ts";
 import { dataFolder, homeFolder } from "../../driver/program/data-folder.ts";
 import { DEFAULT_LIMITS } from "../../driver/default-limits.ts";
+import { openTracing } from "../shared/open-tracing.ts";
 import { cleanData } from "../shared/clean-data.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import type { Environment } from "../../driver/program/command-line/environment.ts";
@@ -64,9 +65,13 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   const { run, options, drivers, environment, faultPoint, signal } = parts;
   await using opening = new AsyncDisposableStack();
   const folder = dataFolder(options.data, environment);
+  const tracingOpened = openTracing(environment);
   const embedded = opening.use(await openEmbedded({ folder, scope: run }));
   const { transport, store, owner, sealKey } = embedded;
-  const engine = opening.use(await startEngine({ transport, store, sealKey, faultPoint }));
+  const tracing = opening.use(await tracingOpened);
+  const engine = opening.use(
+    await startEngine({ transport, store, sealKey, faultPoint, ...tracing.engine }),
+  );
   const { docker: asked, info } = await parts.docker.answer;
   const docker = buildDocker(asked, { info, onIdle: parts.onIdle });
   const settings = settingsOf(parts, { owner, host: hostId(info) });

@@ -17,6 +17,7 @@ import { listen } from "../../engine/http/listen.ts";
 import { PlaneMetrics } from "../../engine/shell/plane-metrics.ts";
 import { startEngine } from "../../engine/shell/start.ts";
 import { announceServer } from "../shared/api/server-file.ts";
+import { openTracing } from "../shared/open-tracing.ts";
 import { ownToken } from "../shared/api/token.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import { checkBrokerFlags } from "../../driver/program/broker/check-broker-flags.ts";
@@ -103,6 +104,7 @@ async function serve(
   await registerTypes(store, { builtIn: { ...BUILD_DRIVER, name: BUILD_RESOURCE.pipeline.name }, own });
   const ackWaitMs = options.ackWait;
   const metrics = new PlaneMetrics();
+  await using tracing = await openTracing(environment);
   await using engine = await startEngine({
     transport,
     store,
@@ -110,7 +112,11 @@ async function serve(
     ackWaitMs,
     faultPoint,
     adopt: true,
-    changed: metrics.changed,
+    ...tracing.engine,
+    changed(change, run) {
+      metrics.changed(change, run);
+      tracing.engine.changed?.(change, run);
+    },
     maxQueuedMs: options.maxQueued,
     ...options.foreignDriver && { foreignDrivers: options.foreignDriver },
   });

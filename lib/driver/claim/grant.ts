@@ -21,6 +21,8 @@ export interface Grant {
   readonly keep?: ((progress: string) => Promise<ClaimReply>) | undefined;
   /** The progress of an earlier attempt. */
   readonly progress?: string | undefined;
+  /** The value of `TRACEPARENT` for what the step starts. */
+  readonly traceparent?: string | undefined;
   /** Reports that this attempt ends without a result, so that the next one can start at once. */
   readonly letGo?: (() => Promise<void>) | undefined;
   /** Reports that the event is settled; only for events that no engine watches. */
@@ -102,7 +104,7 @@ function granted(
 ): Grant | Outcome {
   switch (reply.answer) {
     case "go": {
-      const { attempt, tries = attempt, remainingMs, secrets = {}, key, progress } = reply;
+      const { attempt, tries = attempt, remainingMs, secrets = {}, key, progress, traceparent } = reply;
       return {
         attempt,
         tries,
@@ -110,6 +112,7 @@ function granted(
         secrets,
         key,
         progress,
+        traceparent,
         keep: (progress) => ask({ attempt, progress }, key),
         renew: () => ask({ attempt }, key),
         // Best effort: otherwise the engine notices that the attempt is silent.

@@ -52,6 +52,7 @@ export function openContext(
     run: facts.run,
     step: facts.step,
     attempt: grant.attempt,
+    traceparent: grant.traceparent,
     claimed: facts.hasClaims,
     deadline: lease.deadline,
     signal: lease.signal,

@@ -33,6 +33,8 @@ export interface EngineOptions extends TimeSources {
   readonly adopt?: boolean;
   /** Called for each change of a run, once in the whole fleet: by the engine that stored the change. */
   readonly changed?: (change: RunChange, run: Run) => void;
+  /** Returns the `TRACEPARENT` of what a run's step starts (default: none). */
+  readonly traceparent?: (run: Run, step: string) => string;
   readonly faultPoint?: (point: FaultPoint, step?: string) => void;
 }
 

@@ -23,6 +23,7 @@ export interface ClaimsOptions {
   readonly signatures: Signatures;
   readonly clocks: RunClocks;
   readonly ackWaitMs: number;
+  readonly traceparent?: ((run: Run, step: string) => string) | undefined;
   /** Returns the input for timeouts and silence, which is decided before the claim. */
   readonly time: (run: Run) => Input;
 }
@@ -96,8 +97,13 @@ class ClaimDesk {
     secrets: Readonly<Record<string, string>> | undefined,
   ): ClaimReply {
     if (!isNew) return granted;
-    const key = this.#options.signatures.keyOf(run.id, step, granted.attempt);
-    return { ...granted, key, ...secrets && { secrets: secretsFor(driverOf(run, step), secrets) } };
+    const { signatures, traceparent } = this.#options;
+    return {
+      ...granted,
+      key: signatures.keyOf(run.id, step, granted.attempt),
+      ...traceparent && { traceparent: traceparent(run, step) },
+      ...secrets && { secrets: secretsFor(driverOf(run, step), secrets) },
+    };
   }
 
   /** Asks the current attempt for a sign of life, unless its result is on the way. */

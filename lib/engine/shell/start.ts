@@ -78,8 +78,9 @@ function partsOf(options: EngineOptions) {
   });
   const troubles = new Troubles();
   const parts = { transport, store, records, vault, signatures, clocks, ackWaitMs, faultPoint, troubles };
+  const { traceparent } = options;
   const scheduler = new Scheduler({ ...parts, maxQueuedMs, adopt });
-  return { ...parts, scheduler, asked, signal: closing.signal, close: () => closing.abort() };
+  return { ...parts, scheduler, asked, traceparent, signal: closing.signal, close: () => closing.abort() };
 }
 
 /** Returns what is asked of an engine, by its parts. */

@@ -18,6 +18,7 @@ export interface Job {
   readonly resource: Resource;
   readonly secrets: Readonly<Record<string, string>>;
   readonly remainingMs: number | undefined;
+  readonly traceparent: string | undefined;
   /** What its results are signed with. */
   readonly key: string;
   readonly delivery: Delivery;
@@ -84,7 +85,7 @@ export async function scriptedDriver(
     const reply = await ask();
     if (reply.answer === "wait") return await again(() => delivery.nak(reply.retryMs));
     if (reply.answer !== "go") return await again(() => delivery.ack());
-    const { attempt, secrets = {}, remainingMs, key = "" } = reply;
+    const { attempt, secrets = {}, remainingMs, key = "", traceparent } = reply;
     const askAgain = (more: Partial<ClaimRequest>) => {
       const renewal = { ...request, attempt, nonce: crypto.randomUUID(), ...more };
       return ask({ ...renewal, proof: renewalProof(key, renewal) }).then(withoutMac);
@@ -102,6 +103,7 @@ export async function scriptedDriver(
       resource,
       secrets,
       remainingMs,
+      traceparent,
       key,
       delivery,
       renew: () => askAgain({}),
