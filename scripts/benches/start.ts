@@ -16,11 +16,13 @@ const MOST_OF_RUNTIME = 4_000_000;
 const COMMANDS = [
   ["flutter-ci", "--version"],
   ["flutter-ci", "--help"],
+  ["flutter-ci", "run", "--help"],
   ["flutter-ci", "completion", "bash"],
   ["container-start", "--version"],
   ["container-start", "--help"],
   ["git-cloner", "--version"],
   ["builder", "--version"],
+  ["builder", "--help"],
   ["container-stop", "--version"],
 ] as const;
 

@@ -3,10 +3,13 @@ import { mkdtemp, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Facts } from "./facts.ts";
+import { helpTextsOf } from "./help-texts.ts";
 import { temporaryFolder, withUs } from "./temporary.ts";
 
 export const PROGRAMS = ["flutter-ci", "container-start", "git-cloner", "builder", "container-stop"] as const;
 export type Program = (typeof PROGRAMS)[number];
+
+const DRIVERS = PROGRAMS.filter((program) => program !== "flutter-ci");
 
 export interface Compiling {
   /** This project's folder. */
@@ -49,6 +52,7 @@ export async function compile(what: Compiling): Promise<void> {
       ...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
       ...defines({
         CONVEYOR_BUILD: { version: facts.version, commit: facts.commit, target },
+        CONVEYOR_HELP: await helpTextsOf(root, program, DRIVERS),
         CONVEYOR_NOTICES: notices === undefined ? undefined : gzipSync(notices).toString("base64"),
       }),
     ]);

@@ -109,6 +109,49 @@ test("a build goes on to its end when its program is replaced while it runs, and
   assert.deepEqual(await readdir(join(folder.path, "kept")), ["hello.txt"]);
 });
 
+test("a compiled program answers help early with what the whole program says, whatever the screen", async () => {
+  const dist = await compiled();
+  const { stdout } = await execute(join(dist, "flutter-ci"), ["--help"]);
+  const listed = Array.from(stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm), ([, name = ""]) => name);
+  assert.equal(listed.length, 21, stdout);
+  const drivers = listed.filter((name) => /^container-|^git-|^builder$/.test(name));
+  const few = ["./flutter-ci", "./flutter-ci run", "./builder"];
+  const all = [
+    ...few,
+    ...[...listed, "new driver"].map((command) => `./flutter-ci ${command}`),
+    ...drivers.map((name) => `exec -a ${name} ./flutter-ci`),
+  ];
+  const TERM = "xterm-256color";
+  const screens = [
+    { env: { FORCE_COLOR: "1" }, calls: all },
+    { env: { TERM }, columns: 61, calls: all },
+    { env: {}, calls: few },
+    { env: { TERM, NO_COLOR: "1" }, columns: 133, calls: few },
+  ];
+  for (const { env, columns, calls } of screens) {
+    const shown = async (flags: string) => {
+      const line = `for call in ${
+        calls.map((call) => `"${call}"`).join(" ")
+      }; do (eval "$call ${flags}"); done`;
+      const [word, ...words] = columns === undefined
+        ? ["bash", "-c", line]
+        : ["script", "-qec", `stty cols ${columns}; exec bash -c '${line}'`, "/dev/null"];
+      return (await startProgram(word ?? "", words, { env, cwd: dist }).ended).stdout;
+    };
+    // Asked for twice, it is not answered early.
+    const [early, whole] = await Promise.all([shown("--help"), shown("--help -h")]);
+    assert.equal(early, whole);
+    assert.equal(early.split("Examples:").length - 1, calls.length);
+    assert.equal(early.includes("\x1b[1m"), calls === all);
+  }
+  // Only the whole program looks at the caller's folder.
+  const env = { CONVEYOR_STARTED_IN: "/nonexistent" };
+  for (const program of ["flutter-ci", "builder"]) {
+    const { code } = await startProgram(join(dist, program), ["--help"], { env }).ended;
+    assert.equal(code, 0, `${program} --help was not answered early`);
+  }
+});
+
 test("the demo builds zlib with a compiled program", async () => {
   await using folder = await temporaryFolder();
   // Compiled without optimization, it takes half the time.

@@ -1,3 +1,4 @@
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import type { Driver } from "../driver.ts";
 import { version } from "./command-line/version.ts";
 import type { DescribedDriver } from "./described-driver.ts";
@@ -15,14 +16,31 @@ export async function main(driver: Driver, { signal }: { signal?: AbortSignal } 
 export async function driverProgram(
   driver: DescribedDriver,
   load: () => Promise<Driver>,
-  { signal, version }: { signal?: AbortSignal | undefined; version?: string } = {},
+  options: ProgramOptions = {},
 ): Promise<void> {
-  // Imported lazily: every driver imports this file, even as a part of a larger program.
-  const [{ driverCommand }, { runProgram }, { withProgramFlags }] = await Promise.all([
-    import("./driver-command.ts"),
+  const [program, { runProgram }] = await Promise.all([
+    programOf(driver, load, options),
     import("./command-line/run-program.ts"),
+  ]);
+  await runProgram(program);
+}
+
+interface ProgramOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly version?: string;
+}
+
+/** Returns a driver's program as a command. */
+export async function programOf(
+  driver: DescribedDriver,
+  load: () => Promise<Driver>,
+  { signal, version }: ProgramOptions = {},
+): Promise<CommandUnknownOpts> {
+  // Imported lazily: every driver imports this file, even as a part of a larger program.
+  const [{ driverCommand }, { withProgramFlags }] = await Promise.all([
+    import("./driver-command.ts"),
     import("./command-line/program-flags.ts"),
   ]);
   const program = driverCommand({ path: driver.name, driver, load, stop: signal });
-  await runProgram(withProgramFlags(program, undefined, version));
+  return withProgramFlags(program, undefined, version);
 }

@@ -1,8 +1,8 @@
 import { styleText } from "node:util";
 import { Command, type Option } from "@commander-js/extra-typings";
 import { oneOf } from "./values.ts";
-import { fitText } from "./fit.ts";
 import { flag } from "./flag.ts";
+import { screenOf, shownHelp } from "./help-screen.ts";
 
 export interface CommandText {
   /** The command as typed: `flutter-ci run`. */
@@ -31,11 +31,15 @@ export function newCommand({ path, summary, description, usage, examples }: Comm
     .exitOverride()
     .showHelpAfterError(`See "${path} --help"`)
     .configureOutput({
-      writeOut: (text) => process.stdout.write(fitText(text, columns())),
+      // Help comes whole and with its styles, and is fitted to the screen when it is written.
+      getOutHasColors: () => true,
+      getErrHasColors: () => true,
+      writeOut: (text) => process.stdout.write(shownHelp(text, screenOf(process.stdout))),
+      writeErr: (text) => process.stderr.write(shownHelp(text, screenOf(process.stderr))),
+      outputError: (text) => process.stderr.write(text),
     })
     .configureHelp({
-      // Flags have long names: without this, what they mean is not wrapped on a narrow terminal.
-      minWidthToWrap: 20,
+      helpWidth: Infinity,
       commandDescription: () => "",
       styleTitle: (title) => title === "Usage:" ? `${bold(title)} ` : bold(title),
       subcommandTerm: (command) => command.name(),
@@ -44,8 +48,6 @@ export function newCommand({ path, summary, description, usage, examples }: Comm
     .addHelpText("before", ({ command }) => `${command.description()}\n`)
     .addHelpText("after", `\n${bold("Examples:")}\n${examples.map(shown).join("\n")}`);
 }
-
-const columns = (): number | undefined => process.stdout.isTTY ? process.stdout.columns : undefined;
 
 /** Flags of every command, for the process log. */
 export const logLevelFlag = () =>
@@ -76,5 +78,5 @@ function optionDescription(
 
 const shown = ([what, words]: readonly [string, string]): string => `  # ${what}\n  $ ${words}`;
 
-/** Commander removes the escapes if there is no terminal, or if NO_COLOR is set. */
+/** The escapes are removed when it is written, if the screen has no colours. */
 const bold = (text: string): string => styleText("bold", text, { validateStream: false });
