@@ -3,6 +3,7 @@ import { formatDuration } from "../base/units.ts";
 import { type ContainerInfo, DockerError } from "../docker/docker.ts";
 import type { BuildContext } from "./policy.ts";
 import { exec } from "../driver/work/exec.ts";
+import { provideAuthorities } from "./authorities/provide.ts";
 import { beginOnce } from "./begin.ts";
 import { diagnose } from "./diagnose.ts";
 import { provideEntering } from "./enter.ts";
@@ -10,6 +11,7 @@ import { isKept } from "./keep-running.ts";
 import { buildUser, withheldVariables } from "./labels.ts";
 import { onceBegun } from "./once-begun.ts";
 import { type Plan, WORKSPACE } from "./plan.ts";
+import { proxiesOf, sayProxies } from "./proxies.ts";
 import { listedCommands, showCommand } from "./show-command.ts";
 import { wordsOf } from "./shell.ts";
 import type { Checkout } from "./step.ts";
@@ -42,7 +44,19 @@ export async function runCommands(
   await onceBegun("The build was cut off before its first command", {}, () => beginOnce(context, container));
   context.faultPoint("marked");
   const results: CommandResult[] = [];
-  const variables = { ...withheldVariables(container), ...environment(context, plan, checkout) };
+  const authorities = await onceBegun(
+    "The build was cut off before its first command",
+    {},
+    () => provideAuthorities(context, container, plan),
+  );
+  const proxies = proxiesOf(context, plan);
+  await sayProxies(context, "the build", proxies);
+  const variables = {
+    ...withheldVariables(container),
+    ...withoutSecrets(context, proxies),
+    ...authorities,
+    ...environment(context, plan, checkout),
+  };
   const { workdir } = plan;
   await onceBegun(
     "The build was cut off before its first command",
@@ -71,6 +85,9 @@ export async function runCommands(
   }
   return results;
 }
+
+const withoutSecrets = ({ secrets }: BuildContext, variables: Record<string, string>) =>
+  Object.fromEntries(Object.entries(variables).filter(([name]) => !Object.hasOwn(secrets, name)));
 
 /** `CI`, the run's id, commit and ref, whether the commit is of a working tree, and the place in a trace. The spec's variables override them. */
 function environment(

@@ -1,8 +1,10 @@
 import { nearestOf } from "../base/nearest.ts";
 import { StepFailure } from "../base/errors.ts";
 import { type Docker, DockerError, type ImageInfo } from "../docker/docker.ts";
+import { parseImageName } from "../docker/image-name.ts";
 import { registryLogin } from "../docker/login.ts";
 import type { BuildContext } from "./policy.ts";
+import { shownProxy } from "./proxies.ts";
 import type { BuildSpec } from "./spec.ts";
 
 /** Most names in a message of images like the one that is missing. */
@@ -44,7 +46,10 @@ export async function findImage(
 }
 
 async function pullImage({ docker, log, policy, signal }: BuildContext, image: string): Promise<void> {
-  await log.line(`Pulling ${image}`);
+  const { proxy } = await docker.info({ signal });
+  await log.line(
+    `Pulling ${image}${proxy === undefined ? "" : `, through the daemon's proxy ${shownProxy(proxy)}`}`,
+  );
   const login = await loginFor(image, policy.dockerConfig, signal);
   // Lines are logged in order. Progress within PROGRESS_MS of the last line is dropped.
   let lastShown = -Infinity;
@@ -97,6 +102,15 @@ async function similarImages(docker: Docker, image: string, signal: AbortSignal)
  */
 const DENIED = /^(?:failed to \w+ [^:]*: )?pull access denied/;
 
+/** The daemon's error for a registry whose certificate it does not trust. */
+const UNTRUSTED = /\bx509: certificate signed by unknown authority\b/;
+
+/** Returns what an untrusted registry needs: only the daemon can trust it. */
+function whatTrusts(image: string): string {
+  const { registry } = parseImageName(image);
+  return `. Docker's daemon does not use --ca: put the authority's certificate into /etc/docker/certs.d/${registry}/ca.crt where the daemon runs`;
+}
+
 /** `similar`: the end of the message for an image that is not on this host. */
 function pullFailure(image: string, error: DockerError, similar: string | undefined): StepFailure {
   if (error.status === 404 && !DENIED.test(error.message)) {
@@ -105,9 +119,10 @@ function pullFailure(image: string, error: DockerError, similar: string | undefi
       cause: error,
     });
   }
+  const why = `${error.message}${UNTRUSTED.test(error.message) ? whatTrusts(image) : ""}`;
   const message = similar === undefined
-    ? `The image "${image}" cannot be pulled: ${error.message}`
-    : `The image "${image}" is not on this host, and it cannot be pulled: ${error.message}${similar}`;
+    ? `The image "${image}" cannot be pulled: ${why}`
+    : `The image "${image}" is not on this host, and it cannot be pulled: ${why}${similar}`;
   return new StepFailure(message, {
     reason: "image-pull-failed",
     cause: error,

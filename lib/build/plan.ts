@@ -6,6 +6,7 @@ import type { BuildPolicy } from "./policy.ts";
 import { BuildSpec, parseBuildSpec } from "./spec.ts";
 import { issuesOf, type Problem } from "../wire/issues.ts";
 import { type Glob, isChosen, parseGlobs } from "../base/glob/glob.ts";
+import { type Authorities, parseAuthorities } from "./authorities/parse.ts";
 import { parseWanted, type WantedGlob } from "./artifacts/wanted.ts";
 import { checkCaches } from "./cache/spec.ts";
 import { type ServiceLimits, serviceLimits } from "./services/limits.ts";
@@ -25,6 +26,8 @@ export interface Plan {
   /** Globs of the test reports, relative to the workdir. */
   readonly reports: readonly Glob[];
   readonly services: readonly PlannedService[];
+  /** Authorities that git and the commands trust beside the image's and the operator's. */
+  readonly authorities?: Authorities | undefined;
 }
 
 /** A service with its limits within the operator's. */
@@ -86,6 +89,8 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const artifacts = attempt("spec.artifacts", () => parseWanted(parsed.data.artifacts));
   const reports = attempt("spec.reports", () => parseGlobs(parsed.data.reports.map(({ junit }) => junit)));
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
+  const { ca } = parsed.data;
+  const authorities = ca === undefined ? undefined : attempt("spec.ca", () => parseAuthorities(ca));
   attempt("spec.cache", () => checkCaches(parsed.data.cache));
   attempt("spec.services", () => checkServices(parsed.data.services, parsed.data));
   const serviceShares = attempt("spec.services", () => serviceLimits(parsed.data.services, allowed));
@@ -123,7 +128,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
     const limits = serviceShares[i];
     return limits ? [{ ...service, limits }] : [];
   });
-  return { spec: parsed.data, repository, env, workdir, artifacts, reports, services };
+  return { spec: parsed.data, repository, env, workdir, artifacts, reports, authorities, services };
 }
 
 /** Like `planBuild`, but throws StepFailure `invalid-spec`. */

@@ -10,6 +10,7 @@ import {
   wholeNumber,
 } from "../driver/program/command-line/values.ts";
 import { parsedText } from "../wire/parsed-text.ts";
+import { CA_FLAG, readAuthorities } from "./authorities/flag.ts";
 import { CACHE_FLAGS, cacheLimits } from "./cache/limits.ts";
 import { GIT_ACCESS, readGitAccess, warnOfIdleTokens } from "./git/git-access.ts";
 import { type BuildPolicy, DEFAULT_PIDS } from "./policy.ts";
@@ -46,6 +47,7 @@ const Flags = z.object({
     description: "token, or ssh key, for repositories on that host only, repeatable",
   }),
   ...GIT_ACCESS.shape,
+  ...CA_FLAG.shape,
 });
 
 /**
@@ -71,6 +73,7 @@ async function buildPolicy(flags: z.output<typeof Flags>, environment: Environme
     allowKeep: flags.allowKeep,
     allowLocalRepository: false,
     ...gitAccess,
+    authorities: await readAuthorities(flags),
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

@@ -1,4 +1,5 @@
 import type { Context } from "../driver/driver.ts";
+import type { Authorities } from "./authorities/parse.ts";
 
 /** The commit of a local repository that is built. */
 export interface LocalCommit {
@@ -41,6 +42,8 @@ export interface BuildPolicy {
   readonly gitImage: string | undefined;
   /** The host keys that ssh trusts: lines of a known_hosts file. */
   readonly gitKnownHosts: string;
+  /** Authorities that git and builds trust beside the image's. */
+  readonly authorities?: Authorities | undefined;
   /** The driver process's own environment, for `valueFrom`. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Folder of Docker's own configuration (logins), e.g. `~/.docker`. */

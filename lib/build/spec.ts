@@ -49,6 +49,9 @@ export const BuildSpec = z.strictObject({
   shell: Shell.default("sh").describe(
     "what runs a text: `sh` (`/bin/sh -ec`), `bash` (`bash -eo pipefail -c`), or a list of words that the text is added to",
   ),
+  ca: noNul("certificates").optional().describe(
+    "certificate authorities, as the text of a PEM file, that git and the commands trust beside the image's",
+  ),
   ref: noNul("a ref").min(1).optional().describe(
     "branch, tag, or full or short commit; the remote's HEAD without it",
   ),

@@ -15,6 +15,7 @@ export interface Client extends Omit<Dockerode, "info" | "df" | "getNetwork"> {
     readonly CgroupVersion?: string;
     readonly DockerRootDir: string;
     readonly SystemTime: string;
+    readonly HttpsProxy?: string;
   }>;
   df(options: object): Promise<{
     readonly Containers:

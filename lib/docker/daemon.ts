@@ -31,6 +31,7 @@ export function daemonCalls(
       rootFolder: info.DockerRootDir,
       storage: info.Driver || undefined,
       cgroups: info.CgroupVersion || undefined,
+      proxy: info.HttpsProxy || undefined,
       now: Date.parse(info.SystemTime),
     };
   }

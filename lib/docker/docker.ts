@@ -23,6 +23,8 @@ export interface DaemonInfo {
   readonly storage?: string | undefined;
   /** The version of the kernel's control groups, if it says so: `1` or `2`. */
   readonly cgroups?: string | undefined;
+  /** The proxy through which the daemon pulls from registries, if it has one. */
+  readonly proxy?: string | undefined;
   /** The daemon's clock, milliseconds since the epoch. */
   readonly now: number;
 }

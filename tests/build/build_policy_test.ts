@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { BUILD_POLICY } from "../../lib/build/policy-flags.ts";
 import { newCommand } from "../../lib/driver/program/command-line/command.ts";
 import { readPolicy, withPolicyFlags } from "../../lib/driver/program/policy-flags.ts";
+import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 async function policyOf(...words: string[]) {
@@ -33,6 +34,7 @@ const DEFAULTS = {
   allowLocalRepository: false,
   gitTokens: {},
   gitImage: undefined,
+  authorities: undefined,
 };
 
 test("the build drivers allow nothing more than the defaults where no flag says so", async () => {
@@ -43,9 +45,11 @@ test("the build drivers take every limit from its flag, and credentials from the
   await using folder = await temporaryFolder();
   const file = join(folder.path, "token");
   await writeFile(file, "t0ken\n");
+  const ca = join(folder.path, "ca.pem");
+  await writeFile(ca, TEST_CERTIFICATE.cert);
   const words =
     "--max-cpus 1.5 --max-memory 4k --max-pids 5 --max-disk 6k --cache-max 7k --cache-age 2d --git-mirror off --allow-image a --allow-image b --allow-network n " +
-    `--allow-env E --allow-privileged --allow-keep --git-token a.example=${file} --git-image i`;
+    `--allow-env E --allow-privileged --allow-keep --git-token a.example=${file} --git-image i --ca ${ca}`;
   assert.deepEqual(await policyOf(...words.split(" ")), {
     maxCpus: 1.5,
     maxMemory: 4096,
@@ -61,6 +65,7 @@ test("the build drivers take every limit from its flag, and credentials from the
     allowLocalRepository: false,
     gitTokens: { "a.example": "t0ken" },
     gitImage: "i",
+    authorities: { pem: TEST_CERTIFICATE.cert, names: ["localhost"] },
   });
 });
 

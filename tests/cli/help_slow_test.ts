@@ -138,6 +138,7 @@ test("every flag of run that is promised is in its help", async () => {
     "--user",
     "--max-log",
     "--max-artifacts",
+    "--ca",
     "--git-mirror",
     "--git-token",
     "--git-image",

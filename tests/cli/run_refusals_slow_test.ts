@@ -21,6 +21,10 @@ test("run refuses wrong usage before anything is started, and says on stdout not
     [[repo, "--memory", "lots"], /^error: --memory: Invalid size "lots"/],
     [[repo, "--keep", "maybe"], /^error: --keep: Invalid value "maybe": expected never, failure or always/],
     [[repo, "-c", "make", "--docker", "ssh://host"], /^error: .*ssh:\/\/host/],
+    [
+      [repo, "-c", "make", "--ca", join(repo, "a")],
+      /^error: --ca: Cannot use ".*a": It has no certificate in PEM/,
+    ],
     [["ext::id"], /^error: .*"ext::id"/],
     [["--", "make"], /^error: .*not in a git repository/],
   ] as const;

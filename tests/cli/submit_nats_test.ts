@@ -7,6 +7,7 @@ import type { Context } from "../../lib/driver/driver.ts";
 import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
 import { brief } from "../engine/support/world.ts";
+import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { type ControlPlane, controlPlane, scriptedDrivers, type Work } from "../support/control-plane.ts";
 import { type NatsServer, startNats } from "../support/nats-server.ts";
 import { flutterCi } from "./start-program.ts";
@@ -101,9 +102,11 @@ test("submit sends what a build asks of its drivers, and of the git tokens only 
   const [own, other] = [join(plane.data, "own"), join(plane.data, "other")];
   await writeFile(own, "token-of-the-repository\n");
   await writeFile(other, "token-of-another-host\n");
+  const ca = join(plane.data, "ca.pem");
+  await writeFile(ca, `of our own\n${TEST_CERTIFICATE.cert}`);
   const words = [
     ...["--git-token", `repository.invalid=${own}`, "--git-token", `other.invalid=${other}`],
-    ...["--grace", "3s", "--max-log", "5m", "--max-artifacts", "0", "--keep", "failure"],
+    ...["--grace", "3s", "--max-log", "5m", "--max-artifacts", "0", "--keep", "failure", "--ca", ca],
   ];
   const submitted = plane.submit(...words);
   const { code, stdout, stderr } = await submitted.ended;
@@ -117,6 +120,7 @@ test("submit sends what a build asks of its drivers, and of the git tokens only 
   });
   assert.deepEqual(seen.builder?.spec, {
     repository: "https://repository.invalid/app.git",
+    ca: TEST_CERTIFICATE.cert,
     commands: ["make"],
     grace: "3s",
     keep: "failure",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { gitContainerName, idleName } from "../../lib/build/labels.ts";
 import { httpsRepository } from "../support/https-repository.ts";
 import { makePlace, startRun } from "../support/start-run.ts";
@@ -35,4 +36,22 @@ test("a run that is killed while it clones with a token leaves it nowhere in the
   for (const name of [gitContainerName(run), idleName(run)]) {
     assert.equal(await docker.inspect(name), undefined);
   }
+});
+
+test("run clones with a token from a host for which only --ca vouches", async () => {
+  await using place = await makePlace();
+  await using repository = await httpsRepository({ "a.txt": "one\n" }, { token: TOKEN });
+  const [token, ca] = [join(place.folder, "token"), join(place.folder, "ca.pem")];
+  await writeFile(token, TOKEN);
+  await writeFile(ca, TEST_CERTIFICATE.cert);
+  const flags = ["--network", "host", "--depth", "0", "--git-token", `127.0.0.1=${token}`, "--ca", ca];
+  const { exit, events, stderr } = await startRun({ ...place, repository: repository.url }, [
+    ...flags,
+    "-c",
+    "cat a.txt; test -s $SSL_CERT_FILE",
+  ]).ended;
+  assert.equal(exit, 0, stderr);
+  const lines = events.flatMap((event) => event.type === "log" ? [event.message] : []);
+  assert.ok(lines.includes("one"));
+  assert.ok(lines.some((line) => line.startsWith('The build trusts "localhost" beside ')), lines.join("\n"));
 });

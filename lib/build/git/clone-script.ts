@@ -1,3 +1,4 @@
+import { KNOWN_AUTHORITIES } from "../authorities/bundle-script.ts";
 import { PRIVATE_FOLDER } from "./private-files.ts";
 import { CHECKOUT } from "./checkout-script.ts";
 import { MIRROR } from "./mirror-script.ts";
@@ -31,6 +32,10 @@ while IFS= read -r line; do
   esac
 done
 umask 022
+${KNOWN_AUTHORITIES}
+if [ -f "$private/authorities" ]; then
+  known_authorities | cat - "$private/authorities" >"$private/ca-bundle" || exit 61
+fi
 command -v git >/dev/null 2>&1 || exit 60
 
 export HOME="$private" XDG_CONFIG_HOME="$private" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1

@@ -6,7 +6,10 @@ import { endProcesses } from "../../driver/work/end-processes.ts";
 import { exec } from "../../driver/work/exec.ts";
 import { buildUser } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
+import { proxiesOf, sayProxies } from "../proxies.ts";
 import type { Checkout } from "../step.ts";
+import type { Authorities } from "../authorities/parse.ts";
+import { gitAuthorities } from "../authorities/for-git.ts";
 import { cloneFailure } from "./clone-failure.ts";
 import { CLONE_SCRIPT } from "./clone-script.ts";
 import { type Credential, credentialsFor } from "./credentials.ts";
@@ -42,7 +45,8 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
   const { spec, repository } = plan;
   await endEarlierAttempt(context, build);
   const local = repository.kind === "local" ? await localStream(context, plan, repository.path) : undefined;
-  const { all, image, hasOwn } = await credentialsFor(context, plan);
+  const { all, image, hasOwn, hasOperators } = await credentialsFor(context, plan);
+  const authorities = await gitAuthorities(context, plan, { hasOperators });
   const mirror = repository.kind === "local"
     ? ""
     : mirrorFolder(build, { hasCredentials: image !== undefined, hasOwnCredentials: hasOwn });
@@ -55,6 +59,7 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
       plan,
       local,
       all,
+      authorities,
       mirror,
     });
   }
@@ -69,7 +74,13 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
     build,
     { plan, image },
     async (git) =>
-      await cloneIn(hurried, { ...git, image, ready: READY_FOLDER }, { plan, local, all, mirror }),
+      await cloneIn(hurried, { ...git, image, ready: READY_FOLDER }, {
+        plan,
+        local,
+        all,
+        authorities,
+        mirror,
+      }),
   );
 }
 
@@ -99,6 +110,8 @@ interface Input {
   readonly plan: Plan;
   readonly local: LocalStream | undefined;
   readonly all: readonly Credential[];
+  /** Authorities that git trusts beside the image's. */
+  readonly authorities: Authorities | undefined;
   /** The folder of the repository's mirror; empty if there is none. */
   readonly mirror: string;
 }
@@ -119,8 +132,10 @@ async function cloneIn(context: BuildContext, place: Place, input: Input): Promi
 async function runScript(
   context: BuildContext,
   { container, user, image, ready = "/" }: Place,
-  { plan: { spec, repository }, local, all, mirror }: Input,
+  { plan: { spec, repository, env }, local, all, authorities, mirror }: Input,
 ): Promise<{ code: number; said: string }> {
+  const proxies = proxiesOf(context, { env });
+  if (!local || spec.submodules) await sayProxies(context, "git", proxies);
   const files = privateFiles({
     protocol: repository.kind === "local" ? "https" : repository.protocol,
     authority: repository.kind === "remote" && repository.protocol === "https"
@@ -128,6 +143,7 @@ async function runScript(
       : undefined,
     credentials: all,
     knownHosts: context.policy.gitKnownHosts,
+    authorities: authorities?.pem,
   });
   const said = new BoundedText(MAX_SAID_BYTES);
   const code = await exec(context, container.id, {
@@ -135,7 +151,8 @@ async function runScript(
     workdir: WORKSPACE,
     user,
     env: {
-      ...cleanEnvironment(container, context.policy),
+      ...cleanEnvironment(container),
+      ...proxies,
       READY: ready,
       LOCAL: local ? "1" : "",
       URL: repository.kind === "local" ? "" : repository.url,

@@ -19,6 +19,8 @@ export interface Credentials {
   readonly image: string | undefined;
   /** Whether some are the run's own, and not the operator's. */
   readonly hasOwn: boolean;
+  /** Whether some are the operator's. */
+  readonly hasOperators: boolean;
 }
 
 /**
@@ -61,7 +63,8 @@ export async function credentialsFor(context: BuildContext, plan: Plan): Promise
     .filter(([host]) => isWanted(host))
     .map(([host, secret]) => ({ host, secret, kind: kindOf(secret) }));
   const image = all.length === 0 ? undefined : policy.gitImage ?? spec.image;
-  return { all, image, hasOwn: all.some(({ host }) => ofRun.has(host)) };
+  const hasOwn = all.some(({ host }) => ofRun.has(host));
+  return { all, image, hasOwn, hasOperators: all.some(({ host }) => !ofRun.has(host)) };
 }
 
 const PREFIX = gitTokenOf("");

@@ -91,7 +91,7 @@ async function userOf(context: BuildContext, build: ContainerInfo): Promise<stri
   const { exitCode, stdout } = await capture(context, build.id, {
     command: ["/bin/sh", "-c", 'echo "$(id -u):$(id -g)"'],
     user,
-    env: cleanEnvironment(build, context.policy),
+    env: cleanEnvironment(build),
   });
   const numbers = stdout.trim();
   if (exitCode === 0 && /^\d+:\d+$/.test(numbers)) return numbers;

@@ -11,6 +11,8 @@ export interface PrivateFilesOptions {
   readonly credentials: readonly Credential[];
   /** Lines of a known_hosts file. */
   readonly knownHosts: string;
+  /** Certificates of authorities that git trusts beside the image's, in PEM form. */
+  readonly authorities?: string | undefined;
 }
 
 /**
@@ -18,12 +20,13 @@ export interface PrivateFilesOptions {
  * own file.
  */
 export function privateFiles(options: PrivateFilesOptions): Readonly<Record<string, string>> {
-  const { credentials, knownHosts } = options;
+  const { credentials, knownHosts, authorities } = options;
   return {
     ".gitconfig": gitConfig(options),
     ssh: SSH,
     ssh_config: sshConfig(credentials),
     known_hosts: knownHosts,
+    ...authorities !== undefined && { authorities },
     ...Object.fromEntries(credentials.map(({ secret }, i) => [credentialFile(i), secret.trimEnd()])),
   };
 }
@@ -54,7 +57,7 @@ const credentialFile = (index: number): string => `credential-${index}`;
  * its own host only, at the https port or the repository's own. Submodules with ssh URLs are fetched by https
  * from hosts with a token, and from the repository's own host.
  */
-function gitConfig({ protocol, authority, credentials }: PrivateFilesOptions): string {
+function gitConfig({ protocol, authority, authorities, credentials }: PrivateFilesOptions): string {
   const own = authority?.replace(/:\d+$/, "");
   const tokens = credentials.flatMap(({ host, kind }, i) => kind === "token" ? [{ host, i }] : []);
   const hasKey = (host: string) =>
@@ -81,6 +84,7 @@ function gitConfig({ protocol, authority, credentials }: PrivateFilesOptions): s
     "\tdirectory = *",
     "[http]",
     "\tfollowRedirects = initial",
+    ...authorities === undefined ? [] : [`\tsslCAInfo = ${PRIVATE_FOLDER}/ca-bundle`],
     ...tokens.flatMap(({ host, i }) =>
       [...new Set([host, ...host === own && authority !== undefined ? [authority] : []])].map((at) =>
         `[credential "https://${at}"]\n\thelper = "!f() { test \\"$1\\" = get && echo username=x-access-token && ` +

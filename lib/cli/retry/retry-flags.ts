@@ -1,6 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { flag, listFlag, switchFlag } from "../../driver/program/command-line/flag.ts";
 import { hostFile, text } from "../../driver/program/command-line/values.ts";
+import { CA_FLAG } from "../../build/authorities/flag.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
 import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { DEFAULT_OUTPUT } from "../shared/request/build-flags.ts";
@@ -27,7 +28,7 @@ export function withRetryFlags(command: Command<[string]>) {
       ),
     )
     .addOption(switchFlag("-q, --quiet", "only the outcome"));
-  return withRunsFlags(withPolicyFlags(here, GIT_ACCESS).optionsGroup("Flags:"));
+  return withRunsFlags(withPolicyFlags(withPolicyFlags(here, GIT_ACCESS), CA_FLAG).optionsGroup("Flags:"));
 }
 
 /** The parsed flags of `retry`. */

@@ -3,6 +3,7 @@ import { InputError } from "../../base/errors.ts";
 import { BUILD_DRIVERS } from "../../build/pipeline.ts";
 import { FLUTTER_BUILDER } from "../../build/spec.ts";
 import type { RunView } from "../../engine/core/run-view.ts";
+import { CA_FLAG } from "../../build/authorities/flag.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
 import { flagsOf } from "../../driver/program/policy-flags.ts";
 import { run } from "../run/run.ts";
@@ -41,6 +42,7 @@ export async function retryHere(
       ...quiet !== undefined && { quiet },
       ...gitToken !== undefined && { gitToken },
       ...flagsOf(GIT_ACCESS, options),
+      ...flagsOf(CA_FLAG, options),
     },
     drivers,
     again: { run: id, name: resource.name, spec: spec as Record<string, unknown> },

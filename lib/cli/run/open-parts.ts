@@ -5,6 +5,7 @@ import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts"
 import { lstatIfThere } from "../../base/files.ts";
 import type { Faults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
+import type { Authorities } from "../../build/authorities/parse.ts";
 import { keepCachesSmall } from "../../build/cache/keep-small.ts";
 import { type CacheFlags, cacheLimits } from "../../build/cache/limits.ts";
 import type { BuildPolicy } from "../../build/policy.ts";
@@ -46,6 +47,7 @@ export interface PartsOptions {
   readonly request: BuildRequest;
   readonly options: RunOptions;
   readonly gitAccess: GitAccess;
+  readonly authorities: Authorities | undefined;
   readonly caches: CacheFlags;
   readonly drivers: Drivers;
   /** Further drivers, named on the command line. */
@@ -112,7 +114,7 @@ function settingsOf(
   };
 }
 
-function policyOf({ request, gitAccess, caches, environment }: PartsOptions): BuildPolicy {
+function policyOf({ request, gitAccess, authorities, caches, environment }: PartsOptions): BuildPolicy {
   return {
     maxCpus: undefined,
     maxMemory: undefined,
@@ -129,6 +131,7 @@ function policyOf({ request, gitAccess, caches, environment }: PartsOptions): Bu
     allowLocalRepository: true,
     localCommit: request.local?.commit,
     ...gitAccess,
+    authorities,
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

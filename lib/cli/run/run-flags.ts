@@ -2,6 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { flag, listFlag, switchFlag } from "../../driver/program/command-line/flag.ts";
 import { text } from "../../driver/program/command-line/values.ts";
 import { CACHE_FLAGS } from "../../build/cache/limits.ts";
+import { CA_FLAG } from "../../build/authorities/flag.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
 import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
@@ -24,7 +25,8 @@ export function withRunFlags(command: Command<[string | undefined, string[]]>) {
         text,
       ).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
     );
-  return withOutputFlags(withPolicyFlags(withPolicyFlags(withMachine, GIT_ACCESS), CACHE_FLAGS));
+  const withGit = withPolicyFlags(withPolicyFlags(withMachine, GIT_ACCESS), CA_FLAG);
+  return withOutputFlags(withPolicyFlags(withGit, CACHE_FLAGS));
 }
 
 /** The parsed flags of `run`. Times are milliseconds and sizes bytes, except for the spec's own texts. */

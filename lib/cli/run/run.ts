@@ -7,6 +7,7 @@ import { LABELS } from "../../build/labels.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { exitOfRun } from "../shared/exit-of-run.ts";
+import { CA_FLAG, readAuthorities } from "../../build/authorities/flag.ts";
 import { CACHE_FLAGS } from "../../build/cache/limits.ts";
 import { GIT_ACCESS, readGitAccess } from "../../build/git/git-access.ts";
 import { readPolicy } from "../../driver/program/policy-flags.ts";
@@ -61,6 +62,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
       ...await readPolicy(GIT_ACCESS, options),
       gitToken: options.gitToken,
     });
+    const authorities = await readAuthorities(await readPolicy(CA_FLAG, options));
     const caches = await readPolicy(CACHE_FLAGS, options);
     const faultPoint = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");
@@ -69,6 +71,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
       request,
       options,
       gitAccess,
+      authorities,
       caches,
       drivers,
       own,

@@ -20,6 +20,13 @@ export function withSubmitFlags(command: Command<[string | undefined, string[]]>
       flag("--token-file <file>", "file that holds its token (or CONVEYOR_TOKEN)", text)
         .default(undefined, "the token in --data, for one on this machine"),
     )
+    .addOption(
+      flag(
+        "--ca <file>",
+        "certificate authorities that git and the build trust beside the image's, PEM",
+        text,
+      ),
+    )
     .addOption(flag("--tls-ca <file>", "authorities to trust, PEM", text))
     .addOption(
       flag("--data <dir>", "data folder of a control plane on this machine", text)

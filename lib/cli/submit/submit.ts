@@ -3,6 +3,7 @@ import type { ArtifactReader } from "../../backend/store.ts";
 import { monotonicClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { abortable, delay } from "../../base/signals.ts";
+import { readAuthorities } from "../../build/authorities/flag.ts";
 import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";
 import type { Pipeline } from "../../wire/resource.ts";
 import { modeOf } from "../../wire/run.ts";
@@ -82,7 +83,10 @@ interface SubmitRequest extends Omit<BuildRequest, "pipeline"> {
 }
 
 async function requestOf(operands: Operands, options: SubmitOptions): Promise<SubmitRequest> {
-  const request = await buildRequest(options, operands, environment, { elsewhere: true });
+  const request = await buildRequest(options, operands, environment, {
+    elsewhere: true,
+    ca: (await readAuthorities(options))?.pem,
+  });
   if (options.pipeline === undefined) return request;
   const { readPipeline } = await import("./read-pipeline.ts");
   const pipeline = await readPipeline(options.pipeline);

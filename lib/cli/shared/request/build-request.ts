@@ -53,6 +53,14 @@ export interface BuildRequest {
   readonly fileName: string | undefined;
 }
 
+export interface BuildRequestOptions {
+  readonly elsewhere?: boolean;
+  /** Drivers of one's own, whose steps a pipeline may have. */
+  readonly own?: readonly Driver[];
+  /** Certificates for `spec.ca`. */
+  readonly ca?: string | undefined;
+}
+
 /**
  * Turns the flags, and the file that they name, into a resource. A local repository becomes an absolute path.
  * `elsewhere`: the drivers run on other machines, so a local repository is refused, and what only their
@@ -62,7 +70,7 @@ export async function buildRequest(
   options: SpecFlags & OwnFolders & Partial<Pick<BuildOptions, "file" | "envFile" | "set">>,
   operands: Operands,
   environment: Environment,
-  { elsewhere = false, own = [] }: { elsewhere?: boolean; own?: readonly Driver[] } = {},
+  { elsewhere = false, own = [], ca }: BuildRequestOptions = {},
 ): Promise<BuildRequest> {
   const written = elsewhere ? [] : ownFolders(options, environment);
   const named = options.file === undefined ? undefined : await readFile(options.file);
@@ -82,6 +90,7 @@ export async function buildRequest(
   const flags = await laidOver({}, { isWhole: false });
   const spec = {
     ...await laidOver(file?.spec ?? {}, { isWhole: true }),
+    ...ca !== undefined && { ca },
     repository: repositoryOf(operands, file?.spec.repository, options.file),
   };
   const allowEnv = (options.env ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);

@@ -125,6 +125,7 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
         ? ["spec.dirty: The working tree is not what the file may choose: allow it with --dirty"]
         : [],
   },
+  ca: { reach: "the build" },
   image: { reach: "the build" },
   pull: { reach: "the build" },
   user: { reach: "the build" },
