@@ -1,7 +1,7 @@
 import type { Log } from "../wire/messages.ts";
 import type { Reason } from "../wire/reasons.ts";
 import type { Pipeline } from "../wire/resource.ts";
-import type { Run } from "../wire/run.ts";
+import type { OutboxMessage, Run } from "../wire/run.ts";
 import type { StoredDefinition, StoredResource } from "../wire/stored.ts";
 
 /** A value and its revision, which a change must name. */
@@ -45,6 +45,18 @@ export interface ResourceChanges {
   readonly resources: readonly Change<StoredResource>[];
   readonly versions: readonly Change<StoredResource>[];
 }
+
+/**
+ * Stores a run at `revision` (0: does not exist), changes of resources if given, and publishes a message: all
+ * of it, or nothing. Returns the run's new revision. Only a backend whose transport and store share one
+ * database has this. Throws what `RunTable.put` and `Transport.publish` throw.
+ */
+export type PublishRun = (change: {
+  readonly run: Run;
+  readonly revision: number;
+  readonly changes?: ResourceChanges | undefined;
+  readonly message: OutboxMessage;
+}) => Promise<number>;
 
 /** The key of a resource. Its type is a subject token; its name may hold any characters. */
 export const resourceKey = (type: string, name: string): string => `${type}/${encodeURIComponent(name)}`;

@@ -3,6 +3,8 @@ import { type ControlPlane, controlPlane, scriptedDrivers } from "../support/con
 import { startNats } from "../support/nats-server.ts";
 import { needing } from "../support/needs.ts";
 import { clientOf } from "../support/plane-client.ts";
+import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import { ids } from "../../lib/wire/ids.ts";
 import { until } from "../support/until.ts";
 
 const { test } = needing("broker");
@@ -54,4 +56,34 @@ test("up that is killed while it changes or removes a resource has done both par
   assert.equal((await send("GET", path)).status, 404);
   const operations = (await runsOf(plane)).map(({ operation, status }) => `${operation} ${status}`);
   assert.deepEqual(operations.toSorted(), ["create queued", "delete queued", "update queued"]);
+});
+
+test("up that is killed while requests arrive at once keeps each that it answered, with its run and event", async () => {
+  await using plane = await controlPlane("--drivers", "none");
+  const up = await plane.start();
+  const send = clientOf(plane);
+  const answered = new Map<string, string>();
+  let next = 0;
+  const client = async () => {
+    for (;;) {
+      const name = `app-${next++}`;
+      const { status, body } = await send("POST", "/resources", { ...BUILD, name });
+      assert.equal(status, 201);
+      answered.set(name, body.runid);
+      if (answered.size === 60) up.kill("SIGKILL");
+    }
+  };
+  await Promise.allSettled(Array.from({ length: 16 }, client));
+  await up.ended;
+  assert.ok(answered.size >= 60);
+  await using embedded = await openEmbedded({ folder: plane.data, scope: "up" });
+  const { store, transport } = embedded;
+  const stored = (await store.resources.list({ limit: 1000 })).map(({ value }) => value);
+  const runOfName = new Map(stored.map(({ resource: { name }, run }) => [name, run]));
+  for (const [name, run] of answered) assert.equal(runOfName.get(name), run, name);
+  assert.deepEqual((await store.runs.open()).toSorted(), [...runOfName.values()].toSorted());
+  for (const run of runOfName.values()) {
+    assert.deepEqual((await store.runs.get(run))?.value.outbox, []);
+    assert.ok(await transport.holds("messages", ids.event(run, "container-start", 1)), run);
+  }
 });

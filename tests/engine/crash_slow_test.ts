@@ -4,15 +4,18 @@ import type { FaultPoint } from "../../lib/base/faults.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
 import { until } from "../support/until.ts";
 import { RUN, submission } from "./support/runs.ts";
-import { mortalStore, mortalTransport } from "./support/mortal.ts";
+import { mortalPublishRun, mortalStore, mortalTransport } from "./support/mortal.ts";
 import { scriptedDriver } from "./support/scripted-driver.ts";
 import { brief, endOf, eventsOf, openWorld } from "./support/world.ts";
 
 const OK: DriverResult = { success: true, message: "fine" };
 const ACK_WAIT = 400;
 
-/** Two steps; the first engine is killed at the n-th passage of `point`, a second one takes over. */
-async function killed(point: FaultPoint, n: number): Promise<void> {
+/**
+ * Two steps; the first engine is killed at the n-th passage of `point`, a second one takes over. `isOne`: transport and
+ * store are one database, where a change and its message take one transaction.
+ */
+async function killed(point: FaultPoint, n: number, isOne: boolean): Promise<void> {
   await using world = await openWorld();
   const done: string[] = [];
   for (const driver of ["a", "b"]) {
@@ -25,6 +28,7 @@ async function killed(point: FaultPoint, n: number): Promise<void> {
   const first = await world.engine({
     transport: mortalTransport(world.transport, life),
     store: mortalStore(world.store, life),
+    publishRun: isOne ? mortalPublishRun(world.publishRun, life) : undefined,
     ackWaitMs: ACK_WAIT,
     faultPoint: (at) => {
       if (at !== point || ++passages !== n) return;
@@ -45,9 +49,9 @@ async function killed(point: FaultPoint, n: number): Promise<void> {
   assert.deepEqual(
     told,
     ["run", "a started", "a succeeded", "b started", "b succeeded", "end succeeded"],
-    `${point} ${n}`,
+    `${point} ${n} ${isOne}`,
   );
-  assert.deepEqual(done, ["a", "b"], `${point} ${n}: a step was run twice`);
+  assert.deepEqual(done, ["a", "b"], `${point} ${n} ${isOne}: a step was run twice`);
 }
 
 /** How often each point is passed before the run ends. */
@@ -60,7 +64,7 @@ const passages: [FaultPoint, number][] = [
 
 test("another engine goes on wherever the first one was killed, and nothing runs twice", async () => {
   const deaths = passages.flatMap(([point, times]) =>
-    Array.from({ length: times }, (_, i) => killed(point, i + 1))
+    Array.from({ length: times }, (_, i) => [killed(point, i + 1, false), killed(point, i + 1, true)]).flat()
   );
   await Promise.all(deaths);
 });

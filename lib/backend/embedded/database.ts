@@ -2,6 +2,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { retry } from "../../base/retry.ts";
 import { freeBytes, sizeOf } from "./disk.ts";
 import { explain, isFull } from "./explain.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 /**
  * One SQLite connection. All calls are synchronous, so other code of this process cannot run in between;
@@ -18,6 +19,7 @@ export class Database implements Disposable {
   readonly #rollback: StatementSync;
   readonly #version: StatementSync;
   readonly #pageCount: StatementSync;
+  readonly #queue = new WriteQueue((work) => this.write(work));
   #writes = 0;
 
   /**
@@ -60,6 +62,14 @@ export class Database implements Disposable {
     return result;
   }
 
+  /**
+   * Like `write`, in one transaction with the other writes that arrive at this moment. `work` may be called
+   * twice, the first time undone.
+   */
+  writeSoon<T>(work: () => T): Promise<T> {
+    return this.#queue.write(work);
+  }
+
   /** Returns a number that differs after every change by another connection or process. */
   othersVersion(): number {
     return this.run(() => Number(this.#version.get()?.["data_version"]));
@@ -71,6 +81,7 @@ export class Database implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#queue.flush();
     this.#sqlite.close();
   }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Clock, steadyClock, systemClock } from "../../base/clock.ts";
 import { Retryable, UnavailableError } from "../../base/errors.ts";
 import { lstatIfThere, refuseLinks } from "../../base/files.ts";
-import type { Store } from "../store.ts";
+import type { PublishRun, Store } from "../store.ts";
 import type { Transport } from "../transport.ts";
 import { ArtifactTable } from "./artifacts.ts";
 import { connect, type Database } from "./database.ts";
@@ -13,8 +13,8 @@ import { LogTable } from "./logs.ts";
 import { migrate } from "./schema.ts";
 import { Scopes } from "./scopes.ts";
 import { emptyDatabaseOfSecrets } from "./secret-files.ts";
-import { embeddedStore } from "./store.ts";
-import { embeddedTransport } from "./transport.ts";
+import { type EmbeddedStore, embeddedStore } from "./store.ts";
+import { type EmbeddedTransport, embeddedTransport } from "./transport.ts";
 
 export interface EmbeddedOptions {
   /** The data folder; created if it is missing. */
@@ -31,6 +31,7 @@ export interface EmbeddedOptions {
 export interface Embedded extends AsyncDisposable {
   readonly transport: Transport;
   readonly store: Store;
+  readonly publishRun: PublishRun;
   /** Random id of the installation, created with the folder: the label `conveyor.owner`. */
   readonly owner: string;
   /** 32 bytes, stored in a file of the folder that only its owner can read. */
@@ -118,6 +119,7 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
   return {
     transport,
     store,
+    publishRun: publishRunIn({ transport, store }),
     owner,
     sealKey,
     isAlive: (name) => scopes.isAlive(name),
@@ -126,6 +128,18 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
     forgetScope: (name) => scopes.forget(name),
     removeLog: (run) => logs.remove(run),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** Returns the change of a run together with its message, in one transaction. */
+function publishRunIn(
+  { transport, store }: { transport: EmbeddedTransport; store: EmbeddedStore },
+): PublishRun {
+  return async ({ run, revision, changes, message: { subject, ...message } }) => {
+    const outgoing = transport.outgoing(subject, [message]);
+    const next = await store.putRunWith(run, revision, { changes, also: () => void outgoing.store() });
+    outgoing.announce();
+    return next;
   };
 }
 

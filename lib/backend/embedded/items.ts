@@ -15,8 +15,11 @@ export interface TableParts {
 
 /** A table whose changes can be part of a larger transaction. */
 export interface ItemTable<T> extends Table<T> {
-  /** Applies the change and returns the new revision. Call within a transaction. Throws `ConflictError`. */
-  apply(change: Change<T>): number;
+  /**
+   * Returns a function that applies the change and returns the new revision, to be called within a transaction.
+   * The value is that of now. The function throws `ConflictError`.
+   */
+  applying(change: Change<T>): () => number;
 }
 
 /** Returns the table of one kind of values; all kinds are in one database table. */
@@ -50,15 +53,18 @@ export function itemTable<T>(
       return row && { value: valueOf<T>(row), revision: Number(row["revision"]) };
     });
 
-  function apply({ key, value, revision }: Change<T>): number {
-    if (revision !== undefined) check(key, revision);
-    if (value === undefined) {
-      remove.run(kind, key);
-      return 0;
-    }
-    const next = revisions.next();
-    put.run(kind, key, next, JSON.stringify(value));
-    return next;
+  function applying({ key, value, revision }: Change<T>): () => number {
+    const text = value === undefined ? undefined : JSON.stringify(value);
+    return () => {
+      if (revision !== undefined) check(key, revision);
+      if (text === undefined) {
+        remove.run(kind, key);
+        return 0;
+      }
+      const next = revisions.next();
+      put.run(kind, key, next, text);
+      return next;
+    };
   }
 
   /** Reads values one by one, so that an unreadable one does not hide the others. */
@@ -82,12 +88,13 @@ export function itemTable<T>(
     put: (key, value, revision) =>
       lifetime.call(() => {
         checkKey(key);
-        return database.write(() => apply({ key, value, revision }));
+        return database.writeSoon(applying({ key, value, revision }));
       }),
 
-    delete: (key, revision) => lifetime.call(() => void database.write(() => apply({ key, revision }))),
+    delete: (key, revision) =>
+      lifetime.call(async () => void await database.writeSoon(applying({ key, revision }))),
 
-    apply,
+    applying,
 
     list: ({ after = "", limit = 100 } = {}) =>
       lifetime.call(() => {

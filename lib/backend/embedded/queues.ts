@@ -25,6 +25,12 @@ export interface QueuesOptions {
   readonly lifetime: Lifetime;
 }
 
+/** Messages that are about to be stored. */
+export interface Outgoing {
+  readonly store: () => boolean[];
+  readonly announce: () => void;
+}
+
 const TRY_AGAIN_MS = 1000;
 
 /** The stored messages of one scope, and what each consumer has still to get of them. */
@@ -73,22 +79,42 @@ export class Queues {
   }
 
   /** Stores messages on one subject in one transaction; returns for each whether it is new. */
-  publishAll(subject: string, given: readonly OutgoingMessage[]): boolean[] {
+  async publishAll(subject: string, given: readonly OutgoingMessage[]): Promise<boolean[]> {
+    const { store, announce } = this.outgoing(subject, given);
+    const stored = await this.#options.database.writeSoon(store);
+    announce();
+    return stored;
+  }
+
+  /**
+   * Checks messages that are to be stored. Call `store` within a transaction; it returns for each message
+   * whether it is new. Call `announce` after the commit.
+   */
+  outgoing(subject: string, given: readonly OutgoingMessage[]): Outgoing {
     const { database, reserve, logs } = this.#options;
     const stream = streamOf(subject);
-    const outgoing = given.map(({ data, id, headers = {} }) => {
-      const message = { subject, id, headers, data: bytesOf(data) };
+    // Copied: the caller may use its buffer again before they are stored.
+    const messages = given.map(({ data, id, headers = {} }) => {
+      const message = { subject, id, headers, data: bytesOf(data).slice() };
       checkSize(subject, message.data.length, headers);
       return message;
     });
-    const wanting = this.#consumers.wanting(stream, subject);
     if (stream === "logs-engine") reserve.guard((room) => database.emptyLog(room));
-    const stored = database.write(() => outgoing.map((message) => this.#insert(stream, message, wanting)));
-    if (stored.includes(true)) {
-      for (const consumer of wanting) consumer.notifier.notify();
-      if (stream === "logs-engine") logs.announce(subject);
-    }
-    return stored;
+    let wanting: readonly Consumer[] = [];
+    let isNew = false;
+    return {
+      store: () => {
+        wanting = this.#consumers.wanting(stream, subject);
+        const stored = messages.map((message) => this.#insert(stream, message, wanting));
+        isNew = stored.includes(true);
+        return stored;
+      },
+      announce: () => {
+        if (!isNew) return;
+        for (const consumer of wanting) consumer.notifier.notify();
+        if (stream === "logs-engine") logs.announce(subject);
+      },
+    };
   }
 
   /** As `Transport.holds`. */

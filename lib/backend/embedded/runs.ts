@@ -15,7 +15,7 @@ import { Watchers } from "./watchers.ts";
 /** Runs, whose changes can be part of a larger transaction. */
 export interface EmbeddedRuns extends RunTable {
   /** As `put`, together with other changes within the same transaction. */
-  putWith(run: Run, revision: number, others: () => void): number;
+  putWith(run: Run, revision: number, others: () => void): Promise<number>;
 }
 
 /** Runs, with an index for each kind of lookup. */
@@ -59,9 +59,9 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
       return { value, revision };
     });
 
-  function putWith(id: string, run: Run, revision: number, others?: () => void): number {
+  async function putWith(id: string, run: Run, revision: number, others?: () => void): Promise<number> {
     const text = JSON.stringify(run);
-    const next = database.write(() => {
+    const next = await database.writeSoon(() => {
       const next = apply(id, run, revision, text);
       others?.();
       return next;

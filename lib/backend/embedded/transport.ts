@@ -1,12 +1,12 @@
 import type { Clock } from "../../base/clock.ts";
-import { MAX_MESSAGE_BYTES, type Transport } from "../transport.ts";
+import { MAX_MESSAGE_BYTES, type OutgoingMessage, type Transport } from "../transport.ts";
 import type { ArtifactTable } from "./artifacts.ts";
 import type { Database } from "./database.ts";
 import { Lifetime } from "./lifetime.ts";
 import { live } from "./live.ts";
 import type { LogTable } from "./logs.ts";
 import { marks } from "./marks.ts";
-import { Queues } from "./queues.ts";
+import { type Outgoing, Queues } from "./queues.ts";
 import type { Reserve } from "./reserve.ts";
 
 export interface EmbeddedTransportOptions {
@@ -18,8 +18,14 @@ export interface EmbeddedTransportOptions {
   readonly clock: Clock;
 }
 
+/** A transport whose publishing can be part of a larger transaction. */
+export interface EmbeddedTransport extends Transport {
+  /** See `Queues.outgoing`. */
+  outgoing(subject: string, messages: readonly OutgoingMessage[]): Outgoing;
+}
+
 /** The transport of one scope. Only this process touches the scope's messages. */
-export function embeddedTransport(options: EmbeddedTransportOptions): Transport {
+export function embeddedTransport(options: EmbeddedTransportOptions): EmbeddedTransport {
   const { database, scope, artifacts, reserve, clock } = options;
   const lifetime = new Lifetime("The transport");
   const queues = new Queues({ ...options, lifetime });
@@ -30,9 +36,18 @@ export function embeddedTransport(options: EmbeddedTransportOptions): Transport 
     ...marks(lifetime, clock),
 
     publish: (subject, data, options) =>
-      lifetime.call(() => ({ duplicate: !queues.publishAll(subject, [{ data, ...options }])[0] })),
+      lifetime.call(async () => {
+        const [isNew] = await queues.publishAll(subject, [{ data, ...options }]);
+        return { duplicate: !isNew };
+      }),
 
-    publishAll: (subject, messages) => lifetime.call(() => void queues.publishAll(subject, messages)),
+    publishAll: (subject, messages) =>
+      lifetime.call(async () => void await queues.publishAll(subject, messages)),
+
+    outgoing(subject, messages) {
+      lifetime.check();
+      return queues.outgoing(subject, messages);
+    },
 
     ensureConsumer: (spec) => lifetime.call(() => queues.ensure(spec)),
 

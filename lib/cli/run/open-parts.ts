@@ -69,10 +69,10 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   const folder = dataFolder(options.data, environment);
   const tracingOpened = openTracing(environment);
   const embedded = opening.use(await openEmbedded({ folder, scope: run }));
-  const { transport, store, owner, sealKey } = embedded;
+  const { transport, store, publishRun, owner, sealKey } = embedded;
   const tracing = opening.use(await tracingOpened);
   const engine = opening.use(
-    await startEngine({ transport, store, sealKey, faultPoint, ...tracing.engine }),
+    await startEngine({ transport, store, publishRun, sealKey, faultPoint, ...tracing.engine }),
   );
   const { docker: asked, info } = await parts.docker.answer;
   const docker = buildDocker(asked, { info, onIdle: parts.onIdle });

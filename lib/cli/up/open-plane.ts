@@ -1,7 +1,7 @@
 import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
 import type { NatsBackend } from "../../backend/nats/transport.ts";
 import type { NatsStore } from "../../backend/nats/store.ts";
-import type { Store } from "../../backend/store.ts";
+import type { PublishRun, Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import { Signatures } from "../../engine/shell/signatures.ts";
 import { awaitBroker } from "../../driver/program/broker/await-broker.ts";
@@ -12,6 +12,8 @@ import type { UpOptions } from "./up-flags.ts";
 export interface Plane extends AsyncDisposable {
   readonly transport: Transport;
   readonly store: Store;
+  /** See `EngineOptions`; undefined with a broker. */
+  readonly publishRun: PublishRun | undefined;
   readonly owner: string;
   readonly sealKey: Uint8Array;
   /** Undefined without a broker. */
@@ -34,11 +36,12 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
   const { owner, sealKey } = embedded;
   const local = withoutOthersRuns(embedded);
   if (!options.nats) {
-    const { transport, removeLog } = embedded;
+    const { transport, publishRun, removeLog } = embedded;
     const opened = opening.move();
     return {
       transport,
       store: local,
+      publishRun,
       owner,
       sealKey,
       broker: undefined,
@@ -66,6 +69,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
   return {
     transport,
     store,
+    publishRun: undefined,
     owner,
     sealKey,
     broker: transport,

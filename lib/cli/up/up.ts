@@ -99,7 +99,7 @@ async function serve(
   const { own: given, others: tokens } = await readTokens(options.tokenFile ?? []);
   const { tls, whyNotSigned } = await doorTls(options);
   await using plane = await openPlane(options, folder, signal);
-  const { transport, store, sealKey } = plane;
+  const { transport, store, publishRun, sealKey } = plane;
   const token = given ?? await ownToken(folder);
   await registerTypes(store, { builtIn: { ...BUILD_DRIVER, name: BUILD_RESOURCE.pipeline.name }, own });
   const ackWaitMs = options.ackWait;
@@ -108,6 +108,7 @@ async function serve(
   await using engine = await startEngine({
     transport,
     store,
+    publishRun,
     sealKey,
     ackWaitMs,
     faultPoint,

@@ -1,6 +1,6 @@
 import type { FaultPoint } from "../../base/faults.ts";
 import type { TimeSources } from "./run-clocks.ts";
-import type { ResourceChanges, Store } from "../../backend/store.ts";
+import type { PublishRun, ResourceChanges, Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import type { Outcome, Run } from "../../wire/run.ts";
 import type { Reason } from "../../wire/reasons.ts";
@@ -13,6 +13,8 @@ export interface EngineOptions extends TimeSources {
   readonly transport: Transport;
   readonly store: Store;
   readonly sealKey: Uint8Array;
+  /** Given if transport and store are one database: a change of a run and its message then take one transaction. */
+  readonly publishRun?: PublishRun | undefined;
   /**
    * Drivers whose results and log lines are accepted without claims and signatures: Conveyor's own (default:
    * none).

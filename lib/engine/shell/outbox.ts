@@ -26,7 +26,7 @@ export class Outbox {
    * deduplicates by id. Throws what the transport throws.
    */
   async publish({ id, subject, headers, data }: OutboxMessage): Promise<void> {
-    if (!subject.startsWith(subjects.resource(""))) await this.#ensureConsumer(subject);
+    await this.ensureConsumer(subject);
     try {
       await retry(() => this.#transport.publish(subject, data, { id, headers }));
     } catch (error) {
@@ -35,7 +35,9 @@ export class Outbox {
     }
   }
 
-  async #ensureConsumer(subject: string): Promise<void> {
+  /** Ensures the consumer that keeps a step's event. Events of no step have none of their own. */
+  async ensureConsumer(subject: string): Promise<void> {
+    if (subject.startsWith(subjects.resource(""))) return;
     const seenAt = this.#seen.get(subject) ?? -Infinity;
     if (performance.now() - seenAt < SEEN_MS) return;
     const name = consumerOf(subject);

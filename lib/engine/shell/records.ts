@@ -1,7 +1,13 @@
 import type { FaultPoint } from "../../base/faults.ts";
 import { InputError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { ConflictError, type ResourceChanges, type Store, type Versioned } from "../../backend/store.ts";
+import {
+  ConflictError,
+  type PublishRun,
+  type ResourceChanges,
+  type Store,
+  type Versioned,
+} from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import type { Run } from "../../wire/run.ts";
 import { subjects } from "../../wire/subjects.ts";
@@ -15,6 +21,7 @@ import { Turns } from "./turns.ts";
 export interface RecordsOptions {
   readonly transport: Transport;
   readonly store: Store;
+  readonly publishRun?: PublishRun | undefined;
   readonly clocks: RunClocks;
   readonly ackWaitMs: number;
   /** Returns true if the driver does not claim its steps; such a driver serves no particular host. */
@@ -26,6 +33,13 @@ export interface RecordsOptions {
   readonly changed?: (change: RunChange, run: Run) => void;
   /** Called after a run has ended. */
   readonly ended: (run: string) => Promise<void>;
+}
+
+/** What a change of a run is made from. */
+interface Place {
+  readonly revision: number;
+  readonly before?: Run;
+  readonly changes?: ResourceChanges | undefined;
 }
 
 /** The run's current state. `unpublished` is the error if its outbox could not be published. */
@@ -57,8 +71,7 @@ export class Records {
     return this.#turns.take(run.id, async () => {
       const { clocks, isForeign = () => false } = this.#options;
       const begun = decide(clocks.stamped(placed(run, isForeign)), { kind: "submitted" }, run.createdAt);
-      const revision = await this.#put(begun, 0, undefined, changes);
-      return await this.#settle(begun, revision);
+      return await this.#settle(await this.#put(begun, { revision: 0, changes }));
     });
   }
 
@@ -70,7 +83,7 @@ export class Records {
   change(id: string, next: (run: Run) => Run): Promise<Changed | undefined> {
     return this.#turns.take(id, async () => {
       const stored = await this.#apply(id, next);
-      return stored && await this.#settle(stored.value, stored.revision);
+      return stored && await this.#settle(stored);
     });
   }
 
@@ -110,33 +123,59 @@ export class Records {
         return found;
       }
       try {
-        const revision = await this.#put(value, found.revision, found.value);
+        const stored = await this.#put(value, { revision: found.revision, before: found.value });
         if (value.verdict && !found.value.verdict) await this.#nudge(value);
         if (value.outcome) await this.#options.ended(id);
-        return { value, revision };
+        return stored;
       } catch (error) {
         if (!(error instanceof ConflictError)) throw error;
       }
     }
   }
 
-  async #put(
-    run: Run,
-    revision: number,
-    before: Run | undefined,
-    changes?: ResourceChanges,
-  ): Promise<number> {
+  /** Stores a change of a run, and publishes its message with it if the backend can do that. */
+  async #put(run: Run, { revision, before, changes }: Place): Promise<Versioned<Run>> {
     const { store, faultPoint, seen, changed } = this.#options;
-    const stored = changes
-      ? await store.createRun(run, changes)
-      : await store.runs.put(run.id, run, revision);
-    seen(run);
+    const published = await this.#publishWith(run, { revision, changes });
+    const stored = published ?? {
+      value: run,
+      revision: changes ? await store.createRun(run, changes) : await store.runs.put(run.id, run, revision),
+    };
+    seen(stored.value);
     if (changed) { for (const change of changesOf(before, run)) changed(change, run); }
-    faultPoint("run-stored", openStep(run)?.id);
+    const step = openStep(run)?.id;
+    faultPoint("run-stored", step);
+    if (published) {
+      faultPoint("outbox-published", step);
+      faultPoint("outbox-emptied", step);
+    }
     return stored;
   }
 
-  async #settle(run: Run, revision: number): Promise<Changed> {
+  /** Stores a change together with the open step's event; undefined if that must be done one after the other. */
+  async #publishWith(
+    run: Run,
+    { revision, changes }: Place,
+  ): Promise<Versioned<Run> | undefined> {
+    const { publishRun, clocks } = this.#options;
+    const [message] = run.outbox;
+    if (!publishRun || !message || run.steps.length === 0) return undefined;
+    const value = decide(run, { kind: "published", id: message.id }, clocks.now(run));
+    try {
+      await this.#outbox.ensureConsumer(message.subject);
+    } catch {
+      return undefined;
+    }
+    try {
+      return { value, revision: await publishRun({ run: value, revision, changes, message }) };
+    } catch (error) {
+      // The transport will never accept the message: `#settle` ends the step.
+      if (error instanceof InputError) return undefined;
+      throw error;
+    }
+  }
+
+  async #settle({ value: run, revision }: Versioned<Run>): Promise<Changed> {
     const { store, clocks, faultPoint, seen } = this.#options;
     const [message] = run.outbox;
     if (!message) return { run };
@@ -168,9 +207,9 @@ export class Records {
   async #end(run: Run, input: Input, revision: number): Promise<Changed> {
     try {
       const next = decide(run, input, this.#options.clocks.now(run));
-      const stored = await this.#put(next, revision, run);
+      const stored = await this.#put(next, { revision, before: run });
       if (next.outcome) await this.#options.ended(run.id);
-      return await this.#settle(next, stored);
+      return await this.#settle(stored);
     } catch (error) {
       if (error instanceof ConflictError) return { run };
       return { run, unpublished: error };

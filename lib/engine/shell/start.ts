@@ -62,6 +62,7 @@ function partsOf(options: EngineOptions) {
     isForeign: (driver) => signatures.isForeign(driver),
     transport,
     store,
+    publishRun: options.publishRun,
     clocks,
     ackWaitMs,
     faultPoint,

@@ -1,5 +1,5 @@
 import type { Delivery, Transport } from "../../../lib/backend/transport.ts";
-import type { Store } from "../../../lib/backend/store.ts";
+import type { PublishRun, Store } from "../../../lib/backend/store.ts";
 
 /** Whether the process that uses something has been killed. */
 export interface Life {
@@ -28,6 +28,11 @@ export function mortalTransport(transport: Transport, life: Life): Transport {
 /** A store as such a process sees it. */
 export function mortalStore(store: Store, life: Life): Store {
   return { ...store, runs: guard(store.runs, life), secrets: guard(store.secrets, life) };
+}
+
+/** How such a process changes a run together with its message. */
+export function mortalPublishRun(publishRun: PublishRun, life: Life): PublishRun {
+  return guard({ publishRun }, life).publishRun;
 }
 
 /** The thing with every method failing once life is over, also where the call had begun before. */

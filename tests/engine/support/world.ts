@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openEmbedded } from "../../../lib/backend/embedded/embedded.ts";
-import type { Store } from "../../../lib/backend/store.ts";
+import type { PublishRun, Store } from "../../../lib/backend/store.ts";
 import type { Transport } from "../../../lib/backend/transport.ts";
 import type { Engine, EngineOptions } from "../../../lib/engine/shell/engine.ts";
 import type { RunEvent } from "../../../lib/engine/core/events.ts";
@@ -15,6 +15,7 @@ export interface World extends AsyncDisposable {
   readonly transport: Transport;
   readonly store: Store;
   readonly sealKey: Uint8Array;
+  readonly publishRun: PublishRun;
   readonly folder: string;
   engine(options?: Partial<EngineOptions>): Promise<Engine>;
   /** Keeps something until the world ends. */
@@ -26,14 +27,20 @@ export async function openWorld({ seed }: { seed?: number } = {}): Promise<World
   const parts = new AsyncDisposableStack();
   parts.defer(() => rm(folder, { recursive: true, force: true }));
   const backend = parts.use(await openEmbedded({ folder, scope: "up" }));
-  const { store, sealKey } = backend;
+  const { store, sealKey, publishRun } = backend;
   const transport = seed === undefined ? backend.transport : hostile(backend.transport, seed);
   return {
     transport,
     store,
     sealKey,
+    publishRun,
     folder,
-    engine: async (options = {}) => parts.use(await startEngine({ transport, store, sealKey, ...options })),
+    engine: async (options = {}) => {
+      // Who brings a transport or a store of its own wants every call to go through it.
+      const isWhole = seed === undefined && !options.transport && !options.store;
+      const given = { transport, store, sealKey, ...isWhole && { publishRun } };
+      return parts.use(await startEngine({ ...given, ...options }));
+    },
     use: (part) => parts.use(part),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
