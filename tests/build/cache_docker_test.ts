@@ -282,24 +282,39 @@ test("where Docker cannot mount layers, caches are copied", async () => {
   const spec = { cache: cache("copied") };
   await run({ ...spec, commands: [`touch ${PATH}/here`] });
   await using docker = testDocker();
+  const asked = { layered: 0, refusals: Infinity };
   const refusing = {
     ...docker,
     create: (spec: Parameters<typeof docker.create>[0], options?: object) => {
       const isLayered = spec.mounts?.some((mount) => "overlay" in mount && mount.overlay.changes);
-      if (isLayered) throw new DockerError("failed to mount local volume: invalid argument", { status: 500 });
+      if (isLayered && asked.layered++ < asked.refusals) {
+        throw new DockerError("failed to mount local volume: invalid argument", { status: 500 });
+      }
       return docker.create(spec, options);
     },
   };
-  await build(
-    { repository: app.path, network: "none", ...spec, commands: [`ls ${PATH}`] },
-    async ({ step }) => {
-      for (const driver of [containerStart, gitCloner, builder]) {
-        const { result, lines } = await step(driver, { docker: refusing });
+  const built = (through: typeof docker, drivers: readonly (typeof builder)[]) =>
+    build({ repository: app.path, network: "none", ...spec, commands: [`ls ${PATH}`] }, async ({ step }) => {
+      for (const driver of drivers) {
+        const { result, lines } = await step(driver, { docker: through });
         assert.ok(result?.success, lines.join("\n"));
         if (driver === builder) assert.match(lines.join("\n"), /^stdout here$/m);
       }
-    },
-  );
+    });
+  await built(refusing, [containerStart, gitCloner, builder]);
+  assert.equal(asked.layered, 1);
+  // One refusal may have been a passing one. After a second one in a row layers are not asked for again.
+  for (const expected of [2, 2]) {
+    await built(refusing, [containerStart]);
+    assert.equal(asked.layered, expected);
+  }
+  // Another connection, which knows nothing of it, is refused once and then not.
+  Object.assign(asked, { layered: 0, refusals: 1 });
+  const passing = { ...refusing };
+  for (const expected of [1, 2, 3]) {
+    await built(passing, [containerStart]);
+    assert.equal(asked.layered, expected);
+  }
 });
 
 test("caches are evicted by size, by age and for a full disk, those used longest ago first", async () => {

@@ -5,6 +5,7 @@ import { chooseSaved } from "../../lib/build/cache/choose.ts";
 import { chooseEvicted } from "../../lib/build/cache/evict.ts";
 import { cacheFlag, cacheScope } from "../../lib/build/cache/flags.ts";
 import { cacheScopes } from "../../lib/build/cache/scope.ts";
+import { RefusedLayers } from "../../lib/build/cache/refused-layers.ts";
 import { checkCaches } from "../../lib/build/cache/spec.ts";
 import {
   type CacheVolumes,
@@ -13,6 +14,7 @@ import {
   unneededLayers,
 } from "../../lib/build/cache/volumes.ts";
 import { planBuild } from "../../lib/build/plan.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
 import { parseBuildSpec } from "../../lib/build/spec.ts";
 import { specOfFlags } from "../../lib/cli/shared/request/spec-of-flags.ts";
 
@@ -46,6 +48,26 @@ function volumes(...all: Saved[]): CacheVolumes {
   const layers = new Map(all.flatMap((one) => one.layers.map((name) => [name, { name } as never])));
   return { saved: all.toSorted((a, b) => b.usedAt - a.usedAt), layers, work: [] };
 }
+
+test("layers that a daemon refuses are tried again, after longer and longer pauses", () => {
+  const clock = { now: 0 };
+  const refused = new RefusedLayers(() => clock.now);
+  const [docker, other] = [{}, {}] as [Docker, Docker];
+  refused.refused(docker);
+  assert.ok(refused.mayTry(docker));
+  const pauses: number[] = [];
+  for (let i = 0; i < 8; i++) {
+    refused.refused(docker);
+    assert.ok(refused.mayTry(other));
+    const began = clock.now;
+    while (!refused.mayTry(docker)) clock.now += 60_000;
+    pauses.push((clock.now - began) / 60_000);
+  }
+  assert.deepEqual(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+  refused.worked(docker);
+  refused.refused(docker);
+  assert.ok(refused.mayTry(docker));
+});
 
 test("--cache takes a name and a folder that is neither the container's own nor the workspace", () => {
   assert.deepEqual(cacheFlag("npm:/root/.npm//_cacache/"), { name: "npm", path: "/root/.npm/_cacache" });

@@ -1,14 +1,14 @@
 import { messageOf, StepFailure } from "../../base/errors.ts";
-import { type DaemonInfo, type Docker, DockerError, type MountSpec } from "../../docker/docker.ts";
+import { type DaemonInfo, DockerError, type MountSpec } from "../../docker/docker.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
 import { type CacheMode, prepareCaches, type Prepared } from "./prepare.ts";
 import { cacheTitle } from "./title.ts";
 import { CACHE_LABELS } from "./volumes.ts";
+import { RefusedLayers } from "./refused-layers.ts";
 import { removeSaved } from "./remove-layers.ts";
 
-/** Daemons that cannot mount layers. */
-const WITHOUT_LAYERS = new WeakSet<Docker>();
+const REFUSED = new RefusedLayers();
 
 /**
  * Creates and starts a container with the caches of its plan. If Docker cannot start it, tries again with
@@ -27,7 +27,7 @@ export async function withCaches(
 ): Promise<{ id: string; caches: readonly Prepared[] }> {
   const { docker } = context;
   const tried: { caches: readonly Prepared[]; why: string }[] = [];
-  const modes: CacheMode[] = WITHOUT_LAYERS.has(docker) ? ["copy", "empty"] : ["layer", "copy", "empty"];
+  const modes: CacheMode[] = REFUSED.mayTry(docker) ? ["layer", "copy", "empty"] : ["copy", "empty"];
   for (const mode of modes) {
     const made: { id?: string; caches: readonly Prepared[] } = { caches: [] };
     try {
@@ -37,7 +37,11 @@ export async function withCaches(
         return mounted(made.caches);
       });
       await start(id);
-      if (mode === "copy") WITHOUT_LAYERS.add(docker);
+      const isLayered = made.caches.some(({ base, copyFrom }) =>
+        base !== undefined && copyFrom === undefined
+      );
+      if (mode === "layer" && isLayered) REFUSED.worked(docker);
+      if (mode === "copy" && tried.length > 0) REFUSED.refused(docker);
       if (mode === "empty") await dropBases(context, tried).catch((error) => cannotDrop(context, error));
       return { id, caches: made.caches };
     } catch (error) {

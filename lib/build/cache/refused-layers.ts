@@ -1,0 +1,36 @@
+import type { Docker } from "../../docker/docker.ts";
+
+/** A refusal may pass; after so many one after the other, layers are not tried for a while. */
+const MOST_REFUSALS = 2;
+/** How long they are not tried, milliseconds: at first, doubled with each further refusal, and at most. */
+const FIRST_PAUSE_MS = 60_000;
+const LONGEST_PAUSE_MS = 3_600_000;
+
+/**
+ * Remembers which daemons refused to mount layers although the same caches could be copied. Nothing in a
+ * refusal tells whether the daemon can never do it or could not do it just then, so layers are tried again.
+ */
+export class RefusedLayers {
+  readonly #refused = new WeakMap<Docker, { count: number; until: number }>();
+  readonly #now: () => number;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** Whether layers are worth a try. */
+  mayTry(docker: Docker): boolean {
+    return this.#now() >= (this.#refused.get(docker)?.until ?? -Infinity);
+  }
+
+  refused(docker: Docker): void {
+    const count = (this.#refused.get(docker)?.count ?? 0) + 1;
+    const further = count - MOST_REFUSALS;
+    const pause = further < 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** further, LONGEST_PAUSE_MS);
+    this.#refused.set(docker, { count, until: this.#now() + pause });
+  }
+
+  worked(docker: Docker): void {
+    this.#refused.delete(docker);
+  }
+}
