@@ -80,7 +80,13 @@ test("a build reaches its services by name once they are healthy, and their log 
 test("a service that ends or does not become healthy fails the build, with what it printed and why", async () => {
   const failures: readonly (readonly [more: object, message: RegExp, line: RegExp])[] = [
     [
-      { command: ["sh", "-c", "echo no disk; exit 1"] },
+      {
+        command: [
+          "sh",
+          "-c",
+          "head -c 400000 /dev/zero | tr '\\0' x | fold -w 1000; echo; echo no disk; exit 1",
+        ],
+      },
       /"db" ended before it was healthy$/,
       /^stdout db \| no disk$/m,
     ],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { InputError } from "../../lib/base/errors.ts";
+import { InputError, Retryable } from "../../lib/base/errors.ts";
 import {
   containerName,
   gitContainerName,
@@ -10,6 +10,9 @@ import {
   takingRoom,
 } from "../../lib/build/labels.ts";
 import { planBuild } from "../../lib/build/plan.ts";
+import { logService } from "../../lib/build/services/log.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import { stepContext } from "../support/step-context.ts";
 import { listeningPort } from "../../lib/build/services/listening.ts";
 import { servicesMemory } from "../../lib/build/services/start.ts";
 
@@ -104,6 +107,34 @@ test("services that ask for nothing share what the operator allows, and all toge
   }
   const alone = refusal({ services: [named({ memory: "1g" }, 1)] }, most);
   assert.match(alone, /^spec\.services\.0\.limits\.memory: 1\.0 GiB is more than the 512 MiB[^\n]*$/);
+});
+
+test("what a service printed is logged from its end on, as far as the daemon gives it", async () => {
+  const { signal } = new AbortController();
+  const docker = {
+    kill: () => Promise.resolve(true),
+    logs: () =>
+      Promise.resolve((async function* () {
+        for (
+          const line of [`first ${"x".repeat(200_000)}`, "y".repeat(60_000), "z".repeat(60_000), "the last"]
+        ) {
+          yield { stream: "stdout", data: Buffer.from(`${line}\n`) };
+        }
+        throw new Retryable("Docker closed the connection", { reason: "docker-unreachable" });
+      })()),
+  } as unknown as Docker;
+  const context = stepContext(docker, {}, { signal });
+  await logService(context, { id: "s", name: serviceName(context.run, "db") });
+  const lines = await context.lines();
+  assert.deepEqual(lines.slice(0, 2), [
+    "system Cannot read what the service db has printed: Docker closed the connection",
+    "system The end of what the service db has printed:",
+  ]);
+  assert.deepEqual(lines.slice(2).map((line) => line.slice(0, 14)), [
+    "stdout db | yy",
+    "stdout db | zz",
+    "stdout db | th",
+  ]);
 });
 
 test("services take no slot, and their memory is counted with their build's", () => {

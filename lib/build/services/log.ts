@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import { BoundedText } from "../../driver/work/bounded-text.ts";
+import { EndOfText } from "../../driver/work/bounded-text.ts";
+import { Retryable } from "../../base/errors.ts";
 import { DockerError, type ListedContainer } from "../../docker/docker.ts";
 import { isService, LABELS, runLabels, serviceName } from "../labels.ts";
 import type { BuildContext } from "../policy.ts";
@@ -17,19 +18,24 @@ export async function logServices(context: BuildContext): Promise<void> {
   for (const service of services) await logService(context, service);
 }
 
-/** Ends one service and writes what it printed into the log. A daemon that has kept nothing costs no step. */
+/**
+ * Ends one service and writes the end of what it printed into the log. Output that cannot be read, or only in part,
+ * costs no step.
+ */
 export async function logService(
   { docker, run, log, signal }: BuildContext,
   { id, name }: Pick<ListedContainer, "id" | "name">,
 ): Promise<void> {
   const title = name.slice(serviceName(run, "").length);
-  const said = new BoundedText(MOST_BYTES);
+  const said = new EndOfText(MOST_BYTES);
   try {
     // Its output ends with it.
     await docker.kill(id, { signal });
     for await (const { data } of await docker.logs(id, MOST_LINES, { signal })) said.add(data);
   } catch (error) {
-    if (!(error instanceof DockerError)) throw error;
+    signal.throwIfAborted();
+    // Whether the daemon is there again, what the step does next will show.
+    if (!(error instanceof DockerError || error instanceof Retryable)) throw error;
     await log.line(`Cannot read what the service ${title} has printed: ${error.message}`);
   }
   const lines = said.text().split("\n").filter((line) => line !== "").slice(-MOST_LINES);
