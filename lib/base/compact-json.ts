@@ -10,16 +10,38 @@ export function compactJson(text: string): string {
   return new Compacting(text).value();
 }
 
+/**
+ * Returns the same text for two JSON texts that say the same: blanks, the order of keys and how a number is written
+ * do not count, every digit of its value does. The text must have been accepted by `parseJson`.
+ */
+export function canonicalJson(text: string): string {
+  return new Compacting(text, { isCanonical: true }).value();
+}
+
+/** Returns the same text for two decimal numbers of the same value, and another text as it is. */
+export function canonicalNumber(text: string): string {
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] =
+    /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  const digits = `${whole}${fraction}`.replace(/^0+/, "");
+  if (digits === "") return /\d/.test(text) && whole + fraction !== "" ? "0" : text;
+  let end = digits.length;
+  while (digits[end - 1] === "0") end--;
+  const power = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - end);
+  return `${sign === "-" ? "-" : ""}${digits.slice(0, end)}e${power}`;
+}
+
 const BLANKS = " \t\n\r";
 /** Characters that end a number or a word. */
 const ENDS = `${BLANKS},]}`;
 
 class Compacting {
   readonly #text: string;
+  readonly #isCanonical: boolean;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, { isCanonical = false } = {}) {
     this.#text = text;
+    this.#isCanonical = isCanonical;
   }
 
   value(): string {
@@ -39,7 +61,8 @@ class Compacting {
       const value = this.value();
       if (key !== "__proto__") members.set(key, value);
     }
-    return `{${Array.from(members, ([key, value]) => `${JSON.stringify(key)}:${value}`).join()}}`;
+    const all = this.#isCanonical ? [...members].sort(([a], [b]) => a < b ? -1 : 1) : [...members];
+    return `{${all.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join()}}`;
   }
 
   #array(): string {
@@ -69,7 +92,8 @@ class Compacting {
   #word(): string {
     const start = this.#at;
     while (this.#at < this.#text.length && !ENDS.includes(this.#text[this.#at] ?? "")) this.#at++;
-    return this.#text.slice(start, this.#at);
+    const word = this.#text.slice(start, this.#at);
+    return this.#isCanonical ? canonicalNumber(word) : word;
   }
 
   #skipBlanks(): void {

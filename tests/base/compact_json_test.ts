@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compactJson, jsonWith } from "../../lib/base/compact-json.ts";
+import { canonicalJson, canonicalNumber, compactJson, jsonWith } from "../../lib/base/compact-json.ts";
 
 test("compactJson keeps the digits of numbers and the order of keys, and the last of equal keys", () => {
   const text =
@@ -22,6 +22,24 @@ test("compactJson gives what JSON.stringify gives for whatever JSON.stringify ha
         assert.equal(compactJson(JSON.stringify(value, null, indent)), JSON.stringify(value));
       },
     ),
+  );
+});
+
+test("canonicalJson is the same for what says the same, and tells any other digit apart", () => {
+  const same = ['{"b":[1,0],"a":{"d":100,"c":-1.5}}', ' {"a":{"c":-15e-1,"d":1e2},\n"b":[1.0,-0.00e9]}'];
+  assert.equal(new Set(same.map(canonicalJson)).size, 1);
+  assert.notEqual(canonicalJson("[12345678901234567890]"), canonicalJson("[12345678901234567891]"));
+  assert.notEqual(canonicalJson("[1,2]"), canonicalJson("[2,1]"));
+  assert.notEqual(canonicalJson('["1"]'), canonicalJson("[1]"));
+  assert.deepEqual(["true", "null", "1e999999999999999999999"].map(canonicalNumber), [
+    "true",
+    "null",
+    "1e999999999999999999999",
+  ]);
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
+      assert.equal(canonicalNumber(number.toExponential()), canonicalNumber(JSON.stringify(number)));
+    }),
   );
 });
 

@@ -21,6 +21,7 @@ steps:
 name: box
 schema: { type: object, required: [n], properties: { n: { type: integer } } }
 `;
+const BIG_YAML = "name: big\nresource: box\npipeline: boxes\nspec: { n: 12345678901234567890, z: 1.0 }\n";
 const BIG = '{"name":"big","resource":"box","pipeline":"boxes","spec":{"z":1,"n":12345678901234567890}}';
 
 /** A control plane without drivers, and files for it. */
@@ -73,6 +74,34 @@ test("apply creates what files describe in the order it needs, changes what diff
   const { body } = await send("GET", "/resources/box/app");
   assert.deepEqual([body.spec, body.metadata], [{ n: 2 }, { team: "blue", version: "2" }]);
   assert.equal((await send("GET", "/runs")).body.runs.length, 3);
+
+  // The same number with another digit at its end, in either way to write it, and fields that are there no more.
+  await writeFile(big, BIG_YAML);
+  assert.deepEqual((await ask(["apply", "-f", big])).lines, ["resource box/big unchanged"]);
+  await writeFile(big, BIG_YAML.replace(/0(?=,)/, "1"));
+  assert.match((await ask(["apply", "-f", big])).lines[0] ?? "", /^resource box\/big changed/);
+  await writeFile(big, BIG.replace(/0(?=})/, "2"));
+  assert.match((await ask(["apply", "-f", big])).lines[0] ?? "", /^resource box\/big changed/);
+  assert.match((await send("GET", "/resources/box/big")).text, /"n":12345678901234567892/);
+  const described = THINGS.replace("{ team: blue }", "{ team: blue, more: x }")
+    .replace("name: boxes\n", "name: boxes\nmetadata: { a: b }\n").replace(
+      "name: box\n",
+      "name: box\npipeline: boxes\n",
+    );
+  const results = async (text: string) => {
+    await writeFile(things, text);
+    return (await ask(["apply", "-f", things, "--json"])).lines.map((line) => JSON.parse(line).result);
+  };
+  assert.deepEqual(await results(described), ["changed", "changed", "changed"]);
+  assert.deepEqual(await results(described), ["unchanged", "unchanged", "unchanged"]);
+  assert.deepEqual(await results(THINGS), ["changed", "changed", "changed"]);
+  assert.deepEqual(await results(THINGS), ["unchanged", "unchanged", "unchanged"]);
+  // What a document does not name is kept of a resource.
+  assert.deepEqual(await results(THINGS.replace(/metadata.*\n/, "")), [
+    "unchanged",
+    "unchanged",
+    "unchanged",
+  ]);
 });
 
 test("apply refuses what it cannot read before anything is sent, and says where what the server refuses is", async () => {

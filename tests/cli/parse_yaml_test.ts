@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseAllYaml, parseYaml, YamlError } from "../../lib/cli/shared/request/parse-yaml.ts";
+import {
+  parseAllYaml,
+  parseYaml,
+  refuseRounded,
+  YamlError,
+} from "../../lib/cli/shared/request/parse-yaml.ts";
 
 test("parseYaml reads YAML and JSON, anchors and aliases included", async () => {
   const text = "spec:\n  base: &base {a: 1}\n  env: [*base, *base]\n  text: |\n    two\n    lines\n";
@@ -48,5 +53,36 @@ test("parseYaml refuses aliases that stand for too much", async () => {
   await assert.rejects(
     parseYaml(Array.from({ length: 12 }, (_, i) => level(i)).join("")),
     /Excessive alias count/,
+  );
+});
+
+test("parseAllYaml gives JSON with the digits of the text, and refuses what is no number there", async () => {
+  const text =
+    "a: 12345678901234567890\nb: [0x1F, 0o17, +7, -007, .5, 1., 1.10, 1e3, -0.0]\n12: &x {c: .25}\nd: *x\n";
+  const [found] = await parseAllYaml(text);
+  assert.equal(
+    found?.json,
+    '{"12":{"c":0.25},"a":12345678901234567890,"b":[31,15,7,-7,0.5,1,1.10,1e3,-0.0],"d":{"c":0.25}}',
+  );
+  assert.deepEqual(JSON.parse(found?.json ?? ""), found?.value);
+  for (const number of [".inf", "-.INF", ".nan", "1e999"]) {
+    await assert.rejects(parseAllYaml(`a: ${number}`), (error) => {
+      return error instanceof YamlError && error.message.includes(`${number} is no number`) &&
+        error.offset === 3;
+    });
+  }
+});
+
+test("refuseRounded refuses a whole number that would become another one", async () => {
+  for (const number of ["12345678901234567890123", "-9007199254740993", "9".repeat(400)]) {
+    const { document } = await parseYaml(`a:\n  b: ${number}`);
+    await assert.rejects(refuseRounded(document, ["a"]), (error) => {
+      return error instanceof YamlError && error.message.startsWith(`${number} would not be kept`) &&
+        error.offset === 8;
+    });
+    await refuseRounded(document, ["c"]);
+  }
+  await refuseRounded(
+    (await parseYaml("[9007199254740992, 1e300, 0.1, +1, 007, 0xff, '99999999999999999999']")).document,
   );
 });

@@ -81,7 +81,14 @@ test("--set refuses what is no field, and names the nearest", async () => {
     );
   assert.match(await refusal("timeot=5m"), /unrecognized key: "timeot" \(did you mean "timeout"\?\)$/);
   assert.match(await refusal("limits.cpus=two"), /^spec\.limits\.cpus: expected number,.* got "two"$/);
-  assert.match(await refusal("artifacts=[a"), /^--set: The value "\[a" of artifacts is no YAML: /);
+  assert.match(
+    await refusal("artifacts=[a"),
+    /^--set: The value "\[a" of artifacts cannot be read as YAML: /,
+  );
+  assert.match(
+    await refusal("drivers.report.n=9007199254740993"),
+    /^--set: The value "9007199254740993" of drivers\.report\.n .* 9007199254740993 would not be kept exactly/,
+  );
   assert.match(await refusal("privileged=true"), /^spec\.privileged: /);
   await assert.rejects(withFields({ image: "a" }, [setField("image.x=1")]), /"image" has no fields/);
   await assert.rejects(withFields({ env: [] }, [setField("env.1.name=A")]), /0 to 0, in the place of "1"/);

@@ -42,9 +42,8 @@ test("the sample alerts and the dashboard name only what /metrics has, and label
   const known = await namesOfMetrics();
   const alerts = await readFile(join(docs, "alerts.yaml"), "utf8");
   const dashboard = await readFile(join(docs, "grafana-dashboard.json"), "utf8");
-  const [{ groups }] = await parseAllYaml(alerts) as [
-    { groups: { rules: { alert: string; expr: string }[] }[] },
-  ];
+  const [{ value } = { value: undefined }] = await parseAllYaml(alerts);
+  const { groups } = value as { groups: { rules: { alert: string; expr: string }[] }[] };
   const { panels } = JSON.parse(dashboard) as { panels: { title: string; targets: { expr: string }[] }[] };
   const queries = [
     ...groups.flatMap(({ rules }) => rules.map(({ alert, expr }) => ({ what: alert, expr }))),

@@ -11,6 +11,6 @@ export function clientOf(plane: ControlPlane) {
     });
     const text = await answer.text();
     const isJson = answer.headers.get("content-type")?.startsWith("application/json");
-    return { status: answer.status, headers: answer.headers, body: isJson ? JSON.parse(text) : text };
+    return { status: answer.status, headers: answer.headers, body: isJson ? JSON.parse(text) : text, text };
   };
 }

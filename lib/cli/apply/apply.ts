@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
 import { messageOf } from "../../base/errors.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { type Api, exchange, MissingError, refusal } from "../shared/api/call.ts";
 import { usePlane } from "../shared/api/use-plane.ts";
 import { secretsOf } from "../shared/request/secrets-of.ts";
 import type { InspectOptions } from "../shared/runs/use-runs.ts";
+import { isUnchanged } from "./is-unchanged.ts";
 import { pathOf, readThings, type Thing, titleOf } from "./read-things.ts";
 
 const RUN = "X-Run-Id";
@@ -42,7 +42,7 @@ export async function apply(
 async function applied(api: Api, thing: Thing, secrets: Record<string, string>): Promise<Applied> {
   const path = pathOf(thing);
   const found = await read(api, path);
-  if (found && isUnchanged(thing, found)) return { result: "unchanged" };
+  if (found !== undefined && isUnchanged(thing, found)) return { result: "unchanged" };
   const result = found ? "changed" : "created";
   switch (thing.kind) {
     case "resource-definition":
@@ -66,27 +66,15 @@ async function applied(api: Api, thing: Thing, secrets: Record<string, string>):
   }
 }
 
-async function read(api: Api, path: string): Promise<Record<string, unknown> | undefined> {
+/** Returns what the control plane has at a path, as JSON. */
+async function read(api: Api, path: string): Promise<string | undefined> {
   try {
-    return (await exchange(api, { method: "GET", path }, RUN)).value as Record<string, unknown>;
+    return (await exchange(api, { method: "GET", path }, RUN)).text;
   } catch (error) {
     if (error instanceof MissingError) return undefined;
     throw error;
   }
 }
-
-/** Returns true if every field of the document, except those that the control plane sets, is as it is there. */
-function isUnchanged({ kind, value }: Thing, found: Record<string, unknown>): boolean {
-  return Object.entries(value).every(([key, wanted]) => {
-    if (key === "id") return true;
-    const there = found[key];
-    if (kind === "resource" && key === "metadata") return isWithin(wanted, there);
-    return isDeepStrictEqual(there ?? null, wanted ?? null);
-  });
-}
-
-const isWithin = (wanted: unknown, there: unknown): boolean =>
-  Object.entries(Object(wanted)).every(([key, value]) => isDeepStrictEqual(Object(there)[key], value));
 
 const withSecrets = (text: string, secrets: Record<string, string>): string =>
   text === "{}"

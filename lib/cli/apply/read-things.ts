@@ -22,7 +22,7 @@ export interface Thing {
   readonly type: string | undefined;
   readonly name: string;
   readonly value: Readonly<Record<string, unknown>>;
-  /** The document as JSON, with numbers as they are in a file of JSON. */
+  /** The document as JSON, with numbers as they are in the file. */
   readonly text: string;
   /** Where it is, for messages. */
   readonly where: string;
@@ -67,12 +67,12 @@ async function documentsOf(file: string): Promise<Document[]> {
   const text = await readInputFile("--file", file);
   const name = file === "-" ? "stdin" : file;
   const json = jsonIn(text);
-  const values = json === undefined ? await yamlIn(text, name) : [json];
-  if (values.length === 0) throw new InputError(`${name}: expected a document`);
-  return values.map((value, i) => ({
+  const found = json === undefined ? await yamlIn(text, name) : [{ value: json, json: compactJson(text) }];
+  if (found.length === 0) throw new InputError(`${name}: expected a document`);
+  return found.map(({ value, json }, i) => ({
     value,
-    text: json === undefined ? JSON.stringify(value) : compactJson(text),
-    where: values.length === 1 ? name : `${name}, document ${i + 1}`,
+    text: json,
+    where: found.length === 1 ? name : `${name}, document ${i + 1}`,
   }));
 }
 
@@ -84,7 +84,7 @@ function jsonIn(text: string): unknown {
   }
 }
 
-async function yamlIn(text: string, name: string): Promise<unknown[]> {
+async function yamlIn(text: string, name: string): Promise<{ value: unknown; json: string }[]> {
   try {
     return await parseAllYaml(text);
   } catch (error) {

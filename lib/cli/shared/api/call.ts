@@ -68,17 +68,17 @@ export async function call(api: Api, call: Call): Promise<AsyncIterable<Uint8Arr
   return bytesOf(await accepted(api, call), api, call.signal);
 }
 
-/** As `call`, and returns the JSON body, undefined if there is none, and one header. */
+/** As `call`, and returns the body, a JSON text or an empty one, and one header. */
 export async function exchange(
   api: Api,
   call: Call,
   header: string,
-): Promise<{ readonly value: unknown; readonly header: string | undefined }> {
+): Promise<{ readonly text: string; readonly header: string | undefined }> {
   const answer = await accepted(api, call);
   const bytes = Buffer.concat(await Array.fromAsync(bytesOf(answer, api, call.signal)));
   const found = answer.headers[header.toLowerCase()];
   return {
-    value: bytes.length === 0 ? undefined : parseJson(bytes.toString()),
+    text: bytes.toString(),
     header: typeof found === "string" ? found : undefined,
   };
 }

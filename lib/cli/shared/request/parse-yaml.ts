@@ -1,4 +1,5 @@
-import type { Document } from "yaml";
+import type { Document, Scalar } from "yaml";
+import { canonicalNumber } from "../../../base/compact-json.ts";
 import { messageOf } from "../../../base/errors.ts";
 import { MAX_JSON_DEPTH } from "../../../base/json.ts";
 
@@ -46,18 +47,69 @@ export async function parseYaml(text: string): Promise<{ document: Document; val
   return { document, value: valueOf(document) };
 }
 
-/** As `parseYaml`, for a text that may hold several documents. Returns their values. */
-export async function parseAllYaml(text: string): Promise<unknown[]> {
+/**
+ * As `parseYaml`, for a text that may hold several documents. Returns their values, and as JSON texts in which numbers
+ * have the digits that they have in the text.
+ */
+export async function parseAllYaml(text: string): Promise<{ value: unknown; json: string }[]> {
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_BYTES) throw new YamlError(`it has ${bytes} bytes, expected ${MAX_BYTES} at most`);
-  const { parseAllDocuments, Parser } = await import("yaml");
+  const { parseAllDocuments, Parser, visit } = await import("yaml");
   for (const document of new Parser().parse(text)) checkSize(document as Token);
   const documents = parseAllDocuments(text, { logLevel: "silent", prettyErrors: false });
   return Array.from(documents, (document) => {
     const [error] = document.errors;
     if (error) throw new YamlError(error.message, error.pos[0]);
-    return valueOf(document);
-  }).filter((value) => value !== null && value !== undefined);
+    const value = valueOf(document);
+    visit(document, {
+      Scalar: (key, node) => {
+        if (key !== "key" && typeof node.value === "number") node.value = new SourceNumber(node);
+      },
+    });
+    return { value, json: jsonOf(valueOf(document)) };
+  }).filter(({ value }) => value !== null && value !== undefined);
+}
+
+/** A number with its digits in the text. */
+class SourceNumber {
+  /** The number as JSON. */
+  readonly json: string;
+
+  constructor({ value, source = "", range }: Scalar) {
+    if (!Number.isFinite(value)) {
+      throw new YamlError(`${source} is no number in JSON: expected one, or a text in quotes`, range?.[0]);
+    }
+    const [, sign = "", whole, fraction, exponent = ""] =
+      /^([+-]?)0*(\d*)(?:\.(\d*))?([eE][+-]?\d+)?$/.exec(source) ?? [];
+    this.json = whole === undefined
+      ? String(BigInt(source))
+      : `${sign === "-" ? "-" : ""}${whole || "0"}${fraction ? `.${fraction}` : ""}${exponent}`;
+  }
+}
+
+/** Writes a value of YAML as JSON. */
+function jsonOf(value: unknown): string {
+  if (value instanceof SourceNumber) return value.json;
+  if (Array.isArray(value)) return `[${value.map(jsonOf).join()}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const members = Object.entries(value).map(([key, inner]) => `${JSON.stringify(key)}:${jsonOf(inner)}`);
+  return `{${members.join()}}`;
+}
+
+/** Throws YamlError for a whole number in a document, or below a path in it, that would become another one. */
+export async function refuseRounded(document: Document, path: readonly string[] = []): Promise<void> {
+  const { isNode, visit } = await import("yaml");
+  const node = document.getIn(path, true);
+  if (isNode(node)) visit(node, { Scalar: (_, scalar) => checkKept(scalar) });
+}
+
+function checkKept({ value, source = "", range }: Scalar): void {
+  if (typeof value !== "number" || !/^[+-]?\d+$/.test(source)) return;
+  if (Number.isFinite(value) && canonicalNumber(source) === canonicalNumber(BigInt(value).toString())) return;
+  throw new YamlError(
+    `${source} would not be kept exactly: expected a smaller number, or a text in quotes`,
+    range?.[0],
+  );
 }
 
 function valueOf(document: Pick<Document, "toJS">): unknown {

@@ -6,7 +6,7 @@ import { issuesOf, type Problem, type SourceOf } from "../../../wire/issues.ts";
 import { readInputFile } from "../../../driver/program/command-line/read-input-file.ts";
 import { type FileText, problemAt } from "./file-text.ts";
 import { FilePipeline } from "./own-pipeline.ts";
-import { parseYaml, YamlError } from "./parse-yaml.ts";
+import { parseYaml, refuseRounded, YamlError } from "./parse-yaml.ts";
 
 /** A resource in a file. Its spec is checked later, after the flags are merged into it. */
 const ResourceFields = z.strictObject({
@@ -36,11 +36,13 @@ export async function readResourceFile(path: string): Promise<ResourceFile> {
 
 /** Like `readResourceFile`, for a text that was read already. */
 export async function parseResourceFile(file: FileText): Promise<ResourceFile> {
-  const { document, value } = await parseYaml(file.text).catch((error) => {
+  const atPlace = (what: string) => (error: unknown): never => {
     if (!(error instanceof YamlError)) throw error;
-    const message = `It cannot be read as JSON or YAML: ${error.message}`;
-    throw new InputError(problemAt(file, error.offset, message), { cause: error });
-  });
+    throw new InputError(problemAt(file, error.offset, `${what}: ${error.message}`), { cause: error });
+  };
+  const { document, value } = await parseYaml(file.text).catch(atPlace("It cannot be read as JSON or YAML"));
+  // Only what other drivers take can have such numbers: every field of a build's own has its bounds.
+  await refuseRounded(document, ["spec", "drivers"]).catch(atPlace("spec.drivers"));
   const sourceOf: SourceOf = (path, value) => {
     const node = document.getIn(path, true);
     if (typeof value === "string" || !isScalar(node) || node.value !== value) return undefined;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { InputError, messageOf } from "../../../base/errors.ts";
 import { BuildSpec } from "../../../build/spec.ts";
-import { parseYaml } from "./parse-yaml.ts";
+import { parseYaml, refuseRounded } from "./parse-yaml.ts";
 
 /** One field of a spec that the command line sets: `--set limits.cpus=2`. */
 export interface SetField {
@@ -41,9 +41,13 @@ export async function withFields(
 async function valueOf({ path, text }: SetField): Promise<unknown> {
   if (takesTextOnly(path) || text === "") return text;
   try {
-    return (await parseYaml(text)).value;
+    const { document, value } = await parseYaml(text);
+    await refuseRounded(document);
+    return value;
   } catch (error) {
-    throw new InputError(`--set: The value "${text}" of ${path.join(".")} is no YAML: ${messageOf(error)}`);
+    throw new InputError(
+      `--set: The value "${text}" of ${path.join(".")} cannot be read as YAML: ${messageOf(error)}`,
+    );
   }
 }
 
