@@ -3,7 +3,7 @@ import { formatSize } from "../base/units.ts";
 import type { DaemonInfo, Docker, ListedContainer } from "../docker/docker.ts";
 import type { Driver, DriverSettings } from "../driver/driver.ts";
 import { freeWithoutCaches } from "./cache/make-room.ts";
-import { freeBytes } from "./free-disk.ts";
+import { freeBytes } from "../driver/host/free-disk.ts";
 import { LABELS, takingRoom } from "./labels.ts";
 import { lookUntil } from "./look-until.ts";
 import { memoryShare, promisedMemory } from "./memory.ts";

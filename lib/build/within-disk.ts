@@ -4,7 +4,7 @@ import { formatSize } from "../base/units.ts";
 import { DockerError } from "../docker/docker.ts";
 import type { BuildContext, BuildPolicy } from "./policy.ts";
 import { freeWithoutCaches } from "./cache/make-room.ts";
-import { freeBytes } from "./free-disk.ts";
+import { freeBytes } from "../driver/host/free-disk.ts";
 import { ownLayers } from "./cache/own-layers.ts";
 import { findContainer, isGitContainer, isService, runLabels } from "./labels.ts";
 

@@ -3,7 +3,7 @@ import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { openEmbedded, openHistory } from "../../lib/backend/embedded/embedded.ts";
+import { type Embedded, openEmbedded, openHistory } from "../../lib/backend/embedded/embedded.ts";
 import { UnavailableError } from "../../lib/base/errors.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { OTHER_RUN, publishBatch, RUN, runOf } from "./store-conformance/opened.ts";
@@ -94,6 +94,7 @@ test("openEmbedded and openHistory refuse a newer schema and leave it alone", as
 test("openEmbedded brings a folder of the first schema up to date, with what it holds", async () => {
   await using folder = await temporaryFolder();
   const ended = { id: OTHER_RUN, endedAt: 1_700_000_000_000 };
+  let stored: Awaited<ReturnType<Embedded["stored"]>>;
   {
     await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
     await embedded.store.runs.put(RUN, runOf(RUN), 0);
@@ -107,6 +108,9 @@ test("openEmbedded brings a folder of the first schema up to date, with what it 
       0,
     );
     await embedded.transport.putBlob(OTHER_RUN, "a", bytes("a"), { mode: 0o755 });
+    await publishBatch(embedded.transport, ["a line"]);
+    stored = await embedded.stored();
+    assert.ok(stored.logBytes > 0);
   }
   {
     using sqlite = new DatabaseSync(join(folder.path, "conveyor.db"));
@@ -115,10 +119,13 @@ test("openEmbedded brings a folder of the first schema up to date, with what it 
       DROP INDEX runs_by_name; DROP INDEX runs_by_reason;
       ALTER TABLE runs DROP COLUMN name; ALTER TABLE runs DROP COLUMN type;
       ALTER TABLE runs DROP COLUMN pipeline; ALTER TABLE runs DROP COLUMN reason;
-      ALTER TABLE artifacts DROP COLUMN mode; DROP TABLE set_aside; PRAGMA user_version = 1`);
+      ALTER TABLE artifacts DROP COLUMN mode; DROP TABLE set_aside;
+      DROP TRIGGER logs_added; DROP TRIGGER logs_removed; DELETE FROM meta WHERE key = 'log_bytes';
+      PRAGMA user_version = 1`);
   }
   await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
   assert.deepEqual(await embedded.store.runs.open(), [RUN]);
+  assert.deepEqual(await embedded.stored(), stored);
   assert.equal((await embedded.store.artifacts.find(OTHER_RUN, "a"))?.mode, 0o644);
   assert.deepEqual(await embedded.store.runs.ended({ until: ended.endedAt }), [ended]);
   const timedOut = { reason: "timeout", name: "app", type: "flutter-builder", pipeline: "p" } as const;
@@ -142,6 +149,28 @@ test("owner and seal key are made once for a folder, and others for another", as
   assert.equal((await readFile(file)).toString("hex"), first.key);
   await writeFile(file, "short");
   await assert.rejects(facts("a"), unavailable(file));
+});
+
+test("stored counts the bytes of logs and the messages that could not be handled", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { transport } = embedded;
+  assert.deepEqual(await embedded.stored(), { deadLetters: 0, logBytes: 0 });
+  await publishBatch(transport, ["one line"]);
+  const { logBytes } = await embedded.stored();
+  assert.ok(logBytes > 0);
+  await publishBatch(transport, ["another line"], { run: OTHER_RUN });
+  assert.ok((await embedded.stored()).logBytes > logBytes);
+  await embedded.removeLog(OTHER_RUN);
+  assert.deepEqual(await embedded.stored(), { deadLetters: 0, logBytes });
+  const spec = { stream: "messages", name: "d", filters: ["resources.d"], ackWaitMs: 30_000 } as const;
+  await transport.ensureConsumer(spec);
+  await transport.publish("resources.d", "no JSON", { id: "1" });
+  for await (const delivery of transport.consume(spec, { signal: new AbortController().signal })) {
+    await delivery.term("no JSON");
+    break;
+  }
+  assert.deepEqual(await embedded.stored(), { deadLetters: 1, logBytes });
 });
 
 test("putBlob and removeRun leave no file that nobody can name", async () => {

@@ -157,14 +157,17 @@ test("nats: an artifact that is removed while it is read is no whole one", async
 });
 
 test("nats: removeRun leaves nothing of a run in the broker", async () => {
-  await using opened = await open();
+  await using opened = await openCounted({ made: 0, timedOut: 0 });
   const { store, transport } = opened;
   const connection = await connectNats({ servers: [server.url] });
   try {
     const manager = await jetstreamManager(connection);
     await publishBatch(transport, ["a line"]);
+    const { logBytes, logLimit = 0 } = await store.storedLogs();
+    assert.ok(logBytes > 0 && logLimit > logBytes, `${logBytes} of ${logLimit}`);
     await transport.putBlob(RUN, "dir/ä%2f file", bytes("a"));
     await store.removeRun(RUN);
+    assert.deepEqual(await store.storedLogs(), { logBytes: 0, logLimit });
     for (const stream of ["logs-engine", "OBJ_artifacts"]) {
       assert.equal((await manager.streams.info(stream)).state.messages, 0, stream);
     }

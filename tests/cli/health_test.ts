@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { tmpdir } from "node:os";
 import { UnavailableError } from "../../lib/base/errors.ts";
 import { DriverMetrics } from "../../lib/driver/program/health/driver-metrics.ts";
+import { type DockerHost, hostSeries } from "../../lib/driver/program/health/host-series.ts";
+import { seriesText } from "../../lib/base/metrics.ts";
 import { DriverStatus } from "../../lib/driver/program/health/driver-status.ts";
 import { serveHealth } from "../../lib/driver/program/health/serve-health.ts";
 import { defineDriver } from "../../lib/driver/define.ts";
@@ -31,7 +34,8 @@ test("DriverMetrics counts events by what became of them, what is in hand and ho
     }),
     { observer: metrics },
   );
-  const text = () => metrics.text({ inHand: instance.inHand, fullMs: 1500, reconnects: 3 });
+  const text = () =>
+    metrics.text({ inHand: instance.inHand, slots: 4, fullMs: 1500, reconnects: 3, host: [] });
   const count = (outcome: string) =>
     sample(text(), `conveyor_events_total{driver="builder",outcome="${outcome}"}`);
   for (const step of ["fine", "throws", "large"]) {
@@ -43,6 +47,8 @@ test("DriverMetrics counts events by what became of them, what is in hand and ho
   await stage.send({ step: "waits" });
   await until(() => instance.inHand === 1, "the step has begun");
   assert.equal(sample(text(), 'conveyor_events_in_hand{driver="builder"}'), 1);
+  assert.equal(sample(text(), 'conveyor_slots_used{driver="builder"}'), 1);
+  assert.equal(sample(text(), 'conveyor_slots{driver="builder"}'), 4);
   gate.resolve();
   await stage.result();
   await until(() => instance.inHand === 0, "the step has ended");
@@ -73,16 +79,16 @@ test("a driver on a full host is ready, and its figures say how long it has been
   status.instance = instance;
   await instance.ready;
   status.isConsuming = true;
-  await until(() => status.gauges.fullMs > 20, "it is full for a while");
+  await until(async () => (await status.gauges()).fullMs > 20, "it is full for a while");
   assert.deepEqual(await status.reasons(), []);
   room.resolve();
-  await until(() => status.gauges.fullMs === 0, "there is room again");
+  await until(async () => (await status.gauges()).fullMs === 0, "there is room again");
 });
 
 test("DriverMetrics has a histogram whose buckets hold all that is as quick", () => {
   const metrics = new DriverMetrics("d");
   for (const ms of [5, 50, 50, 5000, 10_000_000]) metrics.reconciled(ms);
-  const text = metrics.text({ inHand: 0, fullMs: 0, reconnects: 0 });
+  const text = metrics.text({ inHand: 0, slots: 1, fullMs: 0, reconnects: 0, host: [] });
   const buckets = ["0.01", "0.1", "1", "10", "60", "600", "3600", "+Inf"].map((le) =>
     sample(text, `conveyor_reconcile_seconds_bucket{driver="d",le="${le}"}`)
   );
@@ -113,7 +119,25 @@ test("DriverStatus names what is in the way of the next event, and asks Docker o
   assert.deepEqual(await status.reasons(), ["Docker does not answer: connect ENOENT"]);
   const without = new DriverStatus({ usesDocker: false });
   assert.deepEqual(await without.reasons(), ["The broker is not connected", "No events are taken"]);
-  assert.deepEqual(status.gauges, { inHand: 0, fullMs: 0, reconnects: 2 });
+  assert.deepEqual(await status.gauges(), { inHand: 0, slots: 1, fullMs: 0, reconnects: 2, host: [] });
+});
+
+test("hostSeries leaves out what a daemon that does not answer cannot tell", async () => {
+  const list = (states: ("running" | "exited")[]) => () =>
+    Promise.resolve(
+      states.map((state, i) => ({ id: `${i}`, name: "c", labels: {}, state, createdSecond: 0 })),
+    );
+  const text = async (docker: DockerHost["docker"]) =>
+    seriesText(await hostSeries({ docker, info: { rootFolder: tmpdir() }, owner: "o" }));
+  const here = await text({ endpoint: "unix:///s", list: list(["running", "running", "exited"]) });
+  assert.equal(sample(here, 'conveyor_containers{state="running"}'), 2);
+  assert.equal(sample(here, 'conveyor_containers{state="exited"}'), 1);
+  assert.ok(sample(here, "conveyor_docker_free_bytes") > 0);
+  const elsewhere = await text({ endpoint: "tcp://h:2375", list: list([]) });
+  assert.equal(sample(elsewhere, 'conveyor_containers{state="running"}'), 0);
+  assert.doesNotMatch(elsewhere, /^conveyor_docker_free_bytes/m);
+  const away = await text({ endpoint: "tcp://h:2375", list: () => Promise.reject(new Error("away")) });
+  assert.doesNotMatch(away, /^conveyor_/m);
 });
 
 test("serveHealth answers GET on its three paths, and nothing else", async () => {

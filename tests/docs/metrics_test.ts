@@ -25,7 +25,17 @@ async function namesOfMetrics(): Promise<Map<string, Set<string>>> {
   const text = await metrics.text(world.store.runs, {
     now: Date.now(),
     gauges: () =>
-      planeGauges({ folder: tmpdir(), troubles: () => ["a part"], slots: () => ({ used: 1, total: 2 }) }),
+      planeGauges({
+        folder: tmpdir(),
+        troubles: () => ["a part"],
+        slots: () => ({ used: 1, total: 2 }),
+        stored: () => Promise.resolve({ deadLetters: 1, logBytes: 2, logLimit: 3 }),
+        host: {
+          docker: { endpoint: "unix:///d", list: () => Promise.resolve([]) },
+          info: { rootFolder: tmpdir() },
+          owner: "o",
+        },
+      }),
   });
   const names = new Map(
     Array.from(text.matchAll(/^# TYPE (\S+)/gm), ([, name = ""]) => [name, new Set<string>()]),

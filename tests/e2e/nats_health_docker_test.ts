@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
+import { metricValues } from "../support/metric-values.ts";
 import { broker, until } from "../backend/nats-broker.ts";
 import { disposable, startDriver } from "../support/fleet.ts";
 import { needing } from "../support/needs.ts";
@@ -29,6 +30,14 @@ test("a driver's health tells from its start to its end whether it can take even
   await driver.said(" takes events of ");
   assert.deepEqual(await get("/readyz"), { status: 200, text: "ready\n" });
   assert.equal(await reconnects(), "0");
+  const values = metricValues((await get("/metrics")).text);
+  assert.equal(values.get('conveyor_slots{driver="builder"}'), 1);
+  assert.equal(values.get('conveyor_slots_used{driver="builder"}'), 0);
+  assert.equal(values.get('conveyor_containers{state="running"}'), 0);
+  for (const name of ["conveyor_docker_free_bytes", "process_resident_memory_bytes"]) {
+    assert.ok((values.get(name) ?? 0) > 0, name);
+  }
+  assert.ok([...values.keys()].some((name) => name.startsWith("conveyor_build_info{version=")));
 
   await nats.server.stop();
   await until(async () => (await get("/readyz")).status === 503);

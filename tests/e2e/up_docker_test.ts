@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { metricValues } from "../support/metric-values.ts";
 import { containerName } from "../../lib/build/labels.ts";
 import { flutterCi } from "../cli/start-program.ts";
 import { brief } from "../engine/support/world.ts";
-import { controlPlane } from "../support/control-plane.ts";
+import { type ControlPlane, controlPlane } from "../support/control-plane.ts";
 import { httpsRepository } from "../support/https-repository.ts";
 import { startNats } from "../support/nats-server.ts";
 import { makePlace } from "../support/start-run.ts";
@@ -41,6 +42,7 @@ test("up builds what is submitted with the real drivers, in one process and over
     assert.deepEqual(end?.type === "end" && end.artifacts.map(({ name }) => name), ["out.txt"]);
     assert.equal(await readFile(join(output, "out.txt"), "utf8"), "content\n");
     nothingLeft(submitted.output());
+    await checkMetrics(plane, { isOverBroker: flags.length > 0 });
     up.kill("SIGTERM");
     assert.equal((await up.ended).code, 0);
     // By the engine, and not once more by the driver in the same process.
@@ -190,4 +192,23 @@ function nothingLeft(events: string): void {
     docker(...words, "--quiet", ...filter)
   );
   assert.deepEqual(left, ["", "", ""]);
+}
+
+/** What an operator sees after one build that succeeded. */
+async function checkMetrics(plane: ControlPlane, { isOverBroker }: { isOverBroker: boolean }): Promise<void> {
+  const headers = { authorization: `Bearer ${await plane.token()}` };
+  const values = metricValues(await (await fetch(`${plane.url}/metrics`, { headers })).text());
+  const exactly: Record<string, number> = {
+    'conveyor_runs_ended_total{outcome="succeeded",reason=""}': 1,
+    'conveyor_step_duration_seconds_count{driver="builder",outcome="succeeded",reason=""}': 1,
+    'conveyor_runs_open{status="running"}': 0,
+    conveyor_slots_used: 0,
+    conveyor_dead_letters: 0,
+    'conveyor_containers{state="running"}': 0,
+  };
+  for (const [name, value] of Object.entries(exactly)) assert.equal(values.get(name), value, name);
+  const positive = ["conveyor_slots", "conveyor_log_bytes", "conveyor_docker_free_bytes"];
+  positive.push("conveyor_data_free_bytes", "process_resident_memory_bytes");
+  if (isOverBroker) positive.push("conveyor_log_limit_bytes");
+  for (const name of positive) assert.ok((values.get(name) ?? 0) > 0, `${name} is ${values.get(name)}`);
 }

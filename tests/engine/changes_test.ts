@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Histogram, seriesText } from "../../lib/engine/shell/metric-text.ts";
+import { Histogram, seriesText } from "../../lib/base/metrics.ts";
 import { PlaneMetrics } from "../../lib/engine/shell/plane-metrics.ts";
 import { captureLog } from "../support/process-log.ts";
 import { RUN, submission } from "./support/runs.ts";

@@ -44,6 +44,8 @@ export interface Embedded extends AsyncDisposable {
   deadScopes(): string[];
   /** Removes a dead scope's messages, consumers and lock. Throws `UnavailableError` while it is alive. */
   forgetScope(scope: string): void;
+  /** Returns the number of kept messages that could not be handled, and the size of all stored logs. */
+  stored(): Promise<{ deadLetters: number; logBytes: number }>;
   /** Removes a run's log and keeps the rest of the run. */
   removeLog(run: string): Promise<void>;
 }
@@ -126,6 +128,7 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
     scopes: () => scopes.names(),
     deadScopes: () => scopes.dead(),
     forgetScope: (name) => scopes.forget(name),
+    stored: () => Promise.resolve({ deadLetters: countDeadLetters(database), logBytes: logs.storedBytes() }),
     removeLog: (run) => logs.remove(run),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

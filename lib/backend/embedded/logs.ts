@@ -25,6 +25,7 @@ export class LogTable implements MessageSource {
   readonly #after: StatementSync;
   readonly #before: StatementSync;
   readonly #remove: StatementSync;
+  readonly #bytes: StatementSync;
   readonly #free: StatementSync;
   readonly #vacuum: StatementSync;
   readonly #keep: StatementSync;
@@ -60,6 +61,7 @@ export class LogTable implements MessageSource {
     this.#remove = database.prepare(
       `DELETE FROM logs WHERE seq IN (SELECT seq FROM logs WHERE run = ? LIMIT ${PAGE})`,
     );
+    this.#bytes = database.prepare("SELECT value FROM meta WHERE key = 'log_bytes'");
     this.#free = database.prepare("PRAGMA freelist_count");
     this.#vacuum = database.prepare(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
   }
@@ -92,6 +94,11 @@ export class LogTable implements MessageSource {
       bytes,
     );
     return Number(lastInsertRowid);
+  }
+
+  /** Returns the size of all logs of the folder, as they are stored. */
+  storedBytes(): number {
+    return Number(this.#database.run(() => this.#bytes.get())?.["value"]);
   }
 
   /** Wakes the readers that follow this log. */

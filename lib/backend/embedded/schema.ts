@@ -143,6 +143,16 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX runs_by_name ON runs (name, created_at, id);
   CREATE INDEX runs_by_reason ON runs (reason, created_at, id) WHERE reason IS NOT NULL;
   `,
+  `
+  -- The size of all logs: to add it up takes seconds in a large database.
+  INSERT INTO meta SELECT 'log_bytes', coalesce(sum(length(data)), 0) FROM logs;
+  CREATE TRIGGER logs_added AFTER INSERT ON logs BEGIN
+    UPDATE meta SET value = value + length(new.data) WHERE key = 'log_bytes';
+  END;
+  CREATE TRIGGER logs_removed AFTER DELETE ON logs BEGIN
+    UPDATE meta SET value = value - length(old.data) WHERE key = 'log_bytes';
+  END;
+  `,
 ];
 
 /**

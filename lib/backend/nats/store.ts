@@ -27,6 +27,8 @@ export interface NatsStore extends Store {
    * is free. Returns the number of those runs. Throws `Retryable`, `signal.reason`.
    */
   makeRoom(options: { signal: AbortSignal }): Promise<number>;
+  /** Returns the size of all stored logs, and the most that the broker keeps of them. Throws `Retryable`. */
+  storedLogs(): Promise<{ logBytes: number; logLimit: number | undefined }>;
 }
 
 /**
@@ -71,6 +73,14 @@ export async function natsStore(
           throw inOurWords("make room for logs", cause);
         })
       ),
+
+    storedLogs: () =>
+      lifetime.call(async () => {
+        const { config, state } = await manager.streams.info("logs-engine").catch((cause) => {
+          throw inOurWords("look at the stream of logs", cause);
+        });
+        return { logBytes: state.bytes, logLimit: config.max_bytes > 0 ? config.max_bytes : undefined };
+      }),
 
     async removeRun(run) {
       lifetime.check();

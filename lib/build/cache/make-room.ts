@@ -1,7 +1,7 @@
 import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { type DaemonInfo, type Docker, DockerError } from "../../docker/docker.ts";
-import { freeBytes } from "../free-disk.ts";
+import { freeBytes } from "../../driver/host/free-disk.ts";
 import { describeCache, evictUntil } from "./evict.ts";
 
 /**

@@ -8,6 +8,14 @@ import { awaitBroker } from "../../driver/program/broker/await-broker.ts";
 import { natsOptions } from "../../driver/program/broker/open-broker.ts";
 import type { UpOptions } from "./up-flags.ts";
 
+/** How much is stored. */
+export interface Stored {
+  readonly deadLetters?: number | undefined;
+  readonly logBytes?: number | undefined;
+  /** The most that is kept of logs; undefined without a limit. */
+  readonly logLimit?: number | undefined;
+}
+
 /** A control plane's transport and store. */
 export interface Plane extends AsyncDisposable {
   readonly transport: Transport;
@@ -18,6 +26,8 @@ export interface Plane extends AsyncDisposable {
   readonly sealKey: Uint8Array;
   /** Undefined without a broker. */
   readonly broker: Pick<NatsBackend, "isConnected"> | undefined;
+  /** What is stored just now; undefined in it if it cannot be known. Throws Retryable. */
+  readonly stored: () => Promise<Stored>;
   /** Removes a run's log; undefined if the broker expires logs itself. */
   readonly removeLog: ((run: string) => Promise<void>) | undefined;
   /** See `NatsStore`; undefined if the data folder does this itself. */
@@ -36,7 +46,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
   const { owner, sealKey } = embedded;
   const local = withoutOthersRuns(embedded);
   if (!options.nats) {
-    const { transport, publishRun, removeLog } = embedded;
+    const { transport, publishRun, removeLog, stored } = embedded;
     const opened = opening.move();
     return {
       transport,
@@ -45,6 +55,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
       owner,
       sealKey,
       broker: undefined,
+      stored,
       removeLog,
       removeUnfinished: undefined,
       makeRoom: undefined,
@@ -73,6 +84,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
     owner,
     sealKey,
     broker: transport,
+    stored: async () => ({ deadLetters: await transport.deadLetters(), ...await store.storedLogs() }),
     removeLog: undefined,
     removeUnfinished: store.removeUnfinished,
     makeRoom: store.makeRoom,

@@ -28,6 +28,7 @@ import { environment } from "../../driver/program/command-line/environment.ts";
 import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
 import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { startProcessLog } from "../../driver/program/command-line/process-log.ts";
+import type { DockerHost } from "../../driver/program/health/host-series.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { tellServiceManager } from "../../driver/program/service-manager.ts";
 import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
@@ -146,6 +147,8 @@ async function serve(
             folder,
             troubles: () => engine.troubles,
             slots: () => fleet && { used: fleet.inHand, total: fleet.slots },
+            stored: plane.stored,
+            host: fleet?.host,
           }),
       }),
   });
@@ -200,6 +203,7 @@ async function whyNotReady(
 /** The drivers of this process and their host. */
 interface FleetHere extends Fleet {
   readonly docker: Docker;
+  readonly host: DockerHost;
   /** How many steps each driver works on at once. */
   readonly slots: number;
 }
@@ -239,6 +243,7 @@ async function startFleet(
       return fleet.inHand;
     },
     docker,
+    host: { docker, info, owner },
     slots: settings.slots ?? 1,
     drain: fleet.drain,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

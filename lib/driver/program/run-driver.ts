@@ -58,7 +58,7 @@ export async function runDriver(
   });
   const isStopped = () => signal.aborted;
   const { usesDocker = true } = driver;
-  const status = new DriverStatus({ usesDocker });
+  const status = new DriverStatus({ usesDocker, slots: options.concurrency });
   const metrics = new DriverMetrics(driver.name);
   try {
     await using _health = options.health && await openHealth(options.health, status, metrics);
@@ -72,11 +72,12 @@ export async function runDriver(
     status.broker = transport;
     const settingsFor = async (owner: string) => {
       const { docker, info } = await reaching.answer;
-      return { docker, settings: driverSettings(options, { owner, info }) };
+      return { docker, info, settings: driverSettings(options, { owner, info }) };
     };
     const work = async ({ owner, isConveyors }: Owner, signal: AbortSignal) => {
-      const { docker, settings } = await settingsFor(owner);
+      const { docker, info, settings } = await settingsFor(owner);
       status.docker = docker;
+      status.host = usesDocker ? { docker, info, owner } : undefined;
       const { api, resource: resources = driver.resources } = options;
       const credentials = { ...options, token: environment.CONVEYOR_TOKEN };
       await using runs = isConveyors
@@ -171,7 +172,7 @@ async function openHealth(
   const health = await serveHealth({
     ...address,
     reasons: () => status.reasons(),
-    metrics: () => metrics.text(status.gauges),
+    metrics: async () => metrics.text(await status.gauges()),
   });
   processLog("driver").info("Serves health and figures at {url}", { url: health.url });
   return health;

@@ -5,7 +5,7 @@ import type { RunChange } from "../core/changes.ts";
 import { statusOf } from "../core/run-view.ts";
 import { openStep } from "../core/steps.ts";
 import { secondsOf } from "./log-changes.ts";
-import { Histogram, type Series, seriesText } from "./metric-text.ts";
+import { Histogram, type Series, seriesText } from "../../base/metrics.ts";
 
 const STEP_BOUNDS = [0.1, 1, 10, 60, 300, 900, 3600];
 /** Maximum number of open runs that one scrape reads. */

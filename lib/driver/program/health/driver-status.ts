@@ -4,6 +4,7 @@ import { timeoutSignal } from "../../../base/timers.ts";
 import type { Docker } from "../../../docker/docker.ts";
 import type { Instance } from "../../instance.ts";
 import type { Gauges } from "./driver-metrics.ts";
+import { type DockerHost, hostSeries } from "./host-series.ts";
 
 const DOCKER_MS = 3000;
 
@@ -11,19 +12,24 @@ const DOCKER_MS = 3000;
 export class DriverStatus {
   broker: Pick<NatsBackend, "isConnected" | "reconnects"> | undefined;
   docker: Pick<Docker, "now"> | undefined;
+  /** Where its containers are; undefined if it uses no Docker. */
+  host: DockerHost | undefined;
   instance: Pick<Instance, "inHand" | "fullMs" | "whyFull" | "refuse"> | undefined;
   /** Events are being taken. */
   isConsuming = false;
   readonly #usesDocker: boolean;
+  readonly #slots: number;
   #asking: Promise<string | undefined> | undefined;
 
-  constructor({ usesDocker }: { usesDocker: boolean }) {
+  constructor({ usesDocker, slots = 1 }: { usesDocker: boolean; slots?: number }) {
     this.#usesDocker = usesDocker;
+    this.#slots = slots;
   }
 
-  get gauges(): Gauges {
+  async gauges(): Promise<Gauges> {
+    const host = this.host ? await hostSeries(this.host) : [];
     const { inHand = 0, fullMs = 0 } = this.instance ?? {};
-    return { inHand, fullMs, reconnects: this.broker?.reconnects ?? 0 };
+    return { inHand, slots: this.#slots, fullMs, reconnects: this.broker?.reconnects ?? 0, host };
   }
 
   /**

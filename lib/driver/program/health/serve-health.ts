@@ -9,7 +9,7 @@ export interface HealthOptions {
   /** Returns why the process is not ready, one reason per line; empty if it is ready. */
   readonly reasons: () => Promise<readonly string[]>;
   /** Returns metrics in Prometheus' text format. */
-  readonly metrics: () => string;
+  readonly metrics: () => Promise<string> | string;
 }
 
 interface Answer {
@@ -73,7 +73,7 @@ async function answer({ method, url = "" }: IncomingMessage, options: HealthOpti
         : { status: 503, text: `${reasons.join("\n")}\n` };
     }
     case "/metrics":
-      return { status: 200, text: options.metrics() };
+      return { status: 200, text: await options.metrics() };
     default:
       return { status: 404, text: "Expected /healthz, /readyz or /metrics\n" };
   }
