@@ -463,3 +463,27 @@ spec:
     env: [{ name: "X", valueFrom: "OF_THE_DRIVER" }],
   });
 });
+
+test("buildRequest takes a pipeline's name from a file for a control plane only, and the name of the build's own anywhere", async () => {
+  await using folder = await temporaryFolder();
+  const build = async (pipeline: string, elsewhere: boolean) => {
+    const path = join(folder.path, "build.yaml");
+    await writeFile(path, `resource: flutter-builder\nspec: {}\npipeline: ${pipeline}\n`);
+    return await buildRequest({ file: path } as Options, none, {}, { elsewhere });
+  };
+  assert.equal((await build("kept", true)).storedPipeline, "kept");
+  const usual = await build("flutter-builder", false);
+  assert.equal(usual.pipeline.steps.length, 4);
+  assert.equal(usual.resource.pipeline, "flutter-builder");
+  await refused(
+    build("kept", false),
+    /build\.yaml:3:11: pipeline: No pipeline "kept" is stored here: expected a list of steps, or "flutter-builder"/,
+  );
+  for (const elsewhere of [true, false]) {
+    await refused(
+      build("./kept.yaml", elsewhere),
+      /:3:11: pipeline: A file cannot name another one, "\.\/kept\.yaml": expected a list of steps\n/,
+    );
+    await refused(build('" "', elsewhere), /resource\.pipeline: expected a list of steps, or the name .*" "/);
+  }
+});

@@ -47,7 +47,7 @@ async function stepsOf(plane: ControlPlane, ...words: string[]) {
   };
 }
 
-test("submit runs the pipeline of its file, and the one that --pipeline names, embedded and over a broker, in a driver of one's own with its flags", async () => {
+test("submit runs the pipeline of its file, or the one that its file or --pipeline names, embedded and over a broker, in a driver of one's own with its flags", async () => {
   await using broker = await startNats();
   for (const flags of [[], ["--nats", broker.url]]) {
     await using plane = await controlPlane("--drivers", "none", "--driver", "./stamp.ts", ...flags);
@@ -100,6 +100,11 @@ test("submit runs the pipeline of its file, and the one that --pipeline names, e
     assert.equal(put.status, 201, await put.text());
     const ofStored = await stepsOf(plane, "--pipeline", "kept");
     assert.deepEqual([ofStored.code, ofStored.steps], [1, ["bad failed"]], ofStored.output);
+    const naming = await file("naming.json", { resource: "flutter-builder", spec: {}, pipeline: "kept" });
+    const ofNaming = await stepsOf(plane, "-f", naming);
+    assert.deepEqual([ofNaming.code, ofNaming.steps], [1, ["bad failed"]], ofNaming.output);
+    const ofFlag = await stepsOf(plane, "-f", naming, "--pipeline", list);
+    assert.deepEqual([ofFlag.code, ofFlag.steps], [0, ["stamp succeeded"]], ofFlag.output);
   }
 });
 

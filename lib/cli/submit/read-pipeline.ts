@@ -1,4 +1,3 @@
-import { extname } from "node:path";
 import { z } from "zod";
 import { InputError } from "../../base/errors.ts";
 import { FLUTTER_BUILDER } from "../../build/spec.ts";
@@ -6,7 +5,7 @@ import { readInputFile } from "../../driver/program/command-line/read-input-file
 import { describeIssues } from "../../wire/issues.ts";
 import type { Pipeline } from "../../wire/resource.ts";
 import { problemAt } from "../shared/request/file-text.ts";
-import { durationText, FileStep, ownPipeline, stepOf } from "../shared/request/own-pipeline.ts";
+import { durationText, FileStep, namesFile, ownPipeline, stepOf } from "../shared/request/own-pipeline.ts";
 import { parseYaml, YamlError } from "../shared/request/parse-yaml.ts";
 
 const steps = z.array(
@@ -25,13 +24,11 @@ const PipelineFile = z.strictObject({
 
 /**
  * Returns what `--pipeline` names: the pipeline in a file (a list of steps, or an object with `steps`), or a
- * name that the control plane knows. What has a slash, or ends like a file of YAML or JSON, is a file. Throws
- * InputError.
+ * name that the control plane knows. Throws InputError.
  */
 export async function readPipeline(named: string): Promise<Pipeline | string> {
-  const isFile = named === "-" || named.includes("/") || [".yaml", ".yml", ".json"].includes(extname(named));
   if (named.trim() === "") throw new InputError('--pipeline: Invalid value "": expected a name or a file');
-  if (!isFile) return named;
+  if (!namesFile(named)) return named;
   const text = await readInputFile("--pipeline", named);
   const { value } = await parseYaml(text).catch((error) => {
     if (!(error instanceof YamlError)) throw error;

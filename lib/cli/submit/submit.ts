@@ -87,11 +87,16 @@ async function requestOf(operands: Operands, options: SubmitOptions): Promise<Su
     elsewhere: true,
     ca: (await readAuthorities(options))?.pem,
   });
-  if (options.pipeline === undefined) return request;
-  const { readPipeline } = await import("./read-pipeline.ts");
-  const pipeline = await readPipeline(options.pipeline);
+  const pipeline = await pipelineOf(options) ?? request.storedPipeline;
+  if (pipeline === undefined) return request;
   const name = typeof pipeline === "string" ? pipeline : pipeline.name;
   return { ...request, pipeline, resource: { ...request.resource, pipeline: name } };
+}
+
+async function pipelineOf({ pipeline: named }: SubmitOptions): Promise<Pipeline | string | undefined> {
+  if (named === undefined) return undefined;
+  const { readPipeline } = await import("./read-pipeline.ts");
+  return await readPipeline(named);
 }
 
 /**

@@ -13,7 +13,7 @@ import { readEnvFiles } from "./env-file.ts";
 import { withFields } from "./set-fields.ts";
 import { checkNoSecretIn } from "./no-secret-in.ts";
 import { planWith } from "./plan-with-file.ts";
-import { pipelineOf } from "./own-pipeline.ts";
+import { pipelineOf, whyNoName } from "./own-pipeline.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { secretsOf } from "./secrets-of.ts";
 import { checkFileRequests } from "./file-requests.ts";
@@ -37,6 +37,8 @@ export interface BuildRequest {
   readonly resource: Resource;
   readonly plan: Plan;
   readonly pipeline: Pipeline;
+  /** The name of a pipeline that the control plane stores, which the file asks for instead. */
+  readonly storedPipeline: string | undefined;
   /** State of a local repository when the command was typed. */
   readonly local: LocalRequest | undefined;
   readonly secrets: Readonly<Record<string, string>>;
@@ -81,6 +83,7 @@ export async function buildRequest(
     environment,
   });
   const file = named ?? repository?.file;
+  checkName(file, { isHere: !elsewhere });
   const pipeline = pipelineOf(file?.pipeline, own, { isHere: !elsewhere });
   const variables = options.envFile ? await readEnvFiles(options.envFile, environment) : [];
   const laidOver = async (spec: Record<string, unknown>, { isWhole }: { isWhole: boolean }) =>
@@ -118,6 +121,7 @@ export async function buildRequest(
     resource: resourceOf(file, plan, spec, pipeline),
     plan,
     pipeline,
+    storedPipeline: typeof file?.pipeline === "string" ? file.pipeline : undefined,
     secrets,
     allowEnv,
     allowNetworks,
@@ -172,6 +176,7 @@ export async function requestOfPast(
     resource,
     plan,
     pipeline: BUILD_PIPELINE,
+    storedPipeline: undefined,
     secrets,
     allowEnv,
     allowNetworks,
@@ -212,6 +217,13 @@ function checkReachable(repository: unknown, operands: Operands): void {
       operands.repository ?? repository
     }": expected an https or ssh URL that the drivers can reach; "flutter-ci run" builds a folder`,
   );
+}
+
+/** Throws InputError where the file names a pipeline that cannot be looked up. */
+function checkName(file: ResourceFile | undefined, where: { isHere: boolean }): void {
+  const why = whyNoName(file?.pipeline, where);
+  if (why === undefined) return;
+  throw new InputError(file?.locate({ path: ["pipeline"], text: why }, file.pipeline) ?? why);
 }
 
 /** Loads the YAML parser on demand: it is large, and most builds name no file. */

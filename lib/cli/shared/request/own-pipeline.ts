@@ -1,3 +1,4 @@
+import { extname } from "node:path";
 import { z } from "zod";
 import { InputError, messageOf } from "../../../base/errors.ts";
 import { parseDuration } from "../../../base/units.ts";
@@ -25,12 +26,16 @@ export const FileStep = z.strictObject({
   timeout: durationText.optional(),
 });
 
-/**
- * `pipeline` of a resource's file: a list of steps. A name has no effect, because all builds share one
- * pipeline name.
- */
-export const FilePipeline = z.union([z.string(), z.array(FileStep).min(1, "expected at least one step")]);
+/** `pipeline` of a resource's file: a list of steps, or the name of a pipeline that the control plane stores. */
+export const FilePipeline = z.union([
+  z.string().regex(/\S/, "expected a list of steps, or the name of a pipeline"),
+  z.array(FileStep).min(1, "expected at least one step"),
+]);
 export type FilePipeline = z.infer<typeof FilePipeline>;
+
+/** What has a slash, or ends like a file of YAML or JSON, is a file: no pipeline has such a name. */
+export const namesFile = (named: string): boolean =>
+  named === "-" || named.includes("/") || [".yaml", ".yml", ".json"].includes(extname(named));
 
 const STOP = "container-stop";
 
@@ -50,6 +55,21 @@ export function pipelineOf(
   const all = steps?.map((step) => withPlace(step, own)) ?? withOwn(own);
   if (isHere) checkServed(all, own);
   return ownPipeline(all);
+}
+
+/** Returns why a file's `pipeline` cannot be a name, or undefined if it can. `isHere`: as for `pipelineOf`. */
+export function whyNoName(
+  inFile: FilePipeline | undefined,
+  { isHere }: { isHere: boolean },
+): string | undefined {
+  if (typeof inFile !== "string" || inFile === BUILD_PIPELINE.name) return undefined;
+  if (namesFile(inFile)) {
+    return `pipeline: A file cannot name another one, "${inFile}": expected a list of steps`;
+  }
+  return isHere
+    ? `pipeline: No pipeline "${inFile}" is stored here: expected a list of steps, or "${BUILD_PIPELINE.name}"; ` +
+      `"flutter-ci submit" takes the name of a pipeline that its control plane stores`
+    : undefined;
 }
 
 export const stepOf = ({ id, name, ...step }: z.infer<typeof FileStep>): PipelineStep => ({
