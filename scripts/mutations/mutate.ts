@@ -1,29 +1,28 @@
 /**
- * Changes one thing in a room's code at a time, and runs the room's unit tests: those that pass all the same do not notice it.
- * `scripts/mutate ROOM [--count N] [--seed S] [--seconds S]`, the last for one file of tests; prints each survivor, and the share that was killed. Works in the checkout that
+ * Changes one thing in a room's code at a time, and runs the unit tests that reach the changed line, wherever they are: those that pass all the same do not notice it.
+ * `scripts/mutate ROOM… [--count N] [--seed S] [--seconds S]`, the last for one file of tests; prints each survivor, and the share that was killed. Works in the checkout that
  * it is started in and leaves it as it was.
  */
 import { Glob } from "bun";
 import { join } from "node:path";
 import { flagsOf, refuse } from "../usage.ts";
 import { type Mutant, mutantsOf } from "./mutants.ts";
+import { measure, passes, reaches, type TestFile } from "./reach.ts";
 
-/** A room's code, and the tests that are about it. */
-const ROOMS: Record<string, { code: string; tests: string }> = {
-  "core": {
-    code: "lib/engine/core/**/*.ts",
-    tests:
-      "tests/engine/{claim,clocks,decide,decide_property,dispatch,engine,follow,log_tail,open_secrets,stop,validate,unread_result,results}_test.ts",
-  },
-  "driver": {
-    code: "lib/driver/{take,understand,claim,work,log,report,host}/**/*.ts",
-    tests: "tests/driver/*_test.ts",
-  },
-  "wire": { code: "lib/wire/**/*.ts", tests: "tests/{wire,conveyor,base,engine}/*_test.ts" },
-  "build": { code: "lib/build/**/*.ts", tests: "tests/build/*_test.ts" },
+/** A change of a file. */
+interface Found extends Mutant {
+  readonly path: string;
+}
+
+/** Each room's code. */
+const ROOMS: Record<string, string> = {
+  "core": "lib/engine/core/**/*.ts",
+  "driver": "lib/driver/{take,understand,claim,work,log,report,host}/**/*.ts",
+  "wire": "lib/wire/**/*.ts",
+  "build": "lib/build/**/*.ts",
 };
 /** Tests that need more than the unit tests' few seconds, or a machine that has Docker and a broker. */
-const NOT_UNIT = /_(?:docker|nats|slow|alone)_test\.ts$/;
+const NOT_UNIT = /_(?:docker|nats|slow|alone|release)_test\.ts$/;
 
 const root = join(import.meta.dir, "../..");
 const { values, positionals } = flagsOf({
@@ -34,63 +33,72 @@ const { values, positionals } = flagsOf({
     seconds: { type: "string", default: "20" },
   },
 });
-const room = ROOMS[positionals[0] ?? ""];
-if (!room) refuse(`Unknown room "${positionals[0] ?? ""}": expected ${Object.keys(ROOMS).join(", ")}`);
-
-const all: (Mutant & { path: string })[] = [];
-for (const path of (await Array.fromAsync(new Glob(room.code).scan(root))).sort()) {
-  all.push(...mutantsOf(await Bun.file(join(root, path)).text()).map((mutant) => ({ ...mutant, path })));
+const rooms = positionals;
+const unknown = rooms.find((room) => !Object.hasOwn(ROOMS, room));
+if (unknown !== undefined || rooms.length === 0) {
+  refuse(`Unknown room "${unknown ?? ""}": expected ${Object.keys(ROOMS).join(", ")}`);
 }
-const chosen = sample(all, Number(values.count), Number(values.seed));
-const tests = await testsByTime(room.tests);
-console.log(`${chosen.length} of ${all.length} mutants, ${tests.length} test files`);
+const mostMs = Number(values.seconds) * 1000;
 
-let killed = 0;
-for (const { path, line, what, text } of chosen) {
+const chosen: Record<string, Found[]> = {};
+for (const room of rooms) {
+  const found = await mutantsIn(ROOMS[room] as string);
+  chosen[room] = sample(found, Number(values.count), Number(values.seed));
+  console.log(`${room}: ${chosen[room].length} of ${found.length} mutants`);
+}
+const tests = await testsByTime(new Set(Object.values(chosen).flat().map(({ path }) => path)));
+console.log(`${tests.length} test files`);
+for (const [room, mutants] of Object.entries(chosen)) {
+  let killed = 0;
+  for (const mutant of mutants) if (await isKilled(mutant)) killed++;
+  console.log(
+    `${room}: killed ${killed} of ${mutants.length} (${Math.round(100 * killed / mutants.length)} %)`,
+  );
+}
+
+async function mutantsIn(room: string): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const path of (await Array.fromAsync(new Glob(room).scan(root))).sort()) {
+    found.push(...mutantsOf(await Bun.file(join(root, path)).text()).map((mutant) => ({ ...mutant, path })));
+  }
+  return found;
+}
+
+async function isKilled({ path, line, what, text }: Found): Promise<boolean> {
   const file = join(root, path);
   const original = await Bun.file(file).text();
+  const reaching = tests.filter((test) => reaches(test, path, line));
   try {
     await Bun.write(file, text);
-    if (await isNoticed()) killed++;
-    else console.log(`survived  ${path}:${line}: ${what}`);
+    if (await isNoticed(reaching)) return true;
+    const by = reaching.length === 0 ? "no test reaches it" : `${reaching.length} test files reach it`;
+    console.log(`survived  ${path}:${line}: ${what} (${by})`);
+    return false;
   } finally {
     await Bun.write(file, original);
   }
 }
-console.log(
-  `${positionals[0]}: killed ${killed} of ${chosen.length} (${Math.round(100 * killed / chosen.length)} %)`,
-);
 
-/** The room's unit tests, the fastest first: most changes are noticed by one of those. Those that take too long are left out. */
-async function testsByTime(pattern: string): Promise<string[]> {
-  const times: { path: string; ms: number }[] = [];
-  for (const path of (await Array.fromAsync(new Glob(pattern).scan(root))).sort()) {
+/** The unit tests that load one of the files, the fastest first: most changes are noticed by one of those. Those that take too long are left out. */
+async function testsByTime(paths: ReadonlySet<string>): Promise<TestFile[]> {
+  const measured: TestFile[] = [];
+  for (const path of (await Array.fromAsync(new Glob("tests/**/*_test.ts").scan(root))).sort()) {
     if (NOT_UNIT.test(path)) continue;
-    const began = performance.now();
-    if (await passes(path)) times.push({ path, ms: performance.now() - began });
-    else console.log(`left out  ${path}: it fails or takes too long as the code stands`);
+    // Coverage makes a file slower.
+    const test = await measure(path, { root, timeoutMs: 3 * mostMs });
+    if (!test) console.log(`left out  ${path}: it fails or takes too long as the code stands`);
+    else if (test.lines.keys().some((loaded) => paths.has(loaded))) measured.push(test);
   }
-  return times.sort((a, b) => a.ms - b.ms).map(({ path }) => path);
+  return measured.sort((a, b) => a.ms - b.ms);
 }
 
-async function isNoticed(): Promise<boolean> {
-  for (const path of tests) if (!await passes(path)) return true;
+/** A test that takes ten times as long as it did waits for what does not come any more. */
+async function isNoticed(reaching: readonly TestFile[]): Promise<boolean> {
+  for (const { path, ms } of reaching) {
+    const timeoutMs = Math.min(mostMs, Math.max(5000, Math.ceil(10 * ms)));
+    if (!await passes(path, { root, timeoutMs })) return true;
+  }
   return false;
-}
-
-/** A file's tests pass, and in time: a loop without an end is noticed as well. */
-async function passes(path: string): Promise<boolean> {
-  const child = Bun.spawn(
-    [process.execPath, "--no-env-file", "test", "--isolate", "--bail", "--timeout", "20000", `./${path}`],
-    {
-      cwd: root,
-      stdout: "ignore",
-      stderr: "ignore",
-      timeout: Number(values.seconds) * 1000,
-      killSignal: "SIGKILL",
-    },
-  );
-  return await child.exited === 0;
 }
 
 /** Some of the elements, the same ones for the same seed. */
