@@ -6,10 +6,10 @@ import { processLog } from "../base/log.ts";
 import { startTimer, stopTimer, type Timer } from "../base/timers.ts";
 import type { Docker } from "../docker/docker.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
-import { decodeEvent } from "./understand/decode.ts";
 import { checkNames } from "./define.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import { handle, type HandleServices } from "./handle.ts";
+import { HostRoom } from "./take/host-room.ts";
 import { Slots } from "./take/slots.ts";
 import { Leases } from "./claim/leases.ts";
 import { LiveLines } from "./log/live-lines.ts";
@@ -100,71 +100,33 @@ const REMEMBERED = 1000;
  * token.
  */
 export function startInstance(options: InstanceOptions): Instance {
-  const { concurrency = 1, shared = true } = options;
   const services = servicesOf(options);
-  const { driver, transport, settings, leases } = services;
-  const slots = new Slots(concurrency);
+  const { transport, leases, retryMs } = services;
+  const slots = new Slots(options.concurrency ?? 1);
+  const room = new HostRoom(services);
   const ending = new AbortController();
   const { signal } = ending;
-
-  let fullSince: number | undefined;
-  let whyFull: string | undefined;
-  const admit: Admit = async (inHand, { here, signal }) => {
-    if (!here) fullSince ??= performance.now();
-    const hasRoom = await driver.admit?.({
-      docker: services.docker,
-      settings,
-      policy: services.policy,
-      inHand,
-      runs: leases.runs,
-      run: here && decodeEvent(here.data, services.resources).run,
-      isHere: here !== undefined,
-      askRun: services.askRun,
-      tell: (why) => whyFull = why,
-      signal,
-    }) ?? true;
-    if (!here) fullSince = whyFull = undefined;
-    return hasRoom;
-  };
   const take = (spec: ConsumerSpec, admit?: Admit) =>
     takeEvents({
-      transport,
-      spec,
-      slots,
-      admit,
+      ...{ transport, spec, slots, admit, retryMs, signal },
       handle: (delivery, onWorked) => handled(delivery, services, onWorked),
-      retryMs: services.retryMs,
-      signal,
     });
+
   const own = ownSpec(services);
-  const common = shared ? [commonSpec(services)] : [];
-  const loops = [take(own), ...common.map((spec) => take(spec, driver.admit && admit))];
-  const hearing = hearNudges(services, signal);
-  const serving = driver.admit &&
-    retry(
-      () =>
-        transport.serve(subjects.room(driver.name), () => Promise.resolve(JSON.stringify({ why: whyFull }))),
-      {
-        signal,
-      },
-    );
-  serving?.catch(() => {});
-  const ready = Promise.all([
-    hearing,
-    serving,
-    ...[own, ...common].map((spec) => retry(() => transport.ensureConsumer(spec), { signal })),
-  ]).then(() => {});
+  const common = options.shared === false ? [] : [commonSpec(services)];
+  const loops = [take(own), ...common.map((spec) => take(spec, room.admit))];
+  const answering = [hearNudges(services, signal), room.serve(signal)];
+  const consuming = [own, ...common].map((spec) => retry(() => transport.ensureConsumer(spec), { signal }));
+  const ready = Promise.all([...answering, ...consuming]).then(() => {});
   ready.catch(() => {});
 
   async function drain(ms: number): Promise<void> {
     ending.abort(new Error("Draining"));
     const settled = Promise.all(loops).then(() => slots.idle());
     if (!await isWithin(settled, ms)) leases.stop("shutdown");
-    if (!await isWithin(settled, settings.graceMs + services.cleanupMs)) leases.abandon();
+    if (!await isWithin(settled, services.settings.graceMs + services.cleanupMs)) leases.abandon();
     await isWithin(settled, LEAVE_MS);
-    for (const open of [hearing, serving]) {
-      await (await open?.catch(() => undefined))?.[Symbol.asyncDispose]();
-    }
+    for (const open of answering) await (await open?.catch(() => undefined))?.[Symbol.asyncDispose]();
   }
 
   return {
@@ -172,10 +134,10 @@ export function startInstance(options: InstanceOptions): Instance {
       return slots.inHand;
     },
     get whyFull() {
-      return whyFull;
+      return room.whyFull;
     },
     get fullMs() {
-      return fullSince === undefined ? 0 : performance.now() - fullSince;
+      return room.fullMs;
     },
     ready,
     refuse: (event) => refuseEarly(event, services, signal),

@@ -1,18 +1,12 @@
-import { hostname } from "node:os";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { aborted } from "../../base/signals.ts";
-import { timeoutSignal } from "../../base/timers.ts";
 import type { Driver } from "../../driver/driver.ts";
-import type { Docker } from "../../docker/docker.ts";
-import { version } from "../../driver/program/command-line/version.ts";
 import { BUILD_DRIVER } from "../../build/build-driver.ts";
-import { BUILD_POLICY } from "../../build/policy-flags.ts";
 import { BUILD_RESOURCE } from "../../build/resource-type.ts";
-import { httpApi } from "../../engine/http/api.ts";
-import { isLoopback, namesOf } from "../../engine/http/hosts.ts";
+import { isLoopback } from "../../engine/http/hosts.ts";
 import { listen } from "../../engine/http/listen.ts";
 import { PlaneMetrics } from "../../engine/shell/plane-metrics.ts";
 import { startEngine } from "../../engine/shell/start.ts";
@@ -21,24 +15,19 @@ import { openTracing } from "../shared/open-tracing.ts";
 import { ownToken } from "../shared/api/token.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import { checkBrokerFlags } from "../../driver/program/broker/check-broker-flags.ts";
-import { driverSettings } from "../../driver/program/driver-settings.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import { loadDrivers } from "../shared/load-driver.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
-import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
-import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { startProcessLog } from "../../driver/program/command-line/process-log.ts";
-import type { DockerHost } from "../../driver/program/health/host-series.ts";
-import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { tellServiceManager } from "../../driver/program/service-manager.ts";
-import { listenForStop } from "../../driver/program/stop/stop-requests.ts";
+import { openStopSignal } from "../../driver/program/stop/stop-signal.ts";
 import { doorTls } from "./api-tls.ts";
-import { openPlane, type Plane } from "./open-plane.ts";
+import { openPlane } from "./open-plane.ts";
 import { readTokens } from "./read-tokens.ts";
 import { registerTypes } from "./register-types.ts";
-import { planeGauges } from "./plane-gauges.ts";
 import { keepPruned } from "./prune.ts";
-import { type Fleet, startDrivers } from "./start-drivers.ts";
+import { planeApi } from "./plane-api.ts";
+import { startFleet } from "./start-fleet.ts";
 import type { UpOptions } from "./up-flags.ts";
 
 /**
@@ -62,18 +51,8 @@ export async function up(given: UpOptions, known: Drivers): Promise<void> {
     ...Object.fromEntries(own.map((driver) => [driver.name, () => Promise.resolve(driver)])),
   };
   const faultPoint = parseFaults(environment.CONVEYOR_FAULT);
-  const stopping = new AbortController();
+  using stopping = openStopSignal("Stopped immediately; runs resume on restart");
   const { signal } = stopping;
-  using stop = listenForStop({
-    onFirst({ verdict }) {
-      tellServiceManager("stopping", environment);
-      stopping.abort(new DOMException(verdict.message, "AbortError"));
-    },
-    onSecond({ exit }) {
-      process.stderr.write("Stopped immediately; runs resume on restart\n");
-      process.exit(exit);
-    },
-  });
   try {
     await serve(options, { drivers, own, faultPoint, signal });
   } catch (error) {
@@ -81,8 +60,6 @@ export async function up(given: UpOptions, known: Drivers): Promise<void> {
     if (!(error instanceof Retryable)) throw error;
     // At the start, even a temporary failure ends the process.
     throw new UnavailableError(messageOf(error), { cause: error });
-  } finally {
-    if (stop.first?.exit === EXIT.defect) process.exitCode = EXIT.defect;
   }
 }
 
@@ -95,7 +72,7 @@ async function serve(
     signal: AbortSignal;
   },
 ): Promise<void> {
-  const { listen: address, cors } = options;
+  const { listen: address } = options;
   const folder = dataFolder(options.data, environment);
   const { own: given, others: tokens } = await readTokens(options.tokenFile ?? []);
   const { tls, whyNotSigned } = await doorTls(options);
@@ -103,7 +80,6 @@ async function serve(
   const { transport, store, publishRun, sealKey } = plane;
   const token = given ?? await ownToken(folder);
   await registerTypes(store, { builtIn: { ...BUILD_DRIVER, name: BUILD_RESOURCE.pipeline.name }, own });
-  const ackWaitMs = options.ackWait;
   const metrics = new PlaneMetrics();
   await using tracing = await openTracing(environment);
   await using engine = await startEngine({
@@ -111,7 +87,7 @@ async function serve(
     store,
     publishRun,
     sealKey,
-    ackWaitMs,
+    ackWaitMs: options.ackWait,
     faultPoint,
     adopt: true,
     ...tracing.engine,
@@ -123,34 +99,9 @@ async function serve(
     ...options.foreignDriver && { foreignDrivers: options.foreignDriver },
   });
   await using fleet = await startFleet(options, { plane, drivers, faultPoint, signal });
-  const api = httpApi({
-    engine,
-    store,
-    token,
-    tokens,
-    maxOpenRuns: options.maxRuns,
-    maxRunsEach: options.maxRunsEach,
-    whyNotSigned,
-    isOurHost: namesOf(address.host, hostname()),
-    cors,
-    resourceTypes: [BUILD_RESOURCE],
-    broadcast: (subject, data) => transport.broadcast(subject, data),
+  const api = planeApi(options, {
+    ...{ plane, engine, fleet, metrics, folder, token, tokens, whyNotSigned },
     draining: signal,
-    keepLogsMs: options.keepLogs,
-    version: version(),
-    reasons: () => whyNotReady(plane, fleet),
-    metrics: () =>
-      metrics.text(store.runs, {
-        now: systemClock(),
-        gauges: () =>
-          planeGauges({
-            folder,
-            troubles: () => engine.troubles,
-            slots: () => fleet && { used: fleet.inHand, total: fleet.slots },
-            stored: plane.stored,
-            host: fleet?.host,
-          }),
-      }),
   });
   await using listening = await listen(api, { ...address, tls });
   await using _announced = await announceServer(folder, listening.url);
@@ -181,71 +132,4 @@ async function serve(
     count: fleet?.inHand ?? 0,
   });
   await fleet?.drain(options.drain);
-}
-
-const DOCKER_MS = 3000;
-
-/** Returns why runs cannot be processed now, one line per reason. */
-async function whyNotReady(
-  { broker, store }: Plane,
-  fleet: FleetHere | undefined,
-): Promise<string[]> {
-  const reasons: string[] = broker && !broker.isConnected ? ["The broker is not connected"] : [];
-  await store.runs.find("0", 1).catch((error) =>
-    reasons.push(`The store does not answer: ${messageOf(error)}`)
-  );
-  await fleet?.docker.now({ signal: timeoutSignal(DOCKER_MS) }).catch((error) =>
-    reasons.push(`Docker does not answer: ${messageOf(error)}`)
-  );
-  return reasons;
-}
-
-/** The drivers of this process and their host. */
-interface FleetHere extends Fleet {
-  readonly docker: Docker;
-  readonly host: DockerHost;
-  /** How many steps each driver works on at once. */
-  readonly slots: number;
-}
-
-async function startFleet(
-  options: UpOptions,
-  { plane, drivers, faultPoint, signal }: {
-    plane: Plane;
-    drivers: Drivers;
-    faultPoint: Faults;
-    signal: AbortSignal;
-  },
-): Promise<FleetHere | undefined> {
-  if (options.drivers.length === 0) return undefined;
-  const policy = await readPolicy(BUILD_POLICY, options);
-  const policyFor = async (driver: Driver) =>
-    driver.policy === BUILD_POLICY ? policy : driver.policy && await readPolicy(driver.policy, options);
-  await using opening = new AsyncDisposableStack();
-  const reaching = opening.use(reachDocker({ endpoint: options.docker, environment, signal }));
-  const { docker, info } = await reaching.answer;
-  const { owner, transport } = plane;
-  const settings = driverSettings(options, { owner, info });
-  const fleet = opening.use(
-    await startDrivers(options.drivers, {
-      drivers,
-      transport,
-      docker,
-      settings,
-      policyFor,
-      ackWaitMs: options.ackWait,
-      faultPoint,
-    }),
-  );
-  const opened = opening.move();
-  return {
-    get inHand() {
-      return fleet.inHand;
-    },
-    docker,
-    host: { docker, info, owner },
-    slots: settings.slots ?? 1,
-    drain: fleet.drain,
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
-  };
 }
