@@ -34,22 +34,40 @@ export const ClaimRequest = z.object({
 });
 export type ClaimRequest = z.infer<typeof ClaimRequest>;
 
+/** The right to work on a step as this attempt. */
+export interface Go {
+  answer: "go";
+  attempt: number;
+  /** Number of this attempt since the run's last fresh start; `attempt` counts on across fresh starts. */
+  tries?: number | undefined;
+  /** Milliseconds from this answer, since clocks may differ. */
+  remainingMs?: number | undefined;
+  secrets?: Record<string, string> | undefined;
+  /** Key that signs results, log batches and renewals of this attempt. */
+  key?: string | undefined;
+  /** What an earlier attempt has left as its progress. */
+  progress?: string | undefined;
+  mac?: string | undefined;
+}
+
 /**
- * `go`: work as this attempt, for at most `remainingMs` (from this answer, since clocks may differ). `done`:
- * a result is recorded; ack and do nothing. `stop`: the run or the attempt has ended (`reason` is one of the
- * closed set); ack and do nothing. `wait`: another attempt is alive; ask again later.
+ * `go`: work as this attempt. `done`: a result is recorded; ack and do nothing. `stop`: the run or the
+ * attempt has ended (`reason` is one of the closed set); ack and do nothing. `wait`: another attempt is
+ * alive; ask again later.
  */
-export const ClaimReply = z.discriminatedUnion("answer", [
+export type ClaimReply =
+  | Go
+  | { answer: "done"; mac?: string | undefined }
+  | { answer: "stop"; reason: string; mac?: string | undefined }
+  | { answer: "wait"; retryMs: number; mac?: string | undefined };
+export const ClaimReply: z.ZodType<ClaimReply> = z.discriminatedUnion("answer", [
   z.object({
     answer: z.literal("go"),
     attempt: z.int().min(1),
-    /** Number of this attempt since the run's last fresh start; `attempt` counts on across fresh starts. */
     tries: z.int().min(1).optional(),
     remainingMs: z.number().optional(),
     secrets: z.record(z.string(), z.string()).optional(),
-    /** Key that signs results, log batches and renewals of this attempt. */
     key: z.string().optional(),
-    /** What an earlier attempt has left as its progress. */
     progress: z.string().optional(),
     /** To a fresh claim: the step's place in the run's trace (W3C Trace Context), if its engine sends traces. */
     traceparent: z.string().regex(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/).optional().catch(undefined),
@@ -59,7 +77,6 @@ export const ClaimReply = z.discriminatedUnion("answer", [
   z.object({ answer: z.literal("stop"), reason: z.string(), mac: z.string().optional() }),
   z.object({ answer: z.literal("wait"), retryMs: z.number(), mac: z.string().optional() }),
 ]);
-export type ClaimReply = z.infer<typeof ClaimReply>;
 
 /** Returns the proof that a renewal's sender has the attempt's key. */
 export function renewalProof(key: string, { nonce = "", letsGo = false }: ClaimRequest): string {

@@ -6,27 +6,44 @@ export const token = z.string().regex(
   "expected letters, digits, - and _ only (it becomes part of a subject)",
 );
 
+/** A resource on the wire (protocol 1.3). */
+export interface Resource {
+  readonly id: string;
+  readonly name: string;
+  readonly pipeline?: string | null | undefined;
+  /** Its type. */
+  readonly resource: string;
+  readonly metadata?: Readonly<Record<string, unknown>> | null | undefined;
+  readonly spec: unknown;
+  /** Unknown fields are kept. */
+  readonly [field: string]: unknown;
+}
+
 /**
- * A resource on the wire (protocol 1.3). Unknown fields are kept. Accepts any values in `metadata`, since
- * newer servers nest objects in it; what we write there is always a string.
+ * Accepts any values in `metadata`, since newer servers nest objects in it; what we write there is always a
+ * string.
  */
-export const Resource = z.looseObject({
+export const RESOURCE_FIELDS = {
   id: z.string(),
   name: z.string(),
   pipeline: z.string().nullish(),
   resource: z.string(),
   metadata: z.record(z.string(), z.unknown()).nullish(),
   spec: z.unknown(),
-});
-export type Resource = z.infer<typeof Resource>;
+};
+export const Resource: z.ZodType<Resource> = z.looseObject(RESOURCE_FIELDS);
 
 /** A driver's answer. On the wire `driver` names the driver. */
-export const DriverResult = z.looseObject({
+export interface DriverResult {
+  success: boolean;
+  message: string;
+  data?: unknown;
+}
+export const DriverResult: z.ZodType<DriverResult> = z.looseObject({
   success: z.boolean(),
   message: z.string().nullish().transform((message) => message ?? ""),
   data: z.unknown().optional(),
 });
-export type DriverResult = { success: boolean; message: string; data?: unknown };
 
 /**
  * A step of a pipeline (protocol 2.2). Our own fields, which other programs ignore: `always` (runs in every

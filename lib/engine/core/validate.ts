@@ -4,7 +4,7 @@ import { HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES } from "../../backend/transport.ts
 import { InputError } from "../../base/errors.ts";
 import { isRunId } from "../../wire/ids.ts";
 import { describeIssues, parseForeign } from "../../wire/issues.ts";
-import { Pipeline, Resource, token } from "../../wire/resource.ts";
+import { Pipeline, RESOURCE_FIELDS, token } from "../../wire/resource.ts";
 import { addresseeOfSecret } from "../../wire/secrets.ts";
 import type { Submission } from "./submission.ts";
 import { refuseOpenSecrets } from "./open-secrets.ts";
@@ -57,7 +57,7 @@ export const CheckedPipeline = Pipeline.extend({
 
 const Checked = z.object({
   run: z.string().refine(isRunId, "expected a UUID").optional(),
-  resource: Resource.extend({ name, resource: token }),
+  resource: z.looseObject({ ...RESOURCE_FIELDS, name, resource: token }),
   pipeline: z.union([CheckedPipeline, z.object({ name: z.literal(""), steps: z.tuple([]) })]),
   operation: z.enum(["create", "update", "delete"]),
   timeoutMs: z.number().positive().max(MAX_TIMEOUT_MS),

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { parseDuration } from "../../base/units.ts";
 import { describeIssues, parseForeign } from "../../wire/issues.ts";
-import { Pipeline, Resource } from "../../wire/resource.ts";
+import { Pipeline, RESOURCE_FIELDS } from "../../wire/resource.ts";
 import type { SpecFacts } from "../core/resource-type.ts";
 import type { Submission } from "../core/submission.ts";
 import { checkSpecSize } from "../core/validate.ts";
@@ -21,7 +21,7 @@ export const DEFAULT_TIMEOUT_MS = 3_600_000;
 export const SubmissionBody = z.strictObject({
   /** A UUID chosen by the caller: two requests with the same one make one run. */
   run: z.string().optional(),
-  resource: Resource.extend({ id: z.string().optional() }),
+  resource: z.looseObject({ ...RESOURCE_FIELDS, id: z.string().optional() }),
   /** The steps, or the name of a pipeline that is stored here. */
   pipeline: z.union([Pipeline, z.string().min(1)]).optional(),
   operation: z.enum(OPERATIONS).default("create"),
