@@ -47,6 +47,8 @@ export interface Go {
   key?: string | undefined;
   /** What an earlier attempt has left as its progress. */
   progress?: string | undefined;
+  /** To a fresh claim: the step's place in the run's trace (W3C Trace Context), if its engine sends traces. */
+  traceparent?: string | undefined;
   mac?: string | undefined;
 }
 
@@ -69,7 +71,6 @@ export const ClaimReply: z.ZodType<ClaimReply> = z.discriminatedUnion("answer", 
     secrets: z.record(z.string(), z.string()).optional(),
     key: z.string().optional(),
     progress: z.string().optional(),
-    /** To a fresh claim: the step's place in the run's trace (W3C Trace Context), if its engine sends traces. */
     traceparent: z.string().regex(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/).optional().catch(undefined),
     mac: z.string().optional(),
   }),

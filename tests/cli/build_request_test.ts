@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
@@ -20,7 +21,7 @@ async function specOf(options: Partial<Options>, operands = {}, environment = {}
 
 /** Writes a resource file beside a repository `repo`, and gives its path. */
 async function resourceFile(folder: string, text: string): Promise<string> {
-  makeRepository(join(folder, "repo"), { "a.txt": "a" });
+  if (!existsSync(join(folder, "repo"))) makeRepository(join(folder, "repo"), { "a.txt": "a" });
   const path = join(folder, "build.yaml");
   await writeFile(path, text);
   return path;
