@@ -1,6 +1,6 @@
-import type { Docker } from "../docker/docker.ts";
+import type { Docker, ListedContainer, ListedNetwork } from "../docker/docker.ts";
 import { staysForALook } from "./keep.ts";
-import { isAnnouncement, isGitContainer, isOurs, isService, LABELS } from "./labels.ts";
+import { containerName, isAnnouncement, isGitContainer, isOurs, isService, LABELS } from "./labels.ts";
 import { removeUnneeded } from "./cache/remove-layers.ts";
 import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
 import { removeGitContainer, removeRun, removeRunNetwork } from "./remove.ts";
@@ -15,6 +15,10 @@ export interface SweepOptions {
   readonly signal: AbortSignal;
   /** Called with the owner's cache volumes as they were found. */
   readonly onCaches?: (found: CacheVolumes) => void;
+  /** Called with each network that is removed and that no container of its run used. */
+  readonly onNetwork?: (name: string) => void;
+  /** Leaves runs of which something was created less than this long ago, milliseconds (default 0). */
+  readonly olderThanMs?: number;
   /** Only name what would be removed (default false). */
   readonly dryRun?: boolean;
 }
@@ -27,8 +31,9 @@ export interface SweepOptions {
  */
 export async function sweep(
   docker: Docker,
-  { owner, isAlive, onCaches, signal, dryRun = false }: SweepOptions,
+  options: SweepOptions,
 ): Promise<string[]> {
+  const { owner, onCaches, onNetwork = () => {}, olderThanMs = 0, signal, dryRun = false } = options;
   const ours = { [LABELS.owner]: owner, [LABELS.run]: "" };
   const removed: string[] = [];
   const kept = new Set<string>();
@@ -36,7 +41,13 @@ export async function sweep(
   const isExpired = (labels: Labels) => Number(labels[LABELS.expires] ?? Infinity) < now;
   // Treat the run as failed: its outcome is unknown here.
   const isKept = (labels: Labels) => staysForALook(labels, { hasFailed: true }) && !isExpired(labels);
-  const found = await docker.list(ours, { signal });
+  const [found, networks] = await Promise.all([
+    docker.list(ours, { signal }),
+    docker.networks(ours, { signal }),
+  ]);
+  const young = youngRuns([...found, ...networks], now - olderThanMs);
+  const isAlive: SweepOptions["isAlive"] = (run, ...facts) =>
+    young.has(run) || options.isAlive(run, ...facts);
   for (const container of found) {
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (isGitContainer(container, owner, run) && !await isAlive(run, isExpired(labels), labels)) {
@@ -46,11 +57,16 @@ export async function sweep(
     if (await isAlive(run, isExpired(labels), labels) || isKept(labels)) kept.add(run);
     else if (dryRun || await removeRun(docker, { owner, run, signal })) removed.push(name);
   }
-  if (dryRun) return removed;
   const isLeft = async (labels: Labels) => {
     const { [LABELS.run]: run = "" } = labels;
     return !kept.has(run) && !await isAlive(run, isExpired(labels), labels);
   };
+  const withContainer = new Set(found.map(({ labels }) => labels[LABELS.run]));
+  for (const { name, labels } of networks) {
+    const { [LABELS.run]: run = "" } = labels;
+    if (name === containerName(run) && !withContainer.has(run) && await isLeft(labels)) onNetwork(name);
+  }
+  if (dryRun) return removed;
   const volumes = await docker.volumes({ [LABELS.owner]: owner }, { signal });
   for (const { name, labels } of volumes.filter(isAnnouncement)) {
     if (await isLeft(labels)) await docker.removeVolume(name, { signal });
@@ -62,7 +78,7 @@ export async function sweep(
     const { id, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (isService(container, owner, run) && await isLeft(labels)) await docker.remove(id, { signal });
   }
-  for (const network of await docker.networks(ours, { signal })) {
+  for (const network of networks) {
     const { labels, labels: { [LABELS.run]: run = "" } } = network;
     if (await isLeft(labels)) await removeRunNetwork(docker, network, run, signal);
   }
@@ -89,6 +105,14 @@ async function removeDeadLayers(
   for (const [run, labels] of asked) if (await isLeft(labels)) dead.add(run);
   if (dead.size === 0) return;
   await removeUnneeded(docker, { owner, signal, isUnfinished: ({ run }) => !dead.has(run) });
+}
+
+/** Returns the runs of which a container or network was created after `since`, by the daemon's clock. */
+function youngRuns(found: readonly (ListedContainer | ListedNetwork)[], since: number): Set<string> {
+  const createdAt = (one: ListedContainer | ListedNetwork) =>
+    "createdAt" in one ? one.createdAt : one.createdSecond * 1000;
+  const young = found.filter((one) => createdAt(one) > since);
+  return new Set(young.map(({ labels }) => labels[LABELS.run] ?? ""));
 }
 
 type Labels = Readonly<Record<string, string>>;

@@ -37,6 +37,14 @@ export interface ListedVolume {
   readonly mountpoint: string;
 }
 
+export interface ListedNetwork {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch in the daemon's clock. */
+  readonly createdAt: number;
+}
+
 /** A container in a list; listing takes one request, however many there are. */
 export interface ListedContainer {
   readonly id: string;
@@ -261,7 +269,7 @@ export interface Docker extends AsyncDisposable {
   networks(
     labels: Readonly<Record<string, string>>,
     options?: CallOptions,
-  ): Promise<{ id: string; name: string; labels: Readonly<Record<string, string>> }[]>;
+  ): Promise<ListedNetwork[]>;
   network(
     name: string,
     options?: CallOptions,

@@ -23,7 +23,12 @@ export function networkAndVolumeCalls(client: Client): Calls {
   return {
     async networks(labels, options = {}) {
       const found = await client.listNetworks({ filters: labelFilter(labels), ...call(options) });
-      return found.map(({ Id, Name, Labels }) => ({ id: Id, name: Name, labels: Labels ?? {} }));
+      return found.map(({ Id, Name, Labels, Created }) => ({
+        id: Id,
+        name: Name,
+        labels: Labels ?? {},
+        createdAt: Date.parse(Created) || 0,
+      }));
     },
 
     async network(name, options = {}) {

@@ -12,6 +12,8 @@ export interface CleanParts {
   readonly signal: AbortSignal;
   /** Only say what would be done (default false). */
   readonly dryRun?: boolean;
+  /** See `SweepOptions`. */
+  readonly olderThanMs?: number;
 }
 
 export interface Cleaned {
@@ -19,13 +21,15 @@ export interface Cleaned {
   readonly ended: readonly string[];
   /** Names of containers. */
   readonly removed: readonly string[];
+  /** Names of networks that no container used. */
+  readonly networks: readonly string[];
   /** The saved caches; none with `dryRun`. */
   readonly caches: readonly Saved[];
 }
 
 /** Ends the runs of this data folder whose process is gone, and removes what no live run owns on this Docker. */
 export async function cleanData(
-  { embedded, engine, docker, signal, dryRun = false }: CleanParts,
+  { embedded, engine, docker, signal, dryRun = false, olderThanMs = 0 }: CleanParts,
 ): Promise<Cleaned> {
   const { owner, store } = embedded;
   const ended: string[] = [];
@@ -38,14 +42,17 @@ export async function cleanData(
     embedded.forgetScope(scope);
   }
   let caches: readonly Saved[] = [];
+  const networks: string[] = [];
   const removed = await sweep(docker, {
     owner,
     onCaches: ({ saved }) => caches = saved,
+    onNetwork: (name) => networks.push(name),
     isAlive: async (run) => embedded.isAlive(run) || (!dead.includes(run) && await isOpen(run)),
     signal,
     dryRun,
+    olderThanMs,
   });
-  return { ended, removed, caches };
+  return { ended, removed, networks, caches };
 
   /** After the dead ones, an open run is that of a control plane with this data folder. */
   async function isOpen(run: string): Promise<boolean> {

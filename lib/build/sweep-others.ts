@@ -1,0 +1,79 @@
+import type { Docker, ListedContainer } from "../docker/docker.ts";
+import { LABELS } from "./labels.ts";
+import { sweep } from "./sweep.ts";
+
+/** What was removed, and of which installation. */
+export interface Swept {
+  readonly kind: "container" | "network";
+  readonly name: string;
+  readonly owner: string;
+}
+
+export interface SweepOthersOptions {
+  /** This installation, whose runs are left alone. */
+  readonly own: string | undefined;
+  /** Leaves runs of which something was created less than this long ago, milliseconds. */
+  readonly olderThanMs: number;
+  readonly signal: AbortSignal;
+  readonly dryRun?: boolean;
+}
+
+/**
+ * How old a network must be that no container of its run uses, milliseconds: a run makes its network before
+ * its container.
+ */
+const LEAST_NETWORK_AGE_MS = 3_600_000;
+
+/**
+ * Removes what runs of other installations have left on the daemon. Nobody here knows their runs, so labels
+ * decide: a run is over once all its containers have expired by their label, which is an hour after its
+ * timeout (a day where the container is kept for a look), when no instance that knows it is expected to be
+ * alive. A run of which a container has not expired, or has no such label, is left whole.
+ */
+export async function sweepOthers(
+  docker: Docker,
+  { own, olderThanMs, signal, dryRun = false }: SweepOthersOptions,
+): Promise<Swept[]> {
+  const all = { [LABELS.owner]: "" };
+  const [now, containers, networks] = await Promise.all([
+    docker.now({ signal }),
+    docker.list(all, { signal }),
+    docker.networks(all, { signal }),
+  ]);
+  const owners = new Set([...containers, ...networks].map(({ labels }) => labels[LABELS.owner] ?? ""));
+  const swept: Swept[] = [];
+  for (const owner of [...owners].filter((owner) => owner !== "" && owner !== own).toSorted()) {
+    const theirs = containers.filter(({ labels }) => labels[LABELS.owner] === owner);
+    const over = overRuns(theirs, now);
+    for (const { labels, createdAt } of networks) {
+      const { [LABELS.run]: run = "" } = labels;
+      const isUsed = theirs.some((container) => container.labels[LABELS.run] === run);
+      const isOld = createdAt < now - LEAST_NETWORK_AGE_MS;
+      if (labels[LABELS.owner] === owner && !isUsed && isOld) over.add(run);
+    }
+    if (over.size === 0) continue;
+    const add = (kind: Swept["kind"]) => (name: string) => void swept.push({ kind, name, owner });
+    const isAlive = (run: string) => !over.has(run);
+    const removed = await sweep(docker, {
+      owner,
+      isAlive,
+      onNetwork: add("network"),
+      olderThanMs,
+      signal,
+      dryRun,
+    });
+    removed.forEach(add("container"));
+  }
+  return swept;
+}
+
+/** Returns the runs that have containers, all of which have expired. */
+function overRuns(containers: readonly ListedContainer[], now: number): Set<string> {
+  const isOver = new Map<string, boolean>();
+  for (const { labels } of containers) {
+    const { [LABELS.run]: run = "", [LABELS.expires]: expires = "" } = labels;
+    const isExpired = /^\d+$/.test(expires) && Number(expires) < now;
+    isOver.set(run, isExpired && isOver.get(run) !== false);
+  }
+  return new Set([...isOver].filter(([, over]) => over).map(([run]) => run));
+}

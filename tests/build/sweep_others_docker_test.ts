@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { containerName, LABELS, runLabels, serviceName } from "../../lib/build/labels.ts";
+import { sweepOthers } from "../../lib/build/sweep-others.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
+import { flutterCi, temporaryFolder } from "../cli/start-program.ts";
+import { idleSpec } from "../docker/real-docker.ts";
+import { needing } from "../support/needs.ts";
+import { objectsOf, testDocker } from "../support/step-context.ts";
+import { patience } from "../support/within.ts";
+
+const { test } = needing("Docker");
+
+const HOUR = 3_600_000;
+
+/** The daemon, as if only these owners were on it; networks look older than they are. */
+function withOnly(docker: Docker, owners: readonly string[], { networkAgeMs = 0 } = {}): Docker {
+  const isTheirs = ({ labels }: { labels: Readonly<Record<string, string>> }) =>
+    owners.includes(labels[LABELS.owner] ?? "");
+  return {
+    ...docker,
+    list: async (...words) => (await docker.list(...words)).filter(isTheirs),
+    networks: async (...words) =>
+      (await docker.networks(...words)).filter(isTheirs).map((network) => ({
+        ...network,
+        createdAt: network.createdAt - networkAgeMs,
+      })),
+  };
+}
+
+/** Makes what runs of an owner leave; all of it is gone afterwards. */
+async function leftovers(docker: Docker) {
+  const owner = `test-${randomUUID()}`;
+  const now = await docker.now();
+  const label = (run: string, expiresIn: number | undefined, more: Record<string, string> = {}) => ({
+    ...runLabels(owner, run),
+    ...expiresIn !== undefined && { [LABELS.expires]: String(now + expiresIn) },
+    ...more,
+  });
+  return {
+    owner,
+    async container(expiresIn?: number, run: string = randomUUID()): Promise<string> {
+      await docker.create({ ...idleSpec(), name: containerName(run), labels: label(run, expiresIn) });
+      return run;
+    },
+    async service(run: string, expiresIn: number): Promise<void> {
+      const labels = label(run, expiresIn, { [LABELS.kind]: "service" });
+      await docker.create({ ...idleSpec(), name: serviceName(run, "db"), labels });
+    },
+    async network(run: string = randomUUID()): Promise<string> {
+      const name = containerName(run);
+      await docker.createNetwork({ name, labels: runLabels(owner, run), isolated: false });
+      return run;
+    },
+    async [Symbol.asyncDispose]() {
+      const ours = { [LABELS.owner]: owner };
+      for (const { id } of await docker.list(ours)) await docker.remove(id);
+      for (const { id } of await docker.networks(ours)) await docker.removeNetwork(id);
+    },
+  };
+}
+
+test("sweepOthers removes what expired runs of other installations have left, and nothing of live ones", async () => {
+  await using docker = testDocker();
+  await using theirs = await leftovers(docker);
+  await using own = await leftovers(docker);
+  const dead = await theirs.network(await theirs.container(-1));
+  const lost = await theirs.network();
+  const kept = [
+    await theirs.container(HOUR),
+    await theirs.container(),
+    // Its service says that it may still be alive.
+    await theirs.container(-1),
+  ];
+  await theirs.service(kept[2] ?? "", HOUR);
+  const ownDead = await own.container(-1);
+  const given = { own: own.owner, olderThanMs: 0, signal: patience() };
+  const seen = withOnly(docker, [theirs.owner, own.owner], { networkAgeMs: 2 * HOUR });
+  const expected = [
+    { kind: "network", name: containerName(lost), owner: theirs.owner },
+    { kind: "container", name: containerName(dead), owner: theirs.owner },
+  ];
+  const before = await objectsOf(theirs.owner);
+
+  assert.deepEqual(await sweepOthers(seen, { ...given, dryRun: true }), expected);
+  assert.deepEqual(await sweepOthers(seen, { ...given, olderThanMs: HOUR / 2, dryRun: true }), [expected[0]]);
+  assert.deepEqual(await objectsOf(theirs.owner), before, "a dry run removes nothing");
+
+  // A run makes its network before its container.
+  const fresh = withOnly(docker, [theirs.owner, own.owner]);
+  assert.deepEqual(await sweepOthers(fresh, { ...given, dryRun: true }), [expected[1]]);
+
+  assert.deepEqual(await sweepOthers(seen, given), expected);
+  const left = [...kept.map(containerName), serviceName(kept[2] ?? "", "db")];
+  assert.deepEqual((await objectsOf(theirs.owner)).toSorted(), left.toSorted());
+  assert.deepEqual(await objectsOf(own.owner), [containerName(ownDead)]);
+  assert.deepEqual(await sweepOthers(seen, given), []);
+});
+
+test("gc names what other installations have left only with --all-owners, and what is younger only on request", async () => {
+  await using docker = testDocker();
+  await using theirs = await leftovers(docker);
+  await using folder = await temporaryFolder();
+  const name = containerName(await theirs.container(-1));
+  const gc = (...words: string[]) =>
+    flutterCi(["gc", "--dry-run", "--data", `${folder.path}/none`, ...words]);
+  assert.deepEqual(await gc(), { code: 0, stdout: "", stderr: "Nothing is left behind\n" });
+  assert.doesNotMatch((await gc("--all-owners")).stdout, new RegExp(name));
+  const all = await gc("--all-owners", "--older-than", "0s");
+  const line = `Would remove container ${name} of the installation ${theirs.owner}`;
+  assert.ok(all.stdout.split("\n").includes(line), all.stdout);
+  const json = await gc("--all-owners", "--older-than", "0s", "--json");
+  const expected = { type: "container", name, owner: theirs.owner, dryRun: true };
+  assert.ok(json.stdout.split("\n").includes(JSON.stringify(expected)), json.stdout);
+});
