@@ -48,7 +48,7 @@ SHELLCHECK_WANTED=0.11.0.1
 NATS_OLDEST=2.10.25 # the oldest one with several filters a consumer that PyPI has
 NATS_NEWEST=2.15.1
 IMAGE=conveyor-build:bookworm
-SSH_IMAGE=conveyor-build-ssh:bookworm
+FULL_GIT_IMAGE=conveyor-build-git:bookworm
 BARE_GLIBC_IMAGE=conveyor-bare:glibc
 BARE_MUSL_IMAGE=conveyor-bare:musl
 
@@ -169,16 +169,16 @@ need_image() {
   rm -rf "$folder"
 }
 
-# An image with an ssh server for the tests of clones by ssh: $IMAGE with Debian's packages, called $SSH_IMAGE. False where they
-# cannot be had.
-need_ssh_image() {
-  docker image inspect "$SSH_IMAGE" >/dev/null 2>&1 && return
-  say "Making $SSH_IMAGE: openssh from Debian's packages"
+# An image with an ssh server, git-lfs and gpg for the tests of git: $IMAGE with Debian's packages, called $FULL_GIT_IMAGE. False where
+# they cannot be had.
+need_full_git_image() {
+  docker image inspect "$FULL_GIT_IMAGE" >/dev/null 2>&1 && return
+  say "Making $FULL_GIT_IMAGE: openssh, git-lfs and gpg from Debian's packages"
   local container status=0
   container=$(docker create --network host -e DEBIAN_FRONTEND=noninteractive "$IMAGE" sh -c \
-    'apt-get update -qq && apt-get install -y -qq --no-install-recommends openssh-client openssh-server && rm -rf /var/lib/apt/lists/*') || return
-  timeout 300 docker start --attach "$container" >"$tools/ssh-image.log" 2>&1 &&
-    docker commit "$container" "$SSH_IMAGE" >/dev/null || status=1
+    'apt-get update -qq && apt-get install -y -qq --no-install-recommends openssh-client openssh-server git-lfs gpg gpg-agent && rm -rf /var/lib/apt/lists/*') || return
+  timeout 300 docker start --attach "$container" >"$tools/full-git-image.log" 2>&1 &&
+    docker commit "$container" "$FULL_GIT_IMAGE" >/dev/null || status=1
   docker rm -f "$container" >/dev/null
   return $status
 }

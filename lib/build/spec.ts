@@ -62,6 +62,9 @@ export const BuildSpec = z.strictObject({
   submodules: z.boolean().default(false).describe(
     "whether submodules are checked out too; those of a local repository come from its git folder where they lie there",
   ),
+  lfs: z.boolean().default(false).describe(
+    "whether files of Git LFS are checked out with their content; the image needs git-lfs",
+  ),
   sparse: SparseFolders.default([]).describe(
     "folders to check out, with the files right in the folders above them; all without it",
   ),

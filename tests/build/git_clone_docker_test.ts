@@ -303,7 +303,7 @@ test("git-cloner says which files are pointers of Git LFS", async () => {
     assert.equal(result?.success, true);
     const said = lines.filter((line) => line.includes("Git LFS"));
     assert.deepEqual(said, [
-      "stderr Git LFS: 2 of the files are pointers, checked out without their content: a.bin, b c.bin",
+      "stderr Git LFS: 2 of the files are pointers, checked out without their content: a.bin, b c.bin; spec.lfs (--lfs) fetches it",
     ]);
   });
 });

@@ -5,7 +5,8 @@ import { gitCloner } from "../../drivers/git-cloner.ts";
 import { gitContainerName } from "../../lib/build/labels.ts";
 import type { BuildPolicy } from "../../lib/build/policy.ts";
 import { StopError } from "../../lib/driver/driver.ts";
-import { noSshServer, SSH_IMAGE, type SshServer, startSshServer } from "../support/ssh-server.ts";
+import { FULL_GIT_IMAGE, noFullGit } from "../support/full-git-image.ts";
+import { type SshServer, startSshServer } from "../support/ssh-server.ts";
 import { resourceOf, testDocker } from "../support/step-context.ts";
 import { assertUnknownIn } from "../support/unknown-in.ts";
 import { testPolicy } from "../support/settings.ts";
@@ -14,7 +15,7 @@ import { needing } from "../support/needs.ts";
 
 const { after, before, test } = needing("Docker");
 
-const skip = noSshServer();
+const skip = noFullGit();
 const server: { current?: SshServer } = {};
 const running = () => {
   assert.ok(server.current);
@@ -29,7 +30,7 @@ after(() => server.current?.[Symbol.asyncDispose]());
 const withKey = (key: string, given: Partial<BuildPolicy> = {}): BuildPolicy => ({
   ...testPolicy(),
   allowNetworks: ["host"],
-  gitImage: SSH_IMAGE,
+  gitImage: FULL_GIT_IMAGE,
   gitTokens: { "127.0.0.1": key },
   gitKnownHosts: `[127.0.0.1]:${running().port} ${running().hostKey}`,
   ...given,
@@ -63,10 +64,10 @@ test(
     const { keys, url, port, hostKey } = running();
     const line = `[127.0.0.1]:${port} ${hostKey}`;
     const stranger = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
-    await build({ repository: url(), network: "host", image: SSH_IMAGE }, async ({ step }) => {
+    await build({ repository: url(), network: "host", image: FULL_GIT_IMAGE }, async ({ step }) => {
       await step(containerStart, { policy: withKey(keys.opens) });
       const failureOf = async (policy: BuildPolicy, repository = url()) => {
-        const spec = { repository, network: "host", image: SSH_IMAGE };
+        const spec = { repository, network: "host", image: FULL_GIT_IMAGE };
         const { failure } = await step(gitCloner, { policy, resource: resourceOf(spec) });
         return `${failure?.reason}: ${failure?.message}`;
       };

@@ -139,6 +139,7 @@ test("every flag of run that is promised is in its help", async () => {
     "--max-log",
     "--max-artifacts",
     "--ca",
+    "--lfs",
     "--git-mirror",
     "--git-token",
     "--git-image",

@@ -1,8 +1,10 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { imageWithScript } from "./derived-image.ts";
 import { makePlace } from "./start-run.ts";
@@ -15,16 +17,22 @@ export interface HttpsRepository extends AsyncDisposable {
   /** Where its branch is. */
   readonly commit: string;
   /** The credentials of each request: `Basic …`, or nothing. */
-  readonly logins: ReadonlySet<string | undefined>;
+  readonly logins: Set<string | undefined>;
+  /** What Git LFS has asked for: the ids of objects. */
+  readonly lfsObjects: string[];
   /** From now on no request with the token is answered; resolves when the first one has come. */
   hang(): Promise<void>;
 }
 
-/** Serves a repository with these files, committed; with a `token`, only to those who have it. */
+/**
+ * Serves a repository with these files, committed; with a `token`, only to those who have it. `lfs` are contents of files of Git
+ * LFS, below the repository's own URL.
+ */
 export async function httpsRepository(
   files: Record<string, string>,
-  { token, host = "127.0.0.1", submodules = [] }: {
+  { token, host = "127.0.0.1", submodules = [], lfs = [] }: {
     token?: string;
+    lfs?: readonly string[];
     host?: "127.0.0.1" | "localhost";
     submodules?: readonly Submodule[];
   } = {},
@@ -40,7 +48,9 @@ export async function httpsRepository(
   const logins = new Set<string | undefined>();
   const asked = Promise.withResolvers<void>();
   const state = { hangs: false };
-  const server = createServer(TEST_CERTIFICATE, async ({ url = "", headers }, response) => {
+  const lfsObjects: string[] = [];
+  const server = createServer(TEST_CERTIFICATE, async (request, response) => {
+    const { url = "", headers } = request;
     logins.add(headers.authorization);
     if (wanted !== undefined && headers.authorization !== wanted) {
       response.writeHead(401, { "www-authenticate": 'Basic realm="test"' }).end();
@@ -48,6 +58,18 @@ export async function httpsRepository(
     }
     if (state.hangs) return asked.resolve();
     const path = new URL(url, "https://x").pathname.replace(/^\/app\.git/, "");
+    if (path.startsWith("/info/lfs/")) {
+      const answer = lfsAnswer(path, await text(request), {
+        lfs,
+        base: `https://${headers.host}/app.git`,
+        lfsObjects,
+      });
+      response.writeHead(answer === undefined ? 404 : 200, {
+        "content-type": "application/vnd.git-lfs+json",
+      });
+      response.end(answer);
+      return;
+    }
     try {
       response.end(await readFile(join(bare, path)));
     } catch {
@@ -70,6 +92,7 @@ export async function httpsRepository(
     image: image.name,
     commit,
     logins,
+    lfsObjects,
     hang() {
       state.hangs = true;
       return asked.promise;
@@ -77,6 +100,37 @@ export async function httpsRepository(
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
+
+/** Returns the answer of a server of Git LFS: where objects are, or an object. */
+function lfsAnswer(
+  path: string,
+  body: string,
+  { lfs, base, lfsObjects }: { lfs: readonly string[]; base: string; lfsObjects: string[] },
+): string | undefined {
+  if (path !== "/info/lfs/objects/batch") {
+    return lfs.find((content) => path === `/info/lfs/${oidOf(content)}`);
+  }
+  const { objects } = JSON.parse(body) as { objects: { oid: string; size: number }[] };
+  lfsObjects.push(...objects.map(({ oid }) => oid));
+  return JSON.stringify({
+    transfer: "basic",
+    objects: objects.map(({ oid, size }) => ({
+      oid,
+      size,
+      ...lfs.some((content) => oidOf(content) === oid)
+        ? { actions: { download: { href: `${base}/info/lfs/${oid}` } } }
+        : { error: { code: 404, message: "no such object" } },
+    })),
+  });
+}
+
+const oidOf = (content: string): string => createHash("sha256").update(content).digest("hex");
+
+/** The pointer that Git LFS commits in the place of a content. */
+export const lfsPointer = (content: string): string =>
+  `version https://git-lfs.github.com/spec/v1\noid sha256:${oidOf(content)}\nsize ${
+    Buffer.byteLength(content)
+  }\n`;
 
 /** Of a repository elsewhere, or at this one's own first commit. */
 export interface Submodule {

@@ -5,19 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-
-/** With git, ssh and sshd. `scripts/test` makes it. */
-export const SSH_IMAGE = process.env.CONVEYOR_SSH_IMAGE ?? "conveyor-build-ssh:bookworm";
-
-/** Why no ssh server can be started here; false where one can. */
-export function noSshServer(): string | false {
-  try {
-    execFileSync("docker", ["image", "inspect", SSH_IMAGE], { stdio: "ignore" });
-    return false;
-  } catch {
-    return `There is no image ${SSH_IMAGE}; scripts/test makes it`;
-  }
-}
+import { FULL_GIT_IMAGE } from "./full-git-image.ts";
 
 /** A real ssh server with one repository, on loopback: containers reach it in the network "host". */
 export interface SshServer extends AsyncDisposable {
@@ -77,7 +65,7 @@ export async function startSshServer(): Promise<SshServer> {
       "--network",
       "host",
       ...variables,
-      SSH_IMAGE,
+      FULL_GIT_IMAGE,
       "sh",
       "-c",
       SETUP,

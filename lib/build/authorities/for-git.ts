@@ -12,7 +12,7 @@ export async function gitAuthorities(
   { authorities: ofSpec, repository, spec }: Plan,
   { hasOperators }: { hasOperators: boolean },
 ): Promise<Authorities | undefined> {
-  if (repository.kind === "local" && !spec.submodules) return undefined;
+  if (repository.kind === "local" && !spec.submodules && !spec.lfs) return undefined;
   if (hasOperators && ofSpec) {
     await log.line(
       `The authorities of spec.ca, ${

@@ -22,6 +22,8 @@ export interface CloneFacts {
   readonly host:
     | { readonly name: string; readonly port: string; known: readonly string[]; offers: readonly string[] }
     | undefined;
+  /** Where the content of Git LFS was looked for. */
+  readonly lfs: string | undefined;
   /** The missing submodule: its path, its full URL, and its URL as written in the repository. */
   readonly submodule: { readonly path: string; readonly url: string; readonly says: string } | undefined;
 }
@@ -55,6 +57,7 @@ export function parseFacts(text: string): CloneFacts {
     host: host === undefined
       ? undefined
       : { name, port, known: all("host-known"), offers: all("host-offers") },
+    lfs: all("lfs-url")[0],
     submodule: path === undefined
       ? undefined
       : { path, url: all("submodule-url")[0] ?? "", says: all("submodule-says")[0] ?? "" },

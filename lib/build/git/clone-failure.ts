@@ -51,6 +51,14 @@ export function cloneFailure(
       return fail("ref-not-found", "The repository has no commit at its HEAD", undefined);
     case CLONE_EXIT.checkout:
       return fail("clone-failed", "Cannot check out");
+    case CLONE_EXIT.noLfs:
+      return fail(
+        "image-unusable",
+        `The image "${image}" has no git-lfs, which spec.lfs (--lfs) needs: use one that has, or install it in the image (for example: apt-get install git-lfs)`,
+        undefined,
+      );
+    case CLONE_EXIT.lfs:
+      return fail("clone-failed", lfsFailure(facts), whyHostKey(facts));
     case CLONE_EXIT.submodules:
       return submoduleFailure(facts, fail, { isLocal: repository.kind === "local" });
     default: {
@@ -79,6 +87,12 @@ function submoduleFailure(facts: CloneFacts, fail: Fail, { isLocal }: { isLocal:
   const hostKey = whyHostKey(facts);
   if (hostKey !== undefined) return fail("clone-failed", what, hostKey);
   return fail(isRefused(facts) ? "repository-not-found" : "clone-failed", what);
+}
+
+function lfsFailure({ lfs }: CloneFacts): string {
+  return lfs === undefined
+    ? "Cannot get the files of Git LFS: the repository came from no https or ssh URL"
+    : `Cannot get the files of Git LFS from ${JSON.stringify(lfs)}`;
 }
 
 function whatNeedsSsh({ submodule }: CloneFacts): string {

@@ -1,6 +1,7 @@
 import { KNOWN_AUTHORITIES } from "../authorities/bundle-script.ts";
 import { PRIVATE_FOLDER } from "./private-files.ts";
 import { CHECKOUT } from "./checkout-script.ts";
+import { LFS } from "./lfs-script.ts";
 import { MIRROR } from "./mirror-script.ts";
 import { RECEIVE } from "./receive-script.ts";
 
@@ -13,8 +14,8 @@ import { RECEIVE } from "./receive-script.ts";
  * Standard input: the private files, then the repository itself if LOCAL is 1.
  *
  * Variables: READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all),
- * SUBMODULES (1 or empty), SPARSE (folders, one a line; may be empty), ORIGIN (where a local repository came from; may be empty), and those of
- * mirror-script.ts.
+ * SUBMODULES (1 or empty), SPARSE (folders, one a line; may be empty), ORIGIN (where a local repository came from; may be empty), LFS (1 or
+ * empty), and those of mirror-script.ts.
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2
@@ -92,6 +93,7 @@ host_key() {
 # The facts of a failure are those of the last attempt.
 fresh() { rm -rf ./.git "$private/events" "$private/http" "$private/ssh-exit"; }
 
+workspace=$PWD
 # A first attempt may have left something: the workspace is emptied.
 rm -rf -- ./* ./.[!.]* ./..?* || fail 61
 case $URL in '' | https:*) is_ssh= ;; *) is_ssh=1 ;; esac
@@ -128,7 +130,7 @@ fetch_one() {
     git init --quiet --template="$seed" $format . && git remote add -- origin "$URL" && fetch $shallow origin "$1"
   fi
 }
-${RECEIVE}${MIRROR}${CHECKOUT}
+${RECEIVE}${MIRROR}${CHECKOUT}${LFS}
 # The full name that the remote has for REF, by git's own rules, and a commit of that repository. False where it has none.
 look_up() {
   fresh
@@ -192,6 +194,7 @@ work() {
   fi
   update_mirror
   say_what_lacks
+  say_pointers
   # Relative URLs of submodules count from where the repository itself came from.
   [ -z "$ORIGIN" ] || git remote add -- origin "$ORIGIN"
 
@@ -226,6 +229,7 @@ work() {
       fail 68 "$url"
     fi
   fi
+  fill_pointers
   printf 'commit=%s\\nref=%s\\n' "$commit" "$ref" >&3
 }
 
@@ -251,4 +255,6 @@ export const CLONE_EXIT = {
   checkout: 66,
   empty: 67,
   submodules: 68,
+  noLfs: 69,
+  lfs: 70,
 } as const;

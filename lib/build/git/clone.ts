@@ -135,12 +135,10 @@ async function runScript(
   { plan: { spec, repository, env }, local, all, authorities, mirror }: Input,
 ): Promise<{ code: number; said: string }> {
   const proxies = proxiesOf(context, { env });
-  if (!local || spec.submodules) await sayProxies(context, "git", proxies);
+  if (!local || spec.submodules || spec.lfs) await sayProxies(context, "git", proxies);
   const files = privateFiles({
     protocol: repository.kind === "local" ? "https" : repository.protocol,
-    authority: repository.kind === "remote" && repository.protocol === "https"
-      ? new URL(repository.url).host
-      : undefined,
+    authority: authorityOf(repository.kind === "remote" ? repository.url : local?.origin),
     credentials: all,
     knownHosts: context.policy.gitKnownHosts,
     authorities: authorities?.pem,
@@ -159,6 +157,7 @@ async function runScript(
       REF: local ? local.ref : spec.ref ?? "",
       DEPTH: String(spec.depth),
       SUBMODULES: spec.submodules ? "1" : "",
+      LFS: spec.lfs ? "1" : "",
       SPARSE: spec.sparse.join("\n"),
       ORIGIN: local?.origin ?? "",
       MIRROR: mirror,
@@ -177,6 +176,12 @@ async function runScript(
   });
   return { code, said: said.text() };
 }
+
+/** Returns `host` or `host:port` of an https URL; undefined for any other. */
+const authorityOf = (url: string | undefined): string | undefined =>
+  url !== undefined && URL.canParse(url) && new URL(url).protocol === "https:"
+    ? new URL(url).host
+    : undefined;
 
 async function* concatenated(
   first: Uint8Array,

@@ -24,7 +24,8 @@ export interface Credentials {
 }
 
 /**
- * Returns the credentials for a plan's clone: for the repository's host, and with submodules for every host.
+ * Returns the credentials for a plan's clone: for the repository's host, and with submodules, or files of Git LFS
+ * of a local repository, for every host.
  * The run's own take precedence over the operator's. Only an image that the operator chose (`--git-image` or
  * `--allow-image`) gets the operator's credentials. Without such an image, throws StepFailure `invalid-spec`
  * if the repository needs one, and otherwise logs which ones are not used.
@@ -40,7 +41,8 @@ export async function credentialsFor(context: BuildContext, plan: Plan): Promise
     }),
   );
   const ofOperator = new Map(Object.entries(policy.gitTokens).filter(([host]) => !ofRun.has(host)));
-  const isWanted = (host: string) => own.includes(host) || spec.submodules;
+  const hasOthers = spec.submodules || (spec.lfs && repository.kind === "local");
+  const isWanted = (host: string) => own.includes(host) || hasOthers;
   const isTrusted = policy.gitImage !== undefined || policy.allowImages.length > 0;
   const wanted = [...ofOperator.keys()].filter(isWanted);
   const needed = own.find((host) => ofOperator.has(host));
@@ -53,9 +55,7 @@ export async function credentialsFor(context: BuildContext, plan: Plan): Promise
   }
   if (!isTrusted && wanted.length > 0) {
     await log.line(
-      `The credentials for submodules on ${
-        wanted.join(", ")
-      } are not used: the command line names neither the image ` +
+      `The credentials for ${wanted.join(", ")} are not used: the command line names neither the image ` +
         `"${spec.image}" nor a --git-image`,
     );
   }

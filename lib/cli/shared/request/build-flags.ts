@@ -37,6 +37,7 @@ export function withBuildFlags<A extends unknown[], O extends OptionValues, G ex
       flag("--depth <n>", "commits of history to fetch, 0 for all", wholeNumber(0)).default(undefined, "1"),
     )
     .addOption(switchFlag("--submodules", "with submodules"))
+    .addOption(switchFlag("--lfs", "with the content of Git LFS files"))
     .addOption(switchFlag("--dirty", "the working tree of a folder as it is, instead of a commit"))
     .optionsGroup("How to build it:")
     .addOption(flag("--image <image>", "image to build in", text).default(undefined, "Flutter's"))

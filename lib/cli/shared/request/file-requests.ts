@@ -135,6 +135,7 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
   ref: { reach: "the build" },
   depth: { reach: "the build" },
   submodules: { reach: "the build" },
+  lfs: { reach: "the build" },
   sparse: { reach: "the build" },
   workdir: { reach: "the build" },
   drivers: { reach: "the build" },

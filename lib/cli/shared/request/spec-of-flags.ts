@@ -33,6 +33,7 @@ export function specOfFlags(
       dirty: flags.dirty,
       depth: flags.depth,
       submodules: flags.submodules,
+      lfs: flags.lfs,
       image: flags.image,
       pull: flags.pull,
       commands: command ? [command] : flags.command,

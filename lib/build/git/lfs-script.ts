@@ -1,0 +1,94 @@
+/**
+ * Shell functions for the clone script, for files of Git LFS. `say_pointers` logs which files are pointers.
+ * `fill_pointers` puts their content in their place, in the repository of the current folder and with
+ * SUBMODULES in those below it.
+ *
+ * The content comes from where git-lfs would look for it, or from the https URL that the repository's
+ * `.lfsconfig` names. That URL is checked here and then given to git-lfs, which so takes neither another one
+ * nor a transfer program from the repository. Its server is the only host whose credential git-lfs can get.
+ *
+ * Variables: LFS (1 or empty), URL, ORIGIN.
+ */
+export const LFS = `
+# Pointers that are checked out, with a NUL after each.
+pointers() { git grep -lz '^version https://git-lfs.github.com/spec/' -- ':(attr:filter=lfs)' >"$private/pointers"; }
+name_pointers() {
+  count=$(tr -cd '\\0' <"$private/pointers" | wc -c)
+  names=$(tr '\\n\\0' ' \\n' <"$private/pointers" | head -n 3 | cut -c 1-200 | sed '2,$s/^/, /' | tr -d '\\n')
+  [ "$count" -le 3 ] || names="$names and $((count - 3)) more"
+}
+say_pointers() {
+  [ -z "$LFS" ] && grep -qs filter=lfs .gitattributes && pointers || return 0
+  name_pointers
+  printf 'Git LFS: %d of the files are pointers, checked out without their content: %s; spec.lfs (--lfs) fetches it\\n' "$count" "$names"
+}
+# Where the content of the repository lies whose own URL is $1.
+lfs_url() {
+  wanted=$(git config --blob HEAD:.lfsconfig --get lfs.url 2>/dev/null) ||
+    wanted=$(git config --blob HEAD:.lfsconfig --get remote.origin.lfsurl 2>/dev/null)
+  if [ -n "$wanted" ]; then
+    authority=\${wanted#https://}
+    case $wanted in https://*) ;; *) authority= ;; esac
+    case \${authority%%/*} in '' | -* | *[!A-Za-z0-9.:-]*) authority= ;; esac
+    case $authority in *[!A-Za-z0-9._~:/+-]*) authority= ;; esac
+    if [ -n "$authority" ]; then printf '%s' "$wanted"; return; fi
+    printf 'Git LFS: the .lfsconfig names "%s", which is not used: expected an https URL of letters, digits and ._~:/+-\\n' \\
+      "$(printf '%s' "$wanted" | tr '\\n\\r' '  ' | cut -c 1-200)" >&2
+  fi
+  url=$(git ls-remote --get-url "$1")
+  url=\${url%/}
+  case $url in
+    https://*.git) printf '%s/info/lfs' "$url" ;;
+    https://*) printf '%s.git/info/lfs' "$url" ;;
+    *) printf '%s' "$url" ;;
+  esac
+}
+# git with the filters of Git LFS, and no other credential than that of the host of $lfs.
+lfs_git() {
+  authority=\${lfs#https://}
+  authority=\${authority%%/*}
+  helper=$(git config --get "credential.https://$authority.helper")
+  GIT_LFS_SKIP_SMUDGE=0 git -c credential.helper= -c "credential.https://$authority.helper=$helper" -c "lfs.url=$lfs" \\
+    -c lfs.standalonetransferagent= -c lfs.skipdownloaderrors=false -c filter.lfs.required=true -c 'filter.lfs.clean=git-lfs clean -- %f' \\
+    -c 'filter.lfs.smudge=git-lfs smudge -- %f' -c 'filter.lfs.process=git-lfs filter-process' "$@"
+}
+# For a repository whose own URL is $1.
+fill_here() {
+  pointers || return 0
+  command -v git-lfs >/dev/null 2>&1 || exit 69
+  [ -n "$1" ] || fail 70
+  name_pointers
+  lfs=$(lfs_url "$1")
+  case $lfs in https://* | ssh://* | *@*:*) ;; *) fact lfs-url "$lfs"; fail 70 ;; esac
+  printf 'Git LFS: fetching the content of %d files from %s\\n' "$count" "$lfs"
+  # Of a sparse checkout only what is checked out, if that can be named in a line.
+  set --
+  if [ -n "$SPARSE" ]; then
+    only=$(tr '\\n\\0' ' \\n' <"$private/pointers" | LC_ALL=C sed 's|[^A-Za-z0-9._/-]\\{1,\\}|*|g; s|^|/|' | tr '\\n' ,)
+    only=\${only%,}
+    if [ \${#only} -le 100000 ]; then set -- --include "$only"; fi
+  fi
+  rm -f "$private/http" "$private/ssh-exit"
+  # A file that is as the index says is not written again.
+  if ! lfs_git lfs fetch "$@" || ! xargs -0 rm -f -- <"$private/pointers" || ! lfs_git checkout-index --force --index -z --stdin <"$private/pointers"; then
+    fact lfs-url "$lfs"
+    fail 70 "$lfs"
+  fi
+  # Without the filters git would take files for changed that are as new as its index.
+  sleep 1
+  touch "$(git rev-parse --git-dir)/index"
+  pointers || return 0
+  name_pointers
+  printf 'Git LFS: %d of the files stay pointers, since the .lfsconfig leaves them out: %s\\n' "$count" "$names"
+}
+fill_pointers() {
+  [ -n "$LFS" ] || return 0
+  fill_here "\${URL:-$ORIGIN}"
+  [ -n "$SUBMODULES" ] || return 0
+  git submodule foreach --quiet --recursive pwd >"$private/modules"
+  while IFS= read -r folder <&4; do
+    cd "$folder" && fill_here "$(git config --get remote.origin.url)"
+  done 4<"$private/modules"
+  cd "$workspace" || fail 61
+}
+`;

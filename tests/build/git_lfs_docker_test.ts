@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { containerStart } from "../../drivers/container-start.ts";
+import { gitCloner } from "../../drivers/git-cloner.ts";
+import { parseAuthorities } from "../../lib/build/authorities/parse.ts";
+import { idleName } from "../../lib/build/labels.ts";
+import { TEST_CERTIFICATE } from "../docker/certificate.ts";
+import { FULL_GIT_IMAGE, noFullGit } from "../support/full-git-image.ts";
+import { httpsRepository, lfsPointer } from "../support/https-repository.ts";
+import { testPolicy } from "../support/settings.ts";
+import { resourceOf, TEST_IMAGE } from "../support/step-context.ts";
+import { build, repository } from "./build.ts";
+import { needing } from "../support/needs.ts";
+
+const { test } = needing("Docker");
+const skip = noFullGit();
+
+const TOKEN = "a-token-that-nobody-else-has";
+const authorities = parseAuthorities(TEST_CERTIFICATE.cert);
+const policy = testPolicy({
+  allowNetworks: ["host"],
+  authorities,
+  gitTokens: { "127.0.0.1": TOKEN },
+  gitImage: FULL_GIT_IMAGE,
+});
+const ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n";
+const LARGE = "large ".repeat(1000);
+const OTHER = "other\n";
+const FILES = {
+  ".gitattributes": ATTRIBUTES,
+  "a.bin": lfsPointer(OTHER),
+  "far/large.bin": lfsPointer(LARGE),
+  "sub, of it/b c.bin": lfsPointer(OTHER),
+  "whole.bin": "content\n",
+  "about.txt": lfsPointer(OTHER),
+};
+const spec = { network: "host", depth: 0, image: TEST_IMAGE, lfs: true };
+const sh = (container: string, script: string) =>
+  execFileSync("docker", ["exec", container, "sh", "-c", script], { encoding: "utf8" });
+/** What git finds changed. */
+const CHANGED = "git -c safe.directory='*' status --short";
+
+test(
+  "git-cloner gets the files of Git LFS with the token of the repository's host, and leaves nothing changed",
+  { skip },
+  async () => {
+    const submodules = [{ path: "module", url: "../app.git" }];
+    await using remote = await httpsRepository(FILES, { token: TOKEN, lfs: [LARGE, OTHER], submodules });
+    await build({ ...spec, repository: remote.url, submodules: true }, async ({ step, run }) => {
+      const container = idleName(run);
+      assert.ok((await step(containerStart, { policy })).result?.success);
+      const { result, failure, lines } = await step(gitCloner, { policy });
+      assert.ok(result?.success, [failure?.message ?? "", ...lines].join("\n"));
+      const files = 'cat a.bin far/large.bin "sub, of it/b c.bin" whole.bin; head -c 7 about.txt';
+      const content = `${OTHER}${LARGE}${OTHER}content\nversion`;
+      assert.equal(sh(container, `${files}; ${CHANGED}`), content);
+      assert.equal(sh(container, `cd module; ${files}`), content);
+      const said = `stderr Git LFS: fetching the content of 3 files from ${remote.url}/info/lfs`;
+      assert.equal(lines.filter((line) => line === said).length, 2, lines.join("\n"));
+
+      const sparse = { ...spec, repository: remote.url, sparse: ["sub, of it"] };
+      remote.lfsObjects.length = 0;
+      assert.ok((await step(gitCloner, { policy, resource: resourceOf(sparse) })).result?.success);
+      assert.equal(
+        sh(container, `cat a.bin "sub, of it/b c.bin"; ls far 2>&1; ${CHANGED}`),
+        `${OTHER}${OTHER}ls: cannot access 'far': No such file or directory\n`,
+      );
+      assert.equal(new Set(remote.lfsObjects).size, 1);
+    });
+  },
+);
+
+test("git-cloner gets the files of Git LFS of a folder from where it came, and names what no server has", {
+  skip,
+}, async () => {
+  await using remote = await httpsRepository({ "a.txt": "a" }, { token: TOKEN, lfs: [OTHER] });
+  using app = repository({ ".gitattributes": ATTRIBUTES, "b.bin": lfsPointer(OTHER) });
+  const git = (...words: string[]) => execFileSync("git", ["-C", app.path, ...words]);
+  await build({ ...spec, repository: app.path }, async ({ step, run }) => {
+    assert.ok((await step(containerStart, { policy })).result?.success);
+    const nowhere = await step(gitCloner, { policy });
+    assert.equal(nowhere.failure?.reason, "clone-failed");
+    assert.match(nowhere.failure?.message ?? "", /Git LFS: the repository came from no https or ssh URL$/);
+    git("remote", "add", "origin", remote.url);
+    const { result, lines } = await step(gitCloner, { policy });
+    assert.ok(result?.success, lines.join("\n"));
+    const text = execFileSync("docker", ["exec", idleName(run), "cat", "b.bin"], { encoding: "utf8" });
+    assert.equal(text, OTHER);
+
+    git("config", "remote.origin.url", remote.url.replace("app.git", "none.git"));
+    const missing = await step(gitCloner, { policy });
+    assert.equal(missing.failure?.reason, "clone-failed");
+    assert.match(
+      missing.failure?.message ?? "",
+      /^Cannot get the files of Git LFS from "https:.*none\.git\/info\/lfs"/,
+    );
+  });
+});
+
+test(
+  "no .lfsconfig sends a token to another host or port, or has anything but https read",
+  { skip },
+  async () => {
+    await using thief = await httpsRepository({ "a.txt": "a" }, { token: "another", lfs: [OTHER] });
+    await build(spec, async ({ step }) => {
+      assert.ok((await step(containerStart, { policy })).result?.success);
+      const cloned = async (lfsUrl: string) => {
+        await using remote = await httpsRepository({
+          ".gitattributes": ATTRIBUTES,
+          "b.bin": lfsPointer(OTHER),
+          ".lfsconfig":
+            `[lfs]\n\turl = "${lfsUrl}"\n\tstandalonetransferagent = evil\n\tskipdownloaderrors = true\n` +
+            '[lfs "customtransfer.evil"]\n\tpath = /bin/false\n',
+        }, { token: TOKEN, lfs: [OTHER] });
+        const resource = resourceOf({ ...spec, repository: remote.url });
+        return await step(gitCloner, { policy, resource });
+      };
+      for (const host of ["127.0.0.1", "localhost"]) {
+        const { failure } = await cloned(`${thief.url.replace("127.0.0.1", host)}/info/lfs`);
+        assert.equal(failure?.reason, "clone-failed");
+        assert.deepEqual([...thief.logins], [undefined], host);
+        thief.logins.clear();
+      }
+      for (const url of ["file:///srv/lfs", "https://evil%0ahost=127.0.0.1/x", "https://me:pw@127.0.0.1/x"]) {
+        const { result, lines } = await cloned(url);
+        assert.ok(result?.success, lines.join("\n"));
+        assert.ok(
+          lines.some((line) => line.includes(`the .lfsconfig names "${url}", which is not used: `)),
+          url,
+        );
+      }
+    });
+  },
+);
+
+test("git-cloner says that an image has no git-lfs only where it needs it", async () => {
+  using app = repository({ ".gitattributes": ATTRIBUTES, "whole.bin": "content\n" });
+  await build({ repository: app.path, lfs: true, image: TEST_IMAGE }, async ({ step }) => {
+    assert.ok((await step(containerStart)).result?.success);
+    assert.ok((await step(gitCloner)).result?.success);
+    using other = repository({ ".gitattributes": ATTRIBUTES, "b.bin": lfsPointer(OTHER) });
+    const resource = resourceOf({ repository: other.path, lfs: true, image: TEST_IMAGE });
+    const { failure } = await step(gitCloner, { resource });
+    assert.equal(failure?.reason, "image-unusable");
+    assert.match(failure?.message ?? "", /^The image ".*" has no git-lfs, which spec\.lfs \(--lfs\) needs: /);
+  });
+});
