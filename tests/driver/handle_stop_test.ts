@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StepFailure } from "../../lib/base/errors.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { dockerAway, openStage, SETTINGS, succeed, until, within, workUntilStopped } from "./stage.ts";
@@ -93,36 +92,11 @@ test("an attempt that was overtaken stops and publishes nothing", async () => {
   }
 });
 
-test("a deadline stops the work although the engine is silent", async () => {
-  await using stage = await openStage({ engine: () => ({ answer: "go", attempt: 1, remainingMs: 30 }) });
-  stage.start(workUntilStopped);
-  await stage.send();
-  const { result } = await stage.result();
-  assert.deepEqual([result.success, result.data.reason], [false, "timeout"]);
-});
-
 test("the operator's longest time is the deadline of what has no claim", async () => {
   await using stage = await openStage();
   stage.start(workUntilStopped, { settings: { ...SETTINGS, maxTimeoutMs: 30 } });
   await stage.send({ claims: false });
   assert.equal((await stage.result()).result.data.reason, "timeout");
-});
-
-test("cleaning up goes on after a stop, and what a driver then answers counts", async () => {
-  await using stage = await openStage({ engine: () => ({ answer: "go", attempt: 1, remainingMs: 20 }) });
-  stage.start(async (context) => {
-    await workUntilStopped(context).catch(() => {});
-    const signalled = await context.cleanup((signal) => Promise.resolve(signal.aborted));
-    await context.log.line("cleaned up");
-    throw new StepFailure("Timed out, cleaned up", { reason: "timeout", data: { signalled } });
-  });
-  const run = await stage.send();
-  const { result } = await stage.result();
-  assert.deepEqual([result.message, result.data], ["Timed out, cleaned up", {
-    signalled: false,
-    reason: "timeout",
-  }]);
-  assert.deepEqual(await stage.messages(run), ["cleaned up"]);
 });
 
 test("a driver that does not heed its signal is not waited for", async () => {

@@ -176,7 +176,7 @@ test("an instance takes a common event only when its driver admits one, and asks
   assert.equal(await isHeld(stage, run, "common"), true);
   room.resolve();
   assert.equal((await stage.result()).result.message, "common");
-  assert.deepEqual(asked.slice(0, 2), [0, 0]);
+  assert.equal(asked[0], 0);
 });
 
 test("a driver is asked for room for one event at a time, and anew when what is in hand has changed", async () => {

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { type Embedded, openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import type { Delivery, Transport } from "../../lib/backend/transport.ts";
 import { Retryable } from "../../lib/base/errors.ts";
-import type { Docker } from "../../lib/docker/docker.ts";
 import type { Context, Driver, DriverSettings } from "../../lib/driver/driver.ts";
 import { type Instance, type InstanceOptions, startInstance } from "../../lib/driver/instance.ts";
+import { withoutContainers } from "../../lib/driver/testing/scripted-docker.ts";
 import { ClaimReply, ClaimRequest } from "../../lib/wire/claim.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import type { Log } from "../../lib/wire/messages.ts";
@@ -75,13 +75,6 @@ export interface Stage extends AsyncDisposable {
 
 export const SETTINGS: DriverSettings = testSettings({ owner: "test", host: "here", graceMs: 20 });
 
-/** A daemon that no driver here may use. */
-const NO_DOCKER = new Proxy({}, {
-  get: (_, name) => () => {
-    throw new Error(`Docker.${String(name)} was called`);
-  },
-}) as Docker;
-
 /** Grants every delivery an attempt of its own. */
 function attempts(): Engine {
   const granted = new Map<string, number>();
@@ -127,7 +120,7 @@ export async function openStage(
       const instance = startInstance({
         driver,
         transport: visible,
-        docker: NO_DOCKER,
+        docker: withoutContainers(),
         settings: SETTINGS,
         retryMs: 1,
         cleanupMs: 500,

@@ -1,23 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { BuildPolicy } from "../../lib/build/policy.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
+import { testSettings as kitSettings } from "../../lib/driver/testing/test-settings.ts";
 
-/** Settings of an operator who limits nothing. */
-export function testSettings(settings: Partial<DriverSettings> = {}): DriverSettings {
-  return {
-    owner: `test-${randomUUID()}`,
-    host: "test-host",
-    slots: undefined,
-    graceMs: 1000,
-    minFreeBytes: 0,
-    maxLogBytes: 1024 ** 3,
-    maxLogLines: undefined,
-    maxArtifactBytes: 1024 ** 3,
-    maxArtifactFiles: 10_000,
-    maxTimeoutMs: undefined,
-    ...settings,
-  };
-}
+/** Settings of an operator who limits nothing beside the defaults, and an owner of the test's own. */
+export const testSettings = (settings: Partial<DriverSettings> = {}): DriverSettings => ({
+  ...kitSettings(`test-${randomUUID()}`),
+  ...settings,
+});
 
 /** The policy of an operator who allows nothing beside local repositories. */
 export function testPolicy(policy: Partial<BuildPolicy> = {}): BuildPolicy {

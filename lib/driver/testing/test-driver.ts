@@ -13,7 +13,7 @@ import { HEADERS } from "../../wire/headers.ts";
 import { type LogStream, PipelineEvent } from "../../wire/messages.ts";
 import type { DriverResult } from "../../wire/resource.ts";
 import { consumers, subjects } from "../../wire/subjects.ts";
-import type { Driver } from "../driver.ts";
+import type { Driver, DriverSettings } from "../driver.ts";
 import { startInstance } from "../instance.ts";
 import { type RealContainer, realContainer } from "./real-container.ts";
 import { type ContainerScript, scriptedDocker, withoutContainers } from "./scripted-docker.ts";
@@ -33,6 +33,13 @@ export interface TestOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   /** The operator's policy, by the names of its fields; missing fields have their defaults. */
   readonly policy?: object;
+  /** What every driver's program has flags for: grace period, limits of log and artifacts. */
+  readonly settings?: Partial<Omit<DriverSettings, "owner">>;
+  /**
+   * What an attempt that was lost has passed to `again` or `keepProgress`: the test is then the attempt after
+   * it.
+   */
+  readonly progress?: unknown;
   /** The run's container: scripted, or a real one. By default there is none. */
   readonly container?: ContainerScript | RealContainer;
   /** Cancels the step. */
@@ -56,6 +63,8 @@ export interface Tested {
   readonly reason: string | undefined;
   /** The step's log as stored. */
   readonly log: readonly TestedLine[];
+  /** What the driver has stored last with `again` or `keepProgress`; undefined if nothing. */
+  readonly progress: unknown;
   /** Stored artifacts, by name. */
   readonly artifacts: Readonly<Record<string, Uint8Array>>;
 }
@@ -64,6 +73,8 @@ const OWNER = "test-driver";
 /** How often a driver is nudged to renew its claim after the cancel, milliseconds. */
 const NUDGE_MS = 20;
 const MOST_LINES = 100_000;
+/** A test does not wait for what a driver's program waits for, milliseconds. */
+const RETRY_MS = 1;
 
 /**
  * Runs one step of a driver in the real runtime: the event is sent over a transport, the secrets arrive with
@@ -84,12 +95,12 @@ export async function testDriver(driver: Driver, options: TestOptions = {}): Pro
   const run = randomUUID();
   const embedded = opening.use(await openEmbedded({ folder, scope: run }));
   const { transport } = embedded;
-  opening.use(await serveClaims(transport, options));
+  const engine = opening.use(await playEngine(transport, options));
   const docker = opening.use(await dockerOf(options, run));
-  const settings = testSettings(OWNER);
+  const settings = { ...testSettings(OWNER), ...options.settings };
   const policy = await driver.policy?.parseAsync(options.policy ?? {});
   const instance = opening.use(
-    startInstance({ driver, policy, transport, docker, settings, claimsOnly: true }),
+    startInstance({ driver, policy, transport, docker, settings, claimsOnly: true, retryMs: RETRY_MS }),
   );
   await instance.ready;
   // A driver that is just starting may miss the first nudge.
@@ -105,24 +116,35 @@ export async function testDriver(driver: Driver, options: TestOptions = {}): Pro
       headers: { [HEADERS.claims]: "1", [HEADERS.step]: driver.name },
     },
   );
-  return await testedBy(embedded, run, await firstResult(transport));
+  const result = await firstResult(transport);
+  return { ...await testedBy(embedded, run, result), progress: engine.progress };
 }
 
-/** Replaces the engine: grants every attempt until the test cancels the step. */
-async function serveClaims(
+/** Replaces the engine: grants every attempt until the test cancels the step, and keeps the step's progress. */
+async function playEngine(
   transport: Transport,
-  { secrets = {}, timeoutMs, signal }: TestOptions,
-): Promise<AsyncDisposable> {
-  let attempts = 0;
-  return await transport.serve(subjects.claims, ({ data }) => {
-    const { attempt } = ClaimRequest.parse(parseOwnJson(Buffer.from(data).toString()));
-    const granted = { answer: "go", attempt: attempt ?? ++attempts, secrets } as const;
-    const reply: ClaimReply = signal?.aborted && attempt !== undefined
-      ? { answer: "stop", reason: "cancelled" }
-      : { ...granted, ...timeoutMs !== undefined && { remainingMs: timeoutMs } };
-    return Promise.resolve(JSON.stringify(reply));
+  { secrets = {}, timeoutMs, signal, progress }: TestOptions,
+): Promise<AsyncDisposable & { readonly progress: unknown }> {
+  let attempts = progress === undefined ? 0 : 1;
+  let kept = progress === undefined ? undefined : JSON.stringify(progress);
+  const serving = await transport.serve(subjects.claims, ({ data }) => {
+    const { attempt, progress } = ClaimRequest.parse(parseOwnJson(Buffer.from(data).toString()));
+    kept = progress ?? kept;
+    if (signal?.aborted && attempt !== undefined) return replying({ answer: "stop", reason: "cancelled" });
+    return replying({
+      ...{ answer: "go", attempt: attempt ?? ++attempts, secrets, progress: kept },
+      ...timeoutMs !== undefined && { remainingMs: timeoutMs },
+    });
   });
+  return {
+    get progress() {
+      return parseOwnJson(kept ?? "null") ?? undefined;
+    },
+    [Symbol.asyncDispose]: () => serving[Symbol.asyncDispose](),
+  };
 }
+
+const replying = (reply: ClaimReply): Promise<string> => Promise.resolve(JSON.stringify(reply));
 
 async function dockerOf({ container }: TestOptions, run: string): Promise<Docker> {
   const owned = { owner: OWNER, run };
@@ -168,7 +190,11 @@ async function firstResult(transport: Transport): Promise<DriverResult> {
   throw new Error("The driver has not answered");
 }
 
-async function testedBy({ store }: Embedded, run: string, result: DriverResult): Promise<Tested> {
+async function testedBy(
+  { store }: Embedded,
+  run: string,
+  result: DriverResult,
+): Promise<Omit<Tested, "progress">> {
   const lines = await store.logs.tail(run, MOST_LINES);
   const artifacts: Record<string, Uint8Array> = {};
   for (const { name } of await store.artifacts.list(run)) {
