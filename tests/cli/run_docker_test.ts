@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
@@ -22,6 +22,10 @@ test("run tells a build as event lines, keeps its artifacts, and leaves nothing 
     "make",
     "-c",
     "printf no-newline",
+    "-c",
+    "mkdir sub; ln -s ../out.txt sub/alias.txt",
+    "-a",
+    "sub",
     "-a",
     "*.txt",
     "-o",
@@ -57,9 +61,24 @@ test("run tells a build as event lines, keeps its artifacts, and leaves nothing 
     message: end.message,
     seconds: 0,
     lines: logs.length,
-    artifacts: [{ name: "out.txt", path: "out.txt", size: 2, sha256 }],
+    artifacts: [
+      { name: "out.txt", path: "out.txt", size: 2, sha256 },
+      { name: "sub/alias.txt", path: "out.txt", size: 2, sha256 },
+    ],
   });
   assert.equal(await readFile(join(app.path, "repo/kept/here/out.txt"), "utf8"), "a\n");
+  assert.equal(await readlink(join(app.path, "repo/kept/here/sub/alias.txt")), "../out.txt");
+  const again = join(app.path, "again");
+  const saved = await flutterCi([
+    "artifacts",
+    String(end.run),
+    "--data",
+    join(app.path, "data"),
+    "-o",
+    again,
+  ]);
+  assert.equal(saved.code, 0, saved.stderr);
+  assert.equal(await readlink(join(again, "sub/alias.txt")), "../out.txt");
   assert.deepEqual(await objectsOfRun(end.run), []);
 });
 

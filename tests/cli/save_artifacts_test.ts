@@ -1,21 +1,30 @@
 import assert from "node:assert/strict";
-import { lstat, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { ArtifactReader } from "../../lib/backend/store.ts";
 import { UnavailableError } from "../../lib/base/errors.ts";
-import { saveArtifacts } from "../../lib/cli/shared/save-artifacts.ts";
+import { saveArtifacts, type SavedFrom } from "../../lib/cli/shared/save-artifacts.ts";
 import { temporaryFolder } from "./start-program.ts";
 
 /** A store that has these artifacts, and may break while one is read. */
 function store(
   files: Readonly<Record<string, string>>,
-  { broken, modes = {} }: { broken?: string; modes?: Readonly<Record<string, number>> } = {},
-): Pick<ArtifactReader, "list" | "open"> {
+  { broken, modes = {}, links = {} }: {
+    broken?: string;
+    modes?: Readonly<Record<string, number>>;
+    links?: Readonly<Record<string, string>>;
+  } = {},
+): SavedFrom {
   return {
     list: () =>
       Promise.resolve(
-        Object.keys(files).map((name) => ({ name, size: 1, sha256: "", mode: modes[name] ?? 0o644 })),
+        Object.keys(files).map((name) => ({
+          name,
+          size: 1,
+          sha256: "",
+          mode: modes[name] ?? 0o644,
+          link: links[name],
+        })),
       ),
     async open(_, name) {
       await Promise.resolve();
@@ -155,4 +164,40 @@ test("saveArtifacts saves many files in many folders", async () => {
   for (const [name, text] of Object.entries(files)) {
     assert.equal(await readFile(join(folder.path, name), "utf8"), text);
   }
+});
+
+test("saveArtifacts makes links to files of the set, relative, over what was there, and no link to anything else", async () => {
+  await using folder = await temporaryFolder();
+  const out = join(folder.path, "out");
+  await mkdir(out);
+  await writeFile(join(out, "lib.so"), "old");
+  await writeFile(join(folder.path, "secret"), "secret");
+  const files = {
+    "lib.so": "1",
+    "lib/lib.so.1": "1",
+    "lib/deep/again": "1",
+    "out": "2",
+    "twice": "3",
+    "itself": "4",
+    "up": "5",
+  };
+  const links = {
+    "lib.so": "lib/lib.so.1",
+    "lib/deep/again": "lib/lib.so.1",
+    "out": "../secret",
+    "twice": "lib.so",
+    "itself": "itself",
+    "up": "..",
+  };
+  for (const _ of [1, 2]) assert.equal(await saveArtifacts(store(files, { links }), "run", out), 7);
+  assert.equal(await readlink(join(out, "lib.so")), "lib/lib.so.1");
+  assert.equal(await readlink(join(out, "lib/deep/again")), "../lib.so.1");
+  for (const name of ["out", "twice", "itself", "up", "lib/lib.so.1"] as const) {
+    assert.ok((await lstat(join(out, name))).isFile(), name);
+    assert.equal(await readFile(join(out, name), "utf8"), files[name]);
+  }
+  await mkdir(join(out, "link"));
+  const over = store({ "link": "1", "twice": "1" }, { links: { "link": "twice" } });
+  await assert.rejects(saveArtifacts(over, "run", out), /"[^"]*out\/link" is a folder/);
+  assert.deepEqual((await readdir(out)).filter((name) => name.endsWith(".part")), []);
 });

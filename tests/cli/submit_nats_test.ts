@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, readlink, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { jetstreamManager } from "@nats-io/jetstream";
@@ -55,7 +55,12 @@ test("submit follows its run, saves its artifacts, and ends as it does; two at o
       return {
         success: true,
         message: "",
-        data: { artifacts: [{ name: "out/app.txt", path: "app.txt", ...stored }] },
+        data: {
+          artifacts: [
+            { name: "out/app.txt", path: "out/app.txt", ...stored },
+            { name: "latest", path: "out/app.txt", ...await putArtifact("latest", bytes("the artifact")) },
+          ],
+        },
       };
     },
   });
@@ -76,11 +81,12 @@ test("submit follows its run, saves its artifacts, and ends as it does; two at o
     assert.equal(new Set(events.map(({ run }) => run)).size, 1);
   }
   const [end, failed] = [first.at(-1), second.at(-1)];
-  assert.deepEqual(end?.type === "end" && [end.outcome, end.lines, end.artifacts[0]?.path], [
+  assert.deepEqual(end?.type === "end" && [end.outcome, end.lines, end.artifacts[0]?.name], [
     "succeeded",
     2000,
-    "app.txt",
+    "latest",
   ]);
+  assert.equal(await readlink(join(output, "latest")), "out/app.txt");
   assert.deepEqual(failed?.type === "end" && [failed.outcome, failed.reason], ["failed", "command-failed"]);
   assert.equal(await readFile(join(output, "out/app.txt"), "utf8"), "the artifact");
   assert.equal((await stat(join(output, "out/app.txt"))).mode & 0o100, 0o100);

@@ -310,6 +310,15 @@ test("all artifacts of a run come in one archive, with their names and permissio
   const large = "0123456789".repeat(100_000);
   await world.transport.putBlob(RUN, "a/large", bytes(large), { mode: 0o755 });
   await world.transport.putBlob(RUN, "empty", bytes(""));
+  await world.transport.putBlob(RUN, "b/link", bytes(large), { mode: 0o755 });
+  const { value, revision } = await world.store.runs.get(RUN) ?? assert.fail();
+  const artifacts = ["a/large", "b/link"].map((name) => ({ name, path: "a/large", size: 1, sha256: "" }));
+  const result = { success: true, message: "", data: { artifacts } };
+  await world.store.runs.put(
+    RUN,
+    { ...value, steps: value.steps.map((step, i) => i === 0 ? { ...step, result } : step) },
+    revision,
+  );
   const { response } = await ask("GET", `/runs/${RUN}/artifacts.tar`);
   assert.equal(response.headers.get("content-type"), "application/x-tar");
   const found: Record<string, [number | undefined, string]> = {};
@@ -317,9 +326,10 @@ test("all artifacts of a run come in one archive, with their names and permissio
   reading.end(new Uint8Array(await response.arrayBuffer()));
   for await (const entry of reading) {
     const parts = await Array.fromAsync(entry as AsyncIterable<Uint8Array>);
-    found[entry.header.name] = [entry.header.mode, Buffer.concat(parts).toString()];
+    const { name, mode, linkname } = entry.header;
+    found[name] = [mode, linkname ?? Buffer.concat(parts).toString()];
   }
-  assert.deepEqual(found, { "a/large": [0o755, large], empty: [0o644, ""] });
+  assert.deepEqual(found, { "a/large": [0o755, large], "b/link": [0o755, "../a/large"], empty: [0o644, ""] });
   const left = (await ask("GET", `/runs/${RUN}/artifacts.tar`)).response.body?.getReader();
   assert.equal((await left?.read())?.done, false);
   await left?.cancel();

@@ -1,7 +1,6 @@
-import type { ArtifactReader } from "../../backend/store.ts";
 import { formatSize } from "../../base/units.ts";
 import { type Artifact, modeOf } from "../../wire/run.ts";
-import { saveArtifacts } from "../shared/save-artifacts.ts";
+import { saveArtifacts, type SavedFrom } from "../shared/save-artifacts.ts";
 import { json } from "../shared/api/call.ts";
 import { clientOf } from "../shared/api/client.ts";
 import { screenOf } from "../shared/render/screen.ts";
@@ -40,7 +39,7 @@ export async function artifacts(text: string, options: ArtifactsOptions): Promis
 function readerOf(
   kept: readonly Artifact[],
   fetch: (run: string, artifact: Artifact) => Promise<AsyncIterable<Uint8Array>>,
-): Pick<ArtifactReader, "list" | "open"> {
+): SavedFrom {
   return {
     list: () => Promise.resolve(kept.map((artifact) => ({ ...artifact, mode: modeOf(artifact.mode) }))),
     async open(run, name) {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
-import { isAbsolute, join, resolve, sep } from "node:path";
+import { mkdir, open, rename, rm, symlink } from "node:fs/promises";
+import { isAbsolute, join, posix, resolve, sep } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
 import { ifThere, lstatIfThere } from "../../base/files.ts";
 import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
@@ -10,13 +10,13 @@ import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
 const AT_ONCE = 8;
 
 /**
- * Copies a run's artifacts into a folder, under their names and with their permission bits, less the umask.
- * Replaces existing files atomically. Never writes through a symbolic link: the names come from a build, and
- * the folder may be in an untrusted repository. Returns the number of files. Throws UnavailableError that
- * names the file.
+ * Copies a run's artifacts into a folder, under their names and with their permission bits, less the umask. A
+ * link to another artifact becomes a symbolic link to that, relative. Replaces existing files atomically. Never
+ * writes through a symbolic link: the names come from a build, and the folder may be in an untrusted
+ * repository. Returns the number of files. Throws UnavailableError that names the file.
  */
 export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: string): Promise<number> {
-  const kept = await artifacts.list(run);
+  const kept = withLinksWithin(await artifacts.list(run));
   const folders = new Folders(folder);
   const failures: unknown[] = [];
   const waiting = kept.values();
@@ -52,22 +52,37 @@ export function checkOutput(folder: string): void {
   }
 }
 
-type SavedFrom = Pick<ArtifactReader, "list" | "open">;
+export interface SavedFrom extends Pick<ArtifactReader, "open"> {
+  /** As of an ArtifactReader, with the links among them, as in `Artifact.link`. */
+  list(run: string): Promise<Saved[]>;
+}
+
+type Saved = StoredArtifact & { readonly link?: string | undefined };
+
+/** Takes links to anything but a file of the set for files: what is saved leads nowhere else. */
+function withLinksWithin(artifacts: readonly Saved[]): readonly Saved[] {
+  const files = new Set(artifacts.filter(({ link }) => link === undefined).map(({ name }) => name));
+  return artifacts.map(({ link, ...artifact }) =>
+    link !== undefined && files.has(link) ? { ...artifact, link } : artifact
+  );
+}
 
 async function save(
   artifacts: SavedFrom,
-  { name, mode }: StoredArtifact,
+  { name, mode, link }: Saved,
   { run, folders }: { run: string; folders: Folders },
 ): Promise<void> {
   try {
-    const segments = name.split("/");
-    if (segments.some((segment) => ["", ".", ".."].includes(segment)) || name.includes("\0")) {
-      throw new Error("expected a path within the folder");
+    const segments = pathOf(name);
+    const inside = await folders.provide(segments.slice(0, -1));
+    const path = join(inside, segments.at(-1) ?? "");
+    if (link !== undefined) {
+      const target = posix.relative(posix.dirname(`/${name}`), `/${pathOf(link).join("/")}`);
+      if (await linkTo(target, path)) return;
     }
     const bytes = await artifacts.open(run, name);
     if (!bytes) throw new Error("it is not there any more");
-    const inside = await folders.provide(segments.slice(0, -1));
-    await write(bytes, join(inside, segments.at(-1) ?? ""), mode);
+    await write(bytes, path, mode);
   } catch (error) {
     throw new UnavailableError(
       `Cannot save the artifact "${name}" in "${folders.top}": ${messageOf(error)}`,
@@ -79,14 +94,41 @@ async function save(
   }
 }
 
+function pathOf(name: string): string[] {
+  const segments = name.split("/");
+  if (segments.some((segment) => ["", ".", ".."].includes(segment)) || name.includes("\0")) {
+    throw new Error("expected a path within the folder");
+  }
+  return segments;
+}
+
+/** Makes a link atomically, and returns false where the file system has none. */
+async function linkTo(target: string, path: string): Promise<boolean> {
+  const part = join(path, "..", `.${randomUUID()}.part`);
+  try {
+    await symlink(target, part);
+  } catch {
+    return false;
+  }
+  await replace(part, path);
+  return true;
+}
+
 /** Writes a file atomically. Replaces a link of that name instead of following it. */
 async function write(bytes: AsyncIterable<Uint8Array>, path: string, mode: number): Promise<void> {
   const part = join(path, "..", `.${randomUUID()}.part`);
   try {
-    {
-      await using file = await open(part, "wx", mode);
-      for await (const chunk of bytes) await file.writeFile(chunk);
-    }
+    await using file = await open(part, "wx", mode);
+    for await (const chunk of bytes) await file.writeFile(chunk);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
+  await replace(part, path);
+}
+
+async function replace(part: string, path: string): Promise<void> {
+  try {
     await rename(part, path);
   } catch (error) {
     await rm(part, { force: true });

@@ -29,7 +29,10 @@ export async function showRun(
     }
     let saved = 0;
     try {
-      saved = await saveArtifacts(artifacts, run, output);
+      const links = new Map(event.artifacts.map(({ name, link }) => [name, link]));
+      const linked = async () =>
+        (await artifacts.list(run)).map((artifact) => ({ ...artifact, link: links.get(artifact.name) }));
+      saved = await saveArtifacts({ list: linked, open: artifacts.open.bind(artifacts) }, run, output);
     } finally {
       // Readers of the output expect the end, even if the artifacts could not be saved.
       renderer.end(event, { savedIn: saved > 0 ? output : undefined, showAgain });

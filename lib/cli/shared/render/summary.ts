@@ -134,7 +134,11 @@ function artifacts({ artifacts }: RunEnded, savedIn: string | undefined, style: 
   const more = artifacts.length - shown.length;
   return [
     style.bold(title),
-    ...shown.map(({ name, size }) => `  ${neutral(name).padEnd(width)}  ${formatSize(size)}`),
+    ...shown.map(({ name, size, link }) =>
+      `  ${neutral(name).padEnd(width)}  ${
+        link === undefined ? formatSize(size) : `link to ${neutral(link)}`
+      }`
+    ),
     ...more > 0 ? [`  and ${more} more`] : [],
   ];
 }

@@ -1,5 +1,7 @@
 import { pack } from "tar-stream";
-import type { StoredArtifact } from "../../../backend/store.ts";
+import { dirname, relative } from "node:path/posix";
+import { type Artifact, modeOf } from "../../../wire/run.ts";
+import { artifactsOf } from "../../core/artifacts.ts";
 import type { Router } from "../router.ts";
 import { knownRun, type RunParts } from "./parts.ts";
 
@@ -12,8 +14,9 @@ export function archiveRoute(router: Router, { store }: RunParts): void {
     summary: "Fetch all artifacts of a run as a tar archive",
     answers: { 200: { what: "The archive", type: "application/x-tar" } },
   }, async ({ req, body }) => {
-    const { id } = await knownRun(store, req.param("id") ?? "");
-    const listed = await store.artifacts.list(id);
+    const run = await knownRun(store, req.param("id") ?? "");
+    const { id } = run;
+    const listed = artifactsOf(run, await store.artifacts.list(id));
     return body(ReadableStream.from(archive(listed, (name) => store.artifacts.open(id, name))), 200, {
       "Content-Type": "application/x-tar",
       "Content-Disposition": `attachment; filename="${id}.tar"`,
@@ -27,7 +30,7 @@ export function archiveRoute(router: Router, { store }: RunParts): void {
  * the incomplete archive is noticed.
  */
 async function* archive(
-  listed: readonly StoredArtifact[],
+  listed: readonly Artifact[],
   open: (name: string) => Promise<AsyncIterable<Uint8Array> | undefined>,
 ): AsyncGenerator<Uint8Array> {
   const out = pack();
@@ -35,7 +38,13 @@ async function* archive(
   const left = new Promise<void>((resolve) => out.once("close", () => resolve()));
   const either = (done: Promise<void>) => Promise.race([done, left]);
   const writing = (async () => {
-    for (const { name, size, mode } of listed) {
+    for (const { name, size, mode: bits, link } of listed) {
+      const mode = modeOf(bits);
+      if (link !== undefined) {
+        const linkname = relative(dirname(`/${name}`), `/${link}`);
+        out.entry({ name, type: "symlink", linkname, mode, mtime: new Date(0) });
+        continue;
+      }
       const bytes = await open(name);
       if (!bytes) throw new Error(`The artifact "${name}" is not there any more`);
       const written = Promise.withResolvers<void>();
