@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { earlyCompletion } from "../lib/cli/completion/early-completion.ts";
 import { answersEarly } from "../lib/cli/early-answer.ts";
 
 const drivers = {
@@ -10,7 +11,8 @@ const drivers = {
 // As a link or a copy with a driver's name, the program is that driver.
 const calledAs = basename(process.argv0);
 const name = Object.hasOwn(drivers, calledAs) ? calledAs : "flutter-ci";
-if (!answersEarly(name, process.argv.slice(2))) {
+const also = name === "flutter-ci" ? { also: earlyCompletion } : {};
+if (!answersEarly(name, process.argv.slice(2), also)) {
   const { flutterCi } = await import("../lib/cli/flutter-ci.ts");
   await flutterCi(drivers);
 }

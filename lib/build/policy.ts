@@ -1,5 +1,6 @@
 import type { Context } from "../driver/driver.ts";
 import type { Authorities } from "./authorities/parse.ts";
+import type { BuildSpec } from "./spec.ts";
 
 /** The commit of a local repository that is built. */
 export interface LocalCommit {
@@ -10,6 +11,22 @@ export interface LocalCommit {
   /** Set for a commit of the working tree: the folder with its objects, and how many files differ. */
   readonly workTree?: { readonly objects: string; readonly changes: number } | undefined;
 }
+
+/** A local repository as a stream into the container. */
+export interface LocalStream {
+  /** Full name of the checked-out ref: see `Checkout`. */
+  readonly ref: string;
+  /** Where the repository came from: an https or ssh URL. */
+  readonly origin: string | undefined;
+  readonly stream: AsyncIterable<Uint8Array>;
+}
+
+/** Opens the repository of a local folder. Throws StepFailure, and so does the stream. */
+export type ReadLocal = (path: string, what: {
+  readonly policy: BuildPolicy;
+  readonly spec: Pick<BuildSpec, "ref" | "depth" | "submodules">;
+  readonly signal: AbortSignal;
+}) => Promise<LocalStream>;
 
 /** The operator's permissions and limits for builds. A spec may ask for less, never for more. */
 export interface BuildPolicy {
@@ -34,6 +51,8 @@ export interface BuildPolicy {
   readonly allowKeep: boolean;
   /** Whether the repository may be a local path; only for `run`. */
   readonly allowLocalRepository: boolean;
+  /** Set where local paths are allowed. Passed in, so that the program of a driver holds no code that it cannot use. */
+  readonly readLocal?: ReadLocal | undefined;
   /** The commit of a local repository that a `run` builds, pinned when the command was typed. */
   readonly localCommit?: LocalCommit | undefined;
   /** Tokens and private ssh keys, by host name. */

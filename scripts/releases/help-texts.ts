@@ -16,11 +16,11 @@ export async function helpTextsOf(
   // Named by paths that the compiler does not follow: all of lib would be checked once more, with the types of Bun.
   const { flutterCiProgram } = await import(join(root, "lib/cli/flutter-ci.ts"));
   const { describedDriver } = await import(join(root, "lib/cli/standalone.ts"));
-  const { programOf } = await import(join(root, "lib/driver/program/main.ts"));
+  const { programOf } = await import(join(root, "lib/driver/program/standalone-program.ts"));
   const unused = () => Promise.reject(new Error("A help text needs no driver"));
   const texts: Record<string, HelpTexts> = {};
   for (const driver of program === "flutter-ci" ? drivers : [program]) {
-    texts[driver] = textsOf(await programOf(await describedDriver(driver), unused));
+    texts[driver] = textsOf(programOf(await describedDriver(driver), unused));
   }
   if (program === "flutter-ci") {
     texts[program] = textsOf(

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { earlyCompletion } from "../../lib/cli/completion/early-completion.ts";
 import { completionScript } from "../../lib/cli/completion/completion-script.ts";
 import { answersEarly } from "../../lib/cli/early-answer.ts";
 import { earlyHelp } from "../../lib/cli/early-help.ts";
@@ -8,9 +9,12 @@ import { version } from "../../lib/driver/program/command-line/version.ts";
 /** What is written for these words; undefined where they are left to the whole program. */
 function answer(name: string, ...words: string[]): string | undefined {
   let written: string | undefined;
-  const isAnswered = answersEarly(name, words, (text) => {
-    written = text;
-    return Buffer.byteLength(text);
+  const isAnswered = answersEarly(name, words, {
+    ...name === "flutter-ci" && { also: earlyCompletion },
+    write: (text) => {
+      written = text;
+      return Buffer.byteLength(text);
+    },
   });
   assert.equal(isAnswered, written !== undefined);
   return written;
@@ -44,8 +48,8 @@ test("an early answer that stdout does not take is left to the whole program, wh
   const full = () => {
     throw Object.assign(new Error("no space"), { code: "ENOSPC" });
   };
-  assert.equal(answersEarly("flutter-ci", ["--version"], full), false);
-  assert.equal(answersEarly("flutter-ci", ["--version"], () => 1), false);
+  assert.equal(answersEarly("flutter-ci", ["--version"], { write: full }), false);
+  assert.equal(answersEarly("flutter-ci", ["--version"], { write: () => 1 }), false);
 });
 
 const TEXTS = {

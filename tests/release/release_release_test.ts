@@ -137,6 +137,9 @@ test(
         ...others,
         "lib/engine/",
         "lib/backend/embedded/",
+        "lib/build/git/local",
+        "lib/build/git/objects/",
+        "lib/cli/completion/",
         "node_modules/yaml/",
         "node_modules/hono/",
       ];

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { BuildPolicy } from "../../lib/build/policy.ts";
+import { localStream } from "../../lib/build/git/local-stream.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
 import { testSettings as kitSettings } from "../../lib/driver/testing/test-settings.ts";
 
@@ -23,6 +24,7 @@ export function testPolicy(policy: Partial<BuildPolicy> = {}): BuildPolicy {
     allowEnv: [],
     allowPrivileged: false,
     allowLocalRepository: true,
+    readLocal: localStream,
     gitTokens: {},
     gitImage: undefined,
     gitKnownHosts: "",

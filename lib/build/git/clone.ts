@@ -1,7 +1,7 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import { BoundedText } from "../../driver/work/bounded-text.ts";
-import type { BuildContext } from "../policy.ts";
+import type { BuildContext, LocalStream } from "../policy.ts";
 import { endProcesses } from "../../driver/work/end-processes.ts";
 import { exec } from "../../driver/work/exec.ts";
 import { buildUser } from "../labels.ts";
@@ -16,7 +16,6 @@ import { type Credential, credentialsFor } from "./credentials.ts";
 import { cleanEnvironment } from "./environment.ts";
 import { inGitContainer, READY_FOLDER } from "./git-container.ts";
 import { MIRROR_LEAST_KIB, mirrorFolder } from "./mirror.ts";
-import { type LocalStream, localStream } from "./local-stream.ts";
 import { encodeFiles, privateFiles } from "./private-files.ts";
 
 /** The last lines of the script's output. */
@@ -44,7 +43,7 @@ interface Place {
 export async function clone(context: BuildContext, build: ContainerInfo, plan: Plan): Promise<Cloned> {
   const { spec, repository } = plan;
   await endEarlierAttempt(context, build);
-  const local = repository.kind === "local" ? await localStream(context, plan, repository.path) : undefined;
+  const local = await localOf(context, plan);
   const { all, image, hasOwn, hasOperators } = await credentialsFor(context, plan);
   const authorities = await gitAuthorities(context, plan, { hasOperators });
   const mirror = repository.kind === "local"
@@ -82,6 +81,15 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
         mirror,
       }),
   );
+}
+
+async function localOf({ policy, signal }: BuildContext, plan: Plan): Promise<LocalStream | undefined> {
+  const { spec, repository } = plan;
+  if (repository.kind !== "local") return undefined;
+  if (!policy.readLocal) {
+    throw new TypeError("The policy allows local repositories, but has no way to read one");
+  }
+  return await policy.readLocal(repository.path, { policy, spec, signal });
 }
 
 /** What is said of a build of the working tree; empty for any other. */

@@ -1,28 +1,17 @@
 import { InputError, messageOf, StepFailure, UnavailableError } from "../../base/errors.ts";
-import type { BuildContext } from "../policy.ts";
-import type { Plan } from "../plan.ts";
+import type { ReadLocal } from "../policy.ts";
 import { resolveCommit } from "./local/resolve-commit.ts";
 import { openLocalSource, withObjects } from "./local-source.ts";
 import { originOf } from "./origin.ts";
 import { sourceStream } from "./source-stream.ts";
-
-/** A local repository as a stream into the container. */
-export interface LocalStream {
-  /** Full name of the checked-out ref: see `Checkout`. */
-  readonly ref: string;
-  /** Where the repository came from: an https or ssh URL. */
-  readonly origin: string | undefined;
-  readonly stream: AsyncIterable<Uint8Array>;
-}
 
 /**
  * Opens a local repository at the commit that was pinned when the build was requested, otherwise at its ref's
  * current commit. Throws StepFailure `ref-not-found` or `clone-failed`. The stream throws StepFailure
  * `clone-failed`.
  */
-export async function localStream(context: BuildContext, { spec }: Plan, path: string): Promise<LocalStream> {
-  const { policy, signal } = context;
-  return await asStepFailure(async () => {
+export const localStream: ReadLocal = async (path, { policy, spec, signal }) =>
+  await asStepFailure(async () => {
     const own = policy.localCommit?.repository === path ? policy.localCommit : undefined;
     const source = withObjects(await openLocalSource(path, policy), own?.workTree?.objects);
     const pinned = own ?? resolveCommit(source, spec.ref);
@@ -32,7 +21,6 @@ export async function localStream(context: BuildContext, { spec }: Plan, path: s
     );
     return { ref: pinned.ref, origin: originOf(source.config, pinned.ref), stream };
   });
-}
 
 function notFound(ref: string | undefined): StepFailure {
   const message = ref === undefined || ref === "HEAD"

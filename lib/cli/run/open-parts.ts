@@ -129,6 +129,8 @@ function policyOf({ request, gitAccess, authorities, caches, environment }: Part
     allowPrivileged: false,
     allowKeep: true,
     allowLocalRepository: true,
+    readLocal: async (path, what) =>
+      await (await import("../../build/git/local-stream.ts")).localStream(path, what),
     localCommit: request.local?.commit,
     ...gitAccess,
     authorities,
