@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { chmod, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { test } from "node:test";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
-import { dataFindings } from "../../lib/cli/doctor/checks.ts";
+import { dataFindings } from "../../lib/cli/doctor/host-findings.ts";
+import { planeFindings } from "../../lib/cli/doctor/plane-findings.ts";
+import { listen } from "../../lib/engine/http/listen.ts";
+import { openApi, TOKEN } from "../engine/support/api.ts";
+import { openWorld } from "../engine/support/world.ts";
 import { runOf } from "../backend/store-conformance/opened.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -34,4 +43,41 @@ test("doctor tells of a data folder's room and inodes, and of messages that nobo
   const dead = findings.find(({ level }) => level === "warn");
   assert.match(dead?.message ?? "", /^1 message could not be understood, and lie in the table dead_letters/);
   assert.ok(dead?.remedy);
+});
+
+test("doctor says that a control plane is not ready, that its clock is off, and who may read its token", async () => {
+  await using world = await openWorld();
+  const reasons: string[] = [];
+  const { fetch } = await openApi(world, { reasons: () => Promise.resolve(reasons) });
+  await using listening = await listen(fetch, { host: "127.0.0.1", port: 0 });
+  const tokenFile = join(world.folder, "the-token");
+  await writeFile(tokenFile, TOKEN, { mode: 0o600 });
+  const look = async (api: string) => {
+    const options = { api, tokenFile, data: world.folder } as Parameters<typeof planeFindings>[0];
+    return (await planeFindings(options, {})).map(({ level, what, message }) =>
+      `${level} ${what}: ${message}`
+    );
+  };
+  const well = `ok control plane: ${listening.url} answers, and knows the token`;
+  assert.deepEqual(await look(listening.url), [well]);
+  reasons.push("Docker does not answer", "The store does not answer");
+  await chmod(tokenFile, 0o644);
+  assert.deepEqual(await look(listening.url), [
+    `warn token: Others on this machine may read "${tokenFile}" (mode 0644)`,
+    well,
+    `fail control plane: ${listening.url} is not ready: Docker does not answer; The store does not answer`,
+  ]);
+  await chmod(tokenFile, 0o600);
+  const late = createServer((_, response) => {
+    response.writeHead(401, { date: "Mon, 05 Jan 2026 10:00:00 GMT" }).end();
+  });
+  await once(late.listen(0, "127.0.0.1"), "listening");
+  try {
+    const url = `http://127.0.0.1:${(late.address() as AddressInfo).port}`;
+    const [refused = "", clock = ""] = await look(url);
+    assert.match(refused, /^fail control plane: The control plane at ".*" does not accept the token/);
+    assert.match(clock, /^warn clock: The control plane's machine and this machine are \d+d? ?.* apart$/);
+  } finally {
+    late.close();
+  }
 });

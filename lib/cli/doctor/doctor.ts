@@ -3,14 +3,10 @@ import { environment } from "../../driver/program/command-line/environment.ts";
 import { neutralText } from "../../driver/program/command-line/neutral.ts";
 import { startProcessLog } from "../../driver/program/command-line/process-log.ts";
 import { screenOf } from "../shared/render/screen.ts";
-import {
-  brokerFindings,
-  type CheckOptions,
-  dataFindings,
-  dockerFindings,
-  type Finding,
-  planeFindings,
-} from "./checks.ts";
+import { brokerFindings } from "./broker-findings.ts";
+import type { CheckOptions, Finding } from "./finding.ts";
+import { dataFindings, dockerFindings } from "./host-findings.ts";
+import { planeFindings } from "./plane-findings.ts";
 import type { InspectOptions } from "../shared/runs/use-runs.ts";
 
 /** Prints what was found, and answers the exit code. */

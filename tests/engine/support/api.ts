@@ -55,5 +55,5 @@ export async function openApi(
       json: async () => await response.json() as Record<string, unknown>,
     };
   };
-  return { engine, ask };
+  return { engine, ask, fetch };
 }

@@ -1,0 +1,185 @@
+import {
+  type ConsumerInfo,
+  type JetStreamManager,
+  jetstreamManager,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { messageOf } from "../../base/errors.ts";
+import { STREAMS } from "../../wire/subjects.ts";
+import { ARTIFACTS_STREAM } from "./blobs.ts";
+import { isStreamMissing } from "./calls.ts";
+import { connectNats, type NatsOptions } from "./connection.ts";
+import { DEAD_STREAM } from "./dead.ts";
+import { OWNER_KEY } from "./streams.ts";
+import { type Denied, deniedOf, type Needs } from "./permissions.ts";
+
+/** A program that works over the broker: `up`, or a driver. */
+export interface Program {
+  readonly name: string;
+  readonly needs: Needs;
+}
+
+export interface StreamReport {
+  readonly name: string;
+  /** `hidden`: the login may not look at it. */
+  readonly state: "there" | "missing" | "hidden";
+  readonly messages: number;
+  readonly bytes: number;
+  /** Undefined without a limit. */
+  readonly maxBytes: number | undefined;
+}
+
+export interface ConsumerReport {
+  readonly stream: string;
+  readonly name: string;
+  /** Messages that nobody has asked for yet, and those that somebody works on. */
+  readonly pending: number;
+  readonly inHand: number;
+  /** Requests for messages that wait: none if no instance asks. */
+  readonly asking: number;
+}
+
+export interface BrokerReport {
+  readonly version: string;
+  /** What each program would be denied with this login. */
+  readonly denied: ReadonlyMap<string, Denied>;
+  /** Why JetStream cannot be used; undefined if it can. */
+  readonly noJetStream: string | undefined;
+  /** Storage of the account; undefined if it is not known, `limit` without one. */
+  readonly storage: { readonly used: number; readonly limit: number | undefined } | undefined;
+  /** The installation whose streams these are; undefined if there is none or it is a Conveyor server's. */
+  readonly owner: string | undefined;
+  readonly streams: readonly StreamReport[];
+  readonly consumers: readonly ConsumerReport[];
+  /** The broker's clock minus ours, milliseconds; undefined if it did not tell. */
+  readonly apartMs: number | undefined;
+}
+
+/**
+ * Looks at a broker as each of the programs with this login would. Changes nothing. Throws as `connectNats` if
+ * it cannot be reached.
+ */
+export async function inspectBroker(
+  options: Omit<NatsOptions, "name">,
+  programs: readonly Program[],
+  clock: () => number,
+): Promise<BrokerReport> {
+  await using open = new AsyncDisposableStack();
+  const denied = new Map<string, Denied>();
+  let best: { connection: NatsConnection; count: number } | undefined;
+  for (const { name, needs } of programs) {
+    const connection = await connectNats({ ...options, name: `conveyor-${name}` });
+    open.defer(() => connection.close());
+    const found = await deniedOf(connection, needs);
+    denied.set(name, found);
+    // Without an inbox there are no answers.
+    const isDeaf = found.listen.some((subject) => subject.startsWith("_INBOX."));
+    const count = isDeaf ? Infinity : found.publish.length + found.listen.length;
+    if (!best || count < best.count) best = { connection, count };
+  }
+  const version = best?.connection.info?.version ?? "";
+  if (!best || best.count === Infinity) {
+    return { ...EMPTY, version, denied, noJetStream: "the login may not listen for answers" };
+  }
+  const manager = await jetstreamManager(best.connection, { checkAPI: false, timeout: ANSWER_MS });
+  return { ...await jetStreamReport(manager, programs, clock), version, denied };
+}
+
+const ANSWER_MS = 3000;
+
+const EMPTY = { storage: undefined, owner: undefined, streams: [], consumers: [], apartMs: undefined };
+
+async function jetStreamReport(
+  manager: JetStreamManager,
+  programs: readonly Program[],
+  clock: () => number,
+): Promise<Omit<BrokerReport, "version" | "denied">> {
+  let storage: BrokerReport["storage"];
+  try {
+    const { storage: used, limits } = await manager.getAccountInfo();
+    storage = { used, limit: limits.max_storage > 0 ? limits.max_storage : undefined };
+  } catch (error) {
+    return { ...EMPTY, noJetStream: messageOf(error) };
+  }
+  const names = [...Object.keys(STREAMS), DEAD_STREAM, ARTIFACTS_STREAM];
+  const found = await Promise.all(names.map(async (name) => ({ name, info: await infoOf(manager, name) })));
+  const messages = found.find(({ name }) => name === "messages")?.info;
+  const ts = typeof messages === "object" ? Date.parse(messages.ts ?? "") : NaN;
+  return {
+    noJetStream: undefined,
+    storage,
+    owner: typeof messages === "object" ? messages.config.metadata?.[OWNER_KEY] : undefined,
+    streams: found.map(({ name, info }) => reportOf(name, info)),
+    consumers: await consumersOf(manager, found.filter(({ info }) => typeof info === "object"), programs),
+    apartMs: Number.isNaN(ts) ? undefined : ts - clock(),
+  };
+}
+
+async function infoOf(manager: JetStreamManager, name: string): Promise<StreamInfo | "missing" | "hidden"> {
+  try {
+    return await manager.streams.info(name);
+  } catch (error) {
+    return isStreamMissing(error) ? "missing" : "hidden";
+  }
+}
+
+function reportOf(name: string, info: StreamInfo | "missing" | "hidden"): StreamReport {
+  if (typeof info === "string") return { name, state: info, messages: 0, bytes: 0, maxBytes: undefined };
+  const { state: { messages, bytes }, config: { max_bytes } } = info;
+  return { name, state: "there", messages, bytes, maxBytes: max_bytes > 0 ? max_bytes : undefined };
+}
+
+/** Returns all consumers of the streams with work; those of the programs only, if the login may not list them. */
+async function consumersOf(
+  manager: JetStreamManager,
+  streams: readonly { name: string }[],
+  programs: readonly Program[],
+): Promise<ConsumerReport[]> {
+  const reports: ConsumerReport[] = [];
+  for (const stream of ["messages", "pipeline-engine"]) {
+    if (!streams.some(({ name }) => name === stream)) continue;
+    const add = (info: ConsumerInfo) =>
+      reports.push({
+        stream,
+        name: info.name,
+        pending: info.num_pending,
+        inHand: info.num_ack_pending,
+        asking: info.num_waiting,
+      });
+    try {
+      for await (const info of manager.consumers.list(stream)) add(info);
+    } catch {
+      const known = stream === "messages" ? programs.map(({ name }) => name) : ["pipeline-engine"];
+      for (const name of known) {
+        const info = await manager.consumers.info(stream, name).catch(() => undefined);
+        if (info) add(info);
+      }
+    }
+  }
+  return reports;
+}
+
+/**
+ * Returns whether a broker takes a login without a password there, and lets it do any of what a program needs.
+ */
+export async function isOpenTo(
+  server: string,
+  { timeoutMs }: { timeoutMs: number },
+  programs: readonly Program[],
+): Promise<boolean> {
+  try {
+    const connection = await connectNats({ servers: [server], name: "conveyor-doctor", timeoutMs });
+    try {
+      for (const { needs } of programs) {
+        const { publish } = await deniedOf(connection, { ...needs, listen: [] });
+        if (publish.length < needs.publish.length) return true;
+      }
+      return false;
+    } finally {
+      await connection.close();
+    }
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,131 @@
+import { headers, type NatsConnection, PermissionViolationError } from "@nats-io/transport-node";
+import { consumers, subjects } from "../../wire/subjects.ts";
+import { DEAD_STREAM } from "./dead.ts";
+
+/** What a program must be allowed at the broker: subjects, with names that nobody uses in the place of `*`. */
+export interface Needs {
+  readonly publish: readonly string[];
+  readonly listen: readonly string[];
+}
+
+/** Stands for a run, a type, a message: nobody has it, so nothing comes of what is published in its name. */
+const NOBODY = "doctor";
+
+/** What the control plane needs, as the table of docs/operations.md says. */
+export function controlPlaneNeeds(): Needs {
+  return {
+    publish: [
+      subjects.step(NOBODY, NOBODY),
+      subjects.logs(NOBODY),
+      subjects.nudge(NOBODY),
+      subjects.room(NOBODY),
+      `${DEAD_STREAM}.${NOBODY}`,
+      "conveyor-room",
+      `_INBOX.${NOBODY}`,
+      ...["INFO", "STREAM.INFO.messages", `STREAM.CREATE.${NOBODY}`, "STREAM.UPDATE.messages"].map(api),
+      ...[`CONSUMER.DURABLE.CREATE.messages.${NOBODY}`, "STREAM.PURGE.logs-engine"].map(api),
+      "$JS.ACK.pipeline-engine.pipeline-engine.1.0.0.0.0",
+      `$O.artifacts.M.${NOBODY}`,
+    ],
+    listen: [subjects.claims, subjects.alives, `_INBOX.conveyor-up.${NOBODY}`],
+  };
+}
+
+/** What a driver needs; `storesArtifacts` if it has some to store. */
+export function driverNeeds(
+  driver: string,
+  { host, storesArtifacts }: { host: string | undefined; storesArtifacts: boolean },
+): Needs {
+  const names = [
+    consumers.shared(driver),
+    ...host === undefined ? [] : [consumers.onHost(driver, host)],
+  ];
+  return {
+    publish: [
+      subjects.claim(NOBODY, driver),
+      subjects.alive(NOBODY),
+      subjects.result,
+      subjects.logs(NOBODY),
+      subjects.stepOnHost(driver, NOBODY, NOBODY),
+      `${DEAD_STREAM}.messages.${NOBODY}`,
+      ...["INFO", "STREAM.INFO.messages", `STREAM.INFO.${DEAD_STREAM}`].map(api),
+      ...names.flatMap((name) => [
+        ...[`CONSUMER.INFO.messages.${name}`, `CONSUMER.MSG.NEXT.messages.${name}`].map(api),
+        ...[`CONSUMER.DURABLE.CREATE.messages.${name}`].map(api),
+        `$JS.ACK.messages.${name}.1.0.0.0.0`,
+      ]),
+      ...storesArtifacts
+        ? [
+          `$O.artifacts.C.${NOBODY}`,
+          `$O.artifacts.M.${NOBODY}`,
+          ...["INFO", "MSG.GET", "PURGE"].map((call) => api(`STREAM.${call}.OBJ_artifacts`)),
+          api(`DIRECT.GET.OBJ_artifacts.${NOBODY}`),
+        ]
+        : [],
+    ],
+    listen: [subjects.nudge("*"), subjects.room(driver), `_INBOX.conveyor-${driver}.${NOBODY}`],
+  };
+}
+
+const api = (call: string): string => `$JS.API.${call}`;
+
+/** What is not allowed, as its subjects. */
+export interface Denied {
+  readonly publish: readonly string[];
+  readonly listen: readonly string[];
+}
+
+export const isAllowed = ({ publish, listen }: Denied): boolean => publish.length + listen.length === 0;
+
+/**
+ * Asks the broker what of this the connection's login may do, by doing it: the server checks permissions before
+ * anything else. Nothing comes of it: a stream refuses a message that expects another stream, and JetStream
+ * refuses a request that cannot be read.
+ */
+export async function deniedOf(connection: NatsConnection, { publish, listen }: Needs): Promise<Denied> {
+  const denied = { publish: new Set<string>(), listen: new Set<string>() };
+  const watching = watch(connection, ({ operation, subject }) => {
+    denied[operation === "publish" ? "publish" : "listen"].add(subject);
+  });
+  const subscriptions = listen.map((subject) => connection.subscribe(subject, { callback: () => {} }));
+  for (const subject of publish) {
+    connection.publish(subject, harmlessBody(subject), { headers: refusedHeaders() });
+  }
+  await connection.flush();
+  for (const subscription of subscriptions) subscription.unsubscribe();
+  // What was refused comes before the answer to a flush, and is read by the time of the next one.
+  await connection.flush();
+  watching.stop();
+  return {
+    publish: publish.filter((subject) => denied.publish.has(subject)),
+    listen: listen.filter((subject) => denied.listen.has(subject)),
+  };
+}
+
+/**
+ * A JSON text that is no object, and so no request. For the server a request to purge without an object means
+ * the whole stream, so that one gets a filter that no subject matches.
+ */
+const harmlessBody = (subject: string): string =>
+  subject.includes(".PURGE.") ? JSON.stringify({ filter: `${NOBODY}.none` }) : '"doctor"';
+
+function refusedHeaders() {
+  const made = headers();
+  made.set("Nats-Expected-Stream", NOBODY);
+  return made;
+}
+
+function watch(
+  connection: NatsConnection,
+  onDenied: (error: PermissionViolationError) => void,
+): { stop(): void } {
+  const statuses = connection.status();
+  const watching = (async () => {
+    for await (const status of statuses) {
+      if (status.type === "error" && status.error instanceof PermissionViolationError) onDenied(status.error);
+    }
+  })();
+  // It ends with the connection at the latest.
+  watching.catch(() => {});
+  return { stop: () => void ("stop" in statuses && typeof statuses.stop === "function" && statuses.stop()) };
+}

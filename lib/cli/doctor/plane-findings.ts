@@ -1,0 +1,87 @@
+import { systemClock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { lstatIfThere } from "../../base/files.ts";
+import { sendRequest } from "../../base/http.ts";
+import { timeoutSignal } from "../../base/timers.ts";
+import { dataFolder } from "../../driver/program/data-folder.ts";
+import { call } from "../shared/api/call.ts";
+import { reachApi } from "../shared/api/reach-api.ts";
+import { announcedServer } from "../shared/api/server-file.ts";
+import { ANSWER_MS, type Check, clockFindings, failed, type Finding } from "./finding.ts";
+
+const WHAT = "control plane";
+
+export const planeFindings: Check = async (options, environment) => {
+  const url = options.api ?? await announcedServer(dataFolder(options.data, environment));
+  const tokens = tokenFindings(options.tokenFile);
+  if (url === undefined) {
+    return [...tokens, { level: "ok", what: WHAT, message: "none serves this data folder; run needs none" }];
+  }
+  try {
+    const api = await reachApi({ ...options, api: url }, environment);
+    const body = await call(api, { method: "GET", path: "/runs?limit=1", signal: timeoutSignal(ANSWER_MS) });
+    for await (const _ of body) break;
+    const known: Finding = { level: "ok", what: WHAT, message: `${url} answers, and knows the token` };
+    return [...tokens, known, ...await stateFindings(url, api.ca)];
+  } catch (error) {
+    if (options.api !== undefined) {
+      return [
+        ...tokens,
+        failed(WHAT, error, "Check --api and --token-file"),
+        ...await stateFindings(url, undefined),
+      ];
+    }
+    return [...tokens, {
+      level: "warn",
+      what: WHAT,
+      message: `The last one of this data folder, at ${url}, does not answer: ${messageOf(error)}`,
+      remedy: 'Its runs go on when it is started again: "flutter-ci up"',
+    }];
+  }
+};
+
+/** Returns why the control plane takes no runs, and how far its clock is off; nothing if it does not say. */
+async function stateFindings(url: string, ca: string | undefined): Promise<Finding[]> {
+  try {
+    const answer = await sendRequest(new URL(`${url}/readyz`), {
+      method: "GET",
+      headers: {},
+      body: undefined,
+      ca,
+      signal: timeoutSignal(ANSWER_MS),
+      silenceMs: ANSWER_MS,
+    });
+    let text = "";
+    for await (const chunk of answer) if (text.length < MOST_CHARS) text += String(chunk);
+    const date = Date.parse(answer.headers.date ?? "");
+    const clock = Number.isNaN(date)
+      ? []
+      : clockFindings(`The control plane's machine`, date - systemClock());
+    if (answer.statusCode !== 503) return clock;
+    const why = text.slice(0, MOST_CHARS).trim().split("\n").join("; ");
+    return [
+      { level: "fail", what: WHAT, message: `${url} is not ready: ${why}`, remedy: NOT_READY },
+      ...clock,
+    ];
+  } catch {
+    return [];
+  }
+}
+
+const MOST_CHARS = 2000;
+const NOT_READY = "Runs wait until that is over; its process log says more";
+
+/** Returns whether others on this machine can read the token's file. */
+function tokenFindings(file: string | undefined): Finding[] {
+  const found = file === undefined ? undefined : lstatIfThere(file);
+  // A pipe, or a link that leads elsewhere, says nothing.
+  if (!found?.isFile() || (found.mode & 0o077) === 0) return [];
+  return [{
+    level: "warn",
+    what: "token",
+    message: `Others on this machine may read "${file}" (mode ${
+      (found.mode & 0o777).toString(8).padStart(4, "0")
+    })`,
+    remedy: `chmod 600 "${file}"; if it was read, make another token`,
+  }];
+}

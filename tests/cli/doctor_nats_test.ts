@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { openBucket } from "../../lib/backend/nats/blobs.ts";
+import { ensureStreams } from "../../lib/backend/nats/streams.ts";
+import { brokerFindings } from "../../lib/cli/doctor/broker-findings.ts";
+import type { CheckOptions, Finding } from "../../lib/cli/doctor/finding.ts";
+import { broker } from "../backend/nats-broker.ts";
+import { startNats } from "../support/nats-server.ts";
+import { needing } from "../support/needs.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const { test } = needing("broker");
+
+const PASSWORD = "pw";
+const look = (options: Partial<CheckOptions>): Promise<Finding[]> =>
+  brokerFindings(options as CheckOptions, {});
+const of = (findings: readonly Finding[], what: string): Finding =>
+  findings.find((finding) => finding.what === what) ?? assert.fail(`Nothing about ${what}`);
+
+/** The configuration of docs/, with one password for all, and `more` users. */
+async function accounts(more: (users: string) => string = () => ""): Promise<string> {
+  const conf = await readFile(new URL("../../docs/nats-server.conf", import.meta.url), "utf8");
+  const config = conf.replace(/\$[A-Z_]+_PASSWORD/g, `"${PASSWORD}"`).replace(/^listen:.*$/m, "")
+    .replace(/jetstream \{[^}]*\}/, "");
+  return config.replace("users: [", (start) => `${start}\n${more(config)}`);
+}
+
+/** A user of the configuration with another name and without one of its permissions. */
+function lacking(config: string, user: string, { name, subject }: { name: string; subject: string }): string {
+  const [block = ""] = new RegExp(`\\{\\s*user: ${user}\\n[\\s\\S]*?\\n      \\}`).exec(config) ?? [];
+  const changed = block.replace(`user: ${user}`, `user: ${name}`).replace(`"${subject}"`, '"none"');
+  assert.ok(changed.includes('"none"'), `${user} has no ${subject}`);
+  return changed;
+}
+
+test("doctor finds what a login may not do, before a run fails of it, and does nothing to what is stored", async () => {
+  await using folder = await temporaryFolder();
+  const natsPasswordFile = join(folder.path, "password");
+  await writeFile(natsPasswordFile, PASSWORD);
+  const cases = [
+    { user: "builder", name: "no-logs", subject: "logs.*", says: "publish on logs.doctor" },
+    { user: "builder", name: "no-room", subject: "room.builder", says: "listen on room.builder" },
+    {
+      user: "builder",
+      name: "no-purge",
+      subject: "$JS.API.STREAM.PURGE.OBJ_artifacts",
+      says: "publish on $JS.API.STREAM.PURGE.OBJ_artifacts",
+    },
+    {
+      user: "builder",
+      name: "no-host",
+      subject: "$JS.API.CONSUMER.MSG.NEXT.messages.builder_at_ci-1",
+      says: "publish on $JS.API.CONSUMER.MSG.NEXT.messages.builder_at_ci-1",
+    },
+    {
+      user: "builder",
+      name: "no-inbox",
+      subject: "_INBOX.conveyor-builder.>",
+      says: "listen on _INBOX.conveyor-builder.doctor",
+    },
+    { user: "control-plane", name: "no-claims", subject: "runs.*.claim.*", says: "listen on runs.*.claim.*" },
+  ];
+  await using server = await startNats({
+    config: await accounts((config) => cases.map((one) => lacking(config, one.user, one)).join("\n")),
+  });
+  const connection = await connectNats({
+    servers: [`nats://control-plane:${PASSWORD}@127.0.0.1:${server.port}`],
+    name: "conveyor-up",
+  });
+  try {
+    await ensureStreams(connection, { newOwner: () => "the-owner" });
+    const manager = await jetstreamManager(connection);
+    await openBucket(connection, manager);
+    const streams = ["messages", "pipeline-engine", "logs-engine", "dead", "OBJ_artifacts"];
+    await jetstream(connection).publish("logs.a", "a line");
+    await jetstream(connection).publish("$O.artifacts.M.a", "an artifact");
+    await manager.consumers.add("messages", { durable_name: "builder", filter_subject: "drivers.builder.>" });
+    await jetstream(connection).publish("drivers.builder.resources.t", "an event");
+    const counts = async () =>
+      await Promise.all(streams.map(async (name) => (await manager.streams.info(name)).state));
+    const before = await counts();
+
+    const login = (natsUser: string, as?: string) =>
+      look({ nats: [server.url], natsUser, natsPasswordFile, hostId: "ci-1", ...as !== undefined && { as } });
+    for (const driver of ["container-start", "git-cloner", "builder", "container-stop"]) {
+      const found = of(await login(driver, driver), "permissions");
+      assert.equal(found.message, `This login may do what ${driver} needs`);
+    }
+    assert.equal(of(await login("control-plane"), "permissions").message, "This login may do what up needs");
+    for (const { user, name, says } of cases) {
+      const found = of(await login(name, user === "builder" ? user : "up"), "permissions");
+      assert.equal(found.level, "fail");
+      assert.ok(found.message.endsWith(`needs: it may not ${says}`), found.message);
+      assert.match(found.remedy ?? "", /docs\/operations\.md/);
+    }
+    const unknown = of(await login("no-logs"), "permissions");
+    assert.match(
+      unknown.message,
+      /^This login may not do all that builder needs: it may not publish on logs/,
+    );
+    assert.deepEqual(await counts(), before);
+
+    const seen = await login("control-plane");
+    assert.match(of(seen, "broker").message, /answers: nats-server \d+\.\d+\.\d+/);
+    assert.match(
+      of(seen, "streams").message,
+      /of the control plane of the installation the-owner: messages 1/,
+    );
+    assert.match(of(seen, "JetStream").message, /^It works, .* used/);
+    const waits = of(seen, "consumers");
+    assert.equal(
+      waits.message,
+      "builder: 1 message waits, 0 in hand, and no instance of builder asks for them",
+    );
+    assert.equal(waits.level, "warn");
+    assert.equal(of(seen, "exposure").level, "ok");
+    // A driver may only look at what is its own.
+    const own = await login("builder", "builder");
+    assert.match(of(own, "streams").message, /: messages 1 \(.*\), dead 0 \(.*\), OBJ_artifacts 1 \(/);
+    assert.equal(of(own, "consumers").message, waits.message);
+  } finally {
+    await connection.close();
+  }
+});
+
+test("doctor names streams that are nearly full, dead letters, and a broker without streams or JetStream", async () => {
+  await using full = await broker({ maxFile: "24M" });
+  const { manager, connection, server } = full;
+  await manager.consumers.add("pipeline-engine", { durable_name: "pipeline-engine", ack_policy: "explicit" });
+  const half = new Uint8Array(900_000);
+  for (let i = 0; i < 3; i++) {
+    await jetstream(connection).publish("pipelines.driver.result", half).catch(() => {});
+  }
+  const { config, state } = await manager.streams.info("pipeline-engine");
+  const rest = config.max_bytes - state.bytes;
+  if (rest > 20_000) {
+    await jetstream(connection).publish("pipelines.driver.result", new Uint8Array(rest - 10_000));
+  }
+  await jetstream(connection).publish("dead.messages.x", "no JSON");
+  const findings = await look({ nats: [server.url] });
+  const nearly = findings.filter(({ message }) => message.includes("is nearly full"));
+  assert.match(nearly[0]?.message ?? "", /^pipeline-engine is nearly full: .* of /);
+  assert.equal(nearly.length, 1);
+  assert.match(of(findings, "consumers").message, /no control plane asks for them$/);
+  assert.match(of(findings, "dead letters").message, /^1 message could not be understood/);
+
+  for (const name of ["messages", "pipeline-engine", "logs-engine"]) await manager.streams.delete(name);
+  const none = of(await look({ nats: [server.url] }), "streams");
+  assert.deepEqual([none.level, none.message], [
+    "fail",
+    'There is no stream "messages": no control plane has worked here',
+  ]);
+  await using bare = await startNats({ jetstream: false });
+  const without = of(await look({ nats: [bare.url] }), "JetStream");
+  assert.equal(without.level, "fail");
+  assert.match(without.message, /^It cannot be used: jetstream is not enabled/);
+  assert.match(without.remedy ?? "", /-js/);
+});
+
+test("doctor says where a build's container finds a broker that asks for no password", async () => {
+  const here = Object.values(networkInterfaces()).flat().find((one) =>
+    one?.family === "IPv4" && !one.internal
+  );
+  assert.ok(here, "This machine has an address beside loopback");
+  for (const [config, level] of [["", "warn"], [`authorization { token: "${PASSWORD}" }`, "ok"]] as const) {
+    await using folder = await temporaryFolder();
+    const natsTokenFile = join(folder.path, "token");
+    await writeFile(natsTokenFile, PASSWORD);
+    await using open = await startNats({ config: `host: "0.0.0.0"\n${config}` });
+    const found = of(await look({ nats: [open.url], ...config !== "" && { natsTokenFile } }), "exposure");
+    assert.equal(found.level, level, found.message);
+    if (level === "warn") assert.ok(found.message.includes(`nats://${here.address}:${open.port}`));
+  }
+});
