@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
+import { connect } from "../../lib/backend/embedded/database.ts";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { WriteQueue } from "../../lib/backend/embedded/write-queue.ts";
 import { ConflictError, resourceKey } from "../../lib/backend/store.ts";
@@ -7,6 +10,7 @@ import { newRun } from "../../lib/engine/core/new-run.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { RUN, submission } from "../engine/support/runs.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
 
 /** A journal instead of a database: what is undone leaves it. */
 function journal() {
@@ -101,4 +105,29 @@ test("a run, its resource and its message are stored together, or none of them",
     await delivery.ack();
     ending.abort();
   }
+});
+
+test("a large log is written back by a thread, while this process goes on writing, and then used again", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "some.db");
+  const MIB = 1024 * 1024;
+  using database = await connect(path, () => 0, { logBytes: MIB });
+  database.exec("CREATE TABLE things (id INTEGER PRIMARY KEY, text TEXT NOT NULL)");
+  const insert = database.prepare("INSERT INTO things (text) VALUES (?)");
+  const text = "x".repeat(10_000);
+  let count = 0;
+  const write = async () => void await database.writeSoon(() => (count++, insert.run(text)));
+  const sizeOf = async (file: string) => (await stat(file)).size;
+  const isCopied = async () => await sizeOf(path) > MIB / 4;
+  // Before the log has twice its size, only the thread copies it.
+  while (await sizeOf(`${path}-wal`) < MIB && !await isCopied()) await write();
+  for (let i = 0; i < 16; i++) await write();
+  await until(isCopied, "the thread has written back what is in the log");
+  while (count < 3000) await write();
+  const isUsedAgain = async () => {
+    await write();
+    return await sizeOf(`${path}-wal`) < MIB;
+  };
+  await until(isUsedAgain, "the log is used again");
+  assert.equal(database.prepare("SELECT count(*) AS n FROM things").get()?.["n"], count);
 });

@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { retry } from "../../base/retry.ts";
+import { Checkpointer } from "./checkpointer.ts";
 import { freeBytes, sizeOf } from "./disk.ts";
 import { explain, isFull } from "./explain.ts";
 import { WriteQueue } from "./write-queue.ts";
@@ -13,6 +14,10 @@ export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
   readonly #path: string;
   readonly #logPath: string;
+  readonly #logBytes: number;
+  readonly #checkpointer: Checkpointer;
+  /** The log's size at which the next checkpoint starts. */
+  #copyAt: number;
   readonly #makeRoom: () => number;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -24,12 +29,15 @@ export class Database implements Disposable {
 
   /**
    * If the disk is full, `makeRoom` is called and returns the bytes that it has freed; then the statement is
-   * retried once.
+   * retried once. `logBytes`: size of the log that triggers a checkpoint.
    */
-  constructor(path: string, makeRoom: () => number) {
+  constructor(path: string, makeRoom: () => number, { logBytes = LOG_BYTES }: { logBytes?: number } = {}) {
     this.#sqlite = new DatabaseSync(path);
     this.#path = path;
     this.#logPath = `${path}-wal`;
+    this.#logBytes = logBytes;
+    this.#copyAt = logBytes;
+    this.#checkpointer = new Checkpointer(path);
     this.#makeRoom = makeRoom;
     this.#sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     this.#begin = this.#sqlite.prepare("BEGIN IMMEDIATE");
@@ -56,9 +64,7 @@ export class Database implements Disposable {
   /** Runs `work` in one transaction that holds the write lock from the start; an error rolls it back. */
   write<T>(work: () => T): T {
     const result = this.#explained(() => this.#transaction(work));
-    if (++this.#writes % LOOK_EVERY === 0 && sizeOf(this.#logPath) >= LOG_BYTES) {
-      this.#checkpoint("PASSIVE", freeBytes(this.#path));
-    }
+    if (++this.#writes % LOOK_EVERY === 0) this.#lookAtLog();
     return result;
   }
 
@@ -82,6 +88,7 @@ export class Database implements Disposable {
 
   [Symbol.dispose](): void {
     this.#queue.flush();
+    this.#checkpointer[Symbol.dispose]();
     this.#sqlite.close();
   }
 
@@ -98,6 +105,20 @@ export class Database implements Disposable {
     } catch (error) {
       throw explain(error);
     }
+  }
+
+  /** Has a large log copied in the background; here and now if that does not keep up. */
+  #lookAtLog(): void {
+    const size = sizeOf(this.#logPath);
+    if (size < this.#logBytes) this.#copyAt = this.#logBytes;
+    if (size < this.#copyAt) return;
+    const room = freeBytes(this.#path);
+    if (this.#growth() >= room) return;
+    const isBehind = size >= this.#logBytes * MOST_BEHIND;
+    // Two at once would be in each other's way.
+    if (isBehind && !this.#checkpointer.isRunning) return this.#checkpoint("PASSIVE", room);
+    this.#copyAt = size + this.#logBytes / 4;
+    if (!this.#checkpointer.start()) this.#checkpoint("PASSIVE", room);
   }
 
   /**
@@ -144,8 +165,12 @@ export class Database implements Disposable {
  * Opens the file with write-ahead logging; safe if several processes do so at once. `makeRoom`: see
  * `Database`.
  */
-export async function connect(path: string, makeRoom: () => number): Promise<Database> {
-  const database = new Database(path, makeRoom);
+export async function connect(
+  path: string,
+  makeRoom: () => number,
+  { logBytes = LOG_BYTES }: { logBytes?: number } = {},
+): Promise<Database> {
+  const database = new Database(path, makeRoom, { logBytes });
   try {
     // Must be set before the first table is created: lets removed data return its space to the disk.
     database.exec("PRAGMA auto_vacuum = INCREMENTAL");
@@ -153,10 +178,11 @@ export async function connect(path: string, makeRoom: () => number): Promise<Dat
     // NORMAL: a killed process loses nothing, since every commit is with the operating system before it
     // returns. Only a power cut could lose the last commits, and it ends the containers they describe too.
     // `write` checkpoints the log: SQLite's own checkpoint would start on a full disk and use up the last
-    // space.
+    // space. The limit, to which a log that is used again is cut, is near the size that triggers a checkpoint:
+    // to cut off much takes as long as many writes.
     database.exec(
       `PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${
-        LOG_BYTES / 2
+        logBytes - logBytes / 16
       }`,
     );
     return database;
@@ -175,12 +201,13 @@ async function useWriteAheadLog(database: Database): Promise<void> {
 /** Transactions here take fractions of a millisecond; only an overloaded machine comes near this timeout. */
 const BUSY_TIMEOUT_MS = 10_000;
 /**
- * Log size that triggers a checkpoint: larger than what most runs write. A checkpoint waits for the disk and
- * blocks the whole process, for seconds if builds keep the disk busy. The rest is copied when the last
- * process closes the database.
+ * Log size that triggers a checkpoint: larger than what most runs write. A checkpoint waits for the disk, for
+ * seconds if builds keep it busy. The rest is copied when the last process closes the database.
  */
 const LOG_BYTES = 64 * 1024 * 1024;
+/** How many times that size a log may have before a checkpoint blocks this process. */
+const MOST_BEHIND = 2;
 /** Number of writes between checks of the log's size: a check costs up to a tenth of a write. */
-const LOOK_EVERY = 64;
+const LOOK_EVERY = 16;
 /** SQLite's default page size. */
 const PAGE_BYTES = 4096;
