@@ -13,16 +13,26 @@ export interface BootTime {
  */
 export function bootClock(): () => BootTime | undefined {
   let boot: string | undefined;
+  let last: { readonly time: BootTime; readonly at: number } | undefined;
   return () => {
+    const at = performance.now();
+    if (last && at - last.at < READ_EVERY_MS) {
+      return { ...last.time, seconds: last.time.seconds + (at - last.at) / 1000 };
+    }
     try {
       const seconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+      if (!Number.isFinite(seconds)) return undefined;
       // The boot cannot change while this process lives.
-      return Number.isFinite(seconds) ? { boot: boot ??= bootName(), seconds } : undefined;
+      last = { time: { boot: boot ??= bootName(), seconds }, at };
+      return last.time;
     } catch {
       return undefined;
     }
   };
 }
+
+/** How often the file is read: the process's own clock, which stands while the machine sleeps, serves in between. */
+const READ_EVERY_MS = 1000;
 
 function bootName(): string {
   const id = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();

@@ -14,7 +14,7 @@ import type { Records } from "./records.ts";
 import type { RunClocks } from "./run-clocks.ts";
 import type { Vault } from "./secrets.ts";
 import type { Signatures } from "./signatures.ts";
-import { openStep } from "../core/steps.ts";
+import { hostOf, openStep } from "../core/steps.ts";
 import { addSystemLine } from "./system-line.ts";
 import { nextSaying, whyUnclaimed } from "./unclaimed.ts";
 
@@ -45,6 +45,11 @@ const PART = "Looking after runs";
 
 /** Maximum number of runs checked at the same time. */
 const AT_ONCE = 8;
+/** How long checks may keep requests waiting at a time, milliseconds. */
+const SLICE_MS = 2;
+
+/** Why steps are unclaimed, by driver, host and resource type: asked once for all runs that are checked together. */
+type Reasons = Map<string, Promise<string | undefined>>;
 
 /** When a run is due, by the monotonic clock. */
 interface Watch {
@@ -160,8 +165,15 @@ export class Scheduler implements AsyncDisposable {
     const due: string[] = [];
     for (const [id, watch] of this.#watched) if (watch.due <= now) due.push(id);
     const left = due.values();
+    const reasons: Reasons = new Map();
+    let begun = performance.now();
     const looking = async () => {
-      for (const id of left) await this.#look(id);
+      for (const id of left) {
+        await this.#look(id, reasons);
+        if (performance.now() - begun < SLICE_MS) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        begun = performance.now();
+      }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, looking));
   }
@@ -182,14 +194,14 @@ export class Scheduler implements AsyncDisposable {
     await vault.sweep();
   }
 
-  async #look(id: string): Promise<void> {
+  async #look(id: string, reasons: Reasons): Promise<void> {
     const { records, clocks } = this.#options;
     const watch = this.#watched.get(id);
     if (!watch) return;
     try {
       const changed = await records.change(id, (run) => decide(run, this.time(run), clocks.now(run)));
       if (!changed) this.#forget(id);
-      else await this.#say(changed.run);
+      else await this.#say(changed.run, reasons);
       if (changed && this.#watched.get(id)?.about === watch.about && watch.askAt <= clocks.monotonic()) {
         await this.#ask(changed.run);
       }
@@ -200,18 +212,26 @@ export class Scheduler implements AsyncDisposable {
   }
 
   /** Writes to the run's log why no driver has claimed the open step, if the reason is known. */
-  async #say(run: Run): Promise<void> {
+  async #say(run: Run, reasons: Reasons): Promise<void> {
     const { transport, signatures, clocks } = this.#options;
     const [step, watch] = [openStep(run), this.#watched.get(run.id)];
     if (!step || !watch || watch.sayAt > clocks.monotonic()) return;
     const now = clocks.now(run);
     watch.sayAt = nextSaying(step, now) - (now - clocks.monotonic());
     this.seen(run);
-    const message = await whyUnclaimed(transport, run, step);
+    const key = [step.id, step.driver, hostOf(run, step), run.resource.resource].join("/");
+    const reason = reasons.get(key) ?? whyUnclaimed(transport, run, step);
+    reasons.set(key, reason);
+    const message = await reason;
     const what = `${step.id}/${step.dispatch}/waits`;
     if (message === undefined) return;
     processLog("engine").info("Run {run}: {message}", { run: run.id, message });
     await addSystemLine({ transport, signatures }, run, { what, message, now });
+    // Once is enough: the transport would take the same line for a copy.
+    const after = this.#watched.get(run.id);
+    if (after?.about !== watch.about) return;
+    after.sayAt = Infinity;
+    this.seen(run);
   }
 
   /**
