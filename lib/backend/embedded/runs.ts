@@ -182,5 +182,5 @@ function runOf(row: Record<string, SQLOutputValue>, id?: string): Run {
 }
 
 const MAX_RECORD_DEPTH = 1000;
-const CHECKED = 1000;
+const CHECKED = 10_000;
 const LAST_CHARACTER = "\u{10ffff}";

@@ -70,7 +70,8 @@ async function answer(
   const leaving = new AbortController();
   outgoing.once("close", () => leaving.abort(new Error("The client is gone")));
   const signal = AbortSignal.any([closing, leaving.signal]);
-  const request = requestOf(incoming, scheme, signal);
+  const whole = isSmall(incoming) ? await wholeBody(incoming) : undefined;
+  const request = requestOf(incoming, { scheme, signal, whole });
   const response = request ? await handle(request) : new Response(null, { status: 400 });
   const headers = Object.fromEntries(response.headers);
   if (!response.body || isWhole(response)) {
@@ -119,8 +120,36 @@ async function readAway(request: Request | undefined): Promise<void> {
   }
 }
 
+/** Bodies of at most this many bytes are read before the request is handled: a stream costs more than they do. */
+const SMALL_BODY = 16 * 1024;
+
+/** Returns true if the body's length is given, and small. */
+function isSmall({ headers }: IncomingMessage): boolean {
+  const length = headers["content-length"];
+  return length !== undefined && headers["transfer-encoding"] === undefined && Number(length) <= SMALL_BODY;
+}
+
+/** Reads the whole body. Throws if the client goes away before it has sent all. */
+async function wholeBody(incoming: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const chunks: Buffer[] = [];
+  incoming.on("data", (chunk: Buffer) => void chunks.push(chunk));
+  incoming.once("end", resolve);
+  incoming.once("error", reject);
+  incoming.once("close", () => reject(new Error("The client is gone")));
+  await promise;
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
 /** Returns undefined if no `Request` can be made of the message, for example if its host is invalid. */
-function requestOf(incoming: IncomingMessage, scheme: string, signal: AbortSignal): Request | undefined {
+function requestOf(
+  incoming: IncomingMessage,
+  { scheme, signal, whole }: {
+    scheme: string;
+    signal: AbortSignal;
+    whole: Uint8Array<ArrayBuffer> | undefined;
+  },
+): Request | undefined {
   const { method = "GET", headers: given, url = "/" } = incoming;
   const base = URL.parse(`${scheme}://${given.host ?? ""}`);
   const path = url.startsWith("/") ? url : undefined;
@@ -135,7 +164,7 @@ function requestOf(incoming: IncomingMessage, scheme: string, signal: AbortSigna
       method,
       headers,
       signal,
-      ...hasBody && { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: "half" },
+      ...hasBody && { body: whole ?? Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: "half" },
     } as RequestInit);
   } catch {
     return undefined;
