@@ -36,7 +36,7 @@ export class Checkpointer implements Disposable {
   [Symbol.dispose](): void {
     this.#isBroken = true;
     // A checkpoint that is cut off is repeated by the next process.
-    void this.#worker?.terminate();
+    this.#worker?.terminate().catch(() => {});
   }
 
   #started(): Worker {
