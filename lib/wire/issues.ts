@@ -106,7 +106,11 @@ function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const best = branches.toSorted((a, b) => depth(b) - depth(a))[0];
   if (!best || depth(best) === 0) {
     const wanted = branches.flat().map((e) => lowerFirst(e.message).replace(/^invalid input: /, ""));
-    return [{ ...issue, message: [...new Set(wanted)].join(" or ") } as z.core.$ZodIssue];
+    const [first = "", ...more] = new Set(wanted);
+    const others = more.map((other) =>
+      first.startsWith("expected ") ? other.replace(/^expected /, "") : other
+    );
+    return [{ ...issue, message: [first, ...others].join(" or ") } as z.core.$ZodIssue];
   }
   return best.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }

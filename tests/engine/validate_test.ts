@@ -47,6 +47,28 @@ test("checkSubmission names what is wrong, the value and what was expected", () 
   for (const nothing of [undefined, null, 7, "x", []]) refuses(nothing, /submission/);
 });
 
+test("checkSubmission takes what is just within its limits, and nothing past them", () => {
+  const steps = (count: number) => stepsOf(Array.from({ length: count }, (_, i) => `s${i}`).join(" "));
+  const secrets = (length: number) => submission("a", { secrets: { X: "y".repeat(length) } });
+  const bounds: [(n: number) => Submission, most: number, RegExp][] = [
+    [(n) => submission("a", { timeoutMs: n }), 2 ** 31 - 1, /submission\.timeoutMs: /],
+    [(n) => submission("a", { restarts: n }), 10, /submission\.restarts: /],
+    [(n) => resource({ name: "n".repeat(n) }), 256, /resource\.name: expected 256 characters at most/],
+    [(n) => pipeline({ name: "n".repeat(n) }), 256, /pipeline\.name: expected 256 characters at most/],
+    [(n) => pipeline({ steps: steps(n) }), 100, /expected 100 steps at most/],
+    [(n) => resource({ spec: "x".repeat(n) }), 262_142, /resource\.spec: has 262145 bytes/],
+    [(n) => resource({ metadata: { x: "y".repeat(n) } }), 65_528, /resource\.metadata: has 65537 bytes/],
+    [secrets, 65_528, /submission\.secrets: has 65537 bytes/],
+  ];
+  for (const [at, most, message] of bounds) {
+    checkSubmission(at(most));
+    refuses(at(most + 1), message);
+  }
+  // A reply to a claim has to hold all secrets.
+  checkSubmission(secrets(1016), 5120);
+  assert.throws(() => checkSubmission(secrets(1017), 5120), /secrets: has 1025 bytes as JSON, expected 1024/);
+});
+
 test("checkSubmission refuses two steps of one id, but not of one driver", () => {
   refuses(
     pipeline({ steps: stepsOf("a b a:c") }),

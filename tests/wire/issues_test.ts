@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { describeIssues } from "../../lib/wire/issues.ts";
+import { describeIssues, parseForeign } from "../../lib/wire/issues.ts";
 
 const describe = (
   schema: z.ZodType,
@@ -46,4 +46,22 @@ test("describeIssues asks for quotes only where a text was expected", () => {
     describe(z.object({ v: z.boolean() }), { v: 1.1 }, { sourceOf })[0] ?? "",
     /^spec\.v: expected boolean, got 1\.10$/,
   );
+});
+
+test("describeIssues names all that a union takes where no branch fits better than another", () => {
+  const schema = z.object({ steps: z.union([z.string(), z.array(z.number()), z.literal(false)]) });
+  assert.deepEqual(describe(schema, { steps: 5 }), [
+    "spec.steps: expected string or array or false, got 5",
+  ]);
+});
+
+test("parseForeign takes more mistakes than can be listed for one, and no other failure of a schema", () => {
+  const failing = (error: Error) =>
+    z.unknown().superRefine(() => {
+      throw error;
+    });
+  const parsed = parseForeign(failing(new RangeError("Maximum call stack size exceeded")), 1);
+  assert.match(parsed.error?.message ?? "", /expected fewer mistakes than can be listed/);
+  assert.throws(() => parseForeign(failing(new TypeError("a defect")), 1), /a defect/);
+  assert.equal(parseForeign(z.number(), 1).data, 1);
 });

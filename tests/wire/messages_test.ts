@@ -20,10 +20,12 @@ test("readLog answers and refuses what Log.parse does, whichever field is missin
     const value = JSON.parse(JSON.stringify({ ...OURS, ...changes }));
     const expected = Log.safeParse(value);
     if (expected.success) assert.deepEqual(readLog(value), expected.data);
-    else assert.throws(() => readLog(value));
+    else assert.throws(() => readLog(value), { name: "ZodError" });
   }));
 });
 
 test("readLog refuses what is no object", () => {
-  for (const value of [null, undefined, "text", 7, []]) assert.throws(() => readLog(value));
+  for (const value of [null, undefined, "text", 7, []]) {
+    assert.throws(() => readLog(value), { name: "ZodError" });
+  }
 });
