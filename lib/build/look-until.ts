@@ -23,16 +23,16 @@ export async function lookUntil<T>(
   const sinceMs = await docker.now({ signal });
   const leaving = new AbortController();
   const listening = AbortSignal.any([signal, leaving.signal]);
-  const bell = { rung: Promise.withResolvers<void>() };
-  const ring = () => bell.rung.resolve();
-  const hearing = hear(docker, owner, { sinceMs, signal: listening, everyMs, ring });
+  const changed = { once: Promise.withResolvers<void>() };
+  const notify = () => changed.once.resolve();
+  const hearing = hear(docker, owner, { sinceMs, signal: listening, everyMs, notify });
   try {
     for (;;) {
-      bell.rung = Promise.withResolvers();
-      const rung = bell.rung.promise;
+      changed.once = Promise.withResolvers();
+      const change = changed.once.promise;
       const found = await look();
       if (found !== undefined) return found;
-      await Promise.race([rung, delay(everyMs, { signal: listening })]);
+      await Promise.race([change, delay(everyMs, { signal: listening })]);
     }
   } finally {
     leaving.abort(new Error("Nobody looks any more"));
@@ -41,22 +41,22 @@ export async function lookUntil<T>(
 }
 
 /**
- * Calls `ring` at every change until the signal fires. Never rejects: without events the caller still looks
+ * Calls `notify` at every change until the signal fires. Never rejects: without events the caller still looks
  * every `everyMs`.
  */
 async function hear(
   docker: Docker,
   owner: string,
-  { sinceMs, signal, everyMs, ring }: {
+  { sinceMs, signal, everyMs, notify }: {
     sinceMs: number;
     signal: AbortSignal;
     everyMs: number;
-    ring: () => void;
+    notify: () => void;
   },
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      for await (const _ of docker.changes({ [LABELS.owner]: owner }, { sinceMs, signal })) ring();
+      for await (const _ of docker.changes({ [LABELS.owner]: owner }, { sinceMs, signal })) notify();
     } catch (error) {
       if (signal.aborted) return;
       processLog("driver").debug("Cannot hear of changes on the host: {why}", { why: messageOf(error) });

@@ -11,7 +11,7 @@ import type { Leases } from "./claim/leases.ts";
 import { putOffMs } from "./claim/turn.ts";
 import type { Driver, DriverSettings } from "./driver.ts";
 import { maskOf } from "./log/mask/mask.ts";
-import { MOST_ATTEMPTS, MOST_DELIVERIES, type Outcome } from "./report/outcome.ts";
+import { type Disposition, MOST_ATTEMPTS, MOST_DELIVERIES } from "./report/disposition.ts";
 import { failed } from "./report/result.ts";
 import { refuse, settle, type SettleServices } from "./report/settle.ts";
 import { decodeEvent, type DriverEvent } from "./understand/decode.ts";
@@ -87,12 +87,12 @@ export async function handle(
   using _held = leases.add(facts.run, lease);
   const mask = maskOf({ ...services.driver.secretsIn?.(services.policy), ...grant.secrets });
   const granted: GrantedEvent = { ...held, grant, lease, mask };
-  const outcome = "problem" in event
+  const disposition = "problem" in event
     ? refusal(event.problem)
     : givenUp(granted) ?? await work({ ...granted, event }, forResource(event.resource, services));
-  if (outcome.kind === "later") await grant.letGo?.();
+  if (disposition.kind === "later") await grant.letGo?.();
   else onWorked();
-  await settle(granted, outcome, services);
+  await settle(granted, disposition, services);
 }
 
 /**
@@ -102,7 +102,7 @@ export async function handle(
 function tooOld(
   { delivery: { storedAt }, facts }: EventInHand,
   { clock, maxEventAgeMs }: { clock: Clock; maxEventAgeMs: number },
-): Outcome | undefined {
+): Disposition | undefined {
   const waitedMs = facts.hasClaims || storedAt === undefined ? 0 : clock() - storedAt;
   if (waitedMs <= maxEventAgeMs) return undefined;
   const why = `The event waited for ${formatDuration(waitedMs)} before a driver took it: expected ${
@@ -120,7 +120,7 @@ function tooOld(
 function otherTypes(
   { delivery: { subject, deliveries }, event, facts: { hasClaims } }: EventInHand,
   { resources, retryMs }: HandleServices,
-): Outcome | undefined {
+): Disposition | undefined {
   if (!("problem" in event)) return undefined;
   const type = subject.split(".").at(-1) ?? "";
   if (resources.includes(type)) return undefined;
@@ -136,7 +136,7 @@ function otherTypes(
 }
 
 /** If the driver uses Docker, forwards an event of a run that lives on another host to that host. */
-function otherHosts(held: EventInHand, { driver, settings }: HandleServices): Outcome | undefined {
+function otherHosts(held: EventInHand, { driver, settings }: HandleServices): Disposition | undefined {
   if (driver.usesDocker === false || !("resource" in held.event)) return undefined;
   const host = elsewhere(held, driver.name, settings.host);
   return host === undefined ? undefined : { kind: "forward", host };
@@ -162,12 +162,12 @@ function leaseOf(
   return new Lease({ ...grant, working: () => delivery.working(), heartbeatMs, reportMs, clock });
 }
 
-function refusal(problem: string): Outcome {
+function refusal(problem: string): Disposition {
   return { kind: "refuse", why: problem, result: failed("invalid-event", problem) };
 }
 
 /** Fails an event whose attempts all ended without a result, once there are too many. */
-function givenUp({ grant: { tries }, facts: { hasClaims } }: GrantedEvent): Outcome | undefined {
+function givenUp({ grant: { tries }, facts: { hasClaims } }: GrantedEvent): Disposition | undefined {
   if (tries <= (hasClaims ? MOST_ATTEMPTS : MOST_DELIVERIES)) return undefined;
   const message = `Given up: ${tries - 1} attempts did not finish`;
   return { kind: "report", result: failed("driver-lost", message) };

@@ -14,7 +14,7 @@ import { Slots } from "./take/slots.ts";
 import { Leases } from "./claim/leases.ts";
 import { LiveLines } from "./log/live-lines.ts";
 import { noObserver, type Observer } from "./observer.ts";
-import { MOST_DELIVERIES } from "./report/outcome.ts";
+import { MOST_DELIVERIES } from "./report/disposition.ts";
 import { refuseEarly } from "./refuse-early.ts";
 import { RecentSet } from "../base/recent-set.ts";
 import type { Admit } from "./take/requests.ts";

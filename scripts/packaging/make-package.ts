@@ -1,5 +1,5 @@
 /**
- * Makes the package for authors of drivers: `bun scripts/packaging/make-package.ts FOLDER`. What the doors need of `lib/` becomes
+ * Makes the package for authors of drivers: `bun scripts/packaging/make-package.ts FOLDER`. What the entries need of `lib/` becomes
  * JavaScript; so does dockerode, with our own stand-ins for what it pulls in (`overrides` hold for this project only). All other
  * libraries stay dependencies.
  */
@@ -12,7 +12,7 @@ const folder = process.argv[2];
 if (folder === undefined) throw new Error("Expected the folder to make the package in");
 
 /** Entry points, by what an author imports. */
-const DOORS = { ".": "runtime", "./testing": "testing" } as const;
+const ENTRIES = { ".": "runtime", "./testing": "testing" } as const;
 /** Libraries that become part of the package. */
 const INSIDE = ["dockerode"];
 
@@ -22,7 +22,7 @@ const libraries = Object.keys(manifest.dependencies).filter((name) => !INSIDE.in
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 const built = await Bun.build({
-  entrypoints: Object.values(DOORS).map((door) => join(root, `lib/${door}.ts`)),
+  entrypoints: Object.values(ENTRIES).map((entry) => join(root, `lib/${entry}.ts`)),
   root: join(root, "lib"),
   outdir: folder,
   target: "node",
@@ -47,7 +47,7 @@ if (!built.success) throw new AggregateError(built.logs, "The package's JavaScri
 const script = (await Promise.all(built.outputs.map((output) => output.text()))).join("\n");
 
 const declarations = await makeDeclarations(root, {
-  doors: Object.values(DOORS),
+  entries: Object.values(ENTRIES),
   into: join(folder, "types"),
 });
 
@@ -70,9 +70,9 @@ writeFileSync(
         license: manifest.license,
         type: manifest.type,
         exports: Object.fromEntries(
-          Object.entries(DOORS).map(([path, door]) => [path, {
-            types: `./types/${door}.d.ts`,
-            default: `./${door}.js`,
+          Object.entries(ENTRIES).map(([path, entry]) => [path, {
+            types: `./types/${entry}.d.ts`,
+            default: `./${entry}.js`,
           }]),
         ),
         sideEffects: false,

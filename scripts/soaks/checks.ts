@@ -1,6 +1,6 @@
 import type { RunEvent } from "../../lib/engine/core/events.ts";
 
-/** What is wrong with a run's story, whatever it is about: lines are numbered 1, 2, 3 …, and the last event is its end, which counts them. */
+/** What is wrong with a run's timeline, whatever it is about: lines are numbered 1, 2, 3 …, and the last event is its end, which counts them. */
 export function wrongInTimeline(events: readonly RunEvent[]): string[] {
   const found: string[] = [];
   const seqs = events.flatMap((event) => event.type === "log" ? [event.seq] : []);

@@ -14,7 +14,7 @@ import { needing } from "../support/needs.ts";
 const { test } = needing("broker");
 
 const PKI = join(import.meta.dirname ?? "", "../conveyor/pki");
-const OLD = join(import.meta.dirname ?? "", "../engine/door-pki");
+const OLD = join(import.meta.dirname ?? "", "../engine/token-pki");
 const pki = (file: string): string => join(PKI, file);
 
 const ALONE = ["--drivers", "none", "--listen", "127.0.0.1:0"];

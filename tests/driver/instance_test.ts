@@ -74,7 +74,7 @@ test("an instance takes events of every resource type that it is told to handle,
   }
 });
 
-test("an instance never has more in hand than it has hands, whichever consumer it comes from", async () => {
+test("an instance never has more in hand than it has slots, whichever consumer it comes from", async () => {
   await using stage = await openStage();
   const driver = gated();
   const instance = stage.start(driver.reconcile, { concurrency: 2 });
@@ -123,7 +123,7 @@ test("the next events begin while results are on their way, a few at most, and a
   assert.equal(new Set(begun).size, 6);
 });
 
-test("an event that no hand is free for goes to another instance at once", async () => {
+test("an event that no slot is free for goes to another instance at once", async () => {
   await using stage = await openStage();
   const [busy, idle] = [gated(), gated()];
   const instance = stage.start(busy.reconcile, { ackWaitMs: 60_000 });

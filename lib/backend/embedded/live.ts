@@ -24,7 +24,7 @@ export function live(
   return {
     broadcast: (subject, data) =>
       lifetime.call(() => {
-        const message = messageOf(subject, data);
+        const message = liveMessage(subject, data);
         for (const { filter, handler } of listeners) {
           if (matches(filter, subject)) queueMicrotask(() => hear(handler, message));
         }
@@ -36,7 +36,7 @@ export function live(
 
     request: (subject, data, { timeoutMs, signal }) =>
       lifetime.call(() => {
-        const message = messageOf(subject, data);
+        const message = liveMessage(subject, data);
         signal?.throwIfAborted();
         const server = [...servers].find(({ filter }) => matches(filter, subject));
         if (!server) throw unanswered(subject, "nobody serves it");
@@ -49,7 +49,7 @@ export function live(
   };
 }
 
-function messageOf(subject: string, data: Uint8Array | string): Message {
+function liveMessage(subject: string, data: Uint8Array | string): Message {
   checkSubject(subject);
   const bytes = bytesOf(data);
   checkSize(subject, bytes.length, {});

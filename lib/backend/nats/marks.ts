@@ -7,7 +7,7 @@ import { replicasLike } from "./dead.ts";
 import type { Link } from "./link.ts";
 
 /** The last message of a subject is the mark; its sequence is the revision. */
-export const MARKS_STREAM = "marks";
+const MARKS_STREAM = "marks";
 const MAX_AGE_NS = 86_400 * 1e9;
 const CHANGED = new Set<number>([
   JetStreamApiCodes.StreamWrongLastSequence,

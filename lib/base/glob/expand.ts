@@ -4,7 +4,7 @@ export class GlobProblem extends Error {
 }
 
 /** Maximum number of globs that one glob's braces may expand to. */
-export const MAX_ALTERNATIVES = 256;
+const MAX_ALTERNATIVES = 256;
 
 /**
  * Expands braces: `{a,b}c` becomes `ac` and `bc`. Throws `GlobProblem` for braces that are not closed, have

@@ -22,8 +22,8 @@ export interface GlobOptions {
 }
 
 /** Maximum length of a glob, characters: longer than any path that can be stored. */
-export const MAX_GLOB_LENGTH = 1024;
-export const MAX_GLOBS = 256;
+const MAX_GLOB_LENGTH = 1024;
+const MAX_GLOBS = 256;
 /** Maximum number of invalid globs that an error names. */
 const MAX_NAMED = 20;
 /** Maximum total length of a list's globs with their braces expanded, characters. */

@@ -83,7 +83,7 @@ export async function listCaches(
 }
 
 /** Removes a layer, and the volume that it needed while it was written. */
-export async function removeLayer(docker: Docker, name: string, signal: AbortSignal): Promise<void> {
+async function removeLayer(docker: Docker, name: string, signal: AbortSignal): Promise<void> {
   await Promise.all([docker.removeVolume(name, { signal }), docker.removeVolume(workName(name), { signal })]);
 }
 

@@ -6,7 +6,7 @@ import { publicAuthorities } from "../../engine/http/certificate-chain.ts";
 import { signedTokenCheck } from "../../engine/http/signed-token.ts";
 
 /** The API's TLS settings from the TLS files. */
-export interface DoorTls {
+export interface ApiTls {
   /** The API's certificate and key, PEM; undefined for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   /**
@@ -23,7 +23,7 @@ interface Files {
 }
 
 /** Reads and checks the TLS files. Throws InputError if they are invalid. */
-export async function doorTls({ tlsCa, tlsCert, tlsKey }: Files): Promise<DoorTls> {
+export async function apiTls({ tlsCa, tlsCert, tlsKey }: Files): Promise<ApiTls> {
   await checkTlsFiles({
     ...tlsCa !== undefined && { ca: tlsCa },
     ...tlsCert !== undefined && { cert: tlsCert },
@@ -39,7 +39,7 @@ export async function doorTls({ tlsCa, tlsCert, tlsKey }: Files): Promise<DoorTl
  * Returns the check for tokens signed under the file's authorities. Ignores public authorities: they suit the
  * broker's certificate, but they sign for everybody, so anybody could call the API.
  */
-async function signedBy(file: string): Promise<DoorTls["whyNotSigned"]> {
+async function signedBy(file: string): Promise<ApiTls["whyNotSigned"]> {
   const all = await readAuthorities(file);
   const open = publicAuthorities(all);
   const authorities = all.filter((one) => !open.includes(one));

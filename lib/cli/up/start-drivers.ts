@@ -32,13 +32,13 @@ export async function startDrivers(
     faultPoint: Faults;
   },
 ): Promise<Fleet> {
-  const tending = new AbortController();
-  const { signal } = tending;
+  const ending = new AbortController();
+  const { signal } = ending;
   await using opening = new AsyncDisposableStack();
   const instances: Instance[] = [];
   const housekeeping: Promise<void>[] = [];
   opening.defer(async () => void await Promise.all(housekeeping));
-  opening.defer(() => tending.abort(new Error("The drivers end")));
+  opening.defer(() => ending.abort(new Error("The drivers end")));
   for (const name of names) {
     const driver = await drivers[name]?.();
     if (!driver) continue;

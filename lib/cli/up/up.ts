@@ -21,7 +21,7 @@ import { environment } from "../../driver/program/command-line/environment.ts";
 import { startProcessLog } from "../../driver/program/command-line/process-log.ts";
 import { tellServiceManager } from "../../driver/program/service-manager.ts";
 import { openStopSignal } from "../../driver/program/stop/stop-signal.ts";
-import { doorTls } from "./api-tls.ts";
+import { apiTls } from "./api-tls.ts";
 import { openPlane } from "./open-plane.ts";
 import { readTokens } from "./read-tokens.ts";
 import { registerTypes } from "./register-types.ts";
@@ -75,7 +75,7 @@ async function serve(
   const { listen: address } = options;
   const folder = dataFolder(options.data, environment);
   const { own: given, others: tokens } = await readTokens(options.tokenFile ?? []);
-  const { tls, whyNotSigned } = await doorTls(options);
+  const { tls, whyNotSigned } = await apiTls(options);
   await using plane = await openPlane(options, folder, signal);
   const { transport, store, publishRun, sealKey } = plane;
   const token = given ?? await ownToken(folder);

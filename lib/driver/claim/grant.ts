@@ -5,7 +5,7 @@ import { askAgain, askClaim } from "./claim.ts";
 import type { RecentSet } from "../../base/recent-set.ts";
 import type { DriverSettings } from "../driver.ts";
 import type { EventInHand } from "../understand/event-in-hand.ts";
-import { MOST_DELIVERIES, type Outcome } from "../report/outcome.ts";
+import { type Disposition, MOST_DELIVERIES } from "../report/disposition.ts";
 import { failedBy } from "../report/result.ts";
 import { backOff } from "../../base/retry.ts";
 import { takeTurn, type TurnServices } from "./turn.ts";
@@ -49,7 +49,7 @@ export interface GrantServices extends TurnServices {
  * Asks the engine whether this instance may work on the event's step. An event without claims is granted
  * locally.
  */
-export async function askForGrant(held: EventInHand, services: GrantServices): Promise<Grant | Outcome> {
+export async function askForGrant(held: EventInHand, services: GrantServices): Promise<Grant | Disposition> {
   const { delivery: { deliveries }, facts } = held;
   try {
     return await (facts.hasClaims ? claimed(held, services) : unclaimed(held, services));
@@ -64,7 +64,7 @@ export async function askForGrant(held: EventInHand, services: GrantServices): P
   }
 }
 
-async function unclaimed(held: EventInHand, services: GrantServices): Promise<Grant | Outcome> {
+async function unclaimed(held: EventInHand, services: GrantServices): Promise<Grant | Disposition> {
   const { delivery: { deliveries }, facts } = held;
   const { driver, settings, settled } = services;
   if (settled.has(facts.key)) return { kind: "drop", why: "Its result was sent, and its ack got lost" };
@@ -83,7 +83,7 @@ async function unclaimed(held: EventInHand, services: GrantServices): Promise<Gr
 async function claimed(
   { delivery, facts: { step, run, id }, heartbeatMs }: EventInHand,
   { transport, instance, settings: { host }, driver: { name: driver } }: GrantServices,
-): Promise<Grant | Outcome> {
+): Promise<Grant | Disposition> {
   const event = { step, event: id, delivery: delivery.deliveries, instance, host };
   const timeoutMs = Math.min(ANSWER_MS, heartbeatMs());
   const to = { run, driver };
@@ -101,7 +101,7 @@ function granted(
     more: Pick<ClaimRequest, "attempt" | "letsGo" | "progress">,
     key: string | undefined,
   ) => Promise<ClaimReply>,
-): Grant | Outcome {
+): Grant | Disposition {
   switch (reply.answer) {
     case "go": {
       const { attempt, tries = attempt, remainingMs, secrets = {}, key, progress, traceparent } = reply;

@@ -4,7 +4,7 @@ import { backOff, retry } from "../../base/retry.ts";
 import { delay } from "../../base/signals.ts";
 import type { ClaimReply } from "../../wire/claim.ts";
 import { subjects } from "../../wire/subjects.ts";
-import type { Outcome } from "../report/outcome.ts";
+import type { Disposition } from "../report/disposition.ts";
 import type { Driver } from "../driver.ts";
 import type { EventInHand } from "../understand/event-in-hand.ts";
 
@@ -48,7 +48,7 @@ const LONGEST_WAIT_MS = 600_000;
  * answers (or this is the first delivery) the event is postponed; otherwise it is taken over, and the first
  * learns that on its next renewal. Throws `Retryable`.
  */
-export async function takeTurn(held: EventInHand, services: TurnServices): Promise<Turn | Outcome> {
+export async function takeTurn(held: EventInHand, services: TurnServices): Promise<Turn | Disposition> {
   const { delivery, facts, heartbeatMs } = held;
   const { transport, driver, instance } = services;
   const mark = new Mark(transport, markOf.name(driver.name, facts.run, facts.id));

@@ -99,30 +99,33 @@ type Definition =
 async function persistently(definition: Definition, options: RegisterOptions): Promise<void> {
   const { api, signal, againMs } = options;
   const log = processLog("driver").with({ type: definition.name, api });
-  let last: Outcome | undefined;
+  let last: Registration | undefined;
   while (!signal.aborted) {
-    const outcome = await untilAnswered(definition, options);
-    if (outcome === "registered") log.info("Registered resource type {type} at {api}");
-    if (outcome === "known" && last === undefined) {
+    const registration = await untilAnswered(definition, options);
+    if (registration === "registered") log.info("Registered resource type {type} at {api}");
+    if (registration === "known" && last === undefined) {
       log.info("Registered resource type {type} at {api} (unchanged)");
     }
     // Log this only once.
-    if (outcome === "theirs" && last !== outcome) {
+    if (registration === "theirs" && last !== registration) {
       log.info(
         "Leaves resource type {type} at {api} as somebody else has defined it (--register always replaces it)",
       );
     }
-    if (outcome === "unheard-of") log.debug("{api} has no place for resource type {type}");
-    if (againMs === undefined || outcome === undefined) return;
-    last = outcome;
+    if (registration === "unheard-of") log.debug("{api} has no place for resource type {type}");
+    if (againMs === undefined || registration === undefined) return;
+    last = registration;
     await delay(againMs, { signal }).catch(() => {});
   }
 }
 
-type Outcome = "registered" | "known" | "theirs" | "unheard-of";
+type Registration = "registered" | "known" | "theirs" | "unheard-of";
 
 /** Returns undefined if it was stopped, or refused for good. */
-async function untilAnswered(definition: Definition, options: RegisterOptions): Promise<Outcome | undefined> {
+async function untilAnswered(
+  definition: Definition,
+  options: RegisterOptions,
+): Promise<Registration | undefined> {
   const { api, signal, retryMs = RETRY_MS } = options;
   const log = processLog("driver").with({ type: definition.name, api });
   for (let n = 1; !signal.aborted; n++) {
@@ -142,7 +145,7 @@ async function untilAnswered(definition: Definition, options: RegisterOptions): 
   return undefined;
 }
 
-type Answer = Outcome | { readonly why: string; readonly isFinal: boolean };
+type Answer = Registration | { readonly why: string; readonly isFinal: boolean };
 
 async function ensure(definition: Definition, options: RegisterOptions): Promise<Answer> {
   const { mode = "missing" } = options;

@@ -13,7 +13,7 @@ import type { Observer, Settled } from "../observer.ts";
 import type { EventInHand } from "../understand/event-in-hand.ts";
 import { type Addressee, addresseeOf } from "./addressee.ts";
 import { type LineServices, writeFailure } from "./failure-line.ts";
-import type { Outcome } from "./outcome.ts";
+import type { Disposition } from "./disposition.ts";
 import { type ComposedResult, composeResult } from "./result.ts";
 
 /** Lost acks are harmless: on redelivery the event is recognised as done. */
@@ -33,29 +33,29 @@ export interface SettleServices extends LineServices {
 export type Settleable = EventInHand & Partial<GrantedEvent>;
 
 /**
- * Ends an event according to its outcome; returns false if it will be redelivered. A result is stored before
+ * Ends an event according to its disposition; returns false if it will be redelivered. A result is stored before
  * its event is acked.
  */
 export async function settle(
   held: Settleable,
-  outcome: Outcome,
+  disposition: Disposition,
   services: SettleServices,
 ): Promise<boolean> {
   const { delivery, facts } = held;
   const { observer } = services;
   const log = stepLog(held, services);
-  switch (outcome.kind) {
+  switch (disposition.kind) {
     case "drop":
-      log.debug("Nothing to do for {run}/{step}: {why}", { why: outcome.why });
+      log.debug("Nothing to do for {run}/{step}: {why}", { why: disposition.why });
       return await done(held, "dropped", services);
     case "leave":
-      log.debug("Leaves {run}/{step} to others: {why}", { why: outcome.why });
+      log.debug("Leaves {run}/{step} to others: {why}", { why: disposition.why });
       observer.settled("dropped");
       return false;
     case "later":
-      return await again(held, outcome.why, services, outcome);
+      return await again(held, disposition.why, services, disposition);
     case "forward": {
-      const isSent = await sent(() => forward(held, outcome.host, services), undefined);
+      const isSent = await sent(() => forward(held, disposition.host, services), undefined);
       return isSent
         ? await done(held, "forwarded", services)
         : await again(held, "Cannot forward the event", services);
@@ -65,15 +65,15 @@ export async function settle(
       const to = addresseeOf(held);
       const { driver: { name: driver }, transport: { maxMessageBytes: mostBytes } } = services;
       const fit = { run: facts.run, resource: to.resource, mask: to.mask, driver, mostBytes };
-      const composed = composeResult(outcome.result, fit);
+      const composed = composeResult(disposition.result, fit);
       const isSent = await sent(() => report(composed, to, services), to.signal);
       if (!isSent) return await again(held, "Cannot send the result", services);
       sayOutcome(held, composed, services);
-      if (outcome.kind === "report") {
+      if (disposition.kind === "report") {
         return await done(held, composed.isSuccess ? "succeeded" : "failed", services);
       }
-      log.error("Refused an event of {run}/{step}: {why}", { why: outcome.why });
-      return await done(held, "refused", services, () => delivery.term(outcome.why));
+      log.error("Refused an event of {run}/{step}: {why}", { why: disposition.why });
+      return await done(held, "refused", services, () => delivery.term(disposition.why));
     }
   }
 }

@@ -3,7 +3,7 @@ import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { HEADERS } from "../../wire/headers.ts";
 import type { Slot, Slots } from "./slots.ts";
-import { MOST_DELIVERIES } from "../report/outcome.ts";
+import { MOST_DELIVERIES } from "../report/disposition.ts";
 import { type Admit, Requests } from "./requests.ts";
 import { pause, retry } from "../../base/retry.ts";
 

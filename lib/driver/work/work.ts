@@ -8,7 +8,7 @@ import type { EventFacts } from "../understand/event-facts.ts";
 import type { OpenStepLog } from "../log/step-log.ts";
 import type { GrantedEvent } from "../claim/granted-event.ts";
 import type { DriverEvent } from "../understand/decode.ts";
-import { type Outcome, outcomeOfThrown } from "../report/outcome.ts";
+import { type Disposition, dispositionOfThrown } from "../report/disposition.ts";
 import type { Observer } from "../observer.ts";
 
 /** What `work` needs. */
@@ -19,23 +19,23 @@ export interface WorkServices extends ContextServices {
   readonly retryMs: number;
 }
 
-/** Runs the driver's work. Resolves with its outcome once every line of its log is stored. */
-export async function work(step: GrantedEvent<DriverEvent>, services: WorkServices): Promise<Outcome> {
+/** Runs the driver's work. Resolves with its disposition once every line of its log is stored. */
+export async function work(step: GrantedEvent<DriverEvent>, services: WorkServices): Promise<Disposition> {
   const { facts, lease } = step;
   const { observer, faultPoint } = services;
   const context = openContext(step, services);
   const began = performance.now();
-  const outcome = await reconciled(step, context, services);
+  const disposition = await reconciled(step, context, services);
   observer.reconciled(performance.now() - began);
   faultPoint("reconciled", facts.step);
   lease.workDone();
-  const stored = await finished(step, context.log, outcome, services);
+  const stored = await finished(step, context.log, disposition, services);
   faultPoint("logged", facts.step);
   return lease.isLost ? overtaken(facts) : stored;
 }
 
 /** With claims the engine settles a superseded event; without, the instance now working on it does. */
-function overtaken({ hasClaims }: EventFacts): Outcome {
+function overtaken({ hasClaims }: EventFacts): Disposition {
   const why = "Another attempt has taken over";
   return hasClaims ? { kind: "drop", why } : { kind: "leave", why };
 }
@@ -44,12 +44,12 @@ async function reconciled(
   step: GrantedEvent<DriverEvent>,
   context: Context,
   services: WorkServices,
-): Promise<Outcome> {
+): Promise<Disposition> {
   try {
     await greet(context.log, step);
     return { kind: "report", result: await withinOvertime(context, services) };
   } catch (thrown) {
-    return outcomeOf(thrown, step, services);
+    return dispositionOf(thrown, step, services);
   }
 }
 
@@ -86,35 +86,35 @@ async function withinOvertime(
   }
 }
 
-/** Finishes the log and returns the outcome, or the outcome of failing to store the log. */
+/** Finishes the log and returns the disposition, or the disposition of failing to store the log. */
 async function finished(
   step: GrantedEvent,
   log: OpenStepLog,
-  outcome: Outcome,
+  disposition: Disposition,
   services: WorkServices,
-): Promise<Outcome> {
+): Promise<Disposition> {
   try {
-    if (outcome.kind === "later") await log.line(`${outcome.why}: the step will be tried again`);
+    if (disposition.kind === "later") await log.line(`${disposition.why}: the step will be tried again`);
     await log.finish();
-    return outcome;
+    return disposition;
   } catch (thrown) {
-    if (step.lease.signal.aborted && outcome.kind === "report") {
-      const message = `${outcome.result.message} (the end of its log could not be stored)`;
-      return { kind: "report", result: { ...outcome.result, message } };
+    if (step.lease.signal.aborted && disposition.kind === "report") {
+      const message = `${disposition.result.message} (the end of its log could not be stored)`;
+      return { kind: "report", result: { ...disposition.result, message } };
     }
-    return outcomeOf(thrown, step, services);
+    return dispositionOf(thrown, step, services);
   }
 }
 
-function outcomeOf(
+function dispositionOf(
   thrown: unknown,
   { facts, grant, lease, mask }: GrantedEvent,
   { driver: { name: driver }, retryMs }: WorkServices,
-): Outcome {
+): Disposition {
   processLog("driver").debug("Step {run}/{step} threw: {thrown}", {
     run: facts.run,
     step: facts.step,
     thrown: mask.text(messageOf(thrown)),
   });
-  return outcomeOfThrown(thrown, { signal: lease.signal, tries: grant.tries, driver, retryMs });
+  return dispositionOfThrown(thrown, { signal: lease.signal, tries: grant.tries, driver, retryMs });
 }

@@ -31,7 +31,7 @@ export function stepEvent(run: Run, step: StepState, dispatch: number): OutboxMe
 }
 
 function eventBody(run: Run, step: StepState, id: string): string | undefined {
-  const results = earlierResults(run);
+  const results = resultsByDriver(run);
   const most = mostEventBytes(run);
   for (;;) {
     const body = messageBody(run, id, metadataFor(run, step, results));
@@ -67,7 +67,7 @@ export const mostEventBytes = ({ maxMessageBytes = MAX_MESSAGE_BYTES }: Run): nu
   maxMessageBytes - HEADER_ROOM_BYTES;
 
 /** Results of the run's steps, by driver; if a driver ran twice, the later one. */
-function earlierResults(run: Run): Map<string, DriverResult> {
+function resultsByDriver(run: Run): Map<string, DriverResult> {
   const results = new Map<string, DriverResult>();
   for (const { driver, result, startedAt } of run.steps) {
     if (result && startedAt !== undefined) results.set(driver, result);
@@ -103,7 +103,7 @@ export const isResult = (name: string): boolean =>
   name === "driverresults" || name.startsWith("driverresults.");
 
 /** Returns the results of the run's steps as they stand in a resource's metadata. */
-export const resultsOf = (run: Run): Record<string, string> => resultTexts(earlierResults(run));
+export const resultsOf = (run: Run): Record<string, string> => resultTexts(resultsByDriver(run));
 
 const resultTexts = (results: Map<string, DriverResult>): Record<string, string> =>
   Object.fromEntries(

@@ -35,7 +35,7 @@ export function serveAlive({ transport, store, clocks, ackWaitMs }: {
  * Returns the open step's driver if nobody works on the step, that is, if a new attempt would be granted.
  * Otherwise undefined.
  */
-export function waitingDriver(
+function waitingDriver(
   run: Run,
   { now, ackWaitMs, hearingSince }: { now: number; ackWaitMs: number; hearingSince: number },
 ): string | undefined {

@@ -4,8 +4,8 @@ import { StopError } from "../driver.ts";
 import { failed, failedBy } from "./result.ts";
 import { backOff, isFull } from "../../base/retry.ts";
 
-/** What becomes of an event. */
-export type Outcome =
+/** What becomes of a delivery. */
+export type Disposition =
   /** Nothing is left to do. */
   | { readonly kind: "drop"; readonly why: string }
   /** Another instance has taken it over, and settles it. */
@@ -28,7 +28,7 @@ export const MOST_DELIVERIES = 10;
  * Returns what becomes of an event whose work threw. If the step was told to stop, that explains any later
  * error, unless the driver threw a StepFailure.
  */
-export function outcomeOfThrown(
+export function dispositionOfThrown(
   thrown: unknown,
   { signal, tries, driver, retryMs }: {
     signal: AbortSignal;
@@ -36,16 +36,16 @@ export function outcomeOfThrown(
     driver: string;
     retryMs: number;
   },
-): Outcome {
+): Disposition {
   if (isStepFailure(thrown)) return { kind: "report", result: failedBy(thrown) };
   const stop = signal.aborted ? signal.reason : thrown;
-  if (stop instanceof StopError) return outcomeOfStop(stop);
-  if (isRetryable(thrown)) return outcomeOfRetryable(thrown, tries, retryMs);
+  if (stop instanceof StopError) return dispositionOfStop(stop);
+  if (isRetryable(thrown)) return dispositionOfRetryable(thrown, tries, retryMs);
   const message = `Driver "${driver}" failed unexpectedly: ${messageOf(thrown)}`;
   return { kind: "report", result: failed("driver-error", message) };
 }
 
-function outcomeOfStop(stop: StopError): Outcome {
+function dispositionOfStop(stop: StopError): Disposition {
   switch (stop.reason) {
     case "shutdown":
       return { kind: "later", delayMs: 0, why: stop.message };
@@ -59,7 +59,7 @@ function outcomeOfStop(stop: StopError): Outcome {
   }
 }
 
-function outcomeOfRetryable(failure: Retryable, tries: number, retryMs: number): Outcome {
+function dispositionOfRetryable(failure: Retryable, tries: number, retryMs: number): Disposition {
   if (isFull(failure)) return { kind: "report", result: failedBy(failure) };
   if (tries < MOST_ATTEMPTS) {
     return { kind: "later", delayMs: backOff(tries, retryMs), why: messageOf(failure) };
