@@ -80,11 +80,10 @@ export function putOffMs({ delivery, heartbeatMs }: EventInHand): number {
 }
 
 function turnOf(mark: Mark, instance: string, attempt: number): Turn {
+  const isOurs = () => mark.text === undefined || mark.text === instance;
   const keep = async (text: string): Promise<boolean> => {
-    while (!await mark.write(text)) {
-      if (mark.text !== undefined && mark.text !== instance) return false;
-    }
-    return true;
+    while (isOurs()) if (await mark.write(text)) return true;
+    return false;
   };
   const end = async (text: string) => {
     try {
