@@ -133,8 +133,10 @@ interface Answer {
 async function send(api: Api, { method, path, body, text: given, signal }: Call): Promise<Answer> {
   const text = given ?? (body === undefined ? undefined : JSON.stringify(body));
   const plain = Buffer.from(text ?? "");
+  // As the control plane sees it: a "?" with nothing behind it does not arrive.
+  const { pathname, search } = new URL(path, "http://localhost");
   const sealed = api.isSealed
-    ? sealRequest(api.token, { method, path, body: plain, now: systemClock() })
+    ? sealRequest(api.token, { method, path: `${pathname}${search}`, body: plain, now: systemClock() })
     : undefined;
   const headers = {
     Authorization: sealed?.authorization ?? `Bearer ${api.token}`,
