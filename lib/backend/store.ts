@@ -131,6 +131,8 @@ export interface LogBatch {
   readonly step: string;
   readonly attempt: number;
   readonly lines: readonly Log[];
+  /** The number of lines of this attempt right before these that are not stored any more; undefined for none. */
+  readonly missing?: number;
 }
 
 /**
@@ -151,6 +153,10 @@ export interface LogReader {
   tail(run: string, count: number, step?: string): Promise<Log[]>;
   /** Returns the number of stored lines. */
   count(run: string): Promise<number>;
+  /** True if a log loses its first lines to age while the rest of it stays (default: it goes as a whole). */
+  readonly expiresLines?: boolean;
+  /** Whether the run's log was removed to make room for others (default: none is). */
+  isRemoved?(run: string): Promise<boolean>;
 }
 
 export interface StoredArtifact {

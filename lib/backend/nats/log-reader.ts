@@ -29,17 +29,29 @@ export function logReader(
   link: Link,
   manager: JetStreamManager,
   lifetime: Lifetime,
-  isGenuine: IsGenuine = () => Promise.resolve(true),
+  { isGenuine = () => Promise.resolve(true), isRemoved }: {
+    isGenuine?: IsGenuine | undefined;
+    isRemoved: (run: string) => Promise<boolean>;
+  },
 ): LogReader {
-  return new NatsLogReader(new LogStream(link, manager), lifetime, isGenuine);
+  return new NatsLogReader(new LogStream(link, manager), lifetime, isGenuine, isRemoved);
 }
 
 class NatsLogReader implements LogReader {
   readonly #stream: LogStream;
   readonly #lifetime: Lifetime;
   readonly #isGenuine: IsGenuine;
+  /** The stream removes each message at its age. */
+  readonly expiresLines = true;
+  readonly isRemoved: (run: string) => Promise<boolean>;
 
-  constructor(stream: LogStream, lifetime: Lifetime, isGenuine: IsGenuine) {
+  constructor(
+    stream: LogStream,
+    lifetime: Lifetime,
+    isGenuine: IsGenuine,
+    isRemoved: (run: string) => Promise<boolean>,
+  ) {
+    this.isRemoved = isRemoved;
     this.#stream = stream;
     this.#lifetime = lifetime;
     this.#isGenuine = isGenuine;
@@ -62,7 +74,7 @@ class NatsLogReader implements LogReader {
     for await (const message of messages) {
       if (!await gate.admits(recordOf(message.headers), message.data)) continue;
       const batch = batchOf(run, message, line);
-      yield batch.shown;
+      yield gate.missing > 0 ? { ...batch.shown, missing: gate.missing } : batch.shown;
       if (ending.aborted) return;
       line = batch.next;
     }

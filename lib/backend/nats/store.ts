@@ -51,7 +51,8 @@ export async function natsStore(
   }
   const lifetime = new Lifetime("The store");
   const index = new ArtifactIndex(link, manager, local.notes);
-  const logs = logReader(link, manager, lifetime, isGenuine);
+  const removed = removedLogs(local);
+  const logs = logReader(link, manager, lifetime, { isGenuine, isRemoved: removed.has });
   const artifacts = artifactReader(link, index, lifetime);
   return {
     ...local,
@@ -68,7 +69,7 @@ export async function natsStore(
 
     makeRoom: ({ signal }) =>
       lifetime.call(() =>
-        makeLogRoom(manager, local, signal).catch((cause) => {
+        makeLogRoom(manager, local, { removed, signal }).catch((cause) => {
           signal.throwIfAborted();
           throw inOurWords("make room for logs", cause);
         })
@@ -94,6 +95,7 @@ export async function natsStore(
         await manager.streams.purge("logs-engine", { filter: subjects.logs(run) });
         for (const object of objects) await removeObject(link.client, manager, object);
         await index.forget(run);
+        await removed.forget(run);
       } catch (cause) {
         throw inOurWords(`remove run "${run}"`, cause);
       }
@@ -120,7 +122,26 @@ async function boundArtifacts(manager: JetStreamManager, bytes: number): Promise
 const FULL = 0.8;
 const ROOMY = 0.66;
 
-async function makeLogRoom(manager: JetStreamManager, { runs }: Store, signal: AbortSignal): Promise<number> {
+/** Notes which logs were removed to make room, since their runs are still there. */
+function removedLogs({ notes }: Store) {
+  const keyOf = (run: string) => `removed-log/${run}`;
+  return {
+    has: async (run: string) => await notes.get(keyOf(run)) !== undefined,
+    async note(run: string) {
+      if (!await notes.get(keyOf(run))) await notes.put(keyOf(run), true, 0);
+    },
+    async forget(run: string) {
+      const found = await notes.get(keyOf(run));
+      if (found) await notes.delete(keyOf(run), found.revision);
+    },
+  };
+}
+
+async function makeLogRoom(
+  manager: JetStreamManager,
+  { runs }: Store,
+  { removed, signal }: { removed: ReturnType<typeof removedLogs>; signal: AbortSignal },
+): Promise<number> {
   const used = async () => {
     const { config, state } = await manager.streams.info("logs-engine");
     return config.max_bytes > 0 ? state.bytes / config.max_bytes : 0;
@@ -134,6 +155,7 @@ async function makeLogRoom(manager: JetStreamManager, { runs }: Store, signal: A
       signal.throwIfAborted();
       const { purged } = await manager.streams.purge("logs-engine", { filter: subjects.logs(id) });
       if (purged === 0) continue;
+      await removed.note(id);
       count++;
       if (await used() < ROOMY) return count;
     }

@@ -24,6 +24,8 @@ export class LogGate {
   readonly #isGenuine: IsGenuine;
   /** Number of the next line, by attempt at a step. */
   readonly #next = new Map<string, number>();
+  /** The number of lines of the same attempt that are missing before the batch that was admitted last. */
+  missing = 0;
 
   constructor(run: string, isGenuine: IsGenuine) {
     this.#run = run;
@@ -38,9 +40,12 @@ export class LogGate {
     const subject = subjects.logs(this.#run);
     if (!await this.#isGenuine(this.#run, { subject, id, headers }, data)) return false;
     const [, attempt = "", first = ""] = /^(.*)\/([1-9]\d*)$/.exec(id ?? "") ?? [];
+    this.missing = 0;
     if (attempt === "") return true;
     const at = Number(first);
-    if (at < (this.#next.get(attempt) ?? 1)) return false;
+    const next = this.#next.get(attempt) ?? 1;
+    if (at < next) return false;
+    this.missing = at - next;
     this.#next.set(attempt, at + factsOf(headers, new Uint8Array()).lines);
     return true;
   }

@@ -35,9 +35,12 @@ export async function logs(text: string, options: LogsOptions): Promise<void> {
   });
   const stopping = new AbortController();
   const out = openOutput(process.stdout, { onFailed: () => stopping.abort() });
-  const shown = options.json ? eventLine : ({ message }: LogLine) => `${neutral(message)}\n`;
   for await (const line of logOf(call, { run, options, patience, signal: stopping.signal })) {
-    const slow = out.write(shown(line));
+    if (line.type === "cut" && !options.json) {
+      process.stderr.write(`[${neutral(line.message)}]\n`);
+      continue;
+    }
+    const slow = out.write(options.json ? eventLine(line) : `${neutral(line.message)}\n`);
     if (slow) await slow;
     if (stopping.signal.aborted) break;
   }
@@ -46,7 +49,7 @@ export async function logs(text: string, options: LogsOptions): Promise<void> {
 
 type Told = LogLine | LogCut | { type: "cursor"; cursor: string } | { type: "end" };
 
-/** Yields each line once, and reconnects when needed. */
+/** Yields each line once, and where lines are missing, and reconnects when needed. */
 async function* logOf(
   call: Caller,
   { run, options: { follow = false, step }, patience, signal }: {
@@ -55,7 +58,7 @@ async function* logOf(
     patience: Patience;
     signal: AbortSignal;
   },
-): AsyncGenerator<LogLine> {
+): AsyncGenerator<LogLine | LogCut> {
   let cursor = "";
   let last = 0;
   while (!signal.aborted) {
@@ -71,7 +74,7 @@ async function* logOf(
         const told = text === "" ? undefined : parsed(text);
         if (told?.type === "cursor") cursor = told.cursor;
         else if (told?.type === "end") return;
-        else if (told?.type === "cut") process.stderr.write(`${told.message}\n`);
+        else if (told?.type === "cut") yield told;
         else if (told && told.seq > last) {
           last = told.seq;
           yield told;

@@ -1,25 +1,68 @@
 import { formatDuration } from "../../base/units.ts";
 import type { Run } from "../../wire/run.ts";
 
-/** Says that lines of a log are not there any more. */
+/** Says that lines of a log are not there any more: it stands where they were. */
 export interface LogCut {
   type: "cut";
   run: string;
-  reason: "retention";
+  /** `retention`: for their age. `room`: to make room for others. `lost`: nobody knows. */
+  reason: "retention" | "room" | "lost";
+  /** The step whose lines they were, and how many, if that is known. */
+  step?: string;
+  lines?: number;
   message: string;
 }
 
+/** How long logs are kept, milliseconds, and the time. */
+export interface LogAge {
+  readonly keepLogsMs: number;
+  readonly now: number;
+}
+
 /**
- * Returns the cut of a log of which no line is left because logs are kept for `keepLogsMs` only; undefined if
- * it is whole. A run of which no step has begun has never had a log.
+ * Returns the cut of a log of which no line is left: it was removed to make room, or logs are kept for
+ * `keepLogsMs` only. Undefined if it is whole. A run of which no step has begun has never had a log.
  */
-export function cutOf(
+export function wholeCut(
   run: Run,
-  { lines, keepLogsMs, now }: { lines: number; keepLogsMs: number; now: number },
+  { lines, isRemoved, keepLogsMs, now }: LogAge & { lines: number; isRemoved: boolean },
 ): LogCut | undefined {
-  const { id, endedAt, steps } = run;
-  const hasBegun = steps.some(({ startedAt }) => startedAt !== undefined);
-  if (lines > 0 || endedAt === undefined || !hasBegun || now - endedAt < keepLogsMs) return undefined;
-  const message = `The log was removed: logs are kept for ${formatDuration(keepLogsMs)}`;
+  const { id, endedAt } = run;
+  if (lines > 0 || !hasBegun(run)) return undefined;
+  if (isRemoved) {
+    return { type: "cut", run: id, reason: "room", message: "The log was removed to make room for others" };
+  }
+  if (endedAt === undefined || now - endedAt < keepLogsMs) return undefined;
+  const message = `The log was removed: ${keptFor(keepLogsMs)}`;
   return { type: "cut", run: id, reason: "retention", message };
 }
+
+/**
+ * Returns the cut before the first line that is left, which is of `step`: the steps before it began when lines
+ * were stored that are not kept any more. Only for a store that removes a log line by line.
+ */
+export function stepsCut(run: Run, step: string, { keepLogsMs, now }: LogAge): LogCut | undefined {
+  const steps = [...run.earlier ?? [], run.steps].flat();
+  const at = steps.findIndex(({ id }) => id === step);
+  const before = steps.slice(0, Math.max(0, at));
+  const isGone = before.some(({ endedAt }) => endedAt !== undefined && now - endedAt > keepLogsMs);
+  if (!isGone) return undefined;
+  const message = `What steps wrote before "${step}" was removed: ${keptFor(keepLogsMs)}`;
+  return { type: "cut", run: run.id, reason: "retention", message };
+}
+
+/** Returns the cut before a line of `step`: this many lines of the step before it are not there. */
+export function gapCut(
+  run: Run,
+  { step, lines, isFirst, keepLogsMs }: { step: string; lines: number; isFirst: boolean; keepLogsMs: number },
+): LogCut {
+  const isAged = isFirst && Number.isFinite(keepLogsMs);
+  const what = `${lines} ${lines === 1 ? "line" : "lines"} of step "${step}" ${lines === 1 ? "is" : "are"}`;
+  const message = isAged
+    ? `${what} not there any more: ${keptFor(keepLogsMs)}`
+    : `${what} missing here: the log's store has lost or removed them`;
+  return { type: "cut", run: run.id, reason: isAged ? "retention" : "lost", step, lines, message };
+}
+
+const hasBegun = ({ steps }: Run): boolean => steps.some(({ startedAt }) => startedAt !== undefined);
+const keptFor = (ms: number): string => `logs are kept for ${formatDuration(ms)}`;

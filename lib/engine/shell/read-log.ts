@@ -2,6 +2,8 @@ import type { LogBatch, Store } from "../../backend/store.ts";
 import type { Run } from "../../wire/run.ts";
 import type { LogLine } from "../core/events.ts";
 import { cursorText, LOG_START, type LogPlace } from "../core/log-cursor.ts";
+import type { Clock } from "../../base/clock.ts";
+import { gapCut, type LogCut, stepsCut, wholeCut } from "../core/log-cut.ts";
 import { logLines } from "../core/log-lines.ts";
 import { Timeline } from "../core/timeline.ts";
 import { readRun } from "./read-run.ts";
@@ -16,6 +18,9 @@ export interface ReadLogOptions {
   /** Set to read until the run has ended (default: only what is stored by now). */
   readonly follow?: boolean;
   readonly signal: AbortSignal;
+  /** How long logs are kept, milliseconds (default: for ever), and the clock for their age. */
+  readonly keepLogsMs?: number;
+  readonly clock?: Clock;
 }
 
 /** Some lines in order, or the end of the run, which comes last. */
@@ -29,6 +34,8 @@ export type LogPiece =
     /** The cursor after everything read so far. */
     readonly cursor: string;
   }
+  /** Lines that were here are not there any more. */
+  | { readonly kind: "cut"; readonly cut: LogCut; readonly cursor: string }
   | { readonly kind: "end"; readonly run: Run; readonly cursor: string };
 
 /**
@@ -39,7 +46,8 @@ export type LogPiece =
 export async function* readLog(
   store: Store,
   id: string,
-  { after = LOG_START, step, follow = false, signal }: ReadLogOptions,
+  { after = LOG_START, step, follow = false, signal, keepLogsMs = Infinity, clock = Date.now }:
+    ReadLogOptions,
 ): AsyncGenerator<LogPiece> {
   const notifier = new Notifier();
   let isChanged = false;
@@ -54,8 +62,28 @@ export async function* readLog(
   let run = await readRun(store, id);
   const timeline = new Timeline(run);
   let place = after;
+  /** Attempts at steps of which lines were read. */
+  const writers = new Set<string>();
 
-  function pieceOf(batch: LogBatch): LogPiece {
+  /** Returns the cut before the batch, if there is one, then its lines. */
+  function* piecesOf(batch: LogBatch): Generator<LogPiece> {
+    const { step: writer, attempt, missing } = batch;
+    const isFirst = !writers.has(`${writer}/${attempt}`);
+    const age = { keepLogsMs, now: clock() };
+    const cut = missing !== undefined
+      ? gapCut(run, { step: writer, lines: missing, isFirst, keepLogsMs })
+      : store.logs.expiresLines && writers.size === 0 && place === LOG_START
+      ? stepsCut(run, writer, age)
+      : undefined;
+    writers.add(`${writer}/${attempt}`);
+    const cursor = cursorText(place);
+    if (cut && (step === undefined || cut.step === undefined || cut.step === step)) {
+      yield { kind: "cut", cut, cursor };
+    }
+    yield linesOf(batch);
+  }
+
+  function linesOf(batch: LogBatch): LogPiece {
     const before = place;
     const last = batch.firstSeq + batch.lines.length - 1;
     place = { batch: batch.cursor, lines: last };
@@ -73,10 +101,13 @@ export async function* readLog(
     while (!signal.aborted) {
       // Read after the record: the lines of a run that has ended are stored by now.
       for await (const batch of tail.stored()) {
-        yield pieceOf(batch);
+        yield* piecesOf(batch);
         if (signal.aborted) return;
       }
       if (run.outcome !== undefined) {
+        const isRemoved = await store.logs.isRemoved?.(id) ?? false;
+        const cut = wholeCut(run, { lines: place.lines, isRemoved, keepLogsMs, now: clock() });
+        if (cut) yield { kind: "cut", cut, cursor: cursorText(place) };
         yield { kind: "end", run, cursor: cursorText(place) };
         return;
       }
@@ -85,7 +116,7 @@ export async function* readLog(
         tail.listen();
         await notifier.next();
         const batch = tail.arrived();
-        if (batch) yield pieceOf(batch);
+        if (batch) yield* piecesOf(batch);
       }
       isChanged = false;
       run = await readRun(store, id);

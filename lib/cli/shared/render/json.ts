@@ -1,4 +1,5 @@
 import type { RunEvent } from "../../../engine/core/events.ts";
+import type { LogCut } from "../../../engine/core/log-cut.ts";
 import type { Output } from "./output.ts";
 import type { Renderer } from "./renderer.ts";
 
@@ -15,11 +16,11 @@ export function jsonRenderer(out: Output, note: (text: string) => void): Rendere
 }
 
 /** Returns an event as a line of JSON, with its newline. */
-export function eventLine(event: RunEvent): string {
+export function eventLine(event: RunEvent | LogCut): string {
   return `${harmless(JSON.stringify(ordered(event)))}\n`;
 }
 
-function ordered(event: RunEvent): unknown {
+function ordered(event: RunEvent | LogCut): unknown {
   const { type, run } = event;
   switch (type) {
     case "run":
@@ -27,6 +28,10 @@ function ordered(event: RunEvent): unknown {
     case "log": {
       const { step, seq, stream, time, message } = event;
       return { type, run, step, seq, stream, time, message };
+    }
+    case "cut": {
+      const { reason, step, lines, message } = event;
+      return { type, run, reason, step, lines, message };
     }
     case "step": {
       const { step } = event;

@@ -1,8 +1,6 @@
 import type { Context } from "hono";
 import { z } from "zod";
-import type { Run } from "../../../wire/run.ts";
 import type { LogLine } from "../../core/events.ts";
-import { cutOf, type LogCut } from "../../core/log-cut.ts";
 import { LOG_START, parseCursor } from "../../core/log-cursor.ts";
 import { type LogPiece, readLog, type ReadLogOptions } from "../../shell/read-log.ts";
 import { lineStream } from "../line-stream.ts";
@@ -57,11 +55,17 @@ export function logRoutes(router: Router, parts: RunParts): void {
     const leaving = new AbortController();
     const signal = AbortSignal.any([leaving.signal, context.req.raw.signal]);
     const { step, limit = Infinity, follow = false } = query;
-    const options: ReadLogOptions = { after, step, follow: follow || format === "events", signal };
+    const options: ReadLogOptions = {
+      after,
+      step,
+      follow: follow || format === "events",
+      signal,
+      keepLogsMs,
+      clock,
+    };
     const { type, heartbeat, lines } = FORMATS[format];
     const pieces = limited(readLog(store, id, options), limit);
-    const cut = (run: Run, read: number) => cutOf(run, { lines: read, keepLogsMs, now: clock() });
-    const body = lineStream(lines(pieces, cut), {
+    const body = lineStream(lines(pieces), {
       heartbeatMs: heartbeat === "" ? Infinity : heartbeatMs,
       heartbeat,
       onCancel: () => leaving.abort(),
@@ -94,42 +98,30 @@ async function* limited(pieces: AsyncIterable<LogPiece>, limit: number): AsyncGe
   }
 }
 
-/** Returns the cut of a log of which so many lines were read up to the run's end. */
-type Cut = (run: Run, lines: number) => LogCut | undefined;
-
-const cutBefore = ({ run, cursor }: Extract<LogPiece, { kind: "end" }>, cut: Cut): LogCut | undefined =>
-  cut(run, parseCursor(cursor).lines);
-
-async function* jsonLines(pieces: AsyncIterable<LogPiece>, cut: Cut): AsyncGenerator<string> {
+async function* jsonLines(pieces: AsyncIterable<LogPiece>): AsyncGenerator<string> {
   for await (const piece of pieces) {
     const { cursor } = piece;
-    if (piece.kind === "end") {
-      const missing = cutBefore(piece, cut);
-      if (missing) yield `${JSON.stringify(missing)}\n`;
-      yield `${JSON.stringify({ ...endOf(piece), cursor })}\n`;
-    } else yield `${piece.lines.map((line) => `${JSON.stringify(line)}\n`).join("")}${cursorLine(cursor)}`;
+    if (piece.kind === "end") yield `${JSON.stringify({ ...endOf(piece), cursor })}\n`;
+    else if (piece.kind === "cut") yield `${JSON.stringify(piece.cut)}\n`;
+    else yield `${piece.lines.map((line) => `${JSON.stringify(line)}\n`).join("")}${cursorLine(cursor)}`;
   }
 }
 
 const cursorLine = (cursor: string): string => `${JSON.stringify({ type: "cursor", cursor })}\n`;
 
-async function* textLines(pieces: AsyncIterable<LogPiece>, cut: Cut): AsyncGenerator<string> {
+async function* textLines(pieces: AsyncIterable<LogPiece>): AsyncGenerator<string> {
   for await (const piece of pieces) {
     if (piece.kind === "lines") yield piece.lines.map(({ message }) => `${message}\n`).join("");
-    else {
-      const missing = cutBefore(piece, cut);
-      if (missing) yield `[${missing.message}]\n`;
-    }
+    else if (piece.kind === "cut") yield `[${piece.cut.message}]\n`;
   }
 }
 
-async function* eventFrames(pieces: AsyncIterable<LogPiece>, cut: Cut): AsyncGenerator<string> {
+async function* eventFrames(pieces: AsyncIterable<LogPiece>): AsyncGenerator<string> {
   for await (const piece of pieces) {
     if (piece.kind === "end") {
-      const missing = cutBefore(piece, cut);
-      if (missing) yield `event: cut\ndata: ${JSON.stringify(missing)}\n\n`;
       yield `id: ${piece.cursor}\nevent: end\ndata: ${JSON.stringify(endOf(piece))}\n\n`;
-    } else yield piece.lines.map((line) => frame(line, piece.cursorAfter(line))).join("");
+    } else if (piece.kind === "cut") yield `event: cut\ndata: ${JSON.stringify(piece.cut)}\n\n`;
+    else yield piece.lines.map((line) => frame(line, piece.cursorAfter(line))).join("");
   }
 }
 
