@@ -61,9 +61,14 @@ export function smartRepositories(
   };
 }
 
-/** Commits a file with this text. */
-export function commit(git: Git, folder: string, name: string, text = name): string {
-  writeFileSync(join(folder, name), `${text}\n`);
+/** Commits a file with this content. */
+export function commit(
+  git: Git,
+  folder: string,
+  name: string,
+  content: string | Uint8Array = `${name}\n`,
+): string {
+  writeFileSync(join(folder, name), content);
   git("add", name);
   git("commit", "-qm", name);
   return git("rev-parse", "HEAD");
