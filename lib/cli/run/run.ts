@@ -150,9 +150,10 @@ async function cancel(
   { verdict }: Stop,
   note: Renderer["note"],
 ): Promise<void> {
-  note("Stopping the build and cleaning up; once more to leave at once");
   try {
+    // Stored first, so that whoever leaves at once has cancelled the run all the same.
     await engine.stop(run, verdict);
+    note("Stopping the build and cleaning up; once more to leave at once");
   } catch (error) {
     note(`Cannot stop the build: ${messageOf(error)}`);
   }
