@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
-import { after } from "node:test";
 import { builder } from "../../drivers/builder.ts";
 import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
@@ -14,25 +14,26 @@ import { sweep } from "../../lib/build/sweep.ts";
 import { DockerError } from "../../lib/docker/docker.ts";
 import { needing } from "../support/needs.ts";
 import { testPolicy } from "../support/settings.ts";
-import { testDocker } from "../support/step-context.ts";
+import { removeObjectsOf, testDocker } from "../support/step-context.ts";
 import { build, repository, settings } from "./build.ts";
 
-const { test } = needing("Docker");
+const { after, test } = needing("Docker");
 const { signal } = new AbortController();
 const PATH = "/var/cache/test";
+
+/** Those that builds here have had. */
+const owners = new Set([settings.owner]);
 
 const app = repository({ "a.txt": "one\n", "lock.json": "1\n" });
 after(async () => {
   app[Symbol.dispose]();
-  await using docker = testDocker();
-  for (const { name } of await docker.volumes({ [LABELS.owner]: settings.owner })) {
-    await docker.removeVolume(name);
-  }
+  for (const owner of owners) await removeObjectsOf(owner);
 });
 
 /** A whole build. Answers the lines of all its steps, and fails with them where it should not. */
 async function run(spec: object, given: { owner?: string; fails?: boolean } = {}): Promise<string> {
   const said: string[] = [];
+  owners.add(given.owner ?? settings.owner);
   const mine = given.owner === undefined ? {} : { settings: { ...settings, owner: given.owner } };
   await build({ repository: app.path, network: "none", commands: ["true"], ...spec }, async ({ step }) => {
     for (const driver of [containerStart, gitCloner, builder, containerStop]) {
@@ -135,17 +136,31 @@ test("what was cached before is none of the disk that a build takes, and what it
   const spec = { cache: cache("disk") };
   await run({ ...spec, commands: [`head -c 40m /dev/zero >${PATH}/old`] });
   const policy = testPolicy({ maxDiskBytes: 20 * 1024 ** 2 });
-  const wait = "i=0; while [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done";
-  for (
-    const [script, isRefused] of [["true", false], [`head -c 40m /dev/zero >${PATH}/new`, true]] as const
-  ) {
-    const commands = [`${script}; ${wait}`];
-    await build({ repository: app.path, network: "none", ...spec, commands }, async ({ step }) => {
+  await using daemon = testDocker();
+  await build(
+    // Until it is told to stop, or ends by itself.
+    {
+      repository: app.path,
+      network: "none",
+      ...spec,
+      commands: ["until [ -e /tmp/end ]; do sleep 0.1; done"],
+    },
+    async ({ step, container }) => {
       for (const driver of [containerStart, gitCloner]) assert.ok((await step(driver)).result?.success);
-      const { failure } = await step(builder, { policy });
-      assert.equal(failure?.reason, isRefused ? "disk-full" : undefined, `${script}: ${failure?.message}`);
-    });
-  }
+      const write = (words: string) => execFileSync("docker", ["exec", container, "sh", "-c", words]);
+      const measured: (number | undefined)[] = [];
+      const diskBytes: typeof daemon.diskBytes = async (...given) => {
+        // Twice, so that whatever the first has led to would have come.
+        if (measured.length === 2) write(`head -c 40m /dev/zero >${PATH}/new`);
+        const bytes = await daemon.diskBytes(...given);
+        measured.push(bytes);
+        return bytes;
+      };
+      const { failure } = await step(builder, { policy, docker: { ...daemon, diskBytes } });
+      assert.equal(failure?.reason, "disk-full", failure?.message ?? "");
+      assert.deepEqual(measured.map((bytes = 0) => bytes > 40 * 1024 ** 2), [false, false, true]);
+    },
+  );
 });
 
 test("another owner and another repository have caches of their own", async () => {
@@ -162,9 +177,6 @@ test("another owner and another repository have caches of their own", async () =
       /^system Cache own .*: empty, nothing is saved yet$/m,
     );
   }
-  await using docker = testDocker();
-  const left = await docker.volumes({ [LABELS.owner]: `${settings.owner}-other` });
-  for (const { name } of left) await docker.removeVolume(name);
 });
 
 test("a cache with a key is used for that key, or for a fallback, and else is empty", async () => {

@@ -5,12 +5,11 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { mirrorFolder } from "../../lib/build/git/mirror.ts";
-import { LABELS } from "../../lib/build/labels.ts";
 import type { BuildContext } from "../../lib/build/policy.ts";
 import { needing } from "../support/needs.ts";
 import { testPolicy } from "../support/settings.ts";
 import { commit, type Git, smartRepositories } from "../support/smart-repository.ts";
-import { resourceOf, testDocker } from "../support/step-context.ts";
+import { removeObjectsOf, resourceOf } from "../support/step-context.ts";
 import { build, settings } from "./build.ts";
 
 const { after, before, test } = needing("Docker");
@@ -45,10 +44,7 @@ before(() => {
 });
 after(async () => {
   remote.current?.[Symbol.dispose]();
-  await using docker = testDocker();
-  for (const { name } of await docker.volumes({ [LABELS.owner]: settings.owner })) {
-    await docker.removeVolume(name);
-  }
+  await removeObjectsOf(settings.owner);
 });
 
 /** Prints the size of the large file, the exit code of git's own check, refs of ours, and whether the objects are its own. */

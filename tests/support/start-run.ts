@@ -6,12 +6,10 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
-import { openHistory } from "../../lib/backend/embedded/embedded.ts";
-import { containerName, idleName } from "../../lib/build/labels.ts";
 import type { LogLine, RunEnded, RunEvent } from "../../lib/engine/core/events.ts";
 import { CACHES } from "../cli/start-program.ts";
 import { signalChild } from "./signal-child.ts";
-import { objectsOf, TEST_IMAGE, testDocker } from "./step-context.ts";
+import { objectsOf, removeObjectsOf, TEST_IMAGE } from "./step-context.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/flutter-ci", import.meta.url));
 /** The program is tested on the runtime that the test runs on. */
@@ -202,10 +200,22 @@ export async function makePlace(
       const ends = Array.from(processes, (child) => once(child, "close"));
       for (const child of processes) child.kill("SIGKILL");
       await Promise.all(ends);
-      for (const path of dataFolders) await removeContainers(path);
+      for (const path of dataFolders) {
+        const owner = whoOwns(path);
+        if (owner !== undefined) await removeObjectsOf(owner);
+      }
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** As `ownerOf`; undefined for a folder that has none, since its program failed or was killed at once. */
+function whoOwns(dataFolder: string): string | undefined {
+  try {
+    return ownerOf(dataFolder);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The label of all that belongs to a data folder. */
@@ -215,14 +225,5 @@ function ownerOf(dataFolder: string): string {
     return String(database.prepare("SELECT value FROM meta WHERE key = 'owner'").get()?.["value"]);
   } finally {
     database.close();
-  }
-}
-
-/** Those of all runs in a data folder. */
-async function removeContainers(dataFolder: string): Promise<void> {
-  await using docker = testDocker();
-  await using store = await openHistory(dataFolder);
-  for (const { id } of await store.runs.list({ limit: 1000 })) {
-    for (const name of [containerName(id), idleName(id)]) await docker.remove(name);
   }
 }

@@ -103,6 +103,15 @@ export async function dockerObjects(docker: Docker): Promise<string[]> {
 /** Names of an owner's containers, volumes and networks: what its runs have left. */
 export const objectsOf = (owner: string): Promise<string[]> => labelled({ [LABELS.owner]: owner });
 
+/** Removes them, which a test that has passed leaves none of. */
+export async function removeObjectsOf(owner: string): Promise<void> {
+  await using docker = testDocker();
+  const labels = { [LABELS.owner]: owner };
+  for (const { id } of await docker.list(labels)) await docker.remove(id);
+  for (const { name } of await docker.volumes(labels)) await docker.removeVolume(name);
+  for (const { id } of await docker.networks(labels)) await docker.removeNetwork(id);
+}
+
 /** The same of one run. */
 export const objectsOfRun = (run: string): Promise<string[]> => labelled({ [LABELS.run]: run });
 
