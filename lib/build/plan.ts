@@ -10,6 +10,7 @@ import { type Authorities, parseAuthorities } from "./authorities/parse.ts";
 import { parseWanted, type WantedGlob } from "./artifacts/wanted.ts";
 import { checkCaches } from "./cache/spec.ts";
 import { type ServiceLimits, serviceLimits } from "./services/limits.ts";
+import { parseSigners, type Signers } from "./signatures/parse.ts";
 import { checkServices, type Service } from "./services/spec.ts";
 import { checkRef, parseRepository, type Repository } from "./repository.ts";
 
@@ -28,6 +29,8 @@ export interface Plan {
   readonly services: readonly PlannedService[];
   /** Authorities that git and the commands trust beside the image's and the operator's. */
   readonly authorities?: Authorities | undefined;
+  /** Whose signature the commit needs, besides those that the operator asks for. */
+  readonly signers?: Signers | undefined;
 }
 
 /** A service with its limits within the operator's. */
@@ -45,6 +48,7 @@ export type Allowed =
     | "allowKeep"
     | "allowLocalRepository"
     | "environment"
+    | "signers"
     | "maxCpus"
     | "maxMemory"
     | "maxPids"
@@ -91,6 +95,13 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const env = attempt("spec.env", () => variables(parsed.data, allowed));
   const { ca } = parsed.data;
   const authorities = ca === undefined ? undefined : attempt("spec.ca", () => parseAuthorities(ca));
+  const { verifySignatures, dirty } = parsed.data;
+  const signers = verifySignatures === undefined
+    ? undefined
+    : attempt("spec.verifySignatures", () => parseSigners(verifySignatures));
+  if (dirty && (signers ?? allowed.signers)) {
+    breach("spec.dirty", "A working tree has no signature, which every build needs here: expected a commit");
+  }
   attempt("spec.cache", () => checkCaches(parsed.data.cache));
   attempt("spec.services", () => checkServices(parsed.data.services, parsed.data));
   const serviceShares = attempt("spec.services", () => serviceLimits(parsed.data.services, allowed));
@@ -128,7 +139,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
     const limits = serviceShares[i];
     return limits ? [{ ...service, limits }] : [];
   });
-  return { spec: parsed.data, repository, env, workdir, artifacts, reports, authorities, services };
+  return { spec: parsed.data, repository, env, workdir, artifacts, reports, authorities, signers, services };
 }
 
 /** Like `planBuild`, but throws StepFailure `invalid-spec`. */

@@ -13,6 +13,7 @@ import { parsedText } from "../wire/parsed-text.ts";
 import { CA_FLAG, readAuthorities } from "./authorities/flag.ts";
 import { CACHE_FLAGS, cacheLimits } from "./cache/limits.ts";
 import { GIT_ACCESS, readGitAccess, warnOfIdleTokens } from "./git/git-access.ts";
+import { readSigners, SIGNATURES_FLAG } from "./signatures/flag.ts";
 import { type BuildPolicy, DEFAULT_PIDS } from "./policy.ts";
 
 const names = (value: string, description: string) =>
@@ -48,6 +49,7 @@ const Flags = z.object({
   }),
   ...GIT_ACCESS.shape,
   ...CA_FLAG.shape,
+  ...SIGNATURES_FLAG.shape,
 });
 
 /**
@@ -74,6 +76,7 @@ async function buildPolicy(flags: z.output<typeof Flags>, environment: Environme
     allowLocalRepository: false,
     ...gitAccess,
     authorities: await readAuthorities(flags),
+    signers: (await readSigners(flags))?.signers,
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

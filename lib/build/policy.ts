@@ -1,5 +1,6 @@
 import type { Context } from "../driver/driver.ts";
 import type { Authorities } from "./authorities/parse.ts";
+import type { Signers } from "./signatures/parse.ts";
 import type { BuildSpec } from "./spec.ts";
 
 /** The commit of a local repository that is built. */
@@ -63,6 +64,8 @@ export interface BuildPolicy {
   readonly gitKnownHosts: string;
   /** Authorities that git and builds trust beside the image's. */
   readonly authorities?: Authorities | undefined;
+  /** Whose signatures every commit needs; undefined if it needs none. */
+  readonly signers?: Signers | undefined;
   /** The driver process's own environment, for `valueFrom`. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Folder of Docker's own configuration (logins), e.g. `~/.docker`. */

@@ -55,6 +55,9 @@ export const BuildSpec = z.strictObject({
   ref: noNul("a ref").min(1).optional().describe(
     "branch, tag, or full or short commit; the remote's HEAD without it",
   ),
+  verifySignatures: noNul("signers").optional().describe(
+    "whose signature the commit needs, as the text of ssh's allowed-signers file or of OpenPGP public keys; none without it",
+  ),
   dirty: z.boolean().default(false).describe(
     "build the working tree of a local repository as it is, instead of a commit; only with `flutter-ci run --dirty`",
   ),

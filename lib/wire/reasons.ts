@@ -8,6 +8,7 @@ export const REASON_TEXTS = {
   "ref-not-found": "The repository has no such branch, tag or commit.",
   "repository-not-found":
     "The repository answered that it wants (other) credentials, or that it does not exist.",
+  "not-signed": "The commit is not signed by one of the keys that the build or the operator accepts.",
   "image-not-found": "The image does not exist, here or in its registry.",
   "image-pull-failed": "The image exists or may exist, but could not be pulled.",
   "image-unusable": "The image lacks what a step needs: a shell, git.",

@@ -35,6 +35,7 @@ const DEFAULTS = {
   gitTokens: {},
   gitImage: undefined,
   authorities: undefined,
+  signers: undefined,
 };
 
 test("the build drivers allow nothing more than the defaults where no flag says so", async () => {
@@ -47,9 +48,12 @@ test("the build drivers take every limit from its flag, and credentials from the
   await writeFile(file, "t0ken\n");
   const ca = join(folder.path, "ca.pem");
   await writeFile(ca, TEST_CERTIFICATE.cert);
+  const signers = join(folder.path, "signers");
+  const signer = `me@example.org ssh-ed25519 AAAA${"B".repeat(64)}\n`;
+  await writeFile(signers, signer);
   const words =
     "--max-cpus 1.5 --max-memory 4k --max-pids 5 --max-disk 6k --cache-max 7k --cache-age 2d --git-mirror off --allow-image a --allow-image b --allow-network n " +
-    `--allow-env E --allow-privileged --allow-keep --git-token a.example=${file} --git-image i --ca ${ca}`;
+    `--allow-env E --allow-privileged --allow-keep --git-token a.example=${file} --git-image i --ca ${ca} --verify-signatures ${signers}`;
   assert.deepEqual(await policyOf(...words.split(" ")), {
     maxCpus: 1.5,
     maxMemory: 4096,
@@ -66,6 +70,7 @@ test("the build drivers take every limit from its flag, and credentials from the
     gitTokens: { "a.example": "t0ken" },
     gitImage: "i",
     authorities: { pem: TEST_CERTIFICATE.cert, names: ["localhost"] },
+    signers: { ssh: signer, openpgp: "" },
   });
 });
 

@@ -52,6 +52,11 @@ test("a driver refuses bad values before anything else, by flag and by variable"
       {},
       /^error: --git-known-hosts: Cannot read "\/nonexistent\/k"/,
     ],
+    [
+      ["--verify-signatures", "/nonexistent/k"],
+      {},
+      /^error: --verify-signatures: Cannot read "\/nonexistent\/k"/,
+    ],
     [["--ca", "/nonexistent/ca"], {}, /^error: --ca: Cannot read "\/nonexistent\/ca"/],
     [["--git-image", "Debian"], {}, /^error: --git-image: /],
     [

@@ -140,6 +140,7 @@ test("every flag of run that is promised is in its help", async () => {
     "--max-artifacts",
     "--ca",
     "--lfs",
+    "--verify-signatures",
     "--git-mirror",
     "--git-token",
     "--git-image",

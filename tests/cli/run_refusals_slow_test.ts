@@ -25,6 +25,10 @@ test("run refuses wrong usage before anything is started, and says on stdout not
       [repo, "-c", "make", "--ca", join(repo, "a")],
       /^error: --ca: Cannot use ".*a": It has no certificate in PEM/,
     ],
+    [
+      [repo, "-c", "make", "--verify-signatures", join(repo, "a")],
+      /^error: --verify-signatures: Cannot use ".*a": Line 1 is no allowed signer/,
+    ],
     [["ext::id"], /^error: .*"ext::id"/],
     [["--", "make"], /^error: .*not in a git repository/],
   ] as const;

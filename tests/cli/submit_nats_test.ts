@@ -108,11 +108,14 @@ test("submit sends what a build asks of its drivers, and of the git tokens only 
   const [own, other] = [join(plane.data, "own"), join(plane.data, "other")];
   await writeFile(own, "token-of-the-repository\n");
   await writeFile(other, "token-of-another-host\n");
-  const ca = join(plane.data, "ca.pem");
+  const [ca, signers] = [join(plane.data, "ca.pem"), join(plane.data, "signers")];
+  const signer = `me@example.org ssh-ed25519 AAAA${"B".repeat(64)}\n`;
+  await writeFile(signers, signer);
   await writeFile(ca, `of our own\n${TEST_CERTIFICATE.cert}`);
   const words = [
     ...["--git-token", `repository.invalid=${own}`, "--git-token", `other.invalid=${other}`],
     ...["--grace", "3s", "--max-log", "5m", "--max-artifacts", "0", "--keep", "failure", "--ca", ca],
+    ...["--verify-signatures", signers],
   ];
   const submitted = plane.submit(...words);
   const { code, stdout, stderr } = await submitted.ended;
@@ -127,6 +130,7 @@ test("submit sends what a build asks of its drivers, and of the git tokens only 
   assert.deepEqual(seen.builder?.spec, {
     repository: "https://repository.invalid/app.git",
     ca: TEST_CERTIFICATE.cert,
+    verifySignatures: signer,
     commands: ["make"],
     grace: "3s",
     keep: "failure",

@@ -24,6 +24,16 @@ export interface CloneFacts {
     | undefined;
   /** Where the content of Git LFS was looked for. */
   readonly lfs: string | undefined;
+  /**
+   * What is wrong with a signature: the commit that has none, the one whose signature is not accepted and by
+   * which set of signers, or the program that lacks (`user` if the user has no name).
+   */
+  readonly signature: {
+    readonly unsigned: string | undefined;
+    readonly unverified: string | undefined;
+    readonly by: number;
+    readonly tool: string | undefined;
+  };
   /** The missing submodule: its path, its full URL, and its URL as written in the repository. */
   readonly submodule: { readonly path: string; readonly url: string; readonly says: string } | undefined;
 }
@@ -58,6 +68,12 @@ export function parseFacts(text: string): CloneFacts {
       ? undefined
       : { name, port, known: all("host-known"), offers: all("host-offers") },
     lfs: all("lfs-url")[0],
+    signature: {
+      unsigned: all("unsigned")[0],
+      unverified: all("unverified")[0],
+      by: Number(all("unverified-by")[0] ?? 0),
+      tool: all("signature-tool")[0],
+    },
     submodule: path === undefined
       ? undefined
       : { path, url: all("submodule-url")[0] ?? "", says: all("submodule-says")[0] ?? "" },

@@ -1,6 +1,7 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { Reason } from "../../wire/reasons.ts";
 import type { Plan } from "../plan.ts";
+import type { BuildPolicy } from "../policy.ts";
 import { type CloneFacts, parseFacts } from "./clone-facts.ts";
 import { CLONE_EXIT } from "./clone-script.ts";
 
@@ -13,7 +14,11 @@ const SSH_FAILED = 255;
 export function cloneFailure(
   code: number,
   said: string,
-  { plan: { spec, repository }, image }: { plan: Plan; image: string },
+  { plan: { spec, repository }, image, signers }: {
+    plan: Plan;
+    image: string;
+    signers?: BuildPolicy["signers"];
+  },
 ): StepFailure {
   const facts = parseFacts(said);
   const git = facts.errors[0]?.message.split("\n")[0];
@@ -59,6 +64,11 @@ export function cloneFailure(
       );
     case CLONE_EXIT.lfs:
       return fail("clone-failed", lfsFailure(facts), whyHostKey(facts));
+    case CLONE_EXIT.unsigned:
+    case CLONE_EXIT.unverified:
+      return fail("not-signed", whyNotSigned(facts, signers !== undefined), undefined);
+    case CLONE_EXIT.noTool:
+      return fail("image-unusable", whatSignatureLacks(facts, image), undefined);
     case CLONE_EXIT.submodules:
       return submoduleFailure(facts, fail, { isLocal: repository.kind === "local" });
     default: {
@@ -87,6 +97,28 @@ function submoduleFailure(facts: CloneFacts, fail: Fail, { isLocal }: { isLocal:
   const hostKey = whyHostKey(facts);
   if (hostKey !== undefined) return fail("clone-failed", what, hostKey);
   return fail(isRefused(facts) ? "repository-not-found" : "clone-failed", what);
+}
+
+/** `isOperators`: whether the operator asks for a signature, whose set of signers is then the first. */
+function whyNotSigned(
+  { signature: { unsigned, unverified = "", by } }: CloneFacts,
+  isOperators: boolean,
+): string {
+  const who = isOperators && by === 0 ? "--verify-signatures" : "spec.verifySignatures";
+  return unsigned === undefined
+    ? `The commit ${unverified.slice(0, 12)} has no signature of a key in ${who} that git accepts`
+    : `The commit ${unsigned.slice(0, 12)} is not signed, which ${who} asks for`;
+}
+
+function whatSignatureLacks({ signature: { tool } }: CloneFacts, image: string): string {
+  switch (tool) {
+    case "user":
+      return `The build's user has no name in the image "${image}", which ssh-keygen needs to check a signature`;
+    case undefined:
+      return `The gpg of the image "${image}" does not take the keys that sign commits`;
+    default:
+      return `The image "${image}" has no ${tool}, which the signature of the commit needs: use one that has, or a --git-image of the operator`;
+  }
 }
 
 function lfsFailure({ lfs }: CloneFacts): string {

@@ -4,6 +4,7 @@ import { CHECKOUT } from "./checkout-script.ts";
 import { LFS } from "./lfs-script.ts";
 import { MIRROR } from "./mirror-script.ts";
 import { RECEIVE } from "./receive-script.ts";
+import { VERIFY } from "./verify-script.ts";
 
 /**
  * The shell script that clones in a container, as the build's user, in the workspace. All input comes in
@@ -15,7 +16,7 @@ import { RECEIVE } from "./receive-script.ts";
  *
  * Variables: READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all),
  * SUBMODULES (1 or empty), SPARSE (folders, one a line; may be empty), ORIGIN (where a local repository came from; may be empty), LFS (1 or
- * empty), and those of mirror-script.ts.
+ * empty), SIGNERS (see verify-script.ts), and those of mirror-script.ts.
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2
@@ -39,7 +40,7 @@ if [ -f "$private/authorities" ]; then
 fi
 command -v git >/dev/null 2>&1 || exit 60
 
-export HOME="$private" XDG_CONFIG_HOME="$private" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1
+export HOME="$private" XDG_CONFIG_HOME="$private" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_NO_REPLACE_OBJECTS=1 GIT_LFS_SKIP_SMUDGE=1
 export GIT_SSH_COMMAND="sh $private/ssh" GIT_SSH_VARIANT=ssh
 # What git says of its failures, for us alone: its own errors apart from their arguments, and how a server answered.
 export GIT_TRACE2_EVENT="$private/events" GIT_TRACE_CURL="$private/http" GIT_TRACE_CURL_NO_DATA=1 GIT_TRACE_REDACT=1
@@ -130,7 +131,7 @@ fetch_one() {
     git init --quiet --template="$seed" $format . && git remote add -- origin "$URL" && fetch $shallow origin "$1"
   fi
 }
-${RECEIVE}${MIRROR}${CHECKOUT}${LFS}
+${RECEIVE}${MIRROR}${CHECKOUT}${LFS}${VERIFY}
 # The full name that the remote has for REF, by git's own rules, and a commit of that repository. False where it has none.
 look_up() {
   fresh
@@ -181,6 +182,7 @@ work() {
   esac
 
   if [ -n "$commit" ]; then
+    check_signature "$commit"
     narrow
     git -c advice.detachedHead=false checkout --progress --detach "$commit" -- || fail 66
   else
@@ -189,6 +191,7 @@ work() {
     [ $# = 2 ] || fail 67
     commit=$1
     [ -n "$ref" ] || ref=$2
+    check_signature "$commit"
     narrow
     git -c advice.detachedHead=false checkout --progress --force HEAD -- || fail 66
   fi
@@ -257,4 +260,7 @@ export const CLONE_EXIT = {
   submodules: 68,
   noLfs: 69,
   lfs: 70,
+  unsigned: 71,
+  noTool: 72,
+  unverified: 73,
 } as const;

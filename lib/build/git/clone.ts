@@ -7,6 +7,7 @@ import { exec } from "../../driver/work/exec.ts";
 import { buildUser } from "../labels.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
 import { proxiesOf, sayProxies } from "../proxies.ts";
+import type { Signers } from "../signatures/parse.ts";
 import type { Checkout } from "../step.ts";
 import type { Authorities } from "../authorities/parse.ts";
 import { gitAuthorities } from "../authorities/for-git.ts";
@@ -22,6 +23,8 @@ import { encodeFiles, privateFiles } from "./private-files.ts";
 const CHECKED_OUT = /^commit=([0-9a-f]{40,64})\nref=(.*)\n$/m;
 /** What became of the repository's mirror. */
 const MIRRORED = /^mirror=(changed|used)$/m;
+/** Who signed the commit. */
+const SIGNER = /^signer=(.*)$/m;
 /** Limit for the script's output, far above what it prints: the image's git may print anything. */
 const MAX_SAID_BYTES = 256 * 1024;
 
@@ -44,27 +47,25 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
   const { spec, repository } = plan;
   await endEarlierAttempt(context, build);
   const local = await localOf(context, plan);
-  const { all, image, hasOwn, hasOperators } = await credentialsFor(context, plan);
+  const { all, image: trusted, hasOwn, hasOperators } = await credentialsFor(context, plan);
+  // An operator who asks for signatures has them checked where only the operator's own image acts.
+  const image = trusted ?? (context.policy.signers ? context.policy.gitImage : undefined);
+  const signers = [context.policy.signers, plan.signers].filter((one) => one !== undefined);
   const authorities = await gitAuthorities(context, plan, { hasOperators });
   const mirror = repository.kind === "local"
     ? ""
-    : mirrorFolder(build, { hasCredentials: image !== undefined, hasOwnCredentials: hasOwn });
+    : mirrorFolder(build, { hasCredentials: trusted !== undefined, hasOwnCredentials: hasOwn });
   const what = `Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}${
     uncommittedIn(context)
   }`;
+  const input = { plan, local, all, authorities, signers, mirror };
   if (image === undefined) {
     await context.log.line(what);
-    return await cloneIn(context, { container: build, ...buildUser(build), image: spec.image }, {
-      plan,
-      local,
-      all,
-      authorities,
-      mirror,
-    });
+    return await cloneIn(context, { container: build, ...buildUser(build), image: spec.image }, input);
   }
   const hosts = all.map(({ host }) => host).join(", ");
   await context.log.line(
-    `${what}, in a container of its own from ${image} with the credentials for ${hosts}`,
+    `${what}, in a container of its own from ${image}${hosts && ` with the credentials for ${hosts}`}`,
   );
   // The clone needs no grace period: its container is killed.
   const hurried = { ...context, settings: { ...context.settings, graceMs: 0 } };
@@ -72,14 +73,7 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
     context,
     build,
     { plan, image },
-    async (git) =>
-      await cloneIn(hurried, { ...git, image, ready: READY_FOLDER }, {
-        plan,
-        local,
-        all,
-        authorities,
-        mirror,
-      }),
+    async (git) => await cloneIn(hurried, { ...git, image, ready: READY_FOLDER }, input),
   );
 }
 
@@ -112,6 +106,8 @@ async function endEarlierAttempt(context: BuildContext, { id }: ContainerInfo): 
 /** A checkout, and whether the repository's mirror was added to (`changed`) or only `used`. */
 export interface Cloned extends Checkout {
   readonly mirror?: string;
+  /** Who signed the commit, and with which key, if it had to be signed. */
+  readonly signer?: string;
 }
 
 interface Input {
@@ -120,6 +116,8 @@ interface Input {
   readonly all: readonly Credential[];
   /** Authorities that git trusts beside the image's. */
   readonly authorities: Authorities | undefined;
+  /** Whose signatures the commit needs: one of each. */
+  readonly signers: readonly Signers[];
   /** The folder of the repository's mirror; empty if there is none. */
   readonly mirror: string;
 }
@@ -127,11 +125,18 @@ interface Input {
 async function cloneIn(context: BuildContext, place: Place, input: Input): Promise<Cloned> {
   const { plan } = input;
   const { code, said } = await runScript(context, place, input);
-  if (code !== 0) throw cloneFailure(code, said, { plan, image: place.image });
+  if (code !== 0) throw cloneFailure(code, said, { plan, image: place.image, ...context.policy });
   const [, commit, ref] = CHECKED_OUT.exec(said) ?? [];
   const mirrored = MIRRORED.exec(said)?.[1];
-  if (commit !== undefined && ref !== undefined) {
-    return { commit, ref, ...mirrored !== undefined && { mirror: mirrored } };
+  const signer = input.signers.length === 0 ? undefined : SIGNER.exec(said)?.[1];
+  if (signer !== undefined) await context.log.line(`The commit is signed by ${signer}`);
+  if (commit !== undefined && ref !== undefined && (input.signers.length === 0 || signer !== undefined)) {
+    return {
+      commit,
+      ref,
+      ...mirrored !== undefined && { mirror: mirrored },
+      ...signer !== undefined && { signer },
+    };
   }
   throw new StepFailure("The clone ended without saying what it had checked out", { reason: "clone-failed" });
 }
@@ -140,7 +145,7 @@ async function cloneIn(context: BuildContext, place: Place, input: Input): Promi
 async function runScript(
   context: BuildContext,
   { container, user, image, ready = "/" }: Place,
-  { plan: { spec, repository, env }, local, all, authorities, mirror }: Input,
+  { plan: { spec, repository, env }, local, all, authorities, signers, mirror }: Input,
 ): Promise<{ code: number; said: string }> {
   const proxies = proxiesOf(context, { env });
   if (!local || spec.submodules || spec.lfs) await sayProxies(context, "git", proxies);
@@ -150,6 +155,7 @@ async function runScript(
     credentials: all,
     knownHosts: context.policy.gitKnownHosts,
     authorities: authorities?.pem,
+    signers,
   });
   const said = new BoundedText(MAX_SAID_BYTES);
   const code = await exec(context, container.id, {
@@ -167,6 +173,7 @@ async function runScript(
       SUBMODULES: spec.submodules ? "1" : "",
       LFS: spec.lfs ? "1" : "",
       SPARSE: spec.sparse.join("\n"),
+      SIGNERS: [...signers.keys()].join(" "),
       ORIGIN: local?.origin ?? "",
       MIRROR: mirror,
       MIRROR_LEAST: String(MIRROR_LEAST_KIB),

@@ -1,3 +1,4 @@
+import type { Signers } from "../signatures/parse.ts";
 import type { Credential } from "./credentials.ts";
 
 /** Folder for the files of one clone in its container: in memory, never on disk. */
@@ -13,6 +14,8 @@ export interface PrivateFilesOptions {
   readonly knownHosts: string;
   /** Certificates of authorities that git trusts beside the image's, in PEM form. */
   readonly authorities?: string | undefined;
+  /** Sets of signers, each of which a commit's signature has to be of. */
+  readonly signers?: readonly Signers[];
 }
 
 /**
@@ -20,13 +23,17 @@ export interface PrivateFilesOptions {
  * own file.
  */
 export function privateFiles(options: PrivateFilesOptions): Readonly<Record<string, string>> {
-  const { credentials, knownHosts, authorities } = options;
+  const { credentials, knownHosts, authorities, signers = [] } = options;
   return {
     ".gitconfig": gitConfig(options),
     ssh: SSH,
     ssh_config: sshConfig(credentials),
     known_hosts: knownHosts,
     ...authorities !== undefined && { authorities },
+    ...Object.fromEntries(
+      signers.flatMap(({ ssh, openpgp }, i) => [[`ssh-signers-${i}`, ssh], [`openpgp-keys-${i}`, openpgp]])
+        .filter(([, text]) => text !== ""),
+    ),
     ...Object.fromEntries(credentials.map(({ secret }, i) => [credentialFile(i), secret.trimEnd()])),
   };
 }

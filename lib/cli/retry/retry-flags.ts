@@ -3,6 +3,7 @@ import { flag, listFlag, switchFlag } from "../../driver/program/command-line/fl
 import { hostFile, text } from "../../driver/program/command-line/values.ts";
 import { CA_FLAG } from "../../build/authorities/flag.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
+import { SIGNATURES_FLAG } from "../../build/signatures/flag.ts";
 import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { DEFAULT_OUTPUT } from "../shared/request/build-flags.ts";
 import { withRunsFlags } from "../shared/runs/runs-flags.ts";
@@ -28,7 +29,8 @@ export function withRetryFlags(command: Command<[string]>) {
       ),
     )
     .addOption(switchFlag("-q, --quiet", "only the outcome"));
-  return withRunsFlags(withPolicyFlags(withPolicyFlags(here, GIT_ACCESS), CA_FLAG).optionsGroup("Flags:"));
+  const withCa = withPolicyFlags(withPolicyFlags(here, GIT_ACCESS), CA_FLAG);
+  return withRunsFlags(withPolicyFlags(withCa, SIGNATURES_FLAG).optionsGroup("Flags:"));
 }
 
 /** The parsed flags of `retry`. */

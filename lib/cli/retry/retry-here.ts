@@ -5,6 +5,7 @@ import { FLUTTER_BUILDER } from "../../build/spec.ts";
 import type { RunView } from "../../engine/core/run-view.ts";
 import { CA_FLAG } from "../../build/authorities/flag.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
+import { SIGNATURES_FLAG } from "../../build/signatures/flag.ts";
 import { flagsOf } from "../../driver/program/policy-flags.ts";
 import { run } from "../run/run.ts";
 import { withRunFlags } from "../run/run-flags.ts";
@@ -43,6 +44,7 @@ export async function retryHere(
       ...gitToken !== undefined && { gitToken },
       ...flagsOf(GIT_ACCESS, options),
       ...flagsOf(CA_FLAG, options),
+      ...flagsOf(SIGNATURES_FLAG, options),
     },
     drivers,
     again: { run: id, name: resource.name, spec: spec as Record<string, unknown> },

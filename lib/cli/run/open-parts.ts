@@ -9,6 +9,7 @@ import type { Authorities } from "../../build/authorities/parse.ts";
 import { keepCachesSmall } from "../../build/cache/keep-small.ts";
 import { type CacheFlags, cacheLimits } from "../../build/cache/limits.ts";
 import type { BuildPolicy } from "../../build/policy.ts";
+import type { Signers } from "../../build/signatures/parse.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { dockerConfigFolder } from "../../docker/endpoint.ts";
 import type { Driver, DriverSettings } from "../../driver/driver.ts";
@@ -48,6 +49,7 @@ export interface PartsOptions {
   readonly options: RunOptions;
   readonly gitAccess: GitAccess;
   readonly authorities: Authorities | undefined;
+  readonly signers: Signers | undefined;
   readonly caches: CacheFlags;
   readonly drivers: Drivers;
   /** Further drivers, named on the command line. */
@@ -114,7 +116,9 @@ function settingsOf(
   };
 }
 
-function policyOf({ request, gitAccess, authorities, caches, environment }: PartsOptions): BuildPolicy {
+function policyOf(
+  { request, gitAccess, authorities, signers, caches, environment }: PartsOptions,
+): BuildPolicy {
   return {
     maxCpus: undefined,
     maxMemory: undefined,
@@ -134,6 +138,7 @@ function policyOf({ request, gitAccess, authorities, caches, environment }: Part
     localCommit: request.local?.commit,
     ...gitAccess,
     authorities,
+    signers,
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

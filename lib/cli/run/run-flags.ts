@@ -4,6 +4,7 @@ import { text } from "../../driver/program/command-line/values.ts";
 import { CACHE_FLAGS } from "../../build/cache/limits.ts";
 import { CA_FLAG } from "../../build/authorities/flag.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
+import { SIGNATURES_FLAG } from "../../build/signatures/flag.ts";
 import { withPolicyFlags } from "../../driver/program/policy-flags.ts";
 import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
 
@@ -25,7 +26,10 @@ export function withRunFlags(command: Command<[string | undefined, string[]]>) {
         text,
       ).default(undefined, "$XDG_STATE_HOME/flutter-ci"),
     );
-  const withGit = withPolicyFlags(withPolicyFlags(withMachine, GIT_ACCESS), CA_FLAG);
+  const withGit = withPolicyFlags(
+    withPolicyFlags(withPolicyFlags(withMachine, GIT_ACCESS), CA_FLAG),
+    SIGNATURES_FLAG,
+  );
   return withOutputFlags(withPolicyFlags(withGit, CACHE_FLAGS));
 }
 

@@ -10,6 +10,7 @@ import { exitOfRun } from "../shared/exit-of-run.ts";
 import { CA_FLAG, readAuthorities } from "../../build/authorities/flag.ts";
 import { CACHE_FLAGS } from "../../build/cache/limits.ts";
 import { GIT_ACCESS, readGitAccess } from "../../build/git/git-access.ts";
+import { readSigners, SIGNATURES_FLAG } from "../../build/signatures/flag.ts";
 import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { loadDrivers } from "../shared/load-driver.ts";
@@ -63,6 +64,12 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
       gitToken: options.gitToken,
     });
     const authorities = await readAuthorities(await readPolicy(CA_FLAG, options));
+    const signers = (await readSigners(await readPolicy(SIGNATURES_FLAG, options)))?.signers;
+    if (signers && request.plan.spec.dirty) {
+      throw new InputError(
+        "--verify-signatures: A working tree has no signature: expected a commit, without --dirty",
+      );
+    }
     const caches = await readPolicy(CACHE_FLAGS, options);
     const faultPoint = faultsOf(environment.CONVEYOR_FAULT);
     const { openParts } = await import("./open-parts.ts");
@@ -72,6 +79,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
       options,
       gitAccess,
       authorities,
+      signers,
       caches,
       drivers,
       own,

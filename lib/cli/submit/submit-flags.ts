@@ -27,6 +27,13 @@ export function withSubmitFlags(command: Command<[string | undefined, string[]]>
         text,
       ),
     )
+    .addOption(
+      flag(
+        "--verify-signatures <file>",
+        "build only a commit signed by one of these: ssh's allowed signers, or OpenPGP keys",
+        text,
+      ),
+    )
     .addOption(flag("--tls-ca <file>", "authorities to trust, PEM", text))
     .addOption(
       flag("--data <dir>", "data folder of a control plane on this machine", text)

@@ -4,6 +4,7 @@ import { monotonicClock } from "../../base/clock.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { abortable, delay } from "../../base/signals.ts";
 import { readAuthorities } from "../../build/authorities/flag.ts";
+import { readSigners } from "../../build/signatures/flag.ts";
 import { credentialHosts, gitTokenOf } from "../../build/git/git-token.ts";
 import type { Pipeline } from "../../wire/resource.ts";
 import { modeOf } from "../../wire/run.ts";
@@ -86,6 +87,7 @@ async function requestOf(operands: Operands, options: SubmitOptions): Promise<Su
   const request = await buildRequest(options, operands, environment, {
     elsewhere: true,
     ca: (await readAuthorities(options))?.pem,
+    verifySignatures: (await readSigners(options))?.text,
   });
   const pipeline = await pipelineOf(options) ?? request.storedPipeline;
   if (pipeline === undefined) return request;

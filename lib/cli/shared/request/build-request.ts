@@ -61,6 +61,8 @@ export interface BuildRequestOptions {
   readonly own?: readonly Driver[];
   /** Certificates for `spec.ca`. */
   readonly ca?: string | undefined;
+  /** The text of a file of signers, for `spec.verifySignatures`. */
+  readonly verifySignatures?: string | undefined;
 }
 
 /**
@@ -72,7 +74,7 @@ export async function buildRequest(
   options: SpecFlags & OwnFolders & Partial<Pick<BuildOptions, "file" | "envFile" | "set">>,
   operands: Operands,
   environment: Environment,
-  { elsewhere = false, own = [], ca }: BuildRequestOptions = {},
+  { elsewhere = false, own = [], ca, verifySignatures }: BuildRequestOptions = {},
 ): Promise<BuildRequest> {
   const written = elsewhere ? [] : ownFolders(options, environment);
   const named = options.file === undefined ? undefined : await readFile(options.file);
@@ -94,6 +96,7 @@ export async function buildRequest(
   const spec = {
     ...await laidOver(file?.spec ?? {}, { isWhole: true }),
     ...ca !== undefined && { ca },
+    ...verifySignatures !== undefined && { verifySignatures },
     repository: repositoryOf(operands, file?.spec.repository, options.file),
   };
   const allowEnv = (options.env ?? []).filter(({ value }) => value === undefined).map(({ name }) => name);

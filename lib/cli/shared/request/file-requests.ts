@@ -126,6 +126,7 @@ export const FILE_RULES: Readonly<Record<keyof BuildSpec, Rule>> = {
         : [],
   },
   ca: { reach: "the build" },
+  verifySignatures: { reach: "the build" },
   image: { reach: "the build" },
   pull: { reach: "the build" },
   user: { reach: "the build" },

@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { InputError, messageOf } from "../../base/errors.ts";
+import { readInputFile } from "../../driver/program/command-line/read-input-file.ts";
+import { parseSigners, type Signers } from "./parse.ts";
+
+/** The flag for signatures that all builds need, for whoever runs them. */
+export const SIGNATURES_FLAG = z.object({
+  verifySignatures: z.string().optional().meta({
+    value: "file",
+    description: "build only commits signed by one of these: ssh's allowed signers, or OpenPGP keys",
+  }),
+});
+
+/** The text of the file that the flag names, and what it says. */
+export interface ReadSigners {
+  readonly text: string;
+  readonly signers: Signers;
+}
+
+/** Reads the file that `--verify-signatures` names. Throws InputError that names the flag and the file. */
+export async function readSigners(
+  { verifySignatures: file }: { verifySignatures?: string | undefined },
+): Promise<ReadSigners | undefined> {
+  if (file === undefined) return undefined;
+  const text = await readInputFile("--verify-signatures", file);
+  try {
+    return { text, signers: parseSigners(text) };
+  } catch (error) {
+    throw new InputError(`--verify-signatures: Cannot use "${file}": ${messageOf(error)}`, { cause: error });
+  }
+}
