@@ -39,6 +39,7 @@ before(() => {
   remote.current = smartRepositories({
     "app.git": history(ids),
     "new.git": history(newIds),
+    "own.git": (git, folder) => void commit(git, folder, ".conveyor.yaml", "spec: { commands: [make] }"),
     "lib.git": (git, folder) => void (ids.lib = commit(git, folder, "lib.txt", "lib")),
     "big.git": (git, folder) => void commit(git, folder, "big", randomBytes(3_000_000).toString("latin1")),
   }, { format: { "new.git": "sha256" } });
@@ -305,5 +306,24 @@ test("git-cloner says which files are pointers of Git LFS", async () => {
     assert.deepEqual(said, [
       "stderr Git LFS: 2 of the files are pointers, checked out without their content: a.bin, b c.bin; spec.lfs (--lfs) fetches it",
     ]);
+  });
+});
+
+test("git-cloner says that it does not read the file of a repository that nothing else says how to build", async () => {
+  const url = served().url("own.git");
+  await build({ repository: url, image: served().image }, async ({ step }) => {
+    await step(containerStart);
+    const saidOf = async (spec: object) => {
+      const { result, lines } = await step(gitCloner, { resource: resourceOf(spec) });
+      assert.equal(result?.success, true);
+      return lines.filter((line) => line.includes("which is not read"));
+    };
+    const [line, ...others] = await saidOf({ repository: url });
+    assert.match(
+      line ?? "",
+      /^system The repository has a \.conveyor\.yaml, which is not read: .* -f \.conveyor\.yaml$/,
+    );
+    assert.deepEqual(others, []);
+    assert.deepEqual(await saidOf({ repository: url, commands: ["make"] }), []);
   });
 });

@@ -488,3 +488,17 @@ test("buildRequest takes a pipeline's name from a file for a control plane only,
     await refused(build('" "', elsewhere), /resource\.pipeline: expected a list of steps, or the name .*" "/);
   }
 });
+
+test("buildRequest says what it takes for granted of a repository elsewhere, where nothing says how to build it", async () => {
+  const assumed = async (options: Partial<Options>, operands = {}, elsewhere = false) =>
+    (await buildRequest(options as Options, { ...none, ...operands }, {}, { elsewhere })).assumed;
+  const said =
+    /^Nothing says how to build it, so it is built as a Flutter application: a \.conveyor\.yaml is read only where /;
+  assert.match(await assumed({}) ?? "", said);
+  assert.match(await assumed({ depth: 0 }, {}, true) ?? "", said);
+  assert.equal(await assumed({ image: "debian:12" }), undefined);
+  assert.equal(await assumed({}, { command: ["make"] }), undefined);
+  await using folder = await temporaryFolder();
+  const file = await resourceFile(folder.path, `resource: flutter-builder\nspec: { repository: "${URL}" }\n`);
+  assert.equal(await assumed({ file }, { repository: undefined }), undefined);
+});

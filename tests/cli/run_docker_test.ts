@@ -7,7 +7,7 @@ import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
 import { TEST_IMAGE } from "../support/test-image.ts";
 import { linesOf, project, runIdOf } from "./run-project.ts";
-import { type Ended, flutterCi, startFlutterCi } from "./start-program.ts";
+import { type Ended, flutterCi, startFlutterCi, temporaryFolder } from "./start-program.ts";
 
 const { test } = needing("Docker");
 
@@ -281,4 +281,22 @@ test("run builds what is committed, from a folder below the top, with no git on 
   assert.equal(code, 0, stderr);
   assert.match(stdout, /\ncommitted\n/);
   assert.deepEqual(await readdir(join(app.path, "repo")), [".git", "sub"]);
+});
+
+test("run says before it pulls anything that it takes a repository elsewhere for a Flutter application", async () => {
+  await using folder = await temporaryFolder();
+  const words = [
+    "run",
+    "--pull",
+    "never",
+    "--data",
+    join(folder.path, "data"),
+    "https://git.example.org/app.git",
+  ];
+  const { code, stderr } = await flutterCi(words);
+  assert.equal(code, 1, stderr);
+  assert.match(
+    stderr,
+    /Nothing says how to build it, so it is built as a Flutter application: .* or name the file with -f$/m,
+  );
 });

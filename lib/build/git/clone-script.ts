@@ -233,6 +233,9 @@ work() {
     fi
   fi
   fill_pointers
+  for own_file in .conveyor.yaml .conveyor.yml .conveyor.json; do
+    if [ -f $own_file ]; then fact own-file $own_file; break; fi
+  done
   printf 'commit=%s\\nref=%s\\n' "$commit" "$ref" >&3
 }
 

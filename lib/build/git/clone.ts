@@ -25,6 +25,8 @@ const CHECKED_OUT = /^commit=([0-9a-f]{40,64})\nref=(.*)\n$/m;
 const MIRRORED = /^mirror=(changed|used)$/m;
 /** Who signed the commit. */
 const SIGNER = /^signer=(.*)$/m;
+/** The repository's own file that says how to build it. */
+const OWN_FILE = /^own-file=(.*)$/m;
 /** Limit for the script's output, far above what it prints: the image's git may print anything. */
 const MAX_SAID_BYTES = 256 * 1024;
 
@@ -130,6 +132,7 @@ async function cloneIn(context: BuildContext, place: Place, input: Input): Promi
   const mirrored = MIRRORED.exec(said)?.[1];
   const signer = input.signers.length === 0 ? undefined : SIGNER.exec(said)?.[1];
   if (signer !== undefined) await context.log.line(`The commit is signed by ${signer}`);
+  await sayUnread(context, plan, OWN_FILE.exec(said)?.[1]);
   if (commit !== undefined && ref !== undefined && (input.signers.length === 0 || signer !== undefined)) {
     return {
       commit,
@@ -139,6 +142,19 @@ async function cloneIn(context: BuildContext, place: Place, input: Input): Promi
     };
   }
   throw new StepFailure("The clone ended without saying what it had checked out", { reason: "clone-failed" });
+}
+
+/** Logs that the file of a remote repository is not read where nothing else says how to build it. */
+async function sayUnread(
+  { log, resource: { spec } }: BuildContext,
+  { repository }: Plan,
+  name: string | undefined,
+): Promise<void> {
+  if (name === undefined || repository.kind === "local" || typeof spec !== "object" || spec === null) return;
+  if (["commands", "script", "image"].some((field) => field in spec)) return;
+  await log.line(
+    `The repository has a ${name}, which is not read: it is where "flutter-ci run" builds a folder, or as -f ${name}`,
+  );
 }
 
 /** Runs the clone script and returns its exit code and output. A local repository is sent on its stdin. */

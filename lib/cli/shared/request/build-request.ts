@@ -29,7 +29,7 @@ import {
   type OwnFolders,
   ownFolders,
 } from "./local-request.ts";
-import { checkSaysWhatToRun, lookIntoRepository } from "./repository-file.ts";
+import { checkSaysWhatToRun, lookIntoRepository, whatIsAssumed } from "./repository-file.ts";
 import { withoutTrailing } from "../../../base/text.ts";
 
 /** A requested build: valid, and within what the command line allows. */
@@ -53,6 +53,8 @@ export interface BuildRequest {
   readonly isImageChosen: boolean;
   /** The repository's own file that says how to build it, if that was read. */
   readonly fileName: string | undefined;
+  /** What to say if nothing says how to build it. */
+  readonly assumed: string | undefined;
 }
 
 export interface BuildRequestOptions {
@@ -131,6 +133,7 @@ export async function buildRequest(
     isImageChosen,
     local,
     fileName: repository?.fileName,
+    assumed: whatIsAssumed(spec, { kind: plan.repository.kind, isFileNamed: named !== undefined }),
   };
 }
 
@@ -186,6 +189,7 @@ export async function requestOfPast(
     isImageChosen,
     local,
     fileName: undefined,
+    assumed: undefined,
   };
 }
 

@@ -86,6 +86,25 @@ function withoutOwnChoice(file: ResourceFile, name: string): ResourceFile {
   throw new InputError([`${name}: It says what is built`, ...problems].join("\n"));
 }
 
+/** Whether a spec without defaults says what to run, or in which image. */
+const saysWhatToRun = ({ commands, script, image }: Readonly<Record<string, unknown>>): boolean =>
+  [commands, script, image].some((value) => value !== undefined);
+
+/**
+ * Returns what to say of a repository elsewhere that neither the command line nor a file on it says how to
+ * build. Its own file cannot be read before it is cloned.
+ */
+export function whatIsAssumed(
+  spec: Readonly<Record<string, unknown>>,
+  { kind, isFileNamed }: { kind: "local" | "remote"; isFileNamed: boolean },
+): string | undefined {
+  if (kind === "local" || isFileNamed || saysWhatToRun(spec)) return undefined;
+  return `Nothing says how to build it, so it is built as a Flutter application: a ${
+    REPOSITORY_FILES[0]
+  } is read only where a folder is built. ` +
+    "To build by it, clone the repository and run there, or name the file with -f";
+}
+
 /**
  * Throws InputError with an example if nothing says what to run, and the repository is not a Flutter
  * application: its defaults would pull an image of gigabytes for nothing. `spec`: without defaults.
@@ -94,8 +113,7 @@ export function checkSaysWhatToRun(
   { local: { source, pinned, path } }: Repository,
   spec: Readonly<Record<string, unknown>>,
 ): void {
-  const says = [spec.commands, spec.script, spec.image].some((value) => value !== undefined);
-  if (says || !pinned) return;
+  if (saysWhatToRun(spec) || !pinned) return;
   using files = new CommitFiles(source, pinned.commit);
   const workdir = typeof spec.workdir === "string" ? `${spec.workdir}/` : "";
   if (files.has(FLUTTER_MARK) || files.has(`${workdir}${FLUTTER_MARK}`)) return;

@@ -11,13 +11,13 @@ import { uncommittedFiles } from "./uncommitted.ts";
 const NAMED = 3;
 
 /**
- * Reports what is built of a local repository if that may surprise: its own file says how, commands run at its top although a folder
+ * Reports what is built if that may surprise: nothing says how, a repository's own file says how, commands run at its top although a folder
  * below was named, and files are left out because they are not committed. git runs once `after` resolves, in
  * parallel with the build. Dispose cancels it. A failure is only logged, because the build does not depend on
  * it.
  */
 export function sayWhatIsBuilt(
-  { local, fileName, plan: { spec } }: BuildRequest,
+  { local, fileName, assumed, plan: { spec } }: BuildRequest,
   { after, environment, own, note }: {
     after: Promise<void>;
     environment: Environment;
@@ -27,6 +27,7 @@ export function sayWhatIsBuilt(
   },
 ): AsyncDisposable {
   const closing = new AbortController();
+  if (assumed !== undefined) note(assumed);
   if (fileName !== undefined) note(`Building as ${fileName} says`);
   if (local && local.below !== "" && spec.workdir === undefined) note(atTheTop(local.below));
   if (local?.dirty) { for (const line of ofWorkTree(local.dirty)) note(line); }
