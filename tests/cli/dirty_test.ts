@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
 import { ownFolders } from "../../lib/cli/shared/request/local-request.ts";
+import { buildRequest } from "../../lib/cli/shared/request/build-request.ts";
 import { commitDirty } from "../../lib/cli/shared/request/dirty.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
@@ -136,6 +137,33 @@ test("commitDirty refuses what has no working tree or no commit, and says what t
     commitDirty(await open(full), { environment: { PATH: folder.path }, own: [] }),
     /^UnavailableError: --dirty: .* there is no git on this machine/,
   );
+});
+
+test("a working tree whose build is refused leaves no copy", async () => {
+  await using folder = await temporaryFolder();
+  const cases: [text: string, flags: object, why: RegExp][] = [
+    ["{ broken", {}, /cannot be read as JSON or YAML/],
+    ["resource: flutter-builder\nspec: { ref: main }\n", {}, /cannot choose it/],
+    ["resource: flutter-builder\nspec: { image: a, workdir: /x }\n", {}, /spec\.workdir/],
+    ["resource: flutter-builder\nspec: { image: a }\n", { secret: ["NOWHERE"] }, /NOWHERE/],
+  ];
+  // A copy is removed at the latest when the program ends.
+  const copies = () => process.listenerCount("exit");
+  const before = copies();
+  for (const [i, [text, flags, why]] of cases.entries()) {
+    const repository = join(folder.path, String(i));
+    makeRepository(repository, { ".conveyor.yaml": text });
+    const options = { dirty: true, ...flags } as Parameters<typeof buildRequest>[0];
+    await assert.rejects(buildRequest(options, { repository, command: undefined }, environment), why);
+    assert.equal(copies(), before, text);
+  }
+  const repository = join(folder.path, "good");
+  makeRepository(repository, { ".conveyor.yaml": "resource: flutter-builder\nspec: { image: a }\n" });
+  const options = { dirty: true } as Parameters<typeof buildRequest>[0];
+  const { local } = await buildRequest(options, { repository, command: undefined }, environment);
+  assert.equal(copies(), before + 1);
+  local?.dirty?.[Symbol.dispose]();
+  assert.equal(copies(), before);
 });
 
 test("neither the output folder nor the data folder belongs to a working tree, also where no flag names it", () => {

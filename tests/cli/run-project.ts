@@ -16,20 +16,25 @@ export interface Line {
 
 /** A folder with a repository `repo`, and the words that build it there. */
 export async function project(files: Record<string, string> = { "hello.txt": "hello\n" }) {
-  const folder = await temporaryFolder();
+  await using made = new AsyncDisposableStack();
+  const folder = made.use(await temporaryFolder());
+  // Programs that a test leaves running end before their folder goes.
+  const programs = made.use(new AsyncDisposableStack());
   makeRepository(join(folder.path, "repo"), files);
   const data = join(folder.path, "data");
   const words = (...more: string[]) => [
     ...["run", "--data", data, "--image", TEST_IMAGE, "--pull", "never"],
     ...more,
   ];
+  const kept = made.move();
   return {
     path: folder.path,
     /** To its end, from within the repository. */
     run: (...more: string[]) => flutterCi(words(...more), { cwd: join(folder.path, "repo") }),
-    start: (...more: string[]) => startFlutterCi(words(...more), { cwd: join(folder.path, "repo") }),
+    start: (...more: string[]) =>
+      programs.use(startFlutterCi(words(...more), { cwd: join(folder.path, "repo") })),
     words,
-    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 

@@ -4,6 +4,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { signalChild } from "../support/signal-child.ts";
+import { within } from "../support/within.ts";
 
 /** This project's folder. */
 export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -23,7 +24,8 @@ export interface Ended {
   readonly stderr: string;
 }
 
-export interface Started {
+/** A program. One that still runs at the end of its scope is told to end, and is killed if it does not. */
+export interface Started extends AsyncDisposable {
   readonly pid: number;
   readonly ended: Promise<Ended>;
   /** What it has said so far, stdout first. */
@@ -60,13 +62,16 @@ export function startProgram(path: string, args: readonly string[], options: Sta
     stderr += text;
     hear();
   });
+  let hasEnded = false;
   const ended = new Promise<Ended>((resolve, reject) => {
-    child.once("error", reject);
-    child.once(
-      "close",
-      (code, signal) =>
-        resolve({ code: code ?? 128 + constants.signals[signal ?? "SIGKILL"], stdout, stderr }),
-    );
+    child.once("error", (error) => {
+      hasEnded = true;
+      reject(error);
+    });
+    child.once("close", (code, signal) => {
+      hasEnded = true;
+      resolve({ code: code ?? 128 + constants.signals[signal ?? "SIGKILL"], stdout, stderr });
+    });
   });
   return {
     pid: child.pid ?? 0,
@@ -85,6 +90,11 @@ export function startProgram(path: string, args: readonly string[], options: Sta
       }),
     kill: (signal) => signalChild(child, signal),
     closeStdout: () => child.stdout.destroy(),
+    async [Symbol.asyncDispose]() {
+      if (hasEnded) return;
+      signalChild(child, "SIGTERM");
+      await within(ended, "its end").catch(() => signalChild(child, "SIGKILL"));
+    },
   };
 }
 

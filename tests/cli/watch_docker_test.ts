@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { git } from "./git-repository.ts";
 import { project } from "./run-project.ts";
-import { flutterCi } from "./start-program.ts";
+import { flutterCi, temporaryFolder } from "./start-program.ts";
 
 const { test } = needing("Docker");
 
@@ -16,7 +17,7 @@ test("run --watch builds again when HEAD moves, whatever became of the build bef
     git(repo, "add", "--all");
     git(repo, "commit", "--quiet", "--message", name);
   };
-  const started = app.start("--watch", "-c", "cat a; grep -q second a");
+  await using started = app.start("--watch", "-c", "cat a; grep -q second a");
   await started.said("first\n");
   await started.said("Waiting for HEAD to move; Ctrl-C to leave");
   await commit(".conveyor.yaml", "{ broken");
@@ -31,10 +32,38 @@ test("run --watch builds again when HEAD moves, whatever became of the build bef
   assert.deepEqual(stdout.match(/^(?:Failed|Succeeded) /gm), ["Failed ", "Succeeded "]);
 });
 
+test("run --watch follows the ref that its file names, and reads a pipe once for all builds", async () => {
+  await using app = await project({ "a": "first\n" });
+  const repo = join(app.path, "repo");
+  git(repo, "branch", "--quiet", "side");
+  const pipe = join(app.path, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  await using started = app.start("--watch", "-f", pipe, "-c", "cat a");
+  await writeFile(pipe, "resource: flutter-builder\nspec: { ref: side }\n");
+  await started.said("Waiting for side to move");
+  const commit = async (name: string) => {
+    await writeFile(join(repo, "a"), `${name}\n`);
+    git(repo, "commit", "--quiet", "--all", "--message", name);
+  };
+  await commit("unasked");
+  git(repo, "checkout", "--quiet", "side");
+  await commit("second");
+  await started.said("\nsecond\n");
+  started.kill("SIGTERM");
+  const { stdout } = await started.ended;
+  assert.deepEqual(stdout.match(/^(?:first|unasked|second)$/gm), ["first", "second"]);
+});
+
 test("run --watch refuses what does not move on this machine", async () => {
   const { code, stderr } = await flutterCi(["run", "--watch", "https://git.example.com/app.git"]);
   assert.deepEqual([code, stderr], [
     2,
     'error: --watch: Cannot watch "https://git.example.com/app.git": expected a folder of this machine\n',
   ]);
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "build.yaml");
+  const spec = '{ repository: https://git.example.com/app.git, commands: ["true"] }';
+  await writeFile(file, `resource: flutter-builder\nspec: ${spec}\n`);
+  const named = await flutterCi(["run", "--watch", "-f", file, "--data", join(folder.path, "data")]);
+  assert.deepEqual([named.code, named.stderr], [code, stderr]);
 });

@@ -33,13 +33,15 @@ export interface RunInput {
   readonly drivers: Drivers;
   /** An earlier build to repeat, instead of flags and operands. */
   readonly again?: PastBuild;
+  /** Called with what is built before anything is started. What it throws refuses the build. */
+  readonly onRequest?: (request: BuildRequest) => Promise<void>;
 }
 
 /**
  * Builds a repository on this machine. Returns the exit code. Throws InputError if the build is refused
  * before it starts, and UnavailableError if this machine cannot run it.
  */
-export async function run({ operands, options, drivers, again }: RunInput): Promise<number> {
+export async function run({ operands, options, drivers, again, onRequest }: RunInput): Promise<number> {
   const run = randomUUID();
   await using session = openSession(options, { leftBehind: leftBehind(run) });
   const { renderer, signal } = session;
@@ -58,6 +60,7 @@ export async function run({ operands, options, drivers, again }: RunInput): Prom
     // A file may be a pipe without a writer.
     const request = await abortable(asking, signal);
     using _workTree = request.local?.dirty;
+    await onRequest?.(request);
     if (request.plan.spec.artifacts.length > 0) checkOutput(options.output);
     const gitAccess = await readGitAccess({
       ...await readPolicy(GIT_ACCESS, options),

@@ -86,6 +86,9 @@ export async function buildRequest(
     own: written,
     environment,
   });
+  // What a refused request has made of the working tree.
+  using open = new DisposableStack();
+  open.use(repository?.local.dirty);
   const file = named ?? repository?.file;
   checkName(file, { isHere: !elsewhere });
   const pipeline = pipelineOf(file?.pipeline, own, { isHere: !elsewhere });
@@ -122,6 +125,7 @@ export async function buildRequest(
   checkNoSecretIn(spec, secrets);
   const local = await pinned(plan, { own: written, environment }, repository?.local);
   const isImageChosen = flags.image !== undefined || file?.spec.image === undefined;
+  open.move();
   return {
     resource: resourceOf(file, plan, spec, pipeline),
     plan,

@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../../base/errors.ts";
 import { utf8Text } from "../../../base/text.ts";
+import type { LocalSource } from "../../../build/git/local-source.ts";
+import type { PinnedCommit } from "../../../build/git/local/resolve-commit.ts";
 import { CommitFiles } from "../../../build/git/local/commit-files.ts";
 import { parseRepository } from "../../../build/repository.ts";
 import { type OpenedLocal, openLocal, type OpenOptions } from "./local-request.ts";
@@ -32,10 +34,21 @@ export async function lookIntoRepository(
 ): Promise<Repository | undefined> {
   const local = await opened(named ?? ".", options);
   if (!local?.pinned) return local && { local, file: undefined, fileName: undefined };
-  const { source, pinned } = local;
+  using open = new DisposableStack();
+  open.use(local.dirty);
+  const found = { local, ...await ownFileOf(local.source, local.pinned) };
+  open.move();
+  return found;
+}
+
+/** Reads the file of a commit that says how to build it. */
+async function ownFileOf(
+  source: LocalSource,
+  pinned: PinnedCommit,
+): Promise<Pick<Repository, "file" | "fileName">> {
   using files = new CommitFiles(source, pinned.commit);
   const [name, other] = REPOSITORY_FILES.filter((name) => files.has(name));
-  if (name === undefined) return { local, file: undefined, fileName: undefined };
+  if (name === undefined) return { file: undefined, fileName: undefined };
   if (other !== undefined) {
     throw new InputError(`The repository has both "${name}" and "${other}": expected one of them`);
   }
@@ -44,7 +57,6 @@ export async function lookIntoRepository(
   if (text.trim() === "") throw new InputError(`${fileName}: It is empty`);
   const { parseResourceFile } = await import("./resource-file.ts");
   return {
-    local,
     file: withoutOwnChoice(await parseResourceFile({ name: fileName, text }), fileName),
     fileName,
   };
