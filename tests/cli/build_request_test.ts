@@ -398,10 +398,8 @@ test("buildRequest says of a number or another word that stands for a text how t
     );
   }
   // What other drivers take may be a number of any size.
-  const large = await resourceFile(
-    folder.path,
-    "resource: flutter-builder\nspec: { drivers: { d: { n: 9007199254740993 } } }\n",
-  );
+  const large = join(folder.path, "large");
+  await writeFile(large, "resource: flutter-builder\nspec: { drivers: { d: { n: 9007199254740993 } } }\n");
   await refused(
     specOf({ file: large }),
     /:2:28: spec\.drivers: 9007199254740993 would not be kept exactly: expected a smaller number, or a text/,
