@@ -1,7 +1,8 @@
+import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { mac } from "./signature.ts";
 
-/** The most characters of a step's progress. */
+/** The most bytes of a step's progress as JSON. */
 export const MAX_PROGRESS = 16 * 1024;
 
 /** Sent on `runs.<run>.claim.<driver>` before `reconcile`, and again to renew the lease. */
@@ -29,7 +30,10 @@ export const ClaimRequest = z.object({
   nonce: z.string().optional(),
   proof: z.string().optional(),
   /** With `attempt`: JSON that the step's later attempts get, and the proof that the sender has the key. */
-  progress: z.string().max(MAX_PROGRESS).optional(),
+  progress: z.string().refine(
+    (text) => Buffer.byteLength(text) <= MAX_PROGRESS,
+    `expected ${MAX_PROGRESS} bytes at most`,
+  ).optional(),
   progressProof: z.string().optional(),
 });
 export type ClaimRequest = z.infer<typeof ClaimRequest>;

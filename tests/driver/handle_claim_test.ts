@@ -122,7 +122,8 @@ test("progress is sent to the engine with a proof of the attempt's key, and a la
 test("progress that is too large, too deep, or has a secret in it is refused, and not sent", async () => {
   const deep = JSON.parse("[".repeat(65) + "]".repeat(65));
   const cases: [unknown, RegExp][] = [
-    ["x".repeat(16 * 1024), /The progress has 16386 characters as JSON: expected 16384 at most/],
+    ["x".repeat(16 * 1024), /The progress has 16386 bytes as JSON: expected 16384 at most/],
+    ["ü".repeat(10_000), /The progress has 20002 bytes as JSON: expected 16384 at most/],
     [deep, /The progress is nested 65 deep: expected 64 at most/],
     [{ as: "the swordfish" }, /The progress has a secret in it: expected what may be stored/],
   ];

@@ -82,10 +82,9 @@ export function openContext(
 
 function progressText(progress: unknown, mask: Mask): string {
   const text = JSON.stringify(progress) ?? "null";
-  if (text.length > MAX_PROGRESS) {
-    throw new InputError(
-      `The progress has ${text.length} characters as JSON: expected ${MAX_PROGRESS} at most`,
-    );
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_PROGRESS) {
+    throw new InputError(`The progress has ${bytes} bytes as JSON: expected ${MAX_PROGRESS} at most`);
   }
   if (nestingOf(text) > MAX_JSON_DEPTH) {
     throw new InputError(

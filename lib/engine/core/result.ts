@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { cutText } from "../../base/text.ts";
 import { formatSize } from "../../base/units.ts";
 import { type DriverResult, token } from "../../wire/resource.ts";
 
@@ -7,7 +8,7 @@ import { type DriverResult, token } from "../../wire/resource.ts";
  * and a run's record must stay bounded.
  */
 const MAX_DATA_BYTES = 256 * 1024;
-const MAX_MESSAGE_LENGTH = 16 * 1024;
+const MAX_MESSAGE_BYTES = 16 * 1024;
 
 /** Returns the result as stored: a long message is cut; too much data makes it a failure that says so. */
 export function bounded({ success, message, data }: DriverResult): DriverResult {
@@ -19,7 +20,7 @@ export function bounded({ success, message, data }: DriverResult): DriverResult 
       message: `The result has ${formatSize(bytes)} of data: expected ${most} at most`,
     };
   }
-  const kept = message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
+  const kept = cutText(message, MAX_MESSAGE_BYTES);
   return data === undefined ? { success, message: kept } : { success, message: kept, data };
 }
 
