@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
@@ -73,6 +74,61 @@ test("completion suggests the refs of the repository in this folder, and drivers
     "builder,container-stop",
   ]);
   assert.deepEqual((await suggested("up", "--drivers", "")).values.slice(0, 2), ["all", "none"]);
+});
+
+test("completion takes the repository and the Docker that stand on the line, and runs and asks nothing else", async () => {
+  await using folder = await temporaryFolder();
+  const { path } = folder;
+  makeRepository(path, { "a": "a" });
+  for (const [name, tag] of [["other", "v2"], ["home", "v3"]] as const) {
+    makeRepository(join(path, name), { "a": "a" });
+    git(join(path, name), "tag", tag);
+  }
+  const mark = join(path, "mark");
+  const ask = async (...words: string[]) => {
+    const env = { HOME: join(path, "home"), DOCKER_HOST: `unix://${path}/none.sock` };
+    const { stdout, stderr } = await flutterCi(["complete", "--", ...words], { cwd: path, env });
+    return stdout.split("\n").slice(0, -2).join(" ") + stderr;
+  };
+  assert.equal(await ask("run", "./other", "--ref", "v"), "v2");
+  assert.equal(await ask("run", "-c", "./home", "--image", "x", "other", "--ref=v"), "--ref=v2");
+  assert.equal(await ask("run", "~", "--ref", ""), "main v3");
+  assert.equal(await ask("run", "--ref", "m"), "main");
+  for (
+    const operand of [
+      "https://127.0.0.1:1/x.git",
+      `$(touch ${mark})`,
+      `ext::touch ${mark}`,
+      "nowhere",
+      `;touch ${mark}`,
+    ]
+  ) {
+    assert.equal(await ask("run", operand, "--ref", ""), "", operand);
+  }
+  assert.equal(existsSync(mark), false);
+
+  const socketPath = join(path, "d.sock");
+  const asked: string[] = [];
+  const daemon = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    const isImages = request.url?.includes("/images/json");
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify(isImages ? [{ Id: "sha256:1", RepoTags: ["far:1"] }] : { ID: "d" }));
+  });
+  await new Promise<void>((resolve) => daemon.listen(socketPath, resolve));
+  try {
+    const endpoint = `unix://${socketPath}`;
+    assert.equal(await ask("run", "--docker", endpoint, "--image", ""), "far:1");
+    assert.equal(await ask("run", `--docker=${endpoint}`, "--image=f"), "--image=far:1");
+    assert.equal(await ask("run", "--docker", "unix:///nowhere", "--image", ""), "");
+    // As a command's word, it is none of ours.
+    const before = asked.length;
+    assert.equal(await ask("run", "--", "--docker", endpoint, "--image", ""), "");
+    assert.equal(asked.length, before);
+  } finally {
+    daemon.closeAllConnections();
+    daemon.close();
+  }
 });
 
 test("completion suggests nothing, and says nothing, where Docker or a repository is missing", async () => {

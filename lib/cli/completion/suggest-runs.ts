@@ -4,6 +4,7 @@ import { environment } from "../../driver/program/command-line/environment.ts";
 import { ago } from "../shared/render/run-words.ts";
 import { openRuns, type RunsOptions } from "../shared/runs/open-runs.ts";
 import { listRuns } from "../shared/runs/resolve-run.ts";
+import { lineOf } from "./line.ts";
 import { type Suggestion, wantsRun } from "./suggest.ts";
 
 const MOST = 20;
@@ -22,7 +23,7 @@ const WHOSE: Readonly<Record<string, keyof RunsOptions>> = {
 export async function runsFor(program: CommandUnknownOpts, words: readonly string[]): Promise<Suggestion[]> {
   if (!wantsRun(program, words)) return [];
   try {
-    await using opened = await openRuns(flagsIn(words), environment);
+    await using opened = await openRuns(flagsIn(program, words), environment);
     const { runs } = await listRuns(opened.call, { limit: String(MOST) });
     const now = systemClock();
     return runs.map(({ id, status, resource, createdAt }) => ({
@@ -34,12 +35,12 @@ export async function runsFor(program: CommandUnknownOpts, words: readonly strin
   }
 }
 
-function flagsIn(words: readonly string[]): RunsOptions {
+function flagsIn(program: CommandUnknownOpts, words: readonly string[]): RunsOptions {
+  const command = program.commands.find((known) => known.name() === words[0]);
   const options: { -readonly [K in keyof RunsOptions]: RunsOptions[K] } = {};
-  for (const [i, word] of words.entries()) {
-    const [name = "", value = words[i + 1]] = word.split("=", 2);
-    const option = WHOSE[name];
-    if (option !== undefined && i < words.length - 1) options[option] = value;
+  for (const [flag, value] of command ? lineOf(command, words).values : []) {
+    const option = WHOSE[flag];
+    if (option !== undefined) options[option] = value;
   }
   return options;
 }

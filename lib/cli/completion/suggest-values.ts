@@ -1,18 +1,32 @@
+import { resolve } from "node:path";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { timeoutSignal } from "../../base/timers.ts";
 import { openLocalSource } from "../../build/git/local-source.ts";
 import { Refs } from "../../build/git/local/refs.ts";
 import { BUILD_DRIVERS } from "../../build/pipeline.ts";
+import { parseRepository } from "../../build/repository.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
+import { homeFolder } from "../../driver/program/data-folder.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
+import { flagOf, lineOf } from "./line.ts";
 import { type Suggestion, wantsValue } from "./suggest.ts";
 
 /** How long Docker may take to answer a key press, milliseconds. */
 const PATIENCE_MS = 1500;
 const MOST = 500;
 
-/** Returns what exists here for the value of a flag, by flag. `begun`: what is typed of it. */
-const VALUES: Readonly<Record<string, (begun: string) => Promise<string[]>>> = {
+/** What a flag's value is completed from. Nothing of it is run, and no host is asked but the Docker that it names. */
+interface Typed {
+  /** What is typed of the value. */
+  readonly begun: string;
+  /** Where Docker is, if the line or the environment says so. */
+  readonly docker: string | undefined;
+  /** The repository on the line. */
+  readonly repository: string | undefined;
+}
+
+/** Returns what exists for the value of a flag, by flag. */
+const VALUES: Readonly<Record<string, (typed: Typed) => Promise<string[]>>> = {
   "--image": images,
   "--git-image": images,
   "--allow-image": images,
@@ -30,9 +44,15 @@ export async function valuesFor(
 ): Promise<Suggestion[]> {
   const wanted = wantsValue(program, words);
   const find = wanted && Object.hasOwn(VALUES, wanted.flag) ? VALUES[wanted.flag] : undefined;
-  if (!wanted || !find) return [];
+  const command = program.commands.find((known) => known.name() === words[0]);
+  if (!wanted || !find || !command) return [];
   try {
-    const values = await find(wanted.begun);
+    const { values: given, operands: [first] } = lineOf(command, words);
+    const variable = flagOf(command, "--docker")?.envVar;
+    const docker = given.get("--docker") ?? (variable === undefined ? undefined : environment[variable]);
+    const [operand] = command.registeredArguments;
+    const repository = operand?.name() === "repository" ? first : undefined;
+    const values = await find({ begun: wanted.begun, docker, repository });
     return values.filter((value) => /^[\x21-\x7e]+$/.test(value)).slice(0, MOST).map((value) => ({
       value,
       why: "",
@@ -42,23 +62,27 @@ export async function valuesFor(
   }
 }
 
-async function images(): Promise<string[]> {
+async function images({ docker: endpoint }: Typed): Promise<string[]> {
   const signal = timeoutSignal(PATIENCE_MS);
-  await using reaching = reachDocker({ endpoint: undefined, environment, signal });
+  await using reaching = reachDocker({ endpoint, environment, signal });
   const { docker } = await reaching.answer;
   return await docker.imageNames({ signal });
 }
 
-/** The branches and tags of the repository in this folder. */
-async function refs(): Promise<string[]> {
-  const all = new Refs(await openLocalSource(".", { environment }));
+/** The branches and tags of the repository on the line, else of the one in this folder; none of a remote one. */
+async function refs({ repository = "." }: Typed): Promise<string[]> {
+  const parsed = parseRepository(repository);
+  if (parsed.kind !== "local") return [];
+  // The shell has not expanded the line.
+  const path = parsed.path.replace(/^~(?=\/|$)/, homeFolder(environment) ?? "~");
+  const all = new Refs(await openLocalSource(resolve(path), { environment }));
   return ["heads", "tags"].flatMap((kind) =>
     [...all.list(kind)].map(({ name }) => name.replace(/^refs\/(?:heads|tags)\//, ""))
   );
 }
 
 /** A list with commas, of which the last name is completed. */
-function drivers(begun: string): Promise<string[]> {
+function drivers({ begun }: Typed): Promise<string[]> {
   const before = begun.slice(0, begun.lastIndexOf(",") + 1);
   const named = before.split(",");
   const words = before === "" ? ["all", "none", ...BUILD_DRIVERS] : BUILD_DRIVERS;

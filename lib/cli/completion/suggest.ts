@@ -1,4 +1,5 @@
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import { flagOf } from "./line.ts";
 
 /** Matches flags whose value is a file or folder, according to their usage. */
 const NAMES_A_FILE = /<(?:file|dir|host=file|name\|file|file\|package)>/;
@@ -82,9 +83,6 @@ function valuesOf(
   const values = [...known, ...found].map(({ value, why }) => ({ value: `${prefix}${value}`, why }));
   return { values, files: option !== undefined && NAMES_A_FILE.test(option.flags) };
 }
-
-const flagOf = (command: CommandUnknownOpts, word: string | undefined): Option | undefined =>
-  command.options.find(({ long, short }) => word !== undefined && [long, short].includes(word));
 
 /** Suggests the visible commands only, so not `complete` itself. */
 function commandsOf(program: CommandUnknownOpts): Suggestion[] {
