@@ -79,7 +79,7 @@ test("submit gives a stranger at the control plane's address neither token nor s
 test("submit reaches its control plane through somebody who passes requests on, and shows them nothing", async () => {
   await using folder = await temporaryFolder();
   const data = join(folder.path, "data");
-  const up = startFlutterCi(["up", "--data", data, "--drivers", "none", "--listen", "127.0.0.1:0"]);
+  await using up = startFlutterCi(["up", "--data", data, "--drivers", "none", "--listen", "127.0.0.1:0"]);
   await up.said("Serves ");
   const url = /Serves (\S+),/.exec(up.output())?.[1] ?? assert.fail();
   await using relay = await stranger(() => ({ to: url }));

@@ -29,7 +29,7 @@ test("logs -f goes on over a restart of the control plane, without a line lost o
     },
   });
   await plane.submit("--detach").ended;
-  const following = startFlutterCi(["logs", "-f", "last", "--data", plane.data, "--api", plane.url]);
+  await using following = startFlutterCi(["logs", "-f", "last", "--data", plane.data, "--api", plane.url]);
   await following.said("line 500\n");
   up.kill("SIGKILL");
   await up.ended;

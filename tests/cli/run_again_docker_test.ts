@@ -47,7 +47,7 @@ test("run ends with the command that shows it again", async () => {
 
 test("gc ends a run whose process was killed and removes what it left; a dry run only says so", async () => {
   await using at = await project();
-  const killed = startFlutterCi(at.words("--json", "--", "true"), {
+  await using killed = startFlutterCi(at.words("--json", "--", "true"), {
     cwd: join(at.path, "repo"),
     env: { CONVEYOR_FAULT: "container-started" },
   });

@@ -120,7 +120,7 @@ test("run shows a failure with what led to it, and exits 1", async () => {
 
 test("run takes env, secrets and the folder, and masks a secret wherever it is printed", async () => {
   await using app = await project({ "sub/x": "x" });
-  const started = startFlutterCi(
+  await using started = startFlutterCi(
     app.words(
       "--json",
       ...["--workdir", "sub", "-e", "A=1", "-e", "FROM_HERE", "--secret", "TOKEN"],

@@ -30,7 +30,7 @@ test("run takes a signal that arrives twice at once for one request, as timeout 
 test("run ignores a signal that it was started to ignore, as under nohup", async () => {
   await using app = await project();
   const words = app.words("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
-  const started = startProgram("/bin/sh", ["-c", `trap '' HUP; exec "$0" "$@"`, PROGRAM, ...words], {
+  await using started = startProgram("/bin/sh", ["-c", `trap '' HUP; exec "$0" "$@"`, PROGRAM, ...words], {
     cwd: join(app.path, "repo"),
     env: { CONVEYOR_RUNTIME: runtime },
   });
@@ -45,7 +45,7 @@ test("run ignores a signal that it was started to ignore, as under nohup", async
 test("run on a full disk is cancelled, names it, and exits 3", async () => {
   await using app = await project();
   const words = app.words("--json", "--", "sh", "-c", "sleep 600 & wait");
-  const started = startProgram("/bin/sh", ["-c", `exec "$0" "$@" >/dev/full`, PROGRAM, ...words], {
+  await using started = startProgram("/bin/sh", ["-c", `exec "$0" "$@" >/dev/full`, PROGRAM, ...words], {
     cwd: join(app.path, "repo"),
     env: { CONVEYOR_RUNTIME: runtime },
   });
@@ -61,7 +61,7 @@ test("run ends in an orderly way after a rejection that nobody caught: cleanup, 
   await using app = await project();
   const words = app.words("--json", "--", "sh", "-c", "echo ready; sleep 600 & wait");
   const child = [fileURLToPath(new URL("children/flutter-ci-with-stray.ts", import.meta.url)), ...words];
-  const started = startProgram(
+  await using started = startProgram(
     runtime,
     runtime === "bun" ? ["--no-env-file", ...child] : ["run", "-A", "--no-check", "--cached-only", ...child],
     { cwd: join(app.path, "repo") },
@@ -78,7 +78,7 @@ test("run ends in an orderly way after a rejection that nobody caught: cleanup, 
 
 test("run clears up after a run whose process was killed, and its history says that it was lost", async () => {
   await using app = await project();
-  const killed = startFlutterCi(app.words("--json", "--", "true"), {
+  await using killed = startFlutterCi(app.words("--json", "--", "true"), {
     cwd: join(app.path, "repo"),
     // Its temporary files stay where it is killed.
     env: { CONVEYOR_FAULT: "container-started", TMPDIR: app.path },
@@ -118,7 +118,7 @@ test("run with --keep failure leaves a container in which the failed command can
       execFileSync("docker", ["rm", "-fv", name]);
     }
   };
-  const failing = startFlutterCi(app.words(...place, "--secret", "KEY", "-c", "test $QUOTES"), {
+  await using failing = startFlutterCi(app.words(...place, "--secret", "KEY", "-c", "test $QUOTES"), {
     cwd: join(app.path, "repo"),
     env: { KEY: "hunter2hunter2" },
   });

@@ -123,7 +123,7 @@ test("run takes a pipe, stdin and - for a file, and refuses what has no end", as
 test("run that waits for a pipe is cancelled by a signal", async () => {
   await using folder = await temporaryFolder();
   execFileSync("mkfifo", [join(folder.path, "pipe")]);
-  const started = startFlutterCi(["run", "-f", "pipe", "--log-level", "debug"], { cwd: folder.path });
+  await using started = startFlutterCi(["run", "-f", "pipe", "--log-level", "debug"], { cwd: folder.path });
   // The writer's end can be opened once the program waits at the other one.
   await open(join(folder.path, "pipe"), "w").then((writer) => {
     started.kill("SIGTERM");

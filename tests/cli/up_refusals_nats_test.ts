@@ -91,9 +91,10 @@ test("up says what it cannot reach, and what it is not given right, before it se
 
 test("up keeps its token to its user, makes it once, and takes another one if told so", async () => {
   await using folder = await temporaryFolder();
+  await using programs = new AsyncDisposableStack();
   const data = join(folder.path, "data");
   const start = async (...words: string[]) => {
-    const up = startFlutterCi(["up", "--data", data, ...ALONE, ...words]);
+    const up = programs.use(startFlutterCi(["up", "--data", data, ...ALONE, ...words]));
     await up.said("Serves ");
     const url = /Serves (\S+),/.exec(up.output())?.[1] ?? "";
     return { up, url };
@@ -127,7 +128,7 @@ test("up speaks https with a certificate, which submit trusts if told so", async
   const wrong = await flutterCi(["up", "--data", data, ...ALONE, "--tls-cert", key, "--tls-key", cert]);
   assert.equal(wrong.code, 2, wrong.stderr);
   assert.match(wrong.stderr, /^error: .*key\.pem/);
-  const up = startFlutterCi(["up", "--data", data, ...ALONE, "--tls-cert", cert, "--tls-key", key]);
+  await using up = startFlutterCi(["up", "--data", data, ...ALONE, "--tls-cert", cert, "--tls-key", key]);
   await up.said("Serves ");
   const url = /Serves (https:\S+),/.exec(up.output())?.[1] ?? "";
   const submit = ["submit", "--api", url, "--data", data, "--detach", "https://repository.invalid/app.git"];
@@ -143,7 +144,14 @@ test("up speaks https with a certificate, which submit trusts if told so", async
 
 test("up lets in who signs a token with a certificate of its authority, as Conveyor's drivers do, and nobody else so", async () => {
   await using folder = await temporaryFolder();
-  const up = startFlutterCi(["up", "--data", join(folder.path, "data"), ...ALONE, "--tls-ca", pki("ca.pem")]);
+  await using up = startFlutterCi([
+    "up",
+    "--data",
+    join(folder.path, "data"),
+    ...ALONE,
+    "--tls-ca",
+    pki("ca.pem"),
+  ]);
   await up.said("Serves ");
   const url = /Serves (\S+),/.exec(up.output())?.[1] ?? "";
   const statusOf = async (name: string) => {
@@ -161,7 +169,7 @@ test("up refuses a data folder that another one uses", async () => {
   await using folder = await temporaryFolder();
   const data = join(folder.path, "data");
   await mkdir(data, { mode: 0o700 });
-  const up = startFlutterCi(["up", "--data", data, ...ALONE]);
+  await using up = startFlutterCi(["up", "--data", data, ...ALONE]);
   await up.said("Serves ");
   const { code, stderr } = await flutterCi(["up", "--data", data, ...ALONE]);
   assert.equal(code, 3, stderr);

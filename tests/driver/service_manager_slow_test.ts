@@ -24,7 +24,7 @@ test("a control plane whose service manager cannot be told goes on, and says so"
   await using folder = await temporaryFolder();
   const env = { NOTIFY_SOCKET: join(folder.path, "nobody") };
   const words = ["up", "--data", join(folder.path, "data"), "--listen", "127.0.0.1:0", "--drivers", "none"];
-  const up = startFlutterCi(words, { env });
+  await using up = startFlutterCi(words, { env });
   await up.said("Cannot tell the service manager that this process is ready: ");
   await up.said("Serves http://127.0.0.1:");
   up.kill("SIGTERM");

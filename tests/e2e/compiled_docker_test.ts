@@ -95,7 +95,7 @@ test("a build goes on to its end when its program is replaced while it runs, and
     ],
     ...["-a", "*.txt", "-c", "echo begun; while [ ! -e /tmp/go ]; do sleep 0.1; done", repo],
   ];
-  const running = startProgram(program, words);
+  await using running = startProgram(program, words);
   await running.said("begun");
   const [, run] = /^run (\S+)$/m.exec(running.output()) ?? [];
   // As install.sh and dpkg do it: the new file takes the name of the old one, in one move.

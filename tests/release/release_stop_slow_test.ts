@@ -10,7 +10,7 @@ test("a release that is told to stop leaves no temporary folder", async () => {
   const temporary = join(folder.path, "tmp");
   await mkdir(temporary);
   for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
-    const release = startProgram(
+    await using release = startProgram(
       join(root, ".tools/bin/bun"),
       [
         "--no-env-file",
