@@ -154,3 +154,72 @@ test("patterns mean what they mean in ECMAScript", () => {
   assert.deepEqual(two({ a: "x", b: "y" }, "s"), []);
   assert.equal(two({ a: "y", b: "x" }, "s").length, 2);
 });
+
+/** A schema of `n` definitions, each of which refers to the next one twice. */
+function doubling(n: number): unknown {
+  const to = (i: number) => ({ $ref: `#/$defs/d${i}` });
+  const defs = Array.from({ length: n }, (_, i) => [`d${i}`, { allOf: [to(i + 1), to(i + 1)] }]);
+  return { $defs: { ...Object.fromEntries(defs), [`d${n}`]: { type: "object" } }, ...to(0) };
+}
+
+/** An object in an object, so deep. */
+const nested = (depth: number): unknown => depth === 0 ? {} : { x: nested(depth - 1) };
+
+test("compileSchema bounds what references make of a short schema, also in a value that nests", () => {
+  for (const $schema of [undefined, draft("4"), draft("7"), "https://json-schema.org/draft/2019-09/schema"]) {
+    const schema = { ...$schema && { $schema }, ...doubling(60) as object };
+    assert.throws(
+      () => compileSchema(schema),
+      new InputError("expected a schema whose $ref lead to fewer checks: an empty object takes too many"),
+    );
+  }
+  assert.deepEqual(compileSchema(doubling(10))({}, "s"), []);
+  // Two checks of each level make 2^60 of the last one.
+  const level = { properties: { x: { $ref: "#/$defs/level" } } };
+  const check = compileSchema({ $defs: { level: { allOf: [level, level] } }, $ref: "#/$defs/level" });
+  assert.deepEqual(check(nested(10), "s"), []);
+  assert.deepEqual(check(nested(60), "s"), [
+    "s: its schema's $ref lead to more checks of it than can be made",
+  ]);
+  assert.deepEqual(check(nested(10), "s"), [], "the next value has a budget of its own");
+  const dynamic = compileSchema({
+    $dynamicAnchor: "node",
+    properties: { x: { allOf: [{ $dynamicRef: "#node" }, { $dynamicRef: "#node" }] } },
+  });
+  assert.equal(dynamic(nested(60), "s").length, 1);
+  // As many references as a long list has items are no abuse.
+  const items = compileSchema({ $defs: { item: { type: "object" } }, items: { $ref: "#/$defs/item" } });
+  assert.deepEqual(items(Array.from({ length: 300_000 }, () => ({})), "s"), []);
+});
+
+test("compileSchema refuses a schema that takes seconds to compile", () => {
+  const properties = Object.fromEntries(
+    Array.from({ length: 1200 }, (_, i) => [`p${i}`, { type: "string" }]),
+  );
+  assert.throws(
+    () => compileSchema({ properties }),
+    new InputError("expected a schema of at most 1000 parts (objects of its JSON), got 1202"),
+  );
+});
+
+test("compileSchema looks for no more mistakes than it lists where there may be too many", () => {
+  const looked = { count: 0 };
+  const counting = new Proxy(Object.fromEntries(Array.from({ length: 1400 }, (_, i) => [`k${i}`, 1])), {
+    get(target, key) {
+      if (key === "toJSON") looked.count++;
+      return Reflect.get(target, key);
+    },
+  });
+  const check = compileSchema({
+    allOf: Array.from({ length: 100 }, () => ({ propertyNames: { maxLength: 0 } })),
+  });
+  assert.ok(check(counting, "s").length <= 3);
+  assert.ok(looked.count < 10, `the value was written ${looked.count} times`);
+  // Few enough to be found, and all of one text.
+  const few = compileSchema({
+    allOf: Array.from({ length: 5 }, () => ({ propertyNames: { maxLength: 0 } })),
+  });
+  looked.count = 0;
+  assert.match(few(counting, "s").at(-1) ?? "", /^and \d+ more$/);
+  assert.ok(looked.count < 10, `the value was written ${looked.count} times`);
+});

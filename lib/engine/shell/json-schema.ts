@@ -1,4 +1,4 @@
-import { Ajv, type AnySchema, type ErrorObject, type Options, type ValidateFunction } from "ajv";
+import { Ajv, type AnySchema, type ErrorObject, type Options } from "ajv";
 import ajv2019 from "ajv/dist/2019.js";
 import ajv2020 from "ajv/dist/2020.js";
 import ajvDraft4 from "ajv-draft-04";
@@ -6,6 +6,7 @@ import draft6 from "ajv/dist/refs/json-schema-draft-06.json" with { type: "json"
 import addFormats from "ajv-formats";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { linearPattern } from "./linear-pattern.ts";
+import { countReferences, ReferenceBudget, TooManyChecksError } from "./reference-budget.ts";
 import { addUniqueItems } from "./unique-items.ts";
 
 /** Checks a value and returns one line per mistake, each with its path below `root`; none if it is valid. */
@@ -13,6 +14,15 @@ export type SchemaCheck = (value: unknown, root: string) => string[];
 
 /** Maximum number of mistakes listed: those of an input may be as many as its members. */
 const MAX_LINES = 20;
+/** Maximum number of mistakes that are looked at for that: many may have the same text. */
+const MAX_LOOKED_AT = 1000;
+/**
+ * Maximum number of schemas in a schema: to compile more takes the engine seconds, in which it does nothing
+ * else.
+ */
+const MAX_PARTS = 1000;
+/** Most mistakes that a list may have: a schema's parts times the members of a value. */
+const MAX_MISTAKES = 100_000;
 /**
  * Longest JSON text of a value whose mistakes are all looked for; in a longer one, only the first: they may be
  * as many as its items times the schema's keywords.
@@ -26,7 +36,8 @@ const OPTIONS: Options = {
   inlineRefs: false,
   logger: false,
   // Ajv names its engine in code that it writes as a module; it writes none here.
-  code: { regExp: Object.assign(linearPattern, { code: "linearPattern" }) },
+  // To optimize what is compiled takes ten times as long as to compile it.
+  code: { optimize: false, regExp: Object.assign(linearPattern, { code: "linearPattern" }) },
 };
 
 type Maker = new (options: Options) => Ajv;
@@ -60,29 +71,67 @@ export function compileSchema(schema: unknown): SchemaCheck {
   ) {
     throw new InputError("expected a JSON Schema: an object, true or false");
   }
-  const isValid = compiled(schema as AnySchema, false);
-  let listing: ValidateFunction | undefined;
-  const check: SchemaCheck = (value, root) => {
+  const parts = objectsIn(schema);
+  if (parts > MAX_PARTS) {
+    throw new InputError(
+      `expected a schema of at most ${MAX_PARTS} parts (objects of its JSON), got ${parts}`,
+    );
+  }
+  const findFirst = compiled(schema as AnySchema, false);
+  let findAll: Find | undefined;
+  const mistakesOf: Find = (value) => {
+    const first = findFirst(value);
+    if (first.length === 0) return [];
+    const isLong = (JSON.stringify(value) ?? "").length > MAX_LISTED;
+    if (isLong || parts * membersIn(value) > MAX_MISTAKES) return first;
+    findAll ??= compiled(schema as AnySchema, true);
     try {
-      if (isValid(value)) return [];
-      const isLong = (JSON.stringify(value) ?? "").length > MAX_LISTED;
-      const listed = isLong ? isValid : listing ??= compiled(schema as AnySchema, true);
-      listed(value);
-      return linesOf(listed.errors ?? [], value, root);
+      return findAll(value);
     } catch (error) {
-      if (error instanceof RangeError) return [`${root}: its schema refers to itself without an end`];
+      if (error instanceof TooManyChecksError) return first;
       throw error;
     }
   };
-  // An endless reference shows only when a value is checked.
-  const endless = check({}, "schema").find((line) => line.endsWith("without an end"));
-  if (endless !== undefined) {
+  const check: SchemaCheck = (value, root) => {
+    try {
+      return linesOf(mistakesOf(value), value, root);
+    } catch (error) {
+      if (error instanceof RangeError) return [`${root}: ${ENDLESS}`];
+      if (error instanceof TooManyChecksError) return [`${root}: ${TOO_MANY}`];
+      throw error;
+    }
+  };
+  // An endless reference, and one that doubles the work again and again, show only when a value is checked.
+  const [line = ""] = check({}, "schema");
+  if (line.endsWith(ENDLESS)) {
     throw new InputError("expected a schema whose $ref does not lead back to itself");
+  }
+  if (line.endsWith(TOO_MANY)) {
+    throw new InputError("expected a schema whose $ref lead to fewer checks: an empty object takes too many");
   }
   return check;
 }
 
-function compiled(schema: AnySchema, allErrors: boolean): ValidateFunction {
+const ENDLESS = "its schema refers to itself without an end";
+const TOO_MANY = "its schema's $ref lead to more checks of it than can be made";
+
+/** Returns the number of objects in a JSON value, itself included. */
+function objectsIn(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const own = Array.isArray(value) ? 0 : 1;
+  return Object.values(value).reduce<number>((sum, inner) => sum + objectsIn(inner), own);
+}
+
+/** Returns the number of values in a JSON value, itself included. */
+function membersIn(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 1;
+  return Object.values(value).reduce<number>((sum, inner) => sum + membersIn(inner), 1);
+}
+
+/** Finds the mistakes of a value: all of them, or the first. Throws RangeError and TooManyChecksError. */
+type Find = (value: unknown) => readonly ErrorObject[];
+
+function compiled(schema: AnySchema, allErrors: boolean): Find {
   const named = typeof schema === "object" ? schema["$schema"] : undefined;
   if (named !== undefined && typeof named !== "string") throw new InputError("$schema: expected a text");
   const draft = (named ?? DEFAULT_DRAFT).replace(/#$/, "");
@@ -97,8 +146,15 @@ function compiled(schema: AnySchema, allErrors: boolean): ValidateFunction {
   const ajv = make({ ...OPTIONS, allErrors });
   (addFormats as unknown as (ajv: Ajv) => void)(ajv);
   addUniqueItems(ajv);
+  const budget = new ReferenceBudget();
+  countReferences(ajv, budget);
+  budget.begin(schema);
   try {
-    return ajv.compile(schema);
+    const validate = ajv.compile(schema);
+    return (value) => {
+      budget.begin(value);
+      return validate(value) ? [] : validate.errors ?? [];
+    };
   } catch (error) {
     throw new InputError(wordsOf(messageOf(error)));
   }
@@ -112,16 +168,26 @@ const wordsOf = (message: string): string =>
 
 function linesOf(errors: readonly ErrorObject[], value: unknown, root: string): string[] {
   const lines = new Set<string>();
+  // Many mistakes may be of one value, which may be large.
+  const shownAt = new Map<string, string>();
+  const show: Show = (instancePath, path) => {
+    const known = shownAt.get(instancePath) ?? shown(path, value);
+    shownAt.set(instancePath, known);
+    return known;
+  };
   for (const [i, error] of errors.entries()) {
-    if (lines.size === MAX_LINES) return [...lines, `and ${errors.length - i} more`];
-    lines.add(lineOf(error, value, root));
+    if (lines.size === MAX_LINES || i === MAX_LOOKED_AT) return [...lines, `and ${errors.length - i} more`];
+    lines.add(lineOf(error, show, root));
   }
   return [...lines];
 }
 
+/** Returns the value at a path, shortened. */
+type Show = (instancePath: string, path: readonly string[]) => string;
+
 function lineOf(
   { instancePath, message = "is invalid", keyword, params }: ErrorObject,
-  value: unknown,
+  show: Show,
   root: string,
 ): string {
   const path = instancePath.split("/").slice(1).map((part) => part.replace(/~1/g, "/").replace(/~0/g, "~"));
@@ -132,7 +198,7 @@ function lineOf(
     ? `: ${cut(allowed.map((one) => JSON.stringify(one)).join(", "), 200)}`
     : "";
   const place = cut([root, ...path].join("."), 100);
-  return `${place}: ${cut(message, 300)}${more}${listed}, got ${shown(path, value)}`;
+  return `${place}: ${cut(message, 300)}${more}${listed}, got ${show(instancePath, path)}`;
 }
 
 function shown(path: readonly string[], value: unknown): string {
