@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Docker, DockerError, type ExecSpec, type OutputChunk } from "../../lib/docker/docker.ts";
-import { BoundedText } from "../../lib/driver/work/bounded-text.ts";
+import { BoundedText, EndOfText } from "../../lib/driver/work/bounded-text.ts";
 import { endProcesses } from "../../lib/driver/work/end-processes.ts";
 import { capture, exec, type ExecContext } from "../../lib/driver/work/exec.ts";
 import { turns, until } from "../support/until.ts";
@@ -168,12 +168,20 @@ test("capture keeps 256 KiB of each stream, and says where there was more", asyn
   assert.deepEqual([cut.stdout.length, cut.stdout.at(-1), cut.isCut], [kib * 1024, "x", true]);
 });
 
-test("BoundedText copies what it is given", () => {
-  const text = new BoundedText(4);
-  const data = bytes("ab");
-  text.add(data);
-  data.fill(0);
-  text.add(bytes("cde"));
-  text.add(bytes("f"));
-  assert.deepEqual([text.text(), text.isCut], ["abcd", true]);
+test("BoundedText keeps the beginning and EndOfText the end of what they are given, as copies", () => {
+  const [begins, ends] = [new BoundedText(4), new EndOfText(4)];
+  for (const text of [begins, ends]) {
+    // The slice of a Buffer is no copy.
+    const data = Buffer.from("ab");
+    text.add(data);
+    data.fill(0);
+    text.add(bytes("cd"));
+  }
+  assert.deepEqual([begins.text(), begins.isCut, ends.text()], ["abcd", false, "abcd"]);
+  for (const text of [begins, ends]) text.add(bytes("e\nf"));
+  assert.deepEqual([begins.text(), begins.isCut], ["abcd", true]);
+  assert.equal(ends.text(), "f");
+  const whole = new EndOfText(4);
+  whole.add(bytes("abcdef"));
+  assert.equal(whole.text(), "cdef");
 });

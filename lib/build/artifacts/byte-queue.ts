@@ -20,7 +20,7 @@ export class ByteQueue {
   /** Queues a copy of the chunk. Resolves when there is room for more. Never rejects. */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#isLeft) return;
-    this.#chunks.push(chunk.slice());
+    this.#chunks.push(new Uint8Array(chunk));
     this.#waiting += chunk.length;
     this.#change();
     while (this.#waiting > ROOM_BYTES && !this.#isLeft) await this.#changed.promise;

@@ -11,7 +11,7 @@ export class BoundedText {
   /** Copies the bytes: the caller may reuse them. */
   add(data: Uint8Array): void {
     const room = this.#limit - Math.min(this.#size, this.#limit);
-    if (room > 0) this.#chunks.push(data.slice(0, room));
+    if (room > 0) this.#chunks.push(new Uint8Array(data.subarray(0, room)));
     this.#size += data.length;
   }
 
@@ -38,7 +38,7 @@ export class EndOfText {
 
   /** Copies the bytes: the caller may reuse them. */
   add(data: Uint8Array): void {
-    const kept = data.slice(-this.#limit);
+    const kept = new Uint8Array(data.subarray(-this.#limit));
     this.#chunks.push(kept);
     this.#size += kept.length;
     this.#isCut ||= kept.length < data.length || this.#size > this.#limit;

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { ByteQueue, inPieces, TooLong } from "../../lib/build/artifacts/byte-queue.ts";
+import { turns } from "../support/until.ts";
+
+const bytes = (text: string) => Buffer.from(text);
+const MIB = 1024 * 1024;
+
+async function restOf(queue: ByteQueue): Promise<string> {
+  const chunks = await Array.fromAsync(queue.rest());
+  return Buffer.concat(chunks).toString();
+}
+
+test("ByteQueue gives texts that end with NUL, however they are cut, then all the rest", async () => {
+  const queue = new ByteQueue();
+  for (const chunk of ["one\0tw", "o", "\0", "\0rest", " of it"]) await queue.write(bytes(chunk));
+  queue.end();
+  const texts = [await queue.text(10), await queue.text(10), await queue.text(10)];
+  assert.deepEqual(texts, ["one", "two", ""]);
+  assert.equal(await restOf(queue), "rest of it");
+  assert.equal(await queue.text(10), undefined);
+});
+
+test("ByteQueue has no text where the writer ends before the NUL", async () => {
+  const queue = new ByteQueue();
+  const reading = queue.text(10);
+  await queue.write(bytes("half"));
+  queue.end();
+  assert.equal(await reading, undefined);
+});
+
+test("ByteQueue refuses a text that is longer than its reader takes", async () => {
+  for (const [text, isTaken] of [["12345\0", true], ["123456\0", false], ["123456", false]] as const) {
+    const queue = new ByteQueue();
+    await queue.write(bytes(text));
+    queue.end();
+    if (isTaken) assert.equal(await queue.text(5), "12345");
+    else await assert.rejects(queue.text(5), TooLong);
+  }
+});
+
+test("ByteQueue lets its writer wait while more than a mebibyte is unread", async () => {
+  const queue = new ByteQueue();
+  await queue.write(new Uint8Array(MIB));
+  let isWritten = false;
+  const writing = queue.write(new Uint8Array(1)).then(() => isWritten = true);
+  await turns();
+  assert.equal(isWritten, false);
+  const reader = queue.rest();
+  assert.equal((await reader.next()).value?.length, MIB);
+  await writing;
+  assert.equal((await reader.next()).value?.length, 1);
+});
+
+test("ByteQueue keeps a copy of what is written", async () => {
+  const queue = new ByteQueue();
+  const chunk = bytes("kept");
+  await queue.write(chunk);
+  chunk.fill(0);
+  queue.end();
+  assert.equal(await restOf(queue), "kept");
+});
+
+test("ByteQueue drops everything once its reader has left, and lets the writer go on", async () => {
+  const queue = new ByteQueue();
+  const writing = queue.write(new Uint8Array(2 * MIB));
+  queue.leave();
+  await writing;
+  await queue.write(new Uint8Array(2 * MIB));
+  assert.equal(await queue.text(10), undefined);
+  assert.equal(await restOf(queue), "");
+});
+
+test("inPieces yields what is there", async () => {
+  assert.deepEqual(await Array.fromAsync(inPieces([bytes("a"), bytes("b")])), [bytes("a"), bytes("b")]);
+});

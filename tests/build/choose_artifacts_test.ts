@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseGlobs } from "../../lib/base/glob/glob.ts";
+import { chooseFiles } from "../../lib/build/artifacts/choose.ts";
+import type { Found, Session } from "../../lib/build/artifacts/session.ts";
+
+type Folder = Record<string, Found>;
+const file = (path: string, size: number | undefined = 1): Found => ({ kind: "file", path, size });
+const folder = (path: string, files: string[] = [], links: string[] = []): Found => ({
+  kind: "folder",
+  path,
+  listing: { files, links, sizes: new Map(files.map((name) => [name, name.length])) },
+});
+
+/** What the globs choose of a workspace in which these names are found; also what was asked, and of which names. */
+async function choose(globs: string[], found: Folder, { isLenient = false } = {}) {
+  const asked: string[] = [];
+  const session: Pick<Session, "look"> = {
+    look: (questions) =>
+      Promise.resolve(questions.map(({ how, name }): Found => {
+        asked.push(`${how} ${name}`);
+        return found[name] ?? { kind: "nothing" };
+      })),
+  };
+  const { signal } = new AbortController();
+  const { files, unmatched, leftOut } = await chooseFiles(
+    session as Session,
+    parseGlobs(globs),
+    { signal, isLenient },
+  );
+  return {
+    asked,
+    files: files.map(({ name, path, size }) =>
+      name === path ? `${name} ${size}` : `${name} -> ${path} ${size}`
+    ),
+    unmatched: unmatched.map(({ glob, isTaken }) => `${glob.text}${isTaken ? " (taken)" : ""}`),
+    leftOut: leftOut.map(({ name, why }) => `${name}: ${why}`),
+  };
+}
+
+test("chooseFiles looks once into each folder that a glob names, and not again into one below it", async () => {
+  const { asked } = await choose(["out/*.a", "out/deep/*.b", "other/x", "outer/y"], {});
+  assert.deepEqual(asked, ["list out", "list other/x", "list outer/y"]);
+  assert.deepEqual((await choose(["*.a", "out/*.b"], {})).asked, ["list "]);
+});
+
+test("chooseFiles takes what a glob chooses and none takes away, by name, and tells which globs chose nothing", async () => {
+  const found = { "": folder("", ["b.log", "a.log", "a.txt", "deep/c.log"]) };
+  const chosen = await choose(["*.log", "**/c.*", "*.zip", "a.txt", "!a.*"], {
+    ...found,
+    "a.txt": file("a.txt"),
+  });
+  assert.deepEqual(chosen.files, ["b.log 5", "deep/c.log 10"]);
+  assert.deepEqual(chosen.unmatched, ["*.zip", "a.txt (taken)"]);
+  assert.deepEqual(chosen.leftOut, []);
+});
+
+test("chooseFiles follows a link to a file under the link's name, and one to a folder only where a glob names it", async () => {
+  const found = {
+    "": folder("", [], ["latest", "dir", "gone"]),
+    latest: file("build/v2.apk", 7),
+    dir: folder("build", ["x.apk"]),
+    gone: { kind: "dangling" } as const,
+  };
+  const whole = await choose(["*"], found);
+  assert.deepEqual(whole.files, ["latest -> build/v2.apk 7"]);
+  assert.deepEqual(whole.leftOut, [
+    "dir: it links to a folder, which a glob has to name",
+    "gone: it links to nothing",
+  ]);
+  assert.deepEqual((await choose(["dir/*.apk"], found)).files, ["dir/x.apk -> build/x.apk 5"]);
+  assert.deepEqual((await choose(["*", "!latest"], found)).asked, ["list ", "what dir", "what gone"]);
+});
+
+test("chooseFiles keeps nothing out of the workspace, and of .git only what a glob names", async () => {
+  const outside = { "": folder("", [], ["away"]), away: file(undefined as never) };
+  await assert.rejects(choose(["*"], outside), (error: Error & { reason?: string }) => {
+    assert.equal(error.reason, "artifact-failed");
+    assert.equal(
+      error.message,
+      'Cannot keep the artifact "away": it links to something outside of the workspace',
+    );
+    return true;
+  });
+  assert.deepEqual((await choose(["*"], outside, { isLenient: true })).leftOut, [
+    "away: it links to something outside of the workspace",
+  ]);
+  const git = { "": folder("", [], ["head"]), head: file(".git/HEAD", 3), ".git": folder(".git", ["HEAD"]) };
+  const hidden = await choose(["*"], git);
+  assert.deepEqual([hidden.files, hidden.leftOut], [[], [
+    "head: it links into .git, which a glob has to name",
+  ]]);
+  assert.deepEqual((await choose([".git/HEAD"], { ".git/HEAD": file(".git/HEAD", 3) })).files, [
+    ".git/HEAD 3",
+  ]);
+});
+
+test("chooseFiles refuses names that no artifact can have, and files of unknown size", async () => {
+  const long = "x".repeat(1025);
+  const names: [string, RegExp][] = [
+    [long, /its path has 1025 bytes, expected 1024 at most/],
+    ["a\\b", /its name has a control character or a backslash/],
+    ["a\tb", /its name has a control character or a backslash/],
+    ["a\ufffdb", /its name is not UTF-8/],
+  ];
+  for (const [name, why] of names) {
+    await assert.rejects(choose(["*"], { "": folder("", [name]) }), why);
+    const lenient = await choose(["*"], { "": folder("", [name, "good"]) }, { isLenient: true });
+    assert.deepEqual(lenient.files, ["good 4"]);
+    assert.match(lenient.leftOut[0] ?? "", why);
+    // One that was not chosen is no trouble.
+    assert.deepEqual((await choose(["good"], { good: file("good"), "": folder("", [name]) })).files, [
+      "good 1",
+    ]);
+  }
+  await choose(["*"], { "": folder("", ["x".repeat(1024)]) });
+  await assert.rejects(
+    choose(["a"], { a: { kind: "file", path: "a", size: undefined } }),
+    /its size cannot be told/,
+  );
+});

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CACHE_LABELS } from "../../lib/build/cache/volumes.ts";
+import { startContainer } from "../../lib/build/container.ts";
+import {
+  announcementName,
+  containerName,
+  gitContainerName,
+  idleName,
+  LABELS,
+  runLabels,
+} from "../../lib/build/labels.ts";
+import { removeResource, removeRun } from "../../lib/build/remove.ts";
+import { stopContainer } from "../../lib/build/stop.ts";
+import { DockerError } from "../../lib/docker/docker.ts";
+import type { DriverResult } from "../../lib/wire/resource.ts";
+import { stepContext } from "../support/step-context.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
+import { DAEMON, fakeDocker, IMAGE, planFor } from "./fake-docker.ts";
+
+const { signal } = new AbortController();
+const OWNED = { owner: "me", run: "r", signal };
+const done = (data: unknown = {}): DriverResult => ({ success: true, message: "", data });
+const SUCCEEDED = {
+  "container-start": done(),
+  "git-cloner": done({ ref: "refs/heads/main" }),
+  builder: done(),
+};
+
+function context(
+  fake: ReturnType<typeof fakeDocker>,
+  run: string,
+  { spec = {}, ...given }: { spec?: object } & NonNullable<Parameters<typeof stepContext>[2]> = {},
+) {
+  const whole = { repository: "https://example.org/app.git", image: "gcc:14", commands: ["make"], ...spec };
+  const settings = testSettings({ owner: "me", graceMs: 1 });
+  return stepContext(fake.docker, whole, {
+    run,
+    settings,
+    policy: testPolicy({ allowKeep: true }),
+    ...given,
+  });
+}
+
+/** One run: its container starts, and stops with these results. Answers the log's lines. */
+async function run(
+  fake: ReturnType<typeof fakeDocker>,
+  name: string,
+  spec: object,
+  results: Record<string, DriverResult> = SUCCEEDED,
+) {
+  const starting = context(fake, name, { spec });
+  const id = await startContainer(starting, planFor(starting), IMAGE, DAEMON);
+  const mounts = fake.containers.get(id)?.spec?.mounts ?? [];
+  const stopping = context(fake, name, { spec, results });
+  const result = await stopContainer(stopping);
+  return { mounts, result, lines: [...await starting.lines(), ...await stopping.lines()] };
+}
+const roles = (fake: ReturnType<typeof fakeDocker>) =>
+  [...fake.volumes.values()].map((labels) => labels[CACHE_LABELS.role]).sort();
+
+test("a run's container, its git container, its network and its announcements are removed, in that order and nothing else", async () => {
+  const fake = fakeDocker();
+  const labels = runLabels("me", "r");
+  const own = fake.add(idleName("r"), labels);
+  fake.add(gitContainerName("r"), labels);
+  fake.add("with-labels", labels);
+  fake.add(containerName("s"), runLabels("me", "s"));
+  fake.networks.set(containerName("r"), labels);
+  fake.networks.set("with-labels", labels);
+  const announcement = announcementName(own.id);
+  fake.volumes.set(announcement, { ...labels, [LABELS.starts]: own.id });
+  fake.volumes.set("with-labels", { ...labels, [LABELS.starts]: own.id });
+  assert.equal(await removeRun(fake.docker, OWNED), true);
+  assert.deepEqual(fake.did, [
+    `remove id-${gitContainerName("r")}`,
+    `remove ${own.id}`,
+    `remove volume ${announcement}`,
+    `remove network ${containerName("r")}`,
+  ]);
+  assert.equal(await removeRun(fake.docker, OWNED), false);
+});
+
+test("of two that remove a run at once, one has removed it", async () => {
+  const fake = fakeDocker();
+  fake.add(idleName("r"), runLabels("me", "r"));
+  const both = await Promise.all([removeRun(fake.docker, OWNED), removeRun(fake.docker, OWNED)]);
+  assert.deepEqual(both.toSorted(), [false, true]);
+  assert.equal(fake.did.length, 1);
+});
+
+test("a network that others still use is left, and any other failure is told", async () => {
+  for (const status of [403, 409, 500]) {
+    const fake = fakeDocker();
+    fake.networks.set(containerName("r"), runLabels("me", "r"));
+    Object.assign(fake.docker, {
+      removeNetwork: () => Promise.reject(new DockerError("in use", { status })),
+    });
+    if (status === 500) await assert.rejects(removeRun(fake.docker, OWNED), /in use/);
+    else assert.equal(await removeRun(fake.docker, OWNED), false);
+  }
+});
+
+test("a deleted resource loses the containers of all its runs, and no other one", async () => {
+  const fake = fakeDocker();
+  const of = (run: string, resource: string) => ({ ...runLabels("me", run), [LABELS.resource]: resource });
+  for (const run of ["1", "2"]) fake.add(idleName(run), of(run, "app"));
+  fake.add("only-labels", of("3", "app"));
+  fake.add(idleName("4"), of("4", "other"));
+  assert.equal(await removeResource(fake.docker, { owner: "me", resource: "app", signal }), 2);
+  assert.deepEqual([...fake.containers.keys()], ["id-only-labels", `id-${idleName("4")}`]);
+  const deleting = context(fake, "5", { event: "delete" });
+  assert.equal((await stopContainer(deleting)).message, 'Removed 0 containers of "app"');
+});
+
+test("a container is removed once, and one that is gone is no failure", async () => {
+  const fake = fakeDocker();
+  assert.equal((await run(fake, "r", {})).result.message, "Removed the container");
+  const again = await stopContainer(context(fake, "r", { results: SUCCEEDED }));
+  assert.deepEqual([again.success, again.message], [true, "The container is gone already"]);
+});
+
+test("a container that is kept for a look stays, where its build has failed or always", async () => {
+  const failed = { ...SUCCEEDED, builder: { success: false, message: "" } };
+  const cases: [keep: string, typeof failed | typeof SUCCEEDED, stays: boolean][] = [
+    ["never", failed, false],
+    ["failure", failed, true],
+    ["failure", SUCCEEDED, false],
+    ["always", SUCCEEDED, true],
+  ];
+  for (const [keep, results, stays] of cases) {
+    const fake = fakeDocker();
+    const { result } = await run(fake, "r", { keep }, results);
+    assert.equal(result.success, true);
+    assert.equal(fake.containers.size > 0, stays, `${keep}, ${results.builder.success}`);
+  }
+});
+
+test("a cache is saved by a build that succeeds, and read by the next one as a layer of its own", async () => {
+  const fake = fakeDocker();
+  const spec = { cache: [{ name: "deps", path: "/cache" }] };
+  const first = await run(fake, "1", spec);
+  assert.match(first.lines.join("\n"), /empty, nothing is saved yet[\s\S]*Saved cache deps/);
+  assert.deepEqual(roles(fake), ["layer", "saved"]);
+  const second = await run(fake, "2", spec);
+  assert.ok(
+    second.mounts.some((mount) => mount.target === "/cache" && "overlay" in mount),
+    JSON.stringify(second.mounts),
+  );
+  // The new one takes the place of the old, and stands on its layer.
+  assert.deepEqual(roles(fake), ["layer", "layer", "saved"]);
+  const saved = [...fake.volumes.values()].find((labels) => labels[CACHE_LABELS.role] === "saved");
+  assert.equal(saved?.[CACHE_LABELS.below]?.split(",").length, 1);
+  assert.equal(saved?.[CACHE_LABELS.branch], "refs/heads/main");
+});
+
+test("a build that fails saves no cache, says so, and leaves the saved one and no layer of its own", async () => {
+  const fake = fakeDocker();
+  const spec = { cache: [{ name: "deps", path: "/cache" }] };
+  await run(fake, "1", spec);
+  const before = [...fake.volumes.keys()];
+  for (const failed of ["builder", "git-cloner"]) {
+    const results = { ...SUCCEEDED, [failed]: { success: false, message: "" } };
+    const { lines } = await run(fake, `2-${failed}`, spec, results);
+    assert.ok(
+      lines.some((line) => line.includes("Not saved, since the build did not succeed: cache deps")),
+      failed,
+    );
+    assert.deepEqual([...fake.volumes.keys()], before);
+  }
+});
+
+test("a cache whose key was found is not saved again, and one with another key is saved beside it", async () => {
+  const fake = fakeDocker();
+  const spec = (key: string) => ({ cache: [{ name: "deps", path: "/cache", key }] });
+  assert.match((await run(fake, "1", spec("a"))).lines.join("\n"), /Saved cache deps, key a/);
+  assert.doesNotMatch((await run(fake, "2", spec("a"))).lines.join("\n"), /Saved/);
+  assert.match((await run(fake, "3", spec("b"))).lines.join("\n"), /Saved cache deps, key b/);
+  const keys = [...fake.volumes.values()].filter((labels) => labels[CACHE_LABELS.role] === "saved")
+    .map((labels) => labels[CACHE_LABELS.key]).sort();
+  assert.deepEqual(keys, ["a", "b"]);
+});
+
+test("a cache that Docker cannot save costs the cache, not the build", async () => {
+  const fake = fakeDocker();
+  const spec = { cache: [{ name: "deps", path: "/cache" }] };
+  const starting = context(fake, "1", { spec });
+  await startContainer(starting, planFor(starting), IMAGE, DAEMON);
+  Object.assign(fake.docker, {
+    createVolume: () => Promise.reject(new DockerError("disk full", { status: 500 })),
+  });
+  const stopping = context(fake, "1", { spec, results: SUCCEEDED });
+  assert.equal((await stopContainer(stopping)).success, true);
+  assert.ok((await stopping.lines()).includes("system Cannot save cache deps: disk full"));
+});
