@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { answered } from "./answered.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { flutterCi, root, runtime, temporaryFolder } from "./start-program.ts";
 
 /** What is suggested for the last word, and whether files may stand there as well. */
 async function suggested(...words: string[]): Promise<{ values: string[]; files: boolean }> {
-  const { code, stdout, stderr } = await flutterCi(["complete", "--", ...words]);
+  const { code, stdout, stderr } = await answered(["complete", "--", ...words]);
   assert.equal(code, 0, stderr);
   const lines = stdout.trimEnd().split("\n");
   return { files: lines.pop() === ":0", values: lines.map((line) => line.split("\t")[0] ?? "") };
@@ -45,7 +46,8 @@ test("completion leaves it to the shell where files may stand", async () => {
   assert.deepEqual(await suggested("run", "-f", ""), { values: [], files: true });
   assert.deepEqual(await suggested("run", "--output", "a"), { values: [], files: true });
   assert.deepEqual(await suggested("run", "--", "make", ""), { values: [], files: true });
-  assert.deepEqual(await suggested("run", "--ref", ""), { values: [], files: false });
+  // No suggestion fits, and no file either.
+  assert.deepEqual(await suggested("run", "--ref", "no such"), { values: [], files: false });
 });
 
 test("completion does not suggest what is not for people", async () => {
@@ -171,10 +173,24 @@ test("completion bash runs nothing of the line, and prints nothing however often
   const { stdout: script } = await flutterCi(["completion", "bash"]);
   await writeFile(join(folder.path, "script"), script);
   const mark = join(folder.path, "mark");
+  // In the place of the program, whose own answers to such words another test has.
+  const asked = join(folder.path, "asked");
+  const program = `#!/bin/sh\nfor word; do last=$word; echo "$word" >>${asked}; done\n`;
+  await writeFile(join(folder.path, "flutter-ci"), `${program}[ "$last" = --submo ] && echo --submodules\n`, {
+    mode: 0o755,
+  });
+  const evil = [
+    `$(touch ${mark})`,
+    `\`touch ${mark}\``,
+    `"$(touch ${mark})"`,
+    `;touch ${mark};`,
+    `<(touch ${mark})`,
+    `a[$(touch ${mark})]`,
+  ];
   await writeFile(
     join(folder.path, "lines"),
     `source ./script; source ./script
-for word in '$(touch ${mark})' '\`touch ${mark}\`' '"$(touch ${mark})"' "';touch ${mark};'" '<(touch ${mark})' 'a[$(touch ${mark})]'; do
+for word in ${evil.map((word) => `'${word}'`).join(" ")}; do
   COMP_WORDS=(flutter-ci run "$word" --submo); COMP_CWORD=3; __flutter_ci_complete; echo "\${COMPREPLY[@]}"
   COMP_WORDS=(flutter-ci "$word"); COMP_CWORD=1; __flutter_ci_complete
   COMP_WORDS=(flutter-ci run --pull "$word"); COMP_CWORD=3; __flutter_ci_complete
@@ -184,9 +200,16 @@ true
   );
   const { stdout, stderr } = await promisify(execFile)("bash", ["--norc", "lines"], {
     cwd: folder.path,
-    env: { PATH: `${join(root, "bin")}:${process.env.PATH}`, CONVEYOR_RUNTIME: runtime },
+    env: { PATH: `${folder.path}:${process.env.PATH}` },
   });
   assert.deepEqual([stdout, stderr], ["--submodules\n".repeat(6), ""]);
+  assert.equal(existsSync(mark), false);
+  const words = (await readFile(asked, "utf8")).split("\n");
+  for (const word of evil) assert.equal(words.filter((given) => given === word).length, 3, word);
+  for (const word of evil) {
+    const { code, stderr } = await answered(["complete", "--", "run", word, "--submo"]);
+    assert.deepEqual([code, stderr], [0, ""]);
+  }
   assert.equal(existsSync(mark), false);
 });
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { answered } from "./answered.ts";
 import { flutterCi, root, runtime, startProgram } from "./start-program.ts";
 
 const COMMANDS = [
@@ -46,6 +47,7 @@ test("flutter-ci says what it is and which commands there are, by what they are 
 
 test("flutter-ci without a command, -h, -t, help and help for nothing all say the same", async () => {
   const { stdout } = await flutterCi(["--help"]);
+  assert.deepEqual(await answered(["--help"]), { code: 0, stdout, stderr: "" });
   for (const words of [[], ["-h"], ["-t"], ["--toggle"], ["help"]]) {
     const ended = await flutterCi(words);
     assert.equal(ended.code, 0, words.join(" "));
@@ -70,16 +72,18 @@ test("a program's version is there for tools too, as JSON", async () => {
 
 test("every command has examples in its help, which help NAME prints too", async () => {
   for (const name of COMMANDS) {
-    const { code, stdout, stderr } = await flutterCi([name, "--help"]);
+    const { code, stdout, stderr } = await answered([name, "--help"]);
     assert.equal(code, 0, name);
     assert.equal(stderr, "", name);
     assert.match(stdout, new RegExp(`\\nExamples:\\n  # .+\\n  \\$ .*flutter-ci ${name}`), name);
-    assert.equal((await flutterCi(["help", name])).stdout, stdout, name);
+    assert.equal((await answered(["help", name])).stdout, stdout, name);
   }
 });
 
 test("a standalone driver's help is that of the subcommand", async () => {
   const env = { CONVEYOR_RUNTIME: runtime };
+  const refused = ["run", "--tiemout", "3s"];
+  assert.deepEqual(await flutterCi(refused), await answered(refused));
   const own = await startProgram(join(root, "bin/builder"), ["--help"], { env }).ended;
   const { stdout } = await flutterCi(["builder", "--help"]);
   const withoutOwn = own.stdout.replace(/^ {2}(?:-v, --version|--licenses) .*\n/gm, "");
@@ -99,7 +103,7 @@ test("help fits a terminal of 60 columns, and a pipe gets its lines whole", asyn
     assert.ok(width(shown.stdout) <= 60, `${words}: ${width(shown.stdout)}`);
     assert.ok(shown.stdout.includes("Examples:"));
   }
-  const { stdout } = await flutterCi(["run", "--help"]);
+  const { stdout } = await answered(["run", "--help"]);
   assert.match(
     stdout,
     /\n {2}\$ flutter-ci run --image gcc:14 -c \.\/configure -c make -a 'libz\.\*' https:.*\n/,
@@ -107,7 +111,7 @@ test("help fits a terminal of 60 columns, and a pipe gets its lines whole", asyn
 });
 
 test("every flag of run that is promised is in its help", async () => {
-  const { stdout } = await flutterCi(["run", "--help"]);
+  const { stdout } = await answered(["run", "--help"]);
   const promised = [
     "-f, --file",
     "--ref",
@@ -162,10 +166,15 @@ test("every flag of run that is promised is in its help", async () => {
 
 test("every flag of up and of submit that is promised is in its help", async () => {
   const flagsOf = async (command: string) => {
-    const { stdout } = await flutterCi([command, "--help"]);
+    const { stdout } = await answered([command, "--help"]);
     return [...stdout.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name ?? "");
   };
-  const [run, submit, up, driver] = await Promise.all(["run", "submit", "up", "builder"].map(flagsOf));
+  const [run, submit, up, driver] = [
+    await flagsOf("run"),
+    await flagsOf("submit"),
+    await flagsOf("up"),
+    await flagsOf("builder"),
+  ];
   const ofTheMachine = [
     "cache-age",
     "cache-max",
@@ -224,7 +233,7 @@ test("a mistyped command or flag is refused with the nearest name", async () => 
     [["run", "--image"], /option '--image <image>' argument missing/],
   ] as const;
   for (const [words, expected] of cases) {
-    const { code, stdout, stderr } = await flutterCi(words);
+    const { code, stdout, stderr } = await answered(words);
     assert.equal(code, 2, words.join(" "));
     assert.equal(stdout, "", words.join(" "));
     assert.match(stderr, expected, words.join(" "));
@@ -239,7 +248,7 @@ test("submit refuses what only the operators of the drivers may say, with a word
       "x",
     ]]
   ) {
-    const { code, stderr } = await flutterCi([
+    const { code, stderr } = await answered([
       "submit",
       "https://example.org/a.git",
       name ?? "",

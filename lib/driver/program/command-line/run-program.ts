@@ -20,20 +20,34 @@ export async function runProgram(
   const stdout = makeSafe(process.stdout);
   const stderr = makeSafe(process.stderr);
   using _defects = exitOnDefects();
-  try {
+  const refused = await whyRefused(async () => {
     checkRuntime(process.versions);
     returnToCaller();
-    const program = typeof make === "function" ? await make() : make;
-    program.hook("preAction", (_, command) => applyEnvironment(command, environment));
-    await program.parseAsync(words, { from: "user" });
-  } catch (error) {
-    process.exitCode = report(error);
-  }
+    return typeof make === "function" ? await make() : make;
+  }, words);
+  if (refused !== undefined) process.exitCode = refused;
   await stdout.written();
   reportLostOutput(stdout);
   await stderr.written();
   // Exit explicitly: a leaked handle must not keep the process alive.
   process.exit();
+}
+
+/**
+ * Runs a program with command line arguments. An error is printed to stderr, and its exit code returned.
+ */
+export async function whyRefused(
+  make: () => Promise<CommandUnknownOpts>,
+  words: readonly string[],
+): Promise<number | undefined> {
+  try {
+    const program = await make();
+    program.hook("preAction", (_, command) => applyEnvironment(command, environment));
+    await program.parseAsync(words, { from: "user" });
+    return undefined;
+  } catch (error) {
+    return report(error);
+  }
 }
 
 /**
