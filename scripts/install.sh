@@ -187,9 +187,14 @@ else archive=$(printf '%s\n' "$names" | sort -t . -k 1,1 -k 2,2n -k 3,3n | tail 
 fi
 printf '%s\n' "$names" | grep -qxF -- "$archive" && [ -n "$archive" ] ||
   fail 3 "The release in \"$from\" has no $PROGRAM${version:+ $version} for $target. It has: $(sed -n "s/^[0-9a-f]\{64\}  \($PROGRAM-.*\)\.tar\.gz\$/\1/p" "$work/SHA256SUMS" | tr '\n' ' ')"
+# The smaller archive, where there is one and something to unpack it: the xz of busybox knows no filters.
+unpack=gzip
+if grep -q "  ${archive%.gz}\.xz\$" "$work/SHA256SUMS" && xz --version 2>/dev/null | grep -q 'XZ Utils'; then
+  unpack=xz archive=${archive%.gz}.xz
+fi
 wanted=$(grep -F "  $archive" "$work/SHA256SUMS" | head -n 1 | cut -d ' ' -f 1)
 version=${archive#"$PROGRAM"-}
-version=${version%-"$target".tar.gz}
+version=${version%-"$target".tar.?z}
 
 is_newer() { # A B: whether version A is newer than B
   [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -t . -k 1,1n -k 2,2n -k 3,3n | tail -n 1)" = "$1" ]
@@ -219,7 +224,7 @@ fi
 
 # All of it beside its place first, so that each file then comes in one move.
 staged=$(mktemp -d "$prefix/.$PROGRAM.XXXXXX") || fail 3 "Cannot write to \"$prefix\""
-gzip -dc "$part" | (cd "$staged" && tar -xf -) ||
+$unpack -dc "$part" | (cd "$staged" && tar -xf -) ||
   fail 3 "Cannot unpack $archive to \"$prefix\": is its disk full? Nothing is installed"
 tree=$staged/$PROGRAM-$version-$target
 [ -x "$tree/bin/$PROGRAM" ] || fail 1 "$archive holds no bin/$PROGRAM. Nothing is installed"

@@ -14,6 +14,8 @@ export interface DebPackage {
   readonly units: readonly string[];
   /** Of all files, in seconds. */
   readonly time: number;
+  /** Whether what is installed is compressed by xz. */
+  readonly withXz: boolean;
 }
 
 /** Debian's names of the targets that packages are made for: those with glibc. */
@@ -24,14 +26,15 @@ export const DEB_ARCHITECTURES: Readonly<Record<string, string>> = {
 
 /** Writes a Debian package: an `ar` archive of two tar archives. `work` is a folder for parts of it. */
 export async function writeDeb(path: string, deb: DebPackage, work: string): Promise<void> {
-  const { entries, time } = deb;
-  const [control, data] = [join(work, "control.tar.gz"), join(work, "data.tar.gz")];
-  await writeArchive(data, "tar.gz", withFolders(entries), time);
-  await writeArchive(control, "tar.gz", controlOf(deb), time);
+  const { entries, time, withXz, architecture } = deb;
+  const kind = withXz ? "tar.xz" : "tar.gz";
+  const [control, data] = [join(work, "control.tar.gz"), join(work, `data.${kind}`)];
+  await writeArchive(data, kind, withFolders(entries), { time, isX86: architecture === "amd64" });
+  await writeArchive(control, "tar.gz", controlOf(deb), { time });
   const members = [
     ["debian-binary", Buffer.from("2.0\n")],
     ["control.tar.gz", readFileSync(control)],
-    ["data.tar.gz", readFileSync(data)],
+    [`data.${kind}`, readFileSync(data)],
   ] as const;
   const parts = [
     "!<arch>\n",

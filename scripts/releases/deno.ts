@@ -52,7 +52,7 @@ export async function compileOnDeno({ root, target, facts, work, out, say }: Mak
   if (await child.exited !== 0) return say(`No flutter-ci on Deno for ${target.name}: ${reasonIn(said)}`);
   const name = `flutter-ci-deno-${facts.version}-${target.name}`;
   const entries = [{ name: `${name}/bin/flutter-ci`, path, mode: 0o755 }];
-  await writeArchive(join(out, `${name}.tar.gz`), "tar.gz", entries, facts.time);
+  await writeArchive(join(out, `${name}.tar.gz`), "tar.gz", entries, { time: facts.time });
   rmSync(path);
 }
 

@@ -13,6 +13,7 @@ export interface Options {
   readonly fetchOnly: boolean;
   readonly withDeno: boolean;
   readonly withZstd: boolean;
+  readonly withXz: boolean;
 }
 
 export const HELP = `Makes a release: archives for every target, checksums, a signature, and what is in it.
@@ -24,6 +25,7 @@ Flags:
   --out DIR        folder for the files (default: dist/release); what is of an earlier release there is replaced
   --sign-key FILE  private SSH key that signs SHA256SUMS; without it, nothing is signed
   --zstd           also a .tar.zst of the archive with all programs, smaller by a fifth and slow to make
+  --xz             also a .tar.xz of every archive, and the Debian package in it: smaller by a quarter and slower to make
   --with deno      also flutter-ci on Deno, where the runtime for "deno compile" can be downloaded
   --fetch          only get the runtimes that these targets need: what follows needs no network
   -h, --help       show this help
@@ -33,7 +35,7 @@ Flags:
 export function optionsOf(root: string, words: readonly string[]): Options | undefined {
   const { values } = parsed(words);
   if (values.help) return undefined;
-  const { with: other, "sign-key": key, zstd = false, fetch: fetchOnly = false } = values;
+  const { with: other, "sign-key": key, zstd = false, xz = false, fetch: fetchOnly = false } = values;
   if (other !== undefined && other !== "deno") {
     throw new RangeError(`Unknown runtime "${other}" after --with: expected deno`);
   }
@@ -47,6 +49,7 @@ export function optionsOf(root: string, words: readonly string[]): Options | und
     fetchOnly,
     withDeno: other === "deno",
     withZstd: zstd,
+    withXz: xz,
   };
 }
 
@@ -61,6 +64,7 @@ function parsed(words: readonly string[]) {
         "sign-key": { type: "string" },
         fetch: { type: "boolean" },
         zstd: { type: "boolean" },
+        xz: { type: "boolean" },
         with: { type: "string" },
         help: { type: "boolean", short: "h" },
       },

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { completionScript } from "../../lib/cli/completion/completion-script.ts";
-import { type Entry, type Kind, writeArchive } from "./archive.ts";
+import { checkXz, type Entry, type Kind, writeArchive } from "./archive.ts";
 import { checkNoPath, compile, filesOf, type Program, PROGRAMS } from "./compile.ts";
 import { compileOnDeno } from "./deno.ts";
 import { DEB_ARCHITECTURES, debEntries, writeDeb } from "./deb.ts";
@@ -33,7 +33,9 @@ try {
   process.exitCode = error instanceof RangeError ? 2 : 3;
 }
 
-async function release({ targets, programs, out, key, withDeno, withZstd }: Options): Promise<void> {
+async function release(options: Options): Promise<void> {
+  const { targets, programs, out, key, withDeno, withZstd, withXz } = options;
+  if (withXz) checkXz();
   if (Bun.version !== BUN_VERSION) {
     throw new Error(
       `Cannot make a release on Bun ${Bun.version}: expected ${BUN_VERSION}, whose runtimes go into it`,
@@ -45,7 +47,9 @@ async function release({ targets, programs, out, key, withDeno, withZstd }: Opti
   }
   mkdirSync(out, { recursive: true });
   for (const name of readdirSync(out)) {
-    if (/^SHA256SUMS|\.tar\.(?:gz|zst)(?:\.part)?$|\.cdx\.json$|\.deb(?:\.part)?$|^install\.sh$/.test(name)) {
+    if (
+      /^SHA256SUMS|\.tar\.(?:gz|xz|zst)(?:\.part)?$|\.cdx\.json$|\.deb(?:\.part)?$|^install\.sh$/.test(name)
+    ) {
       rmSync(join(out, name));
     }
   }
@@ -58,7 +62,7 @@ async function release({ targets, programs, out, key, withDeno, withZstd }: Opti
       say(`Not made for ${target.name}: ${error.message}`)
     );
     if (runtime === undefined) continue;
-    await releaseTarget({ target, runtime, programs, facts, contents, work, out, withZstd });
+    await releaseTarget({ target, runtime, programs, facts, contents, work, out, withZstd, withXz });
     made.push(target);
     if (withDeno) await compileOnDeno({ root, target, facts, work, out, say });
   }
@@ -85,6 +89,7 @@ interface Making {
   readonly work: string;
   readonly out: string;
   readonly withZstd: boolean;
+  readonly withXz: boolean;
 }
 
 async function contentsOfAll(): Promise<Contents> {
@@ -98,7 +103,7 @@ async function contentsOfAll(): Promise<Contents> {
 
 /** One archive with `flutter-ci` and links by the drivers' names, and one for each standalone driver. */
 async function releaseTarget(making: Making): Promise<void> {
-  const { target, runtime, programs, facts, contents, work, out, withZstd } = making;
+  const { target, runtime, programs, facts, contents, work, out, withZstd, withXz } = making;
   for (const program of programs) {
     const path = join(work, program);
     const { packages, notices } = contents[program];
@@ -116,14 +121,18 @@ async function releaseTarget(making: Making): Promise<void> {
       { name: `${doc}/sbom.cdx.json`, text: sbom },
       ...program === "flutter-ci" ? await besideFlutterCi(facts) : [],
     ];
-    const kinds: Kind[] = program === "flutter-ci" && withZstd ? ["tar.gz", "tar.zst"] : ["tar.gz"];
+    const kinds: Kind[] = [
+      "tar.gz",
+      ...withXz ? ["tar.xz"] as const : [],
+      ...program === "flutter-ci" && withZstd ? ["tar.zst"] as const : [],
+    ];
     for (const kind of kinds) {
       const archive = join(out, `${name}.${kind}`);
       await writeArchive(
         archive,
         kind,
         entries.map((entry) => ({ ...entry, name: `${name}/${entry.name}` })),
-        facts.time,
+        { time: facts.time, isX86: target.name.startsWith("linux-x64") },
       );
       say(`${relative(process.cwd(), archive)} (${megabytes(archive)}; the program: ${megabytes(path)})`);
     }
@@ -132,7 +141,7 @@ async function releaseTarget(making: Making): Promise<void> {
       const deb = join(out, `flutter-ci_${facts.version}_${architecture}.deb`);
       const { version, time } = facts;
       const units = Object.keys(unitsOf(DRIVERS));
-      await writeDeb(deb, { version, architecture, entries: debEntries(entries), units, time }, work);
+      await writeDeb(deb, { version, architecture, entries: debEntries(entries), units, time, withXz }, work);
       say(`${relative(process.cwd(), deb)} (${megabytes(deb)})`);
     }
     await Bun.write(join(out, `${name}.cdx.json`), sbom);

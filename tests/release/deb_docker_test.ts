@@ -14,7 +14,7 @@ const { test } = needing("Docker");
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 
 /** A package as scripts/release makes it, with a shell script in the place of the program. */
-async function makePackage(folder: string, version: string): Promise<string> {
+async function makePackage(folder: string, version: string, withXz: boolean): Promise<string> {
   const program = join(folder, "program");
   await writeFile(program, `#!/bin/sh\necho "${"${0##*/}"} ${version}"\n`);
   const pages = await manPagesOf(root, DRIVERS, { version, time: 1_800_000_000 });
@@ -27,14 +27,22 @@ async function makePackage(folder: string, version: string): Promise<string> {
     { name: "share/doc/flutter-ci/LICENSE", path: join(root, "LICENSE") },
   ]);
   const name = `${version}.deb`;
-  const deb = { version, architecture: "amd64", entries, units: Object.keys(units), time: 1_800_000_000 };
+  const deb = {
+    version,
+    architecture: "amd64",
+    entries,
+    units: Object.keys(units),
+    time: 1_800_000_000,
+    withXz,
+  };
   await writeDeb(join(folder, name), deb, folder);
   return `/packages/${name}`;
 }
 
 test("the Debian package is installed, upgraded, removed and purged by dpkg, and leaves nothing", async () => {
   await using folder = await temporaryFolder();
-  const [older, newer] = [await makePackage(folder.path, "0.1.0"), await makePackage(folder.path, "0.2.0")];
+  const older = await makePackage(folder.path, "0.1.0", false);
+  const newer = await makePackage(folder.path, "0.2.0", true);
   const script = `set -eu
     say() { "$@" 2>&1 | tr '\\n' ' '; echo; }
     dpkg -i ${older} >/dev/null

@@ -102,6 +102,36 @@ test("install.sh downloads with curl, else with wget, else says what to do", asy
   }
 });
 
+test("install.sh takes the archive that xz has made smaller where XZ Utils are here, else the other", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const archive = join(release, "flutter-ci-0.1.0-linux-x64.tar");
+  await run("sh", ["-c", `gzip -dc '${archive}.gz' | xz --x86 --lzma2=preset=0 >'${archive}.xz'`]);
+  await writeSums(release);
+  await using server = await serveFolder(release);
+  for (
+    const [name, xz] of [["utils", `exec ${(await run("which", ["xz"])).stdout.trim()} "$@"`], [
+      "busybox",
+      "exit 1",
+    ]]
+  ) {
+    const bin = await folderOfTools(join(folder.path, `with-${name}`), "curl");
+    await writeFile(join(bin, "xz"), `#!/bin/sh\n${xz}\n`, { mode: 0o755 });
+    const prefix = join(folder.path, `prefix-${name}`);
+    const { code, stderr } = await install(
+      folder.path,
+      ["--from", server.url, "--prefix", prefix, ...TARGET],
+      {
+        path: bin,
+      },
+    );
+    assert.equal(code, 0, stderr);
+    assert.match((await run(join(prefix, "bin/builder"), [])).stdout, /^0\.1\.0 /);
+    const ending = name === "utils" ? "xz" : "gz";
+    assert.equal(server.asked.at(-1), `flutter-ci-0.1.0-linux-x64.tar.${ending}`);
+  }
+});
+
 /** A folder with the tools that the installer needs, and one to download with. */
 async function folderOfTools(folder: string, downloader: string | undefined): Promise<string> {
   await mkdir(folder);

@@ -32,7 +32,7 @@ export async function makeSmallRelease(folder: string, version: string, extra?: 
 }
 
 export async function writeSums(release: string): Promise<void> {
-  const names = (await readdir(release)).filter((name) => name.endsWith(".tar.gz")).sort();
+  const names = (await readdir(release)).filter((name) => /\.tar\.[gx]z$/.test(name)).sort();
   const lines = names.map(async (name) => {
     const hash = createHash("sha256").update(await readFile(join(release, name))).digest("hex");
     return `${hash}  ${name}\n`;
