@@ -34,6 +34,7 @@ before(() => {
     git("checkout", "-q", "--detach");
     ids.pull = commit(git, folder, "pull");
     git("update-ref", "refs/pull/1/head", "HEAD");
+    git("update-ref", "refs/merge-requests/7/head", "HEAD");
     git("checkout", "-q", "main");
   };
   remote.current = smartRepositories({
@@ -65,6 +66,7 @@ test("git-cloner takes every name of a ref that git takes, from repositories wit
     "refs/tags/both": ["two", "refs/tags/both"],
     "pull/1/head": ["pull", "refs/pull/1/head"],
     "refs/pull/1/head": ["pull", "refs/pull/1/head"],
+    "merge-requests/7/head": ["pull", "refs/merge-requests/7/head"],
   };
   const { image, url } = served();
   await build({ repository: url("app.git"), image }, async ({ step }) => {
@@ -111,8 +113,15 @@ test("git-cloner brings all branches and tags where all of the history is asked 
         assert.ok(refs.includes(name), `${ref} brings ${name}: ${refs}`);
       }
     }
+    await step(gitCloner, asking({ repository: url("app.git"), depth: 0 }));
+    const describe = ["exec", container, "git", "describe", "--long"];
+    assert.equal(docker(...describe), `v1-1-g${ids.two.slice(0, 7)}`);
+    // One commit brings the tags that lead to it, and no others.
+    await step(gitCloner, asking({ repository: url("app.git"), ref: "v1" }));
+    assert.equal(docker(...describe), `v1-0-g${ids.one.slice(0, 7)}`);
     await step(gitCloner, asking({ repository: url("app.git"), ref: ids.two }));
     assert.equal(docker("exec", container, "git", "rev-list", "--count", "HEAD"), "1");
+    assert.throws(() => execFileSync("docker", describe, { stdio: "pipe" }), /No names found/);
   });
 });
 

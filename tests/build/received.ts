@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { InputError } from "../../lib/base/errors.ts";
-import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
-import { openLocalSource } from "../../lib/build/git/local-source.ts";
+import { type PinnedCommit, resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
+import { type LocalSource, openLocalSource } from "../../lib/build/git/local-source.ts";
 import { RECEIVE } from "../../lib/build/git/receive-script.ts";
 import { sourceStream } from "../../lib/build/git/source-stream.ts";
 
@@ -27,15 +27,17 @@ export function git(folder: string, ...args: string[]): string {
 export async function receive(
   source: string,
   into: string,
-  { ref, depth = 1, submodules = false, meanwhile }: {
+  { ref, from, depth = 1, submodules = false, meanwhile }: {
     ref?: string;
+    /** Opened already, at a commit of its working tree. */
+    from?: { readonly source: LocalSource; readonly pinned: PinnedCommit };
     depth?: number;
     submodules?: boolean;
     meanwhile?: () => void;
   } = {},
 ): Promise<string> {
-  const local = await openLocalSource(source, { environment: env });
-  const pinned = resolveCommit(local, ref);
+  const local = from?.source ?? await openLocalSource(source, { environment: env });
+  const pinned = from?.pinned ?? resolveCommit(local, ref);
   if (!pinned) throw new Error(`There is no ref ${ref}`);
   const { signal } = new AbortController();
   mkdirSync(into);

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
 import { ownFolders } from "../../lib/cli/shared/request/local-request.ts";
 import { buildRequest } from "../../lib/cli/shared/request/build-request.ts";
-import { commitDirty } from "../../lib/cli/shared/request/dirty.ts";
+import { commitDirty, type Dirty } from "../../lib/cli/shared/request/dirty.ts";
+import { receive } from "../build/received.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
 
@@ -170,4 +171,96 @@ test("neither the output folder nor the data folder belongs to a working tree, a
   const environment = { HOME: "/home/me", XDG_STATE_HOME: "/home/me/state" };
   assert.deepEqual(ownFolders({ output: "out" }, environment), ["out", "/home/me/state/flutter-ci"]);
   assert.deepEqual(ownFolders({ data: "/data" }, environment), ["/data"]);
+});
+
+/** `app` with the submodule `third party`, which has `deep/inner`; all are checked out. */
+async function withSubmodules(top: string): Promise<string> {
+  const [inner, lib, app] = ["inner", "lib", "app"].map((name) => join(top, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const local = ["-c", "protocol.file.allow=always"];
+  for (const repo of [inner, lib, app]) makeRepository(repo, { "file.txt": "committed\n" });
+  git(lib, ...local, "submodule", "--quiet", "add", inner, "deep/inner");
+  git(lib, "commit", "--quiet", "--message", "inner");
+  git(app, ...local, "submodule", "--quiet", "add", "--name", "a name", lib, "third party");
+  git(app, "commit", "--quiet", "--message", "lib");
+  git(app, ...local, "submodule", "--quiet", "update", "--init", "--recursive");
+  await Promise.resolve();
+  return app;
+}
+
+/** What a build gets of a working tree with its submodules, none of which can be fetched. */
+async function built(dirty: Dirty, into: string): Promise<(...path: string[]) => string> {
+  await receive("", into, { from: dirty, submodules: true });
+  git(into, "-c", "protocol.allow=never", "submodule", "--quiet", "update", "--init", "--recursive");
+  return (...path) => readFileSync(join(into, ...path), "utf8");
+}
+
+test("commitDirty commits submodules as they are, those within them too", async () => {
+  await using folder = await temporaryFolder();
+  const app = await withSubmodules(folder.path);
+  {
+    using dirty = await commitDirty(await open(app), { environment, own: [] });
+    assert.equal(dirty.pinned.commit, git(app, "rev-parse", "HEAD").trim());
+    assert.deepEqual([dirty.workTree?.changes, dirty.modules, dirty.leftOut], [0, [], []]);
+  }
+  const lib = join(app, "third party");
+  await writeFile(join(lib, "deep/inner/file.txt"), "changed\n");
+  await writeFile(join(lib, "new.txt"), "new\n");
+  {
+    using dirty = await commitDirty(await open(app), { environment, own: [] });
+    const names = ["third party", "third party/deep/inner"];
+    assert.deepEqual([dirty.workTree?.changes, dirty.modules, dirty.leftOut], [2, names, []]);
+    const file = await built(dirty, join(folder.path, "into"));
+    assert.equal(file("third party/new.txt"), "new\n");
+    assert.equal(file("third party/file.txt"), "committed\n");
+    assert.equal(file("third party/deep/inner/file.txt"), "changed\n");
+  }
+  assert.match(git(app, "status", "--porcelain"), /^ M "third party"$/m);
+  // At another commit, with nothing that is not committed.
+  git(lib, "add", "new.txt");
+  git(lib, "commit", "--quiet", "--message", "new");
+  git(join(lib, "deep/inner"), "checkout", "--quiet", "--", ".");
+  using dirty = await commitDirty(await open(app), { environment, own: [] });
+  assert.deepEqual([dirty.workTree?.changes, dirty.modules, dirty.leftOut], [1, ["third party"], []]);
+  const file = await built(dirty, join(folder.path, "again"));
+  assert.equal(file("third party/new.txt"), "new\n");
+});
+
+test("commitDirty takes no repository for a submodule that is not its own, and names what it leaves out", async () => {
+  await using folder = await temporaryFolder();
+  const app = await withSubmodules(folder.path);
+  const others = join(folder.path, "others");
+  makeRepository(others, { "file.txt": "of somebody else\n" });
+  await writeFile(join(others, "secret.txt"), "secret\n");
+  const head = git(app, "rev-parse", "HEAD:third party").trim();
+  const lib = join(app, "third party");
+  await rename(lib, join(folder.path, "away"));
+  const linkOf = async () => {
+    using dirty = await commitDirty(await open(app), { environment, own: [] });
+    assert.equal(JSON.stringify(await readdir(dirty.workTree?.objects ?? "")).includes("secret"), false);
+    const tree = execFileSync("git", ["-C", app, "ls-tree", dirty.pinned.commit, "third party"], {
+      encoding: "utf8",
+      env: { ...environment, GIT_ALTERNATE_OBJECT_DIRECTORIES: dirty.workTree?.objects },
+    });
+    return { tree: tree.split("\t")[0] ?? "", leftOut: dirty.leftOut };
+  };
+  // Another repository, one whose git folder is elsewhere, and a link to one.
+  await rename(others, lib);
+  assert.deepEqual(await linkOf(), { tree: `160000 commit ${head}`, leftOut: ["third party"] });
+  await rename(lib, others);
+  await mkdir(lib);
+  await writeFile(join(lib, ".git"), `gitdir: ${join(others, ".git")}\n`);
+  assert.deepEqual(await linkOf(), { tree: `160000 commit ${head}`, leftOut: ["third party"] });
+  await rm(lib, { recursive: true });
+  await symlink(others, lib);
+  const { tree } = await linkOf();
+  assert.match(tree, /^(?:120000 blob|160000 commit) /);
+  // A repository that is only staged as a submodule.
+  await rm(lib);
+  await rename(join(folder.path, "away"), lib);
+  git(app, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", others, "new one");
+  assert.deepEqual((await linkOf()).leftOut, ["new one"]);
 });

@@ -18,6 +18,8 @@ export interface LocalSource {
   readonly commonFolder: GitFolder;
   /** This repository's object folders and those that it borrows from. */
   readonly objectFolders: readonly GitFolder[];
+  /** A folder of ours with more objects, of this repository and of its submodules. */
+  readonly ownObjects?: GitFolder | undefined;
   readonly objectFormat: "sha1" | "sha256";
   readonly config: Config;
   /** Whether this is a partial clone, whose objects may be missing here. */
@@ -73,10 +75,11 @@ export async function openLocalSource(
   };
 }
 
-/** Returns the repository with the objects of one more folder, which is ours. */
+/** Returns the repository with the objects of one more folder, which is ours. Its submodules get them as well. */
 export function withObjects(source: LocalSource, folder: string | undefined): LocalSource {
   if (folder === undefined) return source;
-  return { ...source, objectFolders: [new GitFolder(folder), ...source.objectFolders] };
+  const ownObjects = new GitFolder(folder);
+  return { ...source, ownObjects, objectFolders: [ownObjects, ...source.objectFolders] };
 }
 
 /**

@@ -37,7 +37,7 @@ export function findModules(
   const found: LocalModule[] = [];
   const waiting = [{ source, store, commit, below: "" }];
   for (let at = waiting.shift(); at; at = waiting.shift()) {
-    for (const [name, id] of submodulesOf(at.store, at.commit)) {
+    for (const { name, id } of submodulesOf(at.store, at.commit)) {
       if (found.length === MOST_MODULES) return found;
       const module = moduleOf(at.source, name);
       if (!module) continue;
@@ -51,24 +51,35 @@ export function findModules(
   return found;
 }
 
-/** Returns the name and commit of each submodule, from `.gitmodules` and the tree. */
-function submodulesOf(store: ObjectStore, commit: string): Map<string, string> {
+/** A submodule as a commit has it. `path` is Latin-1 text. */
+export interface Submodule {
+  readonly name: string;
+  readonly path: string;
+  readonly id: string;
+}
+
+/** Returns a commit's submodules, from `.gitmodules` and the tree. */
+export function submodulesOf(store: ObjectStore, commit: string): Submodule[] {
   const { tree } = parseCommit(commit, store.read(commit).bytes);
   const file = entryAt(store, tree, [".gitmodules"]);
-  const found = new Map<string, string>();
-  if (!file?.mode.startsWith("100")) return found;
+  const found = new Map<string, Submodule>();
+  if (!file?.mode.startsWith("100")) return [];
   const { bytes } = store.read(file.id);
-  if (bytes.length > MOST_FILE_BYTES) return found;
+  if (bytes.length > MOST_FILE_BYTES) return [];
   for (const [key, path] of parseConfig(bytes.toString("latin1"))) {
     const name = /^submodule\.(.+)\.path$/s.exec(key)?.[1] ?? "";
     if (!name.split("/").every((segment) => SEGMENT.test(segment))) continue;
     const entry = entryAt(store, tree, path.split("/"));
-    if (entry?.mode === "160000") found.set(name, entry.id);
+    if (entry?.mode === "160000") found.set(name, { name, path, id: entry.id });
   }
-  return found;
+  return [...found.values()];
 }
 
-function moduleOf({ commonFolder, objectFormat, path }: LocalSource, name: string): LocalSource | undefined {
+/** Returns the git folder of a submodule as a repository; undefined if its objects are not all there. */
+export function moduleOf(
+  { commonFolder, objectFormat, path, ownObjects }: LocalSource,
+  name: string,
+): LocalSource | undefined {
   const folder = commonFolder.sub(`modules/${name}`);
   if (folder.kind("objects") !== "folder" || folder.kind("objects/info/alternates") !== "nothing") {
     return undefined;
@@ -81,7 +92,8 @@ function moduleOf({ commonFolder, objectFormat, path }: LocalSource, name: strin
     workTree: undefined,
     gitFolder: folder,
     commonFolder: folder,
-    objectFolders: [folder.sub("objects")],
+    objectFolders: [...ownObjects ? [ownObjects] : [], folder.sub("objects")],
+    ownObjects,
     objectFormat,
     config,
     isPartial: false,

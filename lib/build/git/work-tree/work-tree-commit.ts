@@ -8,6 +8,9 @@ import { ObjectStore } from "../objects/object-store.ts";
 import { type Change, changedTree } from "./changed-tree.ts";
 import { LooseWriter } from "./loose-writer.ts";
 
+/** The mode of a submodule in a tree. */
+const MODULE = "160000";
+
 /** A commit of a working tree, which only a folder of ours has. */
 export interface WorkTreeCommit {
   readonly commit: string;
@@ -19,13 +22,14 @@ export interface WorkTreeCommit {
 
 /**
  * Commits a working tree as it is, into `objects`: the repository itself is not touched. `head`: the commit
- * below; `paths`: the files that differ from it, from git. Files are read as bytes: no filter, hook or
+ * below; `paths`: the files that differ from it, from git; `modules`: the commits of submodules, by their paths. Files are read as bytes: no filter, hook or
  * attribute counts. The same files give the same commit. Throws InputError for a file that cannot be read.
  */
 export async function commitWorkTree(
   source: LocalSource,
-  { workTree, head, paths, objects }: {
+  { workTree, head, paths, modules, objects }: {
     workTree: string;
+    modules: ReadonlyMap<string, string>;
     head: string;
     paths: readonly string[];
     objects: string;
@@ -44,10 +48,15 @@ export async function commitWorkTree(
   const changes = new Map<string, Change>();
   const leftOut: string[] = [];
   for (const path of paths) {
-    const isRepository = path.endsWith("/") || entryAt(store, tree, path.split("/"))?.mode === "160000";
+    if (modules.has(path)) continue;
+    const isRepository = path.endsWith("/") || files.isRepository(path) ||
+      entryAt(store, tree, path.split("/"))?.mode === MODULE;
     if (isRepository) leftOut.push(path);
     else changes.set(path, await files.at(path));
     await turn();
+  }
+  for (const [path, id] of modules) {
+    if (entryAt(store, tree, path.split("/"))?.id !== id) changes.set(path, { mode: MODULE, id });
   }
   if (changes.size === 0) return { commit: head, changed: [], leftOut };
   const changed = changedTree(tree, changes, { store, writer }) ?? writer.write("tree", Buffer.alloc(0));
@@ -96,6 +105,12 @@ class Files {
     const known = this.#modeOf(path);
     const mode = known?.startsWith("100") ? known : file.isExecutable ? "100755" : "100644";
     return { mode, id };
+  }
+
+  /** Whether a folder with a repository of its own is there now. */
+  isRepository(path: string): boolean {
+    return !this.#isBeyondLink(`${path}/.git`) && this.#folder.kind(path) === "folder" &&
+      this.#folder.kind(`${path}/.git`) !== "nothing";
   }
 
   /** To git, a folder that is a link has no files in it. */

@@ -9,6 +9,7 @@ import { commitWorkTree } from "../../../build/git/work-tree/work-tree-commit.ts
 import type { LocalCommit } from "../../../build/policy.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { DEFAULT_OUTPUT } from "./build-flags.ts";
+import { checkedOutModules } from "./dirty-modules.ts";
 import { changedFiles, snapshotWorkTree } from "./uncommitted.ts";
 
 /** The working tree of a repository as a commit, whose objects lie in a folder of ours until disposed. */
@@ -16,27 +17,24 @@ export interface Dirty extends Disposable {
   readonly source: LocalSource;
   readonly pinned: PinnedCommit;
   readonly workTree: LocalCommit["workTree"];
+  /** Submodules that are not as the commit below has them. */
+  readonly modules: readonly string[];
   /** Other repositories in it, which are left out. */
   readonly leftOut: readonly string[];
 }
 
+interface Options {
+  readonly environment: Environment;
+  /** Folders of ours, which are no part of it. */
+  readonly own: readonly string[];
+}
+
 /**
- * Commits the working tree as it is, without what git ignores and without our own folders (`own`). Nothing of
- * the repository is run. Throws InputError, and UnavailableError if there is no git to say what it ignores.
+ * Commits the working tree as it is, with those of its submodules, without what git ignores and without our own
+ * folders (`own`). Nothing of the repository is run. Throws InputError, and UnavailableError if there is no git
+ * to say what it ignores.
  */
-export async function commitDirty(
-  source: LocalSource,
-  { environment, own }: { environment: Environment; own: readonly string[] },
-): Promise<Dirty> {
-  const head = resolveCommit(source, undefined);
-  const snapshot = snapshotWorkTree(source);
-  if (!snapshot || !head) {
-    const what = source.workTree === undefined ? "it is a bare repository" : "it has no commit yet";
-    throw new InputError(
-      `--dirty: Cannot build the working tree of "${source.path}": ${what}, expected a working tree with a commit below it`,
-    );
-  }
-  const paths = await changed(snapshot, { environment, own: [...own, join(snapshot.path, DEFAULT_OUTPUT)] });
+export async function commitDirty(source: LocalSource, options: Options): Promise<Dirty> {
   const objects = await mkdtemp(join(tmpdir(), "conveyor-dirty-"));
   const remove = () => rmSync(objects, { recursive: true, force: true });
   process.once("exit", remove);
@@ -45,23 +43,68 @@ export async function commitDirty(
     remove();
   };
   try {
-    const made = await commitWorkTree(source, {
-      workTree: snapshot.path,
-      head: head.commit,
-      paths,
-      objects,
-    });
+    const { commit, ref, changes, modules, leftOut } = await commitInto(objects, source, options);
     return {
       source: withObjects(source, objects),
-      pinned: { commit: made.commit, ref: head.ref },
-      workTree: { objects, changes: made.changed.length },
-      leftOut: made.leftOut.map((path) => Buffer.from(path, "latin1").toString("utf8")),
+      pinned: { commit, ref },
+      workTree: { objects, changes },
+      modules: modules.map(shown),
+      leftOut: leftOut.map(shown),
       [Symbol.dispose]: dispose,
     };
   } catch (error) {
     dispose();
     throw error;
   }
+}
+
+const shown = (path: string): string => Buffer.from(path, "latin1").toString("utf8");
+
+/** A working tree whose objects are in our folder. Paths are Latin-1 text. */
+interface Committed extends PinnedCommit {
+  /** How many files differ, those of submodules included. */
+  readonly changes: number;
+  readonly modules: readonly string[];
+  readonly leftOut: readonly string[];
+}
+
+async function commitInto(objects: string, source: LocalSource, options: Options): Promise<Committed> {
+  const head = resolveCommit(source, undefined);
+  const snapshot = snapshotWorkTree(source);
+  if (!snapshot || !head) {
+    const what = source.workTree === undefined ? "it is a bare repository" : "it has no commit yet";
+    throw new InputError(
+      `--dirty: Cannot build the working tree of "${source.path}": ${what}, expected a working tree with a commit below it`,
+    );
+  }
+  const own = [...options.own, join(snapshot.path, DEFAULT_OUTPUT)];
+  const paths = await changed(snapshot, { ...options, own });
+  const modules = new Map<string, Committed>();
+  const moved: string[] = [];
+  for (const { path, id, source: module } of await checkedOutModules(source, head.commit, options)) {
+    const committed = await commitInto(objects, module, options);
+    modules.set(path, committed);
+    if (committed.commit !== id) moved.push(path);
+  }
+  const made = await commitWorkTree(source, {
+    workTree: snapshot.path,
+    head: head.commit,
+    paths,
+    modules: new Map(Array.from(modules, ([path, { commit }]) => [path, commit])),
+    objects,
+  });
+  const files = made.changed.filter((path) => !modules.has(path)).length;
+  // A submodule at another commit counts as one.
+  const below = moved.reduce((sum, path) => sum + Math.max(1, modules.get(path)?.changes ?? 0), 0);
+  const inside = (names: (one: Committed) => readonly string[]) =>
+    Array.from(modules, ([path, one]) => names(one).map((name) => `${path}/${name}`)).flat();
+  return {
+    commit: made.commit,
+    ref: head.ref,
+    changes: files + below,
+    modules: [...moved, ...inside((one) => one.modules)],
+    leftOut: [...made.leftOut, ...inside((one) => one.leftOut)],
+  };
 }
 
 async function changed(

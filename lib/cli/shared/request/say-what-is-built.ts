@@ -30,7 +30,7 @@ export function sayWhatIsBuilt(
   if (assumed !== undefined) note(assumed);
   if (fileName !== undefined) note(`Building as ${fileName} says`);
   if (local && local.below !== "" && spec.workdir === undefined) note(atTheTop(local.below));
-  if (local?.dirty) { for (const line of ofWorkTree(local.dirty)) note(line); }
+  if (local?.dirty) { for (const line of ofWorkTree(local.dirty, spec)) note(line); }
   const looking = after.then(look).catch((error) => {
     if (closing.signal.aborted) return;
     processLog("run").warn("Cannot tell what is not committed: {error}", { error: messageOf(error) });
@@ -53,20 +53,24 @@ export function sayWhatIsBuilt(
   }
 }
 
-function ofWorkTree({ workTree, leftOut }: Dirty): string[] {
+function ofWorkTree(
+  { workTree, modules, leftOut }: Dirty,
+  { submodules }: { submodules: boolean },
+): string[] {
   const changes = workTree?.changes ?? 0;
   const what = changes === 0
     ? "nothing is uncommitted"
     : changes === 1
     ? "1 file is not committed"
     : `${changes} files are not committed`;
-  const others = leftOut.slice(0, NAMED).map((name) => neutral(name)).join(", ");
-  const more = leftOut.length > NAMED ? ` and ${leftOut.length - NAMED} more` : "";
   return [
     `Building the working tree as it is: ${what}`,
     ...leftOut.length === 0
       ? []
-      : [`warning: Repositories of their own, built as committed or not at all: ${others}${more}`],
+      : [`warning: Repositories of their own, built as committed or not at all: ${few(leftOut)}`],
+    ...submodules || modules.length === 0
+      ? []
+      : [`warning: Submodules, not built without --submodules: ${few(modules)}`],
   ];
 }
 
@@ -76,7 +80,11 @@ function atTheTop(below: string): string {
 }
 
 function warning(files: readonly string[]): string {
-  const named = files.slice(0, NAMED).map(neutral).join(", ");
-  const more = files.length > NAMED ? ` and ${files.length - NAMED} more` : "";
-  return `warning: Not committed, so not built: ${named}${more}`;
+  return `warning: Not committed, so not built: ${few(files)}`;
+}
+
+/** Names the first of some files. */
+function few(files: readonly string[]): string {
+  const named = files.slice(0, NAMED).map((name) => neutral(name)).join(", ");
+  return files.length > NAMED ? `${named} and ${files.length - NAMED} more` : named;
 }
