@@ -1,3 +1,4 @@
+import { abortable } from "../base/signals.ts";
 import { call, labelFilter } from "./calls.ts";
 import type { Client } from "./client.ts";
 import type { CallOptions, ContainerEvent, DaemonInfo, Docker } from "./docker.ts";
@@ -16,7 +17,7 @@ const ARCHITECTURES: Record<string, string> = {
 /** Calls about the daemon itself and its events. */
 export function daemonCalls(
   client: Client,
-): Pick<Docker, "info" | "now" | "events" | "changes" | "diskBytes"> {
+): Pick<Docker, "info" | "now" | "versionOf" | "events" | "changes" | "diskBytes"> {
   async function info(options: CallOptions = {}): Promise<DaemonInfo> {
     const info = await client.info(call(options));
     return {
@@ -43,6 +44,12 @@ export function daemonCalls(
   return {
     info,
     now,
+
+    async versionOf(component, { signal } = {}) {
+      const asking = client.version();
+      const { Components: found } = signal ? await abortable(asking, signal) : await asking;
+      return found?.find(({ Name }) => Name === component)?.Version;
+    },
 
     async diskBytes(containers, { instead, ...options } = {}) {
       const { Containers, Volumes } = await client.df(call(options));

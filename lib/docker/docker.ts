@@ -156,6 +156,8 @@ export interface Docker extends AsyncDisposable {
   /** The daemon's address for messages: `unix:///var/run/docker.sock`. */
   readonly endpoint: string;
   info(options?: CallOptions): Promise<DaemonInfo>;
+  /** Returns the version of a part of the daemon (`runc`, `containerd`); undefined if it does not say. */
+  versionOf(component: string, options?: CallOptions): Promise<string | undefined>;
   /** Returns the daemon's clock, milliseconds since the epoch. */
   now(options?: CallOptions): Promise<number>;
 

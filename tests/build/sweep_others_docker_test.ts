@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { containerName, LABELS, runLabels, serviceName } from "../../lib/build/labels.ts";
 import { sweepOthers } from "../../lib/build/sweep-others.ts";
+import { dockerFindings } from "../../lib/cli/doctor/host-findings.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { flutterCi, temporaryFolder } from "../cli/start-program.ts";
 import { idleSpec } from "../docker/real-docker.ts";
@@ -80,11 +81,12 @@ test("sweepOthers removes what expired runs of other installations have left, an
     { kind: "network", name: containerName(lost), owner: theirs.owner },
     { kind: "container", name: containerName(dead), owner: theirs.owner },
   ];
-  const before = await objectsOf(theirs.owner);
+  const theirObjects = async () => (await objectsOf(theirs.owner)).toSorted();
+  const before = await theirObjects();
 
   assert.deepEqual(await sweepOthers(seen, { ...given, dryRun: true }), expected);
   assert.deepEqual(await sweepOthers(seen, { ...given, olderThanMs: HOUR / 2, dryRun: true }), [expected[0]]);
-  assert.deepEqual(await objectsOf(theirs.owner), before, "a dry run removes nothing");
+  assert.deepEqual(await theirObjects(), before, "a dry run removes nothing");
 
   // A run makes its network before its container.
   const fresh = withOnly(docker, [theirs.owner, own.owner]);
@@ -92,16 +94,19 @@ test("sweepOthers removes what expired runs of other installations have left, an
 
   assert.deepEqual(await sweepOthers(seen, given), expected);
   const left = [...kept.map(containerName), serviceName(kept[2] ?? "", "db")];
-  assert.deepEqual((await objectsOf(theirs.owner)).toSorted(), left.toSorted());
+  assert.deepEqual(await theirObjects(), left.toSorted());
   assert.deepEqual(await objectsOf(own.owner), [containerName(ownDead)]);
   assert.deepEqual(await sweepOthers(seen, given), []);
 });
 
-test("gc names what other installations have left only with --all-owners, and what is younger only on request", async () => {
+test("doctor counts what other installations have left, gc names it only with --all-owners, and what is younger only on request", async () => {
   await using docker = testDocker();
   await using theirs = await leftovers(docker);
   await using folder = await temporaryFolder();
   const name = containerName(await theirs.container(-1));
+  const findings = await dockerFindings({} as Parameters<typeof dockerFindings>[0], process.env);
+  const left = findings.find(({ what }) => what === "leftovers");
+  assert.match(left?.message ?? "", /^Expired runs have left [1-9]\d* containers and \d+ networks$/);
   const gc = (...words: string[]) =>
     flutterCi(["gc", "--dry-run", "--data", `${folder.path}/none`, ...words]);
   assert.deepEqual(await gc(), { code: 0, stdout: "", stderr: "Nothing is left behind\n" });

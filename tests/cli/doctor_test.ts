@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
-import { dataFindings } from "../../lib/cli/doctor/host-findings.ts";
+import { dataFindings, runcFindings } from "../../lib/cli/doctor/host-findings.ts";
 import { planeFindings } from "../../lib/cli/doctor/plane-findings.ts";
 import { listen } from "../../lib/engine/http/listen.ts";
 import { openApi, TOKEN } from "../engine/support/api.ts";
@@ -43,6 +43,16 @@ test("doctor tells of a data folder's room and inodes, and of messages that nobo
   const dead = findings.find(({ level }) => level === "warn");
   assert.match(dead?.message ?? "", /^1 message could not be understood, and lie in the table dead_letters/);
   assert.ok(dead?.remedy);
+});
+
+test("doctor knows which releases of runc let a build out of its container", () => {
+  const known = (version?: string) => runcFindings(version)[0]?.message.match(/CVE-\d+-\d+/g)?.length ?? 0;
+  assert.deepEqual(["1.1.5+ds1", "1.1.11", "1.0.3"].map(known), [4, 4, 4]);
+  assert.deepEqual(["1.1.12", "1.2.7", "1.3.2-1"].map(known), [3, 3, 3]);
+  assert.deepEqual(["1.2.8", "1.3.3", "v1.4.0", "1.5.1", "2.0.0", "unknown", undefined].map(known), [
+    ...[0, 0, 0, 0, 0],
+    ...[0, 0],
+  ]);
 });
 
 test("doctor says that a control plane is not ready, that its clock is off, and who may read its token", async () => {

@@ -6,6 +6,8 @@ import { lstatIfThere } from "../../base/files.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import { formatSize } from "../../base/units.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
+import { sweepOthers } from "../../build/sweep-others.ts";
+import type { Docker } from "../../docker/docker.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { ANSWER_MS, type Check, clockFindings, deadFinding, failed, type Finding } from "./finding.ts";
 
@@ -51,9 +53,10 @@ async function roomFindings(what: string, folder: string): Promise<Finding[]> {
 
 export const dockerFindings: Check = async ({ docker: endpoint }, environment) => {
   const what = "Docker";
-  await using reaching = reachDocker({ endpoint, environment, signal: timeoutSignal(ANSWER_MS) });
+  const signal = timeoutSignal(ANSWER_MS);
+  await using reaching = reachDocker({ endpoint, environment, signal });
   try {
-    const { info } = await reaching.answer;
+    const { docker, info } = await reaching.answer;
     const { version, cpus, memory, architecture, rootFolder, storage, cgroups, filtersBridges, now } = info;
     const kernel = [storage, cgroups === undefined ? undefined : `cgroups v${cgroups}`];
     const findings: Finding[] = [{
@@ -87,9 +90,54 @@ export const dockerFindings: Check = async ({ docker: endpoint }, environment) =
         remedy: 'Load the module br_netfilter ("modprobe br_netfilter") and start Docker again',
       });
     }
+    findings.push(...runcFindings(await docker.versionOf("runc", { signal })));
+    findings.push(...await leftFindings(docker, signal));
     findings.push(...clockFindings("Docker's machine", now - systemClock()));
     return findings;
   } catch (error) {
     return [failed(what, error, "Start Docker, or say where it is with --docker or DOCKER_HOST")];
   }
 };
+
+/** Ways out of a container that are known, and the first releases without them, one for each branch. */
+const ESCAPES = [
+  { names: "CVE-2025-31133, CVE-2025-52565, CVE-2025-52881", fixed: [[1, 2, 8], [1, 3, 3], [1, 4, 0]] },
+  { names: "CVE-2024-21626", fixed: [[1, 1, 12]] },
+];
+
+/** Returns the known ways out of a container of this runc. */
+export function runcFindings(version: string | undefined): Finding[] {
+  const [major, minor, patch] = /^v?(\d+)\.(\d+)\.(\d+)/.exec(version ?? "")?.slice(1).map(Number) ?? [];
+  if (major === undefined || minor === undefined || patch === undefined) return [];
+  const known = ESCAPES.filter(({ fixed }) => {
+    const branch = fixed.find(([one, two]) => one === major && two === minor);
+    const last = fixed.at(-1) ?? [];
+    if (branch) return patch < (branch[2] ?? 0);
+    return major < (last[0] ?? 0) || (major === last[0] && minor < (last[1] ?? 0));
+  });
+  if (known.length === 0) return [];
+  return [{
+    level: "warn",
+    what: "runc",
+    message: `A build may get out of its container: runc ${version} has ${
+      known.map(({ names }) => names).join(", ")
+    }`,
+    remedy:
+      "Update runc to 1.2.8, 1.3.3 or 1.4.0, or see in your distribution's notes whether it has mended this one",
+  }];
+}
+
+/** Returns how much expired runs have left, of whichever installation. */
+async function leftFindings(docker: Docker, signal: AbortSignal): Promise<Finding[]> {
+  const left = await sweepOthers(docker, { own: undefined, olderThanMs: 0, signal, dryRun: true });
+  if (left.length === 0) return [];
+  const [containers, networks] = ["container", "network"].map((kind) =>
+    left.filter((one) => one.kind === kind).length
+  );
+  return [{
+    level: "warn",
+    what: "leftovers",
+    message: `Expired runs have left ${containers} containers and ${networks} networks`,
+    remedy: '"flutter-ci gc" removes those of this data folder, "flutter-ci gc --all-owners" those of others',
+  }];
+}
