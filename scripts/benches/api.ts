@@ -1,10 +1,10 @@
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { newRun } from "../../lib/engine/core/new-run.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import type { Bench, Figure } from "./bench.ts";
 import { formatMs, quantile, rounded } from "./numbers.ts";
+import { startPlane } from "./plane.ts";
 
 const STORED = 100_000;
 const PAGES = 500;
@@ -32,38 +32,13 @@ export const api: Bench = {
     const data = join(folder, "data");
     say(`storing ${STORED} runs and ${LINES} lines`);
     await fill(data);
-    const port = await freePort();
-    const started = performance.now();
-    const up = Bun.spawn([
-      program,
-      ...[
-        "up",
-        "--drivers",
-        "none",
-        "--data",
-        data,
-        "--listen",
-        `127.0.0.1:${port}`,
-        "--max-runs",
-        "1000000",
-      ],
-      ...["--log-level", "warn"],
-    ], { stdout: "ignore", stderr: "inherit" });
-    try {
-      const url = `http://127.0.0.1:${port}`;
-      await ready(url);
-      const readyMs = performance.now() - started;
-      const token = (await Bun.file(join(data, "token")).text()).trim();
-      const headers = { Authorization: `Bearer ${token}` };
-      const idle = await residentBytes(url, headers);
-      const figures = [startFigure(readyMs, idle), await pages(url, headers)];
-      figures.push(await logFigure(url, headers));
-      figures.push(...await posts(url, headers));
-      return figures;
-    } finally {
-      up.kill("SIGKILL");
-      await up.exited;
-    }
+    await using plane = await startPlane({ program, data, flags: ["--max-runs", "1000000"] });
+    const { url, headers, readyMs } = plane;
+    const idle = await residentBytes(url, headers);
+    const figures = [startFigure(readyMs, idle), await pages(url, headers)];
+    figures.push(await logFigure(url, headers));
+    figures.push(...await posts(url, headers));
+    return figures;
   },
 };
 
@@ -231,21 +206,4 @@ async function noneLost(url: string, headers: Record<string, string>, expected: 
 async function residentBytes(url: string, headers: Record<string, string>): Promise<number> {
   const text = await (await fetch(`${url}/metrics`, { headers })).text();
   return Number(/^process_resident_memory_bytes (\d+)$/m.exec(text)?.[1]);
-}
-
-async function ready(url: string): Promise<void> {
-  for (;;) {
-    const answer = await fetch(`${url}/readyz`).catch(() => undefined);
-    await answer?.arrayBuffer();
-    if (answer?.status === 200) return;
-    await Bun.sleep(5);
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
 }

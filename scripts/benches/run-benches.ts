@@ -12,6 +12,7 @@ import { build } from "./build.ts";
 import { cacheLine } from "./cache-line.ts";
 import { secondBuild } from "./second-build.ts";
 import { secondClone } from "./second-clone.ts";
+import { followers } from "./followers.ts";
 import { gitContainer } from "./git-container.ts";
 import { help } from "./help.ts";
 import { leaveNothing } from "./leave-nothing.ts";
@@ -47,6 +48,7 @@ const BENCHES: readonly Bench[] = [
   gitContainer,
   mask,
   api,
+  followers,
 ];
 
 const { values, positionals } = flagsOf({

@@ -231,3 +231,19 @@ test("a log that was removed for its age says so in each form; a whole one, and 
   assert.match(await read(RUN, "events"), /^event: cut\ndata: \{"type":"cut".*\}\n\nid: .*\nevent: end\n/);
   for (const format of ["json", "text", "events"]) assert.doesNotMatch(await read(other, format), /removed/);
 });
+
+test("POST /logs stores a text of many lines in few batches, each line in its place", async () => {
+  await using world = await openWorld();
+  const { ask } = await openApi(world, {}, { monotonic: () => 0 });
+  await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } });
+  const lines = Array.from({ length: 5000 }, (_, i) => i % 3 === 0 ? "" : `line ${i}`);
+  const message = `${lines.join("\r\n")}\n`;
+  const { status } = await ask("POST", "/logs", {
+    body: { runid: RUN, driver: "a", message },
+    headers: { "content-type": "application/json" },
+  });
+  assert.equal(status, 201);
+  const batches = await Array.fromAsync(world.store.logs.read(RUN));
+  assert.deepEqual(batches.flatMap((batch) => batch.lines.map((line) => line.message)), lines);
+  assert.ok(batches.length > 1 && batches.length < 30, `${batches.length} batches`);
+});

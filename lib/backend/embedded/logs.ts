@@ -1,6 +1,7 @@
 import type { StatementSync } from "node:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../wire/messages.ts";
+import { RecentMap } from "../../base/recent-map.ts";
 import { factsOf } from "../shared/log-batch.ts";
 import type { LogBatch, LogReader } from "../store.ts";
 import { DEDUPE_WINDOW_MS } from "../transport.ts";
@@ -17,12 +18,11 @@ export class LogTable implements MessageSource {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #notifiers = new Notifiers();
-  readonly #known: StatementSync;
+  readonly #hasId: StatementSync;
   readonly #held: StatementSync;
-  readonly #next: StatementSync;
+  readonly #lastLine: StatementSync;
   readonly #insert: StatementSync;
   readonly #load: StatementSync;
-  readonly #after: StatementSync;
   readonly #before: StatementSync;
   readonly #remove: StatementSync;
   readonly #bytes: StatementSync;
@@ -31,17 +31,23 @@ export class LogTable implements MessageSource {
   readonly #keep: StatementSync;
   readonly #stay: StatementSync;
   readonly #places: StatementSync;
+  /** The batches that were read last, by their number: several readers may follow one log. */
+  #recent = new RecentMap<LogBatch>(RECENT);
+  /** What comes after a cursor of a run, if it is little, until something is stored or removed. */
+  #next = new RecentMap<LogBatch[]>(RECENT);
+  /** `Database.othersVersion` at the last look. */
+  #version = -1;
   readonly #one: StatementSync;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
-    this.#known = database.prepare("SELECT 1 FROM logs WHERE id = ? AND at > ? LIMIT 1");
+    this.#hasId = database.prepare("SELECT 1 FROM logs WHERE id = ? AND at > ? LIMIT 1");
     this.#held = database.prepare(
       `SELECT 1 FROM logs WHERE id = ? AND seq IN (SELECT seq FROM pending WHERE consumer IN
          (SELECT id FROM consumers WHERE scope = ? AND stream = 'logs-engine')) LIMIT 1`,
     );
-    this.#next = database.prepare(
+    this.#lastLine = database.prepare(
       "SELECT first + lines AS next FROM logs WHERE run = ? ORDER BY seq DESC LIMIT 1",
     );
     this.#insert = database.prepare(
@@ -52,9 +58,8 @@ export class LogTable implements MessageSource {
     this.#keep = database.prepare("INSERT OR IGNORE INTO set_aside (kind, at, why, key) VALUES (?, ?, ?, ?)");
     this.#stay = database.prepare("SELECT ?");
     const batch = "SELECT seq, run, first, lines, step, attempt, at, packed, data FROM logs";
-    this.#after = database.prepare(`${batch} WHERE run = ? AND seq > ? ORDER BY seq LIMIT ${PAGE}`);
     this.#places = database.prepare(
-      `SELECT seq FROM logs INDEXED BY logs_by_run WHERE run = ? AND seq > ? ORDER BY seq LIMIT ${PAGE}`,
+      `SELECT seq, first, at FROM logs INDEXED BY logs_by_run WHERE run = ? AND seq > ? ORDER BY seq LIMIT ${PAGE}`,
     );
     this.#one = database.prepare(`${batch} WHERE seq = ? AND run IS NOT NULL`);
     this.#before = database.prepare(`${batch} WHERE run = ? AND seq < ? ORDER BY seq DESC LIMIT ${PAGE}`);
@@ -68,7 +73,7 @@ export class LogTable implements MessageSource {
 
   /** True if a batch had this id within the deduplication window. */
   knows(id: string): boolean {
-    return this.#known.get(id, this.#clock() - DEDUPE_WINDOW_MS) !== undefined;
+    return this.#hasId.get(id, this.#clock() - DEDUPE_WINDOW_MS) !== undefined;
   }
 
   /** True while a consumer of the scope has not acked or termed the batch with this id. */
@@ -79,6 +84,7 @@ export class LogTable implements MessageSource {
   /** Stores a batch and returns its number. Call within a transaction. */
   insert({ subject, id, headers, data }: StoredMessage): number {
     const run = runOf(subject);
+    this.#next = new RecentMap(RECENT);
     const { lines, step, attempt } = factsOf(headers, data);
     const { packed, data: bytes } = pack(data);
     const { lastInsertRowid } = this.#insert.run(
@@ -130,7 +136,11 @@ export class LogTable implements MessageSource {
    */
   async remove(run: string): Promise<void> {
     const pause = () => new Promise((resolve) => setImmediate(resolve));
-    while (this.#database.run(() => this.#remove.run(run).changes) === PAGE) await pause();
+    while (this.#database.run(() => this.#remove.run(run).changes) === PAGE) {
+      this.#forget();
+      await pause();
+    }
+    this.#forget();
     const free = () => this.#database.run(() => Number(this.#free.get()?.["freelist_count"]));
     for (let before = Infinity, now = free(); now > 0 && now < before; before = now, now = free()) {
       this.#database.run(() => this.#vacuum.all());
@@ -153,13 +163,13 @@ export class LogTable implements MessageSource {
     { after, follow = false, signal }: { after?: string; follow?: boolean; signal?: AbortSignal } = {},
   ): AsyncGenerator<LogBatch> {
     lifetime.check();
-    const signals = [lifetime.signal, ...(signal ? [signal] : [])];
-    const isOver = () => signals.some((one) => one.aborted);
+    const end = signal ? AbortSignal.any([lifetime.signal, signal]) : lifetime.signal;
+    const isOver = () => end.aborted;
     let cursor = cursorOf(after);
     let line = 1;
     while (!isOver()) {
       const version = this.#database.othersVersion();
-      const batches = this.#batches(run, cursor, line);
+      const batches = this.#batches(run, cursor, { line, version });
       for (const batch of batches) {
         yield batch;
         if (isOver()) return;
@@ -168,28 +178,42 @@ export class LogTable implements MessageSource {
       }
       if (batches.length > 0) continue;
       if (!follow) return;
-      await this.#news(run, version, signals);
+      await this.#news(run, version, [end]);
     }
   }
 
   /**
-   * Returns at most a page of batches after `cursor`. An unreadable batch is replaced by one line, numbered
-   * `line` if it is the first.
+   * Returns at most a page of batches after `cursor`, each parsed once for all readers. An unreadable batch is
+   * replaced by one line, numbered `line` if it is the first. `version`: `Database.othersVersion` at this moment.
    */
-  #batches(run: string, cursor: number, line: number): LogBatch[] {
-    try {
-      return this.#database.run(() => this.#after.all(run, cursor)).map(batchOf);
-    } catch (error) {
-      if (!isUnreadable(error)) throw error;
-    }
+  #batches(run: string, cursor: number, { line, version }: { line: number; version: number }): LogBatch[] {
+    if (version !== this.#version) this.#forget();
+    this.#version = version;
+    const key = `${run}/${cursor}`;
+    const known = this.#next.get(key);
+    if (known) return known;
     const found: LogBatch[] = [];
     for (const row of this.#database.run(() => this.#places.all(run, cursor))) {
       const seq = Number(row["seq"]);
       const last = found.at(-1);
       const next = last ? last.firstSeq + last.lines.length : line;
-      found.push(this.#batch(seq) ?? lostBatch({ run, seq, line: next, at: last?.lines.at(-1)?.timestamp }));
+      found.push(this.#parsed(seq) ?? lostBatch({ run, seq, line: next, at: last?.lines.at(-1)?.timestamp }));
     }
+    if (found.length <= MOST_NEXT) this.#next.set(key, found);
     return found;
+  }
+
+  /** Forgets what was read: it may have been removed. */
+  #forget(): void {
+    this.#next = new RecentMap(RECENT);
+    this.#recent = new RecentMap(RECENT);
+  }
+
+  #parsed(seq: number): LogBatch | undefined {
+    const known = this.#recent.get(String(seq));
+    const batch = known ?? this.#batch(seq);
+    if (batch && !known) this.#recent.set(String(seq), batch);
+    return batch;
   }
 
   #batch(seq: number): LogBatch | undefined {
@@ -214,7 +238,7 @@ export class LogTable implements MessageSource {
   }
 
   #nextLine(run: string): number {
-    return Number(this.#next.get(run)?.["next"] ?? 1);
+    return Number(this.#lastLine.get(run)?.["next"] ?? 1);
   }
 
   #tail(run: string, count: number, step: string | undefined): Log[] {
@@ -240,6 +264,10 @@ export class LogTable implements MessageSource {
 /** Batches read or removed at once: usually about a megabyte of text. */
 const PAGE = 16;
 const VACUUM_PAGES = 64;
+/** Parsed batches kept for further readers: of several runs, and each for a moment only. */
+const RECENT = 16;
+/** Most batches that are remembered as what comes after a cursor. */
+const MOST_NEXT = 2;
 /** How often a reader checks for batches stored by other processes, milliseconds. */
 const LOOK_EVERY_MS = 100;
 

@@ -52,10 +52,10 @@ export interface Engine extends AsyncDisposable {
    */
   submit(submission: Submission, changes?: ResourceChanges): Promise<string>;
   /**
-   * Adds a line to a run's log in a driver's name. Throws InputError if no step is that driver's, Retryable
-   * if it cannot be stored now.
+   * Adds lines to a run's log in a driver's name. Throws InputError if no step is that driver's, Retryable if
+   * they cannot be stored now.
    */
-  addLine(run: Run, line: { driver: string; message: string }): Promise<void>;
+  addLines(run: Run, lines: { driver: string; messages: readonly string[] }): Promise<void>;
   /**
    * Ends the run as `outcome` after its `always` steps. Does nothing if the run has ended or already has a
    * verdict.

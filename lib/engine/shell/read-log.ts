@@ -1,5 +1,6 @@
 import type { LogBatch, Store } from "../../backend/store.ts";
-import type { Run } from "../../wire/run.ts";
+import { RecentMap } from "../../base/recent-map.ts";
+import type { Run, StepState } from "../../wire/run.ts";
 import type { LogLine } from "../core/events.ts";
 import { cursorText, LOG_START, type LogPlace } from "../core/log-cursor.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -85,15 +86,8 @@ export async function* readLog(
 
   function linesOf(batch: LogBatch): LogPiece {
     const before = place;
-    const last = batch.firstSeq + batch.lines.length - 1;
-    place = { batch: batch.cursor, lines: last };
-    const lines = logLines(id, batch, timeline.writerOf(batch)).filter((line) =>
-      line.seq > before.lines && (step === undefined || line.step === step)
-    );
-    const whole = cursorText(place);
-    const cursorAfter = ({ seq }: LogLine) =>
-      seq === last ? whole : cursorText({ batch: before.batch, lines: seq });
-    return { kind: "lines", lines, cursorAfter, cursor: whole };
+    place = { batch: batch.cursor, lines: lastOf(batch) };
+    return sharedPiece(id, batch, { before, writer: timeline.writerOf(batch), step });
   }
 
   signal.addEventListener("abort", notifier.notify, { once: true });
@@ -125,4 +119,42 @@ export async function* readLog(
   } finally {
     signal.removeEventListener("abort", notifier.notify);
   }
+}
+
+/** What a piece is made from, beside its batch. */
+interface PieceParts {
+  readonly before: LogPlace;
+  readonly writer: StepState | undefined;
+  readonly step: string | undefined;
+}
+
+const lastOf = ({ firstSeq, lines }: LogBatch): number => firstSeq + lines.length - 1;
+
+/** Pieces of batches that are still in use, for readers that get the same of them. */
+const shared = new WeakMap<LogBatch, RecentMap<LogPiece>>();
+/** Pieces of one batch that are kept: readers that begin in the middle of it have their own. */
+const PIECES = 4;
+
+/** Returns the piece of a batch: the same object to all readers at the same place, if their store gives the same batch. */
+function sharedPiece(run: string, batch: LogBatch, parts: PieceParts): LogPiece {
+  const { before, writer, step } = parts;
+  const key = JSON.stringify([before, writer?.id, step]);
+  const known = shared.get(batch) ?? new RecentMap<LogPiece>(PIECES);
+  shared.set(batch, known);
+  const found = known.get(key);
+  if (found) return found;
+  const piece = pieceFrom(run, batch, parts);
+  known.set(key, piece);
+  return piece;
+}
+
+function pieceFrom(run: string, batch: LogBatch, { before, writer, step }: PieceParts): LogPiece {
+  const last = lastOf(batch);
+  const lines = logLines(run, batch, writer).filter((line) =>
+    line.seq > before.lines && (step === undefined || line.step === step)
+  );
+  const whole = cursorText({ batch: batch.cursor, lines: last });
+  const cursorAfter = ({ seq }: LogLine) =>
+    seq === last ? whole : cursorText({ batch: before.batch, lines: seq });
+  return { kind: "lines", lines, cursorAfter, cursor: whole };
 }

@@ -19,7 +19,7 @@ import { Vault } from "./secrets.ts";
 import { serveAlive } from "./serve-alive.ts";
 import { type Question, serveClaims } from "./serve-claims.ts";
 import { Signatures } from "./signatures.ts";
-import { addDriverLine, addSystemLine } from "./system-line.ts";
+import { addDriverLines, addSystemLine } from "./system-line.ts";
 import { openStep } from "../core/steps.ts";
 import { whyUnclaimed } from "./unclaimed.ts";
 import { checkSubmission } from "../core/validate.ts";
@@ -105,7 +105,7 @@ function engineOf(parts: ReturnType<typeof partsOf>, dispose: () => Promise<void
       return run;
     },
 
-    addLine: (run, line) => addDriverLine(parts, run, { ...line, now: clocks.now(run) }),
+    addLines: (run, lines) => addDriverLines(parts, run, { ...lines, now: clocks.now(run) }),
 
     stop: (id, why) => change(id, (run) => decide(run, { kind: "stop", ...why }, clocks.now(run))),
 

@@ -29,17 +29,51 @@ export async function addSystemLine(
   });
 }
 
-/** Adds a line to the run's log in the name of a driver. Throws InputError if no step is that driver's. */
-export async function addDriverLine(
-  parts: Lines,
+/** Largest batch of lines, characters: as large as those of drivers. */
+const BATCH_CHARS = 64 * 1024;
+
+/**
+ * Adds lines to the run's log in the name of a driver, in batches. Throws InputError if no step is that
+ * driver's.
+ */
+export async function addDriverLines(
+  { transport, signatures }: Lines,
   run: Run,
-  { driver, message, now }: { driver: string; message: string; now: number },
+  { driver, messages, now }: { driver: string; messages: readonly string[]; now: number },
 ): Promise<void> {
   const step = [openStep(run), ...run.steps].find((step) => step?.driver === driver);
   if (!step) throw new InputError(`Run "${run.id}" has no step of the driver "${driver.slice(0, 100)}"`);
-  const line = lineOf(run, { driver, message, now, stream: "stdout" });
-  await addLine(parts, run, step, { id: `${run.id}/posted/${randomUUID()}`, line });
+  const lines = messages.map((message) => ({
+    ...lineOf(run, { driver, message, now, stream: "stdout" }),
+    step: step.id,
+  }));
+  const subject = subjects.logs(run.id);
+  const batches = batchesOf(lines).map(({ data, count }) => {
+    const id = `${run.id}/posted/${randomUUID()}`;
+    const headers = headersOf(step, count);
+    return { data, id, headers: signatures.sign(run.id, { subject, id, headers }, data) };
+  });
+  await transport.publishAll(subject, batches);
 }
+
+function batchesOf(lines: readonly Log[]): { data: string; count: number }[] {
+  const batches = [{ data: "", count: 0 }];
+  for (const line of lines) {
+    const text = `${JSON.stringify(line)}\n`;
+    const last = batches.at(-1);
+    if (last && (last.count === 0 || last.data.length + text.length <= BATCH_CHARS)) {
+      last.data += text;
+      last.count++;
+    } else batches.push({ data: text, count: 1 });
+  }
+  return batches;
+}
+
+const headersOf = (step: StepState | undefined, lines: number): Record<string, string> => ({
+  [HEADERS.step]: step?.id ?? "",
+  [HEADERS.attempt]: String(step?.attempt ?? 0),
+  [HEADERS.lines]: String(lines),
+});
 
 function lineOf(
   run: Run,
@@ -55,11 +89,7 @@ async function addLine(
   step: StepState | undefined,
   { id, line }: { id: string; line: Log },
 ): Promise<void> {
-  const headers = {
-    [HEADERS.step]: step?.id ?? "",
-    [HEADERS.attempt]: String(step?.attempt ?? 0),
-    [HEADERS.lines]: "1",
-  };
+  const headers = headersOf(step, 1);
   const subject = subjects.logs(run.id);
   const data = `${JSON.stringify({ ...line, step: step?.id ?? "" })}\n`;
   const signed = signatures.sign(run.id, { subject, id, headers }, data);

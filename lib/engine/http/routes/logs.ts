@@ -121,8 +121,19 @@ async function* eventFrames(pieces: AsyncIterable<LogPiece>): AsyncGenerator<str
     if (piece.kind === "end") {
       yield `id: ${piece.cursor}\nevent: end\ndata: ${JSON.stringify(endOf(piece))}\n\n`;
     } else if (piece.kind === "cut") yield `event: cut\ndata: ${JSON.stringify(piece.cut)}\n\n`;
-    else yield piece.lines.map((line) => frame(line, piece.cursorAfter(line))).join("");
+    else yield framesOf(piece);
   }
+}
+
+/** Frames of pieces that are still in use: written once for all readers of a piece. */
+const written = new WeakMap<LogPiece, string>();
+
+function framesOf(piece: Extract<LogPiece, { kind: "lines" }>): string {
+  const known = written.get(piece);
+  if (known !== undefined) return known;
+  const frames = piece.lines.map((line) => frame(line, piece.cursorAfter(line))).join("");
+  written.set(piece, frames);
+  return frames;
 }
 
 const frame = (line: LogLine, cursor: string): string =>

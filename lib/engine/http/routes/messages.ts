@@ -31,7 +31,7 @@ const BROADCAST = "application";
 export function messageRoutes(
   router: Router,
   { engine, store, broadcast }: {
-    engine: Pick<Engine, "addLine">;
+    engine: Pick<Engine, "addLines">;
     store: Pick<Store, "runs">;
     broadcast: (subject: string, data: string) => Promise<void>;
   },
@@ -55,9 +55,7 @@ export function messageRoutes(
     withJson(context, LogBody, async ({ value: { runid, driver, message } }) => {
       const run = await knownRun(store, runid);
       if (run.outcome !== undefined) throw new Problem(409, `Run "${run.id}" has ended`);
-      for (const line of message.replace(/\r?\n$/, "").split(/\r?\n/)) {
-        await engine.addLine(run, { driver, message: line });
-      }
+      await engine.addLines(run, { driver, messages: message.replace(/\r?\n$/, "").split(/\r?\n/) });
       return context.text("Created", 201);
     }));
 
