@@ -116,6 +116,12 @@ function openReader({ url, headers }: Plane, run: string, delays: number[]) {
 
 function numberAt(bytes: Uint8Array, at: number): number {
   let value = 0;
-  for (let i = at; bytes[i]! >= 48 && bytes[i]! <= 57; i++) value = value * 10 + bytes[i]! - 48;
-  return value;
+  for (let i = at;; i++) {
+    const digit = (bytes[i] ?? 0) - ZERO;
+    if (digit < 0 || digit > 9) return value;
+    value = value * 10 + digit;
+  }
 }
+
+/** The character code of "0". */
+const ZERO = 48;
