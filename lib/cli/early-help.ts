@@ -1,4 +1,4 @@
-import { fstatSync } from "node:fs";
+import { fstatSync, statSync } from "node:fs";
 import { environment } from "../driver/program/command-line/environment.ts";
 import { type HelpScreen, screenOf, shownHelp } from "../driver/program/command-line/help-screen.ts";
 
@@ -47,5 +47,9 @@ const joined = (words: readonly string[]): string | undefined =>
   words.every((word) => /^[a-z][a-z-]*$/.test(word)) ? words.join(" ") : undefined;
 
 /** Loading the stream takes longer than a help text, and only a terminal has a width. */
-const stdoutScreen = (): HelpScreen =>
-  screenOf(fstatSync(1).isCharacterDevice() ? process.stdout : undefined);
+const stdoutScreen = (): HelpScreen => screenOf(mayBeTerminal() ? process.stdout : undefined);
+
+function mayBeTerminal(): boolean {
+  const stdout = fstatSync(1);
+  return stdout.isCharacterDevice() && stdout.rdev !== statSync("/dev/null").rdev;
+}

@@ -5,6 +5,7 @@ import { compile } from "../releases/compile.ts";
 import { factsOf } from "../releases/facts.ts";
 import { hostName } from "../releases/targets.ts";
 import type { Bench, Figure } from "./bench.ts";
+import { measureIdleDriver } from "./idle-driver.ts";
 import { formatMs, median, rounded } from "./numbers.ts";
 import { alternate, runProcess } from "./processes.ts";
 
@@ -26,7 +27,10 @@ const COMMANDS = [
   ["container-stop", "--version"],
 ] as const;
 
-/** How long compiled programs take to say something, and how large they are, against programs that do nothing. */
+/**
+ * How long compiled programs take to say something, what a driver takes until it waits and while it does, and how
+ * large they are, against programs that do nothing.
+ */
 export const start: Bench = {
   name: "start",
   group: "release",
@@ -54,6 +58,7 @@ export const start: Bench = {
       ...go === undefined
         ? []
         : [timeFigure("an empty program in Go", median(rest[0] ?? []), nothing, false)],
+      ...await measureIdleDriver({ folder, say }),
       ...["flutter-ci", "container-start", "git-cloner", "builder", "container-stop"].map((program) =>
         sizeFigure(program, statSync(join(folder, program)).size, statSync(bun).size)
       ),
