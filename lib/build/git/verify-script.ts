@@ -25,6 +25,7 @@ check_signature() {
   # It runs for nobody without a name.
   [ "$tool" != ssh-keygen ] || id -un >/dev/null 2>&1 || { fact signature-tool user; exit 72; }
   for set_number in $SIGNERS; do
+    rm -rf "$private/gnupg-$set_number"
     mkdir -m 700 "$private/gnupg-$set_number" || exit 61
     printf 'batch\\nno-autostart\\nno-auto-key-retrieve\\nno-greeting\\n' >"$private/gnupg-$set_number/gpg.conf"
     if [ "$tool" = gpg ] && [ -s "$private/openpgp-keys-$set_number" ]; then
