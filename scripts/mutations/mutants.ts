@@ -27,16 +27,23 @@ const SWAPPED: Record<string, string> = { "<": "<=", "<=": "<", ">": ">=", ">=":
 /** A statement that is a call and nothing else, on one line: it may be left out. */
 const CALL = /^ +(?:await |void )?[\w.#?[\]]+\(.*\);$/;
 
-/** All mutants of a source text. Comments, imports and lines of types are left as they are. */
+/**
+ * All mutants of a source text. Comments, imports and lines of types are left as they are, and so are the lines of texts that go over several, like the
+ * scripts for a container: no unit test runs those.
+ */
 export function mutantsOf(text: string): Mutant[] {
   const lines = text.split("\n");
   const mutants: Mutant[] = [];
   let isComment = false;
+  let isText = false;
   lines.forEach((line, i) => {
     if (line.trimStart().startsWith("/*")) isComment = true;
     const isCode = !isComment && !/^\s*(?:\/\/|\*|import\b|export type\b|type\b|readonly\b|\|)/.test(line);
     if (line.includes("*/")) isComment = false;
     if (!isCode) return;
+    const isWithin = isText;
+    if ((line.match(/(?<!\\)`/g)?.length ?? 0) % 2 === 1) isText = !isText;
+    if (isWithin) return;
     const put = (changed: string, what: string) =>
       mutants.push({ line: i + 1, what, text: lines.with(i, changed).join("\n") });
     for (const { pattern, to } of CHANGES) {
