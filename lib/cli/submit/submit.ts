@@ -52,11 +52,11 @@ export async function submit(
   const { renderer, signal } = session;
   const request = await abortable(requestOf(operands, options), signal);
   if (options.detach !== true && request.plan.spec.artifacts.length > 0) checkOutput(options.output);
-  if (request.assumed !== undefined) renderer.note(request.assumed);
   const secrets = { ...request.secrets, ...await gitTokensFor(request.plan, options) };
   const client = apiClient(await reachApi(options, environment));
   try {
     await start(client, run, { ...request, secrets }, { signal, note: renderer.note });
+    if (request.assumed !== undefined) renderer.note(request.assumed);
     if (options.detach) {
       process.stdout.write(options.json ? `${JSON.stringify({ run })}\n` : `${run}\n`);
       return EXIT.ok;
