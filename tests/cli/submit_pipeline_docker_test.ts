@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ControlPlane, controlPlane } from "../support/control-plane.ts";
+import { clientOf } from "../support/plane-client.ts";
 import { startNats } from "../support/nats-server.ts";
 import { needing } from "../support/needs.ts";
 import { root } from "./start-program.ts";
@@ -75,9 +76,8 @@ test("submit runs the pipeline of its file, or the one that its file or --pipeli
     });
     const ofNamed = await stepsOf(plane, "--pipeline", named);
     assert.deepEqual([ofNamed.code, ofNamed.steps], [1, ["bad failed"]], ofNamed.output);
-    const headers = { authorization: `Bearer ${await plane.token()}` };
-    const answer = await fetch(`${plane.url}/runs/${ofNamed.run}`, { headers });
-    assert.match(await answer.text(), /"pipeline":"stamps"/);
+    const send = clientOf(plane);
+    assert.match((await send("GET", `/runs/${ofNamed.run}`)).text, /"pipeline":"stamps"/);
 
     const none = plane.submit("--pipeline", "stamps");
     const { code, stderr, stdout } = await none.ended;
@@ -92,12 +92,8 @@ test("submit runs the pipeline of its file, or the one that its file or --pipeli
       resource: "flutter-builder",
       steps: [{ id: "bad", name: "Stamp", driver: "stamp" }],
     };
-    const put = await fetch(`${plane.url}/pipelines`, {
-      method: "POST",
-      headers: { ...headers, "content-type": "application/json" },
-      body: JSON.stringify(stored),
-    });
-    assert.equal(put.status, 201, await put.text());
+    const put = await send("POST", "/pipelines", stored);
+    assert.equal(put.status, 201, put.text);
     const ofStored = await stepsOf(plane, "--pipeline", "kept");
     assert.deepEqual([ofStored.code, ofStored.steps], [1, ["bad failed"]], ofStored.output);
     const naming = await file("naming.json", { resource: "flutter-builder", spec: {}, pipeline: "kept" });
