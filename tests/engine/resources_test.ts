@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { resourceKey } from "../../lib/backend/store.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { until } from "../support/until.ts";
 import { type Ask, openApi, PIPELINE } from "./support/api.ts";
-import { stepsOf, TYPE } from "./support/runs.ts";
+import { RUN, stepsOf, TYPE } from "./support/runs.ts";
 import { type Job, scriptedDriver } from "./support/scripted-driver.ts";
 import { openWorld, type World } from "./support/world.ts";
 
@@ -277,6 +278,24 @@ test("names may hold dots, slashes, blanks and any letters; they are found again
     path = /^<([^>]+)>; rel="next"$/.exec(headers.get("link") ?? "")?.[1];
   }
   assert.deepEqual(seen.toSorted(), names.toSorted());
+});
+
+test("a list of large resources has pages that end early, and leaves none out", async () => {
+  await using plane = await openPlane();
+  const { send, world: { store } } = plane;
+  const spec = { text: "x".repeat(200_000) };
+  for (let i = 0; i < 50; i++) {
+    const resource = { id: `${i}`, name: `r${i}`, resource: "box", metadata: { version: "1" }, spec };
+    await store.resources.put(resourceKey("box", resource.name), { resource, run: RUN }, 0);
+  }
+  const sizes: number[] = [];
+  for (let path: string | undefined = "/resources/box"; path !== undefined;) {
+    const { body, text, headers } = await send("GET", path);
+    assert.ok(text.length < 5 * 1024 * 1024);
+    sizes.push(body.length);
+    path = /^<([^>]+)>; rel="next"$/.exec(headers.get("link") ?? "")?.[1];
+  }
+  assert.deepEqual(sizes, [21, 21, 8]);
 });
 
 test("a resource without a pipeline gets that of its type: registered, of the definition, or of its drivers", async () => {

@@ -61,9 +61,9 @@ export function definitionRoutes(
     query: ListQuery,
     answers: { 200: { what: LIST_HEADERS, schema: z.array(Definition) } },
   }, async (_context, query) => {
-    const { values, headers } = await listPage(definitions, { ...query, path: PATH });
+    const { texts, headers } = await listPage(definitions, { ...query, path: PATH, textOf });
     const registered = query.after === undefined ? await catalog.registeredDefinitions() : [];
-    return jsonText(`[${[...registered, ...values].map(textOf).join()}]`, 200, headers);
+    return jsonText(`[${[...registered.map(textOf), ...texts].join()}]`, 200, headers);
   });
 
   router.add({

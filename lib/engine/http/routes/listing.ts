@@ -12,21 +12,39 @@ export type ListQuery = z.infer<typeof ListQuery>;
 
 export const LIST_HEADERS = `An array; while there are more, a Link header leads to the next page`;
 
+/** Entries read at a time, and the characters that end a page: an entry may be as large as a request. */
+const SLICE = 32;
+const MOST_CHARS = 4 * 1024 * 1024;
+
 /**
- * Returns one page of the entries whose key begins with `prefix`, and the headers that lead to the next one.
+ * Returns one page of the entries whose key begins with `prefix`, each as JSON text, and the headers that lead to
+ * the next one. A page ends early if its entries are large.
  */
 export async function listPage<T>(
   table: Pick<Table<T>, "list">,
-  { limit, after, prefix = "", path }: ListQuery & { prefix?: string; path: string },
-): Promise<{ values: T[]; headers: Record<string, string> }> {
-  const start = after !== undefined && after > prefix ? after : prefix;
-  const found = await table.list({ after: start, limit: limit + 1 });
-  const entries = found.filter(({ key }) => key.startsWith(prefix));
-  const page = entries.slice(0, limit);
-  const last = page.at(-1)?.key ?? "";
-  const next = `${path}?limit=${limit}&after=${encodeURIComponent(last)}`;
-  return {
-    values: page.map(({ value }) => value),
-    headers: entries.length > limit ? { Link: `<${next}>; rel="next"` } : {},
-  };
+  { limit, after, prefix = "", path, textOf }: ListQuery & {
+    prefix?: string;
+    path: string;
+    textOf: (value: T) => string | Promise<string>;
+  },
+): Promise<{ texts: string[]; headers: Record<string, string> }> {
+  const texts: string[] = [];
+  let chars = 0;
+  let last = after !== undefined && after > prefix ? after : prefix;
+  for (;;) {
+    const wanted = Math.min(SLICE, limit + 1 - texts.length);
+    const found = await table.list({ after: last, limit: wanted });
+    for (const { key, value } of found) {
+      if (!key.startsWith(prefix)) return { texts, headers: {} };
+      if (texts.length === limit || chars >= MOST_CHARS) {
+        const next = `${path}?limit=${limit}&after=${encodeURIComponent(last)}`;
+        return { texts, headers: { Link: `<${next}>; rel="next"` } };
+      }
+      const text = await textOf(value);
+      chars += text.length;
+      texts.push(text);
+      last = key;
+    }
+    if (found.length < wanted) return { texts, headers: {} };
+  }
 }

@@ -5,7 +5,7 @@ import { ConflictError, type Store } from "../../../backend/store.ts";
 import { type Pipeline, PipelineStep, token } from "../../../wire/resource.ts";
 import { CheckedPipeline, pathName as pipelineName } from "../../core/validate.ts";
 import type { Catalog } from "../../shell/catalog.ts";
-import { withJson } from "../json-body.ts";
+import { jsonText, withJson } from "../json-body.ts";
 import { Problem } from "../problem.ts";
 import type { Router } from "../router.ts";
 import { LIST_HEADERS, listPage, ListQuery } from "./listing.ts";
@@ -47,10 +47,10 @@ export function pipelineRoutes(
     summary: "List pipelines",
     query: ListQuery,
     answers: { 200: { what: LIST_HEADERS, schema: z.array(View) } },
-  }, async ({ json }, query) => {
-    const { values, headers } = await listPage(pipelines, { ...query, path: PATH });
+  }, async (_context, query) => {
+    const { texts, headers } = await listPage(pipelines, { ...query, path: PATH, textOf });
     const registered = query.after === undefined ? catalog.registeredPipelines() : [];
-    return json([...registered, ...values].map(viewOf), 200, headers);
+    return jsonText(`[${[...registered.map(textOf), ...texts].join()}]`, 200, headers);
   });
 
   router.add({
@@ -145,6 +145,8 @@ const storedOf = ({ metadata, ...rest }: z.infer<typeof PipelineBody>): Pipeline
   ...rest,
   ...metadata && { metadata },
 });
+
+const textOf = (pipeline: Pipeline): string => JSON.stringify(viewOf(pipeline));
 
 function viewOf({ name, description = "", version = "", resource, steps, metadata = null }: Pipeline) {
   return { name, description, version, resource, steps, metadata };

@@ -66,8 +66,8 @@ export function resourceRoutes(
       const type = req.param("type");
       const prefix = type === undefined ? "" : `${type}/`;
       const here = type === undefined ? path : `/resources/${encodeURIComponent(type)}`;
-      const { values, headers } = await listPage(store.resources, { ...query, prefix, path: here });
-      const texts = await Promise.all(values.map(textNow));
+      const page = { ...query, prefix, path: here, textOf: textNow };
+      const { texts, headers } = await listPage(store.resources, page);
       return jsonText(`[${texts.join()}]`, 200, headers);
     });
   }
