@@ -4,8 +4,6 @@ import type { NatsStore } from "../../backend/nats/store.ts";
 import type { PublishRun, Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import { Signatures } from "../../engine/shell/signatures.ts";
-import { awaitBroker } from "../../driver/program/broker/await-broker.ts";
-import { natsOptions } from "../../driver/program/broker/open-broker.ts";
 import type { UpOptions } from "./up-flags.ts";
 
 /** How much is stored. */
@@ -63,8 +61,13 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
     };
   }
   const signatures = new Signatures({ sealKey, foreignDrivers: options.foreignDriver });
+  // Loaded only where there is a broker: that takes a tenth of the start.
+  const [{ awaitBroker }, { natsOptions }, { openControlPlane }] = await Promise.all([
+    import("../../driver/program/broker/await-broker.ts"),
+    import("../../driver/program/broker/open-broker.ts"),
+    import("../../backend/nats/control-plane.ts"),
+  ]);
   const nats = natsOptions({ ...options, nats: options.nats }, "conveyor-up");
-  const { openControlPlane } = await import("../../backend/nats/control-plane.ts");
   const { transport, store } = opening.use(
     await awaitBroker(() =>
       openControlPlane({

@@ -20,17 +20,18 @@ export interface FleetHere extends Fleet {
   readonly slots: number;
 }
 
-/** Starts the drivers that the flags name; undefined if they name none. */
+export interface FleetParts {
+  readonly plane: Plane;
+  readonly drivers: Drivers;
+  readonly faultPoint: Faults;
+  readonly signal: AbortSignal;
+}
+
+/** Starts the drivers that the flags name. */
 export async function startFleet(
   options: UpOptions,
-  { plane, drivers, faultPoint, signal }: {
-    plane: Plane;
-    drivers: Drivers;
-    faultPoint: Faults;
-    signal: AbortSignal;
-  },
-): Promise<FleetHere | undefined> {
-  if (options.drivers.length === 0) return undefined;
+  { plane, drivers, faultPoint, signal }: FleetParts,
+): Promise<FleetHere> {
   const policy = await readPolicy(BUILD_POLICY, options);
   const policyFor = async (driver: Driver) =>
     driver.policy === BUILD_POLICY ? policy : driver.policy && await readPolicy(driver.policy, options);

@@ -27,7 +27,7 @@ import { readTokens } from "./read-tokens.ts";
 import { registerTypes } from "./register-types.ts";
 import { keepPruned } from "./prune.ts";
 import { planeApi } from "./plane-api.ts";
-import { startFleet } from "./start-fleet.ts";
+import type { FleetHere, FleetParts } from "./start-fleet.ts";
 import type { UpOptions } from "./up-flags.ts";
 
 /**
@@ -98,7 +98,7 @@ async function serve(
     maxQueuedMs: options.maxQueued,
     ...options.foreignDriver && { foreignDrivers: options.foreignDriver },
   });
-  await using fleet = await startFleet(options, { plane, drivers, faultPoint, signal });
+  await using fleet = await fleetOf(options, { plane, drivers, faultPoint, signal });
   const api = planeApi(options, {
     ...{ plane, engine, fleet, metrics, folder, token, tokens, whyNotSigned },
     draining: signal,
@@ -132,4 +132,14 @@ async function serve(
     count: fleet?.inHand ?? 0,
   });
   await fleet?.drain(options.drain);
+}
+
+/** Loads and starts the drivers that the flags name; undefined if they name none. */
+async function fleetOf(
+  options: UpOptions,
+  parts: FleetParts,
+): Promise<FleetHere | undefined> {
+  if (options.drivers.length === 0) return undefined;
+  const { startFleet } = await import("./start-fleet.ts");
+  return await startFleet(options, parts);
 }
