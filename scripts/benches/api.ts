@@ -16,6 +16,12 @@ const CONNECTIONS = 16;
 const LINES = 1_000_000;
 const BATCH = 500;
 const LOG_RUN = "11111111-2222-4333-8444-555555555555";
+/** Runs with logs of their own, which make ten million lines together with the large one. */
+const LOGGED_RUNS = 900;
+const LOGGED_LINES = 10_000;
+const READS = 20;
+/** Writes that are waiting at a time while the folder is filled. */
+const AT_ONCE = 64;
 const PIPELINE = { name: "line", resource: "thing", steps: [{ id: "a", name: "A", driver: "nobody" }] };
 const RESOURCE = {
   id: "r",
@@ -30,19 +36,20 @@ export const api: Bench = {
   group: "plane",
   async measure({ folder, program, say }) {
     const data = join(folder, "data");
-    say(`storing ${STORED} runs and ${LINES} lines`);
-    await fill(data);
+    say(`storing ${STORED} runs and ${LINES + LOGGED_RUNS * LOGGED_LINES} lines`);
+    const logged = await fill(data);
     await using plane = await startPlane({ program, data, flags: ["--max-runs", "1000000"] });
     const { url, headers, readyMs } = plane;
     const idle = await residentBytes(url, headers);
     const figures = [startFigure(readyMs, idle), await pages(url, headers)];
-    figures.push(await logFigure(url, headers));
+    figures.push(await logFigure(url, headers), await runLogFigure(url, headers, logged));
     figures.push(...await posts(url, headers));
     return figures;
   },
 };
 
-async function fill(folder: string): Promise<void> {
+/** Returns a run in the middle of those with logs of their own. */
+async function fill(folder: string): Promise<string> {
   await using embedded = await openEmbedded({ folder, scope: "fill" });
   const { store: { runs }, transport } = embedded;
   const submission = {
@@ -60,19 +67,39 @@ async function fill(folder: string): Promise<void> {
       { ...newRun(id, submission, at), outcome: "succeeded", startedAt: at, endedAt: at + 500 },
       0,
     );
-  for (let i = 0; i < STORED; i++) await ended(crypto.randomUUID(), start + i * 1000);
+  for (let i = 0; i < STORED; i += AT_ONCE) {
+    const some = Array.from({ length: Math.min(AT_ONCE, STORED - i) }, (_, n) => start + (i + n) * 1000);
+    await Promise.all(some.map((at) => ended(crypto.randomUUID(), at)));
+  }
   await ended(LOG_RUN, start - 1000);
   const headers = { [HEADERS.lines]: String(BATCH), [HEADERS.step]: "a", [HEADERS.attempt]: "1" };
-  const line = JSON.stringify({
-    runid: LOG_RUN,
-    driver: "nobody",
-    timestamp: new Date(start).toISOString(),
-    message: "x".repeat(79),
-    step: "a",
-    stream: "stdout",
-  });
-  const batch = `${line}\n`.repeat(BATCH);
-  for (let i = 0; i < LINES; i += BATCH) await transport.publish(`logs.${LOG_RUN}`, batch, { headers });
+  const batchOf = (runid: string) => `${lineOf(runid)}\n`.repeat(BATCH);
+  const lineOf = (runid: string) =>
+    JSON.stringify({
+      runid,
+      driver: "nobody",
+      timestamp: new Date(start).toISOString(),
+      message: "x".repeat(79),
+      step: "a",
+      stream: "stdout",
+    });
+  const add = async (run: string, lines: number) => {
+    const data = batchOf(run);
+    for (let i = 0; i < lines; i += LOGGED_LINES) {
+      const batches = Array.from(
+        { length: Math.min(lines, LOGGED_LINES) / BATCH },
+        () => ({ data, headers }),
+      );
+      await transport.publishAll(`logs.${run}`, batches);
+    }
+  };
+  const others = Array.from({ length: LOGGED_RUNS }, () => crypto.randomUUID());
+  for (const [i, run] of others.entries()) {
+    await ended(run, start - 2000 - i);
+    await add(run, LOGGED_LINES);
+    if (i === LOGGED_RUNS / 2) await add(LOG_RUN, LINES);
+  }
+  return others[LOGGED_RUNS / 2] ?? "";
 }
 
 function startFigure(ms: number, bytes: number): Figure {
@@ -123,6 +150,25 @@ async function logFigure(url: string, headers: Record<string, string>): Promise<
     target: "≥ 200,000 lines/s, ≤ 50 MiB more",
     isMet: rate >= 200_000 && more <= 50 * 1024 ** 2,
     numbers: { linesPerSecond: rounded(rate), moreBytes: more },
+  };
+}
+
+async function runLogFigure(url: string, headers: Record<string, string>, run: string): Promise<Figure> {
+  const times: number[] = [];
+  for (let i = 0; i < READS; i++) {
+    const begun = performance.now();
+    const text = await (await fetch(`${url}/runs/${run}/logs?format=text`, { headers })).text();
+    times.push(performance.now() - begun);
+    const lines = text.split("\n").length - 1;
+    if (lines !== LOGGED_LINES) throw new Error(`The log has ${lines} lines: expected ${LOGGED_LINES}`);
+  }
+  const [p50, p99] = [quantile(times, 0.5), quantile(times, 0.99)];
+  return {
+    what: `${LOGGED_LINES} lines of a run, of ${LINES + LOGGED_RUNS * LOGGED_LINES} stored ones`,
+    ours: `p50 ${formatMs(p50)}, p99 ${formatMs(p99)}`,
+    target: "p50 ≤ 30 ms",
+    isMet: p50 <= 30,
+    numbers: { p50Ms: rounded(p50), p99Ms: rounded(p99) },
   };
 }
 
