@@ -115,7 +115,7 @@ test("submit sends what a build asks of its drivers, and of the git tokens only 
   const words = [
     ...["--git-token", `repository.invalid=${own}`, "--git-token", `other.invalid=${other}`],
     ...["--grace", "3s", "--max-log", "5m", "--max-artifacts", "0", "--keep", "failure", "--ca", ca],
-    ...["--verify-signatures", signers],
+    ...["--verify-signatures", signers, "--lfs"],
   ];
   const submitted = plane.submit(...words);
   const { code, stdout, stderr } = await submitted.ended;
@@ -131,6 +131,7 @@ test("submit sends what a build asks of its drivers, and of the git tokens only 
     repository: "https://repository.invalid/app.git",
     ca: TEST_CERTIFICATE.cert,
     verifySignatures: signer,
+    lfs: true,
     commands: ["make"],
     grace: "3s",
     keep: "failure",
