@@ -9,7 +9,7 @@ import { ownLayers } from "./cache/own-layers.ts";
 import { findContainer, isGitContainer, isService, runLabels } from "./labels.ts";
 
 /**
- * Pause between two checks, milliseconds. It grows with slow checks, which take at most LOOKS_SHARE of the
+ * Usual pause between two checks, milliseconds. It grows with slow checks, which take at most LOOKS_SHARE of the
  * time.
  */
 const LOOK_MS = 1000;
@@ -29,6 +29,7 @@ type Watched = Pick<BuildContext, "docker" | "run" | "settings" | "signal"> & {
 export async function withinDisk<T, C extends Watched>(
   context: C,
   work: (context: C) => Promise<T>,
+  { everyMs = LOOK_MS }: { everyMs?: number } = {},
 ): Promise<T> {
   const { policy: { maxDiskBytes }, settings: { minFreeBytes } } = context;
   if (maxDiskBytes === undefined && minFreeBytes === 0) return await work(context);
@@ -38,6 +39,7 @@ export async function withinDisk<T, C extends Watched>(
   const watching = watch(
     { ...context, signal: AbortSignal.any([signal, done.signal]) },
     (failure) => full.abort(failure),
+    everyMs,
   );
   watching.catch(() => {});
   try {
@@ -49,9 +51,13 @@ export async function withinDisk<T, C extends Watched>(
   }
 }
 
-async function watch(context: Watched, end: (failure: StepFailure) => void): Promise<void> {
+async function watch(
+  context: Watched,
+  end: (failure: StepFailure) => void,
+  everyMs: number,
+): Promise<void> {
   const daemon = await context.docker.info({ signal: context.signal });
-  for (let pauseMs = LOOK_MS;;) {
+  for (let pauseMs = everyMs;;) {
     await delay(pauseMs, { signal: context.signal });
     const began = performance.now();
     let free = await freeBytes(context.docker, daemon);
@@ -61,7 +67,7 @@ async function watch(context: Watched, end: (failure: StepFailure) => void): Pro
     }
     const failure = await whyTooMuch(context, free);
     if (failure !== undefined) return end(new StepFailure(failure, { reason: "disk-full" }));
-    pauseMs = Math.max(LOOK_MS, (performance.now() - began) / LOOKS_SHARE);
+    pauseMs = Math.max(everyMs, (performance.now() - began) / LOOKS_SHARE);
   }
 }
 

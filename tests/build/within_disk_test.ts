@@ -48,7 +48,9 @@ async function watched(
       aborted(signal).then(() => {
         throw signal.reason;
       }),
-    ])).catch((error) => error instanceof StepFailure ? `${error.reason}: ${error.message}` : error);
+    ]), { everyMs: 1 }).catch((error) =>
+      error instanceof StepFailure ? `${error.reason}: ${error.message}` : error
+    );
 }
 
 test("withinDisk ends a build that takes more than it may, and forgives a daemon that cannot tell", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { answered } from "./answered.ts";
 import { flutterCi, root, runtime, startProgram, temporaryFolder } from "./start-program.ts";
 
 const DRIVERS = ["builder", "container-start", "container-stop", "git-cloner"];
@@ -66,7 +67,10 @@ test("a driver refuses bad values before anything else, by flag and by variable"
     ],
   ] as const;
   for (const [words, env, expected] of cases) {
-    const { code, stdout, stderr } = await flutterCi(["builder", ...words], { env });
+    const given = ["builder", ...words];
+    // Variables are those of a program.
+    const isOfProgram = words.length === 0;
+    const { code, stdout, stderr } = isOfProgram ? await flutterCi(given, { env }) : await answered(given);
     assert.equal(code, 2, stderr);
     assert.equal(stdout, "");
     assert.match(stderr, expected);
