@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { UnavailableError } from "../base/errors.ts";
@@ -5,10 +6,10 @@ import type { DockerEndpoint, DockerUser } from "./endpoint.ts";
 import { DEFAULT_SOCKET } from "./parse-endpoint.ts";
 
 /** Meaning of a failed connection, and advice; the first fault that occurs gives the advice. */
-const FAULTS: Record<string, { meaning: string; hint: string }> = {
+const FAULTS: Record<string, { meaning: string; hint: string | ((path: string) => string) }> = {
   EACCES: {
     meaning: "permission denied",
-    hint: "Add yourself to the group docker, or name a daemon that you may use with --docker or DOCKER_HOST.",
+    hint: (path) => `${wayIn(path)}, or name a daemon that you may use with --docker or DOCKER_HOST.`,
   },
   ECONNREFUSED: {
     meaning: "nobody listens",
@@ -41,9 +42,24 @@ export async function firstSocket(paths: readonly string[]): Promise<DockerEndpo
   }
   const tried = paths.map((path, i) => `unix://${path} (${FAULTS[faults[i] ?? ""]?.meaning ?? faults[i]})`);
   const worst = Object.keys(FAULTS).find((code) => faults.includes(code)) ?? "ENOENT";
+  const hint = FAULTS[worst]?.hint ?? "";
   throw new UnavailableError(`Cannot find Docker; tried ${tried.join(", ")}`, {
-    hint: FAULTS[worst]?.hint ?? "",
+    hint: typeof hint === "string" ? hint : hint(paths[faults.indexOf(worst)] ?? ""),
   });
+}
+
+/** Says how to get the right to use a socket. */
+function wayIn(path: string): string {
+  try {
+    const { gid } = statSync(path);
+    if (gid === 0) return "Start this as root";
+    const lines = readFileSync("/etc/group", "utf8").split("\n").map((line) => line.split(":"));
+    const name = lines.find(([, , id]) => id === `${gid}`)?.[0] ?? `with the number ${gid}`;
+    return `Add yourself to the group ${name}`;
+  } catch {
+    // Its folder may not be readable either.
+    return "Add yourself to the group docker";
+  }
 }
 
 /** Returns the system's error code if a socket cannot be connected; undefined if it can. */

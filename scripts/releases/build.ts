@@ -1,7 +1,8 @@
 /** `bun scripts/releases/build.ts FOLDER PROGRAM…`: these programs for this machine, on the Bun that runs this. */
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { compile, PROGRAMS } from "./compile.ts";
+import { compile } from "./compile.ts";
+import { PROGRAMS } from "./programs.ts";
 import { factsOf } from "./facts.ts";
 import { hostName } from "./targets.ts";
 

@@ -4,10 +4,8 @@ import { basename, join } from "node:path";
 import { brotliCompressSync } from "node:zlib";
 import type { Facts } from "./facts.ts";
 import { helpTextsOf } from "./help-texts.ts";
+import { PROGRAMS } from "./programs.ts";
 import { temporaryFolder, withUs } from "./temporary.ts";
-
-export const PROGRAMS = ["flutter-ci", "container-start", "git-cloner", "builder", "container-stop"] as const;
-export type Program = (typeof PROGRAMS)[number];
 
 const DRIVERS = PROGRAMS.filter((program) => program !== "flutter-ci");
 

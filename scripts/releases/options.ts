@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { type Program, PROGRAMS } from "./compile.ts";
+import { type Program, PROGRAMS } from "./programs.ts";
 import { type Target, targetOf, TARGETS } from "./targets.ts";
 
 export interface Options {

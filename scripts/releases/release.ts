@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } fr
 import { join, relative } from "node:path";
 import { completionScript } from "../../lib/cli/completion/completion-script.ts";
 import { checkXz, type Entry, type Kind, writeArchive } from "./archive.ts";
-import { checkNoPath, compile, filesOf, type Program, PROGRAMS } from "./compile.ts";
+import { checkNoPath, compile, filesOf } from "./compile.ts";
 import { compileOnDeno } from "./deno.ts";
 import { DEB_ARCHITECTURES, debEntries, writeDeb } from "./deb.ts";
 import { type Facts, factsOf } from "./facts.ts";
@@ -12,6 +12,7 @@ import { brokenPages } from "./mac-signature.ts";
 import { noticesOf } from "./notices.ts";
 import { HELP, type Options, optionsOf } from "./options.ts";
 import { directOf, type Package, packagesOf } from "./packages.ts";
+import { type Program, PROGRAMS } from "./programs.ts";
 import { fetchRuntime } from "./runtimes.ts";
 import { sbomOf } from "./sbom.ts";
 import { sign, writeChecksums } from "./sign.ts";

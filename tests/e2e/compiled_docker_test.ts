@@ -75,6 +75,33 @@ test("a compiled program works in a root without Node.js, Bun and Deno, and read
   assert.equal((await readdir(repo)).includes("MARK"), false);
 });
 
+test("whoever may not use Docker's socket is told which group may", async () => {
+  const { stdout } = await execute("docker", [
+    ...["run", "--rm", "--network", "none", "--volume", `${await compiled()}:/dist:ro`, image, "sh", "-c"],
+    `perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "/var/run/docker.sock", Listen => 1) or die'
+    chmod 660 /var/run/docker.sock
+    groupadd -g 4242 whales
+    for group in whales 4343 root; do
+      chgrp $group /var/run/docker.sock
+      HOME=/tmp setpriv --reuid 65534 --regid 65534 --clear-groups \\
+        /dist/flutter-ci run --data /tmp/data --image a -c true https://git.example.org/a.git 2>&1
+      echo "exit $?"
+    done`,
+  ]);
+  const said = stdout.split("\n").filter((line) => !line.startsWith("error: "));
+  const instead = ", or name a daemon that you may use with --docker or DOCKER_HOST.";
+  const ways = [
+    "Add yourself to the group whales",
+    "Add yourself to the group with the number 4343",
+    "Start this as root",
+  ];
+  assert.deepEqual(said, [...ways.flatMap((way) => [way + instead, "exit 3"]), ""]);
+  assert.match(
+    stdout,
+    /^error: Cannot find Docker; tried unix:\/\/\/var\/run\/docker\.sock \(permission denied\), /,
+  );
+});
+
 test("a build goes on to its end when its program is replaced while it runs, and the new one starts", async () => {
   await using folder = await temporaryFolder();
   const program = join(folder.path, "flutter-ci");
