@@ -1,7 +1,6 @@
 import type { Driver } from "../driver.ts";
 import { version } from "./command-line/version.ts";
-import type { DescribedDriver } from "./described-driver.ts";
-import type { ProgramOptions } from "./standalone-program.ts";
+import type { DescribedDriver, ProgramOptions } from "./described-driver.ts";
 
 /**
  * Runs a standalone driver's program: reads its flags, runs until it is told to stop (by a signal of the

@@ -2,13 +2,8 @@ import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import type { Driver } from "../driver.ts";
 import { withProgramFlags } from "./command-line/program-flags.ts";
 import { runProgram } from "./command-line/run-program.ts";
-import type { DescribedDriver } from "./described-driver.ts";
+import type { DescribedDriver, ProgramOptions } from "./described-driver.ts";
 import { driverCommand } from "./driver-command.ts";
-
-export interface ProgramOptions {
-  readonly signal?: AbortSignal | undefined;
-  readonly version?: string;
-}
 
 /** Runs a driver's program, and exits the process. */
 export async function runStandalone(
