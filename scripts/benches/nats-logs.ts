@@ -1,4 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { type Embedded, openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import { openControlPlane } from "../../lib/backend/nats/control-plane.ts";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
@@ -16,17 +19,19 @@ const CASES = [
   { what: "to a Conveyor server's streams, a message each", claims: false, lines: 100_000, target: 15_000 },
 ] as const;
 const CHUNK_LINES = 400;
+const READ_TARGET = 100_000;
 
 /** How many lines of 80 bytes a second a step can log, from its driver's `write` until all are stored. */
 export const natsLogs: Bench = {
   name: "nats-logs",
   group: "nats",
-  async measure({ say }) {
+  async measure({ folder, say }) {
     const figures: Figure[] = [];
+    await using local = await openEmbedded({ folder: join(folder, "data"), scope: "up" });
     for (const { what, claims, lines, target } of CASES) {
       await using server = await startNats();
       const connection = await connectNats({ servers: [server.url] });
-      await ensureStreams(connection);
+      await ensureStreams(connection, { newOwner: () => local.owner });
       await connection.close();
       await using transport = await openNats({ servers: [server.url] });
       await using _claims = await transport.serve(
@@ -34,7 +39,8 @@ export const natsLogs: Bench = {
         () => Promise.resolve(JSON.stringify({ answer: "go", attempt: 1 })),
       );
       say(`${lines} lines ${what}`);
-      const perSecond = lines / await secondsToLog(transport, lines, claims);
+      const run = randomUUID();
+      const perSecond = lines / await secondsToLog(transport, { run, lines, claims });
       figures.push({
         what: `log lines/s of ${lines}, ${what}`,
         ours: `${Math.round(perSecond)}/s`,
@@ -42,12 +48,41 @@ export const natsLogs: Bench = {
         isMet: perSecond >= target,
         numbers: { perSecond: rounded(perSecond) },
       });
+      if (claims) figures.push(await readFigure(server.url, local, { run, lines }));
     }
     return figures;
   },
 };
 
-async function secondsToLog(transport: Transport, lines: number, claims: boolean): Promise<number> {
+/** What a reader of the stored log gets, as our control plane reads it. */
+async function readFigure(
+  url: string,
+  { store: local, owner }: Embedded,
+  { run, lines }: { run: string; lines: number },
+): Promise<Figure> {
+  const nats = { servers: [url] };
+  const isGenuine = () => Promise.resolve(true);
+  // The data folder stays open: it is closed with the bench.
+  const kept = { ...local, [Symbol.asyncDispose]: () => Promise.resolve() };
+  await using plane = await openControlPlane({ nats, local: kept, owner, isGenuine });
+  const begun = performance.now();
+  let read = 0;
+  for await (const batch of plane.store.logs.read(run)) read += batch.lines.length;
+  const perSecond = read / ((performance.now() - begun) / 1000);
+  if (read !== lines) throw new Error(`The log has ${read} lines: expected ${lines}`);
+  return {
+    what: `a stored log of ${lines} lines on the broker to one reader`,
+    ours: `${Math.round(perSecond)}/s`,
+    target: `≥ ${READ_TARGET}/s`,
+    isMet: perSecond >= READ_TARGET,
+    numbers: { perSecond: rounded(perSecond) },
+  };
+}
+
+async function secondsToLog(
+  transport: Transport,
+  { run, lines, claims }: { run: string; lines: number; claims: boolean },
+): Promise<number> {
   const { promise: began, resolve: begin } = Promise.withResolvers<number>();
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   const driver = {
@@ -68,7 +103,6 @@ async function secondsToLog(transport: Transport, lines: number, claims: boolean
     faultPoint: (point) => point === "logged" && end(performance.now()),
   });
   await instance.ready;
-  const run = randomUUID();
   const resource = { id: "b", name: "b", pipeline: "b", resource: TYPE, metadata: {}, spec: {} };
   const event = { event: "create", payload: JSON.stringify(resource), id: run, run_id: run };
   await transport.publish(subjects.step("logger", TYPE), JSON.stringify(event), {
