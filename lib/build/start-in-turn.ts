@@ -1,4 +1,5 @@
 import { StepFailure } from "../base/errors.ts";
+import { backOff, jittered } from "../base/retry.ts";
 import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
 import type { Docker, ListedContainer } from "../docker/docker.ts";
@@ -21,8 +22,8 @@ export interface Starting {
 /**
  * Pause before a retry when two containers compete for the same room, milliseconds. Grows with each retry.
  */
-const APART_MS = 25;
-const MOST_APART_MS = 1000;
+const APART_MS = 50;
+const MOST_APART_MS = 2000;
 const ALIVE = new Set(["running", "paused", "restarting"]);
 
 /**
@@ -70,7 +71,7 @@ export async function startInTurn(
       // No event is sent when another container's start is called off, so check again soon.
       const isContested = lack === undefined || taking.some(({ state }) => state === "created");
       if (!isContested) return undefined;
-      await delay(Math.min(APART_MS * 2 ** n, MOST_APART_MS) * (1 + Math.random()), { signal });
+      await delay(jittered(backOff(n + 1, APART_MS, MOST_APART_MS)), { signal });
     }
   }, { signal });
 

@@ -1,3 +1,4 @@
+import { backOff } from "../../base/retry.ts";
 import type { Docker } from "../../docker/docker.ts";
 
 /** A refusal may pass; after so many one after the other, layers are not tried for a while. */
@@ -26,7 +27,7 @@ export class RefusedLayers {
   refused(docker: Docker): void {
     const count = (this.#refused.get(docker)?.count ?? 0) + 1;
     const further = count - MOST_REFUSALS;
-    const pause = further < 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** further, LONGEST_PAUSE_MS);
+    const pause = further < 0 ? 0 : backOff(further + 1, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     this.#refused.set(docker, { count, until: this.#now() + pause });
   }
 

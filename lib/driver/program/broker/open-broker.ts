@@ -2,6 +2,7 @@ import type { NatsOptions } from "../../../backend/nats/connection.ts";
 import { type NatsBackend, openNats } from "../../../backend/nats/transport.ts";
 import { messageOf, Retryable } from "../../../base/errors.ts";
 import { processLog } from "../../../base/log.ts";
+import { backOff } from "../../../base/retry.ts";
 import { delay } from "../../../base/signals.ts";
 import type { LoginOptions } from "./broker-flags.ts";
 
@@ -44,7 +45,7 @@ export async function awaitOwner(
   broker: Pick<NatsBackend, "owner">,
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<NatsBackend["owner"]>>> {
-  for (let pause = 100, said = "";; pause = Math.min(2 * pause, 2000)) {
+  for (let n = 1, said = "";; n++) {
     try {
       return await broker.owner();
     } catch (error) {
@@ -52,7 +53,7 @@ export async function awaitOwner(
       const why = messageOf(error);
       if (why !== said) processLog("driver").warn("Waits for the control plane: {why}", { why });
       said = why;
-      await delay(pause, { signal });
+      await delay(backOff(n, 100, 2000), { signal });
     }
   }
 }
