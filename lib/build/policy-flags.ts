@@ -13,7 +13,7 @@ import { parsedText } from "../wire/parsed-text.ts";
 import { CA_FLAG, readAuthorities } from "./authorities/flag.ts";
 import { CACHE_FLAGS, cacheLimits } from "./cache/limits.ts";
 import { GIT_ACCESS, readGitAccess, warnOfIdleTokens } from "./git/git-access.ts";
-import { readSigners, SIGNATURES_FLAG } from "./signatures/flag.ts";
+import { checkWhoVerifies, readSigners, SIGNATURES_FLAG } from "./signatures/flag.ts";
 import { type BuildPolicy, DEFAULT_PIDS } from "./policy.ts";
 
 const names = (value: string, description: string) =>
@@ -61,6 +61,9 @@ export const BUILD_POLICY = Flags.transform((flags) => buildPolicy(flags, enviro
 async function buildPolicy(flags: z.output<typeof Flags>, environment: Environment): Promise<BuildPolicy> {
   const gitAccess = await readGitAccess(flags);
   warnOfIdleTokens(flags);
+  const { gitImage, allowImage: allowImages = [] } = flags;
+  const read = await readSigners(flags);
+  if (read) checkWhoVerifies({ gitImage, allowImages }, { says: "submitters choose it here" });
   return {
     maxCpus: flags.maxCpus,
     maxMemory: flags.maxMemory,
@@ -68,7 +71,7 @@ async function buildPolicy(flags: z.output<typeof Flags>, environment: Environme
     maxDiskBytes: flags.maxDisk,
     gitMirror: flags.gitMirror === "on",
     caches: cacheLimits(flags),
-    allowImages: flags.allowImage ?? [],
+    allowImages,
     allowNetworks: flags.allowNetwork ?? [],
     allowEnv: flags.allowEnv ?? [],
     allowPrivileged: flags.allowPrivileged,
@@ -76,7 +79,7 @@ async function buildPolicy(flags: z.output<typeof Flags>, environment: Environme
     allowLocalRepository: false,
     ...gitAccess,
     authorities: await readAuthorities(flags),
-    signers: (await readSigners(flags))?.signers,
+    signers: read?.signers,
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };

@@ -79,6 +79,14 @@ test("the build drivers refuse what a flag of theirs does not take, in its own w
     message: '--max-cpus: Invalid number "0": expected a number above 0, like 1.5',
   });
   await assert.rejects(policyOf("--git-token", "secret"), { message: /^--git-token: .*expected HOST=FILE/ });
+  await using folder = await temporaryFolder();
+  const signers = join(folder.path, "signers");
+  await writeFile(signers, `me@example.org ssh-ed25519 AAAA${"B".repeat(64)}\n`);
+  await assert.rejects(policyOf("--verify-signatures", signers), {
+    message:
+      /^--verify-signatures: The git of the build's image .* submitters choose it here: expected a --git-image/,
+  });
+  assert.ok((await policyOf("--verify-signatures", signers, "--allow-image", "a")).signers);
   await assert.rejects(policyOf("--git-token", "h=/nowhere"), {
     message: /^--git-token: Cannot read "\/nowhere"/,
   });

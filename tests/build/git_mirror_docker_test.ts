@@ -148,6 +148,15 @@ echo "$(git rev-parse HEAD) refs/conveyor/1" >${MIRROR}/packed-refs; cd ${MIRROR
     );
     const { lines } = await cloned("damaged");
     assert.match(lines, /The git mirror is dropped: the clone failed with it/);
+
+    // Builds can write it: where a signature counts, nothing comes from it.
+    inMirror(`${fill}touch odd`);
+    const signed = { ...spec, verifySignatures: `me@example.org ssh-ed25519 AAAA${"B".repeat(64)}` };
+    const { failure } = await step(gitCloner, asking(signed));
+    assert.equal(failure?.reason, "not-signed");
+    assert.equal(inMirror("ls -d odd"), "odd");
+    const { lines: started } = await step(containerStart, asking(signed));
+    assert.doesNotMatch(started.join("\n"), /[Mm]irror/);
   });
 });
 

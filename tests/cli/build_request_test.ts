@@ -316,7 +316,7 @@ test("buildRequest takes an image that only a file names for none that a person 
   await using folder = await temporaryFolder();
   const named = await resourceFile(folder.path, "{resource: flutter-builder, spec: {image: 'evil:1'}}");
   const isChosen = async (options: object) =>
-    (await buildRequest(options as Options, { ...none, repository: undefined }, {})).isImageChosen;
+    (await buildRequest(options as Options, { ...none, repository: undefined }, {})).trustedImages.length > 0;
   assert.equal(await isChosen({ file: named }), false);
   assert.equal(await isChosen({ file: named, image: "gcc:14" }), true);
   await writeFile(named, "{resource: flutter-builder, spec: {}}");

@@ -66,6 +66,9 @@ test("completion suggests the refs of the repository in this folder, and drivers
   makeRepository(folder.path, { "a": "a" });
   git(folder.path, "tag", "v1");
   git(folder.path, "branch", "feature/x");
+  // bash puts what is suggested on the line as it is.
+  git(folder.path, "branch", "$(touch${IFS}mark)");
+  git(folder.path, "branch", "a;b");
   const { stdout } = await flutterCi(["complete", "--", "run", "--ref", ""], { cwd: folder.path });
   assert.deepEqual(stdout.split("\n").sort(), ["", ":4", "feature/x", "main", "v1"]);
   const one = await flutterCi(["complete", "--", "run", "--ref=v"], { cwd: folder.path });

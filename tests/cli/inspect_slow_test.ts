@@ -134,6 +134,9 @@ test("a command asks the control plane that serves the data folder, wherever it 
   const retried = await ask("retry", "last", "--json");
   assert.equal(retried.code, 0, retried.stderr);
   assert.equal(JSON.parse(retried.stdout).retryOf, run);
+  const signed = await ask("retry", "last", "--verify-signatures", "signers");
+  assert.deepEqual([signed.code, signed.stdout], [2, ""]);
+  assert.match(signed.stderr, /^error: --verify-signatures: A control plane repeats a run as it was/);
   const cancelled = await ask("cancel", run);
   assert.equal(cancelled.code, 0, cancelled.stderr);
   const byUrl = await ask("show", run, "--json", "--api", plane.url);

@@ -56,7 +56,7 @@ test("a repository's own file says how it is built: as committed, under the flag
   }]);
   assert.match(old.fileName ?? "", /^\.conveyor\.yaml of the commit [0-9a-f]{12}$/);
   // An image that the repository chooses gets no git credentials.
-  assert.equal(old.isImageChosen, false);
+  assert.deepEqual(old.trustedImages, []);
   assert.equal(await imageOf({ image: "mine" }), "mine");
   const other = join(made.path, "other.json");
   await writeFile(other, JSON.stringify({ resource: "flutter-builder", spec: { image: "other" } }));

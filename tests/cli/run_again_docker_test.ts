@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
@@ -34,6 +34,17 @@ test("cancel ends a run of another process at once, with nothing left; retry doe
   assert.equal(await readFile(join(at.path, "artifacts/out.txt"), "utf8"), "hello\n");
   const view = JSON.parse((await ask("show", lines[0]?.run ?? "", "--json")).stdout);
   assert.deepEqual([view.status, view.retryOf], ["succeeded", first?.run]);
+});
+
+test("retry asks for the signatures that the run needed", async () => {
+  await using at = await project();
+  const signers = join(at.path, "signers");
+  await writeFile(signers, `me@example.org ssh-ed25519 AAAA${"B".repeat(64)}\n`);
+  const first = linesOf(await at.run("--json", "--verify-signatures", signers, "-c", "true")).at(-1);
+  const again = await flutterCi(["retry", "last", "--json", "--data", join(at.path, "data")], {
+    cwd: at.path,
+  });
+  assert.deepEqual([first?.reason, linesOf(again).at(-1)?.reason], ["not-signed", "not-signed"]);
 });
 
 test("run ends with the command that shows it again", async () => {

@@ -10,6 +10,12 @@ test("run refuses wrong usage before anything is started, and says on stdout not
   await using folder = await temporaryFolder();
   const repo = join(folder.path, "repo");
   makeRepository(repo, { a: "a" });
+  await writeFile(join(folder.path, "signers"), `me@example.org ssh-ed25519 AAAA${"B".repeat(64)}\n`);
+  const own = {
+    resource: "flutter-builder",
+    spec: { image: "theirs", commands: ["make"] },
+  };
+  await writeFile(join(folder.path, "own.json"), JSON.stringify(own));
   const cases = [
     [["a", "b"], /^error: Unexpected word "b": expected one repository; a command goes after "--"/],
     [[repo, "extra", "--", "make"], /^error: Unexpected word "extra"/],
@@ -28,6 +34,14 @@ test("run refuses wrong usage before anything is started, and says on stdout not
     [
       [repo, "-c", "make", "--verify-signatures", join(repo, "a")],
       /^error: --verify-signatures: Cannot use ".*a": Line 1 is no allowed signer/,
+    ],
+    [
+      [repo, "-f", join(folder.path, "own.json"), "--verify-signatures", join(folder.path, "signers")],
+      /^error: --verify-signatures: The git of the build's image .* a file chooses it: expected a --git-image/,
+    ],
+    [
+      [repo, "-c", "make", "--dirty", "--verify-signatures", join(folder.path, "signers")],
+      /^error: .*spec\.dirty: A working tree has no signature/,
     ],
     [["ext::id"], /^error: .*"ext::id"/],
     [["--", "make"], /^error: .*not in a git repository/],

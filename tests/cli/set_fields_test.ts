@@ -27,7 +27,7 @@ test("--set sets one field of the spec, over file and flags: as text where only 
     "artifacts=[a, {glob: b, when: always}]",
     "network=internal",
   ].map(setField);
-  const { resource, plan, isImageChosen } = await buildRequest(
+  const { resource, plan, trustedImages } = await buildRequest(
     { file, set, image: "flag" } as Options,
     operands,
     {},
@@ -42,7 +42,7 @@ test("--set sets one field of the spec, over file and flags: as text where only 
     artifacts: ["a", { glob: "b", when: "always" }],
     network: "internal",
   });
-  assert.deepEqual([plan.spec.timeout, isImageChosen], [300_000, true]);
+  assert.deepEqual([plan.spec.timeout, trustedImages], [300_000, [plan.spec.image]]);
 });
 
 test("--set changes and adds entries of a file's list, and refuses numbers beyond it", async () => {

@@ -137,16 +137,18 @@ export interface Submodule {
   readonly path: string;
   readonly url: string;
   readonly commit?: string;
+  /** Its name in `.gitmodules` (default: the path). */
+  readonly name?: string;
 }
 
 function addSubmodules(repository: string, submodules: readonly Submodule[]): void {
   if (submodules.length === 0) return;
   const git = (...args: string[]) => execFileSync("git", ["-C", repository, ...args]);
   const own = headOf(repository);
-  for (const { path, url, commit = own } of submodules) {
+  for (const { path, url, commit = own, name = path } of submodules) {
     git("update-index", "--add", "--cacheinfo", `160000,${commit},${path}`);
-    git("config", "--file", ".gitmodules", `submodule.${path}.path`, path);
-    git("config", "--file", ".gitmodules", `submodule.${path}.url`, url);
+    git("config", "--file", ".gitmodules", `submodule.${name}.path`, path);
+    git("config", "--file", ".gitmodules", `submodule.${name}.url`, url);
   }
   git("add", ".gitmodules");
   git("-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "submodules");

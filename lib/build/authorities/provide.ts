@@ -6,7 +6,7 @@ import { OWN_FOLDER } from "../keep-running.ts";
 import { buildUser } from "../labels.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
-import { KNOWN_AUTHORITIES } from "./bundle-script.ts";
+import { KNOWN_AUTHORITIES, MOST_BYTES } from "./bundle-script.ts";
 import { joinAuthorities, shownAuthorities } from "./parse.ts";
 
 /** The authorities of a build alone, and with the image's own before them. */
@@ -30,7 +30,11 @@ const SCRIPT = `
 umask 022
 rm -f ${ADDED} ${WHOLE}
 ${KNOWN_AUTHORITIES}
-named() { for file; do if [ -f "$file" ] && [ "$file" != "$SSL_CERT_FILE" ]; then head -c 4000000 "$file"; echo; fi; done; }
+named() {
+  for file; do
+    if [ -f "$file" ] && [ "$file" != "$SSL_CERT_FILE" ] && [ "$(wc -c <"$file")" -le ${MOST_BYTES} ]; then cat <"$file"; echo; fi
+  done
+}
 known_authorities >${WHOLE} || exit
 [ -s ${WHOLE} ] || echo none
 named ${REPLACING.map((name) => `"$${name}"`).join(" ")} >>${WHOLE} &&

@@ -26,7 +26,7 @@ export interface CloneFacts {
   readonly lfs: string | undefined;
   /**
    * What is wrong with a signature: the commit that has none, the one whose signature is not accepted and by
-   * which set of signers, or the program that lacks (`user` if the user has no name).
+   * which set of signers, or the program that is missing (`user` if the user has no name).
    */
   readonly signature: {
     readonly unsigned: string | undefined;

@@ -1,5 +1,6 @@
 import { KNOWN_AUTHORITIES } from "../authorities/bundle-script.ts";
 import { PRIVATE_FOLDER } from "./private-files.ts";
+import { OWN_FILES } from "../own-file.ts";
 import { CHECKOUT } from "./checkout-script.ts";
 import { LFS } from "./lfs-script.ts";
 import { MIRROR } from "./mirror-script.ts";
@@ -233,7 +234,7 @@ work() {
     fi
   fi
   fill_pointers
-  for own_file in .conveyor.yaml .conveyor.yml .conveyor.json; do
+  for own_file in ${OWN_FILES.join(" ")}; do
     if [ -f $own_file ]; then fact own-file $own_file; break; fi
   done
   printf 'commit=%s\\nref=%s\\n' "$commit" "$ref" >&3

@@ -5,9 +5,11 @@ import type { BuildContext, LocalStream } from "../policy.ts";
 import { endProcesses } from "../../driver/work/end-processes.ts";
 import { exec } from "../../driver/work/exec.ts";
 import { buildUser } from "../labels.ts";
+import { saysWhatToRun } from "../own-file.ts";
 import { type Plan, WORKSPACE } from "../plan.ts";
 import { proxiesOf, sayProxies } from "../proxies.ts";
 import type { Signers } from "../signatures/parse.ts";
+import { signersOf } from "../signatures/signers-of.ts";
 import type { Checkout } from "../step.ts";
 import type { Authorities } from "../authorities/parse.ts";
 import { gitAuthorities } from "../authorities/for-git.ts";
@@ -52,9 +54,10 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
   const { all, image: trusted, hasOwn, hasOperators } = await credentialsFor(context, plan);
   // An operator who asks for signatures has them checked where only the operator's own image acts.
   const image = trusted ?? (context.policy.signers ? context.policy.gitImage : undefined);
-  const signers = [context.policy.signers, plan.signers].filter((one) => one !== undefined);
+  const signers = signersOf(plan, context.policy);
   const authorities = await gitAuthorities(context, plan, { hasOperators });
-  const mirror = repository.kind === "local"
+  // Whoever started the container may not know of the signers, and have mounted a mirror.
+  const mirror = repository.kind === "local" || signers.length > 0
     ? ""
     : mirrorFolder(build, { hasCredentials: trusted !== undefined, hasOwnCredentials: hasOwn });
   const what = `Cloning ${spec.repository}${spec.ref === undefined ? "" : ` at ${spec.ref}`}${
@@ -151,7 +154,7 @@ async function sayUnread(
   name: string | undefined,
 ): Promise<void> {
   if (name === undefined || repository.kind === "local" || typeof spec !== "object" || spec === null) return;
-  if (["commands", "script", "image"].some((field) => field in spec)) return;
+  if (saysWhatToRun(spec as Record<string, unknown>)) return;
   await log.line(
     `The repository has a ${name}, which is not read: it is where "flutter-ci run" builds a folder, or as -f ${name}`,
   );

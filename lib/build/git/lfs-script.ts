@@ -4,8 +4,8 @@
  * SUBMODULES in those below it.
  *
  * The content comes from where git-lfs would look for it, or from the https URL that the repository's
- * `.lfsconfig` names. That URL is checked here and then given to git-lfs, which so takes neither another one
- * nor a transfer program from the repository. Its server is the only host whose credential git-lfs can get.
+ * `.lfsconfig` names. That URL is checked here and then given to git-lfs, so git-lfs takes no other URL and no
+ * transfer program from the repository. Its server is the only host whose credential git-lfs can get.
  *
  * Variables: LFS (1 or empty), URL, ORIGIN.
  */
@@ -47,10 +47,10 @@ lfs_url() {
 lfs_git() {
   authority=\${lfs#https://}
   authority=\${authority%%/*}
-  helper=$(git config --get "credential.https://$authority.helper")
-  GIT_LFS_SKIP_SMUDGE=0 git -c credential.helper= -c "credential.https://$authority.helper=$helper" -c "lfs.url=$lfs" \\
+  helper=$(git config --get-urlmatch credential.helper "$lfs")
+  (export GIT_LFS_SKIP_SMUDGE=0; git -c credential.helper= -c "credential.https://$authority.helper=$helper" -c "lfs.url=$lfs" \\
     -c lfs.standalonetransferagent= -c lfs.skipdownloaderrors=false -c filter.lfs.required=true -c 'filter.lfs.clean=git-lfs clean -- %f' \\
-    -c 'filter.lfs.smudge=git-lfs smudge -- %f' -c 'filter.lfs.process=git-lfs filter-process' "$@"
+    -c 'filter.lfs.smudge=git-lfs smudge -- %f' -c 'filter.lfs.process=git-lfs filter-process' "$@")
 }
 # For a repository whose own URL is $1.
 fill_here() {
@@ -85,9 +85,16 @@ fill_pointers() {
   [ -n "$LFS" ] || return 0
   fill_here "\${URL:-$ORIGIN}"
   [ -n "$SUBMODULES" ] || return 0
-  git submodule foreach --quiet --recursive pwd >"$private/modules"
+  # A path with a line end would be read as two folders, of which the commit could fill the second with a configuration.
+  (
+    export line_end='
+'
+    git submodule foreach --quiet --recursive 'case $PWD in *"$line_end"*) echo "Git LFS: the path of a submodule has a line end in it" >&2; exit 1 ;; esac; pwd'
+  ) >"$private/modules" || fail 70
   while IFS= read -r folder <&4; do
-    cd "$folder" && fill_here "$(git config --get remote.origin.url)"
+    # No commit can have a file of this name.
+    cd "$folder" && [ -e .git ] || fail 70
+    fill_here "$(git config --get remote.origin.url)"
   done 4<"$private/modules"
   cd "$workspace" || fail 61
 }

@@ -3,6 +3,7 @@ import { hashOf } from "../cache/hash.ts";
 import type { CacheLine } from "../cache/spec.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildPolicy } from "../policy.ts";
+import { signersOf } from "../signatures/signers-of.ts";
 import { credentialHosts } from "./git-token.ts";
 
 /** How a mirror's name begins; no cache of a spec can have such a name. */
@@ -18,11 +19,15 @@ export const isMirror = ({ name }: Pick<CacheLine, "name">): boolean => name.sta
 
 /**
  * Returns the cache in which what was fetched of a plan's repository is kept. Undefined for a local
- * repository, and where the operator wants none. Builds of other users, and with another depth, have one of
+ * repository, where the operator wants none, and where the commit has to be signed: builds can write a mirror,
+ * and git does not hash its objects again. Builds of other users, and with another depth, have one of
  * their own: they could not write it, or would lack history.
  */
-export function mirrorOf({ spec, repository }: Plan, policy: BuildPolicy): CacheLine | undefined {
-  if (repository.kind === "local" || !policy.gitMirror) return undefined;
+export function mirrorOf(plan: Plan, policy: BuildPolicy): CacheLine | undefined {
+  const { spec, repository } = plan;
+  if (repository.kind === "local" || !policy.gitMirror || signersOf(plan, policy).length > 0) {
+    return undefined;
+  }
   const isPrivate = credentialHosts(repository).some((host) => host in policy.gitTokens);
   const of = hashOf("mirror", spec.user ?? "", spec.image, String(spec.depth), String(isPrivate));
   return {

@@ -89,6 +89,8 @@ function gitConfig({ protocol, authority, authorities, credentials }: PrivateFil
     ...Array.from(protocols, (name) => `[protocol "${name}"]\n\tallow = always`),
     "[safe]",
     "\tdirectory = *",
+    // A folder of a checkout that looks like a bare repository is none.
+    "\tbareRepository = explicit",
     "[http]",
     "\tfollowRedirects = initial",
     ...authorities === undefined ? [] : [`\tsslCAInfo = ${PRIVATE_FOLDER}/ca-bundle`],

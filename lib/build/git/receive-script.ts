@@ -6,7 +6,7 @@
 export const RECEIVE = `
 receive() {
   IFS= read -r format && IFS= read -r head || return
-  GIT_DEFAULT_HASH=$format GIT_DEFAULT_REF_FORMAT=files git init --quiet --template= . || return
+  (export GIT_DEFAULT_HASH="$format" GIT_DEFAULT_REF_FORMAT=files; git init --quiet --template= .) || return
   if [ "$format" != sha1 ] && [ "$(git rev-parse --show-object-format)" != "$format" ]; then
     echo "fatal: this git is too old for a repository whose objects are named by $format"
     return 1

@@ -9,8 +9,8 @@ signature_of() { git cat-file commit "$1" | sed -n -e '/^$/q' -e 's/^gpgsig[a-z0
 verifying() { # set, then words for git
   set_of=$1
   shift
-  GNUPGHOME="$private/gnupg-$set_of" git -c "gpg.ssh.allowedSignersFile=$private/ssh-signers-$set_of" -c gpg.ssh.program=ssh-keygen \\
-    -c gpg.program=gpg -c gpg.openpgp.program=gpg -c gpg.x509.program=false -c gpg.minTrustLevel=undefined "$@"
+  (export GNUPGHOME="$private/gnupg-$set_of"; git -c "gpg.ssh.allowedSignersFile=$private/ssh-signers-$set_of" -c gpg.ssh.program=ssh-keygen \\
+    -c gpg.program=gpg -c gpg.openpgp.program=gpg -c gpg.x509.program=false -c gpg.minTrustLevel=undefined "$@")
 }
 check_signature() {
   [ -n "$SIGNERS" ] || return 0
@@ -22,7 +22,7 @@ check_signature() {
     *) tool= ;;
   esac
   [ -z "$tool" ] || command -v $tool >/dev/null 2>&1 || { fact signature-tool $tool; exit 72; }
-  # It runs for nobody without a name.
+  # ssh-keygen refuses a user without a name.
   [ "$tool" != ssh-keygen ] || id -un >/dev/null 2>&1 || { fact signature-tool user; exit 72; }
   for set_number in $SIGNERS; do
     rm -rf "$private/gnupg-$set_number"

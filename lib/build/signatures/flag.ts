@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { InputError, messageOf } from "../../base/errors.ts";
 import { readInputFile } from "../../driver/program/command-line/read-input-file.ts";
+import type { BuildPolicy } from "../policy.ts";
 import { parseSigners, type Signers } from "./parse.ts";
 
 /** The flag for signatures that all builds need, for whoever runs them. */
@@ -15,6 +16,20 @@ export const SIGNATURES_FLAG = z.object({
 export interface ReadSigners {
   readonly text: string;
   readonly signers: Signers;
+}
+
+/**
+ * Throws InputError if the operator asks for signatures but chooses no image: the git that checks them would be
+ * that of whoever is checked.
+ */
+export function checkWhoVerifies(
+  { gitImage, allowImages }: Pick<BuildPolicy, "gitImage" | "allowImages">,
+  { says }: { says: string },
+): void {
+  if (gitImage !== undefined || allowImages.length > 0) return;
+  throw new InputError(
+    `--verify-signatures: The git of the build's image would check signatures, and ${says}: expected a --git-image as well`,
+  );
 }
 
 /** Reads the file that `--verify-signatures` names. Throws InputError that names the flag and the file. */

@@ -14,6 +14,8 @@ import { type Suggestion, wantsValue } from "./suggest.ts";
 /** How long Docker may take to answer a key press, milliseconds. */
 const PATIENCE_MS = 1500;
 const MOST = 500;
+/** What no shell takes for anything but a word: bash puts suggestions on the line without quoting them. */
+const HARMLESS = /^[A-Za-z0-9][A-Za-z0-9._/:@+,=-]*$/;
 
 /** What a flag's value is completed from. Nothing of it is run, and no host is asked but the Docker that it names. */
 interface Typed {
@@ -53,7 +55,7 @@ export async function valuesFor(
     const [operand] = command.registeredArguments;
     const repository = operand?.name() === "repository" ? first : undefined;
     const values = await find({ begun: wanted.begun, docker, repository });
-    return values.filter((value) => /^[\x21-\x7e]+$/.test(value)).slice(0, MOST).map((value) => ({
+    return values.filter((value) => HARMLESS.test(value)).slice(0, MOST).map((value) => ({
       value,
       why: "",
     }));

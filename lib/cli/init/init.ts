@@ -8,7 +8,7 @@ import { findRepository } from "../../build/git/local/find-repository.ts";
 import { GitFolder } from "../../build/git/local/git-folder.ts";
 import { parseRepository } from "../../build/repository.ts";
 import { type Files, type Proposal, proposalFor } from "../shared/request/proposal.ts";
-import { REPOSITORY_FILES } from "../shared/request/repository-file.ts";
+import { OWN_FILES } from "../../build/own-file.ts";
 
 const MOST_BYTES = 1024 * 1024;
 
@@ -18,8 +18,8 @@ const MOST_BYTES = 1024 * 1024;
  */
 export async function init(folder: string, { force }: { force: boolean }): Promise<string> {
   const top = topOf(folder);
-  const [name = ""] = REPOSITORY_FILES;
-  const existing = REPOSITORY_FILES.find((name) => lstatIfThere(join(top, name)));
+  const [name = ""] = OWN_FILES;
+  const existing = OWN_FILES.find((name) => lstatIfThere(join(top, name)));
   if (existing !== undefined && (!force || existing !== name)) {
     throw new InputError(
       `There is "${join(top, existing)}" already: ${

@@ -1,3 +1,6 @@
+import { InputError } from "../../base/errors.ts";
+import { SIGNATURES_FLAG } from "../../build/signatures/flag.ts";
+import { flagsOf } from "../../driver/program/policy-flags.ts";
 import { readGitTokens } from "../../build/git/git-access.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
@@ -29,6 +32,11 @@ export async function retry(
 }
 
 async function retryThere({ call }: Runs, before: RunView, options: RetryOptions): Promise<number> {
+  if (Object.keys(flagsOf(SIGNATURES_FLAG, options)).length > 0) {
+    throw new InputError(
+      '--verify-signatures: A control plane repeats a run as it was: expected no such flag, or "flutter-ci submit" with it',
+    );
+  }
   const secrets = await secretsFor(before, options);
   const { run } = await json(
     await call({ method: "POST", path: `/runs/${before.id}/retry`, body: { secrets } }),

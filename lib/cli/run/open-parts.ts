@@ -126,8 +126,7 @@ function policyOf(
     maxDiskBytes: undefined,
     gitMirror: caches.gitMirror === "on",
     caches: cacheLimits(caches),
-    // An image that is allowed here also gets the git credentials.
-    allowImages: request.isImageChosen ? [request.plan.spec.image] : [],
+    allowImages: request.trustedImages,
     allowNetworks: request.allowNetworks,
     allowEnv: request.allowEnv,
     allowPrivileged: false,

@@ -10,7 +10,7 @@ import { exitOfRun } from "../shared/exit-of-run.ts";
 import { CA_FLAG, readAuthorities } from "../../build/authorities/flag.ts";
 import { CACHE_FLAGS } from "../../build/cache/limits.ts";
 import { GIT_ACCESS, readGitAccess } from "../../build/git/git-access.ts";
-import { readSigners, SIGNATURES_FLAG } from "../../build/signatures/flag.ts";
+import { checkWhoVerifies, readSigners, SIGNATURES_FLAG } from "../../build/signatures/flag.ts";
 import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { loadDrivers } from "../shared/load-driver.ts";
@@ -54,9 +54,12 @@ export async function run({ operands, options, drivers, again, onRequest }: RunI
     interpretSchemas();
     const { buildRequest, requestOfPast } = await import("../shared/request/build-request.ts");
     const own = await loadDrivers(options.driver);
+    const signatures = await readSigners(await readPolicy(SIGNATURES_FLAG, options));
+    // Part of the spec, so that a repetition of the run needs them as well.
+    const verifySignatures = signatures?.text;
     const asking = again
-      ? requestOfPast(again, environment, options)
-      : buildRequest(options, operands, environment, { own });
+      ? requestOfPast(again, environment, options, { verifySignatures })
+      : buildRequest(options, operands, environment, { own, verifySignatures });
     // A file may be a pipe without a writer.
     const request = await abortable(asking, signal);
     using _workTree = request.local?.dirty;
@@ -67,11 +70,9 @@ export async function run({ operands, options, drivers, again, onRequest }: RunI
       gitToken: options.gitToken,
     });
     const authorities = await readAuthorities(await readPolicy(CA_FLAG, options));
-    const signers = (await readSigners(await readPolicy(SIGNATURES_FLAG, options)))?.signers;
-    if (signers && request.plan.spec.dirty) {
-      throw new InputError(
-        "--verify-signatures: A working tree has no signature: expected a commit, without --dirty",
-      );
+    if (signatures) {
+      const says = "a file chooses it";
+      checkWhoVerifies({ ...gitAccess, allowImages: request.trustedImages }, { says });
     }
     const caches = await readPolicy(CACHE_FLAGS, options);
     const faultPoint = faultsOf(environment.CONVEYOR_FAULT);
@@ -82,7 +83,7 @@ export async function run({ operands, options, drivers, again, onRequest }: RunI
       options,
       gitAccess,
       authorities,
-      signers,
+      signers: signatures?.signers,
       caches,
       drivers,
       own,

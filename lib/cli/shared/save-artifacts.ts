@@ -59,13 +59,22 @@ export interface SavedFrom extends Pick<ArtifactReader, "open"> {
 
 type Saved = StoredArtifact & { readonly link?: string | undefined };
 
-/** Takes links to anything but a file of the set for files: what is saved leads nowhere else. */
+/**
+ * Takes links to anything but a file of the set for files: what is saved leads nowhere else. So are links that
+ * differ from their file in upper and lower case alone, which a folder may take for one name.
+ */
 function withLinksWithin(artifacts: readonly Saved[]): readonly Saved[] {
   const files = new Set(artifacts.filter(({ link }) => link === undefined).map(({ name }) => name));
   return artifacts.map(({ link, ...artifact }) =>
-    link !== undefined && files.has(link) ? { ...artifact, link } : artifact
+    link !== undefined && files.has(link) && !isOneName(link, artifact.name)
+      ? { ...artifact, link }
+      : artifact
   );
 }
+
+/** Whether some file systems have one file for both names. */
+const isOneName = (a: string, b: string): boolean => caseless(a) === caseless(b);
+const caseless = (name: string): string => name.normalize("NFC").toLowerCase();
 
 async function save(
   artifacts: SavedFrom,

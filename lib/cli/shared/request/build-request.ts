@@ -47,10 +47,10 @@ export interface BuildRequest {
   /** The network named with --network. */
   readonly allowNetworks: readonly string[];
   /**
-   * Whether the user chose the image, by --image or as the default. An image from a file does not get git
-   * credentials.
+   * Images that get git credentials, and whose git is believed: the one that the user chose, by --image or as
+   * the default. None if a file chose it.
    */
-  readonly isImageChosen: boolean;
+  readonly trustedImages: readonly string[];
   /** The repository's own file that says how to build it, if that was read. */
   readonly fileName: string | undefined;
   /** What to say if nothing says how to build it. */
@@ -134,7 +134,7 @@ export async function buildRequest(
     secrets,
     allowEnv,
     allowNetworks,
-    isImageChosen,
+    trustedImages: isImageChosen ? [plan.spec.image] : [],
     local,
     fileName: repository?.fileName,
     assumed: whatIsAssumed(spec, { kind: plan.repository.kind, isFileNamed: named !== undefined }),
@@ -153,10 +153,15 @@ export interface PastBuild {
  * processes of its spec, as its command line did. Throws as `buildRequest`.
  */
 export async function requestOfPast(
-  { name, spec }: PastBuild,
+  { name, spec: before }: PastBuild,
   environment: Environment,
   folders: OwnFolders,
+  { verifySignatures }: Pick<BuildRequestOptions, "verifySignatures"> = {},
 ): Promise<BuildRequest> {
+  const spec: Record<string, unknown> = {
+    ...before,
+    ...verifySignatures !== undefined && { verifySignatures },
+  };
   const asked = othersToAllow(spec);
   const { allowNetworks, allowEnv } = asked;
   const limits = typeof spec.limits === "object" && spec.limits !== null ? spec.limits : {};
@@ -179,7 +184,7 @@ export async function requestOfPast(
     pipeline: BUILD_PIPELINE.name,
     resource: FLUTTER_BUILDER,
     metadata: {},
-    spec: { ...spec },
+    spec,
   };
   const isImageChosen = spec.image === undefined;
   return {
@@ -190,7 +195,7 @@ export async function requestOfPast(
     secrets,
     allowEnv,
     allowNetworks,
-    isImageChosen,
+    trustedImages: isImageChosen ? [plan.spec.image] : [],
     local,
     fileName: undefined,
     assumed: undefined,

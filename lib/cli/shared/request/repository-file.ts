@@ -4,13 +4,11 @@ import { utf8Text } from "../../../base/text.ts";
 import type { LocalSource } from "../../../build/git/local-source.ts";
 import type { PinnedCommit } from "../../../build/git/local/resolve-commit.ts";
 import { CommitFiles } from "../../../build/git/local/commit-files.ts";
+import { OWN_FILES, saysWhatToRun } from "../../../build/own-file.ts";
 import { parseRepository } from "../../../build/repository.ts";
 import { type OpenedLocal, openLocal, type OpenOptions } from "./local-request.ts";
 import { proposalFor } from "./proposal.ts";
 import type { ResourceFile } from "./resource-file.ts";
-
-/** Names of the file at a repository's root that says how to build it. */
-export const REPOSITORY_FILES = [".conveyor.yaml", ".conveyor.yml", ".conveyor.json"];
 
 const MOST_BYTES = 256 * 1024;
 const FLUTTER_MARK = "pubspec.yaml";
@@ -47,7 +45,7 @@ async function ownFileOf(
   pinned: PinnedCommit,
 ): Promise<Pick<Repository, "file" | "fileName">> {
   using files = new CommitFiles(source, pinned.commit);
-  const [name, other] = REPOSITORY_FILES.filter((name) => files.has(name));
+  const [name, other] = OWN_FILES.filter((name) => files.has(name));
   if (name === undefined) return { file: undefined, fileName: undefined };
   if (other !== undefined) {
     throw new InputError(`The repository has both "${name}" and "${other}": expected one of them`);
@@ -98,10 +96,6 @@ function withoutOwnChoice(file: ResourceFile, name: string): ResourceFile {
   throw new InputError([`${name}: It says what is built`, ...problems].join("\n"));
 }
 
-/** Whether a spec without defaults says what to run, or in which image. */
-const saysWhatToRun = ({ commands, script, image }: Readonly<Record<string, unknown>>): boolean =>
-  [commands, script, image].some((value) => value !== undefined);
-
 /**
  * Returns what to say of a repository elsewhere that neither the command line nor a file on it says how to
  * build. Its own file cannot be read before it is cloned.
@@ -112,7 +106,7 @@ export function whatIsAssumed(
 ): string | undefined {
   if (kind === "local" || isFileNamed || saysWhatToRun(spec)) return undefined;
   return `Nothing says how to build it, so it is built as a Flutter application: a ${
-    REPOSITORY_FILES[0]
+    OWN_FILES[0]
   } is read only where a folder is built. ` +
     "To build by it, clone the repository and run there, or name the file with -f";
 }
@@ -136,7 +130,7 @@ export function checkSaysWhatToRun(
   const words = commands.map((command) => `-c ${/^[\w./-]+$/.test(command) ? command : `'${command}'`}`);
   throw new InputError(
     `Nothing says how to build "${path}": it has no ${
-      REPOSITORY_FILES[0]
+      OWN_FILES[0]
     }, and no ${FLUTTER_MARK} of a Flutter application. ` +
       `Expected an image and commands, as in: flutter-ci run --image ${image} ${words.join(" ")}; ` +
       `"flutter-ci init" writes them into a file`,
