@@ -1,50 +1,47 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { retry } from "../../base/retry.ts";
-import { Checkpointer } from "./checkpointer.ts";
-import { freeBytes, sizeOf } from "./disk.ts";
+import { type CheckpointOptions, Checkpoints, LOG_BYTES } from "./checkpoints.ts";
 import { explain, isFull } from "./explain.ts";
-import { WriteQueue } from "./write-queue.ts";
+import { type Part, WriteQueue } from "./write-queue.ts";
 
 /**
  * One SQLite connection. All calls are synchronous, so other code of this process cannot run in between;
  * `write` is also atomic for other processes and for a crash. Prepare each statement once. Throws `Retryable`
  * if SQLite is busy or the disk is full.
  */
-export class Database implements Disposable {
+export class Database implements AsyncDisposable {
   readonly #sqlite: DatabaseSync;
-  readonly #path: string;
-  readonly #logPath: string;
-  readonly #logBytes: number;
-  readonly #checkpointer: Checkpointer;
-  /** The log's size at which the next checkpoint starts. */
-  #copyAt: number;
+  readonly #checkpoints: Checkpoints;
   readonly #makeRoom: () => number;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
+  readonly #beginPart: StatementSync;
+  readonly #endPart: StatementSync;
+  readonly #rollbackPart: StatementSync;
   readonly #version: StatementSync;
-  readonly #pageCount: StatementSync;
-  readonly #queue = new WriteQueue((work) => this.write(work));
+  readonly #queue = new WriteQueue({
+    transaction: (work) => this.write(work),
+    part: (work) => this.#part(work),
+  });
   #writes = 0;
 
   /**
    * If the disk is full, `makeRoom` is called and returns the bytes that it has freed; then the statement is
-   * retried once. `logBytes`: size of the log that triggers a checkpoint.
+   * retried once.
    */
-  constructor(path: string, makeRoom: () => number, { logBytes = LOG_BYTES }: { logBytes?: number } = {}) {
+  constructor(path: string, makeRoom: () => number, options?: CheckpointOptions) {
     this.#sqlite = new DatabaseSync(path);
-    this.#path = path;
-    this.#logPath = `${path}-wal`;
-    this.#logBytes = logBytes;
-    this.#copyAt = logBytes;
-    this.#checkpointer = new Checkpointer(path);
     this.#makeRoom = makeRoom;
     this.#sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    this.#checkpoints = new Checkpoints(this.#sqlite, path, options);
     this.#begin = this.#sqlite.prepare("BEGIN IMMEDIATE");
     this.#commit = this.#sqlite.prepare("COMMIT");
     this.#rollback = this.#sqlite.prepare("ROLLBACK");
+    this.#beginPart = this.#sqlite.prepare("SAVEPOINT part");
+    this.#endPart = this.#sqlite.prepare("RELEASE part");
+    this.#rollbackPart = this.#sqlite.prepare("ROLLBACK TO part");
     this.#version = this.#sqlite.prepare("PRAGMA data_version");
-    this.#pageCount = this.#sqlite.prepare("PRAGMA page_count");
   }
 
   prepare(sql: string): StatementSync {
@@ -61,16 +58,19 @@ export class Database implements Disposable {
     return this.#explained(work);
   }
 
-  /** Runs `work` in one transaction that holds the write lock from the start; an error rolls it back. */
+  /**
+   * Runs `work` in one transaction that holds the write lock from the start; an error rolls it back. After the
+   * commit nothing throws: the caller would take it for a rollback.
+   */
   write<T>(work: () => T): T {
     const result = this.#explained(() => this.#transaction(work));
-    if (++this.#writes % LOOK_EVERY === 0) this.#lookAtLog();
+    if (++this.#writes % LOOK_EVERY === 0) this.#checkpoints.look();
     return result;
   }
 
   /**
-   * Like `write`, in one transaction with the other writes that arrive at this moment. `work` may be called
-   * twice, the first time undone.
+   * Like `write`, in one transaction with the other writes that arrive at this moment. An error of `work` undoes
+   * it alone. `work` may be called twice, the first time undone.
    */
   writeSoon<T>(work: () => T): Promise<T> {
     return this.#queue.write(work);
@@ -83,12 +83,14 @@ export class Database implements Disposable {
 
   /** Returns the space of the log and of removed data to the disk, if that needs fewer than `room` bytes. */
   emptyLog(room: number): void {
-    this.#checkpoint("TRUNCATE", room);
+    this.#checkpoints.empty(room);
   }
 
-  [Symbol.dispose](): void {
+  /** Does the waiting writes. The last connection that closes copies the log, so it waits for the thread's. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#queue.flush();
-    this.#checkpointer[Symbol.dispose]();
+    await this.#checkpoints[Symbol.asyncDispose]();
+    this.#queue.flush();
     this.#sqlite.close();
   }
 
@@ -107,39 +109,6 @@ export class Database implements Disposable {
     }
   }
 
-  /** Has a large log copied in the background; here and now if that does not keep up. */
-  #lookAtLog(): void {
-    const size = sizeOf(this.#logPath);
-    if (size < this.#logBytes) this.#copyAt = this.#logBytes;
-    if (size < this.#copyAt) return;
-    const room = freeBytes(this.#path);
-    if (this.#growth() >= room) return;
-    const isBehind = size >= this.#logBytes * MOST_BEHIND;
-    // Two at once would be in each other's way.
-    if (isBehind && !this.#checkpointer.isRunning) return this.#checkpoint("PASSIVE", room);
-    this.#copyAt = size + this.#logBytes / 4;
-    if (!this.#checkpointer.start()) this.#checkpoint("PASSIVE", room);
-  }
-
-  /**
-   * Copies the log into the database: PASSIVE does not wait for other connections and lets the log be reused,
-   * TRUNCATE also empties its file. Skipped if the database could not grow enough: a partial copy would use
-   * up the space for nothing.
-   */
-  #checkpoint(mode: "PASSIVE" | "TRUNCATE", room: number): void {
-    try {
-      if (this.#growth() < room) this.#sqlite.exec(`PRAGMA wal_checkpoint(${mode})`);
-    } catch {
-      // The log keeps growing as long as there is room.
-    }
-  }
-
-  /** Returns how many bytes the database file must grow to hold the log. */
-  #growth(): number {
-    const pages = Number(this.#pageCount.get()?.["page_count"]);
-    return pages * PAGE_BYTES - sizeOf(this.#path);
-  }
-
   #transaction<T>(work: () => T): T {
     this.#begin.run();
     try {
@@ -149,6 +118,24 @@ export class Database implements Disposable {
     } catch (error) {
       this.#undo();
       throw error;
+    }
+  }
+
+  #part(work: () => unknown): Part {
+    this.#beginPart.run();
+    try {
+      const result = work();
+      this.#endPart.run();
+      return { result };
+    } catch (error) {
+      try {
+        this.#rollbackPart.run();
+        this.#endPart.run();
+      } catch {
+        // SQLite has ended the whole transaction.
+        throw error;
+      }
+      return { error: explain(error), isFull: isFull(error) };
     }
   }
 
@@ -168,9 +155,10 @@ export class Database implements Disposable {
 export async function connect(
   path: string,
   makeRoom: () => number,
-  { logBytes = LOG_BYTES }: { logBytes?: number } = {},
+  options: CheckpointOptions = {},
 ): Promise<Database> {
-  const database = new Database(path, makeRoom, { logBytes });
+  const { logBytes = LOG_BYTES } = options;
+  const database = new Database(path, makeRoom, options);
   try {
     // Must be set before the first table is created: lets removed data return its space to the disk.
     database.exec("PRAGMA auto_vacuum = INCREMENTAL");
@@ -187,7 +175,7 @@ export async function connect(
     );
     return database;
   } catch (error) {
-    database[Symbol.dispose]();
+    await database[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -200,14 +188,5 @@ async function useWriteAheadLog(database: Database): Promise<void> {
 
 /** Transactions here take fractions of a millisecond; only an overloaded machine comes near this timeout. */
 const BUSY_TIMEOUT_MS = 10_000;
-/**
- * Log size that triggers a checkpoint: larger than what most runs write. A checkpoint waits for the disk, for
- * seconds if builds keep it busy. The rest is copied when the last process closes the database.
- */
-const LOG_BYTES = 64 * 1024 * 1024;
-/** How many times that size a log may have before a checkpoint blocks this process. */
-const MOST_BEHIND = 2;
 /** Number of writes between checks of the log's size: a check costs up to a tenth of a write. */
 const LOOK_EVERY = 16;
-/** SQLite's default page size. */
-const PAGE_BYTES = 4096;

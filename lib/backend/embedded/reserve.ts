@@ -81,7 +81,7 @@ export class Reserve {
 }
 
 /** Enough for about a hundred run records, including the database's log. */
-const RESERVE_BYTES = 20 * 1024 * 1024;
+export const RESERVE_BYTES = 20 * 1024 * 1024;
 /** As "w", but does not follow symbolic links. */
 const TRUNCATE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 const SLACK_BYTES = 1024 * 1024;
