@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { messageOf } from "../../lib/base/errors.ts";
 import { type Context, type Driver, Retryable, StepFailure, z } from "../../lib/runtime.ts";
 import { testDriver, type TestOptions } from "../../lib/testing.ts";
+import { shortTimers } from "../support/until.ts";
 
 const RESOURCES = ["thing"];
 const succeed = (message = "done", data?: unknown) => ({ success: true, message, data });
@@ -151,4 +152,38 @@ test("a later attempt reads the progress of the one before, and a test sees what
   assert.deepEqual(progress, { page: 8 });
   const first = await step(({ progress }) => Promise.resolve(succeed(String(progress))));
   assert.deepEqual([first.message, first.progress], ["undefined", undefined]);
+});
+
+test("a log keeps as many bytes as the operator allows, to the last one", async () => {
+  const write: Driver["reconcile"] = async ({ log }) => {
+    await log.write("stdout", new TextEncoder().encode("one\ntwo\nsix\n"));
+    return succeed();
+  };
+  const kept = async (maxLogBytes: number) => {
+    const { log } = await step(write, { settings: { maxLogBytes } });
+    return log.filter(({ stream }) => stream === "stdout").map(({ message }) => message);
+  };
+  assert.deepEqual(await kept(12), ["one", "two", "six"]);
+  assert.deepEqual(await kept(11), ["one", "two"]);
+});
+
+test("a step keeps 16 KiB of progress, and no more", async () => {
+  const keep = (length: number) =>
+    step(async ({ keepProgress }) => {
+      await keepProgress("x".repeat(length - 2));
+      return succeed();
+    });
+  assert.equal((await keep(16_384)).success, true);
+  assert.match((await keep(16_385)).message, /The progress has 16385 bytes as JSON: expected 16384 at most/);
+});
+
+test("a cleanup has time beside the grace period", async () => {
+  const { message } = await step(async (context) => {
+    const isOver = await context.cleanup(async (signal) => {
+      for (let i = 0; i < 3; i++) await shortTimers();
+      return signal.aborted;
+    });
+    return succeed(`${isOver}`);
+  }, { settings: { graceMs: 0 } });
+  assert.equal(message, "false");
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Log, readLog } from "../../lib/wire/messages.ts";
+import { Artifact, modeOf, modeText } from "../../lib/wire/run.ts";
 
 const OURS = {
   runid: "0fd90212-1e83-4506-b2a0-58d7a27b2831",
@@ -27,5 +28,20 @@ test("readLog answers and refuses what Log.parse does, whichever field is missin
 test("readLog refuses what is no object", () => {
   for (const value of [null, undefined, "text", 7, []]) {
     assert.throws(() => readLog(value), { name: "ZodError" });
+  }
+});
+
+test("an artifact's permission bits travel in octal, and the usual ones not at all", () => {
+  for (const [mode, text] of [[0o755, "0755"], [0o600, "0600"], [0o7, "0007"], [0o100755, "0755"]] as const) {
+    assert.deepEqual(modeText(mode), { mode: text });
+    assert.equal(modeOf(text), mode & 0o777);
+  }
+  assert.deepEqual([modeText(0o644), modeText(undefined), modeOf(undefined)], [{}, {}, 0o644]);
+  const artifact = { name: "a", path: "a", size: 1, sha256: "x" };
+  for (const mode of [undefined, "0755"]) {
+    assert.equal(Artifact.safeParse({ ...artifact, mode }).success, true);
+  }
+  for (const mode of ["755", "0788", "07555", "1755"]) {
+    assert.equal(Artifact.safeParse({ ...artifact, mode }).success, false, mode);
   }
 });
