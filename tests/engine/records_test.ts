@@ -54,6 +54,15 @@ test("a lost round that starts again is told as the end of its steps, and as a b
   assert.deepEqual(changesOf(restarted, restarted), []);
 });
 
+test("an attempt that another one has taken over from is told as lost, and as a new beginning", () => {
+  const before = withStep(runOf("a"), "a", { status: "running", attempt: 1, startedAt: 1, instance: "one" });
+  const after = withStep(before, "a", { attempt: 2, instance: "two" });
+  const told = changesOf(before, after).map((change) =>
+    "step" in change ? `${change.kind} ${change.step.instance}` : change.kind
+  );
+  assert.deepEqual(told, ["lease-lost one", "step-started two"]);
+});
+
 test("a late line of a round that was lost belongs to that round", () => {
   const first = withStep(runOf("a b"), "a", { status: "failed", attempt: 1, startedAt: 1, endedAt: 2 });
   const run: Run = {
