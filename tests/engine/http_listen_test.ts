@@ -68,6 +68,43 @@ test("listen outlives what is no HTTP, or no request that can be spoken of", asy
   assert.equal(await (await fetch(server.url)).text(), "fine");
 });
 
+/** Sends the head of a request with a body of five bytes, and the first two of them. */
+function slowRequest(port: number) {
+  const asked = request({
+    host: "127.0.0.1",
+    port,
+    method: "POST",
+    agent: false,
+    headers: { "content-length": 5 },
+  });
+  const answered = once(asked, "response") as Promise<[IncomingMessage]>;
+  asked.write("ab");
+  const answer = async () => {
+    const [message] = await within(answered, "the answer");
+    return [message.statusCode, Buffer.concat(await Array.fromAsync(message)).toString()];
+  };
+  return { asked, answer };
+}
+
+test("listen refuses a request before its body has come", async () => {
+  await using server = await listen(() => Promise.resolve(Response.json("no", { status: 401 })), HERE);
+  const { asked, answer } = slowRequest(server.port);
+  assert.deepEqual(await answer(), [401, '"no"']);
+  asked.on("error", () => {}).destroy();
+});
+
+test("listen hands on a small body that comes slowly as a whole", async () => {
+  const begun = Promise.withResolvers<void>();
+  await using server = await listen(async (request) => {
+    begun.resolve();
+    return new Response(await request.text());
+  }, HERE);
+  const { asked, answer } = slowRequest(server.port);
+  await within(begun.promise, "the request to be handled");
+  asked.end("cde");
+  assert.deepEqual(await answer(), [200, "abcde"]);
+});
+
 test("listen reads a body no faster than its client takes it, and lets go of it when the client is gone", async () => {
   const CHUNK = new Uint8Array(64 * 1024);
   const seen = { chunks: 0 };

@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from "node:https";
 import { Readable } from "node:stream";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
+import { startTimer, stopTimer } from "../../base/timers.ts";
 
 export interface ListenOptions {
   readonly host: string;
@@ -70,7 +71,7 @@ async function answer(
   const leaving = new AbortController();
   outgoing.once("close", () => leaving.abort(new Error("The client is gone")));
   const signal = AbortSignal.any([closing, leaving.signal]);
-  const whole = isSmall(incoming) ? await wholeBody(incoming) : undefined;
+  const whole = isSmall(incoming) ? await bodyAtHand(incoming) : undefined;
   const request = requestOf(incoming, { scheme, signal, whole });
   const response = request ? await handle(request) : new Response(null, { status: 400 });
   const headers = Object.fromEntries(response.headers);
@@ -120,8 +121,13 @@ async function readAway(request: Request | undefined): Promise<void> {
   }
 }
 
-/** Bodies of at most this many bytes are read before the request is handled: a stream costs more than they do. */
+/**
+ * Bodies of at most this many bytes are read before the request is handled, if they are there: a stream costs
+ * more than they do.
+ */
 const SMALL_BODY = 16 * 1024;
+/** A body that is not there by then is read as a stream, so that a request is refused before its body comes. */
+const AT_HAND_MS = 50;
 
 /** Returns true if the body's length is given, and small. */
 function isSmall({ headers }: IncomingMessage): boolean {
@@ -129,16 +135,29 @@ function isSmall({ headers }: IncomingMessage): boolean {
   return length !== undefined && headers["transfer-encoding"] === undefined && Number(length) <= SMALL_BODY;
 }
 
-/** Reads the whole body. Throws if the client goes away before it has sent all. */
-async function wholeBody(incoming: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+/**
+ * Reads the whole body. Returns undefined if it does not come at once; then none of it is lost. Throws if the
+ * client goes away.
+ */
+async function bodyAtHand(incoming: IncomingMessage): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const chunks: Buffer[] = [];
-  incoming.on("data", (chunk: Buffer) => void chunks.push(chunk));
-  incoming.once("end", resolve);
-  incoming.once("error", reject);
-  incoming.once("close", () => reject(new Error("The client is gone")));
-  await promise;
-  return new Uint8Array(Buffer.concat(chunks));
+  const take = (chunk: Buffer) => void chunks.push(chunk);
+  const end = () => resolve(true);
+  const leave = () => reject(new Error("The client is gone"));
+  incoming.on("data", take).once("end", end).once("error", reject).once("close", leave);
+  const timer = startTimer(() => resolve(false), AT_HAND_MS);
+  try {
+    if (await promise) return new Uint8Array(Buffer.concat(chunks));
+    incoming.pause();
+    // After the end there is nothing to put back to.
+    if (incoming.readableEnded) return new Uint8Array(Buffer.concat(chunks));
+    if (chunks.length > 0) incoming.unshift(Buffer.concat(chunks));
+    return undefined;
+  } finally {
+    stopTimer(timer);
+    incoming.off("data", take).off("end", end).off("error", reject).off("close", leave);
+  }
 }
 
 /** Returns undefined if no `Request` can be made of the message, for example if its host is invalid. */
