@@ -92,7 +92,7 @@ export async function startContainer(
 }
 
 function containerSpec(
-  { run, resource, settings, policy, eventId }: BuildContext,
+  { run, resource, settings, policy, eventId, deadline = 0 }: BuildContext,
   plan: Plan,
   { daemon, share, user, network, image }: {
     daemon: DaemonInfo;
@@ -107,7 +107,9 @@ function containerSpec(
   const wanted = spec.limits.memory ?? Math.max(share.each - services, Math.ceil(share.each / 2));
   const memory = Math.min(wanted, policy.maxMemory ?? wanted);
   const cpus = spec.limits.cpus ?? policy.maxCpus;
-  const expires = daemon.now + spec.timeout + (spec.keep === "never" ? SPARE_MS : KEEP_MS);
+  // Whoever submits a run may give it more time than its spec does. The deadline is by our clock.
+  const leftMs = Math.max(spec.timeout, deadline - Date.now());
+  const expires = daemon.now + leftMs + (spec.keep === "never" ? SPARE_MS : KEEP_MS);
   const withheld = steeringVariables(image.env);
   const labels = {
     [LABELS.owner]: settings.owner,

@@ -1,6 +1,6 @@
 import type { Docker, ListedContainer } from "../docker/docker.ts";
 import { LABELS } from "./labels.ts";
-import { sweep } from "./sweep.ts";
+import { sweep, type SweepOptions } from "./sweep.ts";
 
 /** What was removed, and of which installation. */
 export interface Swept {
@@ -53,7 +53,9 @@ export async function sweepOthers(
     }
     if (over.size === 0) continue;
     const add = (kind: Swept["kind"]) => (name: string) => void swept.push({ kind, name, owner });
-    const isAlive = (run: string) => !over.has(run);
+    // A restart may have created a container of the run since we looked.
+    const isAlive: SweepOptions["isAlive"] = (run, isExpired, labels) =>
+      !over.has(run) || (LABELS.expires in labels && !isExpired);
     const removed = await sweep(docker, {
       owner,
       isAlive,

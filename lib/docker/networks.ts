@@ -27,7 +27,7 @@ export function networkAndVolumeCalls(client: Client): Calls {
         id: Id,
         name: Name,
         labels: Labels ?? {},
-        createdAt: Date.parse(Created) || 0,
+        createdAt: timeOf(Created),
       }));
     },
 
@@ -85,4 +85,10 @@ export function networkAndVolumeCalls(client: Client): Calls {
       return new Map((Volumes ?? []).map(({ Name, UsageData }) => [Name, Math.max(0, UsageData?.Size ?? 0)]));
     },
   };
+}
+
+/** Docker's zero time and an unreadable one are no time: infinitely late, so that nothing counts as old. */
+function timeOf(text: string): number {
+  const ms = Date.parse(text);
+  return ms > 0 ? ms : Infinity;
 }

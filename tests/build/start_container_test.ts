@@ -12,16 +12,18 @@ const SETTINGS = testSettings({ owner: "me", slots: 2 });
 /** Starts the container of a spec on a daemon. */
 async function start(
   spec: object,
-  { fake = fakeDocker(), policy = {}, image = {}, settings = {} }: {
+  { fake = fakeDocker(), policy = {}, image = {}, settings = {}, deadline = undefined }: {
     fake?: ReturnType<typeof fakeDocker>;
     policy?: Parameters<typeof testPolicy>[0];
     image?: FakeOptions["image"];
     settings?: Parameters<typeof testSettings>[0];
+    deadline?: number | undefined;
   } = {},
 ) {
   const whole = { repository: "https://example.org/app.git", image: "gcc:14", commands: ["make"], ...spec };
   const context = stepContext(fake.docker, whole, {
     run: "r",
+    deadline,
     policy: testPolicy({ allowPrivileged: true, allowKeep: true, allowNetworks: ["lan"], ...policy }),
     settings: { ...SETTINGS, ...settings },
   });
@@ -64,6 +66,15 @@ test("a run's container has its labels, its limits, no rights, and says all that
   );
   // It was announced while it started.
   assert.equal(did.filter((what) => what.includes("volume conveyor-starts-")).length, 2);
+});
+
+test("a container expires after its run, if whoever submitted the run gave it more time than its spec", async () => {
+  const hours = 6 * 3_600_000;
+  const { created } = await start({ timeout: "30m" }, { deadline: Date.now() + hours });
+  const expires = Number(created?.labels[LABELS.expires]) - DAEMON.now - 3_600_000;
+  assert.ok(expires > hours - 60_000 && expires <= hours, `${expires} ms`);
+  const shorter = (await start({ timeout: "30m" }, { deadline: Date.now() + 1000 })).created;
+  assert.equal(Number(shorter?.labels[LABELS.expires]) - DAEMON.now, 1_800_000 + 3_600_000);
 });
 
 test("a spec may ask for less than the operator allows, and gets no more than that", async () => {
