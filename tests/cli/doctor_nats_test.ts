@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
@@ -8,7 +10,10 @@ import { openBucket } from "../../lib/backend/nats/blobs.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { brokerFindings } from "../../lib/cli/doctor/broker-findings.ts";
 import type { CheckOptions, Finding } from "../../lib/cli/doctor/finding.ts";
-import { broker } from "../backend/nats-broker.ts";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { exposureOf } from "../../lib/backend/nats/inspect.ts";
+import { controlPlaneNeeds, deniedOf, driverNeeds, isAllowed } from "../../lib/backend/nats/permissions.ts";
+import { broker, until } from "../backend/nats-broker.ts";
 import { startNats } from "../support/nats-server.ts";
 import { needing } from "../support/needs.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -175,4 +180,70 @@ test("doctor says where a build's container finds a broker that asks for no pass
     assert.equal(found.level, level, found.message);
     if (level === "warn") assert.ok(found.message.includes(`nats://${here.address}:${open.port}`));
   }
+});
+
+test("what doctor tries out is refused by JetStream before it looks at a stream", async () => {
+  await using given = await broker();
+  const { connection, manager, server } = given;
+  await openBucket(connection, manager);
+  await jetstream(connection).publish("logs.a", "a line");
+  const asked: { subject: string; response: string }[] = [];
+  connection.subscribe("$JS.EVENT.ADVISORY.API", {
+    callback: (_, message) => void asked.push(message.json()),
+  });
+  await connection.flush();
+  await using other = opened(await connectNats({ servers: [server.url] }));
+  const needs = [
+    controlPlaneNeeds(),
+    driverNeeds("builder", { host: "ci-1", storesArtifacts: true }),
+  ];
+  for (const one of needs) assert.ok(isAllowed(await deniedOf(other.connection, one)));
+  const changing = /\.(PURGE|CREATE|UPDATE)\./;
+  const expected = needs.flatMap(({ publish }) => publish).filter((subject) => changing.test(subject));
+  const seen = () => asked.filter(({ subject }) => changing.test(subject));
+  await until(() => seen().length === expected.length, "the broker tells of all requests");
+  assert.deepEqual(seen().map(({ subject }) => subject).toSorted(), expected.toSorted());
+  for (const { subject, response } of seen()) {
+    assert.match(response, /"err_code":10025,/, `${subject} is refused as no JSON of a request`);
+  }
+  assert.equal((await manager.streams.info("logs-engine")).state.messages, 1);
+});
+
+/** Closes a connection at the end. */
+const opened = (connection: NatsConnection) => ({
+  connection,
+  [Symbol.asyncDispose]: () => connection.close(),
+});
+
+test("doctor names a consumer that it cannot look at", async () => {
+  const deny = '["$JS.API.CONSUMER.LIST.>", "$JS.API.CONSUMER.INFO.pipeline-engine.>"]';
+  const users =
+    `{ user: all, password: x }, { user: some, password: x, permissions: { publish: { deny: ${deny} } } }`;
+  await using server = await startNats({ config: `authorization { users: [${users}] }` });
+  const at = (user: string) => `nats://${user}:x@127.0.0.1:${server.port}`;
+  await using all = opened(await connectNats({ servers: [at("all")] }));
+  await ensureStreams(all.connection);
+  const findings = await look({ nats: [at("some")], as: "up" });
+  assert.equal(of(findings, "permissions").level, "ok");
+  const found = of(findings, "consumers");
+  assert.equal(found.level, "warn");
+  assert.match(found.message, /^pipeline-engine of the stream "pipeline-engine" cannot be looked at: ./);
+});
+
+test("doctor does not take for closed what it could not try: only a refused login or connection is", async () => {
+  const here = "127.0.0.1";
+  await using server = await startNats({ config: `authorization { token: "${PASSWORD}" }` });
+  const programs = [{ name: "up", needs: controlPlaneNeeds() }];
+  const exposure = (port: number) => exposureOf(`nats://${here}:${port}`, { timeoutMs: 1000 }, programs);
+  assert.equal(await exposure(server.port), "closed");
+  const other = createServer((socket) => socket.end("220 mail\r\n")).listen(0, here);
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  try {
+    assert.match(JSON.stringify(await exposure(port)), /"untried":"Cannot connect to NATS at/);
+  } finally {
+    other.close();
+    await once(other, "close");
+  }
+  assert.equal(await exposure(port), "closed");
 });

@@ -21,13 +21,21 @@ export async function explain(
   if (/ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup/i.test(facts)) {
     return UNKNOWN_NAME;
   }
-  if (/connection refused|ECONNREFUSED/i.test(facts)) return REFUSED;
-  if (/authorization violation|authentication/i.test(text)) {
+  if (isConnectionRefused(cause)) return REFUSED;
+  if (isLoginRefused(cause)) {
     return `the broker does not accept the credentials (${text})`;
   }
   if (/does not support 'tls'/.test(text)) return "the broker does not offer TLS";
   return tlsTrouble(text, facts, tls) ?? await greetings(text, addresses, tls);
 }
+
+/** True if nothing listens there. */
+export const isConnectionRefused = (cause: unknown): boolean =>
+  /connection refused|ECONNREFUSED/i.test(`${messageOf(cause)} ${errorCode(cause)}`);
+
+/** True if the broker does not accept the credentials, or wants some. */
+export const isLoginRefused = (cause: unknown): boolean =>
+  /authorization violation|authentication/i.test(messageOf(cause));
 
 function tlsTrouble(text: string, facts: string, tls: TlsFiles | undefined): string | undefined {
   if (/self.signed|unable.to.(verify|get)|UnknownIssuer|issuer/i.test(facts)) {

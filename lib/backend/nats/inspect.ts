@@ -8,11 +8,12 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { STREAMS } from "../../wire/subjects.ts";
 import { ARTIFACTS_STREAM } from "./blobs.ts";
-import { isStreamMissing } from "./calls.ts";
+import { isConsumerMissing, isStreamMissing } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { DEAD_STREAM } from "./dead.ts";
+import { isConnectionRefused, isLoginRefused } from "./explain.ts";
 import { OWNER_KEY } from "./streams.ts";
-import { type Denied, deniedOf, type Needs } from "./permissions.ts";
+import { consumerInfo, type Denied, deniedOf, type Needs } from "./permissions.ts";
 
 /** A program that works over the broker: `up`, or a driver. */
 export interface Program {
@@ -40,6 +41,11 @@ export interface ConsumerReport {
   readonly asking: number;
 }
 
+/** `why`: the error. */
+export interface UnreadConsumer extends Pick<ConsumerReport, "stream" | "name"> {
+  readonly why: string;
+}
+
 export interface BrokerReport {
   readonly version: string;
   /** What each program would be denied with this login. */
@@ -52,6 +58,8 @@ export interface BrokerReport {
   readonly owner: string | undefined;
   readonly streams: readonly StreamReport[];
   readonly consumers: readonly ConsumerReport[];
+  /** Consumers that should be readable with this login and are not. */
+  readonly unread: readonly UnreadConsumer[];
   /** The broker's clock minus ours, milliseconds; undefined if it did not tell. */
   readonly apartMs: number | undefined;
 }
@@ -83,16 +91,28 @@ export async function inspectBroker(
     return { ...EMPTY, version, denied, noJetStream: "the login may not listen for answers" };
   }
   const manager = await jetstreamManager(best.connection, { checkAPI: false, timeout: ANSWER_MS });
-  return { ...await jetStreamReport(manager, programs, clock), version, denied };
+  // A consumer that only another login may look at is not this one's business.
+  const isHidden = (stream: string, name: string) =>
+    [...denied.values()].some(({ publish }) => publish.includes(consumerInfo(stream, name)));
+  const drivers = programs.map(({ name }) => name).filter((name) => name !== "up");
+  const readable = drivers.filter((name) => !isHidden("messages", name));
+  return { ...await jetStreamReport(manager, readable, clock), version, denied };
 }
 
 const ANSWER_MS = 3000;
 
-const EMPTY = { storage: undefined, owner: undefined, streams: [], consumers: [], apartMs: undefined };
+const EMPTY = {
+  storage: undefined,
+  owner: undefined,
+  streams: [],
+  consumers: [],
+  unread: [],
+  apartMs: undefined,
+};
 
 async function jetStreamReport(
   manager: JetStreamManager,
-  programs: readonly Program[],
+  drivers: readonly string[],
   clock: () => number,
 ): Promise<Omit<BrokerReport, "version" | "denied">> {
   let storage: BrokerReport["storage"];
@@ -111,7 +131,7 @@ async function jetStreamReport(
     storage,
     owner: typeof messages === "object" ? messages.config.metadata?.[OWNER_KEY] : undefined,
     streams: found.map(({ name, info }) => reportOf(name, info)),
-    consumers: await consumersOf(manager, found.filter(({ info }) => typeof info === "object"), programs),
+    ...await consumersOf(manager, found.filter(({ info }) => typeof info === "object"), drivers),
     apartMs: Number.isNaN(ts) ? undefined : ts - clock(),
   };
 }
@@ -130,56 +150,64 @@ function reportOf(name: string, info: StreamInfo | "missing" | "hidden"): Stream
   return { name, state: "there", messages, bytes, maxBytes: max_bytes > 0 ? max_bytes : undefined };
 }
 
-/** Returns all consumers of the streams with work; those of the programs only, if the login may not list them. */
+/** Returns all consumers of the streams with work; those of the drivers only, if the login may not list them. */
 async function consumersOf(
   manager: JetStreamManager,
   streams: readonly { name: string }[],
-  programs: readonly Program[],
-): Promise<ConsumerReport[]> {
-  const reports: ConsumerReport[] = [];
+  drivers: readonly string[],
+): Promise<Pick<BrokerReport, "consumers" | "unread">> {
+  const consumers: ConsumerReport[] = [];
+  const unread: UnreadConsumer[] = [];
   for (const stream of ["messages", "pipeline-engine"]) {
     if (!streams.some(({ name }) => name === stream)) continue;
-    const add = (info: ConsumerInfo) =>
-      reports.push({
-        stream,
-        name: info.name,
-        pending: info.num_pending,
-        inHand: info.num_ack_pending,
-        asking: info.num_waiting,
-      });
     try {
-      for await (const info of manager.consumers.list(stream)) add(info);
+      const found = await Array.fromAsync(manager.consumers.list(stream));
+      consumers.push(...found.map((info) => consumerReport(stream, info)));
     } catch {
-      const known = stream === "messages" ? programs.map(({ name }) => name) : ["pipeline-engine"];
-      for (const name of known) {
-        const info = await manager.consumers.info(stream, name).catch(() => undefined);
-        if (info) add(info);
+      for (const name of stream === "messages" ? drivers : ["pipeline-engine"]) {
+        try {
+          consumers.push(consumerReport(stream, await manager.consumers.info(stream, name)));
+        } catch (error) {
+          if (!isConsumerMissing(error)) unread.push({ stream, name, why: messageOf(error) });
+        }
       }
     }
   }
-  return reports;
+  return { consumers, unread };
 }
+
+const consumerReport = (stream: string, info: ConsumerInfo): ConsumerReport => ({
+  stream,
+  name: info.name,
+  pending: info.num_pending,
+  inHand: info.num_ack_pending,
+  asking: info.num_waiting,
+});
+
+/** What somebody without a password can do at a broker; `untried` if that is not known, with the reason. */
+export type Exposure = "open" | "closed" | { readonly untried: string };
 
 /**
  * Returns whether a broker takes a login without a password there, and lets it do any of what a program needs.
  */
-export async function isOpenTo(
+export async function exposureOf(
   server: string,
   { timeoutMs }: { timeoutMs: number },
   programs: readonly Program[],
-): Promise<boolean> {
+): Promise<Exposure> {
   try {
     const connection = await connectNats({ servers: [server], name: "conveyor-doctor", timeoutMs });
     try {
       for (const { needs } of programs) {
         const { publish } = await deniedOf(connection, { ...needs, listen: [] });
-        if (publish.length < needs.publish.length) return true;
+        if (publish.length < needs.publish.length) return "open";
       }
-      return false;
+      return "closed";
     } finally {
       await connection.close();
     }
-  } catch {
-    return false;
+  } catch (error) {
+    const { cause } = error as Error;
+    return isConnectionRefused(cause) || isLoginRefused(cause) ? "closed" : { untried: messageOf(error) };
   }
 }

@@ -50,7 +50,8 @@ export function driverNeeds(
       `${DEAD_STREAM}.messages.${NOBODY}`,
       ...["INFO", "STREAM.INFO.messages", `STREAM.INFO.${DEAD_STREAM}`].map(api),
       ...names.flatMap((name) => [
-        ...[`CONSUMER.INFO.messages.${name}`, `CONSUMER.MSG.NEXT.messages.${name}`].map(api),
+        consumerInfo("messages", name),
+        api(`CONSUMER.MSG.NEXT.messages.${name}`),
         ...[`CONSUMER.DURABLE.CREATE.messages.${name}`].map(api),
         `$JS.ACK.messages.${name}.1.0.0.0.0`,
       ]),
@@ -66,6 +67,9 @@ export function driverNeeds(
     listen: [subjects.nudge("*"), subjects.room(driver), `_INBOX.conveyor-${driver}.${NOBODY}`],
   };
 }
+
+/** The subject of a question about a consumer. */
+export const consumerInfo = (stream: string, name: string): string => api(`CONSUMER.INFO.${stream}.${name}`);
 
 const api = (call: string): string => `$JS.API.${call}`;
 
@@ -89,7 +93,7 @@ export async function deniedOf(connection: NatsConnection, { publish, listen }: 
   });
   const subscriptions = listen.map((subject) => connection.subscribe(subject, { callback: () => {} }));
   for (const subject of publish) {
-    connection.publish(subject, harmlessBody(subject), { headers: refusedHeaders() });
+    connection.publish(subject, UNREADABLE, { headers: refusedHeaders() });
   }
   await connection.flush();
   for (const subscription of subscriptions) subscription.unsubscribe();
@@ -103,11 +107,10 @@ export async function deniedOf(connection: NatsConnection, { publish, listen }: 
 }
 
 /**
- * A JSON text that is no object, and so no request. For the server a request to purge without an object means
- * the whole stream, so that one gets a filter that no subject matches.
+ * The body of all requests: no version of the server can read it as a request, so each refuses it before it looks
+ * at a stream. Not any JSON is like that: to some versions a text is an empty request, which purges a whole stream.
  */
-const harmlessBody = (subject: string): string =>
-  subject.includes(".PURGE.") ? JSON.stringify({ filter: `${NOBODY}.none` }) : '"doctor"';
+const UNREADABLE = JSON.stringify([NOBODY]);
 
 function refusedHeaders() {
   const made = headers();

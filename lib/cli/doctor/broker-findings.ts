@@ -2,10 +2,11 @@ import { networkInterfaces } from "node:os";
 import {
   type BrokerReport,
   type ConsumerReport,
+  exposureOf,
   inspectBroker,
-  isOpenTo,
   type Program,
   type StreamReport,
+  type UnreadConsumer,
 } from "../../backend/nats/inspect.ts";
 import { controlPlaneNeeds, type Denied, driverNeeds, isAllowed } from "../../backend/nats/permissions.ts";
 import { systemClock } from "../../base/clock.ts";
@@ -95,11 +96,15 @@ function jetStreamFindings({ noJetStream, ...report }: BrokerReport): Finding[] 
       "Start the nats-server with JetStream (-js), allow it to the account, and let it publish on $JS.API.INFO";
     return [{ level: "fail", what, message: `It cannot be used: ${noJetStream}`, remedy }];
   }
-  const { storage, owner, streams, consumers, apartMs } = report;
+  const { storage, owner, streams, consumers, unread, apartMs } = report;
   const used = storage && `${formatSize(storage.used)} used`;
   const limit = storage?.limit === undefined ? "" : ` of ${formatSize(storage.limit)}`;
   const findings: Finding[] = [{ level: "ok", what, message: `It works${used ? `, ${used}${limit}` : ""}` }];
-  findings.push(...streamFindings(streams, owner), ...consumers.flatMap(consumerFindings));
+  findings.push(
+    ...streamFindings(streams, owner),
+    ...consumers.flatMap(consumerFindings),
+    ...unread.map(unreadFinding),
+  );
   const dead = streams.find(({ name }) => name === "dead")?.messages ?? 0;
   if (dead > 0) findings.push(deadFinding("dead letters", dead, 'the stream "dead"'));
   return [...findings, ...apartMs === undefined ? [] : clockFindings("The broker's machine", apartMs)];
@@ -155,6 +160,13 @@ function consumerFindings({ stream, name, pending, inHand, asking }: ConsumerRep
   }];
 }
 
+const unreadFinding = ({ stream, name, why }: UnreadConsumer): Finding => ({
+  level: "warn",
+  what: "consumers",
+  message: `${name} of the stream "${stream}" cannot be looked at: ${why}`,
+  remedy: `Run doctor again when the broker is less busy, or allow it to the login. ${TABLE}`,
+});
+
 /**
  * Returns whether a build's container can use the broker without a password: it reaches every address of this
  * machine but loopback, and other machines as this one does.
@@ -169,13 +181,21 @@ async function exposureFindings(nats: readonly string[], programs: readonly Prog
     return hosts.map((host) => `nats://${host}:${port}`);
   });
   const open: string[] = [];
+  const untried: Finding[] = [];
   for (const server of new Set(candidates)) {
-    if (await isOpenTo(server, { timeoutMs: ANSWER_MS / 5 }, programs)) open.push(server);
+    const found = await exposureOf(server, { timeoutMs: ANSWER_MS / 5 }, programs);
+    if (found === "open") open.push(server);
+    if (typeof found === "object") {
+      const message =
+        `Whether a build's container can use the broker without a password could not be tried: ${found.untried}`;
+      untried.push({ level: "warn", what, message, remedy: `Try it from a container. ${TABLE}` });
+    }
   }
+  if (open.length === 0 && untried.length > 0) return untried;
   if (open.length === 0) {
     return [{ level: "ok", what, message: "A build's container finds no way in without a password" }];
   }
-  return [{
+  return [...untried, {
     level: "warn",
     what,
     message: `A build's container can use the broker without a password, at ${open.join(", ")}`,
