@@ -45,7 +45,8 @@ export async function sweep(
     docker.list(ours, { signal }),
     docker.networks(ours, { signal }),
   ]);
-  const young = youngRuns([...found, ...networks], now - olderThanMs);
+  // Not asked for an age, it does not matter that one is not known.
+  const young = olderThanMs > 0 ? youngRuns([...found, ...networks], now - olderThanMs) : new Set<string>();
   const isAlive: SweepOptions["isAlive"] = (run, ...facts) =>
     young.has(run) || options.isAlive(run, ...facts);
   for (const container of found) {
