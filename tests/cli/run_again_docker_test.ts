@@ -36,6 +36,37 @@ test("cancel ends a run of another process at once, with nothing left; retry doe
   assert.deepEqual([view.status, view.retryOf], ["succeeded", first?.run]);
 });
 
+test("retry takes the steps that the run had", async () => {
+  await using at = await project();
+  const file = join(at.path, "build.json");
+  const pipeline = [
+    { driver: "container-start", id: "start", timeout: "1m" },
+    { driver: "git-cloner" },
+    { driver: "container-stop", always: true },
+  ];
+  await writeFile(file, JSON.stringify({ resource: "flutter-builder", spec: {}, pipeline }));
+  const ask = async (...words: string[]) => {
+    const ended = await flutterCi([...words, "--json", "--data", join(at.path, "data")], { cwd: at.path });
+    assert.equal(ended.code, 0, ended.stdout + ended.stderr);
+    return ended;
+  };
+  const stepsOf = async (run: string) => {
+    const { pipeline, steps } = JSON.parse((await ask("show", run)).stdout);
+    const asked = ({ id, driver, always, timeoutSeconds }: Record<string, unknown>) =>
+      [id, driver, always, timeoutSeconds].join(" ");
+    return [pipeline, ...steps.map(asked)];
+  };
+  const first = linesOf(await at.run("--json", "-f", file)).at(-1)?.run;
+  const again = linesOf(await ask("retry", "last")).at(-1)?.run;
+  assert.notEqual(again, first);
+  assert.deepEqual(await stepsOf(again ?? ""), await stepsOf(first ?? ""));
+  assert.deepEqual((await stepsOf(again ?? "")).slice(1), [
+    "start container-start false 60",
+    "git-cloner git-cloner false ",
+    "container-stop container-stop true ",
+  ]);
+});
+
 test("retry asks for the signatures that the run needed", async () => {
   await using at = await project();
   const signers = join(at.path, "signers");

@@ -2,7 +2,8 @@ import { Command } from "@commander-js/extra-typings";
 import { InputError } from "../../base/errors.ts";
 import { BUILD_DRIVERS } from "../../build/pipeline.ts";
 import { FLUTTER_BUILDER } from "../../build/spec.ts";
-import type { RunView } from "../../engine/core/run-view.ts";
+import type { RunView, StepView } from "../../engine/core/run-view.ts";
+import type { PipelineStep } from "../../wire/resource.ts";
 import { CA_FLAG } from "../../build/authorities/flag.ts";
 import { GIT_ACCESS } from "../../build/git/git-access.ts";
 import { SIGNATURES_FLAG } from "../../build/signatures/flag.ts";
@@ -14,7 +15,7 @@ import type { RetryOptions } from "./retry-flags.ts";
 
 /** Repeats a run of this machine in this process. Returns the exit code. Throws as `run` does. */
 export async function retryHere(
-  { id, resource, spec, steps }: RunView,
+  { id, resource, spec, pipeline, steps }: RunView,
   { options, drivers }: { options: RetryOptions; drivers: Drivers },
 ): Promise<number> {
   if (resource.type !== FLUTTER_BUILDER || typeof spec !== "object" || spec === null) {
@@ -47,6 +48,21 @@ export async function retryHere(
       ...flagsOf(SIGNATURES_FLAG, options),
     },
     drivers,
-    again: { run: id, name: resource.name, spec: spec as Record<string, unknown> },
+    again: {
+      run: id,
+      name: resource.name,
+      spec: spec as Record<string, unknown>,
+      pipeline: { name: pipeline, resource: resource.type, steps: steps.map(stepOf) },
+    },
   });
 }
+
+/** Returns a step as it was asked for. */
+const stepOf = ({ id, driver, always, anywhere, timeoutSeconds }: StepView): PipelineStep => ({
+  id,
+  name: id,
+  driver,
+  always,
+  ...anywhere !== undefined && { anywhere },
+  ...timeoutSeconds !== undefined && { timeout: timeoutSeconds * 1000 },
+});

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { REASONS } from "../../wire/reasons.ts";
 import { OUTCOMES, type Run, STEP_STATUSES, type StepState } from "../../wire/run.ts";
+import type { PipelineStep } from "../../wire/resource.ts";
 import { openStep } from "./steps.ts";
 
 /** `queued`: no driver has begun. `stopping`: the verdict is set, and `always` steps remain. */
@@ -33,6 +34,10 @@ export const StepView = z.object({
   driver: z.string(),
   status: z.enum(STEP_STATUSES),
   always: z.boolean(),
+  anywhere: z.boolean().optional().describe(
+    "Any instance of its driver may take it, wherever the container is",
+  ),
+  timeoutSeconds: z.number().optional().describe("Its own time limit, from its first claim"),
   attempts: z.int().describe("How often a driver has begun it"),
   instance: z.string().optional(),
   queuedAt: time.optional(),
@@ -91,8 +96,9 @@ export function runSummary(run: Run, now: number): RunSummary {
 }
 
 export function runView(run: Run, { now, waiting }: { now: number; waiting: string | undefined }): RunView {
-  const { host, timeoutMs, restartsLeft, resource: { spec }, steps, earlier = [] } = run;
-  const viewed = (step: StepState) => stepView(step, now);
+  const { host, timeoutMs, restartsLeft, resource: { spec }, steps, earlier = [], pipeline } = run;
+  const asked = new Map(pipeline.steps.map((step) => [step.id, step]));
+  const viewed = (step: StepState) => stepView(step, now, asked.get(step.id));
   return defined({
     ...runSummary(run, now),
     host,
@@ -105,13 +111,19 @@ export function runView(run: Run, { now, waiting }: { now: number; waiting: stri
   });
 }
 
-function stepView(step: StepState, now: number): StepView {
+function stepView(
+  step: StepState,
+  now: number,
+  { anywhere, timeout }: Pick<PipelineStep, "anywhere" | "timeout"> = {},
+): StepView {
   const { id, driver, status, always, attempt, instance, queuedAt, startedAt, endedAt, result } = step;
   return defined({
     id,
     driver,
     status,
     always,
+    anywhere,
+    timeoutSeconds: timeout === undefined ? undefined : timeout / 1000,
     attempts: startedAt === undefined ? 0 : attempt,
     instance,
     queuedAt: timeText(queuedAt),

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { basename, dirname, resolve } from "node:path";
 import { InputError } from "../../../base/errors.ts";
 import { DEFAULT_PIDS } from "../../../build/policy.ts";
-import { BUILD_PIPELINE } from "../../../build/pipeline.ts";
 import { type Plan, planBuild } from "../../../build/plan.ts";
 import { parseRepository } from "../../../build/repository.ts";
 import { FLUTTER_BUILDER } from "../../../build/spec.ts";
@@ -146,6 +145,7 @@ export interface PastBuild {
   readonly run: string;
   readonly name: string;
   readonly spec: Readonly<Record<string, unknown>>;
+  readonly pipeline: Pipeline;
 }
 
 /**
@@ -153,7 +153,7 @@ export interface PastBuild {
  * processes of its spec, as its command line did. Throws as `buildRequest`.
  */
 export async function requestOfPast(
-  { name, spec: before }: PastBuild,
+  { name, spec: before, pipeline }: PastBuild,
   environment: Environment,
   folders: OwnFolders,
   { verifySignatures }: Pick<BuildRequestOptions, "verifySignatures"> = {},
@@ -181,7 +181,7 @@ export async function requestOfPast(
   const resource = {
     id: randomUUID(),
     name,
-    pipeline: BUILD_PIPELINE.name,
+    pipeline: pipeline.name,
     resource: FLUTTER_BUILDER,
     metadata: {},
     spec,
@@ -190,7 +190,7 @@ export async function requestOfPast(
   return {
     resource,
     plan,
-    pipeline: BUILD_PIPELINE,
+    pipeline,
     storedPipeline: undefined,
     secrets,
     allowEnv,
