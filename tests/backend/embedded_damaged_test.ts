@@ -173,7 +173,13 @@ for (const isUnpackable of [true, false]) {
       change(folder.path, "UPDATE logs SET data = substr(data, 1, 200), packed = 1 WHERE first = ?", 2);
     }
     await using embedded = await open(folder.path);
-    const lines = (await Array.fromAsync(embedded.store.logs.read(RUN))).flatMap((batch) => batch.lines);
+    const read = (after?: string) =>
+      Array.fromAsync(embedded.store.logs.read(RUN, { ...after !== undefined && { after } }));
+    const batches = await read();
+    assert.deepEqual(batches.map(({ firstSeq }) => firstSeq), [1, 2, 42]);
+    // Every reader gets the same, wherever it begins.
+    for (const i of [0, 1]) assert.deepEqual(await read(batches[i]?.cursor), batches.slice(i + 1));
+    const lines = batches.flatMap((batch) => batch.lines);
     const [first, lost = "", third, ...more] = lines.map(({ message }) => message);
     assert.deepEqual([first, third, more], ["first", "third", []]);
     assert.match(lost, /^Cannot read a log batch/);

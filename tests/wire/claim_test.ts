@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answerMac, type ClaimReply } from "../../lib/wire/claim.ts";
+import { answerMac, ClaimReply, type Go } from "../../lib/wire/claim.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { isSignedWith, signed } from "../../lib/wire/signature.ts";
 
@@ -18,6 +18,21 @@ test("the mac of an answer depends on all that it says, and neither on the order
     ["key", "nonce", { answer: "done" }],
   ];
   for (const [key, nonce, other] of others) assert.notEqual(answerMac(key, nonce, other), wanted);
+});
+
+test("an answer to a claim arrives with every field that it can have", () => {
+  const go: Required<Go> = {
+    answer: "go",
+    attempt: 2,
+    tries: 1,
+    remainingMs: 5,
+    secrets: { TOKEN: "t" },
+    key: "k",
+    progress: "1",
+    traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
+    mac: "m",
+  };
+  assert.deepEqual(ClaimReply.parse(go), go);
 });
 
 test("a message is signed with its body: another body, or none of its headers, is noticed", () => {

@@ -11,20 +11,18 @@ export function dataOf(row: Row): Uint8Array {
   return unpack(row["packed"] === 1, row["data"] as Uint8Array);
 }
 
-/** Returns a placeholder for a batch that cannot be read. `at`: timestamp of the line before it. */
-export function lostBatch(
-  { run, seq, line, at }: { run: string; seq: number; line: number; at: string | undefined },
-): LogBatch {
+/** Returns one line in the place of a batch that cannot be read, with that batch's number and time. */
+export function lostBatch(run: string, { seq, first, at }: Row): LogBatch {
   const message = "Cannot read a log batch: the database is damaged here";
   return {
     cursor: String(seq),
-    firstSeq: line,
+    firstSeq: Number(first),
     step: "",
     attempt: 0,
     lines: [{
       runid: run,
       driver: "",
-      timestamp: at ?? new Date(0).toISOString(),
+      timestamp: new Date(Number(at)).toISOString(),
       message,
       step: "",
       stream: "system",

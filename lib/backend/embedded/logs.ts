@@ -166,15 +166,13 @@ export class LogTable implements MessageSource {
     const end = signal ? AbortSignal.any([lifetime.signal, signal]) : lifetime.signal;
     const isOver = () => end.aborted;
     let cursor = cursorOf(after);
-    let line = 1;
     while (!isOver()) {
       const version = this.#database.othersVersion();
-      const batches = this.#batches(run, cursor, { line, version });
+      const batches = this.#batches(run, cursor, version);
       for (const batch of batches) {
         yield batch;
         if (isOver()) return;
         cursor = Number(batch.cursor);
-        line = batch.firstSeq + batch.lines.length;
       }
       if (batches.length > 0) continue;
       if (!follow) return;
@@ -184,21 +182,16 @@ export class LogTable implements MessageSource {
 
   /**
    * Returns at most a page of batches after `cursor`, each parsed once for all readers. An unreadable batch is
-   * replaced by one line, numbered `line` if it is the first. `version`: `Database.othersVersion` at this moment.
+   * replaced by one line. `version`: `Database.othersVersion` at this moment.
    */
-  #batches(run: string, cursor: number, { line, version }: { line: number; version: number }): LogBatch[] {
+  #batches(run: string, cursor: number, version: number): LogBatch[] {
     if (version !== this.#version) this.#forget();
     this.#version = version;
     const key = `${run}/${cursor}`;
     const known = this.#next.get(key);
     if (known) return known;
-    const found: LogBatch[] = [];
-    for (const row of this.#database.run(() => this.#places.all(run, cursor))) {
-      const seq = Number(row["seq"]);
-      const last = found.at(-1);
-      const next = last ? last.firstSeq + last.lines.length : line;
-      found.push(this.#parsed(seq) ?? lostBatch({ run, seq, line: next, at: last?.lines.at(-1)?.timestamp }));
-    }
+    const found = this.#database.run(() => this.#places.all(run, cursor))
+      .map((row) => this.#parsed(Number(row["seq"])) ?? lostBatch(run, row));
     if (found.length <= MOST_NEXT) this.#next.set(key, found);
     return found;
   }
