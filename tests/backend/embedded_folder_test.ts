@@ -256,3 +256,23 @@ test("openEmbedded and openHistory refuse a data folder whose parts are links, a
     else assert.deepEqual(await readdir(elsewhere), []);
   }
 });
+
+test("a folder in which an older release works is not migrated under its feet; once that has ended, it is", async () => {
+  await using folder = await temporaryFolder();
+  const older = await openEmbedded({ folder: folder.path, scope: "up" });
+  using sqlite = new DatabaseSync(join(folder.path, "conveyor.db"));
+  const version = () => Number(sqlite.prepare("PRAGMA user_version").get()?.["user_version"]);
+  const newest = version();
+  // Undoes the last migration.
+  sqlite.exec(`DROP TRIGGER logs_added; DROP TRIGGER logs_removed; DELETE FROM meta WHERE key = 'log_bytes';
+    PRAGMA user_version = ${newest - 1}`);
+  const refused = (error: unknown) =>
+    error instanceof UnavailableError &&
+    /a process of an older release is working with it/.test(error.message);
+  await assert.rejects(openHistory(folder.path), refused);
+  await assert.rejects(openEmbedded({ folder: folder.path, scope: "other" }), refused);
+  assert.equal(version(), newest - 1);
+  await older[Symbol.asyncDispose]();
+  await using _ = await openHistory(folder.path);
+  assert.equal(version(), newest);
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
+import { formatDuration } from "../../lib/base/units.ts";
 import type { Context } from "../../lib/driver/driver.ts";
 import { httpApi } from "../../lib/engine/http/api.ts";
 import { listen } from "../../lib/engine/http/listen.ts";
@@ -18,7 +19,7 @@ const { test } = needing("broker");
 const HOUR = 3_600_000;
 
 /** Steps that write what they are told to, and a way to let the broker remove all that is stored. */
-async function openLogs() {
+async function openLogs({ keepLogsMs = HOUR } = {}) {
   const parts = new AsyncDisposableStack();
   const plane = parts.use(await openNatsPlane());
   const { engine, store } = plane;
@@ -33,7 +34,7 @@ async function openLogs() {
     resourceTypes: [],
     broadcast: () => Promise.resolve(),
     draining: new AbortController().signal,
-    keepLogsMs: HOUR,
+    keepLogsMs,
     clock: () => clock.now,
   });
   return {
@@ -77,7 +78,7 @@ const eventsIn = (text: string) =>
   );
 
 test("nats: a log that has lost its first lines says so where they were, in each form", async () => {
-  await using logs = await openLogs();
+  await using logs = await openLogs({ keepLogsMs: 1 });
   const { plane, read } = logs;
   const written = Promise.withResolvers<void>();
   const removed = Promise.withResolvers<void>();
@@ -104,7 +105,7 @@ test("nats: a log that has lost its first lines says so where they were, in each
     reason: "retention",
     step: "a",
     lines: 2,
-    message: '2 lines of step "a" are not there any more: logs are kept for 1h 00m',
+    message: `2 lines of step "a" are not there any more: logs are kept for ${formatDuration(1)}`,
   });
   assert.deepEqual(rest.map(({ type, message }) => type === "log" ? message : type), [
     "three",

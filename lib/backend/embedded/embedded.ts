@@ -82,7 +82,7 @@ export async function openHistory(path: string): Promise<History> {
   await using opened = new AsyncDisposableStack();
   checkFolder(folder);
   const file = lstatIfThere(folder.database) ? folder.database : ":memory:";
-  const database = opened.use(await openDatabase(file, new Reserve(folder.reserve)));
+  const database = opened.use(await openDatabase(file, new Reserve(folder.reserve), folder));
   const logs = new LogTable(database, systemClock);
   const store = opened.use(
     embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts), secretsOf(folder)),
@@ -104,7 +104,7 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
   const reserve = new Reserve(folder.reserve);
   reserve.check();
   await using opened = new AsyncDisposableStack();
-  const database = opened.use(await openDatabase(folder.database, reserve));
+  const database = opened.use(await openDatabase(folder.database, reserve, folder));
   refuseLinks(secretsOf(folder));
   emptyDatabaseOfSecrets(database, secretsOf(folder));
   const scopes = new Scopes(database, folder);
@@ -149,11 +149,14 @@ function publishRunIn(
 const secretsOf = ({ path }: DataFolder): string => join(path, "secrets");
 
 /** Throws `UnavailableError` for any problem with the file. */
-async function openDatabase(path: string, reserve: Reserve): Promise<Database> {
+async function openDatabase(path: string, reserve: Reserve, folder: DataFolder): Promise<Database> {
   await using opened = new AsyncDisposableStack();
   try {
     const database = opened.use(await connect(path, () => reserve.spend()));
-    migrate(database, path);
+    migrate(database, path, () => {
+      const scopes = new Scopes(database, folder);
+      return scopes.names().some((name) => scopes.isAlive(name));
+    });
     opened.move();
     return database;
   } catch (error) {

@@ -157,9 +157,10 @@ const MIGRATIONS: readonly string[] = [
 
 /**
  * Migrates the schema to the current version; safe if several processes do so at once. Throws
- * `UnavailableError` if the schema is newer than this program.
+ * `UnavailableError` if the schema is newer than this program, or older and `isInUse`: an older release then
+ * works with it.
  */
-export function migrate(database: Database, path: string): void {
+export function migrate(database: Database, path: string, isInUse: () => boolean): void {
   if (versionOf(database) === MIGRATIONS.length) return;
   database.write(() => {
     const version = versionOf(database);
@@ -167,6 +168,12 @@ export function migrate(database: Database, path: string): void {
       throw new UnavailableError(
         `Cannot use "${path}": its schema has version ${version}, expected ${MIGRATIONS.length} at most`,
         { hint: "A newer release has written it: use that one, or another data folder." },
+      );
+    }
+    if (version > 0 && isInUse()) {
+      throw new UnavailableError(
+        `Cannot use "${path}": a process of an older release is working with it, and its schema has version ${version}, expected ${MIGRATIONS.length}`,
+        { hint: "Use that release until the process has ended, or end it first." },
       );
     }
     for (const step of MIGRATIONS.slice(version)) database.exec(step);

@@ -69,7 +69,7 @@ class NatsLogReader implements LogReader {
       ? this.#stream.follow(run, position.seq + 1, ending)
       : this.#stream.stored(run, position.seq + 1, ending);
     let line = position.line;
-    const gate = new LogGate(run, this.#isGenuine);
+    const gate = new LogGate(run, this.#isGenuine, { isResumed: position.seq > 0 });
     if (position.seq > 0) await this.#passEarlier(gate, run, position.seq, ending);
     for await (const message of messages) {
       if (!await gate.admits(recordOf(message.headers), message.data)) continue;

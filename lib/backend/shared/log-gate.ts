@@ -27,9 +27,16 @@ export class LogGate {
   /** The number of lines of the same attempt that are missing before the batch that was admitted last. */
   missing = 0;
 
-  constructor(run: string, isGenuine: IsGenuine) {
+  readonly #isResumed: boolean;
+
+  /**
+   * `isResumed`: the reader continues after what it has, of which the store may have removed some. What is before
+   * an attempt's first batch here is then not known to be missing.
+   */
+  constructor(run: string, isGenuine: IsGenuine, { isResumed = false }: { isResumed?: boolean } = {}) {
     this.#run = run;
     this.#isGenuine = isGenuine;
+    this.#isResumed = isResumed;
   }
 
   async admits(
@@ -45,7 +52,7 @@ export class LogGate {
     const at = Number(first);
     const next = this.#next.get(attempt) ?? 1;
     if (at < next) return false;
-    this.missing = at - next;
+    this.missing = this.#isResumed && !this.#next.has(attempt) ? 0 : at - next;
     this.#next.set(attempt, at + factsOf(headers, new Uint8Array()).lines);
     return true;
   }

@@ -51,12 +51,24 @@ export function stepsCut(run: Run, step: string, { keepLogsMs, now }: LogAge): L
   return { type: "cut", run: run.id, reason: "retention", message };
 }
 
-/** Returns the cut before a line of `step`: this many lines of the step before it are not there. */
+/** Missing lines of a step's attempt. */
+export interface Gap {
+  readonly step: string;
+  readonly lines: number;
+  /** True if they are the attempt's first lines. */
+  readonly isFirst: boolean;
+  /** When the step began, milliseconds since the epoch. */
+  readonly startedAt: number | undefined;
+}
+
+/** Returns the cut before a line of `step`: this many lines of `step` that preceded it are not there. */
 export function gapCut(
   run: Run,
-  { step, lines, isFirst, keepLogsMs }: { step: string; lines: number; isFirst: boolean; keepLogsMs: number },
+  { step, lines, isFirst, startedAt }: Gap,
+  { keepLogsMs, now }: LogAge,
 ): LogCut {
-  const isAged = isFirst && Number.isFinite(keepLogsMs);
+  // Lines expire in their order, at the earliest when they are as old as the step.
+  const isAged = isFirst && startedAt !== undefined && now - startedAt > keepLogsMs;
   const what = `${lines} ${lines === 1 ? "line" : "lines"} of step "${step}" ${lines === 1 ? "is" : "are"}`;
   const message = isAged
     ? `${what} not there any more: ${keptFor(keepLogsMs)}`

@@ -72,7 +72,11 @@ export async function* readLog(
     const isFirst = !writers.has(`${writer}/${attempt}`);
     const age = { keepLogsMs, now: clock() };
     const cut = missing !== undefined
-      ? gapCut(run, { step: writer, lines: missing, isFirst, keepLogsMs })
+      ? gapCut(
+        run,
+        { step: writer, lines: missing, isFirst, startedAt: timeline.writerOf(batch)?.startedAt },
+        age,
+      )
       : store.logs.expiresLines && writers.size === 0 && place === LOG_START
       ? stepsCut(run, writer, age)
       : undefined;

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogGate } from "../../lib/backend/shared/log-gate.ts";
+
+/** Passes batches, each of so many lines, and returns how many lines are missing before each. */
+async function missingIn(gate: LogGate, batches: readonly (readonly [id: string, lines: number])[]) {
+  const missing: (number | "refused")[] = [];
+  for (const [id, lines] of batches) {
+    const headers = { "Nats-Msg-Id": id, "Conveyor-Lines": String(lines) };
+    missing.push(await gate.admits(headers, new Uint8Array()) ? gate.missing : "refused");
+  }
+  return missing;
+}
+
+const genuine = () => Promise.resolve(true);
+
+test("LogGate counts the lines that are missing before a batch, also before an attempt's first", async () => {
+  const gate = new LogGate("r", genuine);
+  const batches = [["r/s/1/3", 2], ["r/s/1/5", 1], ["r/s/1/8", 1], ["r/s/1/5", 1], ["r/s/2/1", 1]] as const;
+  assert.deepEqual(await missingIn(gate, batches), [2, 0, 2, "refused", 0]);
+});
+
+test("LogGate of a reader that goes on where it was misses nothing before what it knows", async () => {
+  const gate = new LogGate("r", genuine, { isResumed: true });
+  assert.deepEqual(await missingIn(gate, [["r/s/1/1001", 1], ["r/s/1/1002", 1], ["r/s/1/1005", 1]]), [
+    0,
+    0,
+    2,
+  ]);
+});
