@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs flutter-ci and the four drivers from a release: a folder, or the URL of one.
-# Needs sh, tar, gzip, sha256sum (or shasum, openssl), curl or wget for a URL, and ssh-keygen where a key is given.
+# Needs sh, awk, tar, gzip, sha256sum (or shasum, openssl), curl or wget for a URL, and ssh-keygen where a key is given.
 set -eu
 umask 022
 
@@ -60,10 +60,13 @@ done
 case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
 # What was installed, a path below the prefix a line: what --uninstall removes.
 list=share/doc/$PROGRAM/installed-files
+# The folders that the installation has made, as paths below the prefix: --uninstall removes no others.
+folders=share/doc/$PROGRAM/made-folders
 
-# What is made here is removed however this script ends. A download that was cut off is kept, to go on with.
-work='' staged=''
+# What is made here is removed however this script ends. A download is kept until it is installed, to go on with.
+work='' staged='' whole=''
 clean() {
+  [ -z "$whole" ] || mv -f "$whole" "$part" 2>/dev/null || :
   [ -z "$staged" ] || rm -rf "$staged"
   [ -z "$work" ] || rm -rf "$work"
 }
@@ -72,22 +75,27 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-remove_files() { # LIST: removes the files that it names, and the folders that are empty then
+remove_files() { # LIST: removes the files that it names
   while IFS= read -r file; do
     case $file in '' | /* | *..*) continue ;; esac
     rm -f "$prefix/$file" || fail 3 "Cannot remove $prefix/$file"
-    folder=${file%/*}
-    while [ "$folder" != "$file" ] && rmdir "$prefix/$folder" 2>/dev/null; do
-      case $folder in */*) folder=${folder%/*} ;; *) break ;; esac
-    done
   done <"$1"
+}
+
+remove_folders() { # LIST: removes the folders that it names, inner ones first, where they are empty
+  sort -r "$1" | while IFS= read -r folder; do
+    case $folder in '' | /* | *..*) continue ;; esac
+    rmdir "$prefix/$folder" 2>/dev/null || :
+  done
 }
 
 if [ -n "$uninstall" ]; then
   [ -f "$prefix/$list" ] || fail 3 "$PROGRAM is not installed in \"$prefix\": there is no $list"
   work=$(mktemp -d)
   cp "$prefix/$list" "$work/list"
+  if [ -f "$prefix/$folders" ]; then cp "$prefix/$folders" "$work/made"; else : >"$work/made"; fi
   remove_files "$work/list"
+  remove_folders "$work/made"
   say "Removed $PROGRAM from $prefix"
   exit 0
 fi
@@ -128,29 +136,33 @@ case $target in
   *) fail 2 "Unknown target \"$target\": expected linux-x64, linux-arm64, linux-x64-musl, linux-arm64-musl, darwin-x64 or darwin-arm64" ;;
 esac
 
+# download URL FILE [goes-on]: with a third word, what FILE holds is taken as the beginning.
+download() {
+  if have curl; then
+    curl -fsSL --retry 2 ${3:+-C -} -o "$2" "$1"
+  elif have wget; then
+    if [ -n "${3-}" ] && wget --help 2>&1 | grep -q -- '-c'; then wget -q -c -O "$2" "$1"; else wget -q -O "$2" "$1"; fi
+  else
+    fail 3 "Cannot download $1: neither curl nor wget is here. Install one, or download the release's files to a folder and name that with --from"
+  fi
+}
+
+size_of() { if [ -f "$1" ]; then wc -c <"$1" | tr -d ' '; else echo 0; fi; }
+
 # fetch NAME FILE [goes-on]: gets a file of the release; with a third word, FILE may hold the beginning of it already.
 fetch() {
   case $from in
     http://* | https://*)
       url=${from%/}/$1
-      if have curl; then
-        # 22: the server says that there is no such file. 33, 36: it cannot go on in the middle.
-        status=0
-        curl -fsSL --retry 2 ${3:+-C -} -o "$2" "$url" || status=$?
-        case $status in
-          0) return ;;
-          33 | 36) rm -f "$2"; curl -fsSL --retry 2 -o "$2" "$url" && return ;;
-        esac
-      elif have wget; then
-        if [ -n "${3-}" ] && wget --help 2>&1 | grep -q -- '-c'; then
-          wget -q -c -O "$2" "$url" && return
-        else
-          wget -q -O "$2" "$url" && return
-        fi
-      else
-        fail 3 "Cannot download $url: neither curl nor wget is here. Install one, or download the release's files to a folder and name that with --from"
-      fi
-      return 1
+      size=$(size_of "$2")
+      download "$url" "$2" "${3-}" && return
+      # If it went on and got no byte more, the server may not serve the rest: all of it then, once.
+      [ -n "${3-}" ] && [ "$size" != 0 ] && [ "$(size_of "$2")" = "$size" ] || return 1
+      rm -f "$2.new"
+      status=0
+      download "$url" "$2.new" || status=1
+      if [ -s "$2.new" ]; then mv -f "$2.new" "$2" || return 1; else rm -f "$2.new"; fi
+      return $status
       ;;
     *://*) fail 2 "Cannot install from \"$from\": expected a folder, or a URL of http or https" ;;
     *)
@@ -180,10 +192,26 @@ if [ -n "$key" ]; then
     fail 1 "The signature of SHA256SUMS is not by the key \"$key\". Nothing is installed"
 fi
 
+# Reads versions, a line each, and prints the newest, in the order of semver: 1.9.0, 1.10.0-rc.1, 1.10.0.
+newest() {
+  awk '{
+    version = $0
+    sub(/[+].*/, "", version)
+    dash = index(version, "-")
+    numbers = split(dash ? substr(version, 1, dash - 1) : version, number, ".")
+    key = ""
+    for (i = 1; i <= 4; i++) key = key sprintf("%012.0f", i <= numbers ? number[i] : 0) " "
+    words = dash ? split(substr(version, dash + 1), word, ".") : 0
+    for (i = 1; i <= words; i++) key = key (word[i] ~ /^[0-9]+$/ ? "0" sprintf("%012.0f", word[i]) : "1" word[i]) " "
+    # A final version comes after its candidates.
+    print key (dash ? "" : "~") "\t" $0
+  }' | LC_ALL=C sort | tail -n 1 | cut -f 2
+}
+
 # The archive's name and checksum, of the newest version where there are several.
 names=$(sed -n "s/^[0-9a-f]\{64\}  \($PROGRAM-[0-9][^/ ]*-$target\.tar\.gz\)\$/\1/p" "$work/SHA256SUMS")
 if [ -n "$version" ]; then archive=$PROGRAM-$version-$target.tar.gz
-else archive=$(printf '%s\n' "$names" | sort -t . -k 1,1 -k 2,2n -k 3,3n | tail -n 1)
+else archive=$PROGRAM-$(printf '%s\n' "$names" | sed "s/^$PROGRAM-//; s/-$target\.tar\.gz\$//" | newest)-$target.tar.gz
 fi
 printf '%s\n' "$names" | grep -qxF -- "$archive" && [ -n "$archive" ] ||
   fail 3 "The release in \"$from\" has no $PROGRAM${version:+ $version} for $target. It has: $(sed -n "s/^[0-9a-f]\{64\}  \($PROGRAM-.*\)\.tar\.gz\$/\1/p" "$work/SHA256SUMS" | tr '\n' ' ')"
@@ -197,7 +225,7 @@ version=${archive#"$PROGRAM"-}
 version=${version%-"$target".tar.?z}
 
 is_newer() { # A B: whether version A is newer than B
-  [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -t . -k 1,1n -k 2,2n -k 3,3n | tail -n 1)" = "$1" ]
+  [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | newest)" = "$1" ]
 }
 installed=''
 if [ -x "$prefix/bin/$PROGRAM" ]; then
@@ -210,21 +238,49 @@ fi
 mkdir -p "$prefix" 2>/dev/null && [ -w "$prefix" ] ||
   fail 3 "Cannot write to \"$prefix\". Start this as root (sudo), or choose another folder with --prefix"
 
-# Downloads go to a place that the next try finds again.
+is_ours() { # FOLDER: whether only root and this user can write to it, or put another one in its place
+  place=$1
+  until [ -d "$place" ]; do place=${place%/*} place=${place:-/}; done
+  place=$(cd "$place" && pwd -P) || return 1
+  while :; do
+    [ -n "$(find "${place:-/}" -prune -type d \( -user 0 -o -user "$(id -u)" \) \( -perm -1000 -o ! -perm -020 ! -perm -002 \))" ] || return 1
+    [ -n "$place" ] && [ "$place" != / ] || return 0
+    place=${place%/*}
+  done
+}
+
+# Downloads go to a place that the next try finds again, if nobody else can change what is there.
 cache=${XDG_CACHE_HOME:-${HOME:-$work}/.cache}/$PROGRAM
-mkdir -p "$cache" 2>/dev/null || cache=$work
+case $cache in /*) ;; *) cache=$work ;; esac
+{ is_ours "$cache" && mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] && is_ours "$cache"; } || cache=$work
 part=$cache/$archive.$wanted.part
-say "Getting $archive"
-fetch "$archive" "$part" goes-on || fail 3 "Cannot get $archive from \"$from\". What came of it is kept; start again to go on"
-found=$(sha256 "$part")
-if [ "$found" != "$wanted" ]; then
-  rm -f "$part"
-  fail 1 "The checksum of $archive is $found: expected $wanted. It is damaged or was changed; nothing is installed"
+# A part that is somebody else's file, or a link to one, is none of ours.
+[ -n "$(find "$part" -prune -type f -user "$(id -u)" -links 1 2>/dev/null)" ] || rm -f "$part"
+get() { # [goes-on]
+  fetch "$archive" "$part" "${1-}" && return
+  if [ "$cache" = "$work" ]; then kept='Start again'; else kept='What came of it is kept; start again to go on'; fi
+  fail 3 "Cannot get $archive from \"$from\". $kept"
+}
+if ! [ -f "$part" ] || [ "$(sha256 "$part")" != "$wanted" ]; then
+  say "Getting $archive"
+  begun=$(size_of "$part")
+  get goes-on
+  # What was there may have been no beginning of it.
+  if [ "$begun" != 0 ] && [ "$(sha256 "$part")" != "$wanted" ]; then
+    rm -f "$part"
+    get
+  fi
 fi
+# What is checked and unpacked is in a folder that only this user can open.
+mv -f "$part" "$work/whole" || fail 3 "Cannot write to the temporary folder \"${TMPDIR:-/tmp}\""
+found=$(sha256 "$work/whole")
+[ "$found" = "$wanted" ] ||
+  fail 1 "The checksum of $archive is $found: expected $wanted. It is damaged or was changed; nothing is installed"
+whole=$work/whole
 
 # All of it beside its place first, so that each file then comes in one move.
 staged=$(mktemp -d "$prefix/.$PROGRAM.XXXXXX") || fail 3 "Cannot write to \"$prefix\""
-$unpack -dc "$part" | (cd "$staged" && tar -xf -) ||
+$unpack -dc "$whole" | (cd "$staged" && tar -xf -) ||
   fail 3 "Cannot unpack $archive to \"$prefix\": is its disk full? Nothing is installed"
 tree=$staged/$PROGRAM-$version-$target
 [ -x "$tree/bin/$PROGRAM" ] || fail 1 "$archive holds no bin/$PROGRAM. Nothing is installed"
@@ -253,24 +309,56 @@ esac
 
 mkdir -p "$tree/${list%/*}"
 (cd "$tree" && find . ! -type d | sed 's#^\./##' | sort) >"$work/files"
-printf '%s\n' "$list" >>"$work/files"
-cp "$work/files" "$tree/$list"
-if [ -f "$prefix/$list" ]; then grep -vxF -f "$work/files" "$prefix/$list" >"$work/gone" || :; else : >"$work/gone"; fi
+(cd "$tree" && find . -type d | sed -n 's#^\./##p' | sort) >"$work/folders"
+if [ -f "$prefix/$list" ]; then grep -vxF -f "$work/files" "$prefix/$list" | grep -vxF -e "$list" -e "$folders" >"$work/gone" || :; else : >"$work/gone"; fi
 
-# From here on a signal waits: each move is quick, and the list goes first, so that --uninstall finds all of it.
+# Nothing is changed before everything can be: a file must not take the place of a folder, nor a folder that of a file.
+while IFS= read -r folder; do
+  if [ -e "$prefix/$folder" ] || [ -L "$prefix/$folder" ]; then
+    [ -d "$prefix/$folder" ] || fail 3 "Cannot install to \"$prefix/$folder\": it is not a folder. Nothing is installed"
+    [ -w "$prefix/$folder" ] || fail 3 "Cannot write to \"$prefix/$folder\". Nothing is installed"
+  else
+    printf '%s\n' "$folder"
+  fi
+done <"$work/folders" >"$work/made"
+printf '%s\n' "$list" "$folders" >>"$work/files"
+while IFS= read -r file; do
+  [ ! -d "$prefix/$file" ] || fail 3 "Cannot install \"$prefix/$file\": a folder of that name is there. Nothing is installed"
+done <"$work/files"
+cp "$work/files" "$tree/$list"
+{ [ ! -f "$prefix/$folders" ] || cat "$prefix/$folders"; cat "$work/made"; } | sort -u >"$work/all-made"
+cp "$work/all-made" "$tree/$folders"
+
+# From here on a signal waits: each move is quick.
 trap '' HUP INT TERM
-move() {
-  case $1 in */*) mkdir -p "$prefix/${1%/*}" ;; esac
-  mv -f "$tree/$1" "$prefix/$1"
-}
-{
-  move "$list"
+old=$staged/old
+: >"$work/moved"
+undo() { # MESSAGE: puts back what was there, and fails
   while IFS= read -r file; do
-    [ "$file" = "$list" ] || move "$file"
-  done <"$work/files"
-} || fail 3 "Cannot write to \"$prefix\". Start again to complete the installation"
+    if [ -e "$old/$file" ] || [ -L "$old/$file" ]; then mv -f "$old/$file" "$prefix/$file"; else rm -f "$prefix/$file"; fi ||
+      say "warning: $prefix/$file could not be put back"
+  done <"$work/moved"
+  remove_folders "$work/made"
+  fail 3 "$1. Nothing is installed"
+}
+keep() { # FILE: keeps what is there now, as a second link where the disk has them
+  [ -e "$prefix/$1" ] || [ -L "$prefix/$1" ] || return 0
+  mkdir -p "$old/${1%/*}" || return 1
+  { [ ! -L "$prefix/$1" ] && ln "$prefix/$1" "$old/$1" 2>/dev/null; } || cp -R -P -p "$prefix/$1" "$old/$1"
+}
+while IFS= read -r folder; do
+  mkdir "$prefix/$folder" || undo "Cannot make the folder \"$prefix/$folder\""
+done <"$work/made"
+while IFS= read -r file; do
+  keep "$file" || undo "Cannot keep \"$prefix/$file\" until it is replaced"
+done <"$work/files"
+while IFS= read -r file; do
+  printf '%s\n' "$file" >>"$work/moved" || undo "Cannot write to the temporary folder \"${TMPDIR:-/tmp}\""
+  mv -f "$tree/$file" "$prefix/$file" || undo "Cannot write to \"$prefix/$file\""
+done <"$work/files"
+whole=''
 remove_files "$work/gone"
-rm -f "$part"
+remove_folders "$work/all-made"
 
 say "Installed $PROGRAM $version ($target) in $prefix${installed:+, in the place of $installed}"
 case :$PATH: in *:"$prefix/bin":*) ;; *) say "Add it to PATH: export PATH=\"$prefix/bin:\$PATH\"" ;; esac

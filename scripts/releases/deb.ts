@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { type Entry, writeArchive } from "./archive.ts";
 
 export interface DebPackage {
+  /** As the release has it: `0.2.0-rc.1`. */
   readonly version: string;
   /** As Debian calls it: `amd64`. */
   readonly architecture: string;
@@ -23,6 +24,15 @@ export const DEB_ARCHITECTURES: Readonly<Record<string, string>> = {
   "linux-x64": "amd64",
   "linux-arm64": "arm64",
 };
+
+/**
+ * Returns dpkg's form of a version: `0.2.0~rc.1`, which is older than `0.2.0`. After a `-`, dpkg would read a
+ * revision, which is newer.
+ */
+export function debVersion(version: string): string {
+  const [release = "", ...rest] = version.split("-");
+  return rest.length === 0 ? release : `${release}~${rest.join(".")}`;
+}
 
 /** Writes a Debian package: an `ar` archive of two tar archives. `work` is a folder for parts of it. */
 export async function writeDeb(path: string, deb: DebPackage, work: string): Promise<void> {
@@ -68,7 +78,7 @@ function withFolders(entries: readonly Entry[]): Entry[] {
 function controlOf({ version, architecture, entries, units }: DebPackage): Entry[] {
   const kib = Math.ceil(entries.reduce((sum, entry) => sum + sizeOf(entry), 0) / 1024);
   const control = `Package: flutter-ci
-Version: ${version}
+Version: ${debVersion(version)}
 Section: devel
 Priority: optional
 Architecture: ${architecture}

@@ -116,7 +116,16 @@ test("a repository that nothing says how to build is refused with an example, un
   assert.deepEqual((await made.ask({ command: ["make"], image: "gcc:14" })).plan.spec.commands, ["make"]);
   await writeFile(join(made.path, "app/pubspec.yaml"), "name: app\n");
   made.commit("app");
-  assert.match(await made.refusal(), /^Nothing says how to build/);
+  assert.match(
+    await made.refusal(),
+    /^Nothing says how to build ".*": it has no \.conveyor\.yaml, and no pubspec\.yaml /,
+  );
+  await writeFile(join(made.path, ".conveyor.yaml"), file("limits: { cpus: 1 }"));
+  made.commit("file");
+  assert.match(
+    await made.refusal(),
+    /^Nothing says how to build ".*": \.conveyor\.yaml of the commit [0-9a-f]{12} names neither an image nor commands, and there is no pubspec\.yaml .* add spec\.image and spec\.commands to the file$/,
+  );
   assert.match((await made.ask({ workdir: "app" })).plan.spec.image, /flutter/);
 });
 

@@ -42,6 +42,7 @@ async function makePackage(folder: string, version: string, withXz: boolean): Pr
 test("the Debian package is installed, upgraded, removed and purged by dpkg, and leaves nothing", async () => {
   await using folder = await temporaryFolder();
   const older = await makePackage(folder.path, "0.1.0", false);
+  const candidate = await makePackage(folder.path, "0.2.0-rc.1", false);
   const newer = await makePackage(folder.path, "0.2.0", true);
   const script = `set -eu
     say() { "$@" 2>&1 | tr '\\n' ' '; echo; }
@@ -50,7 +51,9 @@ test("the Debian package is installed, upgraded, removed and purged by dpkg, and
     dpkg --verify flutter-ci
     mkdir -p /etc/flutter-ci /var/lib/private/flutter-ci/up
     echo CONVEYOR_SLOTS=2 >/etc/flutter-ci/drivers.env
-    dpkg -i ${newer} >/dev/null
+    dpkg -i ${candidate} >/dev/null
+    dpkg-query -W -f '\${Version}\n' flutter-ci
+    dpkg --refuse-downgrade -i ${newer} >/dev/null
     say container-start
     grep -h ^ExecStart= /usr/lib/systemd/system/builder@.service
     gzip -dc /usr/share/man/man1/flutter-ci-run.1.gz | sed -n 3p
@@ -77,6 +80,7 @@ test("the Debian package is installed, upgraded, removed and purged by dpkg, and
   assert.deepEqual(stdout.trimEnd().split("\n").map((line) => line.trim()), [
     "flutter-ci 0.1.0",
     "builder 0.1.0",
+    "0.2.0~rc.1",
     "container-start 0.2.0",
     "ExecStart=/usr/bin/builder",
     "flutter\\-ci\\-run \\- Build a repository on this machine, once",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
@@ -9,7 +9,14 @@ import { test } from "node:test";
 import { root, startProgram, temporaryFolder } from "../cli/start-program.ts";
 import { mountSmallDisk, noSmallDisk } from "../support/small-disk.ts";
 import { run } from "./made-release.ts";
-import { answerWithFile, answerWithHalf, makeSmallRelease, serveFolder, writeSums } from "./small-release.ts";
+import {
+  answerWithFile,
+  answerWithHalf,
+  answerWithoutParts,
+  makeSmallRelease,
+  serveFolder,
+  writeSums,
+} from "./small-release.ts";
 
 const installer = join(root, "scripts/install.sh");
 /** The shells that have to do; where busybox is missing, dash alone. */
@@ -64,6 +71,7 @@ test("install.sh installs, upgrades and removes, whatever the shell, in a folder
       "LICENSE",
       "NEW",
       "installed-files",
+      "made-folders",
       "noise",
     ]);
 
@@ -136,9 +144,8 @@ test("install.sh takes the archive that xz has made smaller where XZ Utils are h
 async function folderOfTools(folder: string, downloader: string | undefined): Promise<string> {
   await mkdir(folder);
   const tools =
-    "sh cat cp cut find grep gzip head mkdir mktemp mv rm rmdir sed sha256sum sort tail tar tr uname".split(
-      " ",
-    );
+    "sh awk cat cp cut find grep gzip head id ln mkdir mktemp mv rm rmdir sed sha256sum sort tail tar tr uname wc"
+      .split(" ");
   for (const name of [...tools, ...downloader === undefined ? [] : [downloader]]) {
     const { stdout } = await run("sh", ["-c", `command -v ${name}`]);
     await symlink(stdout.trim(), join(folder, name));
@@ -371,4 +378,221 @@ test("a program that does not start here is not installed", async () => {
     stderr,
   );
   assert.deepEqual(await readdir(prefix), []);
+});
+
+/** All that is below a folder, with the texts of files and the targets of links. */
+const pictureOf = async (folder: string) =>
+  (await run("sh", [
+    "-c",
+    `cd '${folder}' && find . -exec ls -ld {} + && find . -type f -exec sha256sum {} +`,
+  ]))
+    .stdout;
+
+test("install.sh that cannot replace a file puts back what was there, and says so", async () => {
+  for (const shell of SHELLS) {
+    await using folder = await temporaryFolder();
+    const prefix = join(folder.path, "prefix");
+    const one = await makeSmallRelease(join(folder.path, "one"), "0.1.0");
+    const two = await makeSmallRelease(join(folder.path, "two"), "0.2.0", "bin/another");
+    const words = (from: string) => ["--from", from, "--prefix", prefix, ...TARGET];
+    // The move of one program fails, as with a quota that is used up.
+    const fakes = join(folder.path, "fakes");
+    await mkdir(fakes);
+    const mv =
+      `#!/bin/sh\ncase $* in *.flutter-ci.*"prefix/bin/git-cloner") case $2 in */old/*) ;; *) echo full >&2; exit 1 ;; esac ;; esac\nexec /bin/mv "$@"\n`;
+    await writeFile(join(fakes, "mv"), mv, { mode: 0o755 });
+    const path = `${fakes}:${process.env.PATH}`;
+
+    const fresh = await install(folder.path, words(one), { shell, path });
+    assert.equal(fresh.code, 3, fresh.stderr);
+    assert.match(
+      fresh.stderr,
+      /^error: Cannot write to ".*prefix\/bin\/git-cloner"\. Nothing is installed$/m,
+    );
+    assert.doesNotMatch(fresh.stderr, /Installed/);
+    assert.deepEqual(await readdir(prefix), []);
+
+    assert.equal((await install(folder.path, words(one), { shell })).code, 0);
+    const before = await pictureOf(join(prefix, "bin"));
+    const upgrade = await install(folder.path, words(two), { shell, path });
+    assert.deepEqual([upgrade.code, /Installed/.test(upgrade.stderr)], [3, false], upgrade.stderr);
+    assert.equal(await pictureOf(join(prefix, "bin")), before);
+    assert.match((await run(join(prefix, "bin/builder"), [])).stdout, /^0\.1\.0 /);
+    assert.deepEqual((await readdir(prefix)).sort(), ["bin", "share"]);
+    const removed = await install(folder.path, ["--uninstall", "--prefix", prefix], { shell });
+    assert.equal(removed.code, 0, removed.stderr);
+    assert.deepEqual(await readdir(prefix), []);
+  }
+});
+
+test("install.sh refuses a folder in the place of a file, and a file in the place of a folder", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const cases: [string, string, RegExp][] = [
+    [
+      "mkdir -p bin/flutter-ci",
+      "folder",
+      /^error: Cannot install ".*bin\/flutter-ci": a folder of that name/m,
+    ],
+    [
+      "mkdir -p bin x && ln -s ../x bin/builder",
+      "link",
+      /^error: Cannot install ".*bin\/builder": a folder of/m,
+    ],
+    [
+      "echo >share",
+      "file",
+      /^error: Cannot install to ".*share": it is not a folder\. Nothing is installed$/m,
+    ],
+    ["ln -s nowhere bin", "dead", /^error: Cannot install to ".*bin": it is not a folder\. Nothing is/m],
+  ];
+  for (const [script, name, message] of cases) {
+    const prefix = join(folder.path, name);
+    await mkdir(prefix);
+    await run("sh", ["-c", `cd '${prefix}' && ${script}`]);
+    const before = (await readdir(prefix, { recursive: true })).sort();
+    const { code, stderr } = await install(folder.path, ["--from", release, "--prefix", prefix, ...TARGET]);
+    assert.deepEqual([code, message.test(stderr), /Installed/.test(stderr)], [3, true, false], stderr);
+    assert.deepEqual((await readdir(prefix, { recursive: true })).sort(), before);
+  }
+});
+
+test("install.sh refuses a bin that cannot be written to", { skip: noSmallDisk() }, async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const prefix = join(folder.path, "prefix");
+  await mkdir(prefix);
+  using _disk = mountSmallDisk(join(prefix, "bin"), "1m");
+  spawnSync("mount", ["-o", "remount,ro", join(prefix, "bin")]);
+  const { code, stderr } = await install(folder.path, ["--from", release, "--prefix", prefix, ...TARGET]);
+  assert.deepEqual([code, /^error: Cannot write to ".*prefix\/bin"/m.test(stderr)], [3, true], stderr);
+  assert.deepEqual(await readdir(prefix), ["bin"]);
+});
+
+/** Where the installer keeps a download that was cut off. */
+async function partOf(folder: string, release: string): Promise<{ part: string; archive: Buffer }> {
+  const cache = join(folder, "home/.cache/flutter-ci");
+  await mkdir(cache, { recursive: true });
+  const [sum] = (await readFile(join(release, "SHA256SUMS"), "utf8")).split(" ");
+  const name = "flutter-ci-0.1.0-linux-x64.tar.gz";
+  return { part: join(cache, `${name}.${sum}.part`), archive: await readFile(join(release, name)) };
+}
+
+/** A folder with a wget of this kind in it. */
+async function toolsWithWget(folder: string, kind: string): Promise<string> {
+  const path = await folderOfTools(folder, kind === "busybox" ? undefined : kind);
+  if (kind === "busybox") await symlink((await run("which", ["busybox"])).stdout.trim(), join(path, "wget"));
+  return path;
+}
+
+test("install.sh goes on from any part: a whole one, one that is too long, one that the server does not go on with", async () => {
+  const hasBusybox = SHELLS.some(([name]) => name === "busybox");
+  for (const tool of ["curl", "wget", ...hasBusybox ? ["busybox"] : []]) {
+    await using folder = await temporaryFolder();
+    const release = await makeSmallRelease(folder.path, "0.1.0");
+    const { part, archive } = await partOf(folder.path, release);
+    const path = await toolsWithWget(join(folder.path, "tools"), tool);
+    let answer = answerWithFile;
+    await using server = await serveFolder(release, (...parts) => answer(...parts));
+    const cases: [Buffer, typeof answer, isFetched: boolean][] = [
+      [archive, answerWithFile, false],
+      [Buffer.concat([archive, Buffer.from("more")]), answerWithFile, true],
+      [archive.subarray(0, 1000), answerWithoutParts, true],
+      [Buffer.alloc(1000), answerWithFile, true],
+    ];
+    for (const [i, [bytes, how, isFetched]] of cases.entries()) {
+      await writeFile(part, bytes);
+      answer = how;
+      const asked = server.asked.length;
+      const prefix = join(folder.path, `prefix-${i}`);
+      const { code, stderr } = await install(
+        folder.path,
+        ["--from", server.url, "--prefix", prefix, ...TARGET],
+        {
+          path,
+        },
+      );
+      assert.equal(code, 0, `${tool} ${i}: ${stderr}`);
+      assert.equal(
+        server.asked.slice(asked).some((name) => name.includes(".tar.gz")),
+        isFetched,
+        `${tool} ${i}`,
+      );
+      assert.deepEqual(await readdir(join(folder.path, "home/.cache/flutter-ci")), []);
+    }
+  }
+});
+
+test("install.sh uses no cache that others can change, and writes through no link in it", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const { part, archive } = await partOf(folder.path, release);
+  const cache = join(folder.path, "home/.cache/flutter-ci");
+  await using server = await serveFolder(release);
+  const attempt = async (name: string) => {
+    const prefix = join(folder.path, name);
+    const words = ["--from", server.url, "--prefix", prefix, ...TARGET];
+    const { code, stderr } = await install(folder.path, words);
+    assert.equal(code, 0, stderr);
+    return stderr;
+  };
+  const precious = join(folder.path, "precious");
+  await writeFile(precious, "precious");
+  await symlink(precious, part);
+  await attempt("link");
+  assert.equal(await readFile(precious, "utf8"), "precious");
+
+  // A part in a folder that everybody can write to, itself or above it, is not looked at.
+  for (const open of [cache, join(folder.path, "home")]) {
+    await chmod(open, 0o777);
+    await writeFile(part, archive);
+    assert.match(await attempt(basename(open)), /^Getting /m);
+    assert.deepEqual(await readFile(part), archive);
+    await chmod(open, 0o755);
+  }
+  assert.doesNotMatch(await attempt("trusted"), /^Getting /m);
+});
+
+test("install.sh trusts no cache of another user", { skip: noSmallDisk() }, async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const { part, archive } = await partOf(folder.path, release);
+  const words = ["--from", release, "--prefix", join(folder.path, "prefix"), ...TARGET];
+  await writeFile(part, archive);
+  await chown(join(folder.path, "home"), 65534, 65534);
+  const { code, stderr } = await install(folder.path, words);
+  assert.deepEqual([code, /^Getting /m.test(stderr)], [0, true], stderr);
+  assert.ok(existsSync(part));
+});
+
+test("install.sh --uninstall leaves the folders that were there before", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  const prefix = join(folder.path, "prefix");
+  for (const name of ["bin", "lib", "share/doc"]) await mkdir(join(prefix, name), { recursive: true });
+  for (let i = 0; i < 2; i++) {
+    assert.equal((await install(folder.path, ["--from", release, "--prefix", prefix, ...TARGET])).code, 0);
+  }
+  const { code, stderr } = await install(folder.path, ["--uninstall", "--prefix", prefix]);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual((await readdir(prefix, { recursive: true })).sort(), ["bin", "lib", "share", "share/doc"]);
+});
+
+test("install.sh takes the newest version as semver orders them, and takes a candidate for older than its release", async () => {
+  await using folder = await temporaryFolder();
+  const order = ["0.2.0-rc", "0.2.0-rc.2", "0.2.0-rc.10", "0.2.0", "9.0.0", "10.0.0"];
+  for (const [i, version] of order.entries()) {
+    const release = await makeSmallRelease(folder.path, version);
+    for (const shell of SHELLS) {
+      const prefix = join(folder.path, `prefix-${shell[0]}`);
+      const words = ["--from", release, "--prefix", prefix, ...TARGET];
+      const { code, stderr } = await install(folder.path, words, { shell });
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, new RegExp(`^Installed flutter-ci ${version} `, "m"));
+      const older = order[i - 1];
+      if (older === undefined) continue;
+      const back = await install(folder.path, [...words, "--version", older], { shell });
+      assert.deepEqual([back.code, back.stderr.includes(`newer than ${older}.`)], [1, true], back.stderr);
+    }
+  }
 });

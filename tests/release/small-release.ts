@@ -73,11 +73,21 @@ export async function serveFolder(folder: string, answer: Answer = answerWithFil
 export function answerWithFile(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
   const [, start] = /^bytes=(\d+)-$/.exec(request.headers.range ?? "") ?? [];
   const from = Number(start ?? 0);
+  if (from >= body.length) {
+    response.writeHead(416, { "content-length": 0, "content-range": `bytes */${body.length}` }).end();
+    return;
+  }
   response.writeHead(start === undefined ? 200 : 206, {
     "content-length": body.length - from,
     ...start !== undefined && { "content-range": `bytes ${from}-${body.length - 1}/${body.length}` },
   });
   response.end(body.subarray(from));
+}
+
+/** Has no file whose beginning is known: a server that refuses every part. */
+export function answerWithoutParts(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
+  if (request.headers.range === undefined) answerWithFile(request, response, body);
+  else response.writeHead(416, { "content-length": 0 }).end();
 }
 
 /** Sends half of the file and breaks the connection. */

@@ -116,7 +116,7 @@ export function whatIsAssumed(
  * application: its defaults would pull an image of gigabytes for nothing. `spec`: without defaults.
  */
 export function checkSaysWhatToRun(
-  { local: { source, pinned, path } }: Repository,
+  { local: { source, pinned, path }, fileName }: Repository,
   spec: Readonly<Record<string, unknown>>,
 ): void {
   if (saysWhatToRun(spec) || !pinned) return;
@@ -128,11 +128,14 @@ export function checkSaysWhatToRun(
     read: (name) => files.read(name, MOST_BYTES)?.toString("utf8"),
   });
   const words = commands.map((command) => `-c ${/^[\w./-]+$/.test(command) ? command : `'${command}'`}`);
+  const missing = fileName === undefined
+    ? `it has no ${OWN_FILES[0]}, and no ${FLUTTER_MARK} of a Flutter application`
+    : `${fileName} names neither an image nor commands, and there is no ${FLUTTER_MARK} of a Flutter application`;
   throw new InputError(
-    `Nothing says how to build "${path}": it has no ${
-      OWN_FILES[0]
-    }, and no ${FLUTTER_MARK} of a Flutter application. ` +
+    `Nothing says how to build "${path}": ${missing}. ` +
       `Expected an image and commands, as in: flutter-ci run --image ${image} ${words.join(" ")}; ` +
-      `"flutter-ci init" writes them into a file`,
+      (fileName === undefined
+        ? `"flutter-ci init" writes them into a file`
+        : `add spec.image and spec.commands to the file`),
   );
 }
