@@ -9,7 +9,7 @@ import { endGitContainer } from "./git/git-container.ts";
 import { isKept } from "./keep-running.ts";
 import { staysForALook } from "./keep.ts";
 import { leaveForALook } from "./leave-for-a-look.ts";
-import { findContainer } from "./labels.ts";
+import { containerName, findContainer } from "./labels.ts";
 import { withinDisk } from "./within-disk.ts";
 import { withinOwnTimeout } from "./own-timeout.ts";
 import { type Plan, planStep } from "./plan.ts";
@@ -126,7 +126,8 @@ export function checkoutOf({ results }: BuildContext): Checkout {
 
 /**
  * Returns the container that container-start created for this run. Resumes a container that an interrupted
- * clone left paused. Throws StepFailure `container-lost` if the container is gone, has ended or is not ours.
+ * clone left paused. Throws StepFailure `container-lost` if the container is gone, has ended or is not ours,
+ * and `driver-lost` if it has ended after a build had begun in it: whoever lost that build may have killed it.
  */
 export async function requireContainer(context: BuildContext): Promise<ContainerInfo> {
   const { docker, run, settings: { owner }, signal } = context;
@@ -139,9 +140,16 @@ export async function requireContainer(context: BuildContext): Promise<Container
     throw new StepFailure("The run's container is not here", { reason: "container-lost" });
   }
   if (container.state !== "running") {
-    throw new StepFailure(`The run's container does not run: it is ${container.state}`, {
-      reason: "container-lost",
-    });
+    const isBegun = container.name === containerName(run);
+    const why = `The run's container does not run: it is ${container.state}`;
+    throw isBegun
+      ? new StepFailure(
+        `The driver was lost in the middle of the build, and commands are never run twice. ${why}`,
+        {
+          reason: "driver-lost",
+        },
+      )
+      : new StepFailure(why, { reason: "container-lost" });
   }
   return container;
 }

@@ -4,6 +4,7 @@ import { StepFailure } from "../../lib/base/errors.ts";
 import { Retryable } from "../../lib/base/errors.ts";
 import { runCommands } from "../../lib/build/commands.ts";
 import { containerName, idleName, LABELS, runLabels } from "../../lib/build/labels.ts";
+import { requireContainer } from "../../lib/build/step.ts";
 import { DockerError, type ExecSpec } from "../../lib/docker/docker.ts";
 import { stepContext } from "../support/step-context.ts";
 import { testPolicy, testSettings } from "../support/settings.ts";
@@ -91,6 +92,15 @@ test("a build begins once: a second attempt ends what still runs, and repeats no
   const begun = await build();
   assert.deepEqual(begun.did, [`rename id-${idleName("r")} ${containerName("r")}`]);
   assert.deepEqual(did, []);
+});
+
+test("a container that has ended is the loss of the driver where a build had begun in it", async () => {
+  for (const [name, reason] of [[idleName("r"), "container-lost"], [containerName("r"), "driver-lost"]]) {
+    const fake = fakeDocker();
+    fake.add(name ?? "", runLabels("me", "r"), { state: "exited" });
+    const context = stepContext(fake.docker, {}, { run: "r", settings: testSettings({ owner: "me" }) });
+    await assert.rejects(requireContainer(context), { reason, message: /does not run: it is exited$/ });
+  }
 });
 
 test("a stranger's container of the build's name keeps it from beginning", async () => {
