@@ -7,6 +7,7 @@ import { type DockerHost, hostSeries } from "../../lib/driver/program/health/hos
 import { seriesText } from "../../lib/base/metrics.ts";
 import { DriverStatus } from "../../lib/driver/program/health/driver-status.ts";
 import { serveHealth } from "../../lib/driver/program/health/serve-health.ts";
+import { planeGauges } from "../../lib/cli/up/plane-gauges.ts";
 import { defineDriver } from "../../lib/driver/define.ts";
 import { openStage, succeed, TYPE, until } from "../driver/stage.ts";
 
@@ -120,6 +121,35 @@ test("DriverStatus names what is in the way of the next event, and asks Docker o
   const without = new DriverStatus({ usesDocker: false });
   assert.deepEqual(await without.reasons(), ["The broker is not connected", "No events are taken"]);
   assert.deepEqual(await status.gauges(), { inHand: 0, slots: 1, fullMs: 0, reconnects: 2, host: [] });
+});
+
+test("DriverStatus asks Docker for its figures once for all who ask within a second", async () => {
+  const status = new DriverStatus({ usesDocker: true });
+  let asked = 0;
+  const list = () => (asked++, Promise.resolve([]));
+  status.host = { docker: { endpoint: "tcp://h:2375", list }, info: { rootFolder: tmpdir() }, owner: "o" };
+  await Promise.all([status.gauges(), status.gauges()]);
+  await status.gauges();
+  assert.equal(asked, 1);
+});
+
+test("a figure that cannot be read is left out, however that shows", async () => {
+  const error = new Error("the database is away");
+  const given = {
+    folder: tmpdir(),
+    troubles: () => [],
+    slots: () => undefined,
+    host: undefined,
+  };
+  for (
+    const stored of [() => Promise.reject(error), () => {
+      throw error;
+    }]
+  ) {
+    const text = seriesText(await planeGauges({ ...given, stored }));
+    assert.doesNotMatch(text, /^conveyor_log_bytes/m);
+    assert.ok(sample(text, "conveyor_data_free_bytes") > 0);
+  }
 });
 
 test("hostSeries leaves out what a daemon that does not answer cannot tell", async () => {

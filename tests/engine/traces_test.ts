@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readTraceSettings } from "../../lib/engine/shell/traces/settings.ts";
 import { startTracer } from "../../lib/engine/shell/traces/tracer.ts";
+import { newRun } from "../../lib/engine/core/new-run.ts";
 import { ClaimReply } from "../../lib/wire/claim.ts";
 import { otlpReceiver } from "../support/otlp-receiver.ts";
 import { captureLog } from "../support/process-log.ts";
@@ -136,6 +137,25 @@ for (const answer of ["never", 400] as const) {
     );
   });
 }
+
+test("spans that a slow collector has no room for are told of once", async () => {
+  await using receiver = await otlpReceiver("never");
+  await using log = await captureLog();
+  const settings = readTraceSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url }, VERSION) ??
+    assert.fail("No traces are asked for");
+  const tracer = await startTracer(settings);
+  const run = { ...newRun(RUN, submission("a"), 1), outcome: "succeeded" as const };
+  const told = () => log.lines.filter((line) => line.includes("are dropped"));
+  for (let i = 0; i < 2048; i++) tracer.changed({ kind: "run-ended" }, run);
+  assert.deepEqual(told(), []);
+  for (let i = 0; i < 2048; i++) tracer.changed({ kind: "run-ended" }, run);
+  assert.equal(told().length, 1);
+  assert.match(
+    told()[0] ?? "",
+    /^warning: Too many spans wait for http:\/\/127\.0\.0\.1:\d+, which is slow: more than 2048 are/,
+  );
+  await within(tracer[Symbol.asyncDispose](), "the end of the tracer");
+});
 
 test("a sampler leaves out runs by their ids, and says so in TRACEPARENT", async () => {
   await using receiver = await otlpReceiver();

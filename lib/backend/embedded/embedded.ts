@@ -128,7 +128,12 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
     scopes: () => scopes.names(),
     deadScopes: () => scopes.dead(),
     forgetScope: (name) => scopes.forget(name),
-    stored: () => Promise.resolve({ deadLetters: countDeadLetters(database), logBytes: logs.storedBytes() }),
+    // An error becomes the promise's.
+    stored: () =>
+      Promise.resolve().then(() => ({
+        deadLetters: countDeadLetters(database),
+        logBytes: logs.storedBytes(),
+      })),
     removeLog: (run) => logs.remove(run),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

@@ -1,5 +1,8 @@
 import { hostname } from "node:os";
 import { systemClock } from "../../base/clock.ts";
+import { KeptAnswers } from "../../base/kept-answers.ts";
+import type { Series } from "../../base/metrics.ts";
+import { FIGURES_MS } from "../../driver/program/health/driver-status.ts";
 import { messageOf } from "../../base/errors.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import { BUILD_RESOURCE } from "../../build/resource-type.ts";
@@ -26,14 +29,16 @@ export interface PlaneApiParts
 export function planeApi(options: UpOptions, parts: PlaneApiParts): ReturnType<typeof httpApi> {
   const { plane, engine, fleet, metrics, folder, token, tokens, whyNotSigned, draining } = parts;
   const { store, transport } = plane;
+  const kept = new KeptAnswers<Series[]>(FIGURES_MS);
   const gauges = () =>
-    planeGauges({
-      folder,
-      troubles: () => engine.troubles,
-      slots: () => fleet && { used: fleet.inHand, total: fleet.slots },
-      stored: plane.stored,
-      host: fleet?.host,
-    });
+    kept.get("gauges", () =>
+      planeGauges({
+        folder,
+        troubles: () => engine.troubles,
+        slots: () => fleet && { used: fleet.inHand, total: fleet.slots },
+        stored: plane.stored,
+        host: fleet?.host,
+      }));
   return httpApi({
     ...{ engine, store, token, tokens, whyNotSigned, draining },
     maxOpenRuns: options.maxRuns,

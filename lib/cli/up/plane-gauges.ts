@@ -32,7 +32,7 @@ export async function planeGauges(
       type: "gauge",
       samples: troubles().map((part) => ({ labels: { part }, value: 1 })),
     },
-    gauge("conveyor_slots", "Steps that the drivers of this process can work on at once, each.", used?.total),
+    gauge("conveyor_slots", "Steps that each driver of this process can work on at once.", used?.total),
     gauge("conveyor_slots_used", "Steps that they work on.", used?.used),
     ...containers,
     gauge(

@@ -49,8 +49,8 @@ export interface Changed {
 }
 
 /**
- * Changes the runs' records. Each change is one compare-and-set, after which the run's outbox is published
- * and emptied.
+ * Changes the runs' records. Each change is one compare-and-set. With `publishRun` the open step's event is
+ * published in the same transaction; otherwise the run's outbox is published and emptied after it.
  */
 export class Records {
   readonly #options: RecordsOptions;
@@ -87,7 +87,7 @@ export class Records {
     });
   }
 
-  /** Like `change`, but leaves the outbox unpublished. */
+  /** Like `change`, but leaves an outbox that is not published with the change as it is. */
   note(id: string, next: (run: Run) => Run): Promise<Run | undefined> {
     return this.#turns.take(id, async () => (await this.#apply(id, next))?.value);
   }

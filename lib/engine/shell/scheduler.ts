@@ -1,3 +1,4 @@
+import { KeptAnswers } from "../../base/kept-answers.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Troubles } from "../../base/keep-going.ts";
 import { processLog } from "../../base/log.ts";
@@ -49,7 +50,10 @@ const AT_ONCE = 8;
 const SLICE_MS = 2;
 
 /** Why steps are unclaimed, by driver, host and resource type: asked once for all runs that are checked together. */
-type Reasons = Map<string, Promise<string | undefined>>;
+type Reasons = KeptAnswers<string | undefined>;
+
+/** How long a reason is kept: runs that are looked at together may be many. */
+const REASONS_MS = 1000;
 
 /** When a run is due, by the monotonic clock. */
 interface Watch {
@@ -165,7 +169,7 @@ export class Scheduler implements AsyncDisposable {
     const due: string[] = [];
     for (const [id, watch] of this.#watched) if (watch.due <= now) due.push(id);
     const left = due.values();
-    const reasons: Reasons = new Map();
+    const reasons: Reasons = new KeptAnswers(REASONS_MS, clocks.monotonic);
     let begun = performance.now();
     const looking = async () => {
       for (const id of left) {
@@ -220,9 +224,7 @@ export class Scheduler implements AsyncDisposable {
     watch.sayAt = nextSaying(step, now) - (now - clocks.monotonic());
     this.seen(run);
     const key = [step.id, step.driver, hostOf(run, step), run.resource.resource].join("/");
-    const reason = reasons.get(key) ?? whyUnclaimed(transport, run, step);
-    reasons.set(key, reason);
-    const message = await reason;
+    const message = await reasons.get(key, () => whyUnclaimed(transport, run, step));
     const what = `${step.id}/${step.dispatch}/waits`;
     if (message === undefined) return;
     processLog("engine").info("Run {run}: {message}", { run: run.id, message });

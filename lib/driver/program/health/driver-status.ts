@@ -1,5 +1,7 @@
 import type { NatsBackend } from "../../../backend/nats/transport.ts";
+import { KeptAnswers } from "../../../base/kept-answers.ts";
 import { messageOf } from "../../../base/errors.ts";
+import type { Series } from "../../../base/metrics.ts";
 import { timeoutSignal } from "../../../base/timers.ts";
 import type { Docker } from "../../../docker/docker.ts";
 import type { Instance } from "../../instance.ts";
@@ -7,6 +9,8 @@ import type { Gauges } from "./driver-metrics.ts";
 import { type DockerHost, hostSeries } from "./host-series.ts";
 
 const DOCKER_MS = 3000;
+/** How long figures of Docker are kept: whoever may ask for them must not be able to keep Docker busy. */
+export const FIGURES_MS = 1000;
 
 /** The state of a driver's process; filled in while it starts. */
 export class DriverStatus {
@@ -19,6 +23,7 @@ export class DriverStatus {
   isConsuming = false;
   readonly #usesDocker: boolean;
   readonly #slots: number;
+  readonly #figures = new KeptAnswers<Series[]>(FIGURES_MS);
   #asking: Promise<string | undefined> | undefined;
 
   constructor({ usesDocker, slots = 1 }: { usesDocker: boolean; slots?: number }) {
@@ -27,7 +32,8 @@ export class DriverStatus {
   }
 
   async gauges(): Promise<Gauges> {
-    const host = this.host ? await hostSeries(this.host) : [];
+    const { host: where } = this;
+    const host = where ? await this.#figures.get("host", () => hostSeries(where)) : [];
     const { inHand = 0, fullMs = 0 } = this.instance ?? {};
     return { inHand, slots: this.#slots, fullMs, reconnects: this.broker?.reconnects ?? 0, host };
   }

@@ -46,5 +46,9 @@ export async function hostSeries({ docker, info, owner }: DockerHost): Promise<S
  */
 export async function ifItAnswers<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
   const signal = timeoutSignal(ANSWER_MS);
-  return await abortable(ask(signal), signal).catch(() => undefined);
+  try {
+    return await abortable(ask(signal), signal);
+  } catch {
+    return undefined;
+  }
 }

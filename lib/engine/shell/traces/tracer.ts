@@ -15,7 +15,7 @@ import type { Run } from "../../../wire/run.ts";
 import type { RunChange } from "../../core/changes.ts";
 import { type RunSpan, spanOf } from "../../core/run-span.ts";
 import { traceIds, traceparentOf } from "../../core/trace-ids.ts";
-import { type Health, patience, watched } from "./watched-exporter.ts";
+import { countSpan, newHealth, patience, watched } from "./watched-exporter.ts";
 import type { TraceSettings, Tracing } from "./settings.ts";
 
 /** Spans that wait for the collector; more are dropped. */
@@ -25,7 +25,7 @@ const SEND_EVERY_MS = 200;
 
 /** Starts sending traces. Nothing of it throws or waits for the collector. */
 export async function startTracer(settings: TraceSettings): Promise<Tracing> {
-  const health: Health = { isFailing: false };
+  const health = newHealth();
   const ids = { trace: "", span: "" };
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
@@ -61,6 +61,7 @@ export async function startTracer(settings: TraceSettings): Promise<Tracing> {
       if (!span || !isSampled(run.id)) return;
       ids.trace = span.trace;
       ids.span = span.id;
+      countSpan(health, { most: MAX_WAITING, endpoint: settings.endpoint });
       record(tracer, span);
     },
     traceparent: (run, step) => traceparentOf(run, step, { isSampled: isSampled(run.id) }),

@@ -8,6 +8,28 @@ export interface Health {
   isFailing: boolean;
   /** When the export that is under way was begun, by the monotonic clock. */
   since?: number | undefined;
+  /** Spans that have not been handed to the collector yet. */
+  waiting: number;
+  /** Spans are dropped, which has been logged. */
+  isDropping: boolean;
+}
+
+/** The health of a collector to which nothing has been sent. */
+export const newHealth = (): Health => ({ isFailing: false, waiting: 0, isDropping: false });
+
+/**
+ * Counts a span that ends. One that is over `most` is dropped by its processor; logs that once, until all that
+ * wait have been sent. A collector that fails has been logged already.
+ */
+export function countSpan(health: Health, { most, endpoint }: { most: number; endpoint: string }): void {
+  if (health.waiting < most) return void health.waiting++;
+  if (!health.isDropping && !health.isFailing) {
+    processLog("traces").warn(
+      "Too many spans wait for {endpoint}, which is slow: more than {most} are dropped. Runs go on without",
+      { endpoint, most },
+    );
+  }
+  health.isDropping = true;
 }
 
 /** How long a healthy collector may take for the last spans, and any for those under way, milliseconds. */
@@ -42,6 +64,8 @@ export function watched(
   return {
     export(spans, done) {
       health.since ??= performance.now();
+      health.waiting = Math.max(0, health.waiting - spans.length);
+      if (health.waiting === 0) health.isDropping = false;
       exporter.export(spans, (result) => {
         note(result.code === SUCCESS ? undefined : result.error ?? new Error("No answer"));
         done(result);
