@@ -3,6 +3,7 @@ import { parseCommit } from "../objects/format.ts";
 import { ObjectStore } from "../objects/object-store.ts";
 import type { LocalSource } from "../local-source.ts";
 import { lastOf, parseConfig } from "./config.ts";
+import type { GitFolder } from "./git-folder.ts";
 
 /** A submodule whose commit is stored on this machine. */
 export interface LocalModule {
@@ -39,13 +40,14 @@ export function findModules(
   for (let at = waiting.shift(); at; at = waiting.shift()) {
     for (const { name, id } of submodulesOf(at.store, at.commit)) {
       if (found.length === MOST_MODULES) return found;
-      const module = moduleOf(at.source, name);
-      if (!module) continue;
-      const own = opened.use(new ObjectStore(module));
-      if (own.typeOf(id) !== "commit") continue;
-      const folder = `${at.below}modules/${name}`;
-      found.push({ folder, commit: id, source: module, store: own });
-      waiting.push({ source: module, store: own, commit: id, below: `${folder}/` });
+      for (const module of modulesNamed(at.source, name)) {
+        const own = opened.use(new ObjectStore(module));
+        if (own.typeOf(id) !== "commit") continue;
+        const folder = `${at.below}modules/${name}`;
+        found.push({ folder, commit: id, source: module, store: own });
+        waiting.push({ source: module, store: own, commit: id, below: `${folder}/` });
+        break;
+      }
     }
   }
   return found;
@@ -75,12 +77,24 @@ export function submodulesOf(store: ObjectStore, commit: string): Submodule[] {
   return [...found.values()];
 }
 
-/** Returns the git folder of a submodule as a repository; undefined if its objects are not all there. */
-export function moduleOf(
-  { commonFolder, objectFormat, path, ownObjects }: LocalSource,
+/**
+ * Returns the git folders of a submodule as repositories, without those whose objects are not all there. A linked
+ * work tree has its own, and may do with that of the main one.
+ */
+export function modulesNamed(
+  { gitFolder, commonFolder, ...source }: LocalSource,
+  name: string,
+): LocalSource[] {
+  const folders = gitFolder.path === commonFolder.path ? [commonFolder] : [gitFolder, commonFolder];
+  return folders.map((folder) => asModule(folder.sub(`modules/${name}`), source, name))
+    .filter((module) => module !== undefined);
+}
+
+function asModule(
+  folder: GitFolder,
+  { objectFormat, path, ownObjects }: Pick<LocalSource, "objectFormat" | "path" | "ownObjects">,
   name: string,
 ): LocalSource | undefined {
-  const folder = commonFolder.sub(`modules/${name}`);
   if (folder.kind("objects") !== "folder" || folder.kind("objects/info/alternates") !== "nothing") {
     return undefined;
   }

@@ -6,10 +6,8 @@ import { entryAt } from "../objects/entry-at.ts";
 import { parseCommit } from "../objects/format.ts";
 import { ObjectStore } from "../objects/object-store.ts";
 import { type Change, changedTree } from "./changed-tree.ts";
+import { MODULE, modulePaths } from "./module-paths.ts";
 import { LooseWriter } from "./loose-writer.ts";
-
-/** The mode of a submodule in a tree. */
-const MODULE = "160000";
 
 /** A commit of a working tree, which only a folder of ours has. */
 export interface WorkTreeCommit {
@@ -22,16 +20,18 @@ export interface WorkTreeCommit {
 
 /**
  * Commits a working tree as it is, into `objects`: the repository itself is not touched. `head`: the commit
- * below; `paths`: the files that differ from it, from git; `modules`: the commits of submodules, by their paths. Files are read as bytes: no filter, hook or
- * attribute counts. The same files give the same commit. Throws InputError for a file that cannot be read.
+ * below; `paths`: the files that differ from it, from git; `removed`: those of them that are not in the index;
+ * `modules`: the commits of submodules, by their paths. Files are read as bytes: no filter, hook or attribute
+ * counts. The same files give the same commit. Throws InputError for a file that cannot be read.
  */
 export async function commitWorkTree(
   source: LocalSource,
-  { workTree, head, paths, modules, objects }: {
+  { workTree, head, paths, removed, modules, objects }: {
     workTree: string;
     modules: ReadonlyMap<string, string>;
     head: string;
     paths: readonly string[];
+    removed: ReadonlySet<string>;
     objects: string;
   },
 ): Promise<WorkTreeCommit> {
@@ -46,19 +46,23 @@ export async function commitWorkTree(
       : () => undefined,
   });
   const changes = new Map<string, Change>();
-  const leftOut: string[] = [];
+  const leftOut = new Set<string>();
   for (const path of paths) {
     if (modules.has(path)) continue;
-    const isRepository = path.endsWith("/") || files.isRepository(path) ||
-      entryAt(store, tree, path.split("/"))?.mode === MODULE;
-    if (isRepository) leftOut.push(path);
+    const isRepository = path.endsWith("/") || files.isRepository(path);
+    // A submodule that is not in the index is no longer in .gitmodules either: no clone could bring it.
+    if (isRepository && !removed.has(path)) leftOut.add(path);
     else changes.set(path, await files.at(path));
     await turn();
+  }
+  for (const path of modulePaths(store, tree)) {
+    const isKnown = modules.has(path) || leftOut.has(`${path}/`);
+    if (!isKnown && files.isRepository(path)) leftOut.add(path);
   }
   for (const [path, id] of modules) {
     if (entryAt(store, tree, path.split("/"))?.id !== id) changes.set(path, { mode: MODULE, id });
   }
-  if (changes.size === 0) return { commit: head, changed: [], leftOut };
+  if (changes.size === 0) return { commit: head, changed: [], leftOut: [...leftOut] };
   const changed = changedTree(tree, changes, { store, writer }) ?? writer.write("tree", Buffer.alloc(0));
   const who = `flutter-ci <flutter-ci@localhost> ${timeOf(bytes)}`;
   const text = [
@@ -69,7 +73,11 @@ export async function commitWorkTree(
     "",
     `The working tree, with ${changes.size} uncommitted changes\n`,
   ].join("\n");
-  return { commit: writer.write("commit", Buffer.from(text)), changed: [...changes.keys()], leftOut };
+  return {
+    commit: writer.write("commit", Buffer.from(text)),
+    changed: [...changes.keys()],
+    leftOut: [...leftOut],
+  };
 }
 
 /** Returns the time of a commit, in git's words. */
@@ -109,7 +117,8 @@ class Files {
 
   /** Whether a folder with a repository of its own is there now. */
   isRepository(path: string): boolean {
-    return !this.#isBeyondLink(`${path}/.git`) && this.#folder.kind(path) === "folder" &&
+    if (this.#isBeyondLink(`${path}/.git`) || this.#folder.kind(path) !== "folder") return false;
+    return this.#folder.linkAt(`${path}/.git`) !== undefined ||
       this.#folder.kind(`${path}/.git`) !== "nothing";
   }
 

@@ -1,7 +1,8 @@
 import { InputError } from "../../../base/errors.ts";
 import { GitFolder } from "../../../build/git/local/git-folder.ts";
-import { moduleOf, type Submodule, submodulesOf } from "../../../build/git/local/modules.ts";
+import { modulesNamed, type Submodule, submodulesOf } from "../../../build/git/local/modules.ts";
 import { type LocalSource, openLocalSource } from "../../../build/git/local-source.ts";
+import { resolveCommit } from "../../../build/git/local/resolve-commit.ts";
 import { ObjectStore } from "../../../build/git/objects/object-store.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 
@@ -10,7 +11,8 @@ const MOST_MODULES = 200;
 
 /**
  * Returns a commit's submodules that are checked out where they belong in the working tree, and whose git
- * folders are where `git submodule` keeps them. Any other is built as the commit has it.
+ * folders are where `git submodule` keeps them. Any other is built as the commit has it, also one without a commit
+ * or index of its own: its first checkout was interrupted.
  */
 export async function checkedOutModules(
   source: LocalSource,
@@ -18,17 +20,19 @@ export async function checkedOutModules(
   { environment }: { environment: Environment },
 ): Promise<(Submodule & { readonly source: LocalSource })[]> {
   const { workTree } = source;
-  if (workTree === undefined || source.gitFolder.path !== source.commonFolder.path) return [];
+  if (workTree === undefined) return [];
   const found: (Submodule & { source: LocalSource })[] = [];
   using store = new ObjectStore(source);
   const folder = new GitFolder(workTree);
   for (const submodule of submodulesOf(store, commit).slice(0, MOST_MODULES)) {
     const { name, path } = submodule;
-    if (!isWithin(folder, path) || !moduleOf(source, name)) continue;
-    const module = await opened(`${workTree}/${Buffer.from(path, "latin1").toString("utf8")}`, environment);
-    const isOwn = module?.gitFolder.path === `${source.commonFolder.path}/modules/${name}` &&
-      module.workTree === module.path && module.objectFormat === source.objectFormat;
-    if (module && isOwn) found.push({ ...submodule, source: module });
+    const own = `${source.gitFolder.path}/modules/${name}`;
+    if (
+      !isWithin(folder, path) || !modulesNamed(source, name).some(({ gitFolder }) => gitFolder.path === own)
+    ) continue;
+    const at = `${workTree}/${Buffer.from(path, "latin1").toString("utf8")}`;
+    const module = await checkedOut(at, { own, source, environment });
+    if (module) found.push({ ...submodule, source: module });
   }
   return found;
 }
@@ -42,11 +46,25 @@ function isWithin(folder: GitFolder, path: string): boolean {
     folder.kind(`${path}/.git`) === "file";
 }
 
-async function opened(path: string, environment: Environment): Promise<LocalSource | undefined> {
+/** Opens the submodule at a path. Undefined if its git folder is not `own`, or if it is not checked out. */
+async function checkedOut(
+  path: string,
+  { own, source, environment }: { own: string; source: LocalSource; environment: Environment },
+): Promise<LocalSource | undefined> {
   try {
-    return await openLocalSource(path, { environment });
+    const module = await openLocalSource(path, { environment });
+    const isOwn = module.gitFolder.path === own && module.commonFolder.path === own &&
+      module.workTree === module.path && module.objectFormat === source.objectFormat;
+    return isOwn && hasCommit(module) ? module : undefined;
   } catch (error) {
     if (error instanceof InputError) return undefined;
     throw error;
   }
+}
+
+function hasCommit(module: LocalSource): boolean {
+  if (module.gitFolder.kind("index") !== "file") return false;
+  const head = resolveCommit(module, undefined);
+  using store = new ObjectStore(module);
+  return head !== undefined && store.typeOf(head.commit) === "commit";
 }

@@ -10,7 +10,7 @@ import type { LocalCommit } from "../../../build/policy.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { DEFAULT_OUTPUT } from "./build-flags.ts";
 import { checkedOutModules } from "./dirty-modules.ts";
-import { changedFiles, snapshotWorkTree } from "./uncommitted.ts";
+import { type Changed, changedFiles, snapshotWorkTree } from "./uncommitted.ts";
 
 /** The working tree of a repository as a commit, whose objects lie in a folder of ours until disposed. */
 export interface Dirty extends Disposable {
@@ -78,10 +78,12 @@ async function commitInto(objects: string, source: LocalSource, options: Options
     );
   }
   const own = [...options.own, join(snapshot.path, DEFAULT_OUTPUT)];
-  const paths = await changed(snapshot, { ...options, own });
+  const differing = await changed(snapshot, { ...options, own });
+  const removed = new Set(differing.filter(({ isRemoved }) => isRemoved).map(({ path }) => path));
   const modules = new Map<string, Committed>();
   const moved: string[] = [];
   for (const { path, id, source: module } of await checkedOutModules(source, head.commit, options)) {
+    if (removed.has(path)) continue;
     const committed = await commitInto(objects, module, options);
     modules.set(path, committed);
     if (committed.commit !== id) moved.push(path);
@@ -89,7 +91,8 @@ async function commitInto(objects: string, source: LocalSource, options: Options
   const made = await commitWorkTree(source, {
     workTree: snapshot.path,
     head: head.commit,
-    paths,
+    paths: differing.map(({ path }) => path),
+    removed,
     modules: new Map(Array.from(modules, ([path, { commit }]) => [path, commit])),
     objects,
   });
@@ -110,8 +113,8 @@ async function commitInto(objects: string, source: LocalSource, options: Options
 async function changed(
   snapshot: Parameters<typeof changedFiles>[0],
   options: { environment: Environment; own: readonly string[] },
-): Promise<string[]> {
-  let paths: string[] | undefined;
+): Promise<Changed[]> {
+  let paths: Changed[] | undefined;
   try {
     const { signal } = new AbortController();
     paths = await changedFiles(snapshot, { ...options, untracked: "all", signal });

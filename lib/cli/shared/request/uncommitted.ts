@@ -11,6 +11,13 @@ import { resolveCommit } from "../../../build/git/local/resolve-commit.ts";
 import type { LocalSource } from "../../../build/git/local-source.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 
+/** A file that is not as the commit has it. */
+export interface Changed {
+  readonly path: string;
+  /** Whether it is no longer in the index. Something may stand there all the same. */
+  readonly isRemoved: boolean;
+}
+
 const MOST_OUTPUT_BYTES = 16 * 1024 * 1024;
 const MOST_INDEX_BYTES = 512 * 1024 * 1024;
 const MOST_RULES_BYTES = 16 * 1024 * 1024;
@@ -72,7 +79,7 @@ export async function uncommittedFiles(
   },
 ): Promise<string[]> {
   const paths = await changedFiles(workTree, { environment, own, untracked: "normal", signal });
-  return (paths ?? []).map((path) => Buffer.from(path, "latin1").toString("utf8"));
+  return (paths ?? []).map(({ path }) => Buffer.from(path, "latin1").toString("utf8"));
 }
 
 /**
@@ -87,7 +94,7 @@ export async function changedFiles(
     untracked: "normal" | "all";
     signal: AbortSignal;
   },
-): Promise<string[] | undefined> {
+): Promise<Changed[] | undefined> {
   const git = await findProgram("git", environment);
   if (!git) return undefined;
   const folder = await mkdtemp(join(tmpdir(), "conveyor-status-"));
@@ -114,7 +121,8 @@ export async function changedFiles(
         GIT_OBJECT_DIRECTORY: workTree.objects,
       },
     });
-    return stdout.split("\0").filter((entry) => entry !== "").map((entry) => entry.slice(3));
+    return stdout.split("\0").filter((entry) => entry !== "")
+      .map((entry) => ({ path: entry.slice(3), isRemoved: entry.startsWith("D  ") }));
   } finally {
     process.off("exit", removeAtExit);
     await rm(folder, { recursive: true, force: true });
