@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { appendFile, chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
+import { buildRequest } from "../../lib/cli/shared/request/build-request.ts";
+import { sayWhatIsBuilt } from "../../lib/cli/shared/request/say-what-is-built.ts";
 import { snapshotWorkTree, uncommittedFiles } from "../../lib/cli/shared/request/uncommitted.ts";
 import { git, makeRepository } from "./git-repository.ts";
 import { temporaryFolder } from "./start-program.ts";
@@ -178,4 +180,45 @@ test("uncommittedFiles looks into submodules and work trees with a separate git 
   assert.deepEqual(await uncommitted(at("app")), []);
   git(at("app/sub"), "commit", "--quiet", "--all", "--message", "moved");
   assert.deepEqual(await uncommitted(at("app")), ["sub"]);
+});
+
+test("a build with submodules says what is not committed in them, but not in one that git has not put there", async () => {
+  await using folder = await temporaryFolder();
+  const environment = { PATH: process.env.PATH };
+  const at = (name: string) => join(folder.path, name);
+  const local = ["-c", "protocol.file.allow=always"];
+  for (const name of ["inner", "library", "app"]) makeRepository(at(name), { "a": "a" });
+  git(at("library"), ...local, "submodule", "--quiet", "add", at("inner"), "inner");
+  git(at("library"), "commit", "--quiet", "--message", "inner");
+  git(at("app"), ...local, "submodule", "--quiet", "add", at("library"), "sub");
+  git(at("app"), "commit", "--quiet", "--message", "sub");
+  git(at("app"), ...local, "submodule", "--quiet", "update", "--init", "--recursive");
+  await writeFile(at("app/new"), "new");
+  await writeFile(at("app/sub/new"), "new");
+  await writeFile(at("app/sub/inner/a"), "changed");
+  const said = async (options: Partial<Parameters<typeof buildRequest>[0]>) => {
+    const flags = { image: "image", ...options } as Parameters<typeof buildRequest>[0];
+    const request = await buildRequest(flags, { repository: at("app"), command: ["true"] }, environment);
+    using _dirty = request.local?.dirty;
+    const notes: string[] = [];
+    const looked = Promise.withResolvers<void>();
+    const note = (text: string) => {
+      notes.push(text);
+      if (text.startsWith("warning")) looked.resolve();
+    };
+    await using _saying = sayWhatIsBuilt(request, { after: Promise.resolve(), environment, own: [], note });
+    if (options.dirty !== true) await looked.promise;
+    return notes;
+  };
+  const warning = "warning: Not committed, so not built: new, sub/new, sub/inner/a";
+  assert.deepEqual(await said({ submodules: true }), [warning]);
+  // The nested one gets a git folder of its own.
+  await rm(at("app/sub/inner/.git"));
+  git(at("app/sub/inner"), "init", "--quiet");
+  assert.deepEqual(await said({ submodules: true }), ["warning: Not committed, so not built: new, sub/new"]);
+  assert.deepEqual(await said({ submodules: true, dirty: true }), [
+    "Building the working tree as it is: 2 files are not committed",
+    "warning: Repositories of their own, built as committed or not at all: sub/inner",
+  ]);
+  assert.deepEqual(await said({}), ["warning: Not committed, so not built: new"]);
 });

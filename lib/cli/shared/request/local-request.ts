@@ -11,6 +11,7 @@ import { snapshotWorkTree, type WorkTree } from "./uncommitted.ts";
 
 /** A local repository when the command was typed. */
 export interface LocalRequest {
+  readonly source: LocalSource;
   /** What is built; undefined if there is no such ref, which the clone reports. */
   readonly commit: LocalCommit | undefined;
   /** Set if the working tree is built. Dispose it after the build. */
@@ -55,7 +56,7 @@ export async function openLocal(path: string, options: OpenOptions): Promise<Ope
 export function localRequest({ path, source, pinned, dirty }: OpenedLocal): LocalRequest {
   const below = source.workTree === undefined ? "" : relative(source.workTree, realpathSync(path));
   const commit = pinned && { repository: path, ...pinned, ...dirty && { workTree: dirty.workTree } };
-  return { commit, dirty, workTree: dirty ? undefined : snapshotOf(source), below };
+  return { source, commit, dirty, workTree: dirty ? undefined : snapshotOf(source), below };
 }
 
 /** Returns the snapshot, or the error to report with the warning, which is its only use. */

@@ -49,6 +49,10 @@ export function sayWhatIsBuilt(
     const written = [...own, join(local.workTree.path, DEFAULT_OUTPUT)];
     const options = { environment, own: written, signal: closing.signal };
     const files = await uncommittedFiles(local.workTree, options);
+    if (spec.submodules) {
+      const { uncommittedInModules } = await import("./uncommitted-modules.ts");
+      files.push(...await uncommittedInModules(local.source, local.workTree.head, options));
+    }
     if (files.length > 0) note(warning(files));
   }
 }
