@@ -6,6 +6,8 @@ import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from "node:
 import { join } from "node:path";
 import { test } from "node:test";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
+import { ObjectStore } from "../../lib/build/git/objects/object-store.ts";
+import { modulePaths } from "../../lib/build/git/work-tree/module-paths.ts";
 import { ownFolders } from "../../lib/cli/shared/request/local-request.ts";
 import { buildRequest } from "../../lib/cli/shared/request/build-request.ts";
 import { commitDirty, type Dirty } from "../../lib/cli/shared/request/dirty.ts";
@@ -252,12 +254,17 @@ test("commitDirty takes no repository for a submodule that is not its own, and n
     return { tree: entryOf(dirty, "third party"), leftOut: dirty.leftOut, changes: dirty.workTree?.changes };
   };
   const asCommitted = { tree: `160000 commit ${head}`, leftOut: ["third party"], changes: 0 };
-  // Another repository, one whose git folder is elsewhere or a link, and a link to one.
+  // Another repository, some whose git folder is elsewhere or a link, and a link to one.
   await rename(others, lib);
   assert.deepEqual(await linkOf(), asCommitted);
   await rename(lib, others);
   await mkdir(lib);
   await writeFile(join(lib, ".git"), `gitdir: ${join(others, ".git")}\n`);
+  assert.deepEqual(await linkOf(), asCommitted);
+  const apart = join(folder.path, "apart");
+  git(folder.path, "clone", "--quiet", "--separate-git-dir", apart, others, "with work tree");
+  await writeFile(join(lib, ".git"), `gitdir: ${apart}\n`);
+  await writeFile(join(lib, "secret.txt"), "secret\n");
   assert.deepEqual(await linkOf(), asCommitted);
   await rm(join(lib, ".git"));
   await symlink(join(others, ".git"), join(lib, ".git"));
@@ -420,4 +427,24 @@ test("commitDirty keeps a submodule that is not checked out", async () => {
   const { app } = await withLib(folder.path);
   git(app, "submodule", "--quiet", "deinit", "--force", "lib");
   assert.deepEqual(await ofDirty(app), { changes: 0, modules: [], leftOut: [] });
+});
+
+test("modulePaths finds submodules at any depth, and refuses a tree that repeats itself for ever", async () => {
+  await using folder = await temporaryFolder();
+  makeRepository(folder.path, { "a": "a\n" });
+  using store = new ObjectStore(await open(folder.path));
+  const commit = git(folder.path, "rev-parse", "HEAD").trim();
+  const treeOf = (...lines: string[]) =>
+    execFileSync("git", ["-C", folder.path, "mktree", "--missing"], {
+      input: lines.map((line) => `${line}\n`).join(""),
+      encoding: "utf8",
+    }).trim();
+  const repeated = (tree: string, depth: number): string =>
+    depth === 0
+      ? tree
+      : repeated(treeOf(...["a", "b", "c", "d"].map((name) => `040000 tree ${tree}\t${name}`)), depth - 1);
+  const link = treeOf(`160000 commit ${commit}\tsub`);
+  assert.deepEqual(modulePaths(store, repeated(link, 1)), ["a/sub", "b/sub", "c/sub", "d/sub"]);
+  assert.deepEqual(modulePaths(store, repeated(treeOf(), 20)), []);
+  assert.throws(() => modulePaths(store, repeated(link, 20)), /^InputError: .* more than 10000 submodules$/);
 });
