@@ -12,6 +12,7 @@ import { withManifest } from "./manifest.ts";
 import { withSession } from "./session.ts";
 import { ArchiveError, shorten, type Wanted } from "./unpack.ts";
 import { type BuildEnd, wantedAt, type WantedGlob } from "./wanted.ts";
+import { withinLimits } from "./within-limits.ts";
 
 /** Most log lines for one kind of entry; the rest is only counted. */
 const MAX_LINES = 1000;
@@ -113,30 +114,6 @@ function whyUnmatched(
   return unmatched.every(({ isTaken }) => isTaken)
     ? `All that the artifact glob ${named}${more} matches in ${workdir} is taken away by another glob`
     : `No file matches the artifact glob ${named}${more} in ${workdir}`;
-}
-
-/** Returns as many of the files, in order, as the operator's limits allow. */
-async function withinLimits({ log, settings }: BuildContext, files: readonly Wanted[]): Promise<Wanted[]> {
-  const { maxArtifactBytes, maxArtifactFiles } = settings;
-  let left = maxArtifactBytes;
-  const small = files.filter(({ size }) => {
-    if (size > left) return false;
-    left -= size;
-    return true;
-  });
-  const few = small.slice(0, maxArtifactFiles);
-  if (small.length < files.length) {
-    const count = files.length - small.length;
-    await log.line(
-      `${count} artifacts are not kept: together they are more than ${formatSize(maxArtifactBytes)}`,
-    );
-  }
-  if (few.length < small.length) {
-    await log.line(
-      `${small.length - few.length} artifacts are not kept: there are more than ${maxArtifactFiles}`,
-    );
-  }
-  return few;
 }
 
 /** Stores files as they arrive. Small files are stored while the next ones are read. */

@@ -1,7 +1,8 @@
 import { StepFailure } from "../../base/errors.ts";
 import type { BuildContext } from "../policy.ts";
-import type { Artifact } from "../../wire/run.ts";
+import { type Artifact, modeText } from "../../wire/run.ts";
 import { inPieces } from "./byte-queue.ts";
+import type { Wanted } from "./unpack.ts";
 
 /** Most bytes of a result's list of artifacts as JSON. A result has room for 64 KiB in all. */
 const MAX_LIST_BYTES = 32 * 1024;
@@ -14,13 +15,23 @@ export async function withManifest(
   context: Pick<BuildContext, "log" | "putArtifact">,
   kept: readonly Artifact[],
 ): Promise<Artifact[]> {
-  const list = new TextEncoder().encode(JSON.stringify(kept));
+  const list = bytesOf(kept);
   if (list.length <= MAX_LIST_BYTES) return [...kept];
   const name = freeName(new Set(kept.map(({ name }) => name)));
   const { size, sha256 } = await context.putArtifact(name, inPieces([list]));
   await context.log.line(`${kept.length} artifacts are listed in ${name}`);
   return [{ name, path: name, size, sha256 }];
 }
+
+/** Whether the list of these files may be too large for a result. */
+export const needsManifest = (files: readonly Wanted[]): boolean =>
+  files.reduce((sum, file) => sum + mostEntryBytes(file), 0) > MAX_LIST_BYTES;
+
+/** Returns the most bytes that a file takes in the list, with what stands between two entries. */
+export const mostEntryBytes = ({ name, path, size }: Wanted): number =>
+  bytesOf([{ name, path, size, sha256: "0".repeat(64), ...modeText(0o777) }]).length;
+
+const bytesOf = (list: readonly Artifact[]): Uint8Array => new TextEncoder().encode(JSON.stringify(list));
 
 function freeName(taken: ReadonlySet<string>): string {
   for (let n = 1; n < 1000; n++) {
