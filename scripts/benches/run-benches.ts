@@ -10,6 +10,10 @@ import { artifacts } from "./artifacts.ts";
 import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
 import { cacheLine } from "./cache-line.ts";
+import { cancel } from "./cancel.ts";
+import { largeArtifacts } from "./large-artifacts.ts";
+import { largeLog } from "./large-log.ts";
+import { manyFiles } from "./many-files.ts";
 import { secondBuild } from "./second-build.ts";
 import { secondClone } from "./second-clone.ts";
 import { followers } from "./followers.ts";
@@ -34,6 +38,10 @@ const BENCHES: readonly Bench[] = [
   cacheLine,
   secondBuild,
   secondClone,
+  manyFiles,
+  largeArtifacts,
+  largeLog,
+  cancel,
   localSource,
   steps,
   artifacts,

@@ -1,0 +1,79 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import { collectArtifacts } from "../../lib/build/artifacts/collect.ts";
+import { planBuild } from "../../lib/build/plan.ts";
+import { saveArtifacts } from "../../lib/cli/shared/save-artifacts.ts";
+import { testPolicy, testSettings } from "../../tests/support/settings.ts";
+import { stepContext, testDocker } from "../../tests/support/step-context.ts";
+import type { Place } from "./bench.ts";
+import { docker } from "./docker.ts";
+import { alternate } from "./processes.ts";
+
+export interface Files {
+  /** The container's. */
+  readonly name: string;
+  /** A shell script that makes the file or folder in the workspace. */
+  readonly make: string;
+  readonly path: string;
+  /** How many artifacts they are. */
+  readonly count: number;
+  readonly rounds: number;
+  /** Whether to do both once before they are measured. */
+  readonly isWarm: boolean;
+}
+
+/** How long artifacts take from a container through the store into a folder, and `docker cp` of the same, in turns. */
+export async function keepArtifacts(
+  { folder, image, say }: Place,
+  { name, make, path, count, rounds, isWarm }: Files,
+): Promise<{ ours: number[]; reference: number[] }> {
+  const label = ["--label", `conveyor.bench=${name}`];
+  await docker(
+    ...["run", "--detach", "--init", "--name", name, ...label, "--volume", "/workspace"],
+    ...[image, "sleep", "2147483647"],
+  );
+  try {
+    await docker("exec", "--workdir", "/workspace", name, "sh", "-ec", make);
+    await using embedded = await openEmbedded({ folder: join(folder, `data-${name}`), scope: "bench" });
+    await using daemon = testDocker();
+    const ours = async () => {
+      const spec = { image, repository: ".", commands: ["true"], artifacts: [path] };
+      const { transport, store } = embedded;
+      // Their list may be an artifact too.
+      const settings = testSettings({ maxArtifactFiles: count + 1 });
+      const context = stepContext(daemon, spec, { settings });
+      const { run } = context;
+      const container = await daemon.inspect(name);
+      if (!container) throw new Error(`The container ${name} is gone`);
+      const keeping = { ...context, putArtifact: transport.putBlob.bind(transport, run) };
+      await collectArtifacts(keeping, container, planBuild(spec, { ...settings, ...testPolicy() }));
+      const target = join(folder, run);
+      const saved = await saveArtifacts(store.artifacts, run, target);
+      if (saved < count) throw new Error(`${saved} artifacts were saved, expected ${count}`);
+      return () => rmSync(target, { recursive: true });
+    };
+    const copied = join(folder, `copied-${name}`);
+    const byDocker = async () => {
+      await docker("cp", `${name}:/workspace/${path}`, copied);
+      return () => rmSync(copied, { recursive: true });
+    };
+    say(`${rounds} times ${count} files, in turns with docker cp`);
+    const work = [byDocker, ours].map(timed);
+    if (isWarm) await alternate(1, work);
+    const [reference = [], ms = []] = await alternate(rounds, work);
+    return { ours: ms, reference };
+  } finally {
+    await docker("rm", "--force", "--volumes", name);
+    rmSync(join(folder, `data-${name}`), { recursive: true, force: true });
+  }
+}
+
+/** Answers how long work takes, without the removal of what it has made. */
+const timed = (work: () => Promise<() => void>) => async () => {
+  const began = performance.now();
+  const remove = await work();
+  const ms = performance.now() - began;
+  remove();
+  return ms;
+};
