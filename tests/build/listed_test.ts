@@ -98,7 +98,7 @@ test("withinLimits leaves room for the list of the artifacts where it is one its
       `${few.length}`,
     );
     assert.equal(lines.length, said.length);
-    for (const [i, text] of said.entries()) assert.ok(lines[i]?.includes(text), lines[i]);
+    for (const [i, text] of said.entries()) assert.ok(lines[i]?.includes(text), lines.join("; "));
     const kept = await Promise.all(few.map(async ({ name, path, size }) => ({
       ...{ name, path },
       ...await context.putArtifact(name, inPieces([new Uint8Array(size)]), { mode: 0o755 }),
