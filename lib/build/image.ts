@@ -84,13 +84,13 @@ async function loginFor(image: string, configFolder: string | undefined, signal:
   }
 }
 
-/** Returns the end of a message: what is on this host under names like this one. Empty if nothing is. */
+/** Returns the end of a message: what is on this host under names like this one, the nearest first. Empty if nothing is. */
 async function similarImages(docker: Docker, image: string, signal: AbortSignal): Promise<string> {
   const names = await docker.imageNames({ signal }).catch(() => []);
   signal.throwIfAborted();
   const last = (name: string) => name.split("/").at(-1)?.split(":")[0];
   const named = names.filter((name) => last(name) === last(image));
-  const similar = [...new Set([...named, ...nearestOf(image, names, MOST_SIMILAR)])].slice(0, MOST_SIMILAR);
+  const similar = [...new Set([...nearestOf(image, names, MOST_SIMILAR), ...named])].slice(0, MOST_SIMILAR);
   return similar.length === 0
     ? ""
     : `. On this host there is ${similar.map((name) => `"${name}"`).join(", ")}`;

@@ -75,6 +75,8 @@ test("an image that is never to be pulled is missed with those of a like name", 
       '. On this host there is "other/app:2", "team/app:1", "x/app:7"',
   );
   assert.match(`${(await provide("never", { names: ["alpine:3"] })).outcome}`, /says never to pull$/);
+  const nearest = await provide("never", { names: [...names, "registry.example.com/team/app:2"] });
+  assert.match(`${nearest.outcome}`, /On this host there is "registry\.example\.com\/team\/app:2", "other/);
 });
 
 test("a pull that fails says whether there is no such image, or it cannot be had", async () => {
