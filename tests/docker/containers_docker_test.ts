@@ -322,10 +322,13 @@ test("createNetwork makes a bridge that is found by label, and isolated where th
   try {
     ids.push(await docker.createNetwork({ name: open, labels, isolated: false }));
     ids.push(await docker.createNetwork({ name: isolated, labels, isolated: true }));
-    assert.deepEqual(
-      (await docker.networks(labels)).sort((a, b) => a.name.localeCompare(b.name)),
-      [{ id: ids[0], name: open, labels }, { id: ids[1], name: isolated, labels }],
-    );
+    const found = (await docker.networks(labels)).sort((a, b) => a.name.localeCompare(b.name));
+    assert.deepEqual(found.map(({ createdAt: _, ...network }) => network), [
+      { id: ids[0], name: open, labels },
+      { id: ids[1], name: isolated, labels },
+    ]);
+    const age = await docker.now() - (found[0]?.createdAt ?? 0);
+    assert.ok(age >= 0 && age < 60_000, String(age));
     assert.deepEqual(await docker.network(open), { id: ids[0], labels, isolated: false });
     assert.deepEqual(await docker.network(isolated), { id: ids[1], labels, isolated: true });
     await assert.rejects(docker.createNetwork({ name: open, labels, isolated: true }), {

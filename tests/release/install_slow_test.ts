@@ -384,7 +384,7 @@ test("a program that does not start here is not installed", async () => {
 const pictureOf = async (folder: string) =>
   (await run("sh", [
     "-c",
-    `cd '${folder}' && find . -exec ls -ld {} + && find . -type f -exec sha256sum {} +`,
+    `cd '${folder}' && find . -printf '%M %u %p %l\n' | sort && find . -type f -exec sha256sum {} +`,
   ]))
     .stdout;
 

@@ -170,6 +170,8 @@ export function migrate(database: Database, path: string, isInUse: () => boolean
         { hint: "A newer release has written it: use that one, or another data folder." },
       );
     }
+    // Another process of this release may have migrated it while this one waited for the lock.
+    if (version === MIGRATIONS.length) return;
     if (version > 0 && isInUse()) {
       throw new UnavailableError(
         `Cannot use "${path}": a process of an older release is working with it, and its schema has version ${version}, expected ${MIGRATIONS.length}`,
