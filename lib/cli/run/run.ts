@@ -16,7 +16,8 @@ import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { loadDrivers } from "../shared/load-driver.ts";
 import type { Renderer } from "../shared/render/renderer.ts";
 import type { Stop } from "../../driver/program/stop/stop.ts";
-import type { BuildRequest, PastBuild } from "../shared/request/build-request.ts";
+import type { BuildRequest } from "../shared/request/build-request.ts";
+import type { PastBuild } from "../shared/request/past-request.ts";
 import type { Parts } from "./open-parts.ts";
 import type { Operands } from "../shared/request/operands.ts";
 import type { RunOptions } from "./run-flags.ts";
@@ -52,14 +53,15 @@ export async function run({ operands, options, drivers, again, onRequest }: RunI
     await using docker = reachDocker({ endpoint: options.docker, environment, signal });
     const { interpretSchemas } = await import("../shared/request/interpret-schemas.ts");
     interpretSchemas();
-    const { buildRequest, requestOfPast } = await import("../shared/request/build-request.ts");
     const own = await loadDrivers(options.driver);
     const signatures = await readSigners(await readPolicy(SIGNATURES_FLAG, options));
     // Part of the spec, so that a repetition of the run needs them as well.
     const verifySignatures = signatures?.text;
     const asking = again
-      ? requestOfPast(again, environment, options, { verifySignatures })
-      : buildRequest(options, operands, environment, { own, verifySignatures });
+      ? (await import("../shared/request/past-request.ts"))
+        .requestOfPast(again, environment, options, { verifySignatures })
+      : (await import("../shared/request/build-request.ts"))
+        .buildRequest(options, operands, environment, { own, verifySignatures });
     // A file may be a pipe without a writer.
     const request = await abortable(asking, signal);
     using _workTree = request.local?.dirty;

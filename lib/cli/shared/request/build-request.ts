@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { basename, dirname, resolve } from "node:path";
 import { InputError } from "../../../base/errors.ts";
 import { DEFAULT_PIDS } from "../../../build/policy.ts";
-import { type Plan, planBuild } from "../../../build/plan.ts";
+import type { Plan } from "../../../build/plan.ts";
 import { parseRepository } from "../../../build/repository.ts";
 import { FLUTTER_BUILDER } from "../../../build/spec.ts";
 import type { Driver } from "../../../driver/driver.ts";
@@ -19,15 +19,8 @@ import { checkFileRequests } from "./file-requests.ts";
 import { type SpecFlags, specOfFlags } from "./spec-of-flags.ts";
 import type { ResourceFile } from "./resource-file.ts";
 import type { Operands } from "./operands.ts";
-import {
-  type LocalRequest,
-  localRequest,
-  type OpenedLocal,
-  openLocal,
-  type OpenOptions,
-  type OwnFolders,
-  ownFolders,
-} from "./local-request.ts";
+import { NO_LIMITS, othersToAllow } from "./allowances.ts";
+import { type LocalRequest, type OwnFolders, ownFolders, pinned } from "./local-request.ts";
 import { checkSaysWhatToRun, lookIntoRepository, whatIsAssumed } from "./repository-file.ts";
 import { withoutTrailing } from "../../../base/text.ts";
 
@@ -140,91 +133,6 @@ export async function buildRequest(
   };
 }
 
-/** An earlier build. */
-export interface PastBuild {
-  readonly run: string;
-  readonly name: string;
-  readonly spec: Readonly<Record<string, unknown>>;
-  readonly pipeline: Pipeline;
-}
-
-/**
- * Returns the request to repeat an earlier build of this machine. Allows the networks, variables and
- * processes of its spec, as its command line did. Throws as `buildRequest`.
- */
-export async function requestOfPast(
-  { name, spec: before, pipeline }: PastBuild,
-  environment: Environment,
-  folders: OwnFolders,
-  { verifySignatures }: Pick<BuildRequestOptions, "verifySignatures"> = {},
-): Promise<BuildRequest> {
-  const spec: Record<string, unknown> = {
-    ...before,
-    ...verifySignatures !== undefined && { verifySignatures },
-  };
-  const asked = othersToAllow(spec);
-  const { allowNetworks, allowEnv } = asked;
-  const limits = typeof spec.limits === "object" && spec.limits !== null ? spec.limits : {};
-  const pids = "pids" in limits && typeof limits.pids === "number" ? limits.pids : 0;
-  const plan = planBuild(spec, {
-    ...NO_LIMITS,
-    allowNetworks,
-    allowEnv,
-    allowPrivileged: false,
-    environment,
-    allowLocalRepository: true,
-    maxPids: Math.max(pids, DEFAULT_PIDS),
-  });
-  const secrets = secretsOf(plan.spec.secrets, environment);
-  checkNoSecretIn(spec, secrets);
-  const local = await pinned(plan, { own: ownFolders(folders, environment), environment });
-  const resource = {
-    id: randomUUID(),
-    name,
-    pipeline: pipeline.name,
-    resource: FLUTTER_BUILDER,
-    metadata: {},
-    spec,
-  };
-  const isImageChosen = spec.image === undefined;
-  return {
-    resource,
-    plan,
-    pipeline,
-    storedPipeline: undefined,
-    secrets,
-    allowEnv,
-    allowNetworks,
-    trustedImages: isImageChosen ? [plan.spec.image] : [],
-    local,
-    fileName: undefined,
-    assumed: undefined,
-  };
-}
-
-const NO_LIMITS = {
-  allowImages: [],
-  allowKeep: true,
-  maxCpus: undefined,
-  maxMemory: undefined,
-  maxTimeoutMs: undefined,
-  maxLogBytes: Infinity,
-  maxArtifactBytes: Infinity,
-  graceMs: Infinity,
-};
-
-/** Allows whatever the spec asks for: the drivers' operator decides. */
-function othersToAllow({ env, network }: Record<string, unknown>) {
-  const wanted = (Array.isArray(env) ? env : []).map((entry): unknown => entry?.valueFrom)
-    .filter((name) => typeof name === "string");
-  return {
-    allowNetworks: typeof network === "string" ? [network] : [],
-    allowEnv: wanted,
-    allowPrivileged: true,
-    environment: Object.fromEntries(wanted.map((name) => [name, ""])),
-  };
-}
-
 /** Throws InputError for a repository that the drivers cannot reach. */
 function checkReachable(repository: unknown, operands: Operands): void {
   if (typeof repository !== "string" || parseRepository(repository).kind !== "local") return;
@@ -278,17 +186,6 @@ function absolute(repository: string, base: string): string {
   // Validate the original text before it becomes a path.
   const parsed = parseRepository(repository);
   return parsed.kind === "local" ? resolve(base, parsed.path) : repository;
-}
-
-async function pinned(
-  { repository, spec: { ref, dirty } }: Plan,
-  given: Pick<OpenOptions, "own" | "environment">,
-  opened?: OpenedLocal,
-): Promise<LocalRequest | undefined> {
-  if (repository.kind !== "local") return undefined;
-  const { path } = repository;
-  const isOpen = opened?.path === path && opened.ref === ref;
-  return localRequest(isOpen ? opened : await openLocal(path, { ref, dirty, ...given }));
 }
 
 /** Returns the last part of the repository's address, with characters that are valid everywhere. */

@@ -3,6 +3,7 @@ import { relative } from "node:path";
 import { InputError, UnavailableError } from "../../../base/errors.ts";
 import { type LocalSource, openLocalSource } from "../../../build/git/local-source.ts";
 import { type PinnedCommit, resolveCommit } from "../../../build/git/local/resolve-commit.ts";
+import type { Plan } from "../../../build/plan.ts";
 import type { LocalCommit } from "../../../build/policy.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { dataFolder } from "../../../driver/program/data-folder.ts";
@@ -78,3 +79,15 @@ export interface OwnFolders {
 /** These folders, with the default data folder: neither is built, nor warned of. */
 export const ownFolders = ({ output, data }: OwnFolders, environment: Environment): string[] =>
   [output, dataFolder(data, environment)].filter((folder) => folder !== undefined);
+
+/** Returns the state of a plan's local repository; undefined for one elsewhere. `opened`: one that is open already. */
+export async function pinned(
+  { repository, spec: { ref, dirty } }: Plan,
+  given: Pick<OpenOptions, "own" | "environment">,
+  opened?: OpenedLocal,
+): Promise<LocalRequest | undefined> {
+  if (repository.kind !== "local") return undefined;
+  const { path } = repository;
+  const isOpen = opened?.path === path && opened.ref === ref;
+  return localRequest(isOpen ? opened : await openLocal(path, { ref, dirty, ...given }));
+}
