@@ -24,14 +24,14 @@ const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SE
 
 /**
  * The words after `docker` that start a container like a build's: the same volume, limits, init, network, capabilities
- * and idle process. The network is there once a build has run.
+ * and idle process. The network `conveyor` is there once a build has run.
  */
-export async function containerWords(image: string, name: string): Promise<string[]> {
+export async function containerWords(image: string, name: string, network = "conveyor"): Promise<string[]> {
   const memory = Math.floor(Number(await docker("info", "--format", "{{.MemTotal}}")) * 0.8);
   return [
     ...["run", "--detach", "--init", "--name", name, "--label", `conveyor.bench=${name}`],
     ...["--mount", `type=volume,target=/workspace,volume-label=conveyor.bench=${name}`],
-    ...["--workdir", "/workspace", "--user", "0", "--network", "conveyor", "--log-driver", "none"],
+    ...["--workdir", "/workspace", "--user", "0", "--network", network, "--log-driver", "none"],
     ...["--memory", String(memory), "--memory-swap", String(memory), "--pids-limit", "4096"],
     ...["--security-opt", "no-new-privileges", "--cap-drop", "ALL"],
     ...CAPABILITIES.flatMap((name) => ["--cap-add", name]),

@@ -65,7 +65,7 @@ async function importFiles(path: string): Promise<string> {
 }
 
 async function copyAndClone({ image }: Place, repository: string): Promise<number> {
-  await docker(...await containerWords(image, NAME));
+  await docker(...await containerWords(image, NAME, "none"));
   try {
     const began = performance.now();
     await docker("exec", NAME, "mkdir", "/source");

@@ -1,5 +1,5 @@
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../../tests/support/nats-server.ts";
 
 export interface Plane extends AsyncDisposable {
   readonly url: string;
@@ -27,7 +27,10 @@ export async function startPlane(
   };
   try {
     const url = `http://${listen}`;
-    await ready(url);
+    const ended = up.exited.then((code): never => {
+      throw new Error(`flutter-ci up exited with ${code} before it was ready`);
+    });
+    await Promise.race([ready(url), ended]);
     const readyMs = performance.now() - started;
     const token = (await Bun.file(join(data, "token")).text()).trim();
     const headers = { Authorization: `Bearer ${token}` };
@@ -64,12 +67,4 @@ async function ready(url: string): Promise<void> {
     if (answer?.status === 200) return;
     await Bun.sleep(5);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
 }

@@ -7,7 +7,7 @@ import type { Docker } from "../../lib/docker/docker.ts";
 import { flutterCi, temporaryFolder } from "../cli/start-program.ts";
 import { idleSpec } from "../docker/real-docker.ts";
 import { needing } from "../support/needs.ts";
-import { objectsOf, testDocker } from "../support/step-context.ts";
+import { objectsOf, removeObjectsOf, testDocker } from "../support/step-context.ts";
 import { patience } from "../support/within.ts";
 
 const { test } = needing("Docker");
@@ -53,11 +53,7 @@ async function leftovers(docker: Docker) {
       await docker.createNetwork({ name, labels: runLabels(owner, run), isolated: false });
       return run;
     },
-    async [Symbol.asyncDispose]() {
-      const ours = { [LABELS.owner]: owner };
-      for (const { id } of await docker.list(ours)) await docker.remove(id);
-      for (const { id } of await docker.networks(ours)) await docker.removeNetwork(id);
-    },
+    [Symbol.asyncDispose]: () => removeObjectsOf(owner),
   };
 }
 

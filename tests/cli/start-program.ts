@@ -93,7 +93,10 @@ export function startProgram(path: string, args: readonly string[], options: Sta
     async [Symbol.asyncDispose]() {
       if (hasEnded) return;
       signalChild(child, "SIGTERM");
-      await within(ended, "its end").catch(() => signalChild(child, "SIGKILL"));
+      await within(ended, "its end").catch(async () => {
+        signalChild(child, "SIGKILL");
+        await within(ended, "its end by SIGKILL");
+      });
     },
   };
 }

@@ -13,6 +13,7 @@ import { TOKEN } from "./support/api.ts";
 import { OK } from "./support/drive.ts";
 import { RUN, submission } from "./support/runs.ts";
 import { endOf } from "./support/world.ts";
+import { within } from "../support/within.ts";
 
 const { test } = needing("broker");
 
@@ -94,7 +95,7 @@ test("nats: a log that has lost its first lines says so where they were, in each
     return OK;
   });
   await plane.engine.submit({ ...submission("a b"), run: RUN });
-  await written.promise;
+  await within(written.promise, "the lines of step a");
   await logs.expire();
   removed.resolve();
   await endOf(plane.engine, RUN);

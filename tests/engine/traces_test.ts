@@ -14,14 +14,19 @@ import { endOf, openWorld, type World } from "./support/world.ts";
 const TRACE = RUN.replaceAll("-", "");
 const VERSION = { version: "1.2.3" };
 
-/** Sends traces as the variables say, from an engine of the world. */
-async function traced(world: World, variables: Record<string, string>) {
+/** Starts a tracer as the variables say. */
+async function tracerOf(variables: Record<string, string>) {
   const settings = readTraceSettings(variables, VERSION) ?? assert.fail("No traces are asked for");
   // OpenTelemetry's packages read the process's own environment.
   Object.assign(process.env, variables);
-  const tracer = await startTracer(settings).finally(() => {
+  return await startTracer(settings).finally(() => {
     for (const name of Object.keys(variables)) delete process.env[name];
   });
+}
+
+/** Sends traces as the variables say, from an engine of the world. */
+async function traced(world: World, variables: Record<string, string>) {
+  const tracer = await tracerOf(variables);
   world.use(tracer);
   return { tracer, engine: await world.engine({ ...tracer, adopt: true }) };
 }
@@ -141,9 +146,7 @@ for (const answer of ["never", 400] as const) {
 test("spans that a slow collector has no room for are told of once", async () => {
   await using receiver = await otlpReceiver("never");
   await using log = await captureLog();
-  const settings = readTraceSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url }, VERSION) ??
-    assert.fail("No traces are asked for");
-  const tracer = await startTracer(settings);
+  const tracer = await tracerOf({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
   const run = { ...newRun(RUN, submission("a"), 1), outcome: "succeeded" as const };
   const told = () => log.lines.filter((line) => line.includes("are dropped"));
   for (let i = 0; i < 2048; i++) tracer.changed({ kind: "run-ended" }, run);
