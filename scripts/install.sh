@@ -91,7 +91,7 @@ remove_folders() { # LIST: removes the folders that it names, inner ones first, 
 
 if [ -n "$uninstall" ]; then
   [ -f "$prefix/$list" ] || fail 3 "$PROGRAM is not installed in \"$prefix\": there is no $list"
-  work=$(mktemp -d)
+  work=$(mktemp -d) || fail 3 "Cannot make a temporary folder in \"${TMPDIR:-/tmp}\""
   cp "$prefix/$list" "$work/list"
   if [ -f "$prefix/$folders" ]; then cp "$prefix/$folders" "$work/made"; else : >"$work/made"; fi
   remove_files "$work/list"

@@ -46,7 +46,9 @@ export async function findImage(
 }
 
 async function pullImage({ docker, log, policy, signal }: BuildContext, image: string): Promise<void> {
-  const { proxy } = await docker.info({ signal });
+  // Only for the log: the pull itself shows whether the daemon is there.
+  const proxy = await docker.info({ signal }).then((info) => info.proxy, () => undefined);
+  signal.throwIfAborted();
   await log.line(
     `Pulling ${image}${proxy === undefined ? "" : `, through the daemon's proxy ${shownProxy(proxy)}`}`,
   );

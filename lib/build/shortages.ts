@@ -86,7 +86,7 @@ async function textOf(output: AsyncIterable<{ stream: string; data: Uint8Array }
   for await (const { stream, data } of output) {
     if (stream !== "stdout" || size > MOST_BYTES) continue;
     size += data.length;
-    pieces.push(data.slice());
+    pieces.push(new Uint8Array(data));
   }
   return Buffer.concat(pieces).toString("utf8");
 }

@@ -93,9 +93,10 @@ export class Queues {
   outgoing(subject: string, given: readonly OutgoingMessage[]): Outgoing {
     const { database, reserve, logs } = this.#options;
     const stream = streamOf(subject);
-    // Copied: the caller may use its buffer again before they are stored.
+    // Copied: the caller may use its buffer again before they are stored. `slice` of a Buffer is no copy.
     const messages = given.map(({ data, id, headers = {} }) => {
-      const message = { subject, id, headers, data: bytesOf(data).slice() };
+      const bytes = typeof data === "string" ? bytesOf(data) : new Uint8Array(data);
+      const message = { subject, id, headers, data: bytes };
       checkSize(subject, message.data.length, headers);
       return message;
     });

@@ -52,7 +52,7 @@ export function driverNeeds(
       ...names.flatMap((name) => [
         consumerInfo("messages", name),
         api(`CONSUMER.MSG.NEXT.messages.${name}`),
-        ...[`CONSUMER.DURABLE.CREATE.messages.${name}`].map(api),
+        api(`CONSUMER.DURABLE.CREATE.messages.${name}`),
         `$JS.ACK.messages.${name}.1.0.0.0.0`,
       ]),
       ...storesArtifacts

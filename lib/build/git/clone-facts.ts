@@ -22,7 +22,7 @@ export interface CloneFacts {
   readonly host:
     | { readonly name: string; readonly port: string; known: readonly string[]; offers: readonly string[] }
     | undefined;
-  /** Where the content of Git LFS was looked for. */
+  /** Where the content of Git LFS was looked for; empty if the repository came from no URL. */
   readonly lfs: string | undefined;
   /**
    * What is wrong with a signature: the commit that has none, the one whose signature is not accepted and by

@@ -122,9 +122,11 @@ function whatSignatureLacks({ signature: { tool } }: CloneFacts, image: string):
 }
 
 function lfsFailure({ lfs }: CloneFacts): string {
-  return lfs === undefined
-    ? "Cannot get the files of Git LFS: the repository came from no https or ssh URL"
-    : `Cannot get the files of Git LFS from ${JSON.stringify(lfs)}`;
+  const what = "Cannot get the files of Git LFS";
+  if (lfs === undefined) return what;
+  return lfs === ""
+    ? `${what}: the repository came from no https or ssh URL`
+    : `${what} from ${JSON.stringify(lfs)}`;
 }
 
 function whatNeedsSsh({ submodule }: CloneFacts): string {

@@ -130,7 +130,9 @@ interface Input {
 async function cloneIn(context: BuildContext, place: Place, input: Input): Promise<Cloned> {
   const { plan } = input;
   const { code, said } = await runScript(context, place, input);
-  if (code !== 0) throw cloneFailure(code, said, { plan, image: place.image, ...context.policy });
+  if (code !== 0) {
+    throw cloneFailure(code, said, { plan, image: place.image, signers: context.policy.signers });
+  }
   const [, commit, ref] = CHECKED_OUT.exec(said) ?? [];
   const mirrored = MIRRORED.exec(said)?.[1];
   const signer = input.signers.length === 0 ? undefined : SIGNER.exec(said)?.[1];
@@ -156,7 +158,7 @@ async function sayUnread(
   if (name === undefined || repository.kind === "local" || typeof spec !== "object" || spec === null) return;
   if (saysWhatToRun(spec as Record<string, unknown>)) return;
   await log.line(
-    `The repository has a ${name}, which is not read: it is where "flutter-ci run" builds a folder, or as -f ${name}`,
+    `The repository has a ${name}, which is not read: "flutter-ci run" reads it where it builds a folder, or if it is named with -f ${name}`,
   );
 }
 

@@ -54,9 +54,10 @@ lfs_git() {
 }
 # For a repository whose own URL is $1.
 fill_here() {
-  pointers || return 0
+  # 1: nothing matches. Any other failure leaves open what is a pointer.
+  pointers || { [ $? = 1 ] && return 0; fail 70; }
   command -v git-lfs >/dev/null 2>&1 || exit 69
-  [ -n "$1" ] || fail 70
+  [ -n "$1" ] || { fact lfs-url ""; fail 70; }
   name_pointers
   lfs=$(lfs_url "$1")
   case $lfs in https://* | ssh://* | *@*:*) ;; *) fact lfs-url "$lfs"; fail 70 ;; esac
@@ -77,7 +78,8 @@ fill_here() {
   # Without the filters git would take files for changed that are as new as its index.
   sleep 1
   touch "$(git rev-parse --git-dir)/index"
-  pointers || return 0
+  # 1: nothing matches. Any other failure leaves open what is a pointer.
+  pointers || { [ $? = 1 ] && return 0; fail 70; }
   name_pointers
   printf 'Git LFS: %d of the files stay pointers, since the .lfsconfig leaves them out: %s\\n' "$count" "$names"
 }

@@ -2,11 +2,12 @@ import { statfs } from "node:fs/promises";
 import { hostname } from "node:os";
 import { openHistory } from "../../backend/embedded/embedded.ts";
 import { systemClock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
 import { lstatIfThere } from "../../base/files.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import { formatSize } from "../../base/units.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
-import { sweepOthers } from "../../build/sweep-others.ts";
+import { sweepOthers, type Swept } from "../../build/sweep-others.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { ANSWER_MS, type Check, clockFindings, deadFinding, failed, type Finding } from "./finding.ts";
@@ -91,8 +92,8 @@ export const dockerFindings: Check = async ({ docker: endpoint }, environment) =
       });
     }
     findings.push(...runcFindings(await docker.versionOf("runc", { signal })));
-    findings.push(...await leftFindings(docker, signal));
     findings.push(...clockFindings("Docker's machine", now - systemClock()));
+    findings.push(...await leftFindings(docker, signal));
     return findings;
   } catch (error) {
     return [failed(what, error, "Start Docker, or say where it is with --docker or DOCKER_HOST")];
@@ -129,7 +130,18 @@ export function runcFindings(version: string | undefined): Finding[] {
 
 /** Returns how much expired runs have left, of whichever installation. */
 async function leftFindings(docker: Docker, signal: AbortSignal): Promise<Finding[]> {
-  const left = await sweepOthers(docker, { own: undefined, olderThanMs: 0, signal, dryRun: true });
+  let left: readonly Swept[];
+  try {
+    left = await sweepOthers(docker, { own: undefined, olderThanMs: 0, signal, dryRun: true });
+  } catch (error) {
+    const message = `Whether expired runs have left something cannot be seen: ${messageOf(error)}`;
+    return [{
+      level: "warn",
+      what: "leftovers",
+      message,
+      remedy: "Run doctor again when Docker is less busy",
+    }];
+  }
   if (left.length === 0) return [];
   const [containers, networks] = ["container", "network"].map((kind) =>
     left.filter((one) => one.kind === kind).length

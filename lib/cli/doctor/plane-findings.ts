@@ -17,18 +17,20 @@ export const planeFindings: Check = async (options, environment) => {
   if (url === undefined) {
     return [...tokens, { level: "ok", what: WHAT, message: "none serves this data folder; run needs none" }];
   }
+  let ca: string | undefined;
   try {
     const api = await reachApi({ ...options, api: url }, environment);
+    ca = api.ca;
     const body = await call(api, { method: "GET", path: "/runs?limit=1", signal: timeoutSignal(ANSWER_MS) });
     for await (const _ of body) break;
     const known: Finding = { level: "ok", what: WHAT, message: `${url} answers, and knows the token` };
-    return [...tokens, known, ...await stateFindings(url, api.ca)];
+    return [...tokens, known, ...await stateFindings(url, ca)];
   } catch (error) {
     if (options.api !== undefined) {
       return [
         ...tokens,
         failed(WHAT, error, "Check --api and --token-file"),
-        ...await stateFindings(url, undefined),
+        ...await stateFindings(url, ca),
       ];
     }
     return [...tokens, {

@@ -33,7 +33,7 @@ export async function planeGauges(
       samples: troubles().map((part) => ({ labels: { part }, value: 1 })),
     },
     gauge("conveyor_slots", "Steps that each driver of this process can work on at once.", used?.total),
-    gauge("conveyor_slots_used", "Steps that they work on.", used?.used),
+    gauge("conveyor_slots_used", "Steps that the drivers of this process work on.", used?.used),
     ...containers,
     gauge(
       "conveyor_dead_letters",
@@ -41,7 +41,7 @@ export async function planeGauges(
       kept?.deadLetters,
     ),
     gauge("conveyor_log_bytes", "Size of all stored log lines, as they are stored.", kept?.logBytes),
-    gauge("conveyor_log_limit_bytes", "The most that the broker keeps of them.", kept?.logLimit),
+    gauge("conveyor_log_limit_bytes", "The most that the broker keeps of all log lines.", kept?.logLimit),
     gauge(
       "conveyor_data_free_bytes",
       "Free space where the data folder is.",

@@ -103,8 +103,9 @@ export async function* readLog(
         if (signal.aborted) return;
       }
       if (run.outcome !== undefined) {
-        const isRemoved = await store.logs.isRemoved?.(id) ?? false;
-        const cut = wholeCut(run, { lines: place.lines, isRemoved, keepLogsMs, now: clock() });
+        const { lines } = place;
+        const isRemoved = lines === 0 && (await store.logs.isRemoved?.(id) ?? false);
+        const cut = wholeCut(run, { lines, isRemoved, keepLogsMs, now: clock() });
         if (cut) yield { kind: "cut", cut, cursor: cursorText(place) };
         yield { kind: "end", run, cursor: cursorText(place) };
         return;

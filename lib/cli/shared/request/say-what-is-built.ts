@@ -49,11 +49,15 @@ export function sayWhatIsBuilt(
     const written = [...own, join(local.workTree.path, DEFAULT_OUTPUT)];
     const options = { environment, own: written, signal: closing.signal };
     const files = await uncommittedFiles(local.workTree, options);
-    if (spec.submodules) {
-      const { uncommittedInModules } = await import("./uncommitted-modules.ts");
-      files.push(...await uncommittedInModules(local.source, local.workTree.head, options));
+    try {
+      if (spec.submodules) {
+        const { uncommittedInModules } = await import("./uncommitted-modules.ts");
+        files.push(...await uncommittedInModules(local.source, local.workTree.head, options));
+      }
+    } finally {
+      // What is known is said, even if a submodule cannot be read.
+      if (files.length > 0 && !closing.signal.aborted) note(warning(files));
     }
-    if (files.length > 0) note(warning(files));
   }
 }
 

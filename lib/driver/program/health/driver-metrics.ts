@@ -53,7 +53,7 @@ export class DriverMetrics implements Observer {
       },
       one("gauge", "conveyor_events_in_hand", "Events that are being worked on.", inHand),
       one("gauge", "conveyor_slots", "Events that this process can work on at once.", slots),
-      one("gauge", "conveyor_slots_used", "Those that it works on.", Math.min(inHand, slots)),
+      one("gauge", "conveyor_slots_used", "Slots of this process that are in use.", Math.min(inHand, slots)),
       one(
         "gauge",
         "conveyor_full_seconds",

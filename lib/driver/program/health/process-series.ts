@@ -26,7 +26,7 @@ export function processSeries(): Series[] {
     },
     {
       name: "process_start_time_seconds",
-      help: "When it was started, seconds since the epoch.",
+      help: "When this process was started, seconds since the epoch.",
       type: "gauge",
       samples: [{ value: Math.round(performance.timeOrigin / 1000) }],
     },

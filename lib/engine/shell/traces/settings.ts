@@ -43,9 +43,11 @@ export function readTraceSettings(
   if (exporters && !exporters.includes("otlp")) {
     return refuse("OTEL_TRACES_EXPORTER", exporters.join(","), "otlp or none");
   }
-  const protocol = read(`${PREFIX}_TRACES_PROTOCOL`) ?? read(`${PREFIX}_PROTOCOL`) ?? "http/protobuf";
+  const ofTraces = read(`${PREFIX}_TRACES_PROTOCOL`);
+  const protocol = ofTraces ?? read(`${PREFIX}_PROTOCOL`) ?? "http/protobuf";
   if (protocol !== "http/protobuf" && protocol !== "http/json") {
-    return refuse(`${PREFIX}_PROTOCOL`, protocol, "http/protobuf or http/json");
+    const name = ofTraces === undefined ? "PROTOCOL" : "TRACES_PROTOCOL";
+    return refuse(`${PREFIX}_${name}`, protocol, "http/protobuf or http/json");
   }
   const endpoint = url ?? "http://localhost:4318";
   if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? "")) {
