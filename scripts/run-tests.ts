@@ -1,8 +1,9 @@
 /**
  * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [--under-load] [unit | release | FILE…]`. What a
  * file's name ends in says what it needs: `_release_test.ts` a release that it makes, once, on Bun; `_docker_test.ts` a
- * daemon, `_nats_test.ts` brokers of its own, `_slow_test.ts` processes,
- * `_alone_test.ts` something that the machine has once, so that only one of them runs at a time. All the rest is `unit`. The last line is `N passed, N failed, N skipped`.
+ * daemon, `_nats_test.ts` brokers of its own, `_slow_test.ts` processes, `_alone_test.ts` something that the machine has
+ * once, so that only one of them runs at a time. All the rest is `unit`. The output ends with what failed, where something
+ * did, and as its last line `N passed, N failed, N skipped`.
  *
  * Several processes work at once, more than there are cores, since tests wait more than they compute. Each takes the next job
  * of one queue, those first that take longest. Whatever a job leaves behind is named, removed, and fails the run; so is one in
@@ -17,6 +18,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { measurePace, PACE_VARIABLE } from "../tests/support/pace.ts";
 import { busyLoops } from "./suite/busy-loops.ts";
+import { type FailedJob, failureLines, leftText } from "./suite/failures.ts";
 import { type Job, jobsFor, kindOf, nameOf } from "./suite/jobs.ts";
 import { type Lane, suitePlace } from "./suite/place.ts";
 import { timesIn } from "./suite/progress.ts";
@@ -83,6 +85,7 @@ const times = timesBefore();
 const waiting = jobsFor(files, brokers, times);
 const total = nothing();
 const kinds = new Map<string, Tally>();
+const failed: FailedJob[] = [];
 await Promise.all(place.lanes.map(async (lane) => {
   for (let job = next(); job; job = next()) await run(job, lane);
 }));
@@ -91,10 +94,11 @@ for (const [kind, tally] of [...kinds].sort()) console.log(`${kind}: ${tallyText
 await parts.disposeAsync();
 if (stopped.code !== undefined) process.exit(stopped.code);
 if (!isUnitOnly) writeFileSync(TIMES, JSON.stringify(times));
-console.log(`took ${seconds(performance.now() - began)} s`);
-console.log(tallyText(total));
+for (const line of failureLines(failed)) console.log(line);
 const isForbidden = process.env.CI === "true" && (total.skipped > 0 || (isOneBroker && needsBroker));
 if (isForbidden) console.log("error: nothing may be skipped where CI=true, no version of the broker either");
+console.log(`took ${seconds(performance.now() - began)} s`);
+console.log(tallyText(total));
 process.exit(total.failed > 0 || total.passed === 0 || isForbidden ? 1 : 0);
 
 /** The next job. Of those that run alone none is taken while one is under way: whoever works at that takes it afterwards. */
@@ -128,9 +132,10 @@ function tell(job: Job, { output, code, ms, cpuMs, stuck }: JobEnd, left: readon
   const tally = tallyOf(job.runtime, output, code);
   if (tally.failed > 0) console.log(output);
   if (stuck !== undefined) console.log(`error: ${stuck}; it was ended, and the rest of its file was not run`);
-  for (const what of left) console.log(`error: ${nameOf(job)} has left something behind: ${what}`);
+  for (const what of left) console.log(`error: ${nameOf(job)}: ${leftText(what)}`);
   // What a failed test leaves is no failure of its own.
   if (left.length > 0 && tally.failed === 0) tally.failed = 1;
+  if (tally.failed > 0) failed.push({ job, output, stuck, left });
   const [longest] = timesIn(output).sort((a, b) => b.ms - a.ms);
   const detail = longest && longest.ms >= 2000 ? ` (${seconds(longest.ms)} s: ${longest.title})` : "";
   console.log(`${seconds(ms)} s, ${seconds(cpuMs)} s of CPU  ${nameOf(job)}: ${tallyText(tally)}${detail}`);
