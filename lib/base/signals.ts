@@ -1,4 +1,4 @@
-import { startTimer, stopTimer } from "./timers.ts";
+import { startTimer, stopTimer, type Timer } from "./timers.ts";
 
 /** Resolves after `ms`, or rejects with `signal.reason` once the signal fires. */
 export function delay(ms: number, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
@@ -45,6 +45,19 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
     ]);
   } finally {
     signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Resolves to whether the promise resolves within `ms`; rejects if it rejects by then. It continues in any case. */
+export async function isWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: Timer | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = startTimer(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    stopTimer(timer);
   }
 }
 

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { type Faults, noFaults } from "../base/faults.ts";
 import { processLog } from "../base/log.ts";
-import { startTimer, stopTimer, type Timer } from "../base/timers.ts";
+import { isWithin } from "../base/signals.ts";
 import type { Docker } from "../docker/docker.ts";
 import { consumers, subjects } from "../wire/subjects.ts";
 import { checkNames } from "./define.ts";
@@ -216,14 +216,4 @@ function hearNudges({ transport, leases }: HandleServices, signal: AbortSignal):
   const hear = () =>
     transport.listen(subjects.nudge("*"), ({ subject }) => leases.nudge(subject.split(".")[1] ?? ""));
   return retry(hear, { signal });
-}
-
-async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: Timer | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = startTimer(() => resolve(false), ms);
-  });
-  const isIn = await Promise.race([promise.then(() => true), late]);
-  stopTimer(timer);
-  return isIn;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { abortable } from "../../lib/base/signals.ts";
+import { abortable, isWithin } from "../../lib/base/signals.ts";
 import { turns } from "../support/until.ts";
 
 test("abortable handles the rejection of a promise that nobody waits for any more, whenever the signal fires", async () => {
@@ -23,4 +23,13 @@ test("abortable handles the rejection of a promise that nobody waits for any mor
   } finally {
     process.off("unhandledRejection", hear);
   }
+});
+
+test("isWithin tells whether a promise resolves in time, and rejects as it does", async () => {
+  const { promise, reject } = Promise.withResolvers<void>();
+  assert.equal(await isWithin(Promise.resolve(), Infinity), true);
+  assert.equal(await isWithin(promise, 0), false);
+  const waiting = isWithin(promise, Infinity);
+  reject(new Error("The thread has ended"));
+  await assert.rejects(waiting, /The thread has ended/);
 });

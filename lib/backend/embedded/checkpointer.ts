@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { startTimer, stopTimer } from "../../base/timers.ts";
+import { isWithin } from "../../base/signals.ts";
 
 /** The part of a worker that is used here. */
 export interface CheckpointThread {
@@ -61,7 +61,7 @@ export class Checkpointer implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isBroken = true;
-    if (this.#running) await this.#ended(this.#running.promise);
+    if (this.#running) await isWithin(this.#running.promise, MOST_WAIT_MS);
     this.#thread?.terminate().catch(() => {});
   }
 
@@ -72,13 +72,6 @@ export class Checkpointer implements AsyncDisposable {
     thread.on("exit", () => this.#breakDown("the thread has ended"));
     thread.unref();
     return thread;
-  }
-
-  async #ended(running: Promise<void>): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = startTimer(resolve, MOST_WAIT_MS);
-    await Promise.race([running, promise]);
-    stopTimer(timer);
   }
 
   #end(isCopied: boolean): void {

@@ -8,7 +8,7 @@ import {
 } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { delay } from "../../base/signals.ts";
+import { delay, isWithin } from "../../base/signals.ts";
 import { MAX_MESSAGE_BYTES } from "../transport.ts";
 import { isClosing, isUnanswered } from "./calls.ts";
 import { resent } from "./resent.ts";
@@ -165,16 +165,8 @@ export class Link {
   /** Resolves once connected. Throws if there is no connection within `timeoutMs`. */
   async connected(timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
     if (this.#connected) return;
-    const patience = new AbortController();
-    const timer = delay(timeoutMs, patience).then(() => {
-      throw new Error(`The connection to NATS is lost, and did not return within ${timeoutMs} ms`);
-    });
-    try {
-      await Promise.race([this.#back.promise, timer]);
-    } finally {
-      patience.abort();
-      timer.catch(() => {});
-    }
+    if (await isWithin(this.#back.promise, timeoutMs)) return;
+    throw new Error(`The connection to NATS is lost, and did not return within ${timeoutMs} ms`);
   }
 
   async #follow(): Promise<void> {

@@ -10,7 +10,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import { delay } from "../../../base/signals.ts";
+import { isWithin } from "../../../base/signals.ts";
 import type { Run } from "../../../wire/run.ts";
 import type { RunChange } from "../../core/changes.ts";
 import { type RunSpan, spanOf } from "../../core/run-span.ts";
@@ -67,8 +67,7 @@ export async function startTracer(settings: TraceSettings): Promise<Tracing> {
     traceparent: (run, step) => traceparentOf(run, step, { isSampled: isSampled(run.id) }),
     async [Symbol.asyncDispose]() {
       const waitMs = patience(health);
-      const sent = provider.shutdown().catch(() => {});
-      await Promise.race([sent, delay(waitMs)]);
+      await isWithin(provider.shutdown().catch(() => {}), waitMs);
     },
   };
 }
