@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { InputError, messageOf } from "../../base/errors.ts";
-import { readInputFile } from "../../driver/program/command-line/read-input-file.ts";
+import { parseInputFile } from "../../driver/program/command-line/read-input-file.ts";
 import { type Authorities, parseAuthorities } from "./parse.ts";
 
 /** The flag for authorities that all builds trust, for whoever runs them. */
@@ -13,11 +12,5 @@ export const CA_FLAG = z.object({
 
 /** Reads the file that `--ca` names. Throws InputError that names the flag and the file. */
 export async function readAuthorities({ ca }: { ca?: string | undefined }): Promise<Authorities | undefined> {
-  if (ca === undefined) return undefined;
-  const text = await readInputFile("--ca", ca);
-  try {
-    return parseAuthorities(text);
-  } catch (error) {
-    throw new InputError(`--ca: Cannot use "${ca}": ${messageOf(error)}`, { cause: error });
-  }
+  return ca === undefined ? undefined : await parseInputFile("--ca", ca, parseAuthorities);
 }

@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
-import { InputError, messageOf } from "../../base/errors.ts";
+import { InputError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { parseImageName } from "../../docker/image-name.ts";
-import { readInputFile } from "../../driver/program/command-line/read-input-file.ts";
+import { parseInputFile, readInputFile } from "../../driver/program/command-line/read-input-file.ts";
 import { parsedText } from "../../wire/parsed-text.ts";
 import type { BuildPolicy } from "../policy.ts";
 import { knownHosts, parseKnownHosts } from "./known-hosts.ts";
@@ -38,7 +38,9 @@ export async function readGitAccess(
 ): Promise<GitAccess> {
   const gitTokens = await readGitTokens(gitToken);
   const own: string[] = [];
-  for (const file of gitKnownHosts) own.push(...await readKnownHosts(file));
+  for (const file of gitKnownHosts) {
+    own.push(...await parseInputFile("--git-known-hosts", file, parseKnownHosts));
+  }
   return { gitTokens, gitImage, gitKnownHosts: knownHosts(own, { wellKnown: gitWellKnownHosts === "on" }) };
 }
 
@@ -93,16 +95,6 @@ function whyNoCredential(content: string): string | undefined {
   if (/^(?:ssh-|ecdsa-|sk-)\S+ AAAA/.test(content)) return "it is a public key";
   if (content.startsWith("PuTTY-User-Key-File")) return "it is a key in PuTTY's format";
   return /\s/.test(content.trim()) ? "it has more than one word" : undefined;
-}
-
-async function readKnownHosts(file: string): Promise<string[]> {
-  const flag = "--git-known-hosts";
-  const content = await readInputFile(flag, file);
-  try {
-    return parseKnownHosts(content);
-  } catch (error) {
-    throw new InputError(`${flag}: Cannot use "${file}": ${messageOf(error)}`, { cause: error });
-  }
 }
 
 function imageName(value: string): string {

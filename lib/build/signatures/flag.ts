@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { InputError, messageOf } from "../../base/errors.ts";
-import { readInputFile } from "../../driver/program/command-line/read-input-file.ts";
+import { InputError } from "../../base/errors.ts";
+import { parseInputFile } from "../../driver/program/command-line/read-input-file.ts";
 import type { BuildPolicy } from "../policy.ts";
 import { parseSigners, type Signers } from "./parse.ts";
 
@@ -37,10 +37,5 @@ export async function readSigners(
   { verifySignatures: file }: { verifySignatures?: string | undefined },
 ): Promise<ReadSigners | undefined> {
   if (file === undefined) return undefined;
-  const text = await readInputFile("--verify-signatures", file);
-  try {
-    return { text, signers: parseSigners(text) };
-  } catch (error) {
-    throw new InputError(`--verify-signatures: Cannot use "${file}": ${messageOf(error)}`, { cause: error });
-  }
+  return await parseInputFile("--verify-signatures", file, (text) => ({ text, signers: parseSigners(text) }));
 }

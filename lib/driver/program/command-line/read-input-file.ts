@@ -18,3 +18,13 @@ export async function readInputFile(flag: string, path: string): Promise<string>
   if (text.trim() === "") throw new InputError(`${flag}: The file "${path}" is empty`);
   return text;
 }
+
+/** As `readInputFile`, parsed. An error of `parse` becomes an InputError that names the flag and the file. */
+export async function parseInputFile<T>(flag: string, path: string, parse: (text: string) => T): Promise<T> {
+  const text = await readInputFile(flag, path);
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new InputError(`${flag}: Cannot use "${path}": ${messageOf(error)}`, { cause: error });
+  }
+}
