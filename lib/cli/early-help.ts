@@ -1,6 +1,6 @@
 import { fstatSync, statSync } from "node:fs";
 import { environment } from "../driver/program/command-line/environment.ts";
-import { type HelpScreen, screenOf, shownHelp } from "../driver/program/command-line/help-screen.ts";
+import { type HelpScreen, helpScreenOf, shownHelp } from "../driver/program/command-line/help-screen.ts";
 
 /** Help texts by the name that the program is called by, then by the words of the command (`new driver`). */
 export type HelpTexts = Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -47,7 +47,7 @@ const joined = (words: readonly string[]): string | undefined =>
   words.every((word) => /^[a-z][a-z-]*$/.test(word)) ? words.join(" ") : undefined;
 
 /** Loading the stream takes longer than a help text, and only a terminal has a width. */
-const stdoutScreen = (): HelpScreen => screenOf(mayBeTerminal() ? process.stdout : undefined);
+const stdoutScreen = (): HelpScreen => helpScreenOf(mayBeTerminal() ? process.stdout : undefined);
 
 function mayBeTerminal(): boolean {
   const stdout = fstatSync(1);

@@ -1,5 +1,11 @@
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 
+/** The command of a line, whose first word names it. */
+export const commandOf = (
+  program: CommandUnknownOpts,
+  words: readonly string[],
+): CommandUnknownOpts | undefined => program.commands.find((known) => known.name() === words[0]);
+
 /** The flag with this name, long or short. */
 export const flagOf = (command: CommandUnknownOpts, word: string | undefined): Option | undefined =>
   command.options.find(({ long, short }) => word !== undefined && [long, short].includes(word));

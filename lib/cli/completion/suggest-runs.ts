@@ -4,7 +4,7 @@ import { environment } from "../../driver/program/command-line/environment.ts";
 import { ago } from "../shared/render/run-words.ts";
 import { openRuns, type RunsOptions } from "../shared/runs/open-runs.ts";
 import { listRuns } from "../shared/runs/resolve-run.ts";
-import { lineOf } from "./line.ts";
+import { commandOf, lineOf } from "./line.ts";
 import { type Suggestion, wantsRun } from "./suggest.ts";
 
 const MOST = 20;
@@ -36,7 +36,7 @@ export async function runsFor(program: CommandUnknownOpts, words: readonly strin
 }
 
 function flagsIn(program: CommandUnknownOpts, words: readonly string[]): RunsOptions {
-  const command = program.commands.find((known) => known.name() === words[0]);
+  const command = commandOf(program, words);
   const options: { -readonly [K in keyof RunsOptions]: RunsOptions[K] } = {};
   for (const [flag, value] of command ? lineOf(command, words).values : []) {
     const option = WHOSE[flag];

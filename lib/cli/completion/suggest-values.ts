@@ -8,7 +8,7 @@ import { parseRepository } from "../../build/repository.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
 import { homeFolder } from "../../driver/program/data-folder.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
-import { flagOf, lineOf } from "./line.ts";
+import { commandOf, flagOf, lineOf } from "./line.ts";
 import { type Suggestion, wantsValue } from "./suggest.ts";
 
 /** How long Docker may take to answer a key press, milliseconds. */
@@ -46,7 +46,7 @@ export async function valuesFor(
 ): Promise<Suggestion[]> {
   const wanted = wantsValue(program, words);
   const find = wanted && Object.hasOwn(VALUES, wanted.flag) ? VALUES[wanted.flag] : undefined;
-  const command = program.commands.find((known) => known.name() === words[0]);
+  const command = commandOf(program, words);
   if (!wanted || !find || !command) return [];
   try {
     const { values: given, operands: [first] } = lineOf(command, words);

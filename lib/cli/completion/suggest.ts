@@ -1,5 +1,5 @@
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
-import { flagOf } from "./line.ts";
+import { commandOf, flagOf } from "./line.ts";
 
 /** Matches flags whose value is a file or folder, according to their usage. */
 const NAMES_A_FILE = /<(?:file|dir|host=file|name\|file|file\|package)>/;
@@ -34,7 +34,7 @@ function candidates(
   found: readonly Suggestion[],
 ): { values: Suggestion[]; files: boolean } {
   if (before.includes("--")) return { values: [], files: true };
-  const command = program.commands.find((known) => known.name() === before[0]);
+  const command = commandOf(program, before);
   if (!command) {
     return { values: current.startsWith("-") ? flagsOf(program) : commandsOf(program), files: false };
   }
@@ -54,7 +54,7 @@ const isRun = (argument: { name(): string }): boolean => argument.name() === "ru
 
 /** Whether the last word may be a run. */
 export function wantsRun(program: CommandUnknownOpts, words: readonly string[]): boolean {
-  const command = program.commands.find((known) => known.name() === words[0]);
+  const command = commandOf(program, words);
   const [argument] = command?.registeredArguments ?? [];
   if (!command || !argument || !isRun(argument) || words.length < 2 || words.includes("--")) return false;
   return !(words.at(-1) ?? "").startsWith("-") && !flagOf(command, words.at(-2))?.required;
@@ -65,7 +65,7 @@ export function wantsValue(
   program: CommandUnknownOpts,
   words: readonly string[],
 ): { flag: string; begun: string } | undefined {
-  const command = program.commands.find((known) => known.name() === words[0]);
+  const command = commandOf(program, words);
   const current = words.at(-1) ?? "";
   if (!command || words.length < 2 || words.slice(0, -1).includes("--")) return undefined;
   const [typed, given] = current.startsWith("--") ? current.split("=", 2) : [undefined, undefined];

@@ -7,7 +7,7 @@ import { openOutput } from "./output.ts";
 import { plainRenderer } from "./plain.ts";
 import { quietRenderer } from "./quiet.ts";
 import type { Renderer } from "./renderer.ts";
-import { colourStyle, plainStyle } from "./style.ts";
+import { screenOf } from "./screen.ts";
 import { terminalRenderer } from "./terminal.ts";
 
 export interface Surroundings {
@@ -18,10 +18,7 @@ export interface Surroundings {
   readonly onFailed: (error: NodeJS.ErrnoException) => void;
 }
 
-/**
- * Chooses the form of the output: the one that the flags ask for, otherwise by the kind of stdout. Obeys
- * `NO_COLOR`.
- */
+/** Chooses the form of the output: the one that the flags ask for, otherwise by the kind of stdout. */
 export function chooseRenderer(
   { json, quiet }: { json: boolean; quiet: boolean },
   { stdout, stderr, environment, onFailed }: Surroundings,
@@ -31,8 +28,7 @@ export function chooseRenderer(
     stderr.write(`${neutralText(text)}\n`);
   };
   if (json) return jsonRenderer(out, note);
-  const isTerminal = stdout.isTTY && environment.TERM !== "dumb";
-  const style = isTerminal && !environment.NO_COLOR ? colourStyle : plainStyle;
+  const { isTerminal, style } = screenOf(stdout, environment);
   if (quiet) return quietRenderer(out, style, note);
   if (!isTerminal) return plainRenderer(out, note);
   // A terminal of unknown width reports 0.

@@ -1,4 +1,5 @@
 import { type Environment, environment } from "../../../driver/program/command-line/environment.ts";
+import { coloursWanted } from "../../../driver/program/command-line/help-screen.ts";
 import { colourStyle, plainStyle, type Style } from "./style.ts";
 
 export interface Screen {
@@ -6,11 +7,12 @@ export interface Screen {
   readonly isTerminal: boolean;
 }
 
-/** Returns what kind of output stdout is, and its style. Obeys `NO_COLOR`. */
+/** Returns what kind of output stdout is, and its style: without colours if the user wants none. */
 export function screenOf(
   stdout: { readonly isTTY?: boolean } = process.stdout,
-  { TERM, NO_COLOR }: Environment = environment,
+  surroundings: Environment = environment,
 ): Screen {
-  const isTerminal = stdout.isTTY === true && TERM !== "dumb";
-  return { isTerminal, style: isTerminal && !NO_COLOR ? colourStyle : plainStyle };
+  const isTerminal = stdout.isTTY === true && surroundings.TERM !== "dumb";
+  const hasColours = isTerminal && coloursWanted(surroundings) !== false;
+  return { isTerminal, style: hasColours ? colourStyle : plainStyle };
 }

@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import { Command, type Option } from "@commander-js/extra-typings";
 import { oneOf } from "./values.ts";
 import { flag } from "./flag.ts";
-import { screenOf, shownHelp } from "./help-screen.ts";
+import { helpScreenOf, shownHelp } from "./help-screen.ts";
 
 export interface CommandText {
   /** The command as typed: `flutter-ci run`. */
@@ -34,8 +34,8 @@ export function newCommand({ path, summary, description, usage, examples }: Comm
       // Help comes whole and with its styles, and is fitted to the screen when it is written.
       getOutHasColors: () => true,
       getErrHasColors: () => true,
-      writeOut: (text) => process.stdout.write(shownHelp(text, screenOf(process.stdout))),
-      writeErr: (text) => process.stderr.write(shownHelp(text, screenOf(process.stderr))),
+      writeOut: (text) => process.stdout.write(shownHelp(text, helpScreenOf(process.stdout))),
+      writeErr: (text) => process.stderr.write(shownHelp(text, helpScreenOf(process.stderr))),
       outputError: (text) => process.stderr.write(text),
     })
     .configureHelp({

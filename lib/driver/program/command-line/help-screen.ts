@@ -1,4 +1,4 @@
-import { environment } from "./environment.ts";
+import { type Environment, environment } from "./environment.ts";
 import { fitText, withoutStyles } from "./fit.ts";
 
 /** The output that a help text is written to. */
@@ -15,11 +15,11 @@ interface Stream {
 }
 
 /** Describes a stream; undefined stands for one that is no terminal. */
-export function screenOf(stream: Stream | undefined): HelpScreen {
+export function helpScreenOf(stream: Stream | undefined): HelpScreen {
   const isTerminal = stream?.isTTY === true;
   return {
     columns: isTerminal ? stream.columns : undefined,
-    hasColours: areColoursWanted() ?? (isTerminal && stream.hasColors?.() === true),
+    hasColours: coloursWanted(environment) ?? (isTerminal && stream.hasColors?.() === true),
   };
 }
 
@@ -27,9 +27,8 @@ export function screenOf(stream: Stream | undefined): HelpScreen {
 export const shownHelp = (text: string, { columns, hasColours }: HelpScreen): string =>
   fitText(hasColours ? text : withoutStyles(text), columns);
 
-/** Returns what the user says about colours; undefined if nothing. */
-function areColoursWanted(): boolean | undefined {
-  const { NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE } = environment;
+/** Returns whether the user wants colours; undefined if the environment does not say. */
+export function coloursWanted({ NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE }: Environment): boolean | undefined {
   if (NO_COLOR || FORCE_COLOR === "0" || FORCE_COLOR === "false") return false;
   return FORCE_COLOR || CLICOLOR_FORCE !== undefined ? true : undefined;
 }
