@@ -1,6 +1,7 @@
 import { capture } from "../driver/work/exec.ts";
 import { ownEnvironment } from "../driver/work/own-environment.ts";
 import type { ContainerInfo } from "../docker/docker.ts";
+import { inPieces } from "./artifacts/byte-queue.ts";
 import { OWN_FOLDER } from "./keep-running.ts";
 import { staysForALook } from "./keep.ts";
 import { buildUser, LABELS } from "./labels.ts";
@@ -27,7 +28,7 @@ export async function provideEntering(
   ];
   await capture(context, container.id, {
     command: ["/bin/sh", "-c", `umask 077; rm -f ${ENTER}; cat >${ENTER}`],
-    stdin: inOnePiece(`${lines.join("\n")}\n`),
+    stdin: inPieces([Buffer.from(`${lines.join("\n")}\n`)]),
     env: ownEnvironment(container),
     workdir: "/",
     ...buildUser(container),
@@ -50,7 +51,3 @@ export async function entering(
 }
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
-async function* inOnePiece(text: string): AsyncGenerator<Uint8Array> {
-  yield new TextEncoder().encode(text);
-}

@@ -1,11 +1,11 @@
+import { withoutLogin } from "../base/shown-url.ts";
 import { onOneLine } from "../base/text.ts";
 import type { Plan } from "./plan.ts";
 import type { BuildContext } from "./policy.ts";
 
 /** Variables that name proxies, as git and the common clients of HTTP read them. */
-const NAMES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"].flatMap((
-  name,
-) => [name.toUpperCase(), name]);
+const NAMES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
+  .flatMap((name) => [name.toUpperCase(), name]);
 /** Most characters of a value in the log. */
 const MOST_SHOWN = 200;
 
@@ -36,9 +36,5 @@ export async function sayProxies(
   if (shown.length > 0) await log.line(`Proxies of ${user}: ${shown.join(", ")}`);
 }
 
-/** Returns a proxy's address without its user and password. */
-export function shownProxy(value: string): string {
-  const [, scheme = "", rest = ""] = /^([A-Za-z][A-Za-z0-9+.-]*:\/\/)?([\s\S]*)$/.exec(value) ?? [];
-  const at = rest.lastIndexOf("@");
-  return onOneLine(`${scheme}${at < 0 ? rest : `…${rest.slice(at)}`}`).slice(0, MOST_SHOWN);
-}
+/** Returns a proxy's address for the log: without its login, on one line. */
+export const shownProxy = (value: string): string => onOneLine(withoutLogin(value)).slice(0, MOST_SHOWN);

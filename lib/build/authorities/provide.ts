@@ -2,6 +2,7 @@ import { StepFailure } from "../../base/errors.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import { capture } from "../../driver/work/exec.ts";
 import { ownEnvironment } from "../../driver/work/own-environment.ts";
+import { inPieces } from "../artifacts/byte-queue.ts";
 import { OWN_FOLDER } from "../keep-running.ts";
 import { buildUser } from "../labels.ts";
 import type { Plan } from "../plan.ts";
@@ -61,7 +62,7 @@ export async function provideAuthorities(
   );
   const { exitCode, stdout, stderr } = await capture(context, container.id, {
     command: ["/bin/sh", "-c", SCRIPT],
-    stdin: inOnePiece(all.pem),
+    stdin: inPieces([Buffer.from(all.pem)]),
     env: { ...ownEnvironment(container), ...own },
     workdir: "/",
     ...buildUser(container),
@@ -84,8 +85,4 @@ export async function provideAuthorities(
     : `${shownAuthorities(all)} beside the image's certificate authorities`;
   await context.log.line(`The build trusts ${whom}: ${shown.join(", ")}`);
   return variables;
-}
-
-async function* inOnePiece(text: string): AsyncGenerator<Uint8Array> {
-  yield new TextEncoder().encode(text);
 }

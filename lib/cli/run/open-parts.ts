@@ -69,10 +69,11 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   const { run, options, drivers, environment, faultPoint, signal } = parts;
   await using opening = new AsyncDisposableStack();
   const folder = dataFolder(options.data, environment);
-  const tracingOpened = openTracing(environment);
+  const opensTracing = openTracing(environment);
+  opening.defer(async () => await (await opensTracing)[Symbol.asyncDispose]());
   const embedded = opening.use(await openEmbedded({ folder, scope: run }));
   const { transport, store, publishRun, owner, sealKey } = embedded;
-  const tracing = opening.use(await tracingOpened);
+  const tracing = await opensTracing;
   const engine = opening.use(
     await startEngine({ transport, store, publishRun, sealKey, faultPoint, ...tracing.engine }),
   );
