@@ -8,7 +8,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openBucket } from "../../lib/backend/nats/blobs.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
-import { brokerFindings } from "../../lib/cli/doctor/broker-findings.ts";
+import { brokerFindings, jetStreamFindings } from "../../lib/cli/doctor/broker-findings.ts";
 import type { CheckOptions, Finding } from "../../lib/cli/doctor/finding.ts";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { exposureOf } from "../../lib/backend/nats/inspect.ts";
@@ -228,6 +228,37 @@ test("doctor names a consumer that it cannot look at", async () => {
   const found = of(findings, "consumers");
   assert.equal(found.level, "warn");
   assert.match(found.message, /^pipeline-engine of the stream "pipeline-engine" cannot be looked at: ./);
+});
+
+test("doctor tells why it cannot look at a stream", async () => {
+  const deny = '["$JS.API.STREAM.INFO.messages"]';
+  const users = `{ user: some, password: x, permissions: { publish: { deny: ${deny} } } }`;
+  await using server = await startNats({ config: `authorization { users: [${users}] }` });
+  const forbidden = of(await look({ nats: [`nats://some:x@127.0.0.1:${server.port}`] }), "streams");
+  assert.equal(
+    forbidden.message,
+    'The stream "messages" cannot be looked at: Permissions Violation for Publish to "$JS.API.STREAM.INFO.messages"',
+  );
+  assert.match(forbidden.remedy ?? "", /docs\/operations\.md/);
+  const stream = { messages: 0, bytes: 0, maxBytes: undefined };
+  const report = { noJetStream: undefined, storage: undefined, owner: "x", consumers: [], unread: [] };
+  const late = {
+    ...stream,
+    name: "logs-engine",
+    state: "unread",
+    why: "the broker answers too late",
+  } as const;
+  const there = { ...stream, name: "messages", state: "there", why: undefined } as const;
+  const found = jetStreamFindings({
+    ...report,
+    version: "",
+    denied: new Map(),
+    apartMs: undefined,
+    streams: [there, late, { ...late, name: "dead", state: "hidden" }],
+  });
+  assert.deepEqual(found.filter(({ level }) => level !== "ok").map(({ message }) => message), [
+    'The stream "logs-engine" cannot be looked at: the broker answers too late',
+  ]);
 });
 
 test("doctor does not take for closed what it could not try: only a refused login or connection is", async () => {

@@ -8,7 +8,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { STREAMS } from "../../wire/subjects.ts";
 import { ARTIFACTS_STREAM } from "./blobs.ts";
-import { isConsumerMissing, isStreamMissing } from "./calls.ts";
+import { isConsumerMissing, isForbidden, isStreamMissing } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { DEAD_STREAM } from "./dead.ts";
 import { isConnectionRefused, isLoginRefused } from "./explain.ts";
@@ -23,8 +23,9 @@ export interface Program {
 
 export interface StreamReport {
   readonly name: string;
-  /** `hidden`: the login may not look at it. */
-  readonly state: "there" | "missing" | "hidden";
+  readonly state: "there" | "missing" | "hidden" | "unread";
+  /** Why nothing is known of it: the login may not look at it (`hidden`), or an error (`unread`). */
+  readonly why: string | undefined;
   readonly messages: number;
   readonly bytes: number;
   /** Undefined without a limit. */
@@ -124,30 +125,38 @@ async function jetStreamReport(
   }
   const names = [...Object.keys(STREAMS), DEAD_STREAM, ARTIFACTS_STREAM];
   const found = await Promise.all(names.map(async (name) => ({ name, info: await infoOf(manager, name) })));
+  const streams = found.map(({ name, info }) => reportOf(name, info));
   const messages = found.find(({ name }) => name === "messages")?.info;
-  const ts = typeof messages === "object" ? Date.parse(messages.ts ?? "") : NaN;
+  const { ts = "", config } = messages && !(messages instanceof Error) ? messages : {};
+  const brokerTime = Date.parse(ts);
   return {
     noJetStream: undefined,
     storage,
-    owner: typeof messages === "object" ? messages.config.metadata?.[OWNER_KEY] : undefined,
-    streams: found.map(({ name, info }) => reportOf(name, info)),
-    ...await consumersOf(manager, found.filter(({ info }) => typeof info === "object"), drivers),
-    apartMs: Number.isNaN(ts) ? undefined : ts - clock(),
+    owner: config?.metadata?.[OWNER_KEY],
+    streams,
+    ...await consumersOf(manager, streams.filter(({ state }) => state === "there"), drivers),
+    apartMs: Number.isNaN(brokerTime) ? undefined : brokerTime - clock(),
   };
 }
 
-async function infoOf(manager: JetStreamManager, name: string): Promise<StreamInfo | "missing" | "hidden"> {
+/** Returns the stream's info, or the error if it cannot be read. */
+async function infoOf(manager: JetStreamManager, name: string): Promise<StreamInfo | Error> {
   try {
     return await manager.streams.info(name);
   } catch (error) {
-    return isStreamMissing(error) ? "missing" : "hidden";
+    return error instanceof Error ? error : new Error(messageOf(error));
   }
 }
 
-function reportOf(name: string, info: StreamInfo | "missing" | "hidden"): StreamReport {
-  if (typeof info === "string") return { name, state: info, messages: 0, bytes: 0, maxBytes: undefined };
+function reportOf(name: string, info: StreamInfo | Error): StreamReport {
+  if (info instanceof Error) {
+    const state = isStreamMissing(info) ? "missing" : isForbidden(info) ? "hidden" : "unread";
+    const why = state === "missing" ? undefined : messageOf(info);
+    return { name, state, why, messages: 0, bytes: 0, maxBytes: undefined };
+  }
   const { state: { messages, bytes }, config: { max_bytes } } = info;
-  return { name, state: "there", messages, bytes, maxBytes: max_bytes > 0 ? max_bytes : undefined };
+  const maxBytes = max_bytes > 0 ? max_bytes : undefined;
+  return { name, state: "there", why: undefined, messages, bytes, maxBytes };
 }
 
 /** Returns all consumers of the streams with work; those of the drivers only, if the login may not list them. */

@@ -30,6 +30,7 @@ const WHAT = "broker";
 const NEARLY_FULL = 0.9;
 const TABLE =
   "docs/operations.md has a table of what each program needs, docs/nats-server.conf is one for all";
+const LOOK_AGAIN = "Run doctor again when the broker is less busy";
 
 /** Looks at the broker as the programs with this login do. */
 export const brokerFindings: Check = async (options) => {
@@ -89,7 +90,8 @@ function permissionFindings(denied: ReadonlyMap<string, Denied>, as: string | un
 
 const countOf = ({ publish, listen }: Denied): number => publish.length + listen.length;
 
-function jetStreamFindings({ noJetStream, ...report }: BrokerReport): Finding[] {
+/** Tells what a broker has stored, and what waits there. */
+export function jetStreamFindings({ noJetStream, ...report }: BrokerReport): Finding[] {
   const what = "JetStream";
   if (noJetStream !== undefined) {
     const remedy =
@@ -114,15 +116,17 @@ function streamFindings(streams: readonly StreamReport[], owner: string | undefi
   const what = "streams";
   const [messages] = streams;
   if (messages?.state !== "there") {
-    const isMissing = messages?.state === "missing";
-    return [{
-      level: "fail",
-      what,
-      message: isMissing
-        ? 'There is no stream "messages": no control plane has worked here'
-        : 'The stream "messages" cannot be looked at',
-      remedy: isMissing ? 'Start one: "flutter-ci up --nats …", or a Conveyor server' : TABLE,
-    }];
+    if (messages?.state === "missing") {
+      const message = 'There is no stream "messages": no control plane has worked here';
+      return [{
+        level: "fail",
+        what,
+        message,
+        remedy: 'Start one: "flutter-ci up --nats …", or a Conveyor server',
+      }];
+    }
+    const message = `The stream "messages" cannot be looked at: ${messages?.why}`;
+    return [{ level: "fail", what, message, remedy: messages?.state === "hidden" ? TABLE : LOOK_AGAIN }];
   }
   const whose = owner === undefined ? "a Conveyor server" : `the control plane of the installation ${owner}`;
   const there = streams.filter(({ state }) => state === "there");
@@ -137,6 +141,11 @@ function streamFindings(streams: readonly StreamReport[], owner: string | undefi
       message: `${name} is nearly full: ${formatSize(bytes)} of ${formatSize(maxBytes)}`,
       remedy: "Give JetStream more storage, or keep less: --keep-logs and --keep-runs of up",
     });
+  }
+  // A stream that only another login may look at is not this one's business.
+  for (const { name, why } of streams.filter(({ state }) => state === "unread")) {
+    const message = `The stream "${name}" cannot be looked at: ${why}`;
+    findings.push({ level: "warn", what, message, remedy: LOOK_AGAIN });
   }
   return findings;
 }
@@ -164,7 +173,7 @@ const unreadFinding = ({ stream, name, why }: UnreadConsumer): Finding => ({
   level: "warn",
   what: "consumers",
   message: `${name} of the stream "${stream}" cannot be looked at: ${why}`,
-  remedy: `Run doctor again when the broker is less busy, or allow it to the login. ${TABLE}`,
+  remedy: `${LOOK_AGAIN}, or allow it to the login. ${TABLE}`,
 });
 
 /**
