@@ -47,6 +47,10 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
+/** Returns a count with its noun: `1 file`, `2 files`. `several`: the noun's other form, if it has no `s`. */
+export const counted = (count: number, one: string, several = `${one}s`): string =>
+  `${count} ${count === 1 ? one : several}`;
+
 /** Formats a size in bytes: `512 B`, `1.5 MiB`. */
 export function formatSize(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

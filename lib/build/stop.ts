@@ -1,3 +1,4 @@
+import { counted } from "../base/units.ts";
 import type { BuildContext } from "./policy.ts";
 import { endProcesses } from "../driver/work/end-processes.ts";
 import type { DriverResult } from "../wire/resource.ts";
@@ -18,7 +19,7 @@ export async function stopContainer(context: BuildContext): Promise<DriverResult
   const { docker, run, resource, settings: { owner, graceMs }, signal } = context;
   if (context.event === "delete") {
     const count = await removeResource(docker, { owner, resource: resource.name, signal });
-    return { success: true, message: `Removed ${count} containers of "${resource.name}"` };
+    return { success: true, message: `Removed ${counted(count, "container")} of "${resource.name}"` };
   }
   refuseWithoutPipeline(context);
   const container = await findContainer(docker, { owner, run, signal });

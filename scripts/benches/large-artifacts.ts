@@ -55,7 +55,7 @@ async function runs({ folder, program, image, say }: Place): Promise<Figure[]> {
   const small = await run("head -c 1024 /dev/zero >big", "big");
   const large = await run(`head -c ${GIB} /dev/zero >big`, "big");
   const many = await run(`mkdir d; cd d; seq ${MANY} | xargs touch`, "d");
-  const refusal = /^\d+ artifacts are not kept: .*$/m.exec(many.stdout)?.[0];
+  const refusal = /^\d+ artifacts? (?:is|are) not kept: .*$/m.exec(many.stdout)?.[0];
   if (refusal === undefined) throw new Error("A run with too many artifacts does not say so");
   const moreBytes = large.peakBytes - small.peakBytes;
   return [

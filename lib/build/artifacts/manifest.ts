@@ -1,4 +1,5 @@
 import { StepFailure } from "../../base/errors.ts";
+import { counted } from "../../base/units.ts";
 import type { BuildContext } from "../policy.ts";
 import { type Artifact, modeText } from "../../wire/run.ts";
 import { inPieces } from "./byte-queue.ts";
@@ -19,7 +20,7 @@ export async function withManifest(
   if (list.length <= MAX_LIST_BYTES) return [...kept];
   const name = freeName(new Set(kept.map(({ name }) => name)));
   const { size, sha256 } = await context.putArtifact(name, inPieces([list]));
-  await context.log.line(`${kept.length} artifacts are listed in ${name}`);
+  await context.log.line(`${counted(kept.length, "artifact is", "artifacts are")} listed in ${name}`);
   return [{ name, path: name, size, sha256 }];
 }
 

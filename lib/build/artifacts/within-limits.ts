@@ -1,4 +1,4 @@
-import { formatSize } from "../../base/units.ts";
+import { counted, formatSize } from "../../base/units.ts";
 import type { BuildContext } from "../policy.ts";
 import { mostEntryBytes, needsManifest } from "./manifest.ts";
 import type { Wanted } from "./unpack.ts";
@@ -21,18 +21,21 @@ export async function withinLimits(
   );
   const theirs = isListed ? " with their list" : "";
   if (small.length < files.length) {
-    const count = files.length - small.length;
     await log.line(
-      `${count} artifacts are not kept: together${theirs} they are more than ${formatSize(maxArtifactBytes)}`,
+      `${notKept(files.length - small.length)}: all together${theirs} are more than ${
+        formatSize(maxArtifactBytes)
+      }`,
     );
   }
   if (few.length < small.length) {
     await log.line(
-      `${small.length - few.length} artifacts are not kept: there are more than ${maxArtifactFiles}${theirs}`,
+      `${notKept(small.length - few.length)}: there are more than ${maxArtifactFiles}${theirs}`,
     );
   }
   return few;
 }
+
+const notKept = (count: number): string => `${counted(count, "artifact is", "artifacts are")} not kept`;
 
 type Limits = Pick<BuildContext["settings"], "maxArtifactBytes" | "maxArtifactFiles">;
 

@@ -1,4 +1,4 @@
-import { formatDuration } from "../../base/units.ts";
+import { counted, formatDuration } from "../../base/units.ts";
 import type { DaemonInfo, Docker, MountSpec } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
 import type { Plan } from "../plan.ts";
@@ -182,6 +182,6 @@ function describe(line: CacheLine, base: Saved | undefined, { now }: DaemonInfo)
     }`,
     ...key === "" ? [] : [`key ${key}`],
     `saved ${formatDuration(Math.max(0, now - usedAt))} ago`,
-    `${layers.length} ${layers.length === 1 ? "layer" : "layers"}`,
+    counted(layers.length, "layer"),
   ].join(", ");
 }

@@ -1,4 +1,5 @@
 import { StepFailure } from "../../base/errors.ts";
+import { counted } from "../../base/units.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import { BoundedText } from "../../driver/work/bounded-text.ts";
 import type { BuildContext, LocalStream } from "../policy.ts";
@@ -95,10 +96,8 @@ async function localOf({ policy, signal }: BuildContext, plan: Plan): Promise<Lo
 export function uncommittedIn({ policy }: Pick<BuildContext, "policy">): string {
   const { commit, workTree } = policy.localCommit ?? {};
   if (commit === undefined || workTree === undefined) return "";
-  const { changes } = workTree;
-  return `: the working tree, with ${changes} uncommitted ${
-    changes === 1 ? "file" : "files"
-  }, as the commit ${commit.slice(0, 12)}`;
+  const changes = counted(workTree.changes, "uncommitted file");
+  return `: the working tree, with ${changes}, as the commit ${commit.slice(0, 12)}`;
 }
 
 /** Ends the processes of an earlier attempt: they would keep writing into the workspace. */

@@ -1,5 +1,5 @@
 import { messageOf } from "../../base/errors.ts";
-import { formatSize } from "../../base/units.ts";
+import { counted, formatSize } from "../../base/units.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import { chooseFiles } from "../artifacts/choose.ts";
 import { fetchFiles } from "../artifacts/fetch.ts";
@@ -92,7 +92,7 @@ async function collect(
 /** Returns what a summary says, for a log. */
 function linesOf({ reports, tests, failures, skipped, seconds, failed, slowest }: TestSummary): string[] {
   const counts = [
-    `${tests} ${tests === 1 ? "test" : "tests"} in ${reports} ${reports === 1 ? "report" : "reports"}`,
+    `${counted(tests, "test")} in ${counted(reports, "report")}`,
     `${failures} failed`,
     ...skipped > 0 ? [`${skipped} skipped`] : [],
     `${seconds.toFixed(2)} s`,

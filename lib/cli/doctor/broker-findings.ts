@@ -11,7 +11,7 @@ import {
 import { controlPlaneNeeds, type Denied, driverNeeds, isAllowed } from "../../backend/nats/permissions.ts";
 import { systemClock } from "../../base/clock.ts";
 import { shownUrl } from "../../base/shown-url.ts";
-import { formatSize } from "../../base/units.ts";
+import { counted, formatSize } from "../../base/units.ts";
 import { BUILD_PIPELINE } from "../../build/pipeline.ts";
 import { natsOptions } from "../../driver/program/broker/open-broker.ts";
 import { isLoopback } from "../../engine/http/hosts.ts";
@@ -153,9 +153,7 @@ function streamFindings(streams: readonly StreamReport[], owner: string | undefi
 /** A consumer with work for which nobody asks. */
 function consumerFindings({ stream, name, pending, inHand, asking }: ConsumerReport): Finding[] {
   const what = "consumers";
-  const message = `${name}: ${pending} ${
-    pending === 1 ? "message waits" : "messages wait"
-  }, ${inHand} in hand`;
+  const message = `${name}: ${counted(pending, "message waits", "messages wait")}, ${inHand} in hand`;
   if (pending === 0 || asking > 0 || inHand > 0) return [{ level: "ok", what, message }];
   const who = stream === "pipeline-engine" ? "control plane" : `instance of ${name.split("_at_")[0]}`;
   const on = name.includes("_at_") ? ` on the host ${name.split("_at_")[1]}` : "";

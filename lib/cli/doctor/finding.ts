@@ -1,4 +1,4 @@
-import { formatDuration } from "../../base/units.ts";
+import { counted, formatDuration } from "../../base/units.ts";
 import { messageOf, UnavailableError } from "../../base/errors.ts";
 import type { Environment } from "../../driver/program/command-line/environment.ts";
 import type { LoginOptions } from "../../driver/program/broker/broker-flags.ts";
@@ -42,7 +42,7 @@ export function clockFindings(whose: string, apartMs: number): Finding[] {
 export const deadFinding = (what: string, count: number, where: string): Finding => ({
   level: "warn",
   what,
-  message: `${count} ${count === 1 ? "message" : "messages"} could not be understood, and lie in ${where}`,
+  message: `${counted(count, "message")} could not be understood, and lie in ${where}`,
   remedy: "See there why; a driver or a program that sends to the broker does not speak as it should",
 });
 

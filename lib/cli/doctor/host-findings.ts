@@ -5,7 +5,7 @@ import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { lstatIfThere } from "../../base/files.ts";
 import { timeoutSignal } from "../../base/timers.ts";
-import { formatSize } from "../../base/units.ts";
+import { counted, formatSize } from "../../base/units.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import { sweepOthers, type Swept } from "../../build/sweep-others.ts";
 import type { Docker } from "../../docker/docker.ts";
@@ -144,12 +144,12 @@ async function leftFindings(docker: Docker, signal: AbortSignal): Promise<Findin
   }
   if (left.length === 0) return [];
   const [containers, networks] = ["container", "network"].map((kind) =>
-    left.filter((one) => one.kind === kind).length
+    counted(left.filter((one) => one.kind === kind).length, kind)
   );
   return [{
     level: "warn",
     what: "leftovers",
-    message: `Expired runs have left ${containers} containers and ${networks} networks`,
+    message: `Expired runs have left ${containers} and ${networks}`,
     remedy: '"flutter-ci gc" removes those of this data folder, "flutter-ci gc --all-owners" those of others',
   }];
 }

@@ -1,4 +1,4 @@
-import { formatDuration } from "../../base/units.ts";
+import { counted, formatDuration } from "../../base/units.ts";
 import type { Run } from "../../wire/run.ts";
 
 /** Says that lines of a log are not there any more: it stands where they were. */
@@ -69,7 +69,7 @@ export function gapCut(
 ): LogCut {
   // Lines expire in their order, at the earliest when they are as old as the step.
   const isAged = isFirst && startedAt !== undefined && now - startedAt > keepLogsMs;
-  const what = `${lines} ${lines === 1 ? "line" : "lines"} of step "${step}" ${lines === 1 ? "is" : "are"}`;
+  const what = `${counted(lines, "line")} of step "${step}" ${lines === 1 ? "is" : "are"}`;
   const message = isAged
     ? `${what} not there any more: ${keptFor(keepLogsMs)}`
     : `${what} missing here: the log's store has lost or removed them`;

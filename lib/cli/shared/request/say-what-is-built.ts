@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { processLog } from "../../../base/log.ts";
+import { counted } from "../../../base/units.ts";
 import { messageOf } from "../../../base/errors.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { DEFAULT_OUTPUT } from "./build-flags.ts";
@@ -68,9 +69,7 @@ function ofWorkTree(
   const changes = workTree?.changes ?? 0;
   const what = changes === 0
     ? "nothing is uncommitted"
-    : changes === 1
-    ? "1 file is not committed"
-    : `${changes} files are not committed`;
+    : counted(changes, "file is not committed", "files are not committed");
   return [
     `Building the working tree as it is: ${what}`,
     ...leftOut.length === 0
