@@ -183,23 +183,26 @@ test("nats: putBlob waits for a broker that is killed, and for one that is silen
   await using wire = await cable(server.port);
   await using transport = await openNats({ servers: [wire.url] });
   const parts = Array.from({ length: 6 }, (_, i) => new Uint8Array(300_000).fill(i));
+  const faults: Promise<void>[] = [];
   async function* source() {
     for (const [i, part] of parts.entries()) {
       if (i === 2) {
         await server.kill();
-        void log.line(/Lost NATS/).then(() => server.start());
+        faults.push(log.line(/Lost NATS/).then(() => server.start()));
       }
       if (i === 4) {
         server.freeze();
         const before = wire.sent;
         // What was stored is sent once more, since a request does not wait for its answer so long.
-        void until(() => wire.sent - before > 1.5 * CHUNK).then(() => server.thaw());
+        const isResent = until(() => wire.sent - before > 1.5 * CHUNK, "what was stored is sent again");
+        faults.push(isResent.finally(() => server.thaw()));
       }
       yield part;
     }
   }
   const { signal } = new AbortController();
   const { size } = await transport.putBlob(RUN, "large", source(), { signal });
+  await Promise.all(faults);
   assert.equal(size, 1_800_000);
   const read = await Array.fromAsync(await store.artifacts.open(RUN, "large") ?? []);
   assert.ok(Buffer.concat(read).equals(Buffer.concat(parts)));

@@ -4,7 +4,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { signalChild } from "../support/signal-child.ts";
-import { within } from "../support/within.ts";
+import { tellLate, within } from "../support/within.ts";
 
 /** This project's folder. */
 export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -63,12 +63,19 @@ export function startProgram(path: string, args: readonly string[], options: Sta
     hear();
   });
   let hasEnded = false;
+  const late = tellLate(() =>
+    `Still running: ${[path, ...args].join(" ")}\nThe end of what it has said:\n${
+      `${stdout}${stderr}`.slice(-2000)
+    }`
+  );
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", (error) => {
+      late[Symbol.dispose]();
       hasEnded = true;
       reject(error);
     });
     child.once("close", (code, signal) => {
+      late[Symbol.dispose]();
       hasEnded = true;
       resolve({ code: code ?? 128 + constants.signals[signal ?? "SIGKILL"], stdout, stderr });
     });
@@ -77,17 +84,20 @@ export function startProgram(path: string, args: readonly string[], options: Sta
     pid: child.pid ?? 0,
     ended,
     output: () => `${stdout}${stderr}`,
-    said: (text) =>
-      new Promise((resolve, reject) => {
-        const check = () => {
-          if (!`${stdout}${stderr}`.includes(text)) return;
-          waiting.delete(check);
-          resolve();
-        };
-        waiting.add(check);
-        check();
-        ended.then(() => reject(new Error(`It ended without saying "${text}":\n${stdout}${stderr}`)), reject);
-      }),
+    async said(text) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const check = () => {
+        if (`${stdout}${stderr}`.includes(text)) resolve();
+      };
+      waiting.add(check);
+      check();
+      ended.then(() => reject(new Error(`It ended without saying "${text}":\n${stdout}${stderr}`)), reject);
+      try {
+        await within(promise, () => `"${text}", of what it has said:\n${stdout}${stderr}`);
+      } finally {
+        waiting.delete(check);
+      }
+    },
     kill: (signal) => signalChild(child, signal),
     closeStdout: () => child.stdout.destroy(),
     async [Symbol.asyncDispose]() {

@@ -9,8 +9,8 @@ import { startEngine } from "../../lib/engine/shell/start.ts";
 import { type StreamName, STREAMS } from "../../lib/wire/subjects.ts";
 import { again } from "../support/again.ts";
 import { submission } from "../engine/support/runs.ts";
-import { ACK_WAIT_MS } from "../support/fleet.ts";
 import { type NatsCluster, startNatsCluster } from "../support/nats-server.ts";
+import { paced } from "../support/pace.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { comes, moment, until } from "../support/until.ts";
 import { within } from "../support/within.ts";
@@ -18,6 +18,9 @@ import { worker } from "../support/worker.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("broker");
+
+/** Much longer than it takes to connect to another node: a driver that does so in time keeps its attempt. */
+const ACK_WAIT_MS = paced(6000);
 
 const NAMES = Object.keys(STREAMS) as StreamName[];
 
@@ -51,14 +54,14 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
       await worker({ server }, "talker", async ({ run, log, signal }) => {
         handled.push(`talker of ${run}`);
         for (; !state.isDone && !signal.aborted; await moment()) await log.line(`line ${++state.said}`);
-      }, { servers }),
+      }, { servers, ackWaitMs: ACK_WAIT_MS }),
     );
     for (const name of ["first", "last"]) {
       parts.use(
         await worker({ server }, name, async ({ run, log }) => {
           handled.push(`${name} of ${run}`);
           for (let i = 1; i <= 3; i++) await log.line(`${name} ${i}`);
-        }, { servers }),
+        }, { servers, ackWaitMs: ACK_WAIT_MS }),
       );
     }
   }

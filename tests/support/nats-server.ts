@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -153,16 +154,27 @@ async function takesStreams({ nodes }: NatsCluster): Promise<boolean> {
 const isGone = (error: unknown): boolean =>
   error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
 
-/** A port of loopback that was free a moment ago. */
+/** Below what systems give to connections that go out: one of those may take a port while the server on it is restarted. */
+const PORTS = { first: 10_000, end: 32_000 };
+const given = new Set<number>();
+
+/** A port of loopback on which nothing listens, and which this process has not been given before. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 1000; tries++) {
+    const port = randomInt(PORTS.first, PORTS.end);
+    if (given.has(port) || !await isFree(port)) continue;
+    given.add(port);
+    return port;
+  }
+  throw new Error("No port of loopback is free");
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("No port of loopback is free");
-  return address.port;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  server.once("error", () => resolve(false));
+  server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  return await promise;
 }
 
 function configuration(folder: string, port: number, options: NatsServerOptions): string {

@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { FULL_GIT_IMAGE } from "./full-git-image.ts";
+import { freePort } from "./nats-server.ts";
 
 /** A real ssh server with one repository, on loopback: containers reach it in the network "host". */
 export interface SshServer extends AsyncDisposable {
@@ -103,13 +103,4 @@ export async function startSshServer(): Promise<SshServer> {
       await closed;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -9,12 +9,17 @@ const LIMIT_MS = 60_000;
 
 type Condition = () => boolean | Promise<boolean>;
 
-/** Resolves when it holds: looks again and again, and fails the test where it never does. */
-export async function until(holds: Condition, what = "the condition holds"): Promise<void> {
+/**
+ * Resolves when it holds: looks again and again, and fails the test where it never does. The failure says `what` was waited
+ * for, without which it shows the condition's code.
+ */
+export async function until(holds: Condition, what = codeOf(holds)): Promise<void> {
   const began = performance.now();
   if (await comes(holds, LIMIT_MS)) return;
   throw new Error(`Waited ${Math.round(performance.now() - began)} ms until ${what}`);
 }
+
+const codeOf = (condition: Condition): string => `${condition}`.replace(/\s+/g, " ").slice(0, 300);
 
 /** True when it holds; false where it does not come to that in so long, which a test can mend by itself. */
 export async function comes(holds: Condition, ms: number): Promise<boolean> {

@@ -1,6 +1,8 @@
 import { paced, pacedNow } from "./pace.ts";
 
 const LIMIT_MS = 60_000;
+/** A little less than the runtimes' limit for a test. */
+const LATE_MS = 110_000;
 
 /** The promise's outcome, or a failure that names what did not come. Generous: it only keeps a broken test from hanging. */
 export async function within<T>(promise: PromiseLike<T>, what: string | (() => string)): Promise<T> {
@@ -22,3 +24,9 @@ export async function within<T>(promise: PromiseLike<T>, what: string | (() => s
 
 /** A signal that fires where a call takes so long that its test is broken. */
 export const patience = (): AbortSignal => AbortSignal.timeout(paced(LIMIT_MS));
+
+/** Prints the text when a test is about to reach its limit, which says no more than that it took too long; not after dispose. */
+export function tellLate(text: () => string): Disposable {
+  const timer = setTimeout(() => console.error(text()), paced(LATE_MS)).unref();
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
