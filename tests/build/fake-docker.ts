@@ -9,17 +9,25 @@ import type {
   ImageInfo,
   OutputChunk,
 } from "../../lib/docker/docker.ts";
+import { SCRIPT } from "../../lib/build/artifacts/script.ts";
 import { DockerError } from "../../lib/docker/docker.ts";
+import type { FakeWorkspace } from "./fake-workspace.ts";
 
 /** What a command does in a container: its exit code, and what it writes. */
 export type Answer = number | {
   readonly exitCode?: number;
   readonly stdout?: string;
   readonly stderr?: string;
+  /** Goes on until its container is killed or nobody reads it any more (default false). */
+  readonly hangs?: boolean;
 };
 
 export interface FakeOptions {
-  readonly exec?: (spec: ExecSpec & { readonly input: string }) => Answer | Promise<Answer>;
+  readonly exec?: (spec: ExecSpec & { readonly input: string }, container: string) => Answer | Promise<Answer>;
+  /** A workspace, for the commands that look for files in it. */
+  readonly workspace?: FakeWorkspace;
+  /** What a container that keeps its log has printed. */
+  readonly printed?: string;
   /** What a container prints at its start, before it is ready. */
   readonly prints?: string;
   readonly image?: Partial<ImageInfo>;
@@ -40,7 +48,9 @@ export const DAEMON = {
 export const IMAGE: ImageInfo = { id: "sha256:0123456789abcdef", user: "", architecture: "amd64", env: {} };
 
 /** A daemon in memory: containers, volumes and networks by name, and what was done to them, in order. */
-export function fakeDocker({ exec = () => 0, prints = "", image = {} }: FakeOptions = {}) {
+export function fakeDocker(
+  { exec = () => 0, prints = "", image = {}, workspace, printed = "" }: FakeOptions = {},
+) {
   const containers = new Map<string, Container>();
   const volumes = new Map<string, Readonly<Record<string, string>>>();
   const networks = new Map<string, Readonly<Record<string, string>>>();
@@ -71,7 +81,13 @@ export function fakeDocker({ exec = () => 0, prints = "", image = {} }: FakeOpti
     create(spec: ContainerSpec) {
       if (find(spec.name)) return Promise.reject(new DockerError("the name is taken", { status: 409 }));
       did.push(`create ${spec.name}`);
-      return Promise.resolve(add(spec.name, spec.labels, { state: "created", spec }).id);
+      const { volume, mounts = [] } = spec;
+      const named = [...volume ? [volume] : [], ...mounts].flatMap((mount) =>
+        "name" in mount ? [[mount.target, mount.name]] : []
+      );
+      return Promise.resolve(
+        add(spec.name, spec.labels, { state: "created", spec, volumes: Object.fromEntries(named) }).id,
+      );
     },
     start(id: string) {
       did.push(`start ${id}`);
@@ -89,21 +105,42 @@ export function fakeDocker({ exec = () => 0, prints = "", image = {} }: FakeOpti
       did.push(`remove ${id}`);
       return Promise.resolve(containers.delete(id));
     },
+    kill(id: string) {
+      if (find(id)?.state !== "running") return Promise.resolve(false);
+      set(id, { state: "exited" });
+      return Promise.resolve(true);
+    },
+    pause: (id: string) => Promise.resolve(set(id, { state: "paused" })),
+    unpause: (id: string) => Promise.resolve(set(id, { state: "running" })),
+    logs: () => Promise.resolve(said([["stdout", printed]])),
+    copyOut: (_: string, path: string) => Promise.resolve(workspace?.copyOut(path)),
     exists: () => Promise.resolve(true),
     processes: () => Promise.resolve([{ command: "sleep 2147483647", isKilled: false, seconds: 1 }]),
     events: () => Promise.resolve([]),
     isAtProcessLimit: () => Promise.resolve(false),
-    async exec(_: string, spec: ExecSpec) {
+    async exec(container: string, spec: ExecSpec) {
+      if (find(container)?.state !== "running") {
+        throw new DockerError(`container ${container} is not running`, { status: 409 });
+      }
+      if (workspace && spec.command[2] === SCRIPT) {
+        const output = asOutput(workspace.session(spec));
+        return { id: "e", output, exitCode: () => Promise.resolve(0), detach() {} };
+      }
       const input: Uint8Array[] = [];
       for await (const chunk of spec.stdin ?? []) input.push(new Uint8Array(chunk));
       const given = { ...spec, input: Buffer.concat(input).toString() };
       ran.push(given);
-      const answer = await exec(given);
-      const { exitCode = 0, stdout = "", stderr = "" } = typeof answer === "number"
-        ? { exitCode: answer }
+      const answer = await exec(given, container);
+      const { exitCode = 0, stdout = "", stderr = "", hangs = false } = typeof answer === "number"
+        ? { exitCode: answer, hangs: false }
         : answer;
-      const output = said([["stdout", stdout], ["stderr", stderr]]);
-      return { id: "e", output, exitCode: () => Promise.resolve(exitCode), detach() {} };
+      const left = Promise.withResolvers<void>();
+      const output = (async function* () {
+        yield* said([["stdout", stdout], ["stderr", stderr]]);
+        if (hangs) await left.promise;
+      })();
+      const code = () => Promise.resolve(hangs ? undefined : exitCode);
+      return { id: "e", output, exitCode: code, detach: () => left.resolve() };
     },
     volumes: (labels: Record<string, string>) =>
       Promise.resolve(
@@ -117,6 +154,9 @@ export function fakeDocker({ exec = () => 0, prints = "", image = {} }: FakeOpti
       return Promise.resolve();
     },
     removeVolume(name: string) {
+      if ([...containers.values()].some((one) => Object.values(one.volumes).includes(name))) {
+        return Promise.reject(new DockerError(`volume ${name} is in use`, { status: 409 }));
+      }
       did.push(`remove volume ${name}`);
       return Promise.resolve(volumes.delete(name));
     },
@@ -149,6 +189,10 @@ export function fakeDocker({ exec = () => 0, prints = "", image = {} }: FakeOpti
 /** The plan of a step's spec, as far as its policy allows it. */
 export const planFor = ({ resource, policy, settings }: BuildContext): Plan =>
   planStep(resource.spec, { ...settings, ...policy });
+
+async function* asOutput(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<OutputChunk> {
+  for await (const data of bytes) yield { stream: "stdout", data };
+}
 
 async function* said(chunks: [OutputChunk["stream"], string][]): AsyncGenerator<OutputChunk> {
   for (const [stream, text] of chunks) {
