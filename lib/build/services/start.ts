@@ -17,7 +17,8 @@ import { waitOf } from "./spec.ts";
 const FIRST_LOOK_MS = 100;
 const LAST_LOOK_MS = 1000;
 const HEALTH = "its health command";
-const HANGS = `${HEALTH} did not end`;
+const HEALTH_HANGS = `${HEALTH} did not end`;
+const PORTS_HANG = "the look at its ports did not end";
 /** Most characters of what a health command says, in the message. */
 const MOST_SAID = 200;
 
@@ -116,42 +117,43 @@ async function waitUntilHealthy(
   service: PlannedService,
 ): Promise<string | undefined> {
   const { docker, signal } = context;
-  const deadline = performance.now() + waitOf(service);
-  const within = AbortSignal.any([signal, timeoutSignal(waitOf(service))]);
+  const waitMs = waitOf(service);
+  const within = AbortSignal.any([signal, timeoutSignal(waitMs)]);
   let said: string | undefined;
   for (let pause = FIRST_LOOK_MS;; pause = Math.min(pause * 1.5, LAST_LOOK_MS)) {
     const found = await docker.inspect(id, { signal });
     if (found?.state !== "running") return "ended before it was healthy";
-    const lack = await whatIsLacking(context, id, service, within);
+    const lack = await whatIsLacking({ ...context, signal: within }, id, service);
+    signal.throwIfAborted();
     if (lack === undefined) return undefined;
-    // A command that the deadline has cut off says less than the one before.
-    said = lack === HANGS && said?.startsWith(HEALTH) ? said : lack;
-    if (within.aborted || performance.now() > deadline) {
-      return `was not healthy within ${formatDuration(waitOf(service))}: ${said}`;
-    }
-    await delay(pause, { signal });
+    // A look that the deadline has cut off says less than a whole one before it.
+    const saysMore = said !== undefined && (lack === PORTS_HANG || said.startsWith(HEALTH));
+    if (!within.aborted || !saysMore) said = lack;
+    await delay(pause, { signal: within }).catch(() => signal.throwIfAborted());
+    if (within.aborted) return `was not healthy within ${formatDuration(waitMs)}: ${said}`;
   }
 }
 
+/** `context.signal`: fires at the deadline for the service, or when the step is told to stop. */
 async function whatIsLacking(
   context: BuildContext,
   id: string,
   { health, ports }: PlannedService,
-  within: AbortSignal,
 ): Promise<string | undefined> {
+  let hangs = PORTS_HANG;
   try {
     const listening = ports.length === 0 ? new Set<number>() : await listeningPorts(context, id);
     const closed = ports.find((port) => !listening.has(port));
     if (closed !== undefined) return `nothing listens on port ${closed}`;
     if (health === undefined) return undefined;
+    hangs = HEALTH_HANGS;
     const command = typeof health.command === "string" ? ["/bin/sh", "-c", health.command] : health.command;
-    const { exitCode, stderr, stdout } = await capture({ ...context, signal: within }, id, { command });
+    const { exitCode, stderr, stdout } = await capture(context, id, { command });
     if (exitCode === 0) return undefined;
     const said = (stderr.trim() || stdout.trim()).split("\n").at(-1)?.slice(0, MOST_SAID) ?? "";
     return `${HEALTH} exited with ${exitCode}${said === "" ? "" : `: ${said}`}`;
   } catch (error) {
-    context.signal.throwIfAborted();
-    if (within.aborted) return HANGS;
+    if (context.signal.aborted) return hangs;
     // It may have ended in between, which the next look shows.
     if (!(error instanceof DockerError)) throw error;
     return error.message;
