@@ -27,7 +27,12 @@ async function read(
   const fake = fakeDocker({ workspace });
   Object.assign(fake.docker, docker);
   const container = fake.add(idleName("r"), { ...runLabels("me", "r"), [LABELS.user]: "" });
-  const spec = { repository: "https://example.org/a.git", image: "i", commands: ["x"], reports: reports.map((junit) => ({ junit })) };
+  const spec = {
+    repository: "https://example.org/a.git",
+    image: "i",
+    commands: ["x"],
+    reports: reports.map((junit) => ({ junit })),
+  };
   const context = stepContext(fake.docker, spec, {
     run: "r",
     settings: testSettings({ owner: "me", graceMs: 1 }),

@@ -30,7 +30,13 @@ async function fail(thrown: unknown, reason: unknown = undefined, given: Given =
   const container = fake.add(containerName("r"), { ...runLabels("me", "r"), [LABELS.user]: "" }, { state });
   if (given.isGone) fake.containers.clear();
   Object.assign(fake.docker, given.docker);
-  const spec = { repository: "https://example.org/a.git", image: "i", commands: ["x"], artifacts, reports: reports.map((junit) => ({ junit })) };
+  const spec = {
+    repository: "https://example.org/a.git",
+    image: "i",
+    commands: ["x"],
+    artifacts,
+    reports: reports.map((junit) => ({ junit })),
+  };
   const stop = new AbortController();
   const context = stepContext(fake.docker, spec, {
     run: "r",

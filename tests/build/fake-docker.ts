@@ -23,7 +23,10 @@ export type Answer = number | {
 };
 
 export interface FakeOptions {
-  readonly exec?: (spec: ExecSpec & { readonly input: string }, container: string) => Answer | Promise<Answer>;
+  readonly exec?: (
+    spec: ExecSpec & { readonly input: string },
+    container: string,
+  ) => Answer | Promise<Answer>;
   /** A workspace, for the commands that look for files in it. */
   readonly workspace?: FakeWorkspace;
   /** What a container that keeps its log has printed. */

@@ -43,7 +43,10 @@ async function start({ services = [DB], exec, printed, secrets = {}, docker = {}
     ...signal && { signal },
   });
   const given = { network: "net", labels: LABELS_OF_BUILD };
-  const thrown = await startServices(context, planFor(context), given).then(() => undefined, (error) => error);
+  const thrown = await startServices(context, planFor(context), given).then(
+    () => undefined,
+    (error) => error,
+  );
   return {
     ...fake,
     thrown,
@@ -64,7 +67,8 @@ test("a service runs in its build's network under its name, with its own variabl
   });
   assert.equal(thrown, undefined);
   assert.deepEqual(states, { [serviceName("r", "db")]: "running" });
-  const { capabilities, ...rest } = created ?? { capabilities: [] };
+  assert.ok(created);
+  const { capabilities, ...rest } = created;
   assert.ok(capabilities.length > 0 && !capabilities.includes("SYS_ADMIN"));
   assert.deepEqual(rest, {
     name: serviceName("r", "db"),
@@ -119,7 +123,11 @@ test("a service that is not healthy in time fails the build, with what lacked la
   const within = "was not healthy within 0.20 s";
   const cases: [service: object, exec: (spec: ExecSpec) => Answer, why: string][] = [
     [{ ports: [5432, 8080] }, () => listeningOn(5432), "nothing listens on port 8080"],
-    [{ health: {} }, () => ({ exitCode: 3, stderr: "a\nnot yet\n" }), "its health command exited with 3: not yet"],
+    [
+      { health: {} },
+      () => ({ exitCode: 3, stderr: "a\nnot yet\n" }),
+      "its health command exited with 3: not yet",
+    ],
     [{ health: {} }, () => ({ exitCode: 3, stdout: "so\n" }), "its health command exited with 3: so"],
     [{ health: {} }, () => 3, "its health command exited with 3"],
     [
@@ -153,7 +161,10 @@ test("a look that the deadline cuts off says less than a whole one of before", a
     });
     return failure?.replace(/^.*0\.30 s: /, "");
   };
-  assert.equal(await cut([], [{ exitCode: 3, stderr: "not yet" }]), "its health command exited with 3: not yet");
+  assert.equal(
+    await cut([], [{ exitCode: 3, stderr: "not yet" }]),
+    "its health command exited with 3: not yet",
+  );
   assert.equal(await cut([1], [listeningOn()]), "nothing listens on port 1");
   assert.equal(await cut([1], [listeningOn(), listeningOn(1)]), "its health command did not end");
 });
@@ -239,11 +250,14 @@ test("what the run's services printed is logged by name, and nobody else's", asy
   fake.add(serviceName("s", "other"), { ...runLabels("me", "s"), [LABELS.kind]: "service" });
   const context = stepContext(fake.docker, {}, { run: "r", settings: testSettings({ owner: "me" }) });
   await logServices(context);
-  assert.deepEqual(await context.lines(), ["a", "b"].flatMap((name) => [
-    `system The end of what the service ${name} has printed:`,
-    `stdout ${name} | one`,
-    `stdout ${name} | two`,
-  ]));
+  assert.deepEqual(
+    await context.lines(),
+    ["a", "b"].flatMap((name) => [
+      `system The end of what the service ${name} has printed:`,
+      `stdout ${name} | one`,
+      `stdout ${name} | two`,
+    ]),
+  );
   const running = [...fake.containers.values()].filter(({ state }) => state === "running");
   assert.deepEqual(running.map(({ name }) => name), ["with-labels", serviceName("s", "other")]);
 });
