@@ -7,7 +7,7 @@ import { UnavailableError } from "./errors.ts";
  * True for the two errors that mean that a path does not exist. No other read error (EACCES, EIO, ELOOP …)
  * means that.
  */
-export function isMissing(error: unknown): boolean {
+function isMissing(error: unknown): boolean {
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
   return code === "ENOENT" || code === "ENOTDIR";
 }

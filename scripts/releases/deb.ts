@@ -29,7 +29,7 @@ export const DEB_ARCHITECTURES: Readonly<Record<string, string>> = {
  * Returns dpkg's form of a version: `0.2.0~rc.1`, which is older than `0.2.0`. After a `-`, dpkg would read a
  * revision, which is newer.
  */
-export function debVersion(version: string): string {
+function debVersion(version: string): string {
   const [release = "", ...rest] = version.split("-");
   return rest.length === 0 ? release : `${release}~${rest.join(".")}`;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
 /** What a signature of a release is for, in the words of `ssh-keygen -Y`: one for something else does not pass for it. */
-export const NAMESPACE = "flutter-ci-release";
+const NAMESPACE = "flutter-ci-release";
 
 /** Writes SHA256SUMS over all files of the folder, in the form of `sha256sum`. Returns its path. */
 export async function writeChecksums(folder: string): Promise<string> {

@@ -5,7 +5,7 @@ import { readInputFile } from "../../driver/program/command-line/read-input-file
 import { parseAllYaml, YamlError } from "../shared/request/parse-yaml.ts";
 
 /** What a document describes. Types come before the pipelines for them, and these before resources. */
-export const KINDS = ["resource-definition", "pipeline", "resource"] as const;
+const KINDS = ["resource-definition", "pipeline", "resource"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** The fields of each kind. */

@@ -32,7 +32,7 @@ export async function runs(options: ListOptions): Promise<void> {
 }
 
 /** Returns the table of runs. A terminal gets short ids; other output gets whole ids. */
-export function listing(
+function listing(
   list: readonly RunSummary[],
   { screen: { style, isTerminal }, now }: { screen: Screen; now: number },
 ): string[] {

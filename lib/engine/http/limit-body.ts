@@ -3,7 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import { Problem } from "./problem.ts";
 
 /** Largest request body in bytes: a spec of 256 KiB as JSON, and the rest of the submission. */
-export const MAX_BODY_BYTES = 1024 * 1024;
+const MAX_BODY_BYTES = 1024 * 1024;
 
 /** Limits a request's body while it is read. Throws Problem 413. */
 export const bodyLimited = (maxSize = MAX_BODY_BYTES) =>

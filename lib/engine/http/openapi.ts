@@ -14,7 +14,7 @@ export function openApiRoute(router: Router, version: string): void {
 }
 
 /** Returns the OpenAPI 3.1 description of the routes, built from the schemas that check requests. */
-export function openApi(routes: readonly Route[], { version }: { version: string }): Record<string, unknown> {
+function openApi(routes: readonly Route[], { version }: { version: string }): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) (paths[route.path] ??= {})[route.method] = operation(route);
   return {

@@ -7,7 +7,7 @@ import { ConflictError } from "../../backend/store.ts";
 import { TooLargeError } from "../core/validate.ts";
 
 /** Error codes that clients can rely on, independent of the message. Codes are added, never changed. */
-export const PROBLEM_CODES = {
+const PROBLEM_CODES = {
   400: "invalid-request",
   401: "unauthorized",
   403: "forbidden",

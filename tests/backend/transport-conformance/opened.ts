@@ -30,7 +30,7 @@ export interface Puller extends AsyncDisposable {
 }
 
 /** An ack wait that never passes during a test. */
-export const LONG = 60_000;
+const LONG = 60_000;
 
 /** A consumer of the `messages` stream. */
 export function spec(name: string, filters: string[], ackWaitMs = LONG): ConsumerSpec {

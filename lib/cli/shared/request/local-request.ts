@@ -54,7 +54,7 @@ export async function openLocal(path: string, options: OpenOptions): Promise<Ope
   return { path, ref, source: dirty.source, pinned: dirty.pinned, dirty };
 }
 
-export function localRequest({ path, source, pinned, dirty }: OpenedLocal): LocalRequest {
+function localRequest({ path, source, pinned, dirty }: OpenedLocal): LocalRequest {
   const below = source.workTree === undefined ? "" : relative(source.workTree, realpathSync(path));
   const commit = pinned && { repository: path, ...pinned, ...dirty && { workTree: dirty.workTree } };
   return { source, commit, dirty, workTree: dirty ? undefined : snapshotOf(source), below };

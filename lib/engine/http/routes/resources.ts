@@ -39,7 +39,7 @@ const Created = z.object({
 });
 
 /** The header with the id of the run that a change has started. */
-export const RUN_HEADER = "X-Run-Id";
+const RUN_HEADER = "X-Run-Id";
 
 const LIST = { 200: { what: LIST_HEADERS, schema: z.array(View) } };
 const FOUND = { 200: { what: "The resource", schema: View } };
