@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Table } from "../../../backend/store.ts";
+import { jsonText } from "../json-body.ts";
 
 const MAX_PAGE = 1000;
 
@@ -47,4 +48,19 @@ export async function listPage<T>(
     }
     if (found.length < wanted) return { texts, headers: {} };
   }
+}
+
+/** Answers a page of a table. The first page begins with what is part of the program. */
+export async function answerList<T>(
+  table: Pick<Table<T>, "list">,
+  query: ListQuery,
+  { path, registered, textOf }: {
+    path: string;
+    registered: () => readonly T[] | Promise<readonly T[]>;
+    textOf: (value: T) => string;
+  },
+): Promise<Response> {
+  const { texts, headers } = await listPage(table, { ...query, path, textOf });
+  const first = query.after === undefined ? await registered() : [];
+  return jsonText(`[${[...first.map(textOf), ...texts].join()}]`, 200, headers);
 }

@@ -1,21 +1,18 @@
-import type { Context } from "hono";
 import { z } from "zod";
-import { InputError } from "../../../base/errors.ts";
-import { ConflictError, type Store } from "../../../backend/store.ts";
+import type { Store } from "../../../backend/store.ts";
 import { type Pipeline, PipelineStep, token } from "../../../wire/resource.ts";
 import { CheckedPipeline, pathName as pipelineName } from "../../core/validate.ts";
 import type { Catalog } from "../../shell/catalog.ts";
-import { jsonText, withJson } from "../json-body.ts";
+import { withJson } from "../json-body.ts";
+import { checkSameName, nameIn, optionalText, putNew } from "../named.ts";
 import { Problem } from "../problem.ts";
 import type { Router } from "../router.ts";
-import { LIST_HEADERS, listPage, ListQuery } from "./listing.ts";
-
-const text = z.string().max(10_000).nullish().transform((value) => value ?? "");
+import { answerList, LIST_HEADERS, ListQuery } from "./listing.ts";
 
 const PipelineBody = z.object({
   name: pipelineName,
-  description: text,
-  version: text,
+  description: optionalText,
+  version: optionalText,
   resource: token,
   steps: CheckedPipeline.shape.steps,
   metadata: z.record(z.string(), z.string()).nullish(),
@@ -33,13 +30,18 @@ const View = z.object({
 
 const PATH = "/pipelines";
 
-/** Routes of pipelines (protocol 2.2). */
-export function pipelineRoutes(
-  router: Router,
-  { store, catalog }: { store: Pick<Store, "pipelines">; catalog: Catalog },
-): void {
-  const { pipelines } = store;
+interface PipelineParts {
+  readonly store: Pick<Store, "pipelines">;
+  readonly catalog: Catalog;
+}
 
+/** Routes of pipelines (protocol 2.2). */
+export function pipelineRoutes(router: Router, parts: PipelineParts): void {
+  readingRoutes(router, parts);
+  changingRoutes(router, parts);
+}
+
+function readingRoutes(router: Router, { store, catalog }: PipelineParts): void {
   router.add({
     method: "get",
     path: PATH,
@@ -47,12 +49,27 @@ export function pipelineRoutes(
     summary: "List pipelines",
     query: ListQuery,
     answers: { 200: { what: LIST_HEADERS, schema: z.array(View) } },
-  }, async (_context, query) => {
-    const { texts, headers } = await listPage(pipelines, { ...query, path: PATH, textOf });
-    const registered = query.after === undefined ? catalog.registeredPipelines() : [];
-    return jsonText(`[${[...registered.map(textOf), ...texts].join()}]`, 200, headers);
-  });
+  }, (_context, query) =>
+    answerList(store.pipelines, query, {
+      path: PATH,
+      registered: () => catalog.registeredPipelines(),
+      textOf,
+    }));
 
+  router.add({
+    method: "get",
+    path: `${PATH}/{name}`,
+    tag: "Conveyor",
+    summary: "Read a pipeline",
+    answers: { 200: { what: "The pipeline", schema: View } },
+  }, async (context) => {
+    const found = await catalog.pipeline(nameIn(context));
+    if (!found) throw unknown(nameIn(context));
+    return context.json(viewOf(found));
+  });
+}
+
+function changingRoutes(router: Router, { store, catalog }: PipelineParts): void {
   router.add({
     method: "post",
     path: PATH,
@@ -68,23 +85,9 @@ export function pipelineRoutes(
       const exists = () => new Problem(409, `The pipeline "${name}" exists already`);
       if (catalog.registeredPipeline(name)) throw exists();
       const pipeline = storedOf({ ...value, name });
-      await pipelines.put(name, pipeline, 0).catch((error) => {
-        throw error instanceof ConflictError ? exists() : error;
-      });
+      await putNew(store.pipelines, name, pipeline, exists);
       return context.json(viewOf(pipeline), 201, { Location: `${PATH}/${encodeURIComponent(name)}` });
     }));
-
-  router.add({
-    method: "get",
-    path: `${PATH}/{name}`,
-    tag: "Conveyor",
-    summary: "Read a pipeline",
-    answers: { 200: { what: "The pipeline", schema: View } },
-  }, async (context) => {
-    const found = await catalog.pipeline(nameIn(context));
-    if (!found) throw unknown(nameIn(context));
-    return context.json(viewOf(found));
-  });
 
   router.add({
     method: "put",
@@ -97,13 +100,11 @@ export function pipelineRoutes(
   }, (context) =>
     withJson(context, Changed, async ({ value }) => {
       const name = nameIn(context);
-      if (value.name !== undefined && value.name !== name) {
-        throw new InputError(`body.name: expected "${name}" as in the path, got "${value.name}"`);
-      }
+      checkSameName(value.name, name);
       const found = await stored(name);
       await checkType(value.resource);
       const pipeline = storedOf({ ...value, name });
-      await pipelines.put(name, pipeline, found.revision);
+      await store.pipelines.put(name, pipeline, found.revision);
       return context.json(viewOf(pipeline));
     }));
 
@@ -117,7 +118,7 @@ export function pipelineRoutes(
   }, async (context) => {
     const name = nameIn(context);
     const { revision } = await stored(name);
-    await pipelines.delete(name, revision);
+    await store.pipelines.delete(name, revision);
     return context.body(null, 204);
   });
 
@@ -132,13 +133,12 @@ export function pipelineRoutes(
     if (catalog.registeredPipeline(name)) {
       throw new Problem(409, `The pipeline "${name}" is part of the control plane and cannot be changed`);
     }
-    const found = await pipelines.get(name);
+    const found = await store.pipelines.get(name);
     if (!found) throw unknown(name);
     return found;
   }
 }
 
-const nameIn = ({ req }: Context): string => req.param("name") ?? "";
 const unknown = (name: string) => new Problem(404, `Unknown pipeline "${name.slice(0, 100)}"`);
 
 const storedOf = ({ metadata, ...rest }: z.infer<typeof PipelineBody>): Pipeline => ({

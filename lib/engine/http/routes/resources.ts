@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Context } from "hono";
 import { z } from "zod";
-import { ConflictError, type Store, versionKey } from "../../../backend/store.ts";
+import { ConflictError, versionKey } from "../../../backend/store.ts";
 import type { StoredResource } from "../../../wire/stored.ts";
 import { clientMetadata, resourceText, versionOf, withVersion } from "../../core/resource-record.ts";
 import { runOfKey } from "../idempotency.ts";
@@ -44,15 +44,18 @@ const RUN_HEADER = "X-Run-Id";
 const LIST = { 200: { what: LIST_HEADERS, schema: z.array(View) } };
 const FOUND = { 200: { what: "The resource", schema: View } };
 
+interface RouteParts extends ResourceParts {
+  readonly admit: (submitter: string | undefined) => void;
+}
+
 /** Routes of resources (protocol 2.2). */
-export function resourceRoutes(
-  router: Router,
-  parts: ResourceParts & {
-    readonly store: Pick<Store, "resources" | "versions" | "runs">;
-    readonly admit: (submitter: string | undefined) => void;
-  },
-): void {
-  const { store, admit } = parts;
+export function resourceRoutes(router: Router, parts: RouteParts): void {
+  readingRoutes(router, parts);
+  changingRoutes(router, parts);
+}
+
+function readingRoutes(router: Router, { store }: ResourceParts): void {
+  const textNow = async (stored: StoredResource) => resourceText(stored, await metadataNow(store, stored));
 
   for (const path of ["/resources", "/resources/{type}"]) {
     router.add({
@@ -71,41 +74,6 @@ export function resourceRoutes(
       return jsonText(`[${texts.join()}]`, 200, headers);
     });
   }
-
-  router.add({
-    method: "post",
-    path: "/resources",
-    tag: "Conveyor",
-    summary: "Create a resource and start its run",
-    body: ResourceBody,
-    headers: {
-      "Idempotency-Key": "A text of the caller's own: sent again with the same body, it is the same resource",
-    },
-    answers: { 201: { what: "Both are stored", schema: Created } },
-  }, async (context) => {
-    await admitNew(context, parts);
-    return await withJson(context, ResourceBody, async ({ value, textOf }) => {
-      const key = context.req.header("idempotency-key");
-      const run = key === undefined ? undefined : runOfKey(key, context.get("submitter"));
-      const specText = textOf("spec");
-      const replayed = async () => {
-        if (run === undefined || !await isRepeated(run, value, specText)) return undefined;
-        context.header("Idempotent-Replayed", "true");
-        return created(context, value, run);
-      };
-      const before = await replayed();
-      if (before) return before;
-      try {
-        const made = await createResource(partsFor(context), value, { specText, run });
-        return created(context, value, made.run);
-      } catch (error) {
-        // The same request at the same time may have been first.
-        const meanwhile = isConflict(error) ? await replayed() : undefined;
-        if (meanwhile) return meanwhile;
-        throw error;
-      }
-    });
-  });
 
   router.add({
     method: "get",
@@ -133,6 +101,43 @@ export function resourceRoutes(
     await knownResource(store, type, name);
     throw new Problem(404, `The resource "${name.slice(0, 100)}" has no version "${version.slice(0, 100)}"`);
   });
+}
+
+function changingRoutes(router: Router, parts: RouteParts): void {
+  router.add({
+    method: "post",
+    path: "/resources",
+    tag: "Conveyor",
+    summary: "Create a resource and start its run",
+    body: ResourceBody,
+    headers: {
+      "Idempotency-Key": "A text of the caller's own: sent again with the same body, it is the same resource",
+    },
+    answers: { 201: { what: "Both are stored", schema: Created } },
+  }, async (context) => {
+    await admitNew(context, parts);
+    return await withJson(context, ResourceBody, async ({ value, textOf }) => {
+      const key = context.req.header("idempotency-key");
+      const run = key === undefined ? undefined : runOfKey(key, context.get("submitter"));
+      const specText = textOf("spec");
+      const replayed = async () => {
+        if (run === undefined || !await isRepeated(parts, run, value, specText)) return undefined;
+        context.header("Idempotent-Replayed", "true");
+        return created(context, value, run);
+      };
+      const before = await replayed();
+      if (before) return before;
+      try {
+        const made = await createResource(partsOf(context, parts), value, { specText, run });
+        return created(context, value, made.run);
+      } catch (error) {
+        // The same request at the same time may have been first.
+        const meanwhile = isConflict(error) ? await replayed() : undefined;
+        if (meanwhile) return meanwhile;
+        throw error;
+      }
+    });
+  });
 
   router.add({
     method: "put",
@@ -142,10 +147,10 @@ export function resourceRoutes(
     body: ChangedResource,
     answers: { 200: { what: "The resource and its run", schema: View.extend({ runid: z.string() }) } },
   }, (context) => {
-    admit(context.get("submitter"));
+    parts.admit(context.get("submitter"));
     return withJson(context, ChangedResource, async ({ value, textOf }) => {
       const { stored, run } = await changeResource(
-        partsFor(context),
+        partsOf(context, parts),
         placeOf(context),
         value,
         textOf("spec"),
@@ -161,43 +166,39 @@ export function resourceRoutes(
     summary: `Remove a resource with its versions and start the run of its end, whose id is in ${RUN_HEADER}`,
     answers: { 204: { what: "It is removed, and its run has begun" } },
   }, async (context) => {
-    admit(context.get("submitter"));
-    const { run } = await deleteResource(partsFor(context), placeOf(context));
+    parts.admit(context.get("submitter"));
+    const { run } = await deleteResource(partsOf(context, parts), placeOf(context));
     return context.body(null, 204, { Location: `/runs/${run}`, [RUN_HEADER]: run });
   });
+}
 
-  /** Returns the parts with an engine that notes who submits. */
-  function partsFor(context: Context): ResourceParts {
-    const submitter = context.get("submitter");
-    const submit: Engine["submit"] = (submission, changes) =>
-      parts.engine.submit({ ...submission, submitter }, changes);
-    return { ...parts, engine: { submit } };
-  }
+/** Returns the parts with an engine that notes who submits. */
+function partsOf(context: Context, parts: ResourceParts): ResourceParts {
+  const submitter = context.get("submitter");
+  const submit: Engine["submit"] = (submission, changes) =>
+    parts.engine.submit({ ...submission, submitter }, changes);
+  return { ...parts, engine: { submit } };
+}
 
-  /** Writes a resource with the results that there are now. */
-  async function textNow(stored: StoredResource): Promise<string> {
-    return resourceText(stored, await metadataNow(store, stored));
-  }
-
-  /** Returns true if the request was answered before. Throws Problem 409 if its key was used for another. */
-  async function isRepeated(
-    run: string,
-    { name, resource: type, pipeline, metadata, spec }: ResourceBody,
-    specText: string | undefined,
-  ): Promise<boolean> {
-    const found = (await store.runs.get(run))?.value;
-    if (!found) return false;
-    const first = withVersion({ ...found.resource, id: "" }, 1, clientMetadata(found.resource.metadata));
-    // The record of a run has the pipeline that its type had by default.
-    const named = pipeline ?? (await parts.catalog.defaultPipeline(type))?.name;
-    const bare = { id: "", name, ...named && { pipeline: named }, resource: type, spec };
-    const given = withVersion(bare, 1, clientMetadata(metadata));
-    if (
-      found.operation === "create" && versionOf(found.resource) === 1 && found.specText === specText &&
-      isDeepStrictEqual(first, given)
-    ) return true;
-    throw new Problem(409, "The Idempotency-Key was used for another request: expected a new one");
-  }
+/** Returns true if the request was answered before. Throws Problem 409 if its key was used for another. */
+async function isRepeated(
+  { store, catalog }: ResourceParts,
+  run: string,
+  { name, resource: type, pipeline, metadata, spec }: ResourceBody,
+  specText: string | undefined,
+): Promise<boolean> {
+  const found = (await store.runs.get(run))?.value;
+  if (!found) return false;
+  const first = withVersion({ ...found.resource, id: "" }, 1, clientMetadata(found.resource.metadata));
+  // The record of a run has the pipeline that its type had by default.
+  const named = pipeline ?? (await catalog.defaultPipeline(type))?.name;
+  const bare = { id: "", name, ...named && { pipeline: named }, resource: type, spec };
+  const given = withVersion(bare, 1, clientMetadata(metadata));
+  if (
+    found.operation === "create" && versionOf(found.resource) === 1 && found.specText === specText &&
+    isDeepStrictEqual(first, given)
+  ) return true;
+  throw new Problem(409, "The Idempotency-Key was used for another request: expected a new one");
 }
 
 const isConflict = (error: unknown): boolean =>
