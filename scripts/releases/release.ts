@@ -162,7 +162,13 @@ async function besideFlutterCi(facts: Facts): Promise<Entry[]> {
     },
     { name: "share/zsh/site-functions/_flutter-ci", text: completionScript("zsh", "flutter-ci") },
     ...Object.entries(unitsOf(DRIVERS)).map(([name, text]) => ({ name: `lib/systemd/system/${name}`, text })),
-    { name: "share/doc/flutter-ci/install.md", path: join(root, "docs/install.md") },
+    ...["install.md", "nats-server.conf", "compose/compose.yaml", "compose/nats.conf", "compose/setup"].map((
+      name,
+    ) => ({
+      name: `share/doc/flutter-ci/${name}`,
+      path: join(root, "docs", name),
+      ...name.endsWith("/setup") && { mode: 0o755 },
+    })),
     { name: "share/fish/vendor_completions.d/flutter-ci.fish", text: completionScript("fish", "flutter-ci") },
   ];
 }

@@ -7,6 +7,7 @@ import { type DockerHost, hostSeries } from "../../lib/driver/program/health/hos
 import { seriesText } from "../../lib/base/metrics.ts";
 import { DriverStatus } from "../../lib/driver/program/health/driver-status.ts";
 import { serveHealth } from "../../lib/driver/program/health/serve-health.ts";
+import { whyNotReady } from "../../lib/cli/doctor/ready.ts";
 import { planeGauges } from "../../lib/cli/up/plane-gauges.ts";
 import { defineDriver } from "../../lib/driver/define.ts";
 import { openStage, succeed, TYPE, until } from "../driver/stage.ts";
@@ -189,6 +190,19 @@ test("serveHealth answers GET on its three paths, and nothing else", async () =>
   assert.deepEqual(await call("/metrics", "HEAD"), [200, ""]);
   assert.deepEqual(await call("/"), [404, "Expected /healthz, /readyz or /metrics\n"]);
   assert.deepEqual(await call("/healthz", "POST"), [405, "Expected GET\n"]);
+});
+
+test("whyNotReady tells what a driver gives as its reasons, and what else does not answer as one", async () => {
+  const reasons: string[] = ["The broker is not connected", "No events are taken"];
+  const options = { ...loopback, reasons: () => Promise.resolve(reasons), metrics: () => "" };
+  const health = await serveHealth(options);
+  const url = new URL(`${health.url}/readyz`);
+  assert.equal(await whyNotReady(url), "The broker is not connected; No events are taken");
+  assert.match(await whyNotReady(new URL("/", url)) ?? "", /^http:\S+ answers with 404: Expected \/healthz/);
+  reasons.length = 0;
+  assert.equal(await whyNotReady(url), undefined);
+  await health[Symbol.asyncDispose]();
+  assert.match(await whyNotReady(url) ?? "", /^http:\S+ does not answer: /);
 });
 
 test("serveHealth refuses an address that is taken, or is no address of this machine", async () => {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Engine } from "../../lib/engine/shell/engine.ts";
 import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { BUILD_RESOURCE } from "../../lib/build/resource-type.ts";
-import { namesOf } from "../../lib/engine/http/hosts.ts";
+import { namesOf, urlFromHere } from "../../lib/engine/http/hosts.ts";
 import { isProof, sealRequest } from "../../lib/wire/sealed-request.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
 import { openApi, PIPELINE, RESOURCE, TOKEN } from "./support/api.ts";
@@ -158,6 +158,17 @@ test("namesOf knows by which names a server is asked for", () => {
   const here = namesOf("[::1]", "build7");
   for (const name of ["localhost", "127.0.0.1", "[::1]"]) assert.ok(here(name), name);
   for (const name of ["build7", "127.0.0.2", "::2"]) assert.ok(!here(name), name);
+});
+
+test("urlFromHere is loopback for a server that listens everywhere, else its own address", () => {
+  const cases = {
+    "http://0.0.0.0:8080": "http://127.0.0.1:8080",
+    "https://[::]:80": "https://[::1]:80",
+    "http://10.0.0.0:8080": "http://10.0.0.0:8080",
+    "http://[::2]:8080": "http://[::2]:8080",
+    "http://localhost:8080": "http://localhost:8080",
+  };
+  for (const [url, expected] of Object.entries(cases)) assert.equal(urlFromHere(url), expected);
 });
 
 test("httpApi lets pages of one origin call it, if told so, and no other", async () => {

@@ -8,6 +8,7 @@ import { root, runtime, temporaryFolder } from "../cli/start-program.ts";
 import { freePort, startNats } from "../support/nats-server.ts";
 import { needing } from "../support/needs.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
+import { ownImageName } from "../support/step-context.ts";
 import { TEST_IMAGE } from "../support/test-image.ts";
 import { copyOfTree, run } from "./made-release.ts";
 
@@ -169,6 +170,27 @@ test("the systemd units are right, and as closed as a driver can be", { skip }, 
     await run("systemd-analyze", ["security", "--offline=true", "--threshold=30", path]);
   }
 });
+
+test(
+  "the image that the archive's setup makes for Docker Compose holds a program that starts",
+  { skip },
+  async () => {
+    const env = { FLUTTER_CI_IMAGE: ownImageName() };
+    try {
+      await run(join(unpacked("linux-x64"), "share/doc/flutter-ci/compose/setup"), [at("fleet")], { env });
+      const { stdout } = await run("docker", [
+        ...["run", "--rm", "--read-only", "--cap-drop", "ALL", "--user", "1234:1234", env.FLUTTER_CI_IMAGE],
+        ...["doctor", "--nats", "tls://localhost:4222", "--json"],
+      ]).catch((error) => error);
+      // It looks up names, which takes more than what a program is linked with.
+      assert.match(stdout, /"what":"broker","message":"Cannot connect to NATS at .* connection refused/);
+      const variables = (await readFile(at("fleet/.env"), "utf8")).split("\n");
+      assert.ok(variables.includes(`FLUTTER_CI_IMAGE=${env.FLUTTER_CI_IMAGE}`));
+    } finally {
+      await run("docker", ["rmi", "-f", env.FLUTTER_CI_IMAGE]);
+    }
+  },
+);
 
 for (const target of TARGETS as (keyof typeof BARE)[]) {
   /** Runs a script in a root with a C library and busybox, on this host's network, with Docker's socket. */

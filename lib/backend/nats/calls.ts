@@ -9,6 +9,7 @@ import {
 } from "@nats-io/transport-node";
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { InputError, Retryable, UnavailableError } from "../../base/errors.ts";
+import { deniedIn } from "./denied.ts";
 
 /** Error codes for lack of room: limits of the server, the account or the stream, or a failing disk. */
 const NO_ROOM = new Set([10002, 10023, 10028, 10047, 10077]);
@@ -45,7 +46,8 @@ export function inOurWords(what: string, cause: unknown): Error {
   const refused = cause instanceof InvalidArgumentError || cause instanceof InvalidSubjectError;
   if (refused || FILTERS_OVERLAP.has(apiCode(cause))) return new InputError(message, { cause });
   const reason = NO_ROOM.has(apiCode(cause)) ? "disk-full" : "transport-unreachable";
-  return new Retryable(message, { cause, reason });
+  const denied = deniedIn(cause);
+  return new Retryable(message, { cause: denied === undefined ? cause : new Error(denied), reason });
 }
 
 /** A call on a disposed transport: a bug of the caller. */

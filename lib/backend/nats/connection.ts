@@ -12,6 +12,7 @@ import { isKept, rereadNamedFileSync } from "../../base/named-files.ts";
 import { processLog } from "../../base/log.ts";
 import { LEAST_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "../transport.ts";
 import { shownUrl } from "../../base/shown-url.ts";
+import { deniedIn } from "./denied.ts";
 import { dial } from "./dial.ts";
 import { AWAY, explain } from "./explain.ts";
 import { checkTlsFiles, type TlsFiles } from "./tls.ts";
@@ -249,6 +250,7 @@ function checkMaxPayload(connection: NatsConnection): void {
 /** Logs one line for every change of the connection. */
 async function logStatus(connection: NatsConnection, onLost: () => void): Promise<void> {
   const log = processLog("nats");
+  const said = new Set<string>();
   for await (const status of connection.status()) {
     if (status.type === "disconnect") {
       onLost();
@@ -256,6 +258,14 @@ async function logStatus(connection: NatsConnection, onLost: () => void): Promis
     } else if (status.type === "reconnect") {
       log.info("Connected to NATS at {server} again", { server: status.server });
     } else if (status.type === "error") {
+      const denied = deniedIn(status.error);
+      if (denied !== undefined) {
+        if (!said.has(denied)) {
+          log.warn("NATS says: {denied}. flutter-ci doctor --nats names all that it lacks", { denied });
+        }
+        said.add(denied);
+        continue;
+      }
       log.warn("NATS says: {error}", { error: status.error.message });
     }
   }

@@ -201,11 +201,11 @@ export type Exposure = "open" | "closed" | { readonly untried: string };
  */
 export async function exposureOf(
   server: string,
-  { timeoutMs }: { timeoutMs: number },
+  { timeoutMs, ...tls }: Pick<NatsOptions, "tls" | "tlsFirst"> & { timeoutMs: number },
   programs: readonly Program[],
 ): Promise<Exposure> {
   try {
-    const connection = await connectNats({ servers: [server], name: "conveyor-doctor", timeoutMs });
+    const connection = await connectNats({ ...tls, servers: [server], name: "conveyor-doctor", timeoutMs });
     try {
       for (const { needs } of programs) {
         const { publish } = await deniedOf(connection, { ...needs, listen: [] });

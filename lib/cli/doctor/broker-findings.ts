@@ -8,6 +8,7 @@ import {
   type StreamReport,
   type UnreadConsumer,
 } from "../../backend/nats/inspect.ts";
+import type { NatsOptions } from "../../backend/nats/connection.ts";
 import { controlPlaneNeeds, type Denied, driverNeeds, isAllowed } from "../../backend/nats/permissions.ts";
 import { systemClock } from "../../base/clock.ts";
 import { shownUrl } from "../../base/shown-url.ts";
@@ -45,7 +46,7 @@ export const brokerFindings: Check = async (options) => {
       { level: "ok", what: WHAT, message: `${shown} answers: nats-server ${report.version}` },
       ...permissionFindings(report.denied, options.as),
       ...jetStreamFindings(report),
-      ...await exposureFindings(nats, programs),
+      ...await exposureFindings(nats, login, programs),
     ];
   } catch (error) {
     return [failed(WHAT, error, "Check --nats and the login")];
@@ -178,7 +179,11 @@ const unreadFinding = ({ stream, name, why }: UnreadConsumer): Finding => ({
  * Returns whether a build's container can use the broker without a password: it reaches every address of this
  * machine but loopback, and other machines as this one does.
  */
-async function exposureFindings(nats: readonly string[], programs: readonly Program[]): Promise<Finding[]> {
+async function exposureFindings(
+  nats: readonly string[],
+  { tls, tlsFirst }: Pick<NatsOptions, "tls" | "tlsFirst">,
+  programs: readonly Program[],
+): Promise<Finding[]> {
   const what = "exposure";
   const candidates = nats.flatMap((server) => {
     const url = URL.parse(/^[a-z]+:\/\//i.test(server) ? server : `nats://${server}`);
@@ -187,10 +192,15 @@ async function exposureFindings(nats: readonly string[], programs: readonly Prog
     const hosts = isLoopback(url.hostname) ? ownAddresses() : [url.hostname];
     return hosts.map((host) => `nats://${host}:${port}`);
   });
+  // A build has the broker's authority easily, so it counts as open what it would find with it; it has no certificate of ours.
+  const encryption = {
+    ...tls?.ca !== undefined && { tls: { ca: tls.ca } },
+    ...tlsFirst && { tlsFirst },
+  };
   const open: string[] = [];
   const untried: Finding[] = [];
   for (const server of new Set(candidates)) {
-    const found = await exposureOf(server, { timeoutMs: ANSWER_MS / 5 }, programs);
+    const found = await exposureOf(server, { ...encryption, timeoutMs: ANSWER_MS / 5 }, programs);
     if (found === "open") open.push(server);
     if (typeof found === "object") {
       const message =

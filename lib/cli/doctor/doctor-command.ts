@@ -1,7 +1,7 @@
 import { natsFlag, withLoginFlags } from "../../driver/program/broker/broker-flags.ts";
 import { newCommand } from "../../driver/program/command-line/command.ts";
 import { flag } from "../../driver/program/command-line/flag.ts";
-import { subjectToken, text } from "../../driver/program/command-line/values.ts";
+import { hostPort, subjectToken, text } from "../../driver/program/command-line/values.ts";
 import { withWhoseFlags } from "../shared/runs/runs-flags.ts";
 
 /** `flutter-ci doctor`. */
@@ -12,16 +12,24 @@ export function doctorCommand() {
     description:
       "Say what works here, what does not, and how to fix it: the data folder, Docker, the control plane, and\n" +
       "with --nats the broker: its version, JetStream, streams, consumers, and what the login may do. Exits 0 where\n" +
-      "everything works that a build needs, else 3.",
+      "everything works that a build needs, else 3. With --ready it only asks whether a driver (--health) or a control\n" +
+      "plane (--listen) is ready, as the health check of a container does.",
     examples: [
       ["For builds on this machine", "flutter-ci doctor"],
       [
         "Whether a driver's login is enough",
         "flutter-ci doctor --nats nats://ci:4222 --nats-user builder --nats-password-file pw --as builder",
       ],
+      [
+        "Whether a driver that was started with --health 127.0.0.1:9090 takes events",
+        "flutter-ci doctor --ready 127.0.0.1:9090",
+      ],
     ],
   }).addOption(
     flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
+  ).addOption(
+    flag("--ready <host:port>", "only ask whether what serves this address is ready", hostPort)
+      .default(undefined, "all is looked at"),
   );
   const whose = withWhoseFlags(command).optionsGroup("Broker:");
   const broker = whose
@@ -36,6 +44,11 @@ export function doctorCommand() {
     );
   return withLoginFlags(broker)
     .action(async (options) => {
+      if (options.ready) {
+        const { sayReady } = await import("./ready.ts");
+        process.exitCode = await sayReady(options.ready);
+        return;
+      }
       const { doctor } = await import("./doctor.ts");
       process.exitCode = await doctor(options);
     });

@@ -6,7 +6,7 @@ import { aborted } from "../../base/signals.ts";
 import type { Driver } from "../../driver/driver.ts";
 import { BUILD_DRIVER } from "../../build/build-driver.ts";
 import { BUILD_RESOURCE } from "../../build/resource-type.ts";
-import { isLoopback } from "../../engine/http/hosts.ts";
+import { isLoopback, urlFromHere } from "../../engine/http/hosts.ts";
 import { listen } from "../../engine/http/listen.ts";
 import { PlaneMetrics } from "../../engine/shell/plane-metrics.ts";
 import { startEngine } from "../../engine/shell/start.ts";
@@ -104,7 +104,7 @@ async function serve(
     draining: signal,
   });
   await using listening = await listen(api, { ...address, tls });
-  await using _announced = await announceServer(folder, listening.url);
+  await using _announced = await announceServer(folder, urlFromHere(listening.url));
   await using _pruning = keepPruned({
     store,
     keepRunsMs: options.keepRuns.ms,

@@ -14,6 +14,13 @@ export function namesOf(host: string, machine: string): (hostname: string) => bo
   return (hostname) => isIP(bare(hostname)) !== 0 || names.includes(bare(hostname));
 }
 
+/** Returns the URL by which this machine reaches a server that listens at `url`: loopback for one that listens everywhere. */
+export const urlFromHere = (url: string): string =>
+  url.replace(
+    /^(https?:\/\/)(?:0\.0\.0\.0|(\[::\]))(?=:|$)/,
+    (_, scheme, six) => `${scheme}${six ? "[::1]" : "127.0.0.1"}`,
+  );
+
 /** True for a loopback name or address. */
 export const isLoopback = (host: string): boolean => LOOPBACK.includes(bare(host));
 

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
+import { appendFile, readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { root, temporaryFolder } from "../cli/start-program.ts";
+import { DRIVERS, readCompose, setUp } from "./compose.ts";
+
+const sourceOf = (shown: string | { source: string }) => typeof shown === "string" ? shown : shown.source;
+
+test("the compose file names what there is: services, networks, secrets, flags and variables", async () => {
+  const { services, networks, secrets, configs } = await readCompose();
+  assert.deepEqual(Object.keys(services), ["nats", "up", ...DRIVERS]);
+  const sections = (await readFile(join(root, "docs/flags.md"), "utf8")).split(/^## flutter-ci /m);
+  const sectionOf = (command: string) => sections.find((text) => text.startsWith(`${command}\n`)) ?? "";
+  const checkFlags = (command: string, words: readonly string[]) => {
+    for (const flag of words.filter((word) => word.startsWith("--"))) {
+      assert.ok(sectionOf(command).includes(`\`${flag} `), `${command} ${flag}`);
+    }
+  };
+  for (const [name, service] of Object.entries(services)) {
+    for (const other of service.depends_on ?? []) assert.ok(other in services, `${name}: ${other}`);
+    for (const network of service.networks) assert.ok(network in networks, `${name}: ${network}`);
+    for (const secret of service.secrets.map(sourceOf)) assert.ok(secret in secrets, `${name}: ${secret}`);
+    for (const config of (service.configs ?? []).map(sourceOf)) assert.ok(config in configs, config);
+    if (name === "nats") continue;
+    const [command, ...words] = service.command;
+    assert.equal(command, name);
+    checkFlags(name, words);
+    const [kind, program, doctor, ...asked] = service.healthcheck.test;
+    assert.deepEqual([kind, program, doctor], ["CMD", "flutter-ci", "doctor"]);
+    checkFlags("doctor", asked);
+    const { environment = {} } = service;
+    for (const variable of Object.keys(environment).filter((variable) => variable !== "HOME")) {
+      assert.ok(sectionOf(name).includes(`\`${variable}\``), `${name}: ${variable}`);
+    }
+    // A health check asks where the program answers.
+    const address = environment["CONVEYOR_HEALTH"] ?? words[words.indexOf("--listen") + 1];
+    assert.equal(asked.at(-1)?.split(":")[1], address?.split(":")[1], name);
+  }
+});
+
+test("the services of the compose file come back after a reboot, and may do no more than they need", async () => {
+  const { services } = await readCompose();
+  for (const [name, service] of Object.entries(services)) {
+    assert.equal(service.restart, "unless-stopped", name);
+    assert.equal(service.read_only, true, name);
+    assert.deepEqual(service.cap_drop, ["ALL"], name);
+    assert.deepEqual(service.security_opt, ["no-new-privileges:true"], name);
+    assert.match(service.user, /^\$\{RUN_AS:\?/, name);
+    const isDriver = DRIVERS.includes(name);
+    assert.equal(service.volumes.some((volume) => volume.includes("docker.sock")), isDriver, name);
+    assert.equal(service.deploy?.replicas, isDriver ? 2 : undefined, name);
+    // No service is given the password of another.
+    const own = name === "up" ? "control-plane" : name;
+    const passwords = service.secrets.map(sourceOf).filter((secret) =>
+      /^(?:control|container|git|build)/.test(secret)
+    );
+    assert.deepEqual(passwords, name === "nats" ? [] : [own], name);
+    // What is published is for this machine only.
+    for (const port of service.ports ?? []) assert.match(port, /^127\.0\.0\.1:/);
+  }
+});
+
+test("setup makes every file that the compose file names, which only its user can read", async () => {
+  await using folder = await temporaryFolder();
+  const { code, stdout, stderr } = await setUp(folder.path);
+  assert.equal(code, 0, stderr);
+  const fleet = join(folder.path, "fleet");
+  assert.equal(
+    stdout,
+    `Made ${fleet} and the image flutter-ci:1.2.3-4. Next: cd ${fleet} && docker compose up -d\n`,
+  );
+  const { secrets, configs, services } = await readCompose();
+  for (const { file } of [...Object.values(secrets), ...Object.values(configs)]) {
+    assert.equal((await stat(join(fleet, file))).mode & 0o077, 0, file);
+  }
+  const folders = Object.values(services).flatMap(({ volumes }) => volumes)
+    .filter((volume) => volume.startsWith("."));
+  for (const volume of folders) assert.ok(existsSync(join(fleet, volume.split(":")[0] ?? "")), volume);
+  const variables = (await readFile(join(fleet, ".env"), "utf8")).matchAll(/^(\w+)=\S+$/gm);
+  const asked = (await readFile(join(fleet, "compose.yaml"), "utf8")).matchAll(/\$\{(\w+):\?/g);
+  assert.deepEqual(
+    [...new Set(Array.from(asked, ([, name]) => name))].sort(),
+    Array.from(variables, ([, name]) => name).sort(),
+  );
+  const image = (await readFile(join(folder.path, "image.list"), "utf8")).split("\n");
+  assert.deepEqual(image.filter((name) => /[^/]$/.test(name)).sort(), ["./bin/flutter-ci", "./bin/sh"]);
+});
+
+test("setup keeps secrets that are there, and makes those that are not", async () => {
+  await using folder = await temporaryFolder();
+  assert.equal((await setUp(folder.path)).code, 0);
+  const secrets = join(folder.path, "fleet/secrets");
+  const contents = async () =>
+    Object.fromEntries(
+      await Promise.all((await readdir(secrets)).map(async (name) =>
+        [name, await readFile(join(secrets, name), "utf8")] as const
+      )),
+    );
+  const before = await contents();
+  await appendFile(join(folder.path, "fleet/compose.yaml"), "# changed\n");
+  assert.equal((await setUp(folder.path)).code, 0);
+  assert.deepEqual(await contents(), before);
+  assert.doesNotMatch(await readFile(join(folder.path, "fleet/compose.yaml"), "utf8"), /# changed/);
+
+  for (const name of ["nats.pem", "builder.password"]) await rm(join(secrets, name));
+  assert.equal((await setUp(folder.path)).code, 0);
+  const after = await contents();
+  const changed = Object.keys(before).filter((name) => after[name] !== before[name]).sort();
+  assert.deepEqual(changed, [
+    "accounts.conf",
+    "authority.srl",
+    "builder.password",
+    "nats-key.pem",
+    "nats.pem",
+  ]);
+  const authority = new X509Certificate(after["authority.pem"] ?? "");
+  const certificate = new X509Certificate(after["nats.pem"] ?? "");
+  assert.ok(certificate.verify(authority.publicKey));
+  assert.equal(certificate.checkHost("nats"), "nats");
+  assert.ok(Date.parse(certificate.validTo) > Date.now() + 3600 * 24 * 365 * 1000);
+});
+
+test("setup refuses what it cannot work with, and makes nothing", async () => {
+  await using folder = await temporaryFolder();
+  const fleet = join(folder.path, "fleet");
+  const cases: [string[], number, RegExp][] = [
+    [[""], 2, /^error: Expected a folder: setup DIR \[PROGRAM\]\n$/],
+    [["--prefix"], 2, /^error: Expected a folder/],
+    [[fleet, join(folder.path, "nothing")], 3, /^error: There is no program ".*nothing": name flutter-ci/],
+    [[fleet, "/bin/false"], 3, /^error: "\/bin\/false" does not start here\n$/],
+  ];
+  for (const [words, expected, message] of cases) {
+    const { code, stderr } = await setUp(folder.path, words);
+    assert.equal(code, expected, stderr);
+    assert.match(stderr, message);
+  }
+  assert.equal(existsSync(fleet), false);
+});
