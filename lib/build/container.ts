@@ -66,11 +66,6 @@ export async function startContainer(
         return id;
       },
       start: async (id) => {
-        if (!await docker.exists(id, "/bin/sh", { signal })) {
-          throw new StepFailure(`The image "${spec.image}" has no /bin/sh, which every step needs`, {
-            reason: "image-unusable",
-          });
-        }
         const start = () => keepRunning(context, id, spec.image, { image, daemon });
         const services = servicesMemory(plan);
         await startInTurn(context, { id, memory: container.memory + services, services, start }, share);

@@ -60,6 +60,12 @@ export async function keepRunning(
     const { isReady, said } = await firstWords(attached);
     signal.throwIfAborted();
     if (isReady) return;
+    // Not asked before the start, where the daemon would mount the files of every container for it.
+    if (await docker.inspect(id, { signal }) && !await docker.exists(id, "/bin/sh", { signal })) {
+      throw new StepFailure(`The image "${name}" has no /bin/sh, which every step needs`, {
+        reason: "image-unusable",
+      });
+    }
     const what = said === "" ? "it ended at once without a word" : said;
     throw new StepFailure(
       `The image "${name}" cannot run /bin/sh, which every step needs: ${what}${otherMachine(image, daemon)}`,

@@ -13,6 +13,8 @@ async function kept(...pieces: string[]): Promise<void> {
   const docker = {
     attach: () => Promise.resolve({ output, detach: () => {} }),
     start: () => Promise.resolve(),
+    inspect: () => Promise.resolve({}),
+    exists: () => Promise.resolve(true),
   } as unknown as Docker;
   const context = { docker, signal: new AbortController().signal } as BuildContext;
   const machine = { architecture: "x" };

@@ -147,19 +147,21 @@ test("a refusal of the daemon says whether the image has gone meanwhile", async 
 });
 
 test("an image without a shell, or that ends at once, is named", async () => {
-  const shell = fakeDocker();
-  Object.assign(shell.docker, { exists: () => Promise.resolve(false) });
+  const ending = (said: string, more: object = {}) => {
+    const fake = fakeDocker();
+    const output = (async function* () {
+      yield { stream: "stdout", data: Buffer.from(said) };
+    })();
+    Object.assign(fake.docker, { attach: () => Promise.resolve({ output, detach() {} }), ...more });
+    return fake;
+  };
+  const exists = () => Promise.resolve(false);
+  const shell = ending("no such file\n", { exists });
   assert.match(`${(await start({}, { fake: shell })).id}`, /The image "gcc:14" has no \/bin\/sh/);
-  const ends = fakeDocker();
-  Object.assign(ends.docker, {
-    attach: () =>
-      Promise.resolve({
-        output: (async function* () {
-          yield { stream: "stdout", data: Buffer.from("exec format error\n") };
-        })(),
-        detach() {},
-      }),
-  });
+  // Of a container that was removed meanwhile there is nothing to say about its files.
+  const gone = ending("", { exists, start: (id: string) => gone.docker.remove(id).then(() => {}) });
+  assert.match(`${(await start({}, { fake: gone })).id}`, /: it ended at once without a word$/);
+  const ends = ending("exec format error\n");
   const { id } = await start({}, { fake: ends, image: { architecture: "arm64" } });
   assert.match(
     `${id}`,
