@@ -10,7 +10,7 @@ import { keepCachesSmall } from "../../build/cache/keep-small.ts";
 import { type CacheFlags, cacheLimits } from "../../build/cache/limits.ts";
 import type { BuildPolicy } from "../../build/policy.ts";
 import type { Signers } from "../../build/signatures/parse.ts";
-import type { Docker } from "../../docker/docker.ts";
+import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 import { dockerConfigFolder } from "../../docker/endpoint.ts";
 import type { Driver, DriverSettings } from "../../driver/driver.ts";
 import { startInstance } from "../../driver/instance.ts";
@@ -92,7 +92,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   return {
     engine,
     store,
-    cleanUp: (after) => cleanUp(after, { embedded, engine, docker: asked, policy, folder }),
+    cleanUp: (after) => cleanUp(after, { embedded, engine, docker: withTimeOf(info, asked), policy, folder }),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
@@ -142,6 +142,11 @@ function policyOf(
     environment,
     dockerConfig: dockerConfigFolder({ environment, home: homeFolder(environment) }),
   };
+}
+
+/** Cleaning up begins soon after `info`. Asking again would slow down the container's start, which it runs beside. */
+function withTimeOf({ now }: DaemonInfo, docker: Docker): Docker {
+  return { ...docker, now: () => Promise.resolve(now) };
 }
 
 function cleanUp(
