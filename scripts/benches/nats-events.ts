@@ -1,14 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { connectNats } from "../../lib/backend/nats/connection.ts";
-import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import type { Transport } from "../../lib/backend/transport.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
-import { startNats } from "../../tests/support/nats-server.ts";
 import type { Bench, Figure } from "./bench.ts";
 import { bareDriver } from "./nats-bare.ts";
+import { brokerWithStreams, eventOf, grantAll } from "./nats-scene.ts";
 import { NO_DOCKER, noOp, SETTINGS, TYPE } from "./no-op.ts";
 import { formatMs, quantile, rounded } from "./numbers.ts";
 
@@ -23,16 +21,10 @@ export const natsEvents: Bench = {
   name: "nats-events",
   group: "nats",
   async measure({ say }) {
-    await using server = await startNats();
-    const connection = await connectNats({ servers: [server.url] });
-    await ensureStreams(connection);
-    await connection.close();
+    await using server = await brokerWithStreams();
     await using transport = await openNats({ servers: [server.url] });
     await using publisher = await openNats({ servers: [server.url] });
-    await using _claims = await transport.serve(
-      subjects.claims,
-      () => Promise.resolve(JSON.stringify({ answer: "go", attempt: 1 })),
-    );
+    await using _claims = await grantAll(transport);
     say(`${SINGLE} events one after the other, beside a bare program`);
     const latencies = await compareLatency(server.url, transport, publisher);
     say(`${QUEUED} events queued, ${AT_ONCE} at once`);
@@ -130,9 +122,4 @@ function rateFigure(what: string, perSecond: number, target: number): Figure {
     isMet: perSecond >= target,
     numbers: { perSecond: rounded(perSecond) },
   };
-}
-
-function eventOf(run: string): string {
-  const resource = { id: "bench", name: "bench", pipeline: "bench", resource: TYPE, metadata: {}, spec: {} };
-  return JSON.stringify({ event: "create", payload: JSON.stringify(resource), id: run, run_id: run });
 }

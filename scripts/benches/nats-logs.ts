@@ -2,15 +2,13 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type Embedded, openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { openControlPlane } from "../../lib/backend/nats/control-plane.ts";
-import { connectNats } from "../../lib/backend/nats/connection.ts";
-import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import type { Transport } from "../../lib/backend/transport.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
-import { startNats } from "../../tests/support/nats-server.ts";
 import type { Bench, Figure } from "./bench.ts";
+import { brokerWithStreams, eventOf, grantAll } from "./nats-scene.ts";
 import { NO_DOCKER, SETTINGS, TYPE } from "./no-op.ts";
 import { rounded } from "./numbers.ts";
 
@@ -29,15 +27,9 @@ export const natsLogs: Bench = {
     const figures: Figure[] = [];
     await using local = await openEmbedded({ folder: join(folder, "data"), scope: "up" });
     for (const { what, claims, lines, target } of CASES) {
-      await using server = await startNats();
-      const connection = await connectNats({ servers: [server.url] });
-      await ensureStreams(connection, { newOwner: () => local.owner });
-      await connection.close();
+      await using server = await brokerWithStreams({ newOwner: () => local.owner });
       await using transport = await openNats({ servers: [server.url] });
-      await using _claims = await transport.serve(
-        subjects.claims,
-        () => Promise.resolve(JSON.stringify({ answer: "go", attempt: 1 })),
-      );
+      await using _claims = await grantAll(transport);
       say(`${lines} lines ${what}`);
       const run = randomUUID();
       const perSecond = lines / await secondsToLog(transport, { run, lines, claims });
@@ -103,9 +95,7 @@ async function secondsToLog(
     faultPoint: (point) => point === "logged" && end(performance.now()),
   });
   await instance.ready;
-  const resource = { id: "b", name: "b", pipeline: "b", resource: TYPE, metadata: {}, spec: {} };
-  const event = { event: "create", payload: JSON.stringify(resource), id: run, run_id: run };
-  await transport.publish(subjects.step("logger", TYPE), JSON.stringify(event), {
+  await transport.publish(subjects.step("logger", TYPE), eventOf(run), {
     id: `${run}/logger/1`,
     headers: claims ? { [HEADERS.claims]: "1", [HEADERS.step]: "logger" } : {},
   });

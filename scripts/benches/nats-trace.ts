@@ -1,13 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { connectNats } from "../../lib/backend/nats/connection.ts";
-import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import type { Delivery, Transport } from "../../lib/backend/transport.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import { HEADERS } from "../../lib/wire/headers.ts";
 import { subjects } from "../../lib/wire/subjects.ts";
-import { startNats } from "../../tests/support/nats-server.ts";
 import type { Bench, Figure } from "./bench.ts";
+import { brokerWithStreams, eventOf, grantAll } from "./nats-scene.ts";
 import { NO_DOCKER, noOp, SETTINGS, TYPE } from "./no-op.ts";
 import { formatMs, median, rounded } from "./numbers.ts";
 
@@ -31,16 +29,10 @@ export const natsTrace: Bench = {
   name: "nats-trace",
   group: "nats",
   async measure({ say }) {
-    await using server = await startNats();
-    const connection = await connectNats({ servers: [server.url] });
-    await ensureStreams(connection);
-    await connection.close();
+    await using server = await brokerWithStreams();
     await using transport = await openNats({ servers: [server.url] });
     await using publisher = await openNats({ servers: [server.url] });
-    await using _claims = await publisher.serve(
-      subjects.claims,
-      () => Promise.resolve(JSON.stringify({ answer: "go", attempt: 1 })),
-    );
+    await using _claims = await grantAll(publisher);
     const figures: Figure[] = [];
     for (const [i, one] of CASES.entries()) {
       say(`${EVENTS} events ${one.what}`);
@@ -81,18 +73,9 @@ async function traces(
     settled = Promise.withResolvers();
     spans = [];
     const run = randomUUID();
-    const resource = {
-      id: "bench",
-      name: "bench",
-      pipeline: "bench",
-      resource: TYPE,
-      metadata: {},
-      spec: {},
-    };
-    const event = { event: "create", payload: JSON.stringify(resource), id: run, run_id: run };
     const headers: Record<string, string> = claims ? { [HEADERS.claims]: "1", [HEADERS.step]: name } : {};
     began = performance.now();
-    void publisher.publish(subjects.step(name, TYPE), JSON.stringify(event), { headers });
+    void publisher.publish(subjects.step(name, TYPE), eventOf(run), { headers });
     await settled.promise;
     if (i >= 20) all.push(spans);
     await Bun.sleep(2);

@@ -1,6 +1,6 @@
 import { delay } from "../../lib/base/signals.ts";
 import { cable } from "../../tests/support/cable.ts";
-import { ACK_WAIT_MS, openFleet } from "../../tests/support/fleet.ts";
+import { ACK_WAIT_MS, type Fleet, openFleet } from "../../tests/support/fleet.ts";
 import { oneOf, type Soak } from "./soak.ts";
 import { startTalkers, talkingRun } from "./talkers.ts";
 
@@ -8,40 +8,21 @@ const INSTANCES = 4;
 const AT_ONCE = 8;
 
 /** A broker that ends and comes back, in an orderly way or not. */
-export const brokerEnds = (end: "stop" | "kill"): Soak => ({
-  name: end === "stop" ? "broker stopped for up to 2 s" : "broker killed, away for up to 2 s",
-  async prepare(parts) {
-    const fleet = parts.use(await openFleet());
-    for (let i = 0; i < INSTANCES; i++) await startTalkers(fleet, parts);
-    return {
-      atOnce: AT_ONCE,
-      run: () => talkingRun(fleet),
-      async strike() {
-        await fleet.server[end]();
-        await delay(Math.random() * 2000);
-        await fleet.server.start();
-      },
-    };
-  },
-});
+export const brokerEnds = (end: "stop" | "kill"): Soak => {
+  const name = end === "stop" ? "broker stopped for up to 2 s" : "broker killed, away for up to 2 s";
+  return talkingSoak(name, async (server) => {
+    await server[end]();
+    await delay(Math.random() * 2000);
+    await server.start();
+  });
+};
 
 /** A broker that says nothing for a while, its connections open. */
-export const brokerIsSilent: Soak = {
-  name: "broker silent for up to the ack wait",
-  async prepare(parts) {
-    const fleet = parts.use(await openFleet());
-    for (let i = 0; i < INSTANCES; i++) await startTalkers(fleet, parts);
-    return {
-      atOnce: AT_ONCE,
-      run: () => talkingRun(fleet),
-      async strike() {
-        fleet.server.freeze();
-        await delay(Math.random() * ACK_WAIT_MS);
-        fleet.server.thaw();
-      },
-    };
-  },
-};
+export const brokerIsSilent: Soak = talkingSoak("broker silent for up to the ack wait", async (server) => {
+  server.freeze();
+  await delay(Math.random() * ACK_WAIT_MS);
+  server.thaw();
+});
 
 /** Drivers that are cut off, some for longer than the ack wait: their steps go to others. */
 export const driversAreCutOff: Soak = {
@@ -65,3 +46,15 @@ export const driversAreCutOff: Soak = {
     };
   },
 };
+
+/** Instances that talk over a broker to which something is done. */
+function talkingSoak(name: string, strike: (server: Fleet["server"]) => Promise<void>): Soak {
+  return {
+    name,
+    async prepare(parts) {
+      const fleet = parts.use(await openFleet());
+      for (let i = 0; i < INSTANCES; i++) await startTalkers(fleet, parts);
+      return { atOnce: AT_ONCE, run: () => talkingRun(fleet), strike: () => strike(fleet.server) };
+    },
+  };
+}
