@@ -8,7 +8,13 @@ import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { bytes, within } from "../backend/transport-conformance/opened.ts";
 import { brief } from "../engine/support/world.ts";
 import { TEST_CERTIFICATE } from "../docker/certificate.ts";
-import { type ControlPlane, controlPlane, scriptedDrivers, type Work } from "../support/control-plane.ts";
+import {
+  type ControlPlane,
+  controlPlane,
+  scriptedDrivers,
+  type Submitted,
+  type Work,
+} from "../support/control-plane.ts";
 import { type NatsServer, startNats } from "../support/nats-server.ts";
 import { flutterCi } from "./start-program.ts";
 import { needing } from "../support/needs.ts";
@@ -31,6 +37,7 @@ async function stage(work: Work, options: Parameters<ControlPlane["start"]>[0] =
   parts.use(await scriptedDrivers(broker.url, work));
   return { plane, up, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
+type Stage = Awaited<ReturnType<typeof stage>>;
 
 const DONE = [
   "container-start started",
@@ -42,6 +49,25 @@ const DONE = [
   "container-stop started",
   "container-stop succeeded",
 ];
+/** What submit has said of its run, which has succeeded. */
+async function succeeded(submitted: Submitted): Promise<RunEvent[]> {
+  const events = await within(submitted.events(), "the end of the run");
+  assert.equal((await submitted.ended).code, 0, submitted.output());
+  assert.deepEqual(stepsOf(events), DONE);
+  return events;
+}
+
+/** Starts a control plane again that a fault point kills, once submit has noticed. */
+async function startAgain({ plane, up }: Stage, submitted: Submitted): Promise<void> {
+  assert.equal((await within(up.ended, "the end of the control plane")).code, 137);
+  await submitted.said("trying again");
+  await plane.start();
+}
+
+/** The log's lines, with their places in it. */
+const numbered = (events: RunEvent[]) => linesOf(events).map(({ seq, message }) => `${seq} ${message}`);
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => `${i + 1} line ${i + 1}`);
+
 const stepsOf = (events: RunEvent[]) => events.filter(({ type }) => type === "step").map(brief);
 const linesOf = (events: RunEvent[]) => events.flatMap((event) => event.type === "log" ? [event] : []);
 
@@ -167,14 +193,9 @@ test("submit whose control plane is killed before it answers follows the run tha
   await using staged = await stage({ builder: ({ run }) => Promise.resolve(void handled.push(run)) }, {
     env: { CONVEYOR_FAULT: "run-stored@container-start" },
   });
-  const { plane, up } = staged;
-  const submitted = plane.submit();
-  assert.equal((await within(up.ended, "the end of the control plane")).code, 137);
-  await submitted.said("trying again");
-  await plane.start();
-  const events = await within(submitted.events(), "the end of the run");
-  assert.equal((await submitted.ended).code, 0, submitted.output());
-  assert.deepEqual(stepsOf(events), DONE);
+  const submitted = staged.plane.submit();
+  await startAgain(staged, submitted);
+  const events = await succeeded(submitted);
   assert.deepEqual(handled, [events[0]?.run]);
 });
 
@@ -189,19 +210,9 @@ for (const point of ["run-stored@git-cloner", "outbox-published@builder", "resul
         await log.line("third");
       },
     }, { env: { CONVEYOR_FAULT: point } });
-    const { plane, up } = staged;
-    const submitted = plane.submit();
-    assert.equal((await within(up.ended, "the end of the control plane")).code, 137);
-    await submitted.said("trying again");
-    await plane.start();
-    const events = await within(submitted.events(), "the end of the run");
-    assert.equal((await submitted.ended).code, 0, submitted.output());
-    assert.deepEqual(stepsOf(events), DONE);
-    assert.deepEqual(linesOf(events).map(({ seq, message }) => `${seq} ${message}`), [
-      "1 first",
-      "2 second",
-      "3 third",
-    ]);
+    const submitted = staged.plane.submit();
+    await startAgain(staged, submitted);
+    assert.deepEqual(numbered(await succeeded(submitted)), ["1 first", "2 second", "3 third"]);
     assert.deepEqual(handled, ["builder 1"]);
   });
 }
@@ -215,20 +226,14 @@ test("submit goes on where it was when its control plane is killed in the middle
       for (let i = 501; i <= 1000; i++) await log.line(`line ${i}`);
     },
   });
-  const { plane, up } = staged;
-  const submitted = plane.submit();
+  const submitted = staged.plane.submit();
   await submitted.said("line 500");
-  up.kill("SIGKILL");
-  await up.ended;
+  staged.up.kill("SIGKILL");
+  await staged.up.ended;
   // Written while nobody is there to tell of it.
   goOn.resolve();
-  await submitted.said("trying again");
-  await plane.start();
-  const lines = linesOf(await within(submitted.events(), "the end of the run"));
-  assert.deepEqual(
-    lines.map(({ seq, message }) => `${seq} ${message}`),
-    Array.from({ length: 1000 }, (_, i) => `${i + 1} line ${i + 1}`),
-  );
+  await startAgain(staged, submitted);
+  assert.deepEqual(numbered(await succeeded(submitted)), upTo(1000));
 });
 
 test("submit misses nothing of a build while the broker is restarted", async () => {
@@ -246,13 +251,7 @@ test("submit misses nothing of a build while the broker is restarted", async () 
   goOn.resolve();
   await staged.up.said("Lost NATS");
   await broker.start();
-  const events = await within(submitted.events(), "the end of the run");
-  assert.equal((await submitted.ended).code, 0, submitted.output());
-  assert.deepEqual(stepsOf(events), DONE);
-  assert.deepEqual(
-    linesOf(events).map(({ seq, message }) => `${seq} ${message}`),
-    Array.from({ length: 200 }, (_, i) => `${i + 1} line ${i + 1}`),
-  );
+  assert.deepEqual(numbered(await succeeded(submitted)), upTo(200));
 });
 
 test("submit that is told to stop while its control plane is away cancels the run when that is back", async () => {

@@ -7,6 +7,18 @@ import { type Open, pull, spec, text } from "./opened.ts";
 /** An ack wait that is waited for. */
 const SHORT = paced(300);
 
+/** A transport with these messages, each with its text as its id, and who pulls them. */
+async function filled(open: Open, texts: readonly string[], ackWaitMs?: number) {
+  await using opening = new AsyncDisposableStack();
+  const { transport } = opening.use(await open());
+  const consumer = spec("a", ["resources.t"], ackWaitMs);
+  await transport.ensureConsumer(consumer);
+  for (const text of texts) await transport.publish("resources.t", text, { id: text });
+  const puller = opening.use(pull(transport, consumer));
+  const parts = opening.move();
+  return { transport, puller, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
 export function leasing(name: string, open: Open): void {
   test(`${name}: a delivery is repeated, to any instance, when its ack wait passes`, async () => {
     await using opened = await open();
@@ -27,13 +39,8 @@ export function leasing(name: string, open: Open): void {
   });
 
   test(`${name}: ack ends a delivery for good, and calls after it do nothing`, async () => {
-    await using opened = await open();
-    const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], SHORT);
-    await transport.ensureConsumer(consumer);
-    await transport.publish("resources.t", "1", { id: "1" });
-    await transport.publish("resources.t", "2", { id: "2" });
-    await using puller = pull(transport, consumer);
+    await using filling = await filled(open, ["1", "2"], SHORT);
+    const { transport, puller } = filling;
     const first = await puller.next();
     await first.ack();
     assert.equal(await transport.holds("messages", "1"), false);
@@ -47,11 +54,8 @@ export function leasing(name: string, open: Open): void {
   });
 
   test(`${name}: nak brings a message back at once, before what has waited for its ack`, async () => {
-    await using opened = await open();
-    const { transport } = opened;
-    await transport.ensureConsumer(spec("a", ["resources.t"]));
-    await transport.publish("resources.t", "1");
-    await using puller = pull(transport, spec("a", ["resources.t"]));
+    await using filling = await filled(open, ["1"]);
+    const { puller } = filling;
     const first = await puller.next();
     await first.nak();
     await first.ack();
@@ -60,11 +64,8 @@ export function leasing(name: string, open: Open): void {
   });
 
   test(`${name}: nak with a delay brings a message back after it, not before`, async () => {
-    await using opened = await open();
-    const { transport } = opened;
-    await transport.ensureConsumer(spec("a", ["resources.t"]));
-    for (const i of ["1", "2", "3"]) await transport.publish("resources.t", i);
-    await using puller = pull(transport, spec("a", ["resources.t"]));
+    await using filling = await filled(open, ["1", "2", "3"]);
+    const { puller } = filling;
     const [one, two, three] = [await puller.next(), await puller.next(), await puller.next()];
     await one.nak(paced(600));
     await two.nak(paced(200));
@@ -75,13 +76,8 @@ export function leasing(name: string, open: Open): void {
   });
 
   test(`${name}: nak with a delay longer than the ack wait holds`, async () => {
-    await using opened = await open();
-    const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], paced(200));
-    await transport.ensureConsumer(consumer);
-    await transport.publish("resources.t", "slow");
-    await transport.publish("resources.t", "quick");
-    await using puller = pull(transport, consumer);
+    await using filling = await filled(open, ["slow", "quick"], paced(200));
+    const { puller } = filling;
     await (await puller.next()).nak(paced(1000));
     for (const deliveries of [1, 2, 3]) {
       const delivery = await puller.next();
@@ -92,13 +88,8 @@ export function leasing(name: string, open: Open): void {
   });
 
   test(`${name}: term ends a delivery for good`, async () => {
-    await using opened = await open();
-    const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], SHORT);
-    await transport.ensureConsumer(consumer);
-    await transport.publish("resources.t", "1", { id: "1" });
-    await transport.publish("resources.t", "2", { id: "2" });
-    await using puller = pull(transport, consumer);
+    await using filling = await filled(open, ["1", "2"], SHORT);
+    const { transport, puller } = filling;
     const first = await puller.next();
     await first.term("Cannot be understood");
     assert.equal(await transport.holds("messages", "1"), false);
@@ -109,13 +100,8 @@ export function leasing(name: string, open: Open): void {
   });
 
   test(`${name}: working keeps a delivery from being repeated`, async () => {
-    await using opened = await open();
-    const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], paced(600));
-    await transport.ensureConsumer(consumer);
-    await transport.publish("resources.t", "kept", { id: "kept" });
-    await transport.publish("resources.t", "left");
-    await using puller = pull(transport, consumer);
+    await using filling = await filled(open, ["kept", "left"], paced(600));
+    const { transport, puller } = filling;
     const kept = await puller.next();
     await puller.next();
     const state = { isOver: false };
@@ -149,22 +135,15 @@ export function leasing(name: string, open: Open): void {
   });
 
   test(`${name}: working once only starts the ack wait anew`, async () => {
-    await using opened = await open();
-    const { transport } = opened;
-    const consumer = spec("a", ["resources.t"], SHORT);
-    await transport.ensureConsumer(consumer);
-    await transport.publish("resources.t", "1");
-    await using puller = pull(transport, consumer);
+    await using filling = await filled(open, ["1"], SHORT);
+    const { puller } = filling;
     await (await puller.next()).working();
     assert.equal((await puller.take()).deliveries, 2);
   });
 
   test(`${name}: what is in hand may be acked after the signal has fired`, async () => {
-    await using opened = await open();
-    const { transport } = opened;
-    await transport.ensureConsumer(spec("a", ["resources.t"]));
-    await transport.publish("resources.t", "1", { id: "1" });
-    await using puller = pull(transport, spec("a", ["resources.t"]));
+    await using filling = await filled(open, ["1"]);
+    const { transport, puller } = filling;
     const inHand = await puller.next();
     puller.stop();
     assert.equal(await puller.ended(), true);
