@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { needing } from "../support/needs.ts";
+import { until } from "../support/until.ts";
 import { git } from "./git-repository.ts";
 import { project } from "./run-project.ts";
 import { flutterCi, temporaryFolder } from "./start-program.ts";
@@ -39,7 +41,7 @@ test("run --watch follows the ref that its file names, and reads a pipe once for
   const pipe = join(app.path, "pipe");
   execFileSync("mkfifo", [pipe]);
   await using started = app.start("--watch", "-f", pipe, "-c", "cat a");
-  await writeFile(pipe, "resource: flutter-builder\nspec: { ref: side }\n");
+  await writeWhenRead(pipe, "resource: flutter-builder\nspec: { ref: side }\n");
   await started.said("Waiting for side to move");
   const commit = async (name: string) => {
     await writeFile(join(repo, "a"), `${name}\n`);
@@ -53,6 +55,20 @@ test("run --watch follows the ref that its file names, and reads a pipe once for
   const { stdout } = await started.ended;
   assert.deepEqual(stdout.match(/^(?:first|unasked|second)$/gm), ["first", "second"]);
 });
+
+/** To write at once would block for good where nobody ever reads. */
+async function writeWhenRead(pipe: string, text: string): Promise<void> {
+  await until(async () => {
+    try {
+      await using file = await open(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+      await file.write(text);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENXIO") return false;
+      throw error;
+    }
+  }, `${pipe} is read`);
+}
 
 test("run --watch refuses what does not move on this machine", async () => {
   const { code, stderr } = await flutterCi(["run", "--watch", "https://git.example.com/app.git"]);

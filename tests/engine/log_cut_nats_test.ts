@@ -21,10 +21,10 @@ const HOUR = 3_600_000;
 
 /** Steps that write what they are told to, and a way to let the broker remove all that is stored. */
 async function openLogs({ keepLogsMs = HOUR } = {}) {
-  const parts = new AsyncDisposableStack();
-  const plane = parts.use(await openNatsPlane());
+  await using opening = new AsyncDisposableStack();
+  const plane = opening.use(await openNatsPlane());
   const { engine, store } = plane;
-  const connection = parts.adopt(await connectNats({ servers: [plane.server.url] }), (one) => one.close());
+  const connection = opening.adopt(await connectNats({ servers: [plane.server.url] }), (one) => one.close());
   const manager = await jetstreamManager(connection);
   const clock = { now: Date.now() };
   const fetch = httpApi({
@@ -38,6 +38,7 @@ async function openLogs({ keepLogsMs = HOUR } = {}) {
     keepLogsMs,
     clock: () => clock.now,
   });
+  const parts = opening.move();
   return {
     plane,
     clock,

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect } from "node:net";
+import type { Duplex } from "node:stream";
 
-/** An HTTP proxy on loopback that tunnels to whatever it is asked for, for those with its login. */
+/** An HTTP proxy on loopback that tunnels to whatever it is asked for, for those with its login. Dispose ends its tunnels. */
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
   /** `host:port` of each tunnel. */
@@ -11,6 +12,7 @@ export interface Proxy extends AsyncDisposable {
 
 export async function startProxy(login: string): Promise<Proxy> {
   const tunnels: string[] = [];
+  const ends = new Set<Duplex>();
   const expected = `Basic ${btoa(login)}`;
   const server = createServer((_request, response) => void response.writeHead(405).end());
   server.on("connect", ({ url = "", headers }, socket) => {
@@ -27,7 +29,12 @@ export async function startProxy(login: string): Promise<Proxy> {
       to.pipe(socket).pipe(to);
     });
     for (const [one, other] of [[socket, to], [to, socket]] as const) {
+      ends.add(one);
       one.on("error", () => other.destroy());
+      one.once("close", () => {
+        ends.delete(one);
+        other.destroy();
+      });
     }
   });
   server.listen(0, "127.0.0.1");
@@ -37,9 +44,11 @@ export async function startProxy(login: string): Promise<Proxy> {
     port: typeof address === "object" && address ? address.port : 0,
     tunnels,
     async [Symbol.asyncDispose]() {
+      const closed = once(server, "close");
       server.close();
       server.closeAllConnections();
-      await Promise.resolve();
+      for (const end of ends) end.destroy();
+      await closed;
     },
   };
 }

@@ -4,17 +4,24 @@ const LIMIT_MS = 60_000;
 /** A little less than the runtimes' limit for a test. */
 const LATE_MS = 110_000;
 
-/** The promise's outcome, or a failure that names what did not come. Generous: it only keeps a broken test from hanging. */
-export async function within<T>(promise: PromiseLike<T>, what: string | (() => string)): Promise<T> {
+/**
+ * The promise's outcome, or a failure that names what did not come. The limit is generous: it only keeps a broken test from
+ * hanging. A lower one is for what a fault makes late and no more.
+ */
+export async function within<T>(
+  promise: PromiseLike<T>,
+  what: string | (() => string),
+  limitMs = LIMIT_MS,
+): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const began = performance.now();
   const look = () => {
     const waited = performance.now() - began;
-    const more = pacedNow(LIMIT_MS) - waited;
+    const more = pacedNow(limitMs) - waited;
     if (more > 0) timer = setTimeout(look, more);
     else reject(new Error(`Waited ${Math.round(waited)} ms for ${typeof what === "string" ? what : what()}`));
   };
-  let timer = setTimeout(look, paced(LIMIT_MS));
+  let timer = setTimeout(look, paced(limitMs));
   try {
     return await Promise.race([promise, late]);
   } finally {
