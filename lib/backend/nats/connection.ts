@@ -1,40 +1,22 @@
-import {
-  type Authenticator,
-  credsAuthenticator,
-  type NatsConnection,
-  nkeyAuthenticator,
-  tokenAuthenticator,
-} from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { jittered } from "../../base/retry.ts";
 import { type Clock, monotonicClock, systemClock } from "../../base/clock.ts";
-import { InputError, UnavailableError } from "../../base/errors.ts";
-import { isKept, rereadNamedFileSync } from "../../base/named-files.ts";
+import { UnavailableError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { LEAST_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "../transport.ts";
 import { shownUrl } from "../../base/shown-url.ts";
 import { deniedIn } from "./denied.ts";
 import { dial } from "./dial.ts";
 import { AWAY, explain } from "./explain.ts";
-import { checkTlsFiles, type TlsFiles } from "./tls.ts";
+import { authenticator, type Login, tlsOptions } from "./login.ts";
+import { checkTlsFiles } from "./tls.ts";
 
-export interface NatsOptions {
+export interface NatsOptions extends Login {
   /**
    * `nats://host:port` or `tls://host:port`, optionally with `user:password@`. One server of a cluster is
    * enough.
    */
   readonly servers: readonly string[];
-  /** Path of a `.creds` file, read again at every connection. */
-  readonly credsFile?: string;
-  readonly user?: string;
-  /** Path of a file with the password of `user`, read again at every connection. */
-  readonly passwordFile?: string;
-  /** Path of a file with a token, read again at every connection. */
-  readonly tokenFile?: string;
-  /** Path of a file with a user's nkey seed, read again at every connection. */
-  readonly nkeyFile?: string;
-  /** Starts TLS before anything else; set if the broker is configured with `handshake_first`. */
-  readonly tlsFirst?: boolean;
-  readonly tls?: TlsFiles;
   /**
    * Connection name shown by the broker, also used as inbox prefix (`_INBOX.<name>`): must be a subject
    * token.
@@ -128,80 +110,6 @@ function parseServer(text: string): Server {
     password: decodeURIComponent(parsed.password),
     tls: parsed.protocol === "tls:",
   };
-}
-
-/**
- * Returns the authenticator. Reads the files now, so that a bad one is reported at once, and again at every
- * connection.
- */
-function authenticator(
-  options: NatsOptions,
-  servers: readonly Server[],
-): Authenticator | undefined {
-  const { credsFile, user, passwordFile, tokenFile, nkeyFile } = options;
-  if (credsFile !== undefined) {
-    const creds = () => new TextEncoder().encode(readSecret("credentials", credsFile));
-    if (
-      !/-----BEGIN NATS USER JWT-----[\s\S]+-----BEGIN USER NKEY SEED-----/.test(
-        readSecret("credentials", credsFile),
-      )
-    ) {
-      throw new InputError(`Credentials "${credsFile}" have no user JWT and seed: expected a .creds file`);
-    }
-    return credsAuthenticator(creds);
-  }
-  if (tokenFile !== undefined) {
-    const token = () => readSecret("token", tokenFile).trim();
-    token();
-    return tokenAuthenticator(token);
-  }
-  if (nkeyFile !== undefined) {
-    seedOf(nkeyFile);
-    return nkeyAuthenticator(() => seedOf(nkeyFile));
-  }
-  if (user !== undefined) {
-    const password = () => passwordFile === undefined ? "" : readSecret("password", passwordFile).trimEnd();
-    password();
-    return () => ({ user, pass: password() });
-  }
-  const named = servers.find((server) => server.user !== "");
-  if (named?.password) return () => ({ user: named.user, pass: named.password });
-  if (named) return () => ({ auth_token: named.user });
-  return undefined;
-}
-
-function readSecret(what: string, file: string): string {
-  try {
-    return rereadNamedFileSync(file);
-  } catch (cause) {
-    throw new InputError(`Cannot read NATS ${what} "${file}"`, { cause });
-  }
-}
-
-/** Returns the seed, which may be alone in its file or between the header lines that tools write. */
-function seedOf(file: string): Uint8Array {
-  const [seed] = /\bSU[A-Z2-7]{56}\b/.exec(readSecret("nkey", file)) ?? [];
-  if (seed === undefined) {
-    throw new InputError(`NKey "${file}" has no seed of a user: expected SU and 56 more letters`);
-  }
-  return new TextEncoder().encode(seed);
-}
-
-function tlsOptions({ tls: { ca, cert, key } = {}, tlsFirst = false }: NatsOptions) {
-  return {
-    ...(tlsFirst ? { handshakeFirst: true } : {}),
-    ...(ca === undefined ? {} : tlsFile("ca", ca)),
-    ...(cert === undefined ? {} : tlsFile("cert", cert)),
-    ...(key === undefined ? {} : tlsFile("key", key)),
-  };
-}
-
-/**
- * Passes the path, because the client reads the file again at each connection; a pipe can be read only once,
- * so its text is passed.
- */
-function tlsFile(name: "ca" | "cert" | "key", path: string): Record<string, string> {
-  return isKept(path) ? { [name]: rereadNamedFileSync(path) } : { [`${name}File`]: path };
 }
 
 /**
