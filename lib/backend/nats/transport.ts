@@ -1,10 +1,9 @@
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { headers as newHeaders, type Msg, type NatsConnection } from "@nats-io/transport-node";
-import { messageOf, UnavailableError } from "../../base/errors.ts";
-import { processLog } from "../../base/log.ts";
+import { UnavailableError } from "../../base/errors.ts";
 import { abortable, withDeadline } from "../../base/signals.ts";
 import { type StreamName, STREAMS } from "../../wire/subjects.ts";
-import { checkConsumer, checkFilter, checkSize, checkSubject, streamOf } from "../shared/checks.ts";
+import { checkConsumer, checkSize, checkSubject, streamOf } from "../shared/checks.ts";
 import type { ConsumerSpec, Delivery, Transport } from "../transport.ts";
 import { blobStore } from "./blobs.ts";
 import { DisposedError, inOurWords, storedAt } from "./calls.ts";
@@ -15,9 +14,10 @@ import { deliveryOf, type DeliveryPorts, headersOf, idOf, toHeaders } from "./de
 import { Held } from "./held.ts";
 import { findOwner } from "./owner.ts";
 import { keepArtifacts, type Keeping } from "./keep-artifacts.ts";
-import { CALL_TIMEOUT_MS, Link } from "./link.ts";
+import { Link } from "./link.ts";
 import { marksOver } from "./marks.ts";
 import { Pull, PULL_TIMES, type PullTimes } from "./pull.ts";
+import { subscribe } from "./subscribe.ts";
 
 /** Queue group of `serve`: each request is answered once, by one of the replicas. */
 const SERVERS_GROUP = "conveyor";
@@ -154,7 +154,7 @@ class NatsTransport implements NatsBackend {
     this.#call(
       `listen on "${subject}"`,
       () =>
-        this.#subscribe(subject, {}, (message) => {
+        subscribe(this.#connection, subject, {}, (message) => {
           const { subject, data } = message;
           handler({ subject, data, id: idOf(message), headers: headersOf(message.headers) });
         }),
@@ -179,7 +179,7 @@ class NatsTransport implements NatsBackend {
     this.#call(
       `serve "${subject}"`,
       () =>
-        this.#subscribe(subject, { queue: SERVERS_GROUP }, async (message) => {
+        subscribe(this.#connection, subject, { queue: SERVERS_GROUP }, async (message) => {
           const answer = bytesOf(await handler({ subject: message.subject, data: message.data }));
           checkSize(message.subject, answer.length, {}, this.maxMessageBytes);
           this.#link.send(() => message.respond(answer));
@@ -279,31 +279,6 @@ class NatsTransport implements NatsBackend {
       deadLetter: this.#deadLetter,
       answer: (subject, payload, options) => this.#untilDone(this.#link.insist(subject, payload, options)),
     });
-  }
-
-  async #subscribe(
-    subject: string,
-    options: { queue?: string },
-    handle: (message: Msg) => unknown,
-  ): Promise<AsyncDisposable> {
-    checkFilter(subject);
-    const log = processLog("nats");
-    const report = (error: unknown) =>
-      log.warn("Handling a message on {subject} failed: {error}", { subject, error: messageOf(error) });
-    const subscription = this.#connection.subscribe(subject, {
-      ...options,
-      callback: (error, message) => {
-        if (error) report(error);
-        else Promise.try(handle, message).catch(report);
-      },
-    });
-    try {
-      await withDeadline(CALL_TIMEOUT_MS, (signal) => abortable(this.#connection.flush(), signal));
-    } catch (error) {
-      subscription.unsubscribe();
-      throw error;
-    }
-    return { [Symbol.asyncDispose]: () => subscription[Symbol.asyncDispose]() };
   }
 }
 

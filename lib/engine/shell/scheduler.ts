@@ -18,6 +18,7 @@ import type { Signatures } from "./signatures.ts";
 import { hostOf, openStep } from "../core/steps.ts";
 import { addSystemLine } from "./system-line.ts";
 import { nextSaying, whyUnclaimed } from "./unclaimed.ts";
+import { WatchedRuns } from "./watched-runs.ts";
 
 export interface SchedulerOptions {
   readonly transport: Transport;
@@ -55,26 +56,10 @@ type Reasons = KeptAnswers<string | undefined>;
 /** How long a reason is kept: runs that are looked at together may be many. */
 const REASONS_MS = 1000;
 
-/** When a run is due, by the monotonic clock. */
-interface Watch {
-  due: number;
-  /** Next time to check that the transport still holds the open step's event, and the interval after that. */
-  askAt: number;
-  patienceMs: number;
-  /** When to write to the run's log why no driver has claimed the open step. */
-  sayAt: number;
-  /** Who submitted the run, if known. */
-  readonly submitter?: string | undefined;
-  /** The step, dispatch and heartbeat that `askAt`, `patienceMs` and `sayAt` belong to. */
-  about: string;
-}
-
 /** Drives everything time-based: timeouts, silent drivers, lost events, unsent outboxes. */
 export class Scheduler implements AsyncDisposable {
   readonly #options: SchedulerOptions;
-  readonly #watched = new Map<string, Watch>();
-  /** The number of watched runs by their submitter. */
-  readonly #runsOf = new Map<string, number>();
+  readonly #watched = new WatchedRuns();
   readonly #timer: Timer;
   #surveyAt: number;
   #working: Promise<void> | undefined;
@@ -93,7 +78,7 @@ export class Scheduler implements AsyncDisposable {
 
   /** Returns the number of open runs, of all or of one submitter, that this process drives. */
   openRuns(submitter?: string): number {
-    return submitter === undefined ? this.#watched.size : this.#runsOf.get(submitter) ?? 0;
+    return this.#watched.count(submitter);
   }
 
   /** Stops the timer and waits for the current check. */
@@ -104,7 +89,7 @@ export class Scheduler implements AsyncDisposable {
 
   /** Reschedules a run after it was changed or read. */
   seen(run: Run): void {
-    if (run.outcome !== undefined) return this.#forget(run.id);
+    if (run.outcome !== undefined) return this.#watched.delete(run.id);
     const { clocks, ackWaitMs, maxQueuedMs, signatures } = this.#options;
     const now = clocks.monotonic();
     const ahead = clocks.now(run) - now;
@@ -129,25 +114,7 @@ export class Scheduler implements AsyncDisposable {
       asking.askAt,
       asking.sayAt,
     );
-    this.#watch(run.id, { due, about, submitter: run.submitter, ...asking });
-  }
-
-  #watch(id: string, watch: Watch): void {
-    this.#count(this.#watched.get(id)?.submitter, -1);
-    this.#watched.set(id, watch);
-    this.#count(watch.submitter, 1);
-  }
-
-  #forget(id: string): void {
-    this.#count(this.#watched.get(id)?.submitter, -1);
-    this.#watched.delete(id);
-  }
-
-  #count(submitter: string | undefined, more: number): void {
-    if (submitter === undefined) return;
-    const count = (this.#runsOf.get(submitter) ?? 0) + more;
-    if (count === 0) this.#runsOf.delete(submitter);
-    else this.#runsOf.set(submitter, count);
+    this.#watched.set(run.id, { due, about, submitter: run.submitter, ...asking });
   }
 
   #tick(): void {
@@ -166,9 +133,7 @@ export class Scheduler implements AsyncDisposable {
       this.#surveyAt = now + ackWaitMs;
       await this.#survey();
     }
-    const due: string[] = [];
-    for (const [id, watch] of this.#watched) if (watch.due <= now) due.push(id);
-    const left = due.values();
+    const left = this.#watched.due(now).values();
     const reasons: Reasons = new KeptAnswers(REASONS_MS, clocks.monotonic);
     let begun = performance.now();
     const looking = async () => {
@@ -190,9 +155,8 @@ export class Scheduler implements AsyncDisposable {
     const { store, vault, adopt } = this.#options;
     if (adopt) {
       for (const id of await store.runs.open()) {
-        if (!this.#watched.has(id)) {
-          this.#watch(id, { due: 0, askAt: 0, patienceMs: 0, sayAt: Infinity, about: "" });
-        }
+        if (this.#watched.get(id)) continue;
+        this.#watched.set(id, { due: 0, askAt: 0, patienceMs: 0, sayAt: Infinity, about: "" });
       }
     }
     await vault.sweep();
@@ -204,7 +168,7 @@ export class Scheduler implements AsyncDisposable {
     if (!watch) return;
     try {
       const changed = await records.change(id, (run) => decide(run, this.time(run), clocks.now(run)));
-      if (!changed) this.#forget(id);
+      if (!changed) this.#watched.delete(id);
       else await this.#say(changed.run, reasons);
       if (changed && this.#watched.get(id)?.about === watch.about && watch.askAt <= clocks.monotonic()) {
         await this.#ask(changed.run);
