@@ -174,6 +174,11 @@ export interface ArtifactReader {
   find(run: string, name: string): Promise<StoredArtifact | undefined>;
   /** Returns the bytes; undefined if there is no such artifact. */
   open(run: string, name: string): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /**
+   * Copies the bytes to a new file, by the file system's own means. Returns false if there is no such artifact.
+   * Only of a store whose artifacts are files here.
+   */
+  copyTo?(run: string, name: string, path: string): Promise<boolean>;
 }
 
 /**

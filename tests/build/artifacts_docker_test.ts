@@ -276,6 +276,27 @@ test("artifacts are read as the build's user, whatever the variables and tools o
   });
 });
 
+test("large artifacts keep their bytes and permission bits too, under each of their names, if the build's user can read them", async () => {
+  const size = 40_000_000;
+  await workspace({ user: "1000:1000" }, async ({ sh, keep }) => {
+    sh(
+      `mkdir d; yes line | head -c ${size} >"d/a big*"; chmod 750 d/*; ln d/a* d/again; ln -s again d/link; echo 1 >d/small`,
+    );
+    const { kept, modes, failure } = await keep(["d"]);
+    assert.equal(failure, undefined);
+    const whole = "line\n".repeat(size / 5);
+    for (const name of ["d/a big*", "d/again", "d/link"]) {
+      assert.ok(kept?.[name] === whole, name);
+      assert.equal(modes[name], "750");
+    }
+    assert.equal(kept?.["d/small"], "1\n");
+    sh("cp d/again /workspace/locked; chmod 600 /workspace/locked", "0");
+    const locked = await keep(["locked", "d"]);
+    assert.equal(locked.failure?.reason, "artifact-failed");
+    assert.match(locked.failure.message, /"locked": it is gone, or the build's user cannot read it$/);
+  });
+});
+
 test("artifacts past the operator's limits are counted in one line, and a long list of them is an artifact itself", async () => {
   await workspace({}, async ({ sh, keep }) => {
     sh("mkdir d; for i in $(seq 1000 1999); do echo 1234567 >d/$i; done; head -c 100000 /dev/zero >large");

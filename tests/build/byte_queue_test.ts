@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { ByteQueue, inPieces, TooLong } from "../../lib/build/artifacts/byte-queue.ts";
+import { ByteQueue, inPieces, joined, TooLong } from "../../lib/build/artifacts/byte-queue.ts";
 import { turns } from "../support/until.ts";
 
 const bytes = (text: string) => Buffer.from(text);
@@ -60,6 +60,46 @@ test("ByteQueue keeps a copy of what is written", async () => {
   chunk.fill(0);
   queue.end();
   assert.equal(await restOf(queue), "kept");
+});
+
+test("ByteQueue joins what waits, and nothing that was read already", async () => {
+  const queue = new ByteQueue();
+  for (const text of ["a", "b", "c\0d"]) await queue.write(bytes(text));
+  assert.equal(await queue.text(9), "abc");
+  await queue.write(bytes("e"));
+  const reader = queue.rest();
+  const next = async () => Buffer.from((await reader.next()).value ?? []).toString();
+  assert.equal(await next(), "de");
+  await queue.write(bytes("f"));
+  await queue.write(bytes("g"));
+  assert.equal(await next(), "fg");
+  const large = new Uint8Array(400_000).fill(7);
+  await queue.write(bytes("h"));
+  await queue.write(large);
+  queue.end();
+  assert.equal(await next(), "h");
+  assert.deepEqual((await reader.next()).value, large);
+});
+
+test("joined copies small chunks into larger ones, and passes on all bytes and the error of their source", async () => {
+  const reused = bytes("0123456789");
+  const source = async function* () {
+    for (let i = 0; i < 100_000; i++) yield reused.fill(i % 251);
+    await Promise.resolve();
+    yield new Uint8Array(MIB).fill(1);
+  };
+  const chunks = await Array.fromAsync(joined(source()));
+  assert.ok(chunks.length <= 6, `${chunks.length}`);
+  const all = Buffer.concat(chunks);
+  assert.equal(all.length, MIB + 1_000_000);
+  for (let i = 0; i < 1_000_000; i++) if (all[i] !== Math.floor(i / 10) % 251) assert.fail(`${i}`);
+  const broken = async function* () {
+    yield reused;
+    await Promise.resolve();
+    throw new Error("gone");
+  };
+  await assert.rejects(Array.fromAsync(joined(broken())), /gone/);
+  assert.deepEqual(await Array.fromAsync(joined(inPieces([]))), []);
 });
 
 test("ByteQueue drops everything once its reader has left, and lets the writer go on", async () => {

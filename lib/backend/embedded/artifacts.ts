@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { constants, copyFile, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { abortable } from "../../base/signals.ts";
@@ -89,6 +89,14 @@ export class ArtifactTable {
           const file = this.#fileOf(run, name);
           return file === undefined ? undefined : readFile(this.#pathOf(run, file));
         }),
+      copyTo: (run, name, path) =>
+        lifetime.call(async () => {
+          const file = this.#fileOf(run, name);
+          if (file === undefined) return false;
+          const { COPYFILE_EXCL, COPYFILE_FICLONE } = constants;
+          await copyFile(this.#pathOf(run, file), path, COPYFILE_EXCL | COPYFILE_FICLONE);
+          return true;
+        }),
     };
   }
 
@@ -138,10 +146,19 @@ async function writeFile(
   const hash = createHash("sha256");
   let size = 0;
   await using file = await openFile(path, "wx");
-  for await (const chunk of until(signal, bytes)) {
-    hash.update(chunk);
-    size += chunk.length;
-    await writeAll(file.handle, chunk);
+  // A chunk is written while the next one is fetched.
+  let writing = Promise.resolve();
+  try {
+    for await (const chunk of until(signal, bytes)) {
+      await writing;
+      writing = writeAll(file.handle, chunk);
+      writing.catch(() => {});
+      hash.update(chunk);
+      size += chunk.length;
+    }
+  } finally {
+    // The file must not be closed before.
+    await writing;
   }
   return { size, sha256: hash.digest("hex") };
 }

@@ -5,6 +5,8 @@ export class TooLong extends Error {
 
 /** How many bytes may wait for the reader before the writer has to wait. */
 const ROOM_BYTES = 1024 * 1024;
+/** Chunks that wait are joined up to this size: each chunk costs its readers more than its bytes do. */
+const JOINED_BYTES = 256 * 1024;
 
 /**
  * Passes bytes from a writer to a reader. The reader first takes one text at a time, then everything that is
@@ -13,6 +15,9 @@ const ROOM_BYTES = 1024 * 1024;
 export class ByteQueue {
   #chunks: Uint8Array[] = [];
   #waiting = 0;
+  /** Holds the end of the last chunk, and room for more. */
+  #buffer = new Uint8Array(0);
+  #used = 0;
   #isEnded = false;
   #isLeft = false;
   #changed = Promise.withResolvers<void>();
@@ -20,7 +25,7 @@ export class ByteQueue {
   /** Queues a copy of the chunk. Resolves when there is room for more. Never rejects. */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#isLeft) return;
-    this.#chunks.push(new Uint8Array(chunk));
+    this.#append(chunk);
     this.#waiting += chunk.length;
     this.#change();
     while (this.#waiting > ROOM_BYTES && !this.#isLeft) await this.#changed.promise;
@@ -60,6 +65,22 @@ export class ByteQueue {
     for (let chunk = await this.#next(); chunk; chunk = await this.#next()) yield chunk;
   }
 
+  #append(chunk: Uint8Array): void {
+    if (chunk.length > this.#buffer.length - this.#used) {
+      this.#buffer = new Uint8Array(Math.max(JOINED_BYTES, chunk.length));
+      this.#used = 0;
+    }
+    let start = this.#used;
+    this.#buffer.set(chunk, start);
+    this.#used += chunk.length;
+    const last = this.#chunks.at(-1);
+    if (last?.buffer === this.#buffer.buffer) {
+      start = last.byteOffset;
+      this.#chunks.pop();
+    }
+    this.#chunks.push(this.#buffer.subarray(start, this.#used));
+  }
+
   async #next(): Promise<Uint8Array | undefined> {
     for (;;) {
       const chunk = this.#chunks.shift();
@@ -88,6 +109,22 @@ export class ByteQueue {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
+}
+
+/** Joins a stream's chunks into pieces of 256 KiB and more. They are copies. */
+export async function* joined(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let buffer = new Uint8Array(JOINED_BYTES);
+  let used = 0;
+  for await (const chunk of source) {
+    if (chunk.length > buffer.length - used) {
+      if (used > 0) yield buffer.subarray(0, used);
+      buffer = new Uint8Array(Math.max(JOINED_BYTES, chunk.length));
+      used = 0;
+    }
+    buffer.set(chunk, used);
+    used += chunk.length;
+  }
+  if (used > 0) yield buffer.subarray(0, used);
 }
 
 /** Yields pieces that are already in memory. */

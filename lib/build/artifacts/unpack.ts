@@ -24,10 +24,15 @@ export interface UnpackOptions {
   take(file: Wanted, mode: number, bytes: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
+/** The wanted files that an archive lacks. Those in `linked` it contains under another name. */
+export interface Unpacked {
+  readonly missing: Wanted[];
+  readonly linked: Wanted[];
+}
+
 /**
  * Passes the wanted files of a tar archive to `take`. The archive's writer is not trusted: only entries that
- * match a wanted file count. Returns the wanted files that the archive lacks; those in `linked` it contains
- * under another name. Entries are never written to disk by name, so links, devices and names that lead
+ * match a wanted file count. Entries are never written to disk by name, so links, devices and names that lead
  * elsewhere are skipped.
  *
  * Throws ArchiveError if the archive is truncated, has too many entries, or has a wanted file with a
@@ -37,7 +42,7 @@ export async function unpack(
   archive: AsyncIterable<Uint8Array>,
   wanted: readonly Wanted[],
   { pathOf, maxEntries, take }: UnpackOptions,
-): Promise<{ missing: Wanted[]; linked: Wanted[] }> {
+): Promise<Unpacked> {
   const left = new Map<string, Wanted[]>();
   for (const file of wanted) left.set(file.path, [...left.get(file.path) ?? [], file]);
   const seen = new Set<string>();

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { statSync } from "node:fs";
+import { constants, statSync } from "node:fs";
 import { mkdir, open, rename, rm, symlink } from "node:fs/promises";
 import { isAbsolute, join, posix, resolve, sep } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
@@ -8,6 +8,8 @@ import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
 
 /** Number of files fetched and written at the same time. */
 const AT_ONCE = 8;
+/** From this size on a copy by the file system is worth its calls. */
+const LARGE_BYTES = 1024 * 1024;
 
 /**
  * Copies a run's artifacts into a folder, under their names and with their permission bits, less the umask. A
@@ -52,7 +54,7 @@ export function checkOutput(folder: string): void {
   }
 }
 
-export interface SavedFrom extends Pick<ArtifactReader, "open"> {
+export interface SavedFrom extends Pick<ArtifactReader, "open" | "copyTo"> {
   /** As of an ArtifactReader, with the links among them, as in `Artifact.link`. */
   list(run: string): Promise<Saved[]>;
 }
@@ -78,7 +80,7 @@ const caseless = (name: string): string => name.normalize("NFC").toLowerCase();
 
 async function save(
   artifacts: SavedFrom,
-  { name, mode, link }: Saved,
+  { name, size, mode, link }: Saved,
   { run, folders }: { run: string; folders: Folders },
 ): Promise<void> {
   try {
@@ -89,9 +91,13 @@ async function save(
       const target = posix.relative(posix.dirname(`/${name}`), `/${pathOf(link).join("/")}`);
       if (await linkTo(target, path)) return;
     }
+    if (size >= LARGE_BYTES && artifacts.copyTo) {
+      const copyTo = artifacts.copyTo.bind(artifacts, run, name);
+      return await place(path, (part) => copy(copyTo, part, mode));
+    }
     const bytes = await artifacts.open(run, name);
-    if (!bytes) throw new Error("it is not there any more");
-    await write(bytes, path, mode);
+    if (!bytes) throw gone();
+    await place(path, (part) => write(bytes, part, mode));
   } catch (error) {
     throw new UnavailableError(
       `Cannot save the artifact "${name}" in "${folders.top}": ${messageOf(error)}`,
@@ -111,9 +117,11 @@ function pathOf(name: string): string[] {
   return segments;
 }
 
+const gone = (): Error => new Error("it is not there any more");
+
 /** Makes a link atomically, and returns false where the file system has none. */
 async function linkTo(target: string, path: string): Promise<boolean> {
-  const part = join(path, "..", `.${randomUUID()}.part`);
+  const part = partOf(path);
   try {
     await symlink(target, part);
   } catch {
@@ -123,18 +131,47 @@ async function linkTo(target: string, path: string): Promise<boolean> {
   return true;
 }
 
-/** Writes a file atomically. Replaces a link of that name instead of following it. */
-async function write(bytes: AsyncIterable<Uint8Array>, path: string, mode: number): Promise<void> {
-  const part = join(path, "..", `.${randomUUID()}.part`);
+/**
+ * Makes a file atomically, by way of a new one that `make` fills. Replaces a link of that name instead of
+ * following it.
+ */
+async function place(path: string, make: (part: string) => Promise<void>): Promise<void> {
+  const part = partOf(path);
   try {
-    await using file = await open(part, "wx", mode);
-    for await (const chunk of bytes) await file.writeFile(chunk);
+    await make(part);
   } catch (error) {
     await rm(part, { force: true });
     throw error;
   }
   await replace(part, path);
 }
+
+async function write(bytes: AsyncIterable<Uint8Array>, part: string, mode: number): Promise<void> {
+  await using file = await open(part, "wx", mode);
+  for await (const chunk of bytes) await file.writeFile(chunk);
+}
+
+async function copy(
+  copyTo: (path: string) => Promise<boolean>,
+  part: string,
+  mode: number,
+): Promise<void> {
+  const bits = await bitsOfNew(part, mode);
+  if (!await copyTo(part)) throw gone();
+  // The copy has the bits of the stored file.
+  await using file = await open(part, constants.O_RDONLY | constants.O_NOFOLLOW);
+  await file.chmod(bits);
+}
+
+/** Returns the permission bits that a file gets which is made with these: the umask takes some away. */
+async function bitsOfNew(beside: string, mode: number): Promise<number> {
+  const path = partOf(beside);
+  await using file = await open(path, "wx", mode);
+  await rm(path);
+  return (await file.stat()).mode & 0o777;
+}
+
+const partOf = (path: string): string => join(path, "..", `.${randomUUID()}.part`);
 
 async function replace(part: string, path: string): Promise<void> {
   try {

@@ -5,7 +5,7 @@ import { saveArtifacts } from "./save-artifacts.ts";
 
 export interface ShowOptions {
   readonly run: string;
-  readonly artifacts: Pick<ArtifactReader, "list" | "open">;
+  readonly artifacts: Pick<ArtifactReader, "list" | "open" | "copyTo">;
   /** Folder to save the artifacts in. */
   readonly output: string;
   /** The command that shows the run again. */
@@ -32,7 +32,12 @@ export async function showRun(
       const links = new Map(event.artifacts.map(({ name, link }) => [name, link]));
       const linked = async () =>
         (await artifacts.list(run)).map((artifact) => ({ ...artifact, link: links.get(artifact.name) }));
-      saved = await saveArtifacts({ list: linked, open: artifacts.open.bind(artifacts) }, run, output);
+      const source = {
+        list: linked,
+        open: artifacts.open.bind(artifacts),
+        ...artifacts.copyTo && { copyTo: artifacts.copyTo.bind(artifacts) },
+      };
+      saved = await saveArtifacts(source, run, output);
     } finally {
       // Readers of the output expect the end, even if the artifacts could not be saved.
       renderer.end(event, { savedIn: saved > 0 ? output : undefined, showAgain });
