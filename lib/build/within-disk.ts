@@ -1,7 +1,8 @@
-import { Retryable, StepFailure } from "../base/errors.ts";
+import { messageOf, Retryable, StepFailure } from "../base/errors.ts";
+import { processLog } from "../base/log.ts";
 import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
-import { DockerError } from "../docker/docker.ts";
+import { type DaemonInfo, DockerError } from "../docker/docker.ts";
 import type { BuildContext, BuildPolicy } from "./policy.ts";
 import { freeWithoutCaches } from "./cache/make-room.ts";
 import { freeBytes } from "../driver/host/free-disk.ts";
@@ -41,7 +42,13 @@ export async function withinDisk<T, C extends Watched>(
     (failure) => full.abort(failure),
     everyMs,
   );
-  watching.catch(() => {});
+  watching.catch((error) => {
+    if (done.signal.aborted || signal.aborted) return;
+    processLog("driver").error("The disk that run {run} takes is no longer watched: {why}", {
+      run: context.run,
+      why: messageOf(error),
+    });
+  });
   try {
     return await work({ ...context, signal });
   } catch (thrown) {
@@ -56,13 +63,25 @@ async function watch(
   end: (failure: StepFailure) => void,
   everyMs: number,
 ): Promise<void> {
-  const daemon = await context.docker.info({ signal: context.signal });
+  const { docker, run, settings: { minFreeBytes, owner }, signal } = context;
+  let daemon: DaemonInfo | undefined;
+  let hasSaid = false;
+  const sayUnknown = (error: unknown): undefined => {
+    if (!isOfDocker(error)) throw error;
+    if (!hasSaid) {
+      processLog("driver").warn(
+        "Cannot ask Docker where its disk is: {why}; until it answers, run {run} is held to --max-disk only, not to --min-free",
+        { run, why: error.message },
+      );
+    }
+    hasSaid = true;
+  };
   for (let pauseMs = everyMs;;) {
-    await delay(pauseMs, { signal: context.signal });
+    await delay(pauseMs, { signal });
     const began = performance.now();
-    let free = await freeBytes(context.docker, daemon);
-    const { settings: { minFreeBytes, owner }, docker, signal } = context;
-    if (free !== undefined && free < minFreeBytes * RESERVE_SHARE) {
+    daemon ??= await docker.info({ signal }).catch(sayUnknown);
+    let free = daemon && await freeBytes(docker, daemon);
+    if (daemon && free !== undefined && free < minFreeBytes * RESERVE_SHARE) {
       free = await freeWithoutCaches(docker, daemon, { minFreeBytes, owner, signal });
     }
     const failure = await whyTooMuch(context, free);
@@ -104,7 +123,10 @@ async function takenBytes(
     const containers = [container, ...others].map(({ id }) => id);
     return await docker.diskBytes(containers, { signal, instead: ownLayers(container) });
   } catch (error) {
-    if (error instanceof DockerError || error instanceof Retryable) return undefined;
+    if (isOfDocker(error)) return undefined;
     throw error;
   }
 }
+
+const isOfDocker = (error: unknown): error is DockerError | Retryable =>
+  error instanceof DockerError || error instanceof Retryable;

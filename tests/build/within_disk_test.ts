@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StepFailure } from "../../lib/base/errors.ts";
+import { Retryable, StepFailure } from "../../lib/base/errors.ts";
 import { aborted } from "../../lib/base/signals.ts";
 import { idleName, runLabels, serviceName } from "../../lib/build/labels.ts";
 import { withinDisk } from "../../lib/build/within-disk.ts";
 import { type Docker, DockerError } from "../../lib/docker/docker.ts";
+import { captureLog } from "../support/process-log.ts";
 import { testPolicy, testSettings } from "../support/settings.ts";
 
 const MIB = 1024 ** 2;
@@ -14,6 +15,7 @@ const run = "r";
 async function watched(
   given: { minFreeBytes?: number; maxDiskBytes?: number },
   taken: (() => number | Promise<never>)[],
+  info: () => Promise<unknown> = () => Promise.resolve({ rootFolder: "/" }),
 ): Promise<unknown> {
   const settings = testSettings({ minFreeBytes: given.minFreeBytes ?? 0 });
   const policy = testPolicy({ maxDiskBytes: given.maxDiskBytes });
@@ -22,7 +24,7 @@ async function watched(
   const docker = {
     endpoint: "unix:///x",
     // Some disk that there is.
-    info: () => Promise.resolve({ rootFolder: "/" }),
+    info,
     volumes: () => Promise.resolve([]),
     inspect: (name: string) =>
       Promise.resolve(
@@ -75,4 +77,38 @@ test("withinDisk asks nobody where nobody has set a limit", async () => {
   const docker = {} as Docker;
   const context = { docker, run, settings, policy, signal: new AbortController().signal };
   assert.equal(await withinDisk(context, (same) => Promise.resolve(same === context)), true);
+});
+
+test("withinDisk holds a build to its limits though Docker did not answer at first, and says so once", async () => {
+  await using log = await captureLog();
+  const away = () => Promise.reject(new Retryable("Docker is away", { reason: "docker-unreachable" }));
+  const answers = [away, away];
+  const info = () => (answers.shift() ?? (() => Promise.resolve({ rootFolder: "/" })))();
+  assert.match(
+    String(await watched({ maxDiskBytes: 10 * MIB }, [() => MIB, () => 11 * MIB], away)),
+    /^disk-full: The build takes 11\.0 MiB/,
+  );
+  assert.match(
+    String(await watched({ minFreeBytes: 2 ** 60 }, [() => MIB], info)),
+    /^disk-full: Docker has /,
+  );
+  assert.deepEqual(answers, []);
+  const said = log.lines.filter((line) => line.startsWith("warning: Cannot ask Docker where its disk is"));
+  assert.equal(said.length, 2);
+  assert.match(said[0] ?? "", /Docker is away; until it answers, run r is held to --max-disk only/);
+});
+
+test("withinDisk says that it no longer watches where a fault of ours ends the watch", async () => {
+  await using log = await captureLog();
+  const broken = () => Promise.reject(new TypeError("ours"));
+  const context = {
+    docker: { endpoint: "unix:///x", info: broken } as unknown as Docker,
+    run,
+    settings: testSettings({ minFreeBytes: 1 }),
+    policy: testPolicy(),
+    signal: new AbortController().signal,
+  };
+  await withinDisk(context, () => log.line(/The disk that run r takes is no longer watched: ours/), {
+    everyMs: 1,
+  });
 });
