@@ -247,3 +247,19 @@ test("POST /logs stores a text of many lines in few batches, each line in its pl
   assert.deepEqual(batches.flatMap((batch) => batch.lines.map((line) => line.message)), lines);
   assert.ok(batches.length > 1 && batches.length < 30, `${batches.length} batches`);
 });
+
+test("POST /logs refuses a text of too many lines, each of which would be stored by itself", async () => {
+  await using world = await openWorld();
+  const { ask } = await openApi(world, {}, { monotonic: () => 0 });
+  await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } });
+  const post = (message: string) =>
+    ask("POST", "/logs", {
+      body: { runid: RUN, driver: "a", message },
+      headers: { "content-type": "application/json" },
+    });
+  const refused = await post("\n".repeat(10_001));
+  assert.equal(refused.status, 400);
+  assert.match(await refused.text(), /message: expected 10000 lines at most/);
+  assert.deepEqual(await Array.fromAsync(world.store.logs.read(RUN)), []);
+  assert.equal((await post("\n".repeat(10_000))).status, 201);
+});

@@ -9,13 +9,20 @@ import { knownRun } from "./parts.ts";
 
 /** Longest line that a caller may post, characters: as long as those of drivers. */
 const MAX_LINE = 64 * 1024;
+/** Most lines that a caller may post at once: each is stored as an object of its own. */
+const MAX_LINES = 10_000;
+
+/** The lines of a text, whose last one may or may not be ended. */
+const linesOf = (text: string): string[] => text.replace(/\r?\n$/, "").split(/\r?\n/);
 
 const LogBody = z.object({
   runid: z.string(),
   driver: z.string(),
   pipeline: z.string().nullish().describe("Ignored: it is that of the run"),
   timestamp: z.string().nullish().describe("Ignored: it is the time at which the line comes"),
-  message: z.string().max(MAX_LINE, `expected ${MAX_LINE} characters at most`),
+  message: z.string().max(MAX_LINE, `expected ${MAX_LINE} characters at most`)
+    .refine((text) => linesOf(text).length <= MAX_LINES, `expected ${MAX_LINES} lines at most`)
+    .describe(`One line, or up to ${MAX_LINES}`),
 });
 
 const BroadcastBody = z.object({
@@ -55,7 +62,7 @@ export function messageRoutes(
     withJson(context, LogBody, async ({ value: { runid, driver, message } }) => {
       const run = await knownRun(store, runid);
       if (run.outcome !== undefined) throw new Problem(409, `Run "${run.id}" has ended`);
-      await engine.addLines(run, { driver, messages: message.replace(/\r?\n$/, "").split(/\r?\n/) });
+      await engine.addLines(run, { driver, messages: linesOf(message) });
       return context.text("Created", 201);
     }));
 
