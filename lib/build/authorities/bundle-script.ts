@@ -11,15 +11,19 @@ const SYSTEM_FILES = [
 export const MOST_BYTES = 16_000_000;
 
 /**
- * A shell function that prints an image's own authorities: those of SSL_CERT_FILE, else of the system.
- * `known_authorities` prints nothing where an image has none.
+ * Shell functions. `usable_authorities FILE` says on stderr why a file with authorities is not used; nothing of
+ * one that is not there. `known_authorities` prints an image's own authorities: those of SSL_CERT_FILE, else of
+ * the system; nothing where an image has none.
  */
 export const KNOWN_AUTHORITIES = `
+usable_authorities() {
+  [ -f "$1" ] && [ -s "$1" ] || return 1
+  [ -r "$1" ] || { echo "$1 cannot be read by user $(id -u), and is not used" >&2; return 1; }
+  [ "$(wc -c <"$1")" -le ${MOST_BYTES} ] || { echo "$1 is larger than ${MOST_BYTES} bytes, and not used" >&2; return 1; }
+}
 known_authorities() {
   for known in "$SSL_CERT_FILE" ${SYSTEM_FILES.join(" ")}; do
-    [ -f "$known" ] && [ -s "$known" ] || continue
-    if [ "$(wc -c <"$known")" -gt ${MOST_BYTES} ]; then echo "$known is larger than ${MOST_BYTES} bytes, and not used" >&2; continue; fi
-    cat <"$known" && echo && return
+    if usable_authorities "$known"; then cat <"$known" && echo; return; fi
   done
 }
 `;

@@ -7,7 +7,7 @@ import { OWN_FOLDER } from "../keep-running.ts";
 import { buildUser } from "../labels.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
-import { KNOWN_AUTHORITIES, MOST_BYTES } from "./bundle-script.ts";
+import { KNOWN_AUTHORITIES } from "./bundle-script.ts";
 import { joinAuthorities, shownAuthorities } from "./parse.ts";
 
 /** The authorities of a build alone, and with the image's own before them. */
@@ -33,7 +33,7 @@ rm -f ${ADDED} ${WHOLE}
 ${KNOWN_AUTHORITIES}
 named() {
   for file; do
-    if [ -f "$file" ] && [ "$file" != "$SSL_CERT_FILE" ] && [ "$(wc -c <"$file")" -le ${MOST_BYTES} ]; then cat <"$file"; echo; fi
+    if [ "$file" != "$SSL_CERT_FILE" ] && usable_authorities "$file"; then cat <"$file"; echo; fi
   done
 }
 known_authorities >${WHOLE} || exit
@@ -80,8 +80,12 @@ export async function provideAuthorities(
     ...ADDING.map((name) => [name, ADDED]),
   ]);
   const shown = Object.keys(variables).filter((name) => !Object.hasOwn(env, name));
+  const unused = stderr.split("\n").filter((line) => line !== "");
+  for (const line of unused) await context.log.line(`Certificate authorities of the image: ${line}`);
   const whom = stdout.trim() === "none"
-    ? `only ${shownAuthorities(all)}, since the image has no certificate authorities`
+    ? `only ${shownAuthorities(all)}, since the image has no certificate authorities${
+      unused.length === 0 ? "" : " that can be used"
+    }`
     : `${shownAuthorities(all)} beside the image's certificate authorities`;
   await context.log.line(`The build trusts ${whom}: ${shown.join(", ")}`);
   return variables;
