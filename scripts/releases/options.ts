@@ -26,7 +26,7 @@ Flags:
   --sign-key FILE  private SSH key that signs SHA256SUMS; without it, nothing is signed
   --zstd           also a .tar.zst of the archive with all programs, smaller by a fifth and slow to make
   --xz             also a .tar.xz of every archive, and the Debian package in it: smaller by a quarter and slower to make
-  --with deno      also flutter-ci on Deno, where the runtime for "deno compile" can be downloaded
+  --with deno      also flutter-ci on Deno, where its runtime "denort" can be downloaded or DENORT_BIN names it
   --fetch          only get the runtimes that these targets need: what follows needs no network
   -h, --help       show this help
 `;

@@ -57,6 +57,7 @@ async function release(options: Options): Promise<void> {
   using temporary = temporaryFolder("conveyor-release-");
   const work = temporary.path;
   const contents = await contentsOfAll();
+  const { notices } = contents["flutter-ci"];
   const made: Target[] = [];
   for (const target of targets) {
     const runtime = await fetchRuntime(root, target, say).catch((error) =>
@@ -65,7 +66,7 @@ async function release(options: Options): Promise<void> {
     if (runtime === undefined) continue;
     await releaseTarget({ target, runtime, programs, facts, contents, work, out, withZstd, withXz });
     made.push(target);
-    if (withDeno) await compileOnDeno({ root, target, facts, work, out, say });
+    if (withDeno) await compileOnDeno({ root, target, facts, notices, work, out, say });
   }
   const missing = targets.filter((target) => !made.includes(target));
   const installer = join(root, "scripts/install.sh");
