@@ -237,7 +237,7 @@ test("doctor tells why it cannot look at a stream", async () => {
   const forbidden = of(await look({ nats: [`nats://some:x@127.0.0.1:${server.port}`] }), "streams");
   assert.equal(
     forbidden.message,
-    'The stream "messages" cannot be looked at: Permissions Violation for Publish to "$JS.API.STREAM.INFO.messages"',
+    'The stream "messages" cannot be looked at: This login may not publish on "$JS.API.STREAM.INFO.messages"',
   );
   assert.match(forbidden.remedy ?? "", /docs\/operations\.md/);
   const stream = { messages: 0, bytes: 0, maxBytes: undefined };

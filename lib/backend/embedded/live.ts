@@ -3,6 +3,7 @@ import { processLog } from "../../base/log.ts";
 import { startTimer, stopTimer } from "../../base/timers.ts";
 import { matches } from "../../wire/subjects.ts";
 import { checkFilter, checkSize, checkSubject } from "../shared/checks.ts";
+import { bytesOf } from "../shared/bytes.ts";
 import type { Message, Transport } from "../transport.ts";
 import type { Lifetime } from "./lifetime.ts";
 
@@ -106,11 +107,6 @@ function answer(
 
 function unanswered(subject: string, why: string): Retryable {
   return new Retryable(`Cannot ask on "${subject}": ${why}`, { reason: "transport-unreachable" });
-}
-
-/** Encodes text as UTF-8. */
-export function bytesOf(data: Uint8Array | string): Uint8Array {
-  return typeof data === "string" ? new TextEncoder().encode(data) : data;
 }
 
 const log = () => processLog("backend");

@@ -176,7 +176,7 @@ export class LogTable implements MessageSource {
       }
       if (batches.length > 0) continue;
       if (!follow) return;
-      await this.#news(run, version, [end]);
+      await this.#news(run, version, end);
     }
   }
 
@@ -223,8 +223,8 @@ export class LogTable implements MessageSource {
    * Resolves when there may be new batches: at once for those of this process, within the interval for those
    * of others.
    */
-  async #news(run: string, version: number, signals: AbortSignal[]): Promise<void> {
-    const isQuiet = async () => !(await this.#notifiers.wait(run, LOOK_EVERY_MS, signals));
+  async #news(run: string, version: number, signal: AbortSignal): Promise<void> {
+    const isQuiet = async () => !(await this.#notifiers.wait(run, LOOK_EVERY_MS, signal));
     while (await isQuiet()) {
       if (this.#database.othersVersion() !== version) return;
     }

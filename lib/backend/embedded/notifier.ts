@@ -12,20 +12,20 @@ export class Notifier {
     for (const wake of [...this.#waiting]) wake();
   }
 
-  /** Resolves to true on the next `notify` or when a signal fires, to false after `ms`. Never rejects. */
-  wait(ms: number, signals: readonly AbortSignal[]): Promise<boolean> {
+  /** Resolves to true on the next `notify` or when the signal fires, to false after `ms`. Never rejects. */
+  wait(ms: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
-      if (signals.some((signal) => signal.aborted)) return resolve(true);
+      if (signal.aborted) return resolve(true);
       const end = (isDue: boolean) => {
         stopTimer(timer);
         this.#waiting.delete(wake);
-        for (const signal of signals) signal.removeEventListener("abort", wake);
+        signal.removeEventListener("abort", wake);
         resolve(isDue);
       };
       const wake = () => end(true);
       const timer = startTimer(() => end(false), Math.max(1, ms));
       this.#waiting.add(wake);
-      for (const signal of signals) signal.addEventListener("abort", wake, { once: true });
+      signal.addEventListener("abort", wake, { once: true });
     });
   }
 }
@@ -39,10 +39,10 @@ export class Notifiers {
   }
 
   /** As `Notifier.wait`. */
-  async wait(key: string, ms: number, signals: readonly AbortSignal[]): Promise<boolean> {
+  async wait(key: string, ms: number, signal: AbortSignal): Promise<boolean> {
     const notifier = this.#notifiers.get(key) ?? new Notifier();
     this.#notifiers.set(key, notifier);
-    const isDue = await notifier.wait(ms, signals);
+    const isDue = await notifier.wait(ms, signal);
     if (notifier.isIdle && this.#notifiers.get(key) === notifier) this.#notifiers.delete(key);
     return isDue;
   }

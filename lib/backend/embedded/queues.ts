@@ -9,7 +9,7 @@ import type { Database } from "./database.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { deliver } from "./delivery.ts";
 import type { Lifetime } from "./lifetime.ts";
-import { bytesOf } from "./live.ts";
+import { bytesOf } from "../shared/bytes.ts";
 import type { LogTable } from "./logs.ts";
 import { type MessageSource, MessageTable, type StoredMessage } from "./messages.ts";
 import type { Reserve } from "./reserve.ts";
@@ -64,15 +64,15 @@ export class Queues {
   async *consume(spec: ConsumerSpec, signal: AbortSignal): AsyncGenerator<Delivery> {
     const { lifetime } = this.#options;
     lifetime.check();
-    const signals = [lifetime.signal, signal];
+    const end = AbortSignal.any([lifetime.signal, signal]);
     const consumer = this.#consumers.ensure(spec);
-    while (!signals.some((one) => one.aborted)) {
+    while (!end.aborted) {
       const next = this.#takeOrWait(consumer);
       if (typeof next === "object") yield next;
       // No `await` between the empty result and the wait: a notification in between would be lost.
       else {
         consumer.asking++;
-        await consumer.notifier.wait(next, signals);
+        await consumer.notifier.wait(next, end);
         consumer.asking--;
       }
     }

@@ -25,33 +25,10 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
   lifetime.signal.addEventListener("abort", () => others.stop(), { once: true });
   /** Revisions of the records that have passed validation, by run. */
   const checked = new RecentMap<number>(CHECKED);
-  const get = database.prepare("SELECT value, revision FROM runs WHERE id = ?");
-  const stateOf = database.prepare("SELECT revision, outcome, created_at, ended_at FROM runs WHERE id = ?");
-  const insert = database.prepare(
-    `INSERT INTO runs (id, revision, outcome, created_at, ended_at, reason, name, type, pipeline, value)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  // Most changes leave the indices alone: naming an indexed column would rewrite its index even if the value
-  // is the same.
-  const update = database.prepare("UPDATE runs SET revision = ?, value = ? WHERE id = ?");
-  const reindex = database.prepare(
-    "UPDATE runs SET outcome = ?, created_at = ?, ended_at = ?, reason = ? WHERE id = ?",
-  );
-  const remove = database.prepare("DELETE FROM runs WHERE id = ?");
-  const open = database.prepare("SELECT id FROM runs WHERE outcome IS NULL ORDER BY created_at, id");
-  const ended = database.prepare(
-    `SELECT ended_at, id FROM runs WHERE ended_at <= ? AND (ended_at, id) > (?, ?)
-     ORDER BY ended_at, id LIMIT ?`,
-  );
-  const endedCount = database.prepare("SELECT count(*) AS count FROM runs WHERE ended_at IS NOT NULL");
-  const find = database.prepare("SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
-  const copy = database.prepare(
-    `INSERT OR REPLACE INTO set_aside (kind, at, why, key, value)
-     SELECT ?1, ?2, ?3, ?4, value FROM runs WHERE id = ?4`,
-  );
+  const sql = statementsOf(database);
   const read = (id: string) =>
-    aside.read({ kind: "run", key: id, copy, remove }, () => {
-      const row = database.run(() => get.get(id));
+    aside.read({ kind: "run", key: id, copy: sql.copy, remove: sql.remove }, () => {
+      const row = database.run(() => sql.get.get(id));
       if (!row) return undefined;
       const revision = Number(row["revision"]);
       const value = runOf(row, checked.get(id) === revision ? undefined : id);
@@ -72,7 +49,7 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
   }
 
   function apply(id: string, run: Run, revision: number, text: string): number {
-    const found = stateOf.get(id);
+    const found = sql.stateOf.get(id);
     checkRevision(id, found?.["revision"], revision);
     const next = revisions.next();
     const { outcome = null } = run;
@@ -81,13 +58,13 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
     const reason = outcome === null ? null : run.verdict?.reason ?? null;
     if (!found) {
       const { resource: { name, resource: type }, pipeline } = run;
-      insert.run(id, next, outcome, created, ended, reason, name, type, pipeline.name, text);
+      sql.insert.run(id, next, outcome, created, ended, reason, name, type, pipeline.name, text);
       return next;
     }
-    update.run(next, text, id);
+    sql.update.run(next, text, id);
     const { outcome: hadOutcome, created_at: hadCreated, ended_at: hadEnded } = found;
     if (hadOutcome !== outcome || hadCreated !== created || hadEnded !== ended) {
-      reindex.run(outcome, created, ended, reason, id);
+      sql.reindex.run(outcome, created, ended, reason, id);
     }
     return next;
   }
@@ -108,15 +85,15 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
     delete: (id, revision) =>
       lifetime.call(() => {
         database.write(() => {
-          checkRevision(id, stateOf.get(id)?.["revision"], revision);
-          remove.run(id);
+          checkRevision(id, sql.stateOf.get(id)?.["revision"], revision);
+          sql.remove.run(id);
         });
         watchers.tell(id);
       }),
 
     open: () =>
       lifetime.call(() => {
-        const ids = database.run(() => open.all()).map((row) => String(row["id"]));
+        const ids = database.run(() => sql.open.all()).map((row) => String(row["id"]));
         return ids.filter((id) => !aside.has("run", id));
       }),
 
@@ -124,17 +101,19 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
 
     ended: ({ until, after = { endedAt: Number.MIN_SAFE_INTEGER, id: "" }, limit = 100 }) =>
       lifetime.call(() =>
-        database.run(() => ended.all(Math.floor(until), after.endedAt, after.id, limit)).map((row) => ({
+        database.run(() => sql.ended.all(Math.floor(until), after.endedAt, after.id, limit)).map((row) => ({
           endedAt: Number(row["ended_at"]),
           id: String(row["id"]),
         }))
       ),
 
-    endedCount: () => lifetime.call(() => Number(database.run(() => endedCount.get())?.["count"])),
+    endedCount: () => lifetime.call(() => Number(database.run(() => sql.endedCount.get())?.["count"])),
 
     find: (prefix, limit) =>
       lifetime.call(() =>
-        database.run(() => find.all(prefix, prefix + LAST_CHARACTER, limit)).map((row) => String(row["id"]))
+        database.run(() => sql.find.all(prefix, prefix + LAST_CHARACTER, limit)).map((row) =>
+          String(row["id"])
+        )
       ),
 
     watch: (id, changed) =>
@@ -148,6 +127,35 @@ export function runTable(database: Database, { lifetime, revisions, aside }: Tab
           },
         };
       }),
+  };
+}
+
+function statementsOf(database: Database) {
+  return {
+    get: database.prepare("SELECT value, revision FROM runs WHERE id = ?"),
+    stateOf: database.prepare("SELECT revision, outcome, created_at, ended_at FROM runs WHERE id = ?"),
+    insert: database.prepare(
+      `INSERT INTO runs (id, revision, outcome, created_at, ended_at, reason, name, type, pipeline, value)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    // Most changes leave the indices alone: naming an indexed column would rewrite its index even if the value
+    // is the same.
+    update: database.prepare("UPDATE runs SET revision = ?, value = ? WHERE id = ?"),
+    reindex: database.prepare(
+      "UPDATE runs SET outcome = ?, created_at = ?, ended_at = ?, reason = ? WHERE id = ?",
+    ),
+    remove: database.prepare("DELETE FROM runs WHERE id = ?"),
+    open: database.prepare("SELECT id FROM runs WHERE outcome IS NULL ORDER BY created_at, id"),
+    ended: database.prepare(
+      `SELECT ended_at, id FROM runs WHERE ended_at <= ? AND (ended_at, id) > (?, ?)
+       ORDER BY ended_at, id LIMIT ?`,
+    ),
+    endedCount: database.prepare("SELECT count(*) AS count FROM runs WHERE ended_at IS NOT NULL"),
+    find: database.prepare("SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"),
+    copy: database.prepare(
+      `INSERT OR REPLACE INTO set_aside (kind, at, why, key, value)
+       SELECT ?1, ?2, ?3, ?4, value FROM runs WHERE id = ?4`,
+    ),
   };
 }
 

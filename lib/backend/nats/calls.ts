@@ -5,7 +5,6 @@ import {
   InvalidSubjectError,
   type Msg,
   NoRespondersError,
-  PermissionViolationError,
 } from "@nats-io/transport-node";
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { InputError, Retryable, UnavailableError } from "../../base/errors.ts";
@@ -79,14 +78,6 @@ export const isStreamMissing = (error: unknown): boolean =>
 
 export const isConsumerMissing = (error: unknown): boolean =>
   apiCode(error) === JetStreamApiCodes.ConsumerNotFound;
-
-/** True if the login may not make this call. */
-export function isForbidden(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof PermissionViolationError) return true;
-  }
-  return false;
-}
 
 /** True if the broker reported that nothing listens on the subject. */
 export function isUnanswered(error: unknown): boolean {

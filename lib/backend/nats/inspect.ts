@@ -8,9 +8,10 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { STREAMS } from "../../wire/subjects.ts";
 import { ARTIFACTS_STREAM } from "./blobs.ts";
-import { isConsumerMissing, isForbidden, isStreamMissing } from "./calls.ts";
+import { isConsumerMissing, isStreamMissing } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { DEAD_STREAM } from "./dead.ts";
+import { deniedIn } from "./denied.ts";
 import { isConnectionRefused, isLoginRefused } from "./explain.ts";
 import { OWNER_KEY } from "./streams.ts";
 import { consumerInfo, type Denied, deniedOf, type Needs } from "./permissions.ts";
@@ -150,9 +151,11 @@ async function infoOf(manager: JetStreamManager, name: string): Promise<StreamIn
 
 function reportOf(name: string, info: StreamInfo | Error): StreamReport {
   if (info instanceof Error) {
-    const state = isStreamMissing(info) ? "missing" : isForbidden(info) ? "hidden" : "unread";
-    const why = state === "missing" ? undefined : messageOf(info);
-    return { name, state, why, messages: 0, bytes: 0, maxBytes: undefined };
+    const nothing = { name, why: undefined, messages: 0, bytes: 0, maxBytes: undefined };
+    if (isStreamMissing(info)) return { ...nothing, state: "missing" };
+    const denied = deniedIn(info);
+    if (denied !== undefined) return { ...nothing, state: "hidden", why: denied };
+    return { ...nothing, state: "unread", why: messageOf(info) };
   }
   const { state: { messages, bytes }, config: { max_bytes } } = info;
   const maxBytes = max_bytes > 0 ? max_bytes : undefined;

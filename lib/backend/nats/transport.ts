@@ -4,6 +4,7 @@ import { UnavailableError } from "../../base/errors.ts";
 import { abortable, withDeadline } from "../../base/signals.ts";
 import { type StreamName, STREAMS } from "../../wire/subjects.ts";
 import { checkConsumer, checkSize, checkSubject, streamOf } from "../shared/checks.ts";
+import { bytesOf } from "../shared/bytes.ts";
 import type { ConsumerSpec, Delivery, Transport } from "../transport.ts";
 import { blobStore } from "./blobs.ts";
 import { DisposedError, inOurWords, storedAt } from "./calls.ts";
@@ -285,6 +286,3 @@ class NatsTransport implements NatsBackend {
 function refusing(error: Error): AsyncIterable<never> {
   return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
 }
-
-const bytesOf = (data: Uint8Array | string): Uint8Array =>
-  typeof data === "string" ? new TextEncoder().encode(data) : data;
