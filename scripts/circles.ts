@@ -1,4 +1,4 @@
-/** Groups of files that import each other, directly or through others. Each is sorted; a file alone is none. */
+/** Returns the groups of files that import each other, directly or through others, each sorted. */
 export function circlesIn(imports: ReadonlyMap<string, readonly string[]>): string[][] {
   const circles: string[][] = [];
   const order = new Map<string, number>();

@@ -18,7 +18,7 @@ import { flagsOf } from "./usage.ts";
 const root = join(import.meta.dir, "..");
 const isCheck = flagsOf({ options: { check: { type: "boolean", default: false } } }).values.check;
 
-/** Between these lines a page of ours is made from the code; the rest of it is written by hand. */
+/** The part of a page between these lines is made from the code; the rest is written by hand. */
 const BEGIN = "<!-- made by scripts/docs.ts -->";
 const END = "<!-- end -->";
 
@@ -45,7 +45,7 @@ async function withPart(page: string, part: string): Promise<string> {
 }
 
 async function flagsPage(): Promise<string> {
-  // Named by a path that the compiler does not follow: all of lib would be checked once more, with the types of Bun.
+  // A path that the compiler does not follow: it would check all of lib again, with Bun's types.
   const load = (file: string) => import(join(root, file));
   const { flutterCiProgram } = await load("lib/cli/flutter-ci.ts") as {
     flutterCiProgram(drivers: Record<string, () => Promise<unknown>>): Promise<Command>;
@@ -114,7 +114,7 @@ function reasonsPage(): string {
   ].join("\n");
 }
 
-/** What `z.toJSONSchema` says of a field, as far as the table needs it. */
+/** The part of the output of `z.toJSONSchema` that the table needs. */
 interface Field {
   readonly type?: string;
   readonly anyOf?: readonly Field[];

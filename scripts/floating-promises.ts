@@ -41,7 +41,7 @@ await api.close();
 for (const breach of breaches.sort()) console.error(breach);
 process.exit(breaches.length === 0 ? 0 : 1);
 
-/** The expressions whose value goes nowhere; what is assigned goes somewhere. */
+/** Returns the expressions whose value is not used. */
 function standingAlone(node: Node, found: Expression[] = []): Expression[] {
   if (isVoidExpression(node)) found.push(node.expression);
   else if (isExpressionStatement(node) && !isBinaryExpression(node.expression)) found.push(node.expression);
@@ -49,7 +49,7 @@ function standingAlone(node: Node, found: Expression[] = []): Expression[] {
   return found;
 }
 
-/** True where a rejection has a taker. */
+/** True if a rejection is handled. */
 async function isTaken(expression: Expression): Promise<boolean> {
   if (expression.kind === SyntaxKind.AwaitExpression || !isCallExpression(expression)) {
     return expression.kind === SyntaxKind.AwaitExpression;
@@ -63,7 +63,7 @@ async function isTaken(expression: Expression): Promise<boolean> {
   return await saysSo(expression);
 }
 
-/** True for a call of a function whose comment says that it never rejects. */
+/** True for a call of a function whose doc comment says that it never rejects. */
 async function saysSo(call: CallExpression): Promise<boolean> {
   const { expression: callee } = call;
   const symbol = await checker.getSymbolAtLocation(isPropertyAccessExpression(callee) ? callee.name : callee);
@@ -79,7 +79,7 @@ async function saysSo(call: CallExpression): Promise<boolean> {
   return false;
 }
 
-/** What stands between the end of what is before a declaration and its own first word. */
+/** Returns the text between a declaration and what is before it. */
 function commentAbove(text: string, from: number, to: number): string {
   return /^\s*(?:(?:\/\*[\s\S]*?\*\/|\/\/[^\n]*)\s*)*/.exec(text.slice(from, to))?.[0] ?? "";
 }

@@ -1,6 +1,8 @@
 /**
- * What formatter, linter and compiler do not know: which room may import which, that no files import each other in a circle, which one file may
- * import a library or read the environment, that neither runtime's globals are used, and that no test goes by the clock. Prints each breach with its place; exit 1 if any.
+ * Checks the rules that formatter, linter and compiler do not know: which room may import which, that no
+ * files import each other in a circle, which one file may import a library or read the environment, that
+ * neither runtime's globals are used, and that no test goes by the clock. Prints each breach with its place,
+ * and exits with 1 if there is one.
  */
 import { Glob } from "bun";
 import { dirname, join } from "node:path";
@@ -50,10 +52,14 @@ const ARROWS: Record<string, string[]> = {
   "drivers": ["lib/runtime.ts", "lib/cli", "lib/build"],
 };
 
-/** Rooms that decide and do nothing, and the packages that they may use: none that reads, writes, listens or waits. */
+/**
+ * Rooms that only decide, and the packages that they may import: none that reads, writes, listens or waits.
+ */
 const PURE: Record<string, string[]> = { "lib/engine/core": ["node:buffer", "node:crypto", "zod"] };
 
-/** What a driver works on is its author's business: the SDK names no resource type, and neither does anything below it. */
+/**
+ * Resource types are up to the authors of drivers: the SDK names none, and neither does anything below it.
+ */
 const RESOURCE_TYPE = /["'`]flutter-builder["'`]|\bFLUTTER_/;
 const KNOWS_NO_RESOURCE_TYPE = [
   "lib/base",
@@ -93,8 +99,8 @@ const ONLY_IN: { what: string; pattern: RegExp; where: string }[] = [
 ];
 
 /**
- * What goes by the clock. Tests await conditions instead: `until`, `within`, `turns`, `leaseEnds`, and limits in the
- * measured pace of the machine are in these files.
+ * Matches what goes by the clock. Tests wait for conditions instead, with `until`, `within`, `turns`,
+ * `leaseEnds` and limits in the measured pace of the machine, which are in these files.
  */
 const CLOCK =
   /(?<![.\w])(?:set(?:Timeout|Interval)|delay|sleep)\(|AbortSignal\.timeout\(|timeoutSignal\(|performance\.now\(|Date\.now\(\) [-<>]|"node:timers\/promises"/;
@@ -121,7 +127,7 @@ for (const circle of circlesIn(imports)) {
 for await (const path of new Glob("tests/**/*.ts").scan(root)) {
   const text = await Bun.file(join(root, path)).text();
   checkNeeds(path, text);
-  // What a test starts as a process of its own may stay for as long as it is let.
+  // A process that a test starts may wait until it is ended.
   if (MAY_USE_CLOCK.includes(path) || path.includes("-children/")) continue;
   const code = withoutComments(text);
   const match = CLOCK.exec(code);
@@ -130,7 +136,7 @@ for await (const path of new Glob("tests/**/*.ts").scan(root)) {
 for (const breach of breaches.sort()) console.error(breach);
 process.exit(breaches.length === 0 ? 0 : 1);
 
-/** The text with blanks in the place of comments. */
+/** Returns the text with its comments replaced by blanks. */
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
 }
@@ -170,7 +176,7 @@ function checkOnlyIn(path: string, code: string): void {
   }
 }
 
-/** Where the machine lacks what a file's name says it needs, its tests say so and are skipped. */
+/** If the machine lacks what a test file's name says, its tests are skipped with that reason. */
 function checkNeeds(path: string, text: string): void {
   const need = /_(?:docker|alone)_test\.ts$/.test(path)
     ? "Docker"

@@ -1,4 +1,4 @@
-/** What the scripts do with wrong words: one line on stderr, and exit code 2. */
+/** Prints wrong usage in one line on stderr, and exits with 2. */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
 /** Reads the command line. Exits with 2 at a flag that `config` does not have. */

@@ -16,11 +16,11 @@ const CONNECTIONS = 16;
 const LINES = 1_000_000;
 const BATCH = 500;
 const LOG_RUN = "11111111-2222-4333-8444-555555555555";
-/** Runs with logs of their own, which make ten million lines together with the large one. */
+/** Runs with logs of their own; with the large one they have ten million lines. */
 const LOGGED_RUNS = 900;
 const LOGGED_LINES = 10_000;
 const READS = 20;
-/** Writes that are waiting at a time while the folder is filled. */
+/** Writes in flight at once while the folder is filled. */
 const AT_ONCE = 64;
 const PIPELINE = { name: "line", resource: "thing", steps: [{ id: "a", name: "A", driver: "nobody" }] };
 const RESOURCE = {
@@ -30,7 +30,7 @@ const RESOURCE = {
   spec: { repository: "https://git.example.com/app.git", size: 1 },
 };
 
-/** The control plane's API, in one process with its store, asked over its socket. */
+/** Measures the control plane's API over its socket, in one process with its store. */
 export const api: Bench = {
   name: "api",
   group: "plane",
@@ -172,7 +172,7 @@ async function runLogFigure(url: string, headers: Record<string, string>, run: s
   };
 }
 
-/** Creates resources: at first so many a second, then as fast as the connections let it. */
+/** Creates resources: first at a fixed rate, then as fast as the connections allow. */
 async function posts(url: string, headers: Record<string, string>): Promise<Figure[]> {
   const send = async (path: string, value: unknown) => {
     const body = JSON.stringify(value);
@@ -229,7 +229,7 @@ async function posts(url: string, headers: Record<string, string>): Promise<Figu
   ];
 }
 
-/** Throws unless there are so many resources, and an open run for each. */
+/** Throws unless there are `expected` resources, each with an open run. */
 async function noneLost(url: string, headers: Record<string, string>, expected: number): Promise<void> {
   let resources = 0;
   for (let path: string | undefined = `/resources/${PIPELINE.resource}`; path !== undefined;) {

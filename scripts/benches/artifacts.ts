@@ -5,7 +5,10 @@ import { formatMs, median, rounded } from "./numbers.ts";
 const FILES = 2000;
 const TARGET = 3;
 
-/** Many small files, from a container through the store into a folder, against a copy of their folder by docker's command line. */
+/**
+ * Many small files from a container through the store into a folder, compared with `docker cp` of their
+ * folder.
+ */
 export const artifacts: Bench = {
   name: "artifacts",
   group: "spine",
@@ -22,7 +25,7 @@ export const artifacts: Bench = {
   },
 };
 
-/** The figure of artifacts that are kept and saved, against `docker cp`; without `most` there is no target. */
+/** Compares keeping and saving artifacts with `docker cp`. Without `most` there is no target. */
 export function artifactsFigure(
   what: string,
   { ours, reference, most }: { ours: readonly number[]; reference: readonly number[]; most?: number },

@@ -1,20 +1,20 @@
-/** One figure as it was measured. */
+/** A measured figure. */
 export interface Figure {
-  /** What was measured, with how much of it: one line of the table. */
+  /** What was measured, and how much of it: the title of its line in the table. */
   readonly what: string;
-  /** Ours, and what it is compared with, each with its unit. */
+  /** Our value and the one that it is compared with, each with its unit. */
   readonly ours: string;
   readonly reference?: string;
   /** Ours divided by the reference; only where smaller is better. */
   readonly ratio?: number;
-  /** What was aimed at, in words; undefined for what is only shown. */
+  /** The target in words; undefined if the figure is only shown. */
   readonly target?: string;
   readonly isMet?: boolean;
-  /** All numbers behind it, milliseconds or bytes as their names say. */
+  /** All numbers behind the figure. Their names end in their unit. */
   readonly numbers: Readonly<Record<string, number>>;
 }
 
-/** What a bench may use; everything it makes lies in `folder`, which is removed afterwards. */
+/** What a bench may use. It writes only into `folder`, which is removed afterwards. */
 export interface Bench {
   readonly name: string;
   /** Groups are what an issue asks for together. */
@@ -23,16 +23,16 @@ export interface Bench {
 }
 
 export interface Place {
-  /** Empty, the bench's own. */
+  /** An empty folder of the bench's own. */
   readonly folder: string;
-  /** The project. */
+  /** The project's folder. */
   readonly root: string;
   /** The program from source, on Bun. */
   readonly program: string;
-  /** The program as a single file; undefined where `scripts/build` has not made it. */
+  /** The program as a single file; undefined if `scripts/build` has not made it. */
   readonly compiled: string | undefined;
-  /** With git, a C compiler and make. */
+  /** An image with git, a C compiler and make. */
   readonly image: string;
-  /** Says how far it has come. */
+  /** Prints progress. */
   say(text: string): void;
 }

@@ -9,7 +9,9 @@ import { makeSmallRepository } from "./small-repository.ts";
 const ROUNDS = 15;
 const WARM_UP = 2;
 
-/** A whole build, from the program's start to its end, against a script of the same steps by the docker command line. */
+/**
+ * A whole build, from the program's start to its end, compared with a script of the same `docker` commands.
+ */
 export const build: Bench = {
   name: "build",
   group: "spine",
@@ -27,7 +29,7 @@ export const build: Bench = {
       const [reference = [], ...times] = await alternate(ROUNDS, work);
       return times.map((ms, i) => figureOf(KINDS[i] ?? "", ms, reference));
     } finally {
-      // There is one only where the script was cut off in the middle.
+      // It exists only if an earlier script was interrupted.
       const left = await docker("ps", "--all", "--quiet", "--filter", `label=conveyor.bench=${NAME}`);
       if (left !== "") await docker("rm", "--force", "--volumes", ...left.split("\n"));
     }

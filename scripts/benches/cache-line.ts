@@ -8,14 +8,14 @@ const UNUSED_LINE_MS = 20;
 const ROUNDS = 30;
 const WARM_UP = 3;
 
-/** What a cache costs that nothing is put into. */
+/** The cost of a cache that stays empty. */
 export const cacheLine: Bench = {
   name: "cache-line",
   group: "everyday",
   measure: async (place) => [await unusedLine(place)],
 };
 
-/** What a cache costs that is empty: the steps that make and remove containers, with and without one. */
+/** The cost of an empty cache: the steps that make and remove containers, with and without it. */
 async function unusedLine({ image, say }: Place): Promise<Figure> {
   say(`${ROUNDS} containers with and without a cache, in turns`);
   const times: number[][] = [[], []];

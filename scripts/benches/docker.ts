@@ -1,11 +1,11 @@
 import { runProcess } from "./processes.ts";
 
-/** What `docker` prints. */
+/** Returns what `docker` prints. */
 export async function docker(...words: string[]): Promise<string> {
   return (await runProcess(["docker", ...words], { output: true })).stdout.trim();
 }
 
-/** Every container, volume and network of the daemon, whoever's. */
+/** Returns all containers, volumes and networks of the daemon, ours or not. */
 export async function dockerObjects(): Promise<Set<string>> {
   const [containers, volumes, networks] = await Promise.all([
     docker("ps", "--all", "--quiet", "--no-trunc"),
@@ -39,5 +39,5 @@ export async function containerWords(image: string, name: string, network = "con
   ];
 }
 
-/** A word as a shell reads it back. */
+/** Quotes a word for a shell. */
 export const shellWord = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;

@@ -6,7 +6,7 @@ import { startPlane } from "./plane.ts";
 
 const READERS = 500;
 const PER_SECOND = 1000;
-/** Lines that a driver sends together: what comes within 50 ms. */
+/** Lines in a batch: a driver sends together what it logs within 50 ms. */
 const BATCH = 50;
 const SECONDS = 20;
 const LINES = PER_SECOND * SECONDS;
@@ -40,7 +40,7 @@ export const followers: Bench = {
 
 type Plane = Awaited<ReturnType<typeof startPlane>>;
 
-/** Writes all lines at their pace; each says when it was sent. */
+/** Writes all lines at a fixed rate. Each line contains the time when it was sent. */
 async function write({ url, headers, driver }: Plane, runid: string): Promise<void> {
   const start = performance.now();
   const sent: Promise<void>[] = [];
@@ -48,7 +48,7 @@ async function write({ url, headers, driver }: Plane, runid: string): Promise<vo
     await Bun.sleep(Math.max(0, start + i * 1000 / PER_SECOND - performance.now()));
     const message = `${Math.round(performance.now())}\n`.repeat(BATCH);
     sent.push(post(`${url}/logs`, headers, { runid, driver, message }));
-    // In order: the next is not sent before this is stored.
+    // To keep the order, the next batch is sent once this one is stored.
     await sent.at(-1);
   }
 }
@@ -92,7 +92,7 @@ function openReader({ url, headers }: Plane, run: string, delays: number[]) {
       const end = found < 0 ? -1 : bytes.indexOf("\n\n", found);
       if (end < 0) break;
       const seq = numberAt(bytes, found + SEQ.length);
-      // The engine itself says why no driver takes the step: a line of its own, without a time.
+      // The engine logs why no driver takes the step; that line has no time.
       const time = numberAt(bytes, bytes.indexOf(MESSAGE, found) + MESSAGE.length);
       if (seq !== next) return fail(`A reader got line ${seq}: expected ${next}`);
       next++;

@@ -10,7 +10,10 @@ const ROUNDS = 15;
 const WARM_UP = 2;
 const TARGET_MS = 350;
 
-/** What a clone costs more in a container of its own, where a token is used: one small repository, without a network. */
+/**
+ * The extra cost of cloning in a separate container, as clones with a token do: a small repository, without a
+ * network.
+ */
 export const gitContainer: Bench = {
   name: "git-container",
   group: "security",

@@ -6,7 +6,7 @@ const ROUNDS = 15;
 const WARM_UP = 2;
 const TARGET_MS = 80;
 
-/** What everything a person types has to wait for. */
+/** The delay before anything that a person types is answered. */
 export const help: Bench = {
   name: "help",
   group: "spine",

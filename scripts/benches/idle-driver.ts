@@ -13,13 +13,13 @@ const MOST_BYTES = 50_000_000;
 
 interface Memory {
   readonly all: number;
-  /** Heap and code that was compiled. */
+  /** The heap and compiled code. */
   readonly own: number;
   /** Pages of the program's file, which all processes of one file share. */
   readonly file: number;
 }
 
-/** How long a compiled driver takes to take events of a local broker, and what it holds when there are none. */
+/** How soon a compiled driver takes events of a local broker, and its memory while there are none. */
 export async function measureIdleDriver({ folder, say }: Pick<Place, "folder" | "say">): Promise<Figure[]> {
   await using server = await startNats();
   const nats = ["--nats", server.url];
@@ -59,7 +59,7 @@ export async function measureIdleDriver({ folder, say }: Pick<Place, "folder" | 
   ];
 }
 
-/** Starts a program, and resolves when it has said `text` on stderr. It is killed in the end. */
+/** Starts a program and resolves once it has printed `text` on stderr. Dispose kills it. */
 async function started(
   words: readonly string[],
   text: string,

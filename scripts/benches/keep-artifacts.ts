@@ -11,19 +11,22 @@ import { docker } from "./docker.ts";
 import { alternate } from "./processes.ts";
 
 export interface Files {
-  /** The container's. */
+  /** The container's image. */
   readonly name: string;
   /** A shell script that makes the file or folder in the workspace. */
   readonly make: string;
   readonly path: string;
-  /** How many artifacts they are. */
+  /** The number of artifacts. */
   readonly count: number;
   readonly rounds: number;
-  /** Whether to do both once before they are measured. */
+  /** Whether to run both once before measuring. */
   readonly isWarm: boolean;
 }
 
-/** How long artifacts take from a container through the store into a folder, and `docker cp` of the same, in turns. */
+/**
+ * Times artifacts from a container through the store into a folder, and `docker cp` of the same files, in
+ * turns.
+ */
 export async function keepArtifacts(
   { folder, image, say }: Place,
   { name, make, path, count, rounds, isWarm }: Files,
@@ -40,7 +43,7 @@ export async function keepArtifacts(
     const ours = async () => {
       const spec = { image, repository: ".", commands: ["true"], artifacts: [path] };
       const { transport, store } = embedded;
-      // Their list may be an artifact too.
+      // The list of artifacts may be an artifact too.
       const settings = testSettings({ maxArtifactFiles: count + 1 });
       const context = stepContext(daemon, spec, { settings });
       const { run } = context;
@@ -69,7 +72,7 @@ export async function keepArtifacts(
   }
 }
 
-/** Answers how long work takes, without the removal of what it has made. */
+/** Returns how long `work` takes, without the removal of what it has made. */
 const timed = (work: () => Promise<() => void>) => async () => {
   const began = performance.now();
   const remove = await work();

@@ -10,7 +10,9 @@ const GIB = 1024 ** 3;
 const MANY = 100_000;
 const MOST = { ratio: 1.3, moreBytes: 40 * 1024 ** 2 };
 
-/** One large artifact, and a hundred thousand small ones, against `docker cp`, and the memory of a run that has them. */
+/**
+ * One large artifact and a hundred thousand small ones, compared with `docker cp`, and the memory of the run.
+ */
 export const largeArtifacts: Bench = {
   name: "large-artifacts",
   group: "everyday",
@@ -39,7 +41,7 @@ export const largeArtifacts: Bench = {
   },
 };
 
-/** What a person sees, and the program's memory, from its start to its end. */
+/** What the program prints, and its peak memory. */
 async function runs({ folder, program, image, say }: Place): Promise<Figure[]> {
   const repository = await makeSmallRepository(folder);
   const data = join(folder, "data");

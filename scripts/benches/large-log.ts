@@ -5,13 +5,13 @@ import { runProcess } from "./processes.ts";
 import { makeSmallRepository } from "./small-repository.ts";
 
 const MIB = 1024 ** 2;
-/** With the newline. */
+/** Includes the newline. */
 const LINE_BYTES = 80;
 const SIZES = [MIB, 128 * MIB, 1024 * MIB];
-/** Memory that is flat is that of a log of an eighth. */
+/** A log of an eighth of the size, for comparison: memory must be about the same. */
 const MOST = 1.2;
 
-/** A log of 1 GiB, whose memory must not go by its size. */
+/** A log of 1 GiB: memory must not grow with the log. */
 export const largeLog: Bench = {
   name: "large-log",
   group: "everyday",

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { constants } from "node:os";
 
-/** Removes what the benches have made when they are interrupted, and ends the process as the signal would have. */
+/** On a signal, removes what the benches have made and exits as the signal would have. */
 export function leaveNothing(folder: string): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {

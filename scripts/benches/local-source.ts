@@ -15,7 +15,10 @@ const LONG_ROUNDS = 5;
 const NAME = "conveyor-bench-local-source";
 const COMMITS = 4000;
 
-/** A local repository on its way into a container, against sending all of its git folder and cloning from that there. */
+/**
+ * Sending a local repository into a container, compared with sending its whole git folder and cloning from it
+ * there.
+ */
 export const localSource: Bench = {
   name: "local-source",
   group: "spine",
@@ -50,7 +53,7 @@ export const localSource: Bench = {
 const empty = () => docker("exec", NAME, "sh", "-c", "rm -rf /checkout /source; mkdir /checkout /source");
 const inside = (script: string) => ["docker", "exec", "--interactive", NAME, "sh", "-c", script];
 
-/** As it was done before: everything is sent, and cloned from there. */
+/** The reference: sends everything, and clones from it in the container. */
 async function byArchive(path: string, depth: number): Promise<number> {
   const shallow = depth === 0 ? "" : `--depth=${depth}`;
   const clone =
@@ -89,7 +92,7 @@ function figureOf(
     ours: formatMs(median(ours)),
     reference: `${formatMs(median(reference))} by its whole git folder`,
     ratio: rounded(ratio),
-    // With all of its history, what is sent is the same, but for what no commit reaches.
+    // With the whole history both send the same, except objects that no commit reaches.
     ...depth !== 0 && { target: "ratio ≤ 1.0", isMet: ratio <= 1 },
     numbers: { ms: rounded(median(ours)), referenceMs: rounded(median(reference)), rounds: ours.length },
   };

@@ -9,7 +9,7 @@ import { alternate, runProcess } from "./processes.ts";
 import { commitAll } from "./small-repository.ts";
 
 const LINES = 1_000_000;
-/** With the newline. */
+/** Includes the newline. */
 const LINE_BYTES = 80;
 const ROUNDS = 5;
 const TARGET = { ratio: 1.5, bytes: 150 * 1024 ** 2 };
@@ -17,8 +17,8 @@ const COMMAND = `seq -f %0${LINE_BYTES - 1}.0f 1 ${LINES}`;
 const NAME = "conveyor-bench-log";
 
 /**
- * Many lines from a container into the stored log, against `docker exec` into a file. Ours is the time of the builder's
- * step, from its claim to its recorded result, which comes when all lines are stored.
+ * Many lines from a container into the stored log, compared with `docker exec` into a file. Our time is that
+ * of the builder's step, from its claim to its recorded result: by then all lines are stored.
  */
 export const log: Bench = {
   name: "log",
@@ -28,7 +28,7 @@ export const log: Bench = {
     mkdirSync(repository);
     writeFileSync(join(repository, "README"), "Prints a lot\n");
     await commitAll(repository);
-    /** Measures one way of running it, and remembers the most memory that it took. */
+    /** Measures one way to run the build, and keeps its peak memory. */
     const way = (what: string, flags: readonly string[], hasTarget: boolean): Way => {
       const own: Way = {
         what,
@@ -65,7 +65,7 @@ export const log: Bench = {
 
 interface Way {
   readonly what: string;
-  /** What it costs to show the lines is told, and not aimed at. */
+  /** The cost of printing the lines: shown, without a target. */
   readonly hasTarget: boolean;
   peakBytes: number;
   measure(): Promise<number>;
@@ -99,7 +99,7 @@ async function execIntoFile(folder: string): Promise<number> {
   return ms;
 }
 
-/** How long the builder's step took, once every line has been found in its place. */
+/** Checks that every line is in its place, and returns the duration of the builder's step. */
 async function checkedBuilderMs(data: string): Promise<number> {
   await using store = await openHistory(data);
   const [run] = await store.runs.list();

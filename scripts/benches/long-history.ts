@@ -6,7 +6,7 @@ const FILES = 1000;
 const FILE_BYTES = 1000;
 const CHANGED_BYTES = 30_000;
 
-/** A repository whose packed history is many times its files: each commit replaces one of them by another that is random. */
+/** A repository whose history is much larger than its files: each commit replaces a file by random data. */
 export async function importHistory(path: string, commits: number): Promise<void> {
   mkdirSync(path);
   const git = (...words: string[]) => runProcess(["git", "-C", path, ...words]);

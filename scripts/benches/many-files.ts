@@ -15,7 +15,10 @@ const ROUNDS = 3;
 const MOST = 1.3;
 const NAME = "conveyor-bench-many-files";
 
-/** A local repository of many files in a container's workspace, against a copy of its git folder and `git clone` there. */
+/**
+ * Checking out a local repository of many files in a container, compared with copying its git folder and `git
+ * clone` there.
+ */
 export const manyFiles: Bench = {
   name: "many-files",
   group: "everyday",
@@ -28,7 +31,7 @@ export const manyFiles: Bench = {
       () => copyAndClone(place, repository),
       () => cloneStep(place, repository),
     ]);
-    // Nearly all of it is the kernel making files, which a disk in use makes twice as long: the fastest of each.
+    // Nearly all of the time is the kernel creating files, which doubles on a busy disk: take the fastest of each.
     const [ms, referenceMs] = [Math.min(...ours), Math.min(...reference)];
     const ratio = ms / referenceMs;
     return [{

@@ -15,9 +15,9 @@ const TARGET = { mibPerSecond: 50, share: 0.1 };
 const STEP = { driver: "builder", step: "build", pipeline: "bench" };
 
 /**
- * What looking for secrets costs, in this process's own time, which a busy machine does not change: a log on its way into
- * the store without secrets, with one and with 50, none of which is in it. The text is what tools print: this project's
- * history with all differences, and lists of files.
+ * The cost of masking, in processor time, which does not depend on the machine's load: a log on its way into
+ * the store without secrets, with one, and with 50, none of which occurs. The text is what tools print: this
+ * project's history with all diffs, and lists of files.
  */
 export const mask: Bench = {
   name: "mask",
@@ -64,7 +64,7 @@ export const mask: Bench = {
     const [none = NaN, one = NaN, fifty = NaN] = ways.map(({ times }) => median(times));
     const share = (one - none) / one;
     const speed = text.length / MIB / ((fifty - none) / 1000);
-    // What has stars of its own has them in each round.
+    // Text that itself contains stars has them in each round.
     const wrong = masked - own * ways.length * ROUNDS;
     return [
       {
@@ -100,7 +100,7 @@ function starsIn(data: Uint8Array): number {
   return Buffer.from(data.buffer, data.byteOffset, data.length).toString("latin1").split("***").length - 1;
 }
 
-/** What tools print about this project: up to 32 MiB. */
+/** Returns up to 32 MiB of what tools print about this project. */
 async function printed(root: string): Promise<Buffer> {
   const script = "git log -p --stat; find . -path ./.git -prune -o -ls; git ls-files | xargs sha256sum";
   const child = Bun.spawn(["sh", "-c", script], { cwd: root, stdout: "pipe", stderr: "ignore" });

@@ -3,7 +3,10 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { subjects } from "../../lib/wire/subjects.ts";
 import { TYPE } from "./no-op.ts";
 
-/** What a program does that promises the same with nats.js alone, and nothing else: take, answer with a PubAck awaited, ack. */
+/**
+ * The least that a program with nats.js must do to promise the same: take, publish a result and await its
+ * PubAck, ack.
+ */
 export async function bareDriver(
   servers: string,
   name: string,
@@ -20,7 +23,7 @@ export async function bareDriver(
   const consumer = await client.consumers.get("messages", name);
   let ended = false;
   const working = (async () => {
-    // One at a time, as a driver with one hand takes them.
+    // One at a time, as a driver with one slot.
     while (!ended) {
       const message = await consumer.next({ expires: 1000 });
       if (!message) continue;

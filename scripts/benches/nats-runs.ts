@@ -20,7 +20,7 @@ const RUN = { p50: 8, p99: 25 };
 const START = { ms: 250, megabytes: 60 };
 const SLOWEST_END = 0.9;
 
-/** What whole runs cost on our control plane over a real broker, and what its drivers' processes cost. */
+/** The cost of whole runs on our control plane over a real broker, and of its drivers' processes. */
 export const natsRuns: Bench = {
   name: "nats-runs",
   group: "nats",
@@ -84,7 +84,7 @@ function latencyFigure(times: number[]): Figure {
   };
 }
 
-/** Every run that was waited for has succeeded; what is left to say is whether the last ones were as quick as the first. */
+/** All runs have succeeded by now. Compares the last ones with the first: they must not become slower. */
 function fleetFigure(ended: number[]): Figure {
   const part = QUEUED_RUNS / 5;
   const first = part / ((ended[part - 1] ?? NaN) / 1000);
@@ -123,7 +123,7 @@ async function startWorker(url: string, name: string) {
   return worker;
 }
 
-/** A driver's own program, from its start to its first pull, and what it takes when it has nothing to do. */
+/** A driver's program: its time from start to first pull, and its memory and processor time while idle. */
 async function startFigure(
   kind: string,
   program: string,

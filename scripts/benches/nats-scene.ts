@@ -5,7 +5,7 @@ import { subjects } from "../../lib/wire/subjects.ts";
 import { type NatsServer, startNats } from "../../tests/support/nats-server.ts";
 import { TYPE } from "./no-op.ts";
 
-/** A broker that has our streams. */
+/** Starts a broker that has our streams. */
 export async function brokerWithStreams(
   options: Parameters<typeof ensureStreams>[1] = {},
 ): Promise<NatsServer> {
@@ -16,11 +16,11 @@ export async function brokerWithStreams(
   return server;
 }
 
-/** Answers claims as an engine does that grants each of them. */
+/** Answers claims like an engine that grants all of them. */
 export const grantAll = (transport: Transport): Promise<AsyncDisposable> =>
   transport.serve(subjects.claims, () => Promise.resolve(JSON.stringify({ answer: "go", attempt: 1 })));
 
-/** An event that a run's resource is created, as text. */
+/** Returns the event of a created resource, as JSON. */
 export function eventOf(run: string): string {
   const resource = { id: "bench", name: "bench", pipeline: "bench", resource: TYPE, metadata: {}, spec: {} };
   return JSON.stringify({ event: "create", payload: JSON.stringify(resource), id: run, run_id: run });

@@ -17,14 +17,17 @@ const CASES = [
   { what: "from our control plane", exclusive: false, claims: true },
 ] as const;
 
-/** One request of an event's way, or a moment that takes no time; milliseconds since the event was published. */
+/** A request made for an event, or a moment without duration; milliseconds since the event was published. */
 interface Span {
   readonly what: string;
   readonly from: number;
   readonly to: number;
 }
 
-/** What becomes of one event of an idle driver that does nothing: each request, when it was sent and how long its answer took. */
+/**
+ * The way of one event through an idle driver that does nothing: each request, when it was sent and how long
+ * its answer took.
+ */
 export const natsTrace: Bench = {
   name: "nats-trace",
   group: "nats",
@@ -83,7 +86,7 @@ async function traces(
   return all;
 }
 
-/** The transport, with an ear on what it is asked. */
+/** Wraps a transport and reports each call. */
 function tracing(transport: Transport, onSpan: (span: Span) => void): Transport {
   const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     const from = performance.now();

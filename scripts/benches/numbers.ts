@@ -1,4 +1,4 @@
-/** The value below which the share `part` of all lies: 0.5 for the median. */
+/** Returns the value below which the share `part` of all values lies: 0.5 for the median. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (sorted.length - 1) * part;
@@ -13,5 +13,5 @@ export function formatMs(ms: number): string {
   return `${ms.toFixed(ms < 10 ? 2 : 0)} ms`;
 }
 
-/** Short enough for a table and for JSON. */
+/** Rounds a number for the table and for JSON. */
 export const rounded = (value: number): number => Number(value.toPrecision(6));

@@ -6,7 +6,9 @@ import { runProcess } from "./processes.ts";
 import { makeSmallRepository } from "./small-repository.ts";
 
 const RUNS = 20;
-/** Fails where the workspace is not the run's own: somebody else's marker, or a second line in ours. */
+/**
+ * A command that fails if another run uses the same workspace: a foreign marker, or a second line in ours.
+ */
 const COMMAND = `
 test ! -e marker
 echo "$CONVEYOR_RUN" >>marker
@@ -14,7 +16,7 @@ make
 test "$(cat marker)" = "$CONVEYOR_RUN"
 echo "marker of $(cat marker)"`;
 
-/** Many runs at once in one data folder, against the same one after the other. */
+/** Many runs at once in one data folder, compared with the same runs in sequence. */
 export const parallel: Bench = {
   name: "parallel",
   group: "spine",
@@ -64,7 +66,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - began;
 }
 
-/** Throws where a run's own lines are not what its marker says: there is one such line, with the run's own id. */
+/** Throws unless the run's log has exactly one line with the marker, with the run's own id. */
 function checkRun(stdout: string): void {
   const events = stdout.trim().split("\n").map((line) => JSON.parse(line));
   const { run, outcome } = events.at(-1);

@@ -3,11 +3,11 @@ import { freePort } from "../../tests/support/nats-server.ts";
 
 export interface Plane extends AsyncDisposable {
   readonly url: string;
-  /** With the plane's own token. */
+  /** Calls the API with the plane's own token. */
   readonly headers: Record<string, string>;
-  /** From the start of the process to the first 200 of `/readyz`. */
+  /** Time from the start of the process to the first 200 from `/readyz`, milliseconds. */
   readonly readyMs: number;
-  /** The driver of the only step of `submit`, which nobody is. */
+  /** The driver of the only step of `submit`: no instance of it exists. */
   readonly driver: string;
   /** Starts a run that waits for its driver. Returns its id. */
   submit(): Promise<string>;

@@ -1,24 +1,24 @@
 import { readFileSync } from "node:fs";
 
 export interface Ended {
-  /** From the process's start to its end. */
+  /** Time from the process's start to its end. */
   readonly ms: number;
-  /** Empty unless it was kept. */
+  /** Empty unless `output` was set. */
   readonly stdout: string;
-  /** The most memory that it ever had resident, bytes; 0 unless it was looked at. */
+  /** Peak resident memory, bytes; 0 unless `memory` was set. */
   readonly peakBytes: number;
 }
 
 export interface RunOptions {
   /** Whether to keep what it prints on stdout. */
   readonly output?: boolean;
-  /** Whether to look at its memory, which costs a little. */
+  /** Whether to measure its memory, which costs a little. */
   readonly memory?: boolean;
 }
 
 const LOOK_MS = 20;
 
-/** Runs a program to its end. Throws with what it said where it does not exit with 0. */
+/** Runs a program to its end. Throws with its output unless it exits with 0. */
 export async function runProcess(words: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const { output = false, memory = false } = options;
   const began = performance.now();
@@ -39,7 +39,9 @@ export async function runProcess(words: readonly string[], options: RunOptions =
   return { ms, stdout, peakBytes };
 }
 
-/** The kernel's own high-water mark, so that no peak between two looks is missed; 0 where it is gone. */
+/**
+ * Returns the kernel's high-water mark of a process's memory, which misses no peak; 0 if the process is gone.
+ */
 function peakOf(pid: number): number {
   try {
     const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
@@ -49,7 +51,7 @@ function peakOf(pid: number): number {
   }
 }
 
-/** The times of each of several pieces of work, taken in turns, so that a slow minute of the machine is everybody's. */
+/** Times several pieces of work in turns, so that a slow minute of the machine affects all of them. */
 export async function alternate(
   rounds: number,
   work: readonly (() => Promise<number>)[],

@@ -1,7 +1,7 @@
 import type { Figure } from "./bench.ts";
 import { formatMs, rounded } from "./numbers.ts";
 
-/** The figure of something that is done twice, and aimed at to take at most a part of the first time. */
+/** The figure of work done twice, with a target for the second time as a part of the first. */
 export function ratioFigure(
   what: string,
   { first, second, most }: { first: number; second: number; most: number },

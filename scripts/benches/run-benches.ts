@@ -1,6 +1,6 @@
 /**
- * Measures and prints: `bun scripts/benches/run-benches.ts [GROUP | NAME…] [--json FILE] [--list]`. Exits with 1 where a
- * target is missed or a bench fails; the others are measured all the same.
+ * Runs the benches and prints their figures: `bun scripts/benches/run-benches.ts [GROUP | NAME…] [--json
+ * FILE] [--list]`. Exits with 1 if a target is missed or a bench fails; the others still run.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";

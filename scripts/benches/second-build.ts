@@ -9,7 +9,7 @@ import { commitAll } from "./small-repository.ts";
 
 const SECOND_BUILD = 0.3;
 
-/** What the caches of builds save. */
+/** The time that caches save in a second build. */
 export const secondBuild: Bench = {
   name: "second-build",
   group: "everyday",
@@ -25,7 +25,7 @@ export const secondBuild: Bench = {
   },
 };
 
-/** A repository in a folder, and the words of its build. */
+/** A repository, and the command line that builds it. */
 type Make = (folder: string) => Promise<{ repository: string; words: string[] }>;
 
 async function buildTwice(
@@ -62,7 +62,7 @@ async function buildTwice(
   }
 }
 
-/** The image with folders of this machine in it. */
+/** Makes an image that also has folders of this machine. */
 async function imageWith(image: string, folders: readonly { from: string; to: string }[]): Promise<string> {
   const name = `conveyor-bench-${Date.now()}`;
   const container = await docker("create", image, "true");
@@ -150,7 +150,7 @@ function goTool(): Tool | string {
   };
 }
 
-/** npm's dependencies come from a registry, and a figure against one on this machine would say nothing of a real one. */
+/** Returns why npm is not measured. */
 function npmTool(): Tool | string {
   return "an npm project: no registry is asked by a bench, and one on this machine is as fast as a cache";
 }

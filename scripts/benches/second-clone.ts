@@ -13,11 +13,11 @@ import type { Bench, Figure, Place } from "./bench.ts";
 import { ratioFigure } from "./ratio.ts";
 
 const SECOND_CLONE = 0.15;
-/** Bytes a second of the link over which a repository is fetched, and the repository's size. */
+/** The speed of the link over which the repository is fetched, bytes a second, and the repository's size. */
 const LINK = 12_500_000;
 const REPOSITORY_MB = 200;
 
-/** What the mirror of a large repository saves. */
+/** The time that the mirror of a large repository saves. */
 export const secondClone: Bench = {
   name: "second-clone",
   group: "everyday",
@@ -30,7 +30,7 @@ export const secondClone: Bench = {
   },
 };
 
-/** A Perl script that passes on so many bytes a second. */
+/** A Perl script that copies stdin to stdout at a fixed rate. */
 const slowly = (bytesPerSecond: number): string => `
 use Time::HiRes qw(time sleep);
 $| = 1;
@@ -43,7 +43,7 @@ while (my $read = sysread(STDIN, my $bytes, 65536)) {
 }
 `;
 
-/** A clone of a large repository over a link of known speed, and the next one when a file has changed. */
+/** Clones a large repository over a link of known speed, and again after a file has changed. */
 async function cloneTwice({ say }: Place): Promise<Figure> {
   say(`clones a repository of ${REPOSITORY_MB} MB twice over ${LINK / 125_000} Mbit/s`);
   using served = smartRepositories({

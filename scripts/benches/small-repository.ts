@@ -4,7 +4,7 @@ import { runProcess } from "./processes.ts";
 
 const MODULES = Array.from({ length: 10 }, (_, i) => `part${i}`);
 
-/** A git repository with a small C program: a dozen files and a Makefile. Answers its path. */
+/** Makes a git repository with a small C program, a dozen files and a Makefile. Returns its path. */
 export async function makeSmallRepository(folder: string): Promise<string> {
   const path = join(folder, "repository");
   mkdirSync(path);
@@ -18,7 +18,7 @@ export async function makeSmallRepository(folder: string): Promise<string> {
   return path;
 }
 
-/** The folder's files as the one commit of a new repository in it. */
+/** Makes a repository of the folder, with its files in one commit. */
 export async function commitAll(path: string): Promise<void> {
   const git = (...words: string[]) => runProcess(["git", "-C", path, ...words]);
   await git("init", "--quiet", "--initial-branch=main");

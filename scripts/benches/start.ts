@@ -27,10 +27,7 @@ const COMMANDS = [
   ["container-stop", "--version"],
 ] as const;
 
-/**
- * How long compiled programs take to say something, what a driver takes until it waits and while it does, and how
- * large they are, against programs that do nothing.
- */
+/** Start-up time, memory and size of compiled programs, compared with programs that do nothing. */
 export const start: Bench = {
   name: "start",
   group: "release",
@@ -77,7 +74,7 @@ function emptyOnBun(folder: string): string {
   return path;
 }
 
-/** Undefined where there is no Go. */
+/** Undefined if there is no Go on this machine. */
 function emptyOnGo(folder: string): string | undefined {
   const source = join(folder, "go");
   mkdirSync(source);

@@ -16,8 +16,9 @@ const STEPS = ["one", "two", "three", "four"];
 const TARGET = { p50: 2, p99: 10 };
 
 /**
- * What a step costs when its driver does nothing: from the moment its event is handed to the transport to the moment the
- * next step's driver begins. In between: delivery, claim, result, decision, record, and the next event's delivery and claim.
+ * The cost of a step whose driver does nothing: from its event's publishing to the beginning of the next
+ * step's `reconcile`. In between: delivery, claim, result, decision, record, and the next event's delivery
+ * and claim.
  */
 export const steps: Bench = {
   name: "steps",
@@ -55,7 +56,7 @@ export const steps: Bench = {
   },
 };
 
-/** The transport, with a note of when each step's event was handed to it. */
+/** Wraps a transport and notes when each step's event is published. */
 function watchedTransport(transport: Transport, published: Map<string, number>): Transport {
   return {
     ...transport,

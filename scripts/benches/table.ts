@@ -2,7 +2,7 @@ import type { Figure } from "./bench.ts";
 
 const HEAD = ["what", "ours", "against", "ratio", "target", ""];
 
-/** Figures as a table in Markdown, its columns aligned. */
+/** Returns figures as a Markdown table with aligned columns. */
 export function tableOf(figures: readonly Figure[]): string {
   const rows = [HEAD, ...figures.map(rowOf)];
   const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -1,12 +1,12 @@
 /** One change to a file's text that a test should notice. */
 export interface Mutant {
   readonly line: number;
-  /** What was changed: `< became <=`. */
+  /** The change in words: `< became <=`. */
   readonly what: string;
   readonly text: string;
 }
 
-/** Each way to change a line: what it looks for, and what it puts there. */
+/** The kinds of changes: a pattern, and what replaces it. */
 const CHANGES: readonly { pattern: RegExp; to: (match: RegExpMatchArray) => string }[] = [
   { pattern: / (<|<=|>|>=) (?=[\w(#-])/g, to: ([, sign = ""]) => ` ${SWAPPED[sign]} ` },
   { pattern: / (===|!==) /g, to: ([, sign]) => sign === "===" ? " !== " : " === " },
@@ -24,12 +24,12 @@ const CHANGES: readonly { pattern: RegExp; to: (match: RegExpMatchArray) => stri
 ];
 const SWAPPED: Record<string, string> = { "<": "<=", "<=": "<", ">": ">=", ">=": ">" };
 
-/** A statement that is a call and nothing else, on one line: it may be left out. */
+/** A statement on one line that is only a call. Such a line is left out. */
 const CALL = /^ +(?:await |void )?[\w.#?[\]]+\(.*\);$/;
 
 /**
- * All mutants of a source text. Comments, imports and lines of types are left as they are, and so are the lines of texts that go over several, like the
- * scripts for a container: no unit test runs those.
+ * Returns all mutants of a source text. Comments, imports and lines of types are not changed. Nor are texts
+ * of several lines, like the scripts for a container: no unit test runs those.
  */
 export function mutantsOf(text: string): Mutant[] {
   const lines = text.split("\n");
@@ -59,7 +59,7 @@ export function mutantsOf(text: string): Mutant[] {
   return mutants;
 }
 
-/** Whether a place of a line is in a text: words of a message are not what these tests are about. */
+/** True if this place of the line is in a quoted text: tests need not notice a changed message. */
 function isQuoted(line: string, at: number): boolean {
   const before = line.slice(0, at);
   return (before.match(/(?<!\\)"/g)?.length ?? 0) % 2 === 1 ||

@@ -7,7 +7,7 @@ import { startTalkers, talkingRun } from "./talkers.ts";
 const INSTANCES = 4;
 const AT_ONCE = 8;
 
-/** A broker that ends and comes back, in an orderly way or not. */
+/** A broker that ends, in an orderly way or killed, and comes back. */
 export const brokerEnds = (end: "stop" | "kill"): Soak => {
   const name = end === "stop" ? "broker stopped for up to 2 s" : "broker killed, away for up to 2 s";
   return talkingSoak(name, async (server) => {
@@ -17,14 +17,17 @@ export const brokerEnds = (end: "stop" | "kill"): Soak => {
   });
 };
 
-/** A broker that says nothing for a while, its connections open. */
+/** A broker that is frozen for a while, with its connections open. */
 export const brokerIsSilent: Soak = talkingSoak("broker silent for up to the ack wait", async (server) => {
   server.freeze();
   await delay(Math.random() * ACK_WAIT_MS);
   server.thaw();
 });
 
-/** Drivers that are cut off, some for longer than the ack wait: their steps go to others. */
+/**
+ * Drivers whose connections are cut, some for longer than the ack wait: other instances take over their
+ * steps.
+ */
 export const driversAreCutOff: Soak = {
   name: "drivers cut off for up to twice the ack wait",
   async prepare(parts) {
@@ -47,7 +50,7 @@ export const driversAreCutOff: Soak = {
   },
 };
 
-/** Instances that talk over a broker to which something is done. */
+/** Instances that log lines over a broker, at which `strike` makes faults. */
 function talkingSoak(name: string, strike: (server: Fleet["server"]) => Promise<void>): Soak {
   return {
     name,

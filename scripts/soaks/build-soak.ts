@@ -17,18 +17,21 @@ import { oneOf, type Soak } from "./soak.ts";
 const AT_ONCE = 4;
 const INSTANCES = 2;
 const LINES = 400;
-/** What each build does; no word of one stands in another. */
+/** The commands of each build. No text of one is part of another. */
 const COMMANDS = {
   first: "echo first >marks",
   talk: `for i in $(seq ${LINES}); do echo "line $i"; sleep 0.004; done`,
   last: "echo last >>marks; cp marks out.txt",
 };
-/** Shown in the log where a crash of the builder has cut it. */
+/** The log shows this where a crash of the builder has cut it. */
 const CUT = "An earlier attempt had begun this build and was lost";
-/** Containers that were lost with their drivers are looked for every minute. */
+/** Drivers look every minute for containers that others have left. */
 const SWEEP_MS = 70_000;
 
-/** Whole builds over a broker, the four drivers and the control plane being programs, of which one is killed again and again. */
+/**
+ * Whole builds over a broker. The four drivers and the control plane are processes; again and again, one of
+ * them is killed.
+ */
 export const buildsOverKills: Soak = {
   name: "builds in Docker; drivers, control plane and broker killed",
   async prepare(parts) {
@@ -67,7 +70,7 @@ export const buildsOverKills: Soak = {
         for (;;) {
           const submitted = plane.submit("--image", image, ...commands, "-a", "out.txt", "-o", output, url);
           const [{ code, stderr }, events] = [await submitted.ended, await submitted.events()];
-          // Nobody was there to take it.
+          // The control plane was down and did not take the run.
           if (code === 3 && events.length === 0) {
             await delay(200);
             continue;
@@ -97,7 +100,9 @@ function outcomeOf(events: readonly RunEvent[]): string {
   return end?.type === "end" ? end.reason ?? end.outcome : "lost";
 }
 
-/** It succeeded, whole, or its builder was lost, which shows. */
+/**
+ * Returns what is wrong: a build must succeed completely, or fail because its builder was lost, and say so.
+ */
 function wrongInBuild(
   { code, events, marks, execs }: {
     code: number;

@@ -1,6 +1,9 @@
 import type { RunEvent } from "../../lib/engine/core/events.ts";
 
-/** What is wrong with a run's timeline, whatever it is about: lines are numbered 1, 2, 3 …, and the last event is its end, which counts them. */
+/**
+ * Returns what is wrong with a run's timeline: lines must be numbered 1, 2, 3 …, and the last event must be
+ * the end, with their count.
+ */
 export function wrongInTimeline(events: readonly RunEvent[]): string[] {
   const found: string[] = [];
   const seqs = events.flatMap((event) => event.type === "log" ? [event.seq] : []);
@@ -12,24 +15,24 @@ export function wrongInTimeline(events: readonly RunEvent[]): string[] {
   return found;
 }
 
-/** How each step has ended, in order: `builder succeeded`. */
+/** Returns how each step ended, in order: `builder succeeded`. */
 export function stepsOf(events: readonly RunEvent[]): string[] {
   return events.flatMap((event) =>
     event.type === "step" && event.status !== "started" ? [`${event.step} ${event.status}`] : []
   );
 }
 
-/** Of the lines `line 1`, `line 2` … */
+/** Matches `line 1`, `line 2` … */
 export const isCounted = (line: string): boolean => line.startsWith("line ");
 
-/** The lines of a step's output that count. */
+/** Returns the numbered lines of a step's output. */
 export function countedLines(events: readonly RunEvent[], step: string): string[] {
   return events.flatMap((event) =>
     event.type === "log" && event.step === step && isCounted(event.message) ? [event.message] : []
   );
 }
 
-/** How many of the lines are `line 1`, `line 2` … from the first on. */
+/** Returns how many lines are `line 1`, `line 2` … in order, from the first on. */
 export function inOrder(lines: readonly string[]): number {
   const odd = lines.findIndex((line, i) => line !== `line ${i + 1}`);
   return odd < 0 ? lines.length : odd;

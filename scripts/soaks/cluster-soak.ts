@@ -8,7 +8,7 @@ import { startTalkers, talkingRun } from "./talkers.ts";
 
 const INSTANCES = 3;
 
-/** A cluster whose nodes are killed one after the other, whatever they lead, each when all copies are whole again. */
+/** A cluster whose nodes are killed in turn, each once all copies are in sync again. */
 export const nodesAreKilled: Soak = {
   name: "nodes of a three-node cluster killed in turn",
   async prepare(parts) {

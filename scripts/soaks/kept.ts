@@ -1,13 +1,13 @@
 import { delay } from "../../lib/base/signals.ts";
 import type { Started } from "../../tests/cli/start-program.ts";
 
-/** A program that runs for as long as the soak, whatever happens to it. Dispose ends it for good. */
+/** A program that is started again whenever it is killed, until disposed. */
 export interface Kept extends AsyncDisposable {
-  /** `kill -9`, and a new start up to a second later. Resolves when that has started. */
+  /** Kills it with `kill -9` and starts it again up to a second later. Resolves once it works again. */
   strike(): Promise<void>;
 }
 
-/** `start` resolves when the program is at work. */
+/** `start` must resolve once the program works. */
 export async function keep(start: () => Promise<Started>): Promise<Kept> {
   let running = await start();
   const kill = async () => {

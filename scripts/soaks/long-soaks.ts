@@ -5,17 +5,17 @@ import { pipelineOf, worker } from "../../tests/support/worker.ts";
 import { stepsOf, wrongInTimeline } from "./checks.ts";
 import type { Soak } from "./soak.ts";
 
-/** What a driver and an engine have when nobody asks for another. */
+/** The default ack wait of drivers and engines. */
 const ACK_WAIT_MS = 30_000;
-/** Longer than the 30 s for which a driver asks the broker for events at a time. */
+/** Longer than a pull request, which expires after 30 s. */
 const QUEUED_MS = 35_000;
 const QUEUED = 10;
 const LONG_MS = 3 * ACK_WAIT_MS;
 const LONG = 2;
 
 /**
- * Ten queued steps for one instance, each longer than a pull, and steps three times as long as the ack wait with another
- * instance at hand. Wrong is whatever is not handled exactly once.
+ * Ten queued steps for one instance, each longer than a pull, and steps three times as long as the ack wait
+ * while another instance is free. Every step must be handled exactly once.
  */
 const longSteps = (name: string, strikes: boolean): Soak => ({
   name,

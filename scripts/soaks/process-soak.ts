@@ -5,10 +5,10 @@ import { oneOf, type Soak } from "./soak.ts";
 import { talkingRun } from "./talkers.ts";
 
 const FILE = fileURLToPath(new URL("talker-driver.ts", import.meta.url));
-/** Of each of the two drivers. */
+/** Instances of each of the two drivers. */
 const INSTANCES = 2;
 
-/** Drivers as programs of their own, each killed as it goes and started again. */
+/** Drivers as processes, each killed while it works and started again. */
 export const driversAreKilled: Soak = {
   name: "driver processes killed",
   async prepare(parts) {

@@ -1,4 +1,7 @@
-/** Soaks and prints: `bun scripts/soaks/run-soak.ts [--minutes N] [NAME…]`. Exits with 1 where a run went wrong. */
+/**
+ * Runs the soaks and prints what came of them: `bun scripts/soaks/run-soak.ts [--minutes N] [NAME…]`. Exits
+ * with 1 if a run went wrong.
+ */
 import { execFileSync } from "node:child_process";
 import { brokerEnds, brokerIsSilent, driversAreCutOff } from "./broker-soaks.ts";
 import { buildsOverKills } from "./build-soak.ts";

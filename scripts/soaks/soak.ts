@@ -1,47 +1,47 @@
 import { delay, withDeadline } from "../../lib/base/signals.ts";
 
-/** A world with a fault that comes again and again while runs come and go. */
+/** Runs that come and go while a fault is made again and again. */
 export interface Soak {
   readonly name: string;
-  /** Starts what takes part; it ends with `parts`. */
+  /** Starts everything that takes part, for as long as `parts`. */
   prepare(parts: AsyncDisposableStack): Promise<Scene>;
 }
 
 export interface Scene {
-  /** How many runs there are at a time. */
+  /** The number of runs at a time. */
   readonly atOnce: number;
-  /** Lets run number `i` happen, from its submission to its end. Throws where it does not end. */
+  /** Submits run number `i` and waits for its end. Throws if it does not end. */
   run(i: number): Promise<Ended>;
-  /** Makes a fault and mends it. */
+  /** Makes a fault and repairs it. */
   strike?(): Promise<void>;
-  /** Between two faults, milliseconds: the least and the most. Default: 500 and 3,500. */
+  /** The shortest and longest pause between two faults, milliseconds. Default: 500 and 3,500. */
   readonly pauseMs?: readonly [number, number];
-  /** The faults go on until the last run has ended, which takes its time. Default: until no new one begins. */
+  /** Makes faults until the last run has ended, which takes longer. Default: until the last run has begun. */
   readonly strikesToTheEnd?: boolean;
-  /** A run that takes longer has got lost. Default: 120,000. */
+  /** A run that takes longer counts as lost, milliseconds. Default: 120,000. */
   readonly patienceMs?: number;
-  /** Asked when all runs have ended: what is not as it should be. */
+  /** Called once all runs have ended. Returns what is wrong then. */
   leftovers?(): Promise<string[]>;
 }
 
 export interface Ended {
-  /** `succeeded`, or why it did not. */
+  /** `succeeded`, or the reason. */
   readonly outcome: string;
-  /** What is not as it should be. */
+  /** What is wrong with it. */
   readonly wrong: readonly string[];
 }
 
 export interface Outcome {
   readonly name: string;
   readonly faults: number;
-  /** How many ended how: `120 succeeded, 3 driver-lost`. */
+  /** The number of runs by outcome: `120 succeeded, 3 driver-lost`. */
   readonly runs: string;
-  /** The longest time from a fault until the last of the runs in hand at that moment had ended, seconds. */
+  /** The longest time from a fault to the end of all runs that were open at that moment, seconds. */
   readonly slowest: number;
   readonly wrong: readonly string[];
 }
 
-/** Lets runs flow under the fault for so long, then waits for the last of them. */
+/** Starts runs under the fault for this long, then waits for the last of them. */
 export async function soak({ name, prepare }: Soak, ms: number): Promise<Outcome> {
   await using parts = new AsyncDisposableStack();
   const scene = await prepare(parts);
@@ -82,7 +82,7 @@ export async function soak({ name, prepare }: Soak, ms: number): Promise<Outcome
   };
 }
 
-/** What the run answers, or what it throws as an answer. */
+/** Runs one. What it throws becomes its outcome. */
 async function withPatience(ms: number, run: () => Promise<Ended>): Promise<Ended> {
   try {
     return await withDeadline(ms, (signal) =>
@@ -101,7 +101,7 @@ function counted(words: readonly string[]): string {
   );
 }
 
-/** One of them, by chance. */
+/** Returns a random one. */
 export function oneOf<T>(all: readonly T[]): T {
   const one = all[Math.floor(Math.random() * all.length)];
   if (one === undefined) throw new RangeError("There is none");

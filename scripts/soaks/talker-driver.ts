@@ -1,7 +1,7 @@
 import { defineDriver, main } from "../../lib/runtime.ts";
 import { talk } from "./talkers.ts";
 
-/** The driver `talker` or `last`, as a program of its own: SOAK_DRIVER says which. */
+/** The program of the driver `talker` or `last`, as SOAK_DRIVER says. */
 const name = process.env.SOAK_DRIVER ?? "talker";
 const driver = defineDriver({
   name,

@@ -5,10 +5,10 @@ import { pipelineOf, worker, type WorkerOptions } from "../../tests/support/work
 import { inOrder, isCounted, stepsOf, wrongInTimeline } from "./checks.ts";
 import type { Ended } from "./soak.ts";
 
-/** Lines that each run writes. */
+/** Lines that each run logs. */
 const LINES = 200;
 
-/** What the driver `talker` does. */
+/** The work of the driver `talker`. */
 export async function talk({ log, signal }: Pick<Context, "log" | "signal">): Promise<void> {
   for (let i = 1; i <= LINES; i++) {
     signal.throwIfAborted();
@@ -17,7 +17,7 @@ export async function talk({ log, signal }: Pick<Context, "log" | "signal">): Pr
   }
 }
 
-/** An instance each of `talker` and `last`, in this process. */
+/** Starts an instance each of `talker` and `last` in this process. */
 export async function startTalkers(
   fleet: Fleet,
   parts: AsyncDisposableStack,
@@ -28,8 +28,8 @@ export async function startTalkers(
 }
 
 /**
- * Lets `talker` and then `last` have a run. Wrong is whatever is not one end for each step, a good one, and of the attempt that
- * counted each line once, in order.
+ * Submits a run of `talker` and then `last`. Both steps must succeed once, and the attempt that counted must
+ * have each line once, in order.
  */
 export async function talkingRun(fleet: Fleet): Promise<Ended> {
   const { id, ended, events } = await fleet.submit({}, pipelineOf("talker last!"));
@@ -42,7 +42,7 @@ export async function talkingRun(fleet: Fleet): Promise<Ended> {
   return { outcome: reason, wrong: found.map((what) => `${id}: ${what}`) };
 }
 
-/** An attempt that was overtaken may have said the beginning, and the end of that when it is connected again. */
+/** Returns the lines of the last attempt. An earlier one that was cut off may have logged some, too. */
 async function linesOfLastAttempt({ store }: Fleet, run: string): Promise<string[]> {
   const batches = (await Array.fromAsync(store.logs.read(run))).filter(({ step }) => step === "talker");
   const last = Math.max(...batches.map(({ attempt }) => attempt ?? 0));

@@ -2,13 +2,13 @@ import { headers, type NatsConnection, PermissionViolationError } from "@nats-io
 import { consumers, subjects } from "../../wire/subjects.ts";
 import { DEAD_STREAM } from "./dead.ts";
 
-/** What a program must be allowed at the broker: subjects, with names that nobody uses in the place of `*`. */
+/** The permissions that a program needs at the broker, as subjects. Unused names stand in place of `*`. */
 export interface Needs {
   readonly publish: readonly string[];
   readonly listen: readonly string[];
 }
 
-/** Stands for a run, a type, a message: nobody has it, so nothing comes of what is published in its name. */
+/** A run, type or message that nobody has, so that what is published in its name has no effect. */
 const NOBODY = "doctor";
 
 /** What the control plane needs, as the table of docs/operations.md says. */
@@ -73,7 +73,7 @@ export const consumerInfo = (stream: string, name: string): string => api(`CONSU
 
 const api = (call: string): string => `$JS.API.${call}`;
 
-/** What is not allowed, as its subjects. */
+/** The subjects that the login may not use. */
 export interface Denied {
   readonly publish: readonly string[];
   readonly listen: readonly string[];

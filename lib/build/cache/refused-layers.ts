@@ -1,9 +1,9 @@
 import { backOff } from "../../base/retry.ts";
 import type { Docker } from "../../docker/docker.ts";
 
-/** A refusal may pass; after so many one after the other, layers are not tried for a while. */
+/** After this many refusals in a row, layers are not tried for a while. */
 const MOST_REFUSALS = 2;
-/** How long they are not tried, milliseconds: at first, doubled with each further refusal, and at most. */
+/** The first such pause, which doubles with each further refusal, and the longest one, milliseconds. */
 const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 3_600_000;
 
@@ -19,7 +19,7 @@ export class RefusedLayers {
     this.#now = now;
   }
 
-  /** Whether layers are worth a try. */
+  /** False during a pause. */
   mayTry(docker: Docker): boolean {
     return this.#now() >= (this.#refused.get(docker)?.until ?? -Infinity);
   }

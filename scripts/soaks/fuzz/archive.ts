@@ -15,7 +15,10 @@ const NAMES = [
 ];
 const TYPES = ["0", "0", "0", "1", "2", "3", "4", "5", "6", "7", "S", "L", "K", "x", "g", "\0", "?"];
 
-/** Of an archive of any bytes only wanted files are taken, each with its size, or it is refused as an archive. */
+/**
+ * Reads archives of random bytes. Only wanted files may be taken, each with its size, or the archive is
+ * refused.
+ */
 export async function fuzzArchive(seed: number): Promise<void> {
   const choose = chooser(seed);
   const entries = Array.from({ length: choose(8) }, () => ({

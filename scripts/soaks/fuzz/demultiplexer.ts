@@ -4,7 +4,10 @@ import { Retryable } from "../../../lib/base/errors.ts";
 import { demultiplex } from "../../../lib/docker/demultiplex.ts";
 import { asStream, chooseFrom, chooser, damaged, someBytes } from "../../../tests/support/chooser.ts";
 
-/** Frames, cut anywhere, are put together as they were sent; damaged ones are refused and never make more of what came. */
+/**
+ * Cuts frames anywhere: they must be put together as they were sent. Damaged ones must be refused, and never
+ * yield more bytes than came.
+ */
 export async function fuzzDemultiplexer(seed: number): Promise<void> {
   const choose = chooser(seed);
   const sent = Array.from({ length: choose(12) }, () => ({

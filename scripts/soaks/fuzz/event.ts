@@ -19,7 +19,10 @@ const KEYS = [
 ];
 const TEXTS = ["create", RUN, "flutter-builder", "", "\0", "ü😀", "\ud800", "x".repeat(5000), "{}", "[[[["];
 
-/** An event of any bytes is understood or refused with a reason; it neither throws nor changes what all objects inherit. */
+/**
+ * Reads events of random bytes. Each must be understood or refused with a reason, without a throw or a change
+ * of what all objects inherit.
+ */
 export function fuzzEvent(seed: number): void {
   const choose = chooser(seed);
   const resource = {

@@ -5,10 +5,10 @@ import { fuzzGlob } from "./glob.ts";
 import { fuzzMask } from "./mask.ts";
 import { fuzzSource } from "./source.ts";
 
-/** Tries one random input, the same for the same number. Throws where something is not as it should be. */
+/** Tries one random input, the same for the same number. Throws if something is wrong. */
 export type Fuzz = (seed: number) => void | Promise<void>;
 
-/** What is fuzzed, by name. */
+/** All fuzzers by name. */
 const TARGETS: Readonly<Record<string, Fuzz>> = {
   mask: fuzzMask,
   demultiplexer: fuzzDemultiplexer,
@@ -18,7 +18,9 @@ const TARGETS: Readonly<Record<string, Fuzz>> = {
   source: fuzzSource,
 };
 
-/** Fuzzes everything for `ms` altogether and prints how many inputs were tried; false where one went wrong. */
+/**
+ * Fuzzes everything for `ms` in all, and prints how many inputs were tried. Returns false if one went wrong.
+ */
 export async function fuzz(ms: number): Promise<boolean> {
   let isRight = true;
   console.log("| target | inputs | wrong |");
@@ -32,7 +34,7 @@ export async function fuzz(ms: number): Promise<boolean> {
   return isRight;
 }
 
-/** Inputs of other seeds every day; the seed stands beside what went wrong. */
+/** Inputs have other seeds every day. A failure is printed with its seed. */
 async function tryAll(target: Fuzz, ms: number): Promise<{ tried: number; wrong: string[] }> {
   const wrong: string[] = [];
   const first = Math.floor(Date.now() / 1000) * 1000;
@@ -48,7 +50,7 @@ async function tryAll(target: Fuzz, ms: number): Promise<{ tried: number; wrong:
   return { tried, wrong };
 }
 
-/** Rejects where an input is not through after a minute: a hang, whatever else the machine does. */
+/** Rejects if an input takes more than a minute: that is a hang even on a busy machine. */
 async function endsInTime(target: Fuzz, seed: number): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error("does not come to an end")), 60_000);

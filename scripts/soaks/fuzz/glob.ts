@@ -6,7 +6,7 @@ import { type Choose, chooseFrom, chooser } from "../../../tests/support/chooser
 const SIMPLE = ["a", "b", "*", "?", "/", "a", "**/", "c"];
 const ANY = [...SIMPLE, "[", "]", "[!a-b]", "{", "}", ",", "\\", "!", ".", "ü", "😀", "(", "|", "+"];
 
-/** A glob is refused or matches in bounded work; what it says of simple ones is what a plain search says. */
+/** A glob must be refused, or match in bounded time. Simple globs must match as a plain search does. */
 export function fuzzGlob(seed: number): void {
   const choose = chooser(seed);
   const isSimple = choose(2) === 0;
@@ -37,7 +37,7 @@ function someText(choose: Choose, signs: readonly string[], most: number): strin
   return Array.from({ length: 1 + choose(most) }, () => chooseFrom(choose, signs)).join("");
 }
 
-/** Tries everything: right, and slow. */
+/** Matches by trying everything: correct, but slow. */
 function search(glob: readonly string[], path: readonly string[]): boolean {
   const [first, ...rest] = glob;
   if (first === undefined) return path.length === 0;

@@ -3,11 +3,14 @@ import { maskLines } from "../../../tests/driver/mask-lines.ts";
 import { caseOf } from "../../../tests/driver/secret-cases.ts";
 import { readablePart, WRITINGS } from "../../../tests/driver/secret-writings.ts";
 
-/** More of a secret than may stay at the end of a line that was broken there, in bytes. */
+/**
+ * A readable part of a secret of this many bytes is a failure. Fewer may stay at the end of a line that was
+ * broken there.
+ */
 const READABLE = 6;
 const WRITERS = Object.entries(WRITINGS);
 
-/** Writes a random secret in one of all ways and looks whether any of it can still be read. */
+/** Writes a random secret in a random form, and checks that nothing of it can be read. */
 export function fuzzMask(seed: number): void {
   const { secret, choose } = caseOf(seed);
   const [name, write] = WRITERS[choose(WRITERS.length)] ?? ["nothing", () => ""];

@@ -2,7 +2,7 @@ import { makeOriginals, type Originals, readMutated } from "../../../tests/build
 
 const originals = new Map<string, Originals>();
 
-/** Reads a local repository that was damaged in random ways. */
+/** Reads local repositories that are damaged in random ways. */
 export async function fuzzSource(seed: number): Promise<void> {
   const made = originals.get("") ?? makeOriginals();
   if (!originals.has("")) process.on("exit", () => made[Symbol.dispose]());
