@@ -3,6 +3,7 @@ import { access, readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { root } from "../cli/start-program.ts";
+import { commandsOfPage, scriptOf, typedBy } from "../release/install-page.ts";
 
 const PAGES = [
   "README.md",
@@ -23,6 +24,20 @@ test("every link of every page leads to a file, and to a heading where it names 
       if (heading !== undefined) {
         assert.ok(headingsOf(await read(file)).includes(heading), `${page}: ${target}`);
       }
+    }
+  }
+});
+
+test("all that install.md tells a reader to type is followed by a test, or known not to be", async () => {
+  const page = await commandsOfPage();
+  const reader = { url: "URL", version: "VERSION", image: "IMAGE", repository: "REPOSITORY" };
+  const script = scriptOf(page, reader).split("\n");
+  // There is no Mac here, and these two have tests of their own.
+  const apart = /^codesign |^systemctl | .*\/etc\/flutter-ci/;
+  for (const [section, commands] of page) {
+    if (section === "By Docker Compose") continue;
+    for (const command of commands) {
+      assert.ok(script.includes(typedBy(reader, command)) || apart.test(command), command);
     }
   }
 });

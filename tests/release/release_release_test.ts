@@ -10,7 +10,10 @@ import { needing } from "../support/needs.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { ownImageName } from "../support/step-context.ts";
 import { TEST_IMAGE } from "../support/test-image.ts";
+import { FULL_GIT_IMAGE, noFullGit } from "../support/full-git-image.ts";
+import { commandsOfPage, scriptOf } from "./install-page.ts";
 import { copyOfTree, run } from "./made-release.ts";
+import { serveFolder } from "./small-release.ts";
 
 const { after, before, test } = needing("Docker", "broker");
 
@@ -191,6 +194,35 @@ test(
     }
   },
 );
+
+test("what docs/install.md says works, word for word, on a Debian that has nothing of ours", {
+  skip: skip || noFullGit(),
+}, async () => {
+  using remote = remoteRepository();
+  await using server = await serveFolder(at("release"));
+  const version = shared.version ?? "";
+  const page = await commandsOfPage();
+  await writeFile(
+    at("follow"),
+    scriptOf(page, { url: server.url, version, image: remote.image, repository: remote.url }),
+  );
+  // This Debian has no wget: that of busybox is found under its name.
+  const { stdout: container } = await run("docker", ["create", BARE["linux-x64"], "sh"]);
+  await run("docker", ["cp", `${container.trim()}:/bin/busybox`, at("busybox")]);
+  await run("docker", ["rm", container.trim()]);
+  const { stdout, stderr } = await run("docker", [
+    ...["run", "--rm", "--network", "host", "--workdir", "/root", "--volume", `${at("follow")}:/follow:ro`],
+    ...["--volume", `${at("busybox")}:/usr/bin/wget:ro`],
+    ...["release.pub", "KEY.pub"].flatMap((name) => ["--volume", `${at("key.pub")}:/root/${name}:ro`]),
+    ...["--volume", "/var/run/docker.sock:/var/run/docker.sock", FULL_GIT_IMAGE, "sh", "/follow"],
+  ]);
+  const said = stdout.split("\n");
+  assert.ok(said.some((line) => /^Succeeded in /.test(line)), stdout + stderr);
+  assert.match(stderr, new RegExp(`^Installed flutter-ci ${version} `, "m"));
+  assert.equal(said.filter((line) => line.startsWith(`${version} (commit `)).length, 3, stdout);
+  assert.ok(said.includes(`flutter-ci-${version}-linux-x64.tar.gz: OK`), stdout);
+  assert.match(said.at(-2) ?? "", /^Good "flutter-ci-release" signature for release /);
+});
 
 for (const target of TARGETS as (keyof typeof BARE)[]) {
   /** Runs a script in a root with a C library and busybox, on this host's network, with Docker's socket. */
