@@ -69,7 +69,7 @@ export class ConveyorEngine {
     else await this.#nextByDriver(run_id, stored, result, pipeline);
   }
 
-  /** The step is the first one of that driver, whichever step it was. */
+  /** Takes a result for that of the first step of its driver, whichever step it is of. */
   async #nextByDriver(
     run: string,
     stored: GoResource,
