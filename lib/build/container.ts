@@ -102,7 +102,7 @@ function containerSpec(
   const wanted = spec.limits.memory ?? Math.max(share.each - services, Math.ceil(share.each / 2));
   const memory = Math.min(wanted, policy.maxMemory ?? wanted);
   const cpus = spec.limits.cpus ?? policy.maxCpus;
-  // Whoever submits a run may give it more time than its spec does. The deadline is by our clock.
+  // The submission may give the run more time than its spec. The deadline is by our clock.
   const leftMs = Math.max(spec.timeout, deadline - Date.now());
   const expires = daemon.now + leftMs + (spec.keep === "never" ? SPARE_MS : KEEP_MS);
   const withheld = steeringVariables(image.env);

@@ -36,8 +36,8 @@ export async function provideEntering(
 }
 
 /**
- * Returns the command that enters a kept container as the build's user: with the environment of its commands
- * if they had begun. Secrets are taken from the environment of whoever types it.
+ * Returns the command that enters a kept container as the build's user, with the environment of its commands
+ * if they had begun. Secrets are taken from the caller's environment.
  */
 export async function entering(
   { docker, signal }: Pick<BuildContext, "docker" | "signal">,

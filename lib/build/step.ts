@@ -127,7 +127,7 @@ export function checkoutOf({ results }: BuildContext): Checkout {
 /**
  * Returns the container that container-start created for this run. Resumes a container that an interrupted
  * clone left paused. Throws StepFailure `container-lost` if the container is gone, has ended or is not ours,
- * and `driver-lost` if it has ended after a build had begun in it: whoever lost that build may have killed it.
+ * and `driver-lost` if it has ended after a build had begun in it: the lost attempt may have killed it.
  */
 export async function requireContainer(context: BuildContext): Promise<ContainerInfo> {
   const { docker, run, settings: { owner }, signal } = context;

@@ -2,7 +2,7 @@ import type { Docker, ListedContainer } from "../docker/docker.ts";
 import { LABELS } from "./labels.ts";
 import { sweep, type SweepOptions } from "./sweep.ts";
 
-/** What was removed, and of which installation. */
+/** A removed object, and its installation. */
 export interface Swept {
   readonly kind: "container" | "network";
   readonly name: string;
@@ -12,7 +12,7 @@ export interface Swept {
 export interface SweepOthersOptions {
   /** This installation, whose runs are left alone. */
   readonly own: string | undefined;
-  /** Leaves runs of which something was created less than this long ago, milliseconds. */
+  /** Leaves runs that have an object younger than this, milliseconds. */
   readonly olderThanMs: number;
   readonly signal: AbortSignal;
   readonly dryRun?: boolean;

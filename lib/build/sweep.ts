@@ -17,7 +17,7 @@ export interface SweepOptions {
   readonly onCaches?: (found: CacheVolumes) => void;
   /** Called with each network that is removed and that no container of its run used. */
   readonly onNetwork?: (name: string) => void;
-  /** Leaves runs of which something was created less than this long ago, milliseconds (default 0). */
+  /** Leaves runs that have an object younger than this, milliseconds (default 0). */
   readonly olderThanMs?: number;
   /** Only name what would be removed (default false). */
   readonly dryRun?: boolean;
@@ -108,7 +108,7 @@ async function removeDeadLayers(
   await removeUnneeded(docker, { owner, signal, isUnfinished: ({ run }) => !dead.has(run) });
 }
 
-/** Returns the runs of which a container or network was created after `since`, by the daemon's clock. */
+/** Returns the runs that have a container or network created after `since`, by the daemon's clock. */
 function youngRuns(found: readonly (ListedContainer | ListedNetwork)[], since: number): Set<string> {
   const createdAt = (one: ListedContainer | ListedNetwork) =>
     "createdAt" in one ? one.createdAt : one.createdSecond * 1000;

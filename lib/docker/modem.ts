@@ -174,7 +174,7 @@ function failureText(text: string): string {
     const { message } = parseJson(text) as { message?: unknown };
     if (typeof message === "string") return message.trim();
   } catch {
-    // Not an answer of the daemon.
+    // Not an answer by the daemon itself.
   }
   return text.trim();
 }

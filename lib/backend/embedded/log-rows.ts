@@ -11,7 +11,7 @@ export function dataOf(row: Row): Uint8Array {
   return unpack(row["packed"] === 1, row["data"] as Uint8Array);
 }
 
-/** Returns one line in the place of a batch that cannot be read, with that batch's number and time. */
+/** Returns a line that replaces an unreadable batch, with the batch's number and time. */
 export function lostBatch(run: string, { seq, first, at }: Row): LogBatch {
   const message = "Cannot read a log batch: the database is damaged here";
   return {

@@ -87,8 +87,8 @@ export class PendingTable {
 const LONGEST_PUT_OFF_MS = 600_000;
 
 /**
- * Makes messages due at once whose due time is more than `LONGEST_PUT_OFF_MS` away: they would wait until the
- * clock is where it was in an earlier process.
+ * Makes messages due at once if their due time is more than `LONGEST_PUT_OFF_MS` away. They would wait until
+ * the clock reaches that time again.
  */
 export function releaseAstray(database: Database, scope: number, now: number): void {
   const release = database.prepare(

@@ -82,9 +82,9 @@ export interface Denied {
 export const isAllowed = ({ publish, listen }: Denied): boolean => publish.length + listen.length === 0;
 
 /**
- * Asks the broker what of this the connection's login may do, by doing it: the server checks permissions before
- * anything else. Nothing comes of it: a stream refuses a message that expects another stream, and JetStream
- * refuses a request that cannot be read.
+ * Returns which of these the connection's login may not use, by trying: the server checks permissions before
+ * anything else. That has no other effect: a stream refuses a message that expects another stream, and
+ * JetStream refuses a request that cannot be read.
  */
 export async function deniedOf(connection: NatsConnection, { publish, listen }: Needs): Promise<Denied> {
   const denied = { publish: new Set<string>(), listen: new Set<string>() };
@@ -97,7 +97,7 @@ export async function deniedOf(connection: NatsConnection, { publish, listen }: 
   }
   await connection.flush();
   for (const subscription of subscriptions) subscription.unsubscribe();
-  // What was refused comes before the answer to a flush, and is read by the time of the next one.
+  // Refusals come before the answer to a flush, and are read by the time of the next one.
   await connection.flush();
   watching.stop();
   return {
@@ -107,8 +107,9 @@ export async function deniedOf(connection: NatsConnection, { publish, listen }: 
 }
 
 /**
- * The body of all requests: no version of the server can read it as a request, so each refuses it before it looks
- * at a stream. Not any JSON is like that: to some versions a text is an empty request, which purges a whole stream.
+ * The body of all requests. No version of the server can read it as a request, so each refuses it before it
+ * looks at a stream. Other JSON is not safe: some versions take a text for an empty request, which purges a
+ * whole stream.
  */
 const UNREADABLE = JSON.stringify([NOBODY]);
 
@@ -128,7 +129,7 @@ function watch(
       if (status.type === "error" && status.error instanceof PermissionViolationError) onDenied(status.error);
     }
   })();
-  // It ends with the connection at the latest.
+  // Ends with the connection at the latest.
   watching.catch(() => {});
   return { stop: () => void ("stop" in statuses && typeof statuses.stop === "function" && statuses.stop()) };
 }

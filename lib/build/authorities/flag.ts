@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseInputFile } from "../../driver/program/command-line/read-input-file.ts";
 import { type Authorities, parseAuthorities } from "./parse.ts";
 
-/** The flag for authorities that all builds trust, for whoever runs them. */
+/** The operator's flag for authorities that all builds trust. */
 export const CA_FLAG = z.object({
   ca: z.string().optional().meta({
     value: "file",

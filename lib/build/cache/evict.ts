@@ -54,7 +54,7 @@ export function chooseEvicted(
     const own = one.layers.filter((layer) => !counted.has(layer));
     const bytes = own.reduce((sum, layer) => sum + (sizes?.get(layer) ?? 0), 0);
     const use = { saved: one, bytes: sizes && bytes };
-    // An empty cache takes no room, but where none may be there is none for it.
+    // Without any room, an empty cache is evicted too.
     if (now - one.usedAt > maxAgeMs || total + bytes > maxBytes || maxBytes === 0) {
       evicted?.push(use);
       continue;

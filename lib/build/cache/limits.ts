@@ -15,7 +15,7 @@ export const CACHE_LIMITS = z.object({
   }),
 });
 
-/** Flags for caches, for whoever runs builds. */
+/** The operator's flags for caches. */
 export const CACHE_FLAGS = CACHE_LIMITS.extend({
   gitMirror: z.enum(["on", "off"]).default("on").meta({
     value: "use",

@@ -48,7 +48,9 @@ export const CacheLines = z.array(CacheLine).max(MOST_CACHES).default([]).descri
   "folders that later builds of the same repository find again: [caching.md](caching.md)",
 );
 
-/** Throws InputError if two caches have one name, one lies in another, or a glob of a key is invalid. */
+/**
+ * Throws InputError if two caches have the same name, one is inside another, or a glob of a key is invalid.
+ */
 export function checkCaches(lines: readonly CacheLine[]): void {
   for (const [i, { name, path, key, fallback }] of lines.entries()) {
     if (typeof key === "object") parseGlobs(key.files);

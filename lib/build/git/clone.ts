@@ -53,11 +53,11 @@ export async function clone(context: BuildContext, build: ContainerInfo, plan: P
   await endEarlierAttempt(context, build);
   const local = await localOf(context, plan);
   const { all, image: trusted, hasOwn, hasOperators } = await credentialsFor(context, plan);
-  // An operator who asks for signatures has them checked where only the operator's own image acts.
+  // If the operator asks for signatures, the operator's own image checks them.
   const image = trusted ?? (context.policy.signers ? context.policy.gitImage : undefined);
   const signers = signersOf(plan, context.policy);
   const authorities = await gitAuthorities(context, plan, { hasOperators });
-  // Whoever started the container may not know of the signers, and have mounted a mirror.
+  // container-start may not know of the signers, and may have mounted a mirror.
   const mirror = repository.kind === "local" || signers.length > 0
     ? ""
     : mirrorFolder(build, { hasCredentials: trusted !== undefined, hasOwnCredentials: hasOwn });
@@ -148,7 +148,7 @@ async function cloneIn(context: BuildContext, place: Place, input: Input): Promi
   throw new StepFailure("The clone ended without saying what it had checked out", { reason: "clone-failed" });
 }
 
-/** Logs that the file of a remote repository is not read where nothing else says how to build it. */
+/** Logs that a remote repository's file was not read, if nothing else says how to build it. */
 async function sayUnread(
   { log, resource: { spec } }: BuildContext,
   { repository }: Plan,

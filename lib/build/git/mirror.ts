@@ -11,7 +11,7 @@ const PREFIX = "git:";
 /** Repositories whose packs take less are not mirrored, KiB: fetching them takes less than looking for them. */
 export const MIRROR_LEAST_KIB = 8 * 1024;
 
-/** Where a mirror lies in the container, apart for those that were filled with an operator's credentials. */
+/** Folders of mirrors in the container. Those filled with an operator's credentials are kept apart. */
 const FOLDERS = { open: "/.conveyor-git", withCredentials: "/.conveyor-git-private" };
 
 /** Whether a cache is the mirror of a repository. */
@@ -38,8 +38,8 @@ export function mirrorOf(plan: Plan, policy: BuildPolicy): CacheLine | undefined
 }
 
 /**
- * Returns the folder of the mirror that a clone may use; empty if there is none. A clone with credentials of
- * the run's own uses none: whoever has not got them must not read what they have fetched.
+ * Returns the folder of the mirror that a clone may use; empty if there is none. A clone with the run's own
+ * credentials uses none: runs without them must not read what they fetched.
  */
 export function mirrorFolder(
   { volumes }: Pick<ContainerInfo, "volumes">,

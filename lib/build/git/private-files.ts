@@ -14,7 +14,7 @@ export interface PrivateFilesOptions {
   readonly knownHosts: string;
   /** Certificates of authorities that git trusts beside the image's, in PEM form. */
   readonly authorities?: string | undefined;
-  /** Sets of signers, each of which a commit's signature has to be of. */
+  /** Sets of signers. A commit needs a signature by one of each set. */
   readonly signers?: readonly Signers[];
 }
 

@@ -4,7 +4,7 @@ import { parseInputFile } from "../../driver/program/command-line/read-input-fil
 import type { BuildPolicy } from "../policy.ts";
 import { parseSigners, type Signers } from "./parse.ts";
 
-/** The flag for signatures that all builds need, for whoever runs them. */
+/** The operator's flag for signatures that all builds need. */
 export const SIGNATURES_FLAG = z.object({
   verifySignatures: z.string().optional().meta({
     value: "file",
@@ -19,8 +19,8 @@ export interface ReadSigners {
 }
 
 /**
- * Throws InputError if the operator asks for signatures but chooses no image: the git that checks them would be
- * that of whoever is checked.
+ * Throws InputError if the operator asks for signatures but chooses no image: the build's own image would
+ * check its signatures.
  */
 export function checkWhoVerifies(
   { gitImage, allowImages }: Pick<BuildPolicy, "gitImage" | "allowImages">,

@@ -2,7 +2,10 @@ import type { Plan } from "../plan.ts";
 import type { BuildPolicy } from "../policy.ts";
 import type { Signers } from "./parse.ts";
 
-/** Returns the sets of signers of which a commit needs one each: first the operator's, then the spec's. */
+/**
+ * Returns the sets of signers: the operator's, then the spec's. A commit needs a signature by one of each
+ * set.
+ */
 export const signersOf = (
   plan: Pick<Plan, "signers">,
   policy: Pick<BuildPolicy, "signers">,

@@ -24,7 +24,7 @@ export interface Thing {
   readonly value: Readonly<Record<string, unknown>>;
   /** The document as JSON, with numbers as they are in the file. */
   readonly text: string;
-  /** Where it is, for messages. */
+  /** Its file and document, for messages. */
   readonly where: string;
 }
 

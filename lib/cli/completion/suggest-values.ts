@@ -17,7 +17,10 @@ const MOST = 500;
 /** What no shell takes for anything but a word: bash puts suggestions on the line without quoting them. */
 const HARMLESS = /^[A-Za-z0-9][A-Za-z0-9._/:@+,=-]*$/;
 
-/** What a flag's value is completed from. Nothing of it is run, and no host is asked but the Docker that it names. */
+/**
+ * The parts of the line from which a flag's value is completed. Nothing of it is run, and only the Docker
+ * that it names is asked.
+ */
 interface Typed {
   /** What is typed of the value. */
   readonly begun: string;
@@ -83,7 +86,7 @@ async function refs({ repository = "." }: Typed): Promise<string[]> {
   );
 }
 
-/** A list with commas, of which the last name is completed. */
+/** Completes the last name of a list with commas. */
 function drivers({ begun }: Typed): Promise<string[]> {
   const before = begun.slice(0, begun.lastIndexOf(",") + 1);
   const named = before.split(",");

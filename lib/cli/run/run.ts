@@ -165,7 +165,7 @@ async function cancel(
   note: Renderer["note"],
 ): Promise<void> {
   try {
-    // Stored first, so that whoever leaves at once has cancelled the run all the same.
+    // Stored first, so that a second signal cannot prevent the cancel.
     await engine.stop(run, verdict);
     note("Stopping the build and cleaning up; once more to leave at once");
   } catch (error) {

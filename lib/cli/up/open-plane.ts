@@ -61,7 +61,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
     };
   }
   const signatures = new Signatures({ sealKey, foreignDrivers: options.foreignDriver });
-  // Loaded only where there is a broker: that takes a tenth of the start.
+  // Loaded only with a broker: it takes a tenth of the start.
   const [{ awaitBroker }, { natsOptions }, { openControlPlane }] = await Promise.all([
     import("../../driver/program/broker/await-broker.ts"),
     import("../../driver/program/broker/open-broker.ts"),

@@ -6,8 +6,8 @@ import { givenToken } from "../shared/api/token.ts";
 import type { TokenFile } from "./up-flags.ts";
 
 /**
- * The tokens that the flags name: the control plane's own, which is made where none is given, and further ones. Throws InputError for
- * files that cannot be read, and for two tokens that are the same.
+ * Reads the tokens that the flags name: the control plane's own, which is made if none is given, and further
+ * ones. Throws InputError for unreadable files, and for two equal tokens.
  */
 export async function readTokens(
   files: readonly TokenFile[],

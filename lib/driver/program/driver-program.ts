@@ -146,7 +146,7 @@ export class DriverProgram {
     });
   }
 
-  /** Registers the resource types with a Conveyor server, also where it has lost them. */
+  /** Registers the resource types with a Conveyor server, again if it has lost them. */
   #register(signal: AbortSignal): void {
     const { driver, options: { register: mode } } = this.#parts;
     const registered = { ...this.#api, resources: this.#resources, mode, againMs: LOOK_EVERY_MS, signal };

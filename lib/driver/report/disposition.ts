@@ -4,7 +4,7 @@ import { StopError } from "../driver.ts";
 import { failed, failedBy } from "./result.ts";
 import { backOff, isFull } from "../../base/retry.ts";
 
-/** What becomes of a delivery. */
+/** The disposition of a delivery. */
 export type Disposition =
   /** Nothing is left to do. */
   | { readonly kind: "drop"; readonly why: string }

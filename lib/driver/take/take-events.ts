@@ -25,7 +25,7 @@ export interface TakeOptions {
   readonly signal: AbortSignal;
 }
 
-/** After so many deliveries an event without claims is handled even if there is no room. */
+/** After this many deliveries an event without claims is handled even if there is no room. */
 const MOST_GIVEN_BACK = MOST_DELIVERIES / 2;
 /** The most events that are awaited at once; more are not needed to keep any number of slots busy. */
 const MOST_AWAITED = 32;

@@ -20,8 +20,8 @@ export interface LogAge {
 }
 
 /**
- * Returns the cut of a log of which no line is left: it was removed to make room, or logs are kept for
- * `keepLogsMs` only. Undefined if it is whole. A run of which no step has begun has never had a log.
+ * Returns the cut of a log without any line left: it was removed to make room, or logs are kept for
+ * `keepLogsMs` only. Undefined if it is whole, as that of a run without a step that has begun.
  */
 export function wholeCut(
   run: Run,

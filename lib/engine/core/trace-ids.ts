@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import type { Run } from "../../wire/run.ts";
 
 /**
- * Ids of a run's trace, made from the run's own: every replica and every restart of the control plane uses
- * the same ones, and whoever knows the run finds its trace.
+ * Ids of a run's trace, made from the run's id. Every replica and every restart of the control plane uses the
+ * same ones, and the run's id leads to its trace.
  */
 export const traceIds = {
   /** The run's id without its hyphens. */

@@ -63,7 +63,7 @@ export async function* readLog(
   let run = await readRun(store, id);
   const timeline = new Timeline(run);
   let place = after;
-  /** Attempts at steps of which lines were read. */
+  /** Attempts whose lines were read. */
   const writers = new Set<string>();
 
   /** Returns the cut before the batch, if there is one, then its lines. */

@@ -37,7 +37,7 @@ export function changedTree(
   for (const [name, inner] of below) {
     const entry = entries.get(name);
     const id = changedTree(entry?.mode === FOLDER ? entry.id : undefined, inner, { store, writer });
-    // A file that has come in the place of a folder stays.
+    // A file that has replaced the folder stays.
     if (id !== undefined) entries.set(name, { name, mode: FOLDER, id });
     else if (entry?.mode === FOLDER) entries.delete(name);
   }

@@ -10,7 +10,7 @@ export interface Style {
 }
 
 const same = (text: string): string => text;
-/** Whether colours are wanted is decided by whoever takes this style. */
+/** The caller decides whether colours are wanted, so do not look at the stream. */
 const styled = (format: "bold" | "dim" | "red" | "green" | "yellow") => (text: string): string =>
   styleText(format, text, { validateStream: false });
 

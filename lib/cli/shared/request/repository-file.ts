@@ -97,8 +97,8 @@ function withoutOwnChoice(file: ResourceFile, name: string): ResourceFile {
 }
 
 /**
- * Returns what to say of a repository elsewhere that neither the command line nor a file on it says how to
- * build. Its own file cannot be read before it is cloned.
+ * Returns a note of what is assumed of a remote repository if neither the command line nor a file named there
+ * says how to build it. Its own file cannot be read before the clone.
  */
 export function whatIsAssumed(
   spec: Readonly<Record<string, unknown>>,

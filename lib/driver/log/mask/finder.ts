@@ -119,7 +119,7 @@ export class Finder {
     return end;
   }
 
-  /** Yields the forms of which less than a window is at the end of a line. */
+  /** Yields the forms that begin at the end of a line, with less than a window there. */
   *#cutOff(line: Line): Iterable<[Form, number]> {
     const tail = line.tail(this.#window - 1);
     for (let length = 1; length <= tail.length; length++) {

@@ -1,6 +1,6 @@
 /** Below this, lines are left to the terminal. */
 const LEAST_WIDTH = 40;
-/** The width of a list's descriptions where there is no terminal. */
+/** The width of a list's descriptions without a terminal. */
 const USUAL_WIDTH = 80;
 /** Below this, descriptions are not wrapped in a column of their own. */
 const LEAST_COLUMN = 20;

@@ -13,7 +13,7 @@ export interface Gauges {
   /** How long there has been no room for another event, milliseconds; 0 if there is room. */
   readonly fullMs: number;
   readonly reconnects: number;
-  /** What is told of the driver's host. */
+  /** Figures of the driver's host. */
   readonly host: readonly Series[];
 }
 

@@ -9,7 +9,7 @@ import type { Gauges } from "./driver-metrics.ts";
 import { type DockerHost, hostSeries } from "./host-series.ts";
 
 const DOCKER_MS = 3000;
-/** How long figures of Docker are kept: whoever may ask for them must not be able to keep Docker busy. */
+/** How long figures of Docker are kept, so that frequent requests do not keep Docker busy. */
 export const FIGURES_MS = 1000;
 
 /** The state of a driver's process; filled in while it starts. */

@@ -23,7 +23,7 @@ const MAX_WAITING = 2048;
 /** Often, so that the end of a short run knows whether the collector answers. */
 const SEND_EVERY_MS = 200;
 
-/** Starts sending traces. Nothing of it throws or waits for the collector. */
+/** Starts sending traces. Its functions neither throw nor wait for the collector. */
 export async function startTracer(settings: TraceSettings): Promise<Tracing> {
   const health = newHealth();
   const ids = { trace: "", span: "" };
