@@ -107,3 +107,93 @@ test("cloneFailure names the submodule that failed, with its URL", () => {
     /"debian:12" has no ssh, which the submodule "third\/lib"/,
   );
 });
+
+test("cloneFailure gives each exit of the script its reason and names what lacks", () => {
+  const cases: [code: number, facts: string[], reason: string, message: RegExp][] = [
+    [CLONE_EXIT.noGit, [], "image-unusable", /^The image "debian:12" has no git: use one that has/],
+    [CLONE_EXIT.noSsh, [], "image-unusable", /has no ssh, which this repository's URL needs$/],
+    [CLONE_EXIT.workspace, [error("x")], "clone-failed", /^Cannot prepare the workspace: x$/],
+    [CLONE_EXIT.ref, [error("x")], "ref-not-found", /has no branch, tag or commit "undefined"$/],
+    [CLONE_EXIT.empty, [error("x")], "ref-not-found", /^The repository has no commit at its HEAD$/],
+    [CLONE_EXIT.checkout, [error("x\ny")], "clone-failed", /^Cannot check out: x$/],
+    [CLONE_EXIT.noLfs, [], "image-unusable", /has no git-lfs, which spec\.lfs/],
+    [CLONE_EXIT.lfs, [error("x")], "clone-failed", /^Cannot get the files of Git LFS: x$/],
+    [CLONE_EXIT.lfs, ["lfs-url="], "clone-failed", /Git LFS: the repository came from no https or ssh URL$/],
+    [CLONE_EXIT.lfs, ["lfs-url=https://l.org"], "clone-failed", /Git LFS from "https:\/\/l\.org"$/],
+    [CLONE_EXIT.submodules, [error("x")], "clone-failed", /^Cannot get the submodules: x$/],
+    [CLONE_EXIT.noTool, ["signature-tool=user"], "image-unusable", /has no name in the image "debian:12"/],
+    [CLONE_EXIT.noTool, [], "image-unusable", /^The gpg of the image "debian:12" does not take the keys/],
+    [CLONE_EXIT.noTool, ["signature-tool=gpg"], "image-unusable", /"debian:12" has no gpg, which/],
+    [CLONE_EXIT.clone, ["no-https=1"], "image-unusable", /has no part for https \(git-remote-https\)$/],
+    [CLONE_EXIT.checkout, ["inodes=tmpfs 100 100 0 100% /w"], "disk-full", /^The disk is full$/],
+  ];
+  for (const [code, facts, reason, message] of cases) {
+    const found = failure(code, facts);
+    assert.equal(found.reason, reason, found.message);
+    assert.match(found.message, message);
+    assert.deepEqual(found.data, { exitCode: code });
+  }
+});
+
+test("cloneFailure says whose signers a commit's signature is not of", () => {
+  const said = (facts: string[], signers?: object) =>
+    cloneFailure(CLONE_EXIT.unsigned, facts.join("\n"), {
+      plan: plan(),
+      image: "debian:12",
+      ...signers && { signers: signers as never },
+    });
+  const id = "c0ffee".padEnd(40, "0");
+  assert.equal(said([`unsigned=${id}`]).reason, "not-signed");
+  assert.match(
+    said([`unsigned=${id}`]).message,
+    /^The commit c0ffee000000 is not signed, which spec\.verify/,
+  );
+  assert.match(said([`unsigned=${id}`], {}).message, /which --verify-signatures asks for$/);
+  assert.match(
+    said([`unverified=${id}`, "unverified-by=0"], {}).message,
+    /of a key in --verify-signatures that/,
+  );
+  assert.match(
+    said([`unverified=${id}`, "unverified-by=1"], {}).message,
+    /of a key in spec\.verifySignatures /,
+  );
+});
+
+test("cloneFailure tells what a submodule's server answered, and whom its host's key is of", () => {
+  const of = ["submodule=lib", "submodule-url=ssh://git@h.org/lib.git", "submodule-says=../lib.git"];
+  const ssh = ["ssh=255", "host=h.org 22"];
+  const unknown = failure(CLONE_EXIT.submodules, [...of, ...ssh]);
+  assert.match(
+    unknown.message,
+    /^Cannot get the submodule "lib" from "ssh:.*: The host key of "h\.org" is not known/,
+  );
+  assert.match(unknown.message, /what "ssh-keyscan h\.org" prints$/);
+  const refused = failure(CLONE_EXIT.submodules, [...of, "ssh=1"]);
+  assert.equal(refused.reason, "repository-not-found");
+  assert.equal(failure(CLONE_EXIT.submodules, [...of, "ssh=0"]).reason, "clone-failed");
+  // Only a local repository has an origin that the URL is relative to.
+  const relative = [of[0] ?? "", "submodule-url=/lib.git", "submodule-says=../lib.git"];
+  assert.doesNotMatch(failure(CLONE_EXIT.submodules, relative).message, /relative/);
+  for (const url of ["https://o.org/lib.git", "git@o.org:lib.git"]) {
+    const absolute = [of[0] ?? "", `submodule-url=${url}`, "submodule-says=../lib.git"];
+    assert.doesNotMatch(failure(CLONE_EXIT.submodules, absolute, "/srv/app").message, /relative/);
+  }
+  const own = [of[0] ?? "", "submodule-url=/lib.git", "submodule-says=/lib.git"];
+  assert.doesNotMatch(failure(CLONE_EXIT.submodules, own, "/srv/app").message, /relative/);
+});
+
+test("cloneFailure takes no key of an authority for another one, and shows the kind of key that hosts prefer", () => {
+  const ssh = ["ssh=255", "host=h.org 22"];
+  const offers = ["host-offers=h.org ssh-rsa AAAA", "host-offers=h.org ssh-ed25519 BBBB"];
+  assert.match(failure(CLONE_EXIT.clone, [...ssh, ...offers]).message, /this line: h\.org ssh-ed25519 BBBB$/);
+  assert.match(
+    failure(CLONE_EXIT.clone, [...ssh, ...offers.slice(0, 1)]).message,
+    /this line: h\.org ssh-rsa/,
+  );
+  const signed = [...ssh, ...offers, "host-known=@cert-authority *.org ssh-rsa CCCC"];
+  assert.equal(failure(CLONE_EXIT.clone, signed).reason, "repository-not-found");
+  const both = [...ssh, ...offers, "host-known=h.org ssh-dss CCCC", "host-known=h.org ssh-rsa AAAA"];
+  assert.equal(failure(CLONE_EXIT.clone, both).reason, "repository-not-found");
+  const marked = [...ssh, ...offers, "host-known=@revoked h.org ssh-rsa AAAA"];
+  assert.equal(failure(CLONE_EXIT.clone, marked).reason, "repository-not-found");
+});

@@ -22,7 +22,7 @@ export function cloneFailure(
 ): StepFailure {
   const facts = parseFacts(said);
   const git = facts.errors[0]?.message.split("\n")[0];
-  const fail = (reason: Reason, message: string, detail = git) =>
+  const fail: Fail = (reason, message, detail) =>
     new StepFailure(detail === undefined ? message : `${message}: ${detail}`, {
       reason,
       data: { exitCode: code },
@@ -31,60 +31,60 @@ export function cloneFailure(
     return fail(
       "image-unusable",
       `The git of the image "${image}" has no part for https (git-remote-https)`,
-      undefined,
     );
   }
-  if (facts.isDiskFull) return fail("disk-full", "The disk is full");
+  if (facts.isDiskFull) return fail("disk-full", "The disk is full", git);
   switch (code) {
     case CLONE_EXIT.noGit:
       return fail(
         "image-unusable",
         `The image "${image}" has no git: use one that has, or install it in the image (for example: apt-get install git)`,
-        undefined,
       );
     case CLONE_EXIT.noSsh:
       return fail(
         "image-unusable",
         `The image "${image}" has no ssh, which ${whatNeedsSsh(facts)} needs`,
-        undefined,
       );
     case CLONE_EXIT.workspace:
-      return fail("clone-failed", "Cannot prepare the workspace");
+      return fail("clone-failed", "Cannot prepare the workspace", git);
     case CLONE_EXIT.ref:
-      return fail("ref-not-found", `The repository has no branch, tag or commit "${spec.ref}"`, undefined);
+      return fail("ref-not-found", `The repository has no branch, tag or commit "${spec.ref}"`);
     case CLONE_EXIT.empty:
-      return fail("ref-not-found", "The repository has no commit at its HEAD", undefined);
+      return fail("ref-not-found", "The repository has no commit at its HEAD");
     case CLONE_EXIT.checkout:
-      return fail("clone-failed", "Cannot check out");
+      return fail("clone-failed", "Cannot check out", git);
     case CLONE_EXIT.noLfs:
       return fail(
         "image-unusable",
         `The image "${image}" has no git-lfs, which spec.lfs (--lfs) needs: use one that has, or install it in the image (for example: apt-get install git-lfs)`,
-        undefined,
       );
     case CLONE_EXIT.lfs:
-      return fail("clone-failed", lfsFailure(facts), whyHostKey(facts));
+      return fail("clone-failed", lfsFailure(facts), whyHostKey(facts) ?? git);
     case CLONE_EXIT.unsigned:
     case CLONE_EXIT.unverified:
-      return fail("not-signed", whyNotSigned(facts, signers !== undefined), undefined);
+      return fail("not-signed", whyNotSigned(facts, signers !== undefined));
     case CLONE_EXIT.noTool:
-      return fail("image-unusable", whatSignatureLacks(facts, image), undefined);
+      return fail("image-unusable", whatSignatureLacks(facts, image));
     case CLONE_EXIT.submodules:
-      return submoduleFailure(facts, fail, { isLocal: repository.kind === "local" });
+      return submoduleFailure(facts, fail, { git, isLocal: repository.kind === "local" });
     default: {
       const hostKey = whyHostKey(facts);
       if (hostKey !== undefined) return fail("clone-failed", `Cannot clone "${spec.repository}"`, hostKey);
       return isRefused(facts)
-        ? fail("repository-not-found", `Cannot read the repository "${spec.repository}"`)
-        : fail("clone-failed", `Cannot clone "${spec.repository}"`);
+        ? fail("repository-not-found", `Cannot read the repository "${spec.repository}"`, git)
+        : fail("clone-failed", `Cannot clone "${spec.repository}"`, git);
     }
   }
 }
 
 type Fail = (reason: Reason, message: string, detail?: string) => StepFailure;
 
-function submoduleFailure(facts: CloneFacts, fail: Fail, { isLocal }: { isLocal: boolean }): StepFailure {
-  if (!facts.submodule) return fail("clone-failed", "Cannot get the submodules");
+function submoduleFailure(
+  facts: CloneFacts,
+  fail: Fail,
+  { git, isLocal }: { git: string | undefined; isLocal: boolean },
+): StepFailure {
+  if (!facts.submodule) return fail("clone-failed", "Cannot get the submodules", git);
   const { path, url, says } = facts.submodule;
   const what = `Cannot get the submodule ${JSON.stringify(path)} from ${JSON.stringify(url)}`;
   if (isLocal && /^\.\.?\//.test(says) && !/^(?:https|ssh):|^[^/]*@/.test(url)) {
@@ -96,7 +96,7 @@ function submoduleFailure(facts: CloneFacts, fail: Fail, { isLocal }: { isLocal:
   }
   const hostKey = whyHostKey(facts);
   if (hostKey !== undefined) return fail("clone-failed", what, hostKey);
-  return fail(isRefused(facts) ? "repository-not-found" : "clone-failed", what);
+  return fail(isRefused(facts) ? "repository-not-found" : "clone-failed", what, git);
 }
 
 /** `isOperators`: whether the operator asks for a signature, whose set of signers is then the first. */
