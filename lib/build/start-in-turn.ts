@@ -86,13 +86,12 @@ export async function startInTurn(
  * false if there is none.
  */
 async function startAlone(
-  { docker, run, settings: { owner }, cleanup, signal }: BuildContext,
+  { docker, run, settings: { owner }, cleanup }: BuildContext,
   container: string,
   { start, isFree }: { start: () => Promise<void>; isFree: () => Promise<boolean> },
 ): Promise<boolean> {
   const name = announcementName(container);
   const labels = { [LABELS.owner]: owner, [LABELS.run]: run, [LABELS.starts]: container };
-  signal.throwIfAborted();
   try {
     await cleanup((signal) => docker.createVolume({ name, labels }, { signal }));
     if (!await isFree()) return false;
