@@ -89,3 +89,10 @@ test("planBuild refuses a spec.ca that is no authority's certificate", () => {
     (error) => error instanceof PlanError && /^spec\.ca: It has a private key in it/.test(error.message),
   );
 });
+
+test("parseAuthorities takes as much text as there may be", () => {
+  const { cert } = TEST_CERTIFICATE;
+  const whole = cert.padEnd(128 * 1024, "\n");
+  assert.equal(parseAuthorities(whole).pem, cert);
+  assert.throws(() => parseAuthorities(`${whole}\n`), /larger than 128 KiB/);
+});

@@ -83,3 +83,30 @@ test("withinOwnTimeout leaves the time to an engine that watches it", async () =
   const seen = await withinOwnTimeout(context, 0, (same) => Promise.resolve(same));
   assert.equal(seen, context);
 });
+
+test("withinOwnTimeout counts from the creation of a container that has not started, by the daemon's clock", async () => {
+  const settings = testSettings();
+  const now = Date.UTC(2027, 0, 1);
+  const created = (agoMs: number) =>
+    contextWith({
+      settings,
+      docker: {
+        inspect: (name: string) =>
+          Promise.resolve(
+            name === idleName("r")
+              ? { id: "c", name, labels: runLabels(settings.owner, "r"), createdAt: now - agoMs }
+              : undefined,
+          ),
+        now: () => Promise.resolve(now),
+        processes: () => Promise.resolve([]),
+      } as unknown as Docker,
+    });
+  const work = async ({ signal }: BuildContext) => {
+    await shortTimers();
+    return signal.aborted;
+  };
+  assert.equal(await withinOwnTimeout(created(1000), 3_600_000, work), false);
+  await assert.rejects(withinOwnTimeout(created(3_600_001), 3_600_000, throwing(new Error("cut off"))), {
+    name: "StopError",
+  });
+});

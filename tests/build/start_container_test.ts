@@ -168,3 +168,16 @@ test("an image without a shell, or that ends at once, is named", async () => {
     /cannot run \/bin\/sh, which every step needs: exec format error \(the image is for arm64, and Docker runs on amd64\)/,
   );
 });
+
+test("a build that asks for no memory leaves its services their part, but keeps half of its own share", async () => {
+  const fake = () => fakeDocker();
+  const of = async (memory: string) => {
+    const services = [{ name: "db", image: "postgres:17", limits: { memory } }];
+    const { created } = await start({ services }, { fake: fake() });
+    return [(created?.memory ?? 0) / MIB, Number(created?.labels[LABELS.memory]) / MIB];
+  };
+  // Of 8 GiB for two slots, each has 4.
+  assert.deepEqual(await of("1g"), [3072, 4096]);
+  assert.deepEqual(await of("2g"), [2048, 4096]);
+  assert.deepEqual(await of("3g"), [2048, 5120]);
+});

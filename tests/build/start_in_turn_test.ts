@@ -179,3 +179,37 @@ test("startInTurn keeps to slots and memory whatever the order in which a daemon
     assert.deepEqual([host.containers, host.volumes.size], [[], 0]);
   }
 });
+
+test("startInTurn refuses what can never fit, with what of it is for services, and starts what just fits", async () => {
+  const { context } = contextOn(daemon(), 1);
+  let started = 0;
+  const start = () => Promise.resolve(void started++);
+  const begin = (memory: number, services?: number) =>
+    startInTurn(context, { id: "a", memory, start, ...services !== undefined && { services } }, SHARE)
+      .then(() => "started", (error) => `${error.reason}: ${error.message}`);
+  assert.equal(await begin(1000), "started");
+  const more = "is more than the 1000 B that builds may have on this host";
+  assert.equal(await begin(1001), `invalid-spec: spec.limits.memory: 1001 B ${more}`);
+  assert.equal(
+    await begin(1001, 1),
+    `invalid-spec: spec.limits.memory: 1001 B, with 1 B for its services, ${more}`,
+  );
+  assert.equal(started, 1);
+  const unlimited = { ...context, settings: testSettings({ slots: undefined }) };
+  await startInTurn(unlimited, { id: "a", memory: 9999, start }, SHARE);
+  assert.equal(started, 2);
+});
+
+test("startInTurn says what it waits for: memory that others were promised", async () => {
+  const containers: Container[] = [
+    { id: "a", state: "created", createdAt: 2000 },
+    { id: "b", state: "running", createdAt: 1000, memory: 901 },
+  ];
+  const host = daemon(containers);
+  const { context, said, leaving } = contextOn(host, 9, () => leaving.abort(new Error("left")));
+  const start = () => Promise.resolve();
+  await assert.rejects(startInTurn(context, { id: "a", memory: 100, start }, SHARE), /left/);
+  assert.deepEqual(said, ["Waiting for memory (901 B of 1000 B in use)"]);
+  containers[1] = { id: "b", state: "running", createdAt: 1000, memory: 900 };
+  await startInTurn(contextOn(host, 9).context, { id: "a", memory: 100, start }, SHARE);
+});

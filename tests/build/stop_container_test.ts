@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Retryable } from "../../lib/base/errors.ts";
 import { CACHE_LABELS } from "../../lib/build/cache/volumes.ts";
 import { startContainer } from "../../lib/build/container.ts";
 import {
@@ -9,6 +10,7 @@ import {
   idleName,
   LABELS,
   runLabels,
+  serviceName,
 } from "../../lib/build/labels.ts";
 import { removeResource, removeRun } from "../../lib/build/remove.ts";
 import { stopContainer } from "../../lib/build/stop.ts";
@@ -192,4 +194,98 @@ test("a cache that Docker cannot save costs the cache, not the build", async () 
   const stopping = context(fake, "1", { spec, results: SUCCEEDED });
   assert.equal((await stopContainer(stopping)).success, true);
   assert.ok((await stopping.lines()).includes("system Cannot save cache deps: disk full"));
+});
+
+test("services that ran are heard to their end before they are removed, and no other ones", async () => {
+  const heard = async (spec: object, results: Record<string, DriverResult>) => {
+    const fake = fakeDocker({ printed: "bye\n" });
+    const labels = { ...runLabels("me", "r"), [LABELS.kind]: "service" };
+    fake.add(serviceName("r", "db"), labels);
+    fake.networks.set(containerName("r"), runLabels("me", "r"));
+    const stopping = context(fake, "r", { spec, results });
+    assert.equal((await stopContainer(stopping)).success, true);
+    assert.deepEqual([fake.containers.size, fake.networks.size], [0, 0]);
+    return (await stopping.lines()).filter((line) => line === "stdout db | bye").length;
+  };
+  const services = [{ name: "db", image: "postgres:17" }];
+  assert.equal(await heard({ services }, SUCCEEDED), 1);
+  assert.equal(await heard({ services }, { "container-start": { success: false, message: "" } }), 0);
+  assert.equal(await heard({ services: [] }, SUCCEEDED), 0);
+  assert.equal(await heard({ services: "db" }, SUCCEEDED), 0);
+});
+
+test("a cache whose daemon is away while it is saved costs the cache, and a fault of ours is told", async () => {
+  const spec = { cache: [{ name: "deps", path: "/cache" }] };
+  const saving = async (error: Error) => {
+    const fake = fakeDocker();
+    const starting = context(fake, "1", { spec });
+    await startContainer(starting, planFor(starting), IMAGE, DAEMON);
+    Object.assign(fake.docker, { now: () => Promise.reject(error) });
+    const stopping = context(fake, "1", { spec, results: SUCCEEDED });
+    const result = await stopContainer(stopping).catch((error: Error) => error);
+    return { result, lines: await stopping.lines() };
+  };
+  const away = await saving(new Retryable("Docker is away", { reason: "docker-unreachable" }));
+  assert.ok(away.lines.includes("system Cannot save cache deps: Docker is away"), away.lines.join());
+  const ours = new TypeError("ours");
+  assert.equal((await saving(ours)).result, ours);
+});
+
+test("two layers of one cache are of attempts of which one was overtaken, so neither is saved", async () => {
+  const fake = fakeDocker();
+  const spec = { cache: [{ name: "deps", path: "/cache" }] };
+  const starting = context(fake, "1", { spec });
+  await startContainer(starting, planFor(starting), IMAGE, DAEMON);
+  const [layer] = [...fake.volumes].filter(([, labels]) => labels[CACHE_LABELS.role] === "layer");
+  assert.ok(layer);
+  fake.volumes.set("conveyor-cache-second", layer[1]);
+  const stopping = context(fake, "1", { spec, results: SUCCEEDED });
+  await stopContainer(stopping);
+  assert.deepEqual(roles(fake), []);
+});
+
+test("a cache of another scope or name is left where one is saved, and the branch is kept for the default one only", async () => {
+  const fake = fakeDocker();
+  const cache = [{ name: "deps", path: "/cache" }, { name: "more", path: "/more" }];
+  await run(fake, "1", { cache });
+  await run(fake, "2", { cache, ref: "dev" });
+  await run(fake, "3", { cache, ref: "dev" });
+  const saved = [...fake.volumes.values()].filter((labels) => labels[CACHE_LABELS.role] === "saved")
+    .map((labels) =>
+      [labels[CACHE_LABELS.name], labels[CACHE_LABELS.scope], labels[CACHE_LABELS.branch]].join()
+    );
+  assert.deepEqual(saved.sort(), [
+    "deps,default,refs/heads/main",
+    "deps,ref:dev,",
+    "more,default,refs/heads/main",
+    "more,ref:dev,",
+  ]);
+});
+
+test("what was fetched is kept whatever became of the build, if the clone says that it added to it", async () => {
+  const clone = (mirror: string) => ({ "git-cloner": done({ ref: "refs/heads/main", mirror }) });
+  const failed = { builder: { success: false, message: "" } };
+  const mirrored = async (results: Record<string, DriverResult>[]) => {
+    const fake = fakeDocker();
+    const lines: string[] = [];
+    for (const [i, given] of results.entries()) {
+      const policy = testPolicy({ gitMirror: true });
+      const starting = context(fake, `${i}`, { policy });
+      await startContainer(starting, planFor(starting), IMAGE, DAEMON);
+      const stopping = context(fake, `${i}`, { policy, results: given });
+      await stopContainer(stopping);
+      lines.push(...await stopping.lines());
+    }
+    return { roles: roles(fake), lines };
+  };
+  const changed = { ...SUCCEEDED, ...clone("changed") };
+  assert.deepEqual((await mirrored([{ ...changed, ...failed }])).roles, ["layer", "saved"]);
+  assert.deepEqual((await mirrored([changed, changed])).roles, ["layer", "layer", "saved"]);
+  assert.deepEqual((await mirrored([{ ...SUCCEEDED, ...clone("none") }])).roles, []);
+  assert.deepEqual((await mirrored([SUCCEEDED])).roles, []);
+  const failedClone = { ...changed, "git-cloner": { ...changed["git-cloner"], success: false } };
+  assert.deepEqual((await mirrored([failedClone])).roles, []);
+  const used = await mirrored([changed, { ...SUCCEEDED, ...clone("used") }]);
+  assert.deepEqual(used.roles, ["layer", "saved"]);
+  assert.deepEqual(used.lines.filter((line) => line.includes("Saved")), ["system Saved the git mirror"]);
 });

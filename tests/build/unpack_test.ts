@@ -148,3 +148,9 @@ test("unpack comes to an end whatever size an entry claims to have", async () =>
     assert.ok(ended instanceof ArchiveError || ended.taken.a === "644 one", type);
   }
 });
+
+test("unpack takes an archive of as many entries as there may be, and none with more", async () => {
+  const two = () => of({ name: "./a", text: "1" }, { name: "./b", text: "2" });
+  assert.deepEqual((await unpacked(two(), wanted(["b", 1]), 2)).taken, { b: "644 2" });
+  await assert.rejects(unpacked(two(), wanted(["b", 1]), 1), /It has more than 1 entries/);
+});
