@@ -34,8 +34,8 @@ export function driverCommand({ path, driver, load, stop }: DriverProgram) {
   return withDriverFlags(command, driver)
     .addHelpText("after", HEALTH_NOTE + VARIABLES_NOTE)
     .action(async (options) => {
-      const { runDriver } = await import("./run-driver.ts");
-      await runDriver(await load(), options, { stop });
+      const { startDriver } = await import("./start-driver.ts");
+      await startDriver(driver, options, { load, stop });
     });
 }
 

@@ -1,6 +1,8 @@
+import { setImmediate } from "node:timers/promises";
 import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 import { connectDocker } from "../../docker/dockerode.ts";
+import type { DockerEndpoint } from "../../docker/endpoint.ts";
 import { findDocker } from "../../docker/find-docker.ts";
 import { type Environment } from "./command-line/environment.ts";
 import { homeFolder } from "./data-folder.ts";
@@ -17,15 +19,21 @@ export interface DockerOptions {
 export interface Reaching extends AsyncDisposable {
   /** Rejects with InputError, UnavailableError (which says what was tried) or `signal.reason`. */
   readonly answer: Promise<{ docker: Docker; info: DaemonInfo }>;
+  /** Resolves when the question is on its way, or there is nobody to ask. Until then, work delays it. */
+  readonly asked: Promise<void>;
 }
 
 /** Starts connecting to Docker in the background. */
 export function reachDocker({ signal, ...options }: DockerOptions): Reaching {
   const closing = new AbortController();
-  const answer = reach({ ...options, signal: AbortSignal.any([signal, closing.signal]) });
+  const finding = find(options);
+  const answer = finding.then((found) =>
+    answerOf(connectDocker(found), AbortSignal.any([signal, closing.signal]))
+  );
   answer.catch(() => {});
   return {
     answer,
+    asked: finding.then(twoTurns, () => {}),
     async [Symbol.asyncDispose]() {
       closing.abort();
       const reached = await answer.catch(() => undefined);
@@ -34,10 +42,15 @@ export function reachDocker({ signal, ...options }: DockerOptions): Reaching {
   };
 }
 
-async function reach({ endpoint, environment, signal }: DockerOptions): ReturnType<typeof answerOf> {
+async function find({ endpoint, environment }: Omit<DockerOptions, "signal">): Promise<DockerEndpoint> {
   const home = homeFolder(environment);
-  const found = await findDocker({ environment, home, ...endpoint !== undefined && { endpoint } });
-  return await answerOf(connectDocker(found), signal);
+  return await findDocker({ environment, home, ...endpoint !== undefined && { endpoint } });
+}
+
+/** Two turns of the event loop: the first one connects, the second one sends. */
+async function twoTurns(): Promise<void> {
+  await setImmediate();
+  await setImmediate();
 }
 
 async function answerOf(docker: Docker, signal: AbortSignal): Promise<{ docker: Docker; info: DaemonInfo }> {

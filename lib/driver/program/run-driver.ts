@@ -1,10 +1,7 @@
 import { processLog } from "../../base/log.ts";
 import type { Driver } from "../driver.ts";
-import { environment } from "./command-line/environment.ts";
-import { startProcessLog } from "./command-line/process-log.ts";
 import { readPolicy } from "./policy-flags.ts";
-import { reachDocker } from "./reach-docker.ts";
-import { openStopSignal } from "./stop/stop-signal.ts";
+import type { Reaching } from "./reach-docker.ts";
 import { checkBrokerFlags } from "./broker/check-broker-flags.ts";
 import { DriverProgram, LOOK_EVERY_MS } from "./driver-program.ts";
 import type { DriverOptions } from "./driver-flags.ts";
@@ -14,44 +11,36 @@ import { serveHealth } from "./health/serve-health.ts";
 import { awaitBroker } from "./broker/await-broker.ts";
 import { workForEachOwner } from "./broker/each-owner.ts";
 import { openBroker } from "./broker/open-broker.ts";
-import { withoutDocker } from "./without-docker.ts";
+
+export interface RunDriver {
+  readonly docker: Reaching["answer"];
+  /** Aborts when the program is told to end. */
+  readonly signal: AbortSignal;
+}
 
 /**
- * Runs one instance of the driver: takes events from the broker until the first signal of the process, or
- * until `stop` aborts, then finishes those in hand. If broker, API or Docker becomes unreachable later, waits
- * for it. Throws InputError, UnavailableError.
+ * Runs one instance of the driver: takes events from the broker until `signal` aborts, then finishes those in
+ * hand. If broker, API or Docker becomes unreachable later, waits for it. Throws InputError,
+ * UnavailableError.
  */
 export async function runDriver(
   driver: Driver,
   options: DriverOptions,
-  { stop }: { stop?: AbortSignal | undefined } = {},
+  { docker, signal }: RunDriver,
 ): Promise<void> {
-  startProcessLog({
-    level: options.logLevel,
-    format: options.logFormat,
-    write: (line) => process.stderr.write(line),
-  });
   await checkBrokerFlags(options);
   const policy = driver.policy && await readPolicy(driver.policy, options);
 
-  using stopping = openStopSignal(
-    "Left at once; what was in hand goes to another instance after the ack wait",
-  );
-  const signal = stop ? AbortSignal.any([stopping.signal, stop]) : stopping.signal;
   const { usesDocker = true } = driver;
   const status = new DriverStatus({ usesDocker, slots: options.concurrency });
   const metrics = new DriverMetrics(driver.name);
   try {
     await using _health = options.health && await openHealth(options.health, status, metrics);
-    await using reaching = usesDocker
-      ? reachDocker({ endpoint: options.docker, environment, signal })
-      : withoutDocker();
     await using transport = await awaitBroker(
       () => openBroker(options, `conveyor-${driver.name}`),
       { waitMs: options.wait, signal, category: "driver" },
     );
     status.broker = transport;
-    const docker = reaching.answer;
     const program = new DriverProgram({
       driver,
       options,

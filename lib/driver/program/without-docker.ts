@@ -23,6 +23,7 @@ export function withoutDocker(): Reaching {
   }) as Docker;
   return {
     answer: Promise.resolve({ docker, info }),
+    asked: Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
