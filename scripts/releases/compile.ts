@@ -5,7 +5,7 @@ import { brotliCompressSync } from "node:zlib";
 import type { Facts } from "./facts.ts";
 import { helpTextsOf } from "./help-texts.ts";
 import { PROGRAMS } from "./programs.ts";
-import { temporaryFolder, withUs } from "./temporary.ts";
+import { withUs } from "./temporary.ts";
 
 const DRIVERS = PROGRAMS.filter((program) => program !== "flutter-ci");
 
@@ -25,10 +25,7 @@ export interface Compiling {
 
 /** The source files that are in a program, relative to `root`. */
 export async function filesOf(root: string, program: string): Promise<string[]> {
-  using folder = temporaryFolder("conveyor-files-");
-  const list = join(folder.path, "meta.json");
-  await bunBuild(root, program, [...BUNDLING, "--target=bun", `--metafile=${list}`, "--outdir", folder.path]);
-  return Object.keys(JSON.parse(readFileSync(list, "utf8")).inputs);
+  return await bunBuild(root, program, {});
 }
 
 /** Makes one program as a single file. */
@@ -40,21 +37,23 @@ export async function compile(what: Compiling): Promise<void> {
   const order = join(folder, "order");
   try {
     writeFileSync(order, NO_ORDER);
-    await bunBuild(root, program, [
-      ...["--compile", "--outfile", made],
-      ...runtime ? [`--target=${runtime.target}`, `--compile-executable-path=${runtime.path}`] : [],
-      ...BUNDLING,
-      // A chunk for each lazy import, so that a program loads only what it needs, Node's modules among that.
-      "--splitting",
-      // Depth 1 takes half the room of all functions, and programs start as fast.
-      ...["--bytecode", "--bytecode-depth=1", `--bytecode-order=${order}`],
-      // A driver waits most of its life: it is smaller with less code compiled, and starts sooner. Of a control plane
-      // each request would cost more.
-      ...program === "flutter-ci" ? [] : ["--compile-jit-policy=16"],
-      // Bun, compiled or not, would read settings of the folder that a program is started in, and run what they name.
-      ...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
-      ...await knownOf(what),
-    ]);
+    await bunBuild(root, program, {
+      compile: {
+        outfile: made,
+        ...runtime && { target: runtime.target as Bun.Build.CompileTarget, executablePath: runtime.path },
+        bytecodeOrder: order,
+        // A driver waits most of its life: it is smaller with less code compiled, and starts sooner. Of a control plane
+        // each request would cost more.
+        ...program !== "flutter-ci" && { jitPolicy: 16 },
+        // Bun, compiled or not, would read settings of the folder that a program is started in, and run what they name.
+        autoloadDotenv: false,
+        autoloadBunfig: false,
+      },
+      bytecode: true,
+      // Depth 1 takes two thirds of the room of all functions.
+      bytecodeDepth: 1,
+      define: await knownOf(what),
+    });
     if (!existsSync(made)) throw new Error(`Cannot compile ${program} for ${target}: Bun made no file`);
     await rename(made, path);
   } finally {
@@ -64,14 +63,13 @@ export async function compile(what: Compiling): Promise<void> {
 
 /** Makes JavaScript of one program for other runtimes than Bun. Its entry is `<program>.js`, the rest lies beside it. */
 export async function bundle(what: Omit<Compiling, "path" | "runtime">, folder: string): Promise<void> {
-  const flags = ["--target=node", "--splitting", "--outdir", folder, ...await knownOf(what)];
-  await bunBuild(what.root, what.program, [...BUNDLING, ...flags]);
+  await bunBuild(what.root, what.program, { target: "node", outdir: folder, define: await knownOf(what) });
 }
 
 /** What a program knows from the start of itself. */
 async function knownOf(
   { root, program, facts, target, notices }: Omit<Compiling, "path">,
-): Promise<string[]> {
+): Promise<Record<string, string>> {
   return defines({
     CONVEYOR_BUILD: { version: facts.version, commit: facts.commit, target },
     CONVEYOR_HELP: await helpTextsOf(root, program, DRIVERS),
@@ -82,24 +80,40 @@ async function knownOf(
 /** An order of the bytecode that names no function: Bun leaves less room between functions where there is one at all. */
 const NO_ORDER = "v2\nF 0000000000000000\n";
 
-/** Else the folder of this project would be in the file. */
-const BUNDLING = ["--minify", "--keep-names", "--format=esm", ...defines({ __dirname: "/" })];
-
-async function bunBuild(root: string, program: string, flags: readonly string[]): Promise<void> {
-  // The driver's own file would load all of it before it says its version.
-  const entry = program === "flutter-ci"
-    ? ["drivers/flutter-ci.ts"]
-    : ["drivers/standalone.ts", ...defines({ CONVEYOR_DRIVER: program })];
-  const words = [process.execPath, "build", ...entry, ...flags];
-  const child = Bun.spawn(words, { cwd: root, stdout: "ignore", stderr: "pipe" });
-  const [said] = await Promise.all([new Response(child.stderr).text(), withUs(child)]);
+/** Returns the names of the source files, relative to `root`. */
+async function bunBuild(root: string, program: string, options: Partial<Bun.BuildConfig>): Promise<string[]> {
+  const isDriver = program !== "flutter-ci";
+  const build = {
+    // The driver's own file would load all of it before it says its version.
+    entrypoints: [isDriver ? "drivers/standalone.ts" : "drivers/flutter-ci.ts"],
+    target: "bun",
+    format: "esm",
+    minify: { whitespace: true, syntax: true, identifiers: true, keepNames: true },
+    // A chunk for each lazy import, so that a program loads only what it needs, Node's modules among that.
+    splitting: true,
+    ...options,
+    // Without the first, the folder of this project would be in the file.
+    define: {
+      ...defines({ __dirname: "/", CONVEYOR_DRIVER: isDriver ? program : undefined }),
+      ...options.define,
+    },
+  };
+  const words = [process.execPath, "--no-env-file", join(import.meta.dir, "run-build.ts")];
+  const child = Bun.spawn(words, { cwd: root, stdin: new Blob([JSON.stringify(build)]), stderr: "pipe" });
+  const [files, said] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    withUs(child),
+  ]);
   if (await child.exited !== 0) throw new Error(`Cannot compile ${program}: ${said.trim()}`);
+  return JSON.parse(files);
 }
 
-function defines(values: Record<string, unknown>): string[] {
-  return Object.entries(values).filter(([, value]) => value !== undefined)
-    .flatMap(([name, value]) => ["--define", `${name}=${JSON.stringify(value)}`]);
-}
+const defines = (values: Record<string, unknown>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, JSON.stringify(value)]),
+  );
 
 /** Throws where a file names the folder it was made in: it would differ from the same release made elsewhere. */
 export function checkNoPath(path: string, folder: string): void {

@@ -1,10 +1,7 @@
 import { Retryable } from "../../lib/base/errors.ts";
 import { until } from "./until.ts";
 
-/**
- * Returns the call's outcome, and repeats it while it throws `Retryable`: an election in a cluster takes a
- * while.
- */
+/** The call's outcome, made again while it throws `Retryable`: an election in a cluster takes its time. */
 export async function again<T>(call: () => Promise<T>): Promise<T> {
   const outcomes: T[] = [];
   await until(async () => {

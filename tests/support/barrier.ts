@@ -1,4 +1,4 @@
-/** Lets callers wait for each other: whenever this many have come, they go on. */
+/** A place where callers wait for each other: lets them go on whenever so many have come. */
 export function barrier(count: number): () => Promise<void> {
   let full = Promise.withResolvers<void>();
   let here = 0;

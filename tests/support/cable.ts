@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
-/** A relay to a broker on a loopback port. It can be cut; dispose cuts it for good. */
+/** A way to a broker on a port of loopback that can be cut. Dispose cuts it for good. */
 export interface Cable extends AsyncDisposable {
   readonly url: string;
-  /** Closes all connections and refuses new ones. */
+  /** Ends every connection, and lets no new one through. */
   cut(): void;
-  /** Bytes received for the broker. */
+  /** How many bytes have come for the broker. */
   readonly sent: number;
-  /** Connections refused. */
+  /** How many connections were not let through. */
   readonly refused: number;
   mend(): void;
 }

@@ -2,10 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { pack } from "tar-stream";
 
-/**
- * Makes an image for another kind of machine: only a /bin/sh that this one cannot execute. Dispose removes
- * it.
- */
+/** An image for another kind of machine: nothing but a /bin/sh that this one cannot execute. Gone afterwards. */
 export async function foreignImage(architecture: string): Promise<{ readonly name: string } & Disposable> {
   const name = `conveyor-test-${randomUUID().slice(0, 8)}:1`;
   const layer = await archive({ "bin/sh": foreignProgram() });
@@ -30,12 +27,12 @@ export async function foreignImage(architecture: string): Promise<{ readonly nam
   };
 }
 
-/** The header of an ELF program for a machine that no kernel here supports. */
+/** The head of an ELF program for a machine that no kernel here runs. */
 function foreignProgram(): Buffer {
   const program = Buffer.alloc(256);
   program.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   program.writeUInt16LE(2, 16);
-  // The machine is Alpha.
+  // Alpha.
   program.writeUInt16LE(0x9026, 18);
   return program;
 }

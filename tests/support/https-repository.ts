@@ -11,24 +11,22 @@ import { makePlace } from "./start-run.ts";
 
 /** A git repository over https on loopback, and an image that trusts its certificate. */
 export interface HttpsRepository extends AsyncDisposable {
-  /**
-   * Its URL for containers in the network "host". The server has only files, no protocol for shallow clones.
-   */
+  /** Reached from a container in the network "host"; without the wire protocol that a shallow clone needs. */
   readonly url: string;
   readonly image: string;
-  /** Its branch's commit. */
+  /** Where its branch is. */
   readonly commit: string;
-  /** The credentials of each request: `Basic …`, or undefined. */
+  /** The credentials of each request: `Basic …`, or nothing. */
   readonly logins: Set<string | undefined>;
-  /** Ids of the objects that Git LFS has asked for. */
+  /** What Git LFS has asked for: the ids of objects. */
   readonly lfsObjects: string[];
-  /** Stops answering requests with the token. Resolves once the first one has come. */
+  /** From now on no request with the token is answered; resolves when the first one has come. */
   hang(): Promise<void>;
 }
 
 /**
- * Serves a repository with these files, committed; with a `token`, only to those who have it. `lfs`: contents
- * of Git LFS files, below the repository's own URL.
+ * Serves a repository with these files, committed; with a `token`, only to those who have it. `lfs` are contents of files of Git
+ * LFS, below the repository's own URL.
  */
 export async function httpsRepository(
   files: Record<string, string>,
@@ -86,7 +84,7 @@ export async function httpsRepository(
   });
   const address = server.address();
   const port = typeof address === "object" ? address?.port : undefined;
-  // Text before a certificate in such a file is ignored.
+  // What stands before a certificate in such a file is not read.
   const image = opening.use(imageWithScript("/etc/ssl/certs/ca-certificates.crt", TEST_CERTIFICATE.cert));
   const opened = opening.move();
   return {
@@ -128,13 +126,13 @@ function lfsAnswer(
 
 const oidOf = (content: string): string => createHash("sha256").update(content).digest("hex");
 
-/** Returns the pointer that Git LFS commits in place of a content. */
+/** The pointer that Git LFS commits in the place of a content. */
 export const lfsPointer = (content: string): string =>
   `version https://git-lfs.github.com/spec/v1\noid sha256:${oidOf(content)}\nsize ${
     Buffer.byteLength(content)
   }\n`;
 
-/** A repository elsewhere, or this one at its first commit. */
+/** Of a repository elsewhere, or at this one's own first commit. */
 export interface Submodule {
   readonly path: string;
   readonly url: string;

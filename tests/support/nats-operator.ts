@@ -3,11 +3,11 @@ import { nkeys } from "@nats-io/transport-node";
 
 type KeyPair = ReturnType<typeof nkeys.createUser>;
 
-/** An operator with one account that may use JetStream, for a broker with `.creds` files. */
+/** An operator with one account that may use JetStream: what a broker with `.creds` files is configured with. */
 export interface Operator {
   /** Lines for the broker's configuration. */
   readonly config: string;
-  /** Returns the text of a `.creds` file for a new user, valid for this many seconds (default: for ever). */
+  /** The text of a `.creds` file for a new user, who is let in for so many seconds (default: for ever). */
   creds(seconds?: number): string;
 }
 

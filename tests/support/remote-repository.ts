@@ -1,15 +1,15 @@
 import { imageWithScript } from "./derived-image.ts";
 
 export interface RemoteFiles {
-  /** Lines of a script `configure`. */
+  /** Lines of a script that is called `configure`. */
   readonly configure?: string;
-  /** A file that `make` makes, with the content "made". */
+  /** A file that `make` makes, with the word "made" in it. */
   readonly makes?: string;
-  /** A tag of its one commit. */
+  /** A name for its one commit. */
   readonly tag?: string;
 }
 
-/** Replaces git's helper for https: for any URL it serves a repository that it makes on the spot. */
+/** In the place of git's own helper for https: whatever the URL, it answers with a repository that it makes on the spot. */
 export const remoteHelper = ({ configure = "", makes, tag }: RemoteFiles = {}) => `
 serve() {
   unset GIT_DIR GIT_WORK_TREE
@@ -34,10 +34,7 @@ while read -r line; do
 done
 `;
 
-/**
- * An https URL, and an image in whose containers it has a repository (with a Makefile that says "built")
- * without any network.
- */
+/** An https URL that has a repository (with a Makefile that says "built") in containers of this image, without any network. */
 export function remoteRepository(
   files: RemoteFiles = {},
 ): { readonly url: string; readonly image: string } & Disposable {

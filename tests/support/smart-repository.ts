@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageWithScript } from "./derived-image.ts";
 
-/** Runs git in a repository on this machine, and returns its output. */
+/** git for one repository on this machine; answers what it prints. */
 export type Git = (...args: string[]) => string;
 
-/** Replaces git's helper for https: for any host, the last part of the URL names a repository in /srv. */
+/** In the place of git's own helper for https: whatever the host, the last part of the URL names a repository in /srv. */
 const HELPER = `
 while read -r line; do
   case $line in

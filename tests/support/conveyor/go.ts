@@ -1,4 +1,4 @@
-/** How a server written in Go reads and writes JSON (protocol 1.3 and 3). */
+/** The shapes and habits of a server written in Go (protocol 1.3 and 3): what goes through it comes out as these make it. */
 
 export interface GoResource {
   id: string;
@@ -31,10 +31,7 @@ export interface GoLog {
   message: string;
 }
 
-/**
- * Writes as `encoding/json` does: keys of maps sorted, HTML and line separators escaped. Fields of structs
- * keep their order: see `struct`.
- */
+/** As `encoding/json` writes: keys of maps sorted, HTML and line separators escaped. Fields of structs keep their order: see `struct`. */
 export function goJson(value: unknown): string {
   return write(value).replace(
     /[&<>\u2028\u2029]/g,
@@ -57,7 +54,7 @@ function write(value: unknown): string {
   return `{${entries.map(([key, member]) => `${JSON.stringify(key)}:${write(member)}`).join(",")}}`;
 }
 
-/** A resource as it is sent and returned: without `pipeline` if that is empty. */
+/** A resource as it is sent and answered: `pipeline` is left out when empty. */
 export function resourceStruct({ id, name, pipeline, resource, metadata, spec }: GoResource): object {
   return struct({ id, name, pipeline: pipeline === "" ? undefined : pipeline, resource, metadata, spec });
 }
@@ -117,7 +114,7 @@ export function objectOf(value: unknown, what: string): Record<string, unknown> 
   throw new TypeError(`json: cannot unmarshal ${what} into Go value of type struct`);
 }
 
-/** A missing field or null becomes the empty string. */
+/** Missing and null are the empty string. */
 export function textOf(value: unknown, what: string): string {
   if (value === undefined || value === null) return "";
   if (typeof value === "string") return value;
