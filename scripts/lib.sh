@@ -49,6 +49,7 @@ NATS_OLDEST=2.10.25 # the oldest one with several filters a consumer that PyPI h
 NATS_NEWEST=2.15.1
 IMAGE=conveyor-build:bookworm
 FULL_GIT_IMAGE=conveyor-build-git:bookworm
+TOOLS_IMAGE=conveyor-build-tools:bookworm
 BARE_GLIBC_IMAGE=conveyor-bare:glibc
 BARE_MUSL_IMAGE=conveyor-bare:musl
 
@@ -169,16 +170,26 @@ need_image() {
   rm -rf "$folder"
 }
 
-# An image with an ssh server, git-lfs and gpg for the tests of git: $IMAGE with Debian's packages, called $FULL_GIT_IMAGE. False where
-# they cannot be had.
+# An image with an ssh server, git-lfs and gpg for the tests of git, called $FULL_GIT_IMAGE. False where its packages cannot be had.
 need_full_git_image() {
-  docker image inspect "$FULL_GIT_IMAGE" >/dev/null 2>&1 && return
-  say "Making $FULL_GIT_IMAGE: openssh, git-lfs and gpg from Debian's packages"
-  local container status=0
+  extended_image "$FULL_GIT_IMAGE" openssh-client openssh-server git-lfs gpg gpg-agent
+}
+
+# An image with Go, npm and ccache for the benches of caches, called $TOOLS_IMAGE. False where its packages cannot be had.
+need_tools_image() {
+  extended_image "$TOOLS_IMAGE" golang-go npm ccache
+}
+
+# extended_image NAME PACKAGE…: $IMAGE with packages of Debian, if it is not there yet.
+extended_image() {
+  local name=$1 container status=0
+  shift
+  docker image inspect "$name" >/dev/null 2>&1 && return
+  say "Making $name: $* from Debian's packages"
   container=$(docker create --network host -e DEBIAN_FRONTEND=noninteractive "$IMAGE" sh -c \
-    'apt-get update -qq && apt-get install -y -qq --no-install-recommends openssh-client openssh-server git-lfs gpg gpg-agent && rm -rf /var/lib/apt/lists/*') || return
-  timeout 300 docker start --attach "$container" >"$tools/full-git-image.log" 2>&1 &&
-    docker commit "$container" "$FULL_GIT_IMAGE" >/dev/null || status=1
+    "apt-get update -qq && apt-get install -y -qq --no-install-recommends $* && rm -rf /var/lib/apt/lists/*") || return
+  timeout 1200 docker start --attach "$container" >"$tools/image.log" 2>&1 &&
+    docker commit "$container" "$name" >/dev/null || status=1
   docker rm -f "$container" >/dev/null
   return $status
 }
