@@ -1,8 +1,8 @@
 /** For `bun test` as it is typed, whose limit for a test is five seconds, whatever the machine, and begins anew in each file. */
 import { plugin } from "bun";
-import { paced } from "../../tests/support/pace.ts";
+import { pacedNow } from "../../tests/support/pace.ts";
 
-const limit = `import.meta.require("bun:test").setDefaultTimeout(${paced(120_000)});`;
+const limit = `import.meta.require("bun:test").setDefaultTimeout(${pacedNow(120_000)});`;
 
 plugin({
   name: "limit of a test",

@@ -78,6 +78,8 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
 
   /** Kills the node, and starts it again when the log and a run that began without it have gone on. */
   const without = async (name: string) => {
+    // Where the test takes too long as a whole, its output says how far it has got.
+    console.error(`Killing ${name} at line ${state.said}`);
     const node = nodeOf(cluster, name);
     await node?.kill();
     const before = state.said;
@@ -89,6 +91,7 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
     await until(goesOn, `the log goes on without ${name}`);
     await within(run.end, `the end of a run without ${name}`);
     await within(Promise.resolve(node?.start()), `the start of ${name}`);
+    console.error(`Started ${name} again at line ${state.said}`);
   };
 
   await inStep(cluster, manager);
@@ -136,7 +139,7 @@ const isOfEngine = (message: string): boolean => message.startsWith('Waiting for
 /** What `look` finds, in time: it may find nothing, and fail while there is an election. */
 async function found<T>(look: () => Promise<T | undefined>): Promise<T> {
   const result: { it?: T | undefined } = {};
-  await until(async () => (result.it = await look().catch(() => undefined)) !== undefined);
+  await until(async () => (result.it = await look().catch(() => undefined)) !== undefined, `${look}`);
   return result.it as T;
 }
 
@@ -159,11 +162,20 @@ async function inStep(cluster: NatsCluster, manager: JetStreamManager): Promise<
     };
     if (await comes(look, CATCH_UP_MS) && found.leaders) return found.leaders;
     for (const name of behind) {
+      console.error(`Restarting ${name}, which has not caught up`);
       await nodeOf(cluster, name)?.kill();
       await nodeOf(cluster, name)?.start();
     }
   }
-  throw new Error("The nodes of the cluster do not get in step");
+  throw new Error(`The nodes of the cluster do not get in step: ${await standing(manager)}`);
+}
+
+/** What the leaders say of the other nodes' copies. */
+async function standing(manager: JetStreamManager): Promise<string> {
+  const infos = await Promise.allSettled(NAMES.map((name) => manager.streams.info(name)));
+  return JSON.stringify(
+    infos.map((info) => info.status === "fulfilled" ? info.value.cluster : `${info.reason}`),
+  );
 }
 
 /** The leader of each stream; undefined where some node has yet to catch up, which is `behind` then. */

@@ -1,7 +1,10 @@
 import { Retryable } from "../../lib/base/errors.ts";
 import { until } from "./until.ts";
 
-/** The call's outcome, made again while it throws `Retryable`: an election in a cluster takes its time. */
+/**
+ * Returns the call's outcome, and repeats it while it throws `Retryable`: an election in a cluster takes a
+ * while.
+ */
 export async function again<T>(call: () => Promise<T>): Promise<T> {
   const outcomes: T[] = [];
   await until(async () => {

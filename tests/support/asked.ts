@@ -2,7 +2,7 @@ import type { Driver } from "../../lib/driver/driver.ts";
 
 type Host = Omit<Parameters<NonNullable<Driver["admit"]>>[0], "policy">;
 
-/** What `admit` is asked with where nothing is in hand and nobody knows anything of a run. */
+/** Arguments of `admit` without events in hand and without knowledge of any run. */
 export function asked(given: Pick<Host, "docker" | "settings" | "signal"> & Partial<Host>): Host {
   return {
     inHand: 0,

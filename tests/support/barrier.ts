@@ -1,4 +1,4 @@
-/** A place where callers wait for each other: lets them go on whenever so many have come. */
+/** Lets callers wait for each other: whenever this many have come, they go on. */
 export function barrier(count: number): () => Promise<void> {
   let full = Promise.withResolvers<void>();
   let here = 0;

@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
-/** A way to a broker on a port of loopback that can be cut. Dispose cuts it for good. */
+/** A relay to a broker on a loopback port. It can be cut; dispose cuts it for good. */
 export interface Cable extends AsyncDisposable {
   readonly url: string;
-  /** Ends every connection, and lets no new one through. */
+  /** Closes all connections and refuses new ones. */
   cut(): void;
-  /** How many bytes have come for the broker. */
+  /** Bytes received for the broker. */
   readonly sent: number;
-  /** How many connections were not let through. */
+  /** Connections refused. */
   readonly refused: number;
   mend(): void;
 }

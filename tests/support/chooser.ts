@@ -1,7 +1,7 @@
-/** Chooses at random: a whole number from 0 to below `count`. */
+/** Returns a random whole number from 0 to below `count`. */
 export type Choose = (count: number) => number;
 
-/** The same choices for the same number (Mulberry32). */
+/** Returns a chooser that makes the same choices for the same seed (Mulberry32). */
 export function chooser(seed: number): Choose {
   let state = Math.imul(seed, 0x9e3779b1);
   return (count) => {
@@ -16,19 +16,19 @@ export function chooseFrom<T>(choose: Choose, values: readonly T[]): T {
   return values[choose(values.length)] as T;
 }
 
-/** Random bytes: from 0 to `most` of them. */
+/** Returns 0 to `most` random bytes. */
 export function someBytes(choose: Choose, most: number): Uint8Array {
   return Uint8Array.from({ length: choose(most + 1) }, () => choose(256));
 }
 
-/** The bytes with a few of them changed, and sometimes cut off, as a hostile or unlucky sender has them. */
+/** Returns the bytes with some changed, sometimes cut off, as a hostile or unlucky sender has them. */
 export function damaged(bytes: Uint8Array, choose: Choose): Uint8Array {
   const copy = bytes.slice(0, choose(4) === 0 ? choose(bytes.length + 1) : bytes.length);
   for (let left = choose(6); left > 0 && copy.length > 0; left--) copy[choose(copy.length)] = choose(256);
   return copy;
 }
 
-/** The bytes in pieces of any sizes. */
+/** Yields the bytes in pieces of random sizes. */
 export async function* asStream(bytes: Uint8Array, choose: Choose, most: number): AsyncGenerator<Uint8Array> {
   yield* inPieces(bytes, choose, most);
 }

@@ -13,23 +13,23 @@ import { testPolicy, testSettings } from "./settings.ts";
 import { testDocker } from "./step-context.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
-/** A control plane as a process, with a data folder and an address of its own that outlive it. */
+/** A control plane as a process. Its data folder and its address outlive the process. */
 export interface ControlPlane extends AsyncDisposable {
   readonly url: string;
   readonly data: string;
-  /** Resolves when it serves. */
+  /** Starts it; resolves once it serves. */
   start(
     options?: { env?: Record<string, string>; flags?: readonly string[]; cwd?: string },
   ): Promise<Started>;
-  /** Starts one that may end before it serves. */
+  /** Starts one that may exit before it serves. */
   doomed(env: Record<string, string>): Started;
-  /** `flutter-ci submit --json -c make` to it, of a repository that nobody can reach unless one is named. */
+  /** Runs `flutter-ci submit --json -c make` with an unreachable repository, unless one is named. */
   submit(...words: string[]): Submitted;
   token(): Promise<string>;
 }
 
 export interface Submitted extends Started {
-  /** The JSON lines of its stdout, when it has ended. */
+  /** Resolves to the JSON lines of its stdout once it has ended. */
   events(): Promise<RunEvent[]>;
 }
 
@@ -78,7 +78,7 @@ function eventsIn({ stdout }: Ended): RunEvent[] {
   return stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
-/** What a driver's step does, by driver; the others succeed at once. */
+/** The work of steps, by driver. Other steps succeed at once. */
 export type Work = Partial<
   Record<
     "container-start" | "git-cloner" | "builder" | "container-stop",
@@ -86,11 +86,11 @@ export type Work = Partial<
   >
 >;
 
-/** Drivers of the build's pipeline that need no Docker, in this process, over a broker. */
+/** Starts the drivers of the build's pipeline in this process, over a broker, without Docker. */
 export async function scriptedDrivers(broker: string, work: Work): Promise<AsyncDisposable> {
   const parts = new AsyncDisposableStack();
   const transport = parts.use(await openNats({ servers: [broker] }));
-  // Never asked anything.
+  // Never called.
   const docker = parts.use(testDocker());
   for (const { driver: name } of BUILD_PIPELINE.steps) {
     const driver: Driver = {

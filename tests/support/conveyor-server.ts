@@ -20,14 +20,14 @@ import { startNats } from "./nats-server.ts";
 import { within } from "./within.ts";
 
 export interface ConveyorOptions {
-  /** As servers after 0.6.6 behave (protocol 9). */
+  /** Behaves as servers after 0.6.6 (protocol 9). */
   readonly newer?: boolean;
-  /** The PEM of the authority whose certificates may use the API; without it everybody may. */
+  /** PEM of the authority whose certificates may use the API; without it anyone may. */
   readonly ca?: string;
-  /** Lines for the broker's configuration, and how to connect to it. */
+  /** Lines for the broker's configuration, and options to connect to it. */
   readonly config?: string;
   readonly nats?: Partial<NatsOptions>;
-  /** Of loopback, where it listens; by default any that are free. */
+  /** Loopback ports to listen on. Default: free ones. */
   readonly ports?: { readonly nats: number; readonly api: number };
 }
 
@@ -37,32 +37,32 @@ export interface SentResult extends GoEvent {
 }
 
 /**
- * A stand-in for a Conveyor CI server over a real broker, made of what is known of its wire and no better than it: it acks
- * before it works, cleans up nothing, and loses what it cannot decode.
+ * A stand-in for a Conveyor CI server over a real broker, made from what is known of its wire, with its
+ * faults: it acks before it works, cleans up nothing, and loses what it cannot decode.
  */
 export interface ConveyorServer extends AsyncDisposable {
   readonly api: string;
   readonly nats: string;
-  /** A request to its API; answers the status and the body, parsed where it is JSON. */
+  /** Calls its API. Returns the status and the body, parsed if it is JSON. */
   call(
     method: string,
     path: string,
     body?: unknown,
     credentials?: Credentials,
   ): Promise<{ status: number; body: unknown }>;
-  /** Creates the resource, and answers the id of its run. */
+  /** Creates the resource, and returns the id of its run. */
   create(resource: { name: string; resource: string; pipeline?: string; spec: unknown }): Promise<string>;
-  /** The first result, past or to come, that matches. */
+  /** Resolves to the first result, past or future, that matches. */
   result(matches: (result: SentResult) => boolean): Promise<SentResult>;
   readonly results: readonly SentResult[];
   resource(type: string, name: string): GoResource | undefined;
-  /** The stored lines of a run as `GET /logs` answers them. */
+  /** Returns the stored lines of a run as `GET /logs` does. */
   logs(run: string): Promise<GoLog[]>;
-  /** What the engine could not decode. */
+  /** Messages that the engine could not decode. */
   readonly lost: readonly string[];
 }
 
-/** Only a test that fails waits that long. */
+/** Only a failing test waits this long. */
 
 const STREAMS = [
   ["messages", ["resources.>", "events.>", "drivers.>"], RetentionPolicy.Interest],
@@ -173,7 +173,7 @@ export async function startConveyor(options: ConveyorOptions = {}): Promise<Conv
   };
 }
 
-/** With the server's defaults, made anew or brought up to date at every start. */
+/** Streams with the server's defaults, created or updated at every start. */
 async function makeStreams(connection: NatsConnection): Promise<void> {
   const manager = await jetstreamManager(connection);
   for (const [name, subjects, retention] of STREAMS) {
@@ -181,7 +181,7 @@ async function makeStreams(connection: NatsConnection): Promise<void> {
   }
 }
 
-/** An ephemeral consumer that has a name; each message is acked before anything is done about it. */
+/** An ephemeral consumer with a name. Each message is acked before it is handled. */
 async function follow(
   client: JetStreamClient,
   stream: string,
@@ -211,12 +211,12 @@ async function follow(
   };
 }
 
-/** Lines that wait for a reader of a live stream; what comes when there are more is dropped. */
+/** Lines that wait for the reader of a live stream; further ones are dropped. */
 const MOST_LIVE = 256;
 
 /**
- * Stored lines, then live ones, for ever. Without stored ones not even the head is sent before the first live line. Live lines
- * are sent one by one, and what comes faster than that is lost.
+ * Sends stored lines, then live ones, for ever. Without stored lines even the head is sent only with the
+ * first live line. Live lines are sent one by one; those that come faster are lost.
  */
 function showLog(
   response: ServerResponse,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DOCKER_SOCKET, ownImageName, TEST_IMAGE } from "./step-context.ts";
 
-/** An image, of the machine's daemon or of another one, with a shell script in the place of a program. Gone afterwards. */
+/** Makes an image in which a shell script replaces a program. Dispose removes it. */
 export function imageWithScript(
   path: string,
   script: string,

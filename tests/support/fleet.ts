@@ -22,18 +22,18 @@ import { testPolicy, testSettings } from "./settings.ts";
 import { testDocker } from "./step-context.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
-/** A broker with our control plane in this process, and drivers in processes of their own. */
+/** A broker, our control plane in this process, and drivers as processes. */
 export interface Fleet extends AsyncDisposable {
   readonly server: NatsServer;
   readonly transport: NatsBackend;
   readonly store: Store;
   readonly owner: string;
   readonly engine: Engine;
-  /** Starts `bin/<name>`, or a driver's own file, with the broker's address; resolves when it takes events. */
+  /** Starts `bin/<name>`, or a driver's file, with the broker's address. Resolves once it takes events. */
   driver(name: string, flags?: readonly string[], env?: Record<string, string>): Promise<Started>;
-  /** The same for one that may end before it says that it takes events. */
+  /** As `start`, for one that may end before it takes events. */
   doomed(name: string, flags: readonly string[], env: Record<string, string>): Started;
-  /** Starts these drivers in this process, which takes less than a process for each that is not what a test is about. */
+  /** Starts these drivers in this process: cheaper than a process each, if the test is not about them. */
   local(...drivers: readonly Driver[]): Promise<void>;
   /** Submits a build, or a run of another pipeline. */
   submit(
@@ -44,26 +44,26 @@ export interface Fleet extends AsyncDisposable {
 }
 
 export interface FleetOptions {
-  /** Of the engine and of the drivers' programs. Default: `ACK_WAIT_MS`. */
+  /** The ack wait of the engine and the drivers' programs. Default: `ACK_WAIT_MS`. */
   readonly ackWaitMs?: number;
-  /** Drivers that claim and sign nothing. */
+  /** Names of drivers that neither claim nor sign. */
   readonly foreignDrivers?: readonly string[];
-  /** Of a cluster that is there already, which has a copy of everything on each. Default: a broker of its own. */
+  /** The nodes of a running cluster; each gets a copy of everything. Default: a broker of the fleet's own. */
   readonly nodes?: readonly NatsServer[];
 }
 
-/** A run that is followed from its beginning. */
+/** A run that is followed from its start. */
 export interface FollowedRun {
   readonly id: string;
-  /** The first event, past or to come, that matches. */
+  /** Resolves to the first event, past or future, that matches. */
   event(matches: (event: RunEvent) => boolean): Promise<RunEvent>;
-  /** The first line of its log with this text in it. */
+  /** Resolves to the first line of its log that contains this text. */
   line(text: string): Promise<RunEvent>;
   readonly events: readonly RunEvent[];
   readonly ended: Promise<RunEnded>;
 }
 
-/** Short, so that what is taken over is taken over soon. */
+/** Short, so that instances soon take over from each other. */
 export const ACK_WAIT_MS = paced(2000);
 
 export async function openFleet(
@@ -132,7 +132,10 @@ export async function openFleet(
   };
 }
 
-/** Starts `bin/<name>`, `flutter-ci <name>` for a name with a blank in it, or the file of a driver, on this test's runtime. */
+/**
+ * Starts `bin/<name>`, `flutter-ci <name>` if the name has a blank, or a driver's file, on this test's
+ * runtime.
+ */
 export function startDriver(
   name: string,
   flags: readonly string[],
@@ -148,7 +151,7 @@ export function startDriver(
   return startProgram(join(root, "bin", program), [...words, ...flags], { env: all });
 }
 
-/** The process, killed where it has not ended by itself when it is disposed of. */
+/** Makes a process disposable: dispose kills it unless it has ended. */
 export function disposable(process: Started): Started & AsyncDisposable {
   let hasEnded = false;
   const ended = process.ended.finally(() => hasEnded = true).catch(() => {});
@@ -173,7 +176,7 @@ function followed(engine: Engine, id: string): FollowedRun {
     if (last?.type !== "end") throw new Error(`The run's events ended with ${JSON.stringify(last)}`);
     return last;
   })();
-  // A test that has failed before it waits for this run shall end with its own error.
+  // A test that fails before it waits for this run must end with its own error.
   reading.catch(() => {});
   const first = (matches: (event: RunEvent) => boolean) =>
     new Promise<RunEvent>((resolve, reject) => {

@@ -2,7 +2,10 @@ import { execFileSync } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { pack } from "tar-stream";
 
-/** An image for another kind of machine: nothing but a /bin/sh that this one cannot execute. Gone afterwards. */
+/**
+ * Makes an image for another kind of machine: only a /bin/sh that this one cannot execute. Dispose removes
+ * it.
+ */
 export async function foreignImage(architecture: string): Promise<{ readonly name: string } & Disposable> {
   const name = `conveyor-test-${randomUUID().slice(0, 8)}:1`;
   const layer = await archive({ "bin/sh": foreignProgram() });
@@ -27,12 +30,12 @@ export async function foreignImage(architecture: string): Promise<{ readonly nam
   };
 }
 
-/** The head of an ELF program for a machine that no kernel here runs. */
+/** The header of an ELF program for a machine that no kernel here supports. */
 function foreignProgram(): Buffer {
   const program = Buffer.alloc(256);
   program.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   program.writeUInt16LE(2, 16);
-  // Alpha.
+  // The machine is Alpha.
   program.writeUInt16LE(0x9026, 18);
   return program;
 }

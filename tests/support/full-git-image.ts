@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 
-/** With git, ssh, sshd, git-lfs and gpg. `scripts/test` makes it. */
+/** An image with git, ssh, sshd, git-lfs and gpg. `scripts/test` makes it. */
 export const FULL_GIT_IMAGE = process.env.CONVEYOR_FULL_GIT_IMAGE ?? "conveyor-build-git:bookworm";
 
-/** Why nothing that needs the image can be tested here; false where it can. */
+/** Returns why tests cannot use the image here; false if they can. */
 export function noFullGit(): string | false {
   try {
     execFileSync("docker", ["image", "inspect", FULL_GIT_IMAGE], { stdio: "ignore" });

@@ -6,7 +6,7 @@ export interface Call {
   readonly body: Record<string, unknown>;
 }
 
-/** An HTTP server on loopback that answers its callers all at once, when as many as it waits for are there. */
+/** An HTTP server on loopback that answers its callers together, once the expected number has come. */
 export async function startHook(
   callers: number,
 ): Promise<AsyncDisposable & { readonly url: string; readonly calls: readonly Call[] }> {

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { imageWithScript } from "./derived-image.ts";
 
-/** An image whose `git` is this script, and which sets these variables. Gone afterwards. */
+/** Makes an image whose `git` is this script and which sets these variables. Dispose removes it. */
 export function hostileImage(
   git: string,
   variables: Readonly<Record<string, string>> = {},

@@ -11,22 +11,24 @@ import { makePlace } from "./start-run.ts";
 
 /** A git repository over https on loopback, and an image that trusts its certificate. */
 export interface HttpsRepository extends AsyncDisposable {
-  /** Reached from a container in the network "host"; without the wire protocol that a shallow clone needs. */
+  /**
+   * Its URL for containers in the network "host". The server has only files, no protocol for shallow clones.
+   */
   readonly url: string;
   readonly image: string;
-  /** Where its branch is. */
+  /** Its branch's commit. */
   readonly commit: string;
-  /** The credentials of each request: `Basic …`, or nothing. */
+  /** The credentials of each request: `Basic …`, or undefined. */
   readonly logins: Set<string | undefined>;
-  /** What Git LFS has asked for: the ids of objects. */
+  /** Ids of the objects that Git LFS has asked for. */
   readonly lfsObjects: string[];
-  /** From now on no request with the token is answered; resolves when the first one has come. */
+  /** Stops answering requests with the token. Resolves once the first one has come. */
   hang(): Promise<void>;
 }
 
 /**
- * Serves a repository with these files, committed; with a `token`, only to those who have it. `lfs` are contents of files of Git
- * LFS, below the repository's own URL.
+ * Serves a repository with these files, committed; with a `token`, only to those who have it. `lfs`: contents
+ * of Git LFS files, below the repository's own URL.
  */
 export async function httpsRepository(
   files: Record<string, string>,
@@ -84,7 +86,7 @@ export async function httpsRepository(
   });
   const address = server.address();
   const port = typeof address === "object" ? address?.port : undefined;
-  // What stands before a certificate in such a file is not read.
+  // Text before a certificate in such a file is ignored.
   const image = opening.use(imageWithScript("/etc/ssl/certs/ca-certificates.crt", TEST_CERTIFICATE.cert));
   const opened = opening.move();
   return {
@@ -126,13 +128,13 @@ function lfsAnswer(
 
 const oidOf = (content: string): string => createHash("sha256").update(content).digest("hex");
 
-/** The pointer that Git LFS commits in the place of a content. */
+/** Returns the pointer that Git LFS commits in place of a content. */
 export const lfsPointer = (content: string): string =>
   `version https://git-lfs.github.com/spec/v1\noid sha256:${oidOf(content)}\nsize ${
     Buffer.byteLength(content)
   }\n`;
 
-/** Of a repository elsewhere, or at this one's own first commit. */
+/** A repository elsewhere, or this one at its first commit. */
 export interface Submodule {
   readonly path: string;
   readonly url: string;

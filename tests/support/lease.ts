@@ -3,8 +3,8 @@ import { AckPolicy, jetstreamManager, StorageType } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 
 /**
- * Resolves when a lease of so many milliseconds that begins now has ended, by the broker that grants it: an older one of
- * the same length has ended by then.
+ * Resolves once a lease of `ms` that begins now has ended at the broker. Any older lease of that length has
+ * ended by then.
  */
 export async function leaseEnds(url: string, ackWaitMs: number): Promise<void> {
   const connection = await connect({ servers: [url] });

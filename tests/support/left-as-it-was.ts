@@ -4,20 +4,25 @@ import type { Docker } from "../../lib/docker/docker.ts";
 import type { Place } from "./start-run.ts";
 import { dockerObjects, objectsOf, testDocker } from "./step-context.ts";
 
-/** Does the work with runs of this place, after which nothing of theirs is left on the machine's daemon. */
+/** Does the work, and asserts that this place's runs leave nothing on the machine's daemon. */
 export async function leavesNothing(place: Place, work: (docker: Docker) => Promise<void>): Promise<void> {
   await using docker = testDocker();
   await work(docker);
   assert.deepEqual(await place.objects(), []);
 }
 
-/** Names of the containers, volumes and networks that the drivers of this broker have on the machine's daemon. */
+/**
+ * Returns the names of the containers, volumes and networks of this broker's drivers on the machine's daemon.
+ */
 export async function objectsOfBroker(url: string): Promise<string[]> {
   await using transport = await openNats({ servers: [url] });
   return await objectsOf((await transport.owner()).owner);
 }
 
-/** Does the work, after which the lists of all containers, volumes and networks of a daemon of one's own are what they were. */
+/**
+ * Does the work, and asserts that the lists of all containers, volumes and networks of a private daemon are
+ * as before.
+ */
 export async function leftAsItWas(socketPath: string, work: () => Promise<void>): Promise<void> {
   await using docker = testDocker(socketPath);
   const before = await dockerObjects(docker);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { root, startProgram } from "../cli/start-program.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
-/** The package for authors, made by `scripts/package` in a folder of its own. */
+/** Makes the package for authors in a new folder, with `scripts/package`. */
 export async function makePackage() {
   const place = await temporaryFolder();
   const folder = join(place.path, "package");

@@ -3,11 +3,11 @@ import { nkeys } from "@nats-io/transport-node";
 
 type KeyPair = ReturnType<typeof nkeys.createUser>;
 
-/** An operator with one account that may use JetStream: what a broker with `.creds` files is configured with. */
+/** An operator with one account that may use JetStream, for a broker with `.creds` files. */
 export interface Operator {
   /** Lines for the broker's configuration. */
   readonly config: string;
-  /** The text of a `.creds` file for a new user, who is let in for so many seconds (default: for ever). */
+  /** Returns the text of a `.creds` file for a new user, valid for this many seconds (default: for ever). */
   creds(seconds?: number): string;
 }
 

@@ -17,12 +17,12 @@ import { type NatsServer, startNats } from "./nats-server.ts";
 import { testSettings } from "./settings.ts";
 
 export interface NatsPlaneOptions {
-  /** Lines of the broker's configuration. */
+  /** Lines for the broker's configuration. */
   readonly config?: string;
   readonly maxFile?: string;
   readonly plane?: Partial<ControlPlaneOptions>;
   readonly engine?: Partial<EngineOptions>;
-  /** How each role logs in at the broker on this port. */
+  /** Returns how each role logs in at the broker on this port. */
   readonly login?: (role: string, port: number) => Partial<NatsOptions>;
 }
 
@@ -33,9 +33,9 @@ export interface NatsPlane extends AsyncDisposable {
   readonly store: NatsStore;
   readonly engine: Engine;
   readonly folder: string;
-  /** A connection of its own, as a driver or a stranger has one. */
+  /** Opens another connection, like that of a driver or a stranger. */
   connect(role?: string): Promise<NatsBackend>;
-  /** A driver of resources of the type `thing`; `reconcile` moves no containers. Resolves when it takes events. */
+  /** Starts a driver of the type `thing` that needs no Docker. Resolves once it takes events. */
   driver(
     name: string,
     reconcile: (context: Context) => Promise<DriverResult> | DriverResult,

@@ -3,7 +3,10 @@ import { join, resolve } from "node:path";
 
 const TOOLS = resolve(import.meta.dirname ?? "", "../../.tools");
 
-/** The broker's program: the one that is named, else the newest that the scripts have got, else the one on PATH. */
+/**
+ * Returns the broker's program: the one that is named, else the newest that the scripts have fetched, else
+ * the one on PATH.
+ */
 export function natsProgram(): string {
   const { NATS_SERVER } = process.env;
   if (NATS_SERVER) return NATS_SERVER;

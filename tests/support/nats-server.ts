@@ -17,15 +17,18 @@ export interface NatsServer extends AsyncDisposable {
   /** `nats://127.0.0.1:<port>`; the same after a restart. */
   readonly url: string;
   readonly port: number;
-  /** The folder in which it keeps its streams. */
+  /** The folder of its streams. */
   readonly store: string;
-  /** Starts it again, on the same port and the same store, with other `config` lines if given. Resolves when it takes connections. */
+  /**
+   * Starts it again on the same port and store, with other `config` lines if given. Resolves once it takes
+   * connections.
+   */
   start(config?: string): Promise<void>;
-  /** Ends it in an orderly way. */
+  /** Stops it in an orderly way. */
   stop(): Promise<void>;
-  /** Ends it as `kill -9` does. */
+  /** Kills it, as `kill -9`. */
   kill(): Promise<void>;
-  /** Stops it from doing anything, connections and all, until `thaw`. */
+  /** Freezes it, with its connections open, until `thaw`. */
   freeze(): void;
   thaw(): void;
 }
@@ -35,9 +38,9 @@ export interface NatsServerOptions {
   config?: string;
   /** False for a server without JetStream. Default: true. */
   jetstream?: boolean;
-  /** What it may store, as `max_file` of its configuration: `40M`. */
+  /** Its limit of storage, as `max_file` in its configuration: `40M`. */
   maxFile?: string;
-  /** Default: one that is free. */
+  /** Default: a free one. */
   port?: number;
   /** Must be unique in a cluster. */
   name?: string;
@@ -60,7 +63,7 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
     await ready(child);
   };
   const end = async (signal: "SIGTERM" | "SIGKILL") => {
-    // What could not be started has no id, and says nothing of an end.
+    // A program that could not be started has no id and no exit event.
     if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
     child.kill(signal);
@@ -81,7 +84,7 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
     start,
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
-    // Not by the child's own `kill`, which on Deno sends one signal and no second one.
+    // On Deno, the child's own `kill` sends only one signal.
     freeze: () => void (child?.pid && process.kill(child.pid, "SIGSTOP")),
     thaw: () => void (child?.pid && process.kill(child.pid, "SIGCONT")),
     [Symbol.asyncDispose]: async () => {
@@ -98,8 +101,9 @@ export interface NatsCluster extends AsyncDisposable {
 }
 
 /**
- * Starts a cluster, with JetStream on each node. Resolves when it takes streams that have a copy on every node. One cluster
- * in twenty of nats-server 2.10.25 answers for ever that it has no suitable peers: such a one is replaced, up to twice.
+ * Starts a cluster with JetStream on each node. Resolves once it takes streams with a copy on every node. One
+ * in twenty clusters of nats-server 2.10.25 never finds suitable peers: such a cluster is replaced, up to
+ * twice.
  */
 export async function startNatsCluster(size: number): Promise<NatsCluster> {
   for (let tries = 1; tries <= 3; tries++) {
@@ -113,7 +117,7 @@ export async function startNatsCluster(size: number): Promise<NatsCluster> {
 async function startNodes(size: number): Promise<NatsCluster> {
   const ports = await Promise.all(Array.from({ length: size }, () => freePort()));
   const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(", ");
-  // Should another cluster have got one of these ports meanwhile, then by its name it is none of ours.
+  // If another cluster has got one of these ports meanwhile, its name tells it from ours.
   const name = `test-${ports.join("-")}`;
   const config = (port: number) =>
     `cluster { name: ${name}, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
@@ -128,7 +132,7 @@ async function startNodes(size: number): Promise<NatsCluster> {
   };
 }
 
-/** False where it has not got so far in several times as long as it takes. */
+/** Returns whether the cluster soon takes streams, waiting several times as long as it usually needs. */
 async function takesStreams({ nodes }: NatsCluster): Promise<boolean> {
   const connection = await connect({ servers: nodes.map(({ url }) => url) });
   try {
@@ -142,7 +146,7 @@ async function takesStreams({ nodes }: NatsCluster): Promise<boolean> {
         await manager.streams.delete(stream.name);
         return true;
       } catch (error) {
-        // Refused, or not answered, until there is a leader that knows all nodes. Gone: an answer got lost.
+        // Refused or not answered until a leader knows all nodes. If the stream exists, only the answer was lost.
         return isMade && isGone(error);
       }
     }, 10_000);
@@ -154,11 +158,11 @@ async function takesStreams({ nodes }: NatsCluster): Promise<boolean> {
 const isGone = (error: unknown): boolean =>
   error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
 
-/** Below what systems give to connections that go out: one of those may take a port while the server on it is restarted. */
+/** Below the ports of outgoing connections, which may take a port while its server is restarted. */
 const PORTS = { first: 10_000, end: 32_000 };
 const given = new Set<number>();
 
-/** A port of loopback on which nothing listens, and which this process has not been given before. */
+/** Returns a free loopback port that this process has not been given before. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 1000; tries++) {
     const port = randomInt(PORTS.first, PORTS.end);
@@ -184,14 +188,14 @@ function configuration(folder: string, port: number, options: NatsServerOptions)
     name ? `server_name: ${name}` : "",
     `host: "127.0.0.1"`,
     `port: ${port}`,
-    // Not in the block of JetStream, which `config` may have another one of.
+    // Not in the block of JetStream: `config` may have one too.
     `store_dir: ${JSON.stringify(join(folder, "store"))}`,
     jetstream ? `jetstream { ${limit} }` : "",
     config,
   ].join("\n");
 }
 
-/** Resolves at the server's line that says so; rejects with what it said where it ends before. */
+/** Resolves once the server prints that it is ready; rejects with its output if it ends first. */
 async function ready(child: ChildProcess): Promise<void> {
   if (!child.stderr) throw new Error("nats-server has no stderr");
   const said: string[] = [];

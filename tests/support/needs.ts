@@ -5,7 +5,10 @@ import { TEST_IMAGE } from "./test-image.ts";
 
 type Work = () => void | PromiseLike<void> | undefined;
 
-/** As of `node:test`. Where the machine lacks something, tests are skipped and say what it is, and hooks do nothing. */
+/**
+ * As in `node:test`. If the machine lacks something, tests are skipped with that reason, and hooks do
+ * nothing.
+ */
 export interface Tests {
   test(title: string, work: Work): void;
   test(title: string, options: { skip?: boolean | string }, work: Work): void;
@@ -16,10 +19,10 @@ export interface Tests {
 const LOOKS = { Docker: whyNoDocker, broker: whyNoBroker };
 type Need = keyof typeof LOOKS;
 
-/** What `node:test` has, for a file whose tests cannot do without these. */
+/** Returns the functions of `node:test` for a file whose tests need these. */
 export function needing(...what: Need[]): Tests {
   const lacks = lacking(...what);
-  // Bun lists what is skipped without the reason.
+  // Bun does not print the reason of a skipped test.
   if (lacks) console.log(`Skipped here: ${lacks}`);
   const test: Tests["test"] = (title, ...rest: [Work] | [{ skip?: boolean | string }, Work]) => {
     const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest;
@@ -37,7 +40,7 @@ export function needing(...what: Need[]): Tests {
   return { test, before: unless(nodeBefore), after: unless(nodeAfter) };
 }
 
-/** What a test itself has failed with. Clearing up that failed as well is told beside it, and does not take its place. */
+/** Returns a test's own error. An error of its clean-up is printed too, but does not replace it. */
 function ownError(error: unknown): unknown {
   if (!(error instanceof Error && error.name === "SuppressedError")) return error;
   const { error: later, suppressed } = error as SuppressedError;
@@ -45,7 +48,10 @@ function ownError(error: unknown): unknown {
   return ownError(suppressed);
 }
 
-/** Why tests that need these are skipped here. Where CI=true they never are: what is not there lets them fail. */
+/**
+ * Returns why tests that need these are skipped here. With CI=true none is skipped: what is missing makes it
+ * fail.
+ */
 export function lacking(...what: Need[]): string | undefined {
   return process.env.CI === "true" ? undefined : what.map((one) => LOOKS[one]()).find(Boolean);
 }

@@ -13,7 +13,7 @@ export interface ReceivedSpan {
   readonly start: number;
   readonly end: number;
   readonly attributes: Record<string, string | number>;
-  /** 2 is an error. */
+  /** 2 means an error. */
   readonly status: { code: number; message: string };
   readonly links: { traceId: string; spanId: string }[];
   /** Attributes of the process that sent it. */
@@ -25,11 +25,11 @@ export interface Receiver extends AsyncDisposable {
   readonly url: string;
   readonly spans: ReceivedSpan[];
   readonly requests: { path: string; headers: IncomingHttpHeaders; body: Uint8Array }[];
-  /** Resolves when this many spans have come. */
+  /** Resolves once this many spans have come. */
   received(count: number): Promise<ReceivedSpan[]>;
 }
 
-/** `answer` is given in place of 200; it never comes for `never`. */
+/** `answer` replaces the status 200; `never` means no answer. */
 export async function otlpReceiver(answer: number | "never" = 200): Promise<Receiver> {
   const spans: ReceivedSpan[] = [];
   const requests: Receiver["requests"] = [];

@@ -1,11 +1,14 @@
 import { spawnSync } from "node:child_process";
 
-/** Milliseconds that a round takes on the machine on which the limits in tests were chosen, with nothing beside it. */
+/** Duration of a round on the idle machine on which the limits in tests were chosen, milliseconds. */
 const REFERENCE_MS = 12;
-/** The variable in which a run of the suite tells its tests what it has measured. */
+/** The variable by which a run of the suite tells its tests the measured pace. */
 export const PACE_VARIABLE = "CONVEYOR_TEST_PACE";
 
-/** How many times longer things may take here than where the limits were chosen, beside all that goes on here: 1 or more. */
+/**
+ * How many times longer things take on this machine under its present load than where the limits were chosen:
+ * 1 or more.
+ */
 export function pace(): number {
   const told = Number(process.env[PACE_VARIABLE]);
   if (told >= 1) return told;
@@ -14,16 +17,16 @@ export function pace(): number {
   return measured;
 }
 
-/** So many milliseconds of that machine, in milliseconds of this one. */
+/** Converts milliseconds of that machine to milliseconds of this one. */
 export const paced = (ms: number): number => Math.ceil(ms * pace());
 
 /**
- * A limit that has run out, as it is on a machine that may have got busier since it was told its pace: what was waited for
- * counts as late only after this.
+ * As `paced`, by a new measurement if the machine has become busier. Once `paced` has passed, only this makes
+ * it too late.
  */
 export const pacedNow = (ms: number): number => Math.ceil(ms * Math.max(pace(), measurePace(2)));
 
-/** Measures what tests consist of: processes that start, and computing. */
+/** Measures the work of tests: starting processes, and computing. */
 export function measurePace(rounds: number): number {
   const texts = Array.from(
     { length: 2000 },

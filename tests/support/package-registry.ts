@@ -9,15 +9,15 @@ import { root } from "../cli/start-program.ts";
 const run = promisify(execFile);
 const MOST_BYTES = 256 * 1024 ** 2;
 
-/** A package as a registry has it. */
+/** A package in a registry. */
 interface Published {
   readonly manifest: Record<string, unknown>;
   readonly archive: Uint8Array;
 }
 
 /**
- * An npm registry on this machine: with the package for authors, which is made for it, and whatever is installed in this checkout.
- * Both runtimes find it by the variable `NPM_CONFIG_REGISTRY`.
+ * An npm registry on this machine, with the package for authors and everything that is installed in this
+ * checkout. Both runtimes find it by the variable `NPM_CONFIG_REGISTRY`.
  */
 export async function startRegistry(packed: { folder: string; archive: string }) {
   const packages = new Map<string, Promise<Published>>();
@@ -76,7 +76,7 @@ async function installed(name: string): Promise<Published> {
   return { manifest, archive: stdout };
 }
 
-/** What `bun init` adds is a name for the types that are installed here. */
+/** `bun init` adds this name for the types that are installed here. */
 async function bunTypes(): Promise<Published> {
   const { manifest, archive } = await installed("bun-types");
   return { manifest: { ...manifest, name: "@types/bun" }, archive };

@@ -1,6 +1,6 @@
 import type { ControlPlane } from "./control-plane.ts";
 
-/** A request to a control plane's API as its owner; the body is sent as JSON. */
+/** Calls a control plane's API as its owner; the body is sent as JSON. */
 export function clientOf(plane: ControlPlane) {
   return async (method: string, path: string, body?: unknown) => {
     const headers = { authorization: `Bearer ${await plane.token()}`, "content-type": "application/json" };

@@ -7,18 +7,21 @@ import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { until } from "./until.ts";
 
-/** A daemon of the test's own, with a store of its own, for containers without a network, that may die and come back. */
+/**
+ * A Docker daemon with its own store, for one test, which may kill and restart it. Its containers have no
+ * network.
+ */
 export interface PrivateDocker extends AsyncDisposable {
   readonly socketPath: string;
-  /** An image that consists of these files, a tar archive; answers its name. */
+  /** Imports an image with these files, a tar archive. Returns its name. */
   import(files: Uint8Array): string;
-  /** Ends it as `kill -9` does; its containers go on. */
+  /** Kills it, as `kill -9`; its containers go on. */
   kill(): Promise<void>;
-  /** Starts it again; it ends the containers that it finds. Resolves when it answers. */
+  /** Starts it again; it ends the containers that it finds. Resolves once it answers. */
   start(): Promise<void>;
 }
 
-/** Why none can be started here; false where one can. */
+/** Returns why none can be started here; false if one can. */
 export function noPrivateDocker(): string | false {
   if (process.getuid?.() !== 0) return "Only root can start a Docker daemon";
   const folders = (process.env.PATH ?? "").split(delimiter);
@@ -51,7 +54,7 @@ export async function startPrivateDocker(): Promise<PrivateDocker> {
     await exited;
   };
   const dispose = async () => {
-    // What a failed test has left would hold the folder; a daemon that is away has to come back for it.
+    // Containers of a failed test would keep the folder busy; only a running daemon can remove them.
     if (!isRunning()) await start();
     const left = docker(["ps", "-aq"]).split("\n").filter((id) => id !== "");
     if (left.length > 0) docker(["rm", "-fv", ...left]);
@@ -71,7 +74,7 @@ export async function startPrivateDocker(): Promise<PrivateDocker> {
       const pidFile = join(folder, "exec/containerd/containerd.pid");
       const containerd = Number(await readFile(pidFile, "utf8"));
       await end("SIGKILL");
-      // It dies with its daemon, but not as fast; the next one would take it, or what is not reaped of it, for its own.
+      // It dies after its daemon. The next daemon would take the old one, or its zombie, for its own.
       await until(() => !isAlive(containerd), "its containerd has ended");
       await rm(pidFile);
     },
@@ -80,7 +83,7 @@ export async function startPrivateDocker(): Promise<PrivateDocker> {
   };
 }
 
-/** A daemon that was killed has unmounted nothing. */
+/** Unmounts everything below the folder: a killed daemon unmounts nothing. */
 function unmountBelow(folder: string): void {
   const points = readFileSync("/proc/self/mounts", "utf8").split("\n").map((line) =>
     line.split(" ")[1] ?? ""
@@ -108,9 +111,9 @@ async function startDaemon(folder: string, socketPath: string): Promise<ChildPro
     iptables: "false",
     "ip-forward": "false",
   };
-  // Of one that was killed.
+  // Left by a daemon that was killed.
   await rm(options.pidfile, { force: true });
-  // It shares `docker0` with the machine's daemon and attaches nothing to it: told to do without, it would remove it.
+  // It shares `docker0` with the machine's daemon and attaches nothing to it. With `--bridge=none` it would remove it.
   const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
   const child = spawn("dockerd", flags, {
     stdio: ["ignore", "ignore", "pipe"],

@@ -1,11 +1,13 @@
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { within } from "./within.ts";
 
-/** The process's own log while it is open, a line each: `warning: Lost NATS at 127.0.0.1:4222; trying again`. */
+/**
+ * Collects the process log while open, line by line: `warning: Lost NATS at 127.0.0.1:4222; trying again`.
+ */
 export interface CapturedLog extends AsyncDisposable {
   readonly lines: readonly string[];
   readonly records: readonly LogRecord[];
-  /** Resolves with the first line that matches, past or to come; fails the test where none comes. */
+  /** Resolves to the first line, past or future, that matches; fails the test if none comes. */
   line(pattern: RegExp): Promise<string>;
 }
 

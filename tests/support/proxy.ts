@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** An HTTP proxy on loopback that tunnels to whatever it is asked for, for those with its login. Dispose ends its tunnels. */
+/** An HTTP proxy on loopback that tunnels anywhere for those with its login. Dispose closes its tunnels. */
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
   /** `host:port` of each tunnel. */

@@ -3,17 +3,17 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 
-/** A registry on loopback that has one image, of one layer. */
+/** A registry on loopback with one image of one layer. */
 export interface Registry extends AsyncDisposable {
-  /** `127.0.0.1:<port>/app:<tag>`; no other registry's image is called that. */
+  /** The image's name, `127.0.0.1:<port>/app:<tag>`, which no other registry has. */
   readonly image: string;
-  /** Resolves when somebody waits for the rest of the layer, which does not come before `resume`. */
+  /** Resolves once a client waits for the rest of the layer, which is sent after `resume`. */
   readonly stalled: Promise<void>;
-  /** From now on the layer is sent whole; who waits for the rest already never gets it. */
+  /** From now on the layer is sent whole. Clients that wait already never get the rest. */
   resume(): void;
 }
 
-/** Starts one that stalls in the middle of the layer, a tar archive. */
+/** Starts a registry that stalls in the middle of the layer, a tar archive. */
 export async function startRegistry(layer: Uint8Array): Promise<Registry> {
   const blobs = new Map<string, Uint8Array>();
   const keep = (bytes: Uint8Array) => {

@@ -1,15 +1,15 @@
 import { imageWithScript } from "./derived-image.ts";
 
 export interface RemoteFiles {
-  /** Lines of a script that is called `configure`. */
+  /** Lines of a script `configure`. */
   readonly configure?: string;
-  /** A file that `make` makes, with the word "made" in it. */
+  /** A file that `make` makes, with the content "made". */
   readonly makes?: string;
-  /** A name for its one commit. */
+  /** A tag of its one commit. */
   readonly tag?: string;
 }
 
-/** In the place of git's own helper for https: whatever the URL, it answers with a repository that it makes on the spot. */
+/** Replaces git's helper for https: for any URL it serves a repository that it makes on the spot. */
 export const remoteHelper = ({ configure = "", makes, tag }: RemoteFiles = {}) => `
 serve() {
   unset GIT_DIR GIT_WORK_TREE
@@ -34,7 +34,10 @@ while read -r line; do
 done
 `;
 
-/** An https URL that has a repository (with a Makefile that says "built") in containers of this image, without any network. */
+/**
+ * An https URL, and an image in whose containers it has a repository (with a Makefile that says "built")
+ * without any network.
+ */
 export function remoteRepository(
   files: RemoteFiles = {},
 ): { readonly url: string; readonly image: string } & Disposable {

@@ -4,13 +4,13 @@ import { localStream } from "../../lib/build/git/local-stream.ts";
 import type { DriverSettings } from "../../lib/driver/driver.ts";
 import { testSettings as kitSettings } from "../../lib/driver/testing/test-settings.ts";
 
-/** Settings of an operator who limits nothing beside the defaults, and an owner of the test's own. */
+/** Settings of an operator with the default limits, and an owner of the test's own. */
 export const testSettings = (settings: Partial<DriverSettings> = {}): DriverSettings => ({
   ...kitSettings(`test-${randomUUID()}`),
   ...settings,
 });
 
-/** The policy of an operator who allows nothing beside local repositories. */
+/** The policy of an operator who allows only local repositories. */
 export function testPolicy(policy: Partial<BuildPolicy> = {}): BuildPolicy {
   return {
     maxCpus: undefined,

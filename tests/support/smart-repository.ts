@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageWithScript } from "./derived-image.ts";
 
-/** git for one repository on this machine; answers what it prints. */
+/** Runs git in a repository on this machine, and returns its output. */
 export type Git = (...args: string[]) => string;
 
-/** In the place of git's own helper for https: whatever the host, the last part of the URL names a repository in /srv. */
+/** Replaces git's helper for https: for any host, the last part of the URL names a repository in /srv. */
 const HELPER = `
 while read -r line; do
   case $line in

@@ -7,15 +7,15 @@ import { createInterface } from "node:readline";
 import { FULL_GIT_IMAGE } from "./full-git-image.ts";
 import { freePort } from "./nats-server.ts";
 
-/** A real ssh server with one repository, on loopback: containers reach it in the network "host". */
+/** A real ssh server on loopback with one repository, for containers in the network "host". */
 export interface SshServer extends AsyncDisposable {
   readonly port: number;
-  /** Private keys: one that opens the repository, one whose clone never answers, and one that nobody knows. */
+  /** Private keys: one that may clone, one whose clone never answers, and one that is unknown. */
   readonly keys: { readonly opens: string; readonly hangs: string; readonly stranger: string };
   /** Its own public key: type and key. */
   readonly hostKey: string;
   url(name?: string): string;
-  /** Resolves when the key whose clone never answers has been let in, now or earlier. */
+  /** Resolves once the key whose clone never answers has logged in. */
   readonly hasHung: Promise<void>;
 }
 

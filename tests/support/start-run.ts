@@ -12,22 +12,22 @@ import { signalChild } from "./signal-child.ts";
 import { objectsOf, removeObjectsOf, TEST_IMAGE } from "./step-context.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/flutter-ci", import.meta.url));
-/** The program is tested on the runtime that the test runs on. */
+/** Starts the program on the test's own runtime. */
 const RUNTIME = "bun" in process.versions ? "bun" : "deno";
 
-/** `flutter-ci run --json`, a process of its own. */
+/** A process of `flutter-ci run --json`. */
 export interface StartedRun {
-  /** The first event, past or to come, that matches; rejects when the process ends without it. */
+  /** Resolves to the first event, past or future, that matches; rejects if the process ends without it. */
   event<E extends RunEvent>(matches: (event: RunEvent) => event is E): Promise<E>;
   event(matches: (event: RunEvent) => boolean): Promise<RunEvent>;
-  /** The first line of the build's log with this text in it. */
+  /** Resolves to the first line of the build's log that contains this text. */
   line(text: string): Promise<RunEvent>;
-  /** The first line on stderr that matches. */
+  /** Resolves to the first line on stderr that matches. */
   note(pattern: RegExp): Promise<string>;
-  /** The promise's outcome; rejects when the process ends before. */
+  /** Settles as the promise; rejects if the process ends first. */
   before<T>(promise: Promise<T>): Promise<T>;
   kill(signal: NodeJS.Signals): void;
-  /** Reads no more of its stdout, as `head` does when it has enough. */
+  /** Stops reading its stdout, as `head` does. */
   closeOutput(): void;
   readonly ended: Promise<EndedRun>;
 }
@@ -36,17 +36,20 @@ export interface EndedRun {
   /** The exit code, or the signal that ended the process. */
   readonly exit: number | string;
   readonly events: readonly RunEvent[];
-  /** The last event, where that is the run's end. */
+  /** The last event, if that is the run's end. */
   readonly end: RunEnded | undefined;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 export interface RunOptions {
-  /** Of the variables of this process it has PATH, TMPDIR and DOCKER_HOST only, and the test programs' caches. */
+  /**
+   * Its environment. Of this process's variables it gets only PATH, TMPDIR, DOCKER_HOST and the test
+   * programs' caches.
+   */
   readonly env?: Record<string, string>;
   readonly image?: string;
-  /** Takes the lines of the log in the place of `events` and `stdout`. */
+  /** Called with the lines of the log, which are then not kept in `events` and `stdout`. */
   readonly onLine?: (line: LogLine) => void;
 }
 
@@ -94,7 +97,7 @@ export function startRun(
     child.once("error", reject);
     child.once("close", (code, signal) => {
       place.processes.delete(child);
-      // Who is killed may have been in the middle of a line.
+      // A killed process may have been in the middle of a line.
       if (broken !== undefined && signal !== "SIGKILL") reject(new Error(`Not a JSON line: ${broken}`));
       const last = events.at(-1);
       resolve({
@@ -150,26 +153,26 @@ function parsed(text: string): RunEvent | undefined {
   }
 }
 
-/** The event that says that a step has begun. */
+/** Matches the event of the start of a step. */
 export const began = (step: string) => (event: RunEvent): boolean =>
   event.type === "step" && event.step === step && event.status === "started";
 
 /**
- * A folder with a repository in it and room for data folders, gone afterwards. What a failed test has left of the runs that
- * were started here goes with it: processes, and containers on the machine's daemon.
+ * A folder with a repository and data folders. Dispose removes it, and what a failed test has left of its
+ * runs: processes, and containers on the machine's daemon.
  */
 export interface Place extends AsyncDisposable {
   readonly folder: string;
   readonly repository: string;
-  /** What was started here and has not ended. */
+  /** Processes that were started here and have not ended. */
   readonly processes: Set<ChildProcess>;
   readonly dataFolders: Set<string>;
   data(name: string): string;
-  /** Names of the containers, volumes and networks of all runs that were started here. */
+  /** Returns the names of the containers, volumes and networks of all runs that were started here. */
   objects(): Promise<string[]>;
 }
 
-/** A repository with these files, committed; data folders are made by whoever uses them. */
+/** Makes a place whose repository has these files, committed. Programs make the data folders themselves. */
 export async function makePlace(
   files: Record<string, string> = { "Makefile": "all:\n\t@echo built\n" },
 ): Promise<Place> {
@@ -209,7 +212,7 @@ export async function makePlace(
   };
 }
 
-/** As `ownerOf`; undefined for a folder that has none, since its program failed or was killed at once. */
+/** As `ownerOf`; undefined if the folder has none because its program failed or was killed early. */
 function whoOwns(dataFolder: string): string | undefined {
   try {
     return ownerOf(dataFolder);

@@ -4,13 +4,13 @@ import { createInterface } from "node:readline";
 import { LABELS } from "../../lib/build/labels.ts";
 import { DOCKER_SOCKET } from "./step-context.ts";
 
-/** What the daemon itself says of the commands that are started in an owner's containers. */
+/** Records, from the daemon's events, the commands that are started in an owner's containers. */
 export interface StartedExecs extends AsyncDisposable {
-  /** The command lines with this text in them that were started in a run's containers so far. */
+  /** Returns the command lines that contain this text and were started in a run's containers. */
   of(run: string, text: string): string[];
 }
 
-/** Listens from now on. */
+/** Starts listening. */
 export async function startedExecs(owner: string): Promise<StartedExecs> {
   const since = `${Math.floor(Date.now() / 1000)}`;
   const flags = ["--since", since, "--filter", `label=${LABELS.owner}=${owner}`, "--format", "{{json .}}"];

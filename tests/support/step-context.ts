@@ -11,22 +11,22 @@ import { TEST_IMAGE } from "./test-image.ts";
 
 export { TEST_IMAGE };
 
-/** A name for an image of a test's own, in the test image's repository. */
+/** Returns a name for a test's own image, in the test image's repository. */
 export const ownImageName = (): string => `${TEST_IMAGE.split(":")[0]}:test-${randomUUID().slice(0, 8)}`;
 
-/** Where the machine's daemon listens. */
+/** The socket of the machine's daemon. */
 export const DOCKER_SOCKET = (process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock").replace(
   "unix://",
   "",
 );
 
-/** The machine's daemon, or another one. */
+/** Connects to the machine's daemon, or to another one. */
 export function testDocker(socketPath = DOCKER_SOCKET): Docker {
   return connectDocker({ name: `unix://${socketPath}`, socketPath });
 }
 
 export interface StepContext extends BuildContext {
-  /** What is in the step's log so far: `<stream> <line>`. */
+  /** The step's log so far: `<stream> <line>`. */
   lines(): Promise<string[]>;
   readonly artifacts: Map<string, Buffer>;
 }
@@ -36,7 +36,7 @@ export const resourceOf = (spec: unknown): BuildContext["resource"] => (
   { id: "r", name: "app", pipeline: "p", resource: "flutter-builder", metadata: {}, spec }
 );
 
-/** What a driver is given for one step, with a real daemon and a real log that ends in memory. */
+/** Makes a step's context with a real daemon, and a real log that ends in memory. */
 export function stepContext(docker: Docker, spec: unknown, given: Partial<BuildContext> = {}): StepContext {
   const run = given.run ?? randomUUID();
   const stored: string[] = [];
@@ -92,7 +92,10 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<BuildC
   };
 }
 
-/** Names of all containers and volumes, and of the networks, of the daemon: what a run must leave as it was. */
+/**
+ * Returns the names of all containers, volumes and networks of the daemon, which a run must leave as they
+ * were.
+ */
 export async function dockerObjects(docker: Docker): Promise<string[]> {
   const containers = (await docker.list({})).map(({ name }) => `container ${name}`);
   const volumes = (await docker.volumes({})).map(({ name }) => `volume ${name}`);
@@ -100,10 +103,10 @@ export async function dockerObjects(docker: Docker): Promise<string[]> {
   return [...containers, ...volumes, ...networks].filter((text) => text !== "network conveyor").sort();
 }
 
-/** Names of an owner's containers, volumes and networks: what its runs have left. */
+/** Returns the names of the containers, volumes and networks that an owner's runs have left. */
 export const objectsOf = (owner: string): Promise<string[]> => labelled({ [LABELS.owner]: owner });
 
-/** Removes them, which a test that has passed leaves none of. */
+/** Removes what an owner's runs have left. A test that passes leaves nothing. */
 export async function removeObjectsOf(owner: string): Promise<void> {
   await using docker = testDocker();
   const labels = { [LABELS.owner]: owner };
@@ -112,7 +115,7 @@ export async function removeObjectsOf(owner: string): Promise<void> {
   for (const { id } of await docker.networks(labels)) await docker.removeNetwork(id);
 }
 
-/** The same of one run. */
+/** As `objectsOf`, of one run. */
 export const objectsOfRun = (run: string): Promise<string[]> => labelled({ [LABELS.run]: run });
 
 async function labelled(labels: Record<string, string>): Promise<string[]> {

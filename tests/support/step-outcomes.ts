@@ -1,6 +1,6 @@
 import type { EndedRun } from "./start-run.ts";
 
-/** How each step of a run has ended: `succeeded`, `skipped`, `failed: cancelled`, … */
+/** Returns how each step of a run has ended: `succeeded`, `skipped`, `failed: cancelled`, … */
 export function stepOutcomes({ events }: EndedRun): Record<string, string> {
   const outcomes: Record<string, string> = {};
   for (const event of events) {

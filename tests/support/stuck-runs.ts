@@ -5,32 +5,32 @@ import { startRegistry } from "./registry.ts";
 import { began, makePlace, type Place, type StartedRun, startRun } from "./start-run.ts";
 import { TEST_IMAGE } from "./step-context.ts";
 
-/** A shell line whose process ignores TERM, as does what it starts and lets go of, which holds its output open. */
+/** A shell line that ignores TERM, and starts a detached process that does too and holds the output open. */
 export const STUBBORN = `trap '' TERM; (setsid sh -c 'while :; do sleep 1; done' &); echo stubborn >&2`;
-/** As stubborn, and goes on for ever. */
+/** As `STUBBORN`, and never ends. */
 export const NEVER_ENDS = `${STUBBORN}; while :; do sleep 1; done`;
 
 /** A run that gets stuck in one of its steps. */
 export interface StuckRun {
   readonly step: string;
   readonly run: StartedRun;
-  /** Resolves when it is. */
+  /** Resolves once it is stuck. */
   readonly stuck: Promise<unknown>;
 }
 
 export interface StuckImages {
   readonly whole: string;
-  /** One whose git is `NEVER_ENDS`. */
+  /** An image whose git is `NEVER_ENDS`. */
   readonly stubbornGit: string;
-  /** One that is not here, and whose pull does not come to its end: `stalled` resolves when that is so. */
+  /** An image that is not here and whose pull never ends. `stalled` resolves once the pull is stuck. */
   readonly missing: string;
   readonly stalled: Promise<void>;
 }
 
 /**
- * Starts four runs, each of which gets stuck in another step: in a pull, in git, in a command, and in ending the process
- * that a command has left behind. The pull is first: a daemon that makes sandboxes meanwhile may lose its way to the
- * registry in one of them.
+ * Starts four runs that get stuck: in a pull, in git, in a command, and in ending a process that a command
+ * has left. The pull comes first: a daemon that creates sandboxes at the same time may connect to the
+ * registry from inside one.
  */
 export async function startStuckRuns(
   place: Place,
@@ -52,10 +52,10 @@ export async function startStuckRuns(
   ];
 }
 
-/** A run has ended before it got stuck in its step. */
+/** A run ended before it got stuck. */
 export class NotStuck extends Error {}
 
-/** Works with four runs at once, each as soon as it is stuck in its step. In the end they have left nothing. */
+/** Calls `work` with four runs at once, each once it is stuck. Asserts that they leave nothing. */
 export async function stuckInEveryStep(
   flags: (step: string) => readonly string[],
   work: (stuck: StuckRun) => Promise<void>,

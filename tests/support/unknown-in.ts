@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 
 /**
- * Asserts that nothing in the container knows the text: no file, no process. It comes on stdin, so that the search has it
- * neither. A paused container goes on for the time of the search.
+ * Asserts that no file and no process in the container has the text. The search gets it on stdin, so as not
+ * to find itself. A paused container runs during the search.
  */
 export function assertUnknownIn(container: string, text: string): void {
   const docker = (...args: string[]): string =>

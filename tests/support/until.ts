@@ -1,6 +1,6 @@
 import { paced, pacedNow } from "./pace.ts";
 
-/** Between two looks, milliseconds: longer the longer it takes, since looking takes its time from what is waited for. */
+/** Interval between two checks, milliseconds. It grows, because checks slow down what is waited for. */
 const PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
 const SHARE_OF_WAIT = 1 / 20;
@@ -10,8 +10,8 @@ const LIMIT_MS = 60_000;
 type Condition = () => boolean | Promise<boolean>;
 
 /**
- * Resolves when it holds: looks again and again, and fails the test where it never does. The failure says `what` was waited
- * for, without which it shows the condition's code.
+ * Resolves once the condition holds; fails the test if it never does. The failure names `what` was waited for
+ * (default: the condition's code).
  */
 export async function until(holds: Condition, what = codeOf(holds)): Promise<void> {
   const began = performance.now();
@@ -21,7 +21,9 @@ export async function until(holds: Condition, what = codeOf(holds)): Promise<voi
 
 const codeOf = (condition: Condition): string => `${condition}`.replace(/\s+/g, " ").slice(0, 300);
 
-/** True when it holds; false where it does not come to that in so long, which a test can mend by itself. */
+/**
+ * Resolves to true once the condition holds, or to false after `ms`, for a test that can then help itself.
+ */
 export async function comes(holds: Condition, ms: number): Promise<boolean> {
   const began = performance.now();
   let limit = paced(ms);
@@ -33,20 +35,23 @@ export async function comes(holds: Condition, ms: number): Promise<boolean> {
   return true;
 }
 
-/** Lets the event loop go round so often: what was ready to happen in this process has happened by then. */
+/**
+ * Lets the event loop turn this many times, so that everything that was ready to happen in this process has
+ * happened.
+ */
 export async function turns(count = 50): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A pause between two things that a test does again and again. Nothing may depend on how long it is. */
+/** A pause in a loop of a test. Nothing may depend on its length. */
 export const moment = (): Promise<void> => pause(PAUSE_MS);
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Resolves when every timer of a millisecond or less that was set before has fired. */
+/** Resolves once all earlier timers of a millisecond or less have fired. */
 export const shortTimers = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
 
-/** Resolves when the number has stayed the same while the event loop went round many times. */
+/** Resolves once the number has stayed the same for many turns of the event loop. */
 export async function quiet(count: () => number): Promise<void> {
   for (let last = NaN; last !== count();) {
     last = count();

@@ -5,8 +5,8 @@ const LIMIT_MS = 60_000;
 const LATE_MS = 110_000;
 
 /**
- * The promise's outcome, or a failure that names what did not come. The limit is generous: it only keeps a broken test from
- * hanging. A lower one is for what a fault makes late and no more.
+ * Settles as the promise, or fails and names what did not come. The limit is generous: it only keeps a broken
+ * test from hanging. Give a lower one for what a fault only makes late.
  */
 export async function within<T>(
   promise: PromiseLike<T>,
@@ -29,10 +29,13 @@ export async function within<T>(
   }
 }
 
-/** A signal that fires where a call takes so long that its test is broken. */
+/** A signal that fires once a call has taken so long that its test is broken. */
 export const patience = (): AbortSignal => AbortSignal.timeout(paced(LIMIT_MS));
 
-/** Prints the text when a test is about to reach its limit, which says no more than that it took too long; not after dispose. */
+/**
+ * Prints the text shortly before a test reaches its limit, because the limit's own error gives no cause.
+ * Dispose cancels it.
+ */
 export function tellLate(text: () => string): Disposable {
   const timer = setTimeout(() => console.error(text()), paced(LATE_MS)).unref();
   return { [Symbol.dispose]: () => clearTimeout(timer) };

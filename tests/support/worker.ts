@@ -8,19 +8,21 @@ import { testSettings } from "./settings.ts";
 import { testDocker } from "./step-context.ts";
 
 export interface WorkerOptions extends Partial<InstanceOptions> {
-  /** Where it reaches the broker, where that is not at its own address. */
+  /** Addresses by which it reaches the broker. Default: the broker's own. */
   readonly servers?: string[];
   readonly pullTimes?: NonNullable<Parameters<typeof openNats>[0]["pullTimes"]>;
 }
 
-/** Runs of these steps (see `stepsOf`) are for workers. */
+/** Returns a pipeline of these steps (see `stepsOf`), for workers. */
 export const pipelineOf = (steps: string): Pipeline => ({
   name: "line",
   resource: TYPE,
   steps: stepsOf(steps),
 });
 
-/** An instance of a driver that needs no Docker, with a connection of its own. Without a result its step succeeds. */
+/**
+ * Starts an instance of a driver without Docker, on its own connection. Without a result its step succeeds.
+ */
 export async function worker(
   { server }: Pick<Fleet, "server">,
   name: string,
@@ -29,7 +31,7 @@ export async function worker(
 ): Promise<AsyncDisposable> {
   await using opening = new AsyncDisposableStack();
   const transport = opening.use(await openNats({ servers, pullTimes }));
-  // Never asked anything.
+  // Never called.
   const docker = opening.use(testDocker());
   const reconcile = async (context: Context) =>
     await work(context) ?? { success: true, message: `${name} is done` };

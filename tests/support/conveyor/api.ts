@@ -16,7 +16,10 @@ export interface ApiOptions {
   readonly newer: boolean;
 }
 
-/** The routes of protocol 2.2 that somebody uses beside drivers. What is missing is a 500; there is no handler that answers 404. */
+/**
+ * The routes of protocol 2.2 that clients other than drivers use. A missing thing is a 500: no handler
+ * answers 404.
+ */
 export async function answer(
   method: string,
   url: URL,
@@ -114,7 +117,7 @@ function define(given: Record<string, unknown>, { state }: ApiOptions): Answer {
   return json(201, struct(definition));
 }
 
-/** 201 for create and update alike; the id in the answer is not the one that is stored. */
+/** Answers 201 to create and to update. The id in the answer is not the stored one. */
 function applyDefinition(given: Record<string, unknown>, { state }: ApiOptions): Answer {
   const definition = definitionOf(given);
   if (definition.name === "") throw new Refused(400, "Resource name is required");
@@ -175,7 +178,7 @@ async function updateResource(
   return json(200, struct({ ...resourceStruct(updated), runid }));
 }
 
-/** Up to 0.6.6 nobody hears of it. */
+/** Up to 0.6.6 no driver is told. */
 async function deleteResource([type = "", name = ""]: string[], options: ApiOptions): Promise<Answer> {
   const { state, engine, newer } = options;
   const stored = state.resource(type, name);
@@ -184,7 +187,7 @@ async function deleteResource([type = "", name = ""]: string[], options: ApiOpti
   return { status: 204, type: "text/plain; charset=utf-8", body: "" };
 }
 
-/** Only what the definition's schema says about `spec` is checked, and only now. */
+/** Checks only what the definition's schema says about `spec`, and only now. */
 function validate(type: string, spec: unknown, state: ServerState): void {
   const { schema } = found(state.definitions.get(type), "resource definition");
   if (schema === null) throw new Refused(400, "Resource definition schema is required");

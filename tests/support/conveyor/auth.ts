@@ -1,8 +1,8 @@
 import { createHash, verify, X509Certificate } from "node:crypto";
 
 /**
- * Whether a Conveyor server that trusts `ca` lets a request with this `Authorization` header in (protocol 4): undefined,
- * or what it answers with its 401.
+ * Returns the message with which a Conveyor server that trusts `ca` refuses this `Authorization` header (401,
+ * protocol 4); undefined if it accepts it.
  */
 export function refusal(header: string | undefined, ca: string, now = Date.now()): string | undefined {
   if (!header) return "missing Authorization header";

@@ -13,13 +13,13 @@ import type { GoPipeline, ServerState } from "./state.ts";
 export interface EngineOptions {
   readonly state: ServerState;
   readonly publish: (subject: string, data: string) => Promise<unknown>;
-  /** As servers after 0.6.6 (protocol 9), not as those up to it (protocol 3). */
+  /** Behaves as servers after 0.6.6 (protocol 9), not as those up to it (protocol 3). */
   readonly newer: boolean;
 }
 
 /**
- * The pipeline engine of a Conveyor server. It knows no end of a run: after a failure, and after the last step, nothing
- * happens. Results are stored before anything about them is checked.
+ * The pipeline engine of a Conveyor server. It has no end of a run: after a failure, and after the last step,
+ * nothing happens. It stores results before it checks anything about them.
  */
 export class ConveyorEngine {
   readonly #options: EngineOptions;
@@ -28,7 +28,7 @@ export class ConveyorEngine {
     this.#options = options;
   }
 
-  /** Starts a run of a resource that is stored; answers its id. */
+  /** Starts a run of a stored resource, and returns its id. */
   async start(resource: GoResource, event: "create" | "update" | "delete"): Promise<string> {
     const { publish, newer } = this.#options;
     const run = randomUUID();
@@ -42,7 +42,9 @@ export class ConveyorEngine {
     return run;
   }
 
-  /** A message of the stream `pipeline-engine`. Throws on what Go could not decode; nobody hears of it. */
+  /**
+   * Handles a message of the stream `pipeline-engine`. Throws if Go could not decode it; no client is told.
+   */
   async take(subject: string, data: string): Promise<void> {
     const event = readEvent(JSON.parse(data), { texts: !this.#options.newer });
     if (subject === "pipelines.pipeline.init") await this.#begin(event);

@@ -1,7 +1,9 @@
 import { jetstream } from "@nats-io/jetstream";
 import { connectNats } from "../../../lib/backend/nats/connection.ts";
 
-/** Stores each event for a step of this type that the server stores once more, at once and just as it is, until disposed. */
+/**
+ * Until disposed, stores each step event of this type a second time, unchanged, as soon as the server has.
+ */
 export async function eventsTwice(server: { readonly nats: string }, type: string): Promise<AsyncDisposable> {
   const connection = await connectNats({ servers: [server.nats] });
   const stream = jetstream(connection);

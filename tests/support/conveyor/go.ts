@@ -1,4 +1,4 @@
-/** The shapes and habits of a server written in Go (protocol 1.3 and 3): what goes through it comes out as these make it. */
+/** How a server written in Go reads and writes JSON (protocol 1.3 and 3). */
 
 export interface GoResource {
   id: string;
@@ -31,7 +31,10 @@ export interface GoLog {
   message: string;
 }
 
-/** As `encoding/json` writes: keys of maps sorted, HTML and line separators escaped. Fields of structs keep their order: see `struct`. */
+/**
+ * Writes as `encoding/json` does: keys of maps sorted, HTML and line separators escaped. Fields of structs
+ * keep their order: see `struct`.
+ */
 export function goJson(value: unknown): string {
   return write(value).replace(
     /[&<>\u2028\u2029]/g,
@@ -54,7 +57,7 @@ function write(value: unknown): string {
   return `{${entries.map(([key, member]) => `${JSON.stringify(key)}:${write(member)}`).join(",")}}`;
 }
 
-/** A resource as it is sent and answered: `pipeline` is left out when empty. */
+/** A resource as it is sent and returned: without `pipeline` if that is empty. */
 export function resourceStruct({ id, name, pipeline, resource, metadata, spec }: GoResource): object {
   return struct({ id, name, pipeline: pipeline === "" ? undefined : pipeline, resource, metadata, spec });
 }
@@ -114,7 +117,7 @@ export function objectOf(value: unknown, what: string): Record<string, unknown> 
   throw new TypeError(`json: cannot unmarshal ${what} into Go value of type struct`);
 }
 
-/** Missing and null are the empty string. */
+/** A missing field or null becomes the empty string. */
 export function textOf(value: unknown, what: string): string {
   if (value === undefined || value === null) return "";
   if (typeof value === "string") return value;

@@ -6,7 +6,7 @@ export interface GoPipeline {
   steps: { id: string; name: string; driver: string }[];
 }
 
-/** What a Conveyor server has stored. It keeps JSON, so nothing that was handed out changes what is in here. */
+/** The store of a Conveyor server. It keeps JSON, so changes to returned values do not change it. */
 export class ServerState {
   readonly definitions = new Map<string, Record<string, unknown>>();
   readonly pipelines = new Map<string, GoPipeline>();
@@ -31,7 +31,7 @@ export class ServerState {
     this.#logs.push({ key: [pipeline, driver, runid, timestamp, crypto.randomUUID()].join("|"), log });
   }
 
-  /** In the order of their keys: pipeline, driver, run, the text of the time, then anything. */
+  /** Ordered by key: pipeline, driver, run, the text of the time, then anything. */
   logs(filter: Partial<Record<"pipeline" | "driver" | "runid", string | null>>): GoLog[] {
     const { pipeline, driver, runid } = filter;
     return this.#logs
