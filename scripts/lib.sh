@@ -50,6 +50,7 @@ NATS_NEWEST=2.15.1
 IMAGE=conveyor-build:bookworm
 FULL_GIT_IMAGE=conveyor-build-git:bookworm
 TOOLS_IMAGE=conveyor-build-tools:bookworm
+SYSTEMD_IMAGE=conveyor-systemd:bookworm
 BARE_GLIBC_IMAGE=conveyor-bare:glibc
 BARE_MUSL_IMAGE=conveyor-bare:musl
 
@@ -178,6 +179,11 @@ need_full_git_image() {
 # An image with Go, npm and ccache for the benches of caches, called $TOOLS_IMAGE. False where its packages cannot be had.
 need_tools_image() {
   extended_image "$TOOLS_IMAGE" golang-go npm ccache
+}
+
+# An image whose first process may be systemd, called $SYSTEMD_IMAGE. False where its packages cannot be had.
+need_systemd_image() {
+  extended_image "$SYSTEMD_IMAGE" systemd
 }
 
 # extended_image NAME PACKAGE…: $IMAGE with packages of Debian, if it is not there yet.

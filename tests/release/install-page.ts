@@ -48,3 +48,34 @@ ${get("SHA256SUMS.sig")}
 ${typed("Who made it")}
 `;
 }
+
+/** A script that follows what the page says of services, on a machine with systemd, and says which units are active. */
+export function serviceScriptOf(
+  page: Map<string, string[]>,
+  text: string,
+  { nats, api, group }: { nats: string; api: string; group: number },
+): string {
+  const commands = (page.get("As a service") ?? []).map((command) =>
+    command.replace("nats://broker.example.com:4222", nats)
+  );
+  const [, edited = ""] = /^\$ systemctl edit builder@\n([^`]*)```/m.exec(text) ?? [];
+  const enable = commands.findIndex((command) => command.startsWith("systemctl enable"));
+  const instances = commands[enable]?.split(" ").slice(3).join(" ") ?? "";
+  return `set -eu
+groupadd -o -g ${group} docker
+ln -s /docker.sock /run/docker.sock
+sh /release/install.sh --from /release
+${commands.slice(0, enable - 1).join("\n")}
+printf '%s\\n' CONVEYOR_NATS=${nats} CONVEYOR_DRIVERS=none CONVEYOR_LISTEN=${api} >/etc/flutter-ci/up.env
+(umask 077; cp /release/builder.creds /etc/flutter-ci/builder.creds)
+for unit in flutter-ci-up container-start@ git-cloner@ builder@ container-stop@; do
+  mkdir -p /etc/systemd/system/$unit.service.d
+  cat >/etc/systemd/system/$unit.service.d/override.conf <<'TEXT'
+${edited}TEXT
+done
+${commands[enable - 1]}
+systemctl start flutter-ci-up
+${commands[enable]}
+systemctl is-active flutter-ci-up ${instances}
+`;
+}
