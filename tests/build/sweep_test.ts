@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CACHE_LABELS } from "../../lib/build/cache/volumes.ts";
+import {
+  announcementName,
+  containerName,
+  gitContainerName,
+  idleName,
+  LABELS,
+  runLabels,
+  serviceName,
+} from "../../lib/build/labels.ts";
+import { sweep, type SweepOptions } from "../../lib/build/sweep.ts";
+import { DAEMON, fakeDocker } from "./fake-docker.ts";
+
+const { signal } = new AbortController();
+
+/** A daemon with all that a run can have, for each of these runs. */
+function hostWith(...runs: string[]) {
+  const fake = fakeDocker();
+  for (const run of runs) {
+    const labels = runLabels("me", run);
+    fake.add(idleName(run), labels);
+    fake.add(gitContainerName(run), labels);
+    fake.add(serviceName(run, "db"), { ...labels, [LABELS.kind]: "service" });
+    fake.networks.set(containerName(run), labels);
+    const announced = { ...labels, [LABELS.starts]: `c-${run}` };
+    fake.volumes.set(announcementName(`c-${run}`), announced);
+    const layer = { [LABELS.owner]: "me", [CACHE_LABELS.run]: run };
+    fake.volumes.set(`conveyor-cache-${run}`, { ...layer, [CACHE_LABELS.role]: "layer" });
+    fake.volumes.set(`conveyor-cache-${run}-work`, { ...layer, [CACHE_LABELS.role]: "work" });
+  }
+  const left = () =>
+    [
+      ...[...fake.containers.values()].map(({ name }) => name),
+      ...fake.networks.keys(),
+      ...fake.volumes.keys(),
+    ].sort();
+  return { ...fake, left };
+}
+const allOf = (...runs: string[]) => hostWith(...runs).left();
+const alive = (...runs: string[]): SweepOptions["isAlive"] => (run) => runs.includes(run);
+
+test("what a dead run has left is removed, all of it, and a run that lives keeps all it has", async () => {
+  const host = hostWith("dead", "lives");
+  assert.deepEqual(await sweep(host.docker, { owner: "me", isAlive: alive("lives"), signal }), [
+    idleName("dead"),
+  ]);
+  assert.deepEqual(host.left(), allOf("lives"));
+});
+
+test("what has lost its container is removed too, and the network is told of", async () => {
+  const host = hostWith("dead", "lives");
+  for (const run of ["dead", "lives"]) host.containers.delete(`id-${idleName(run)}`);
+  const told: string[] = [];
+  const onNetwork = (name: string) => void told.push(name);
+  await sweep(host.docker, {
+    owner: "me",
+    isAlive: alive("lives"),
+    signal,
+    onNetwork,
+  });
+  assert.deepEqual(host.left(), allOf("lives").filter((name) => name !== idleName("lives")));
+  assert.deepEqual(told, []);
+  const bare = hostWith();
+  bare.networks.set(containerName("dead"), runLabels("me", "dead"));
+  bare.networks.set("another", runLabels("me", "dead"));
+  await sweep(bare.docker, { owner: "me", isAlive: alive(), signal, onNetwork });
+  assert.deepEqual(told, [containerName("dead")]);
+  assert.deepEqual(bare.left(), ["another"]);
+});
+
+test("a dry run names what it would remove, and removes nothing", async () => {
+  const host = hostWith("dead");
+  const removed = await sweep(host.docker, { owner: "me", isAlive: alive(), signal, dryRun: true });
+  assert.deepEqual(removed.sort(), [idleName("dead"), gitContainerName("dead")].sort());
+  assert.deepEqual(host.left(), allOf("dead"));
+});
+
+test("what is another owner's, or only carries a run's labels, is left", async () => {
+  const fake = fakeDocker();
+  fake.add(idleName("r"), runLabels("other", "r"));
+  fake.add("with-labels", runLabels("me", "r"));
+  fake.volumes.set("with-labels", { ...runLabels("me", "r"), [LABELS.starts]: "x" });
+  fake.volumes.set("layer", { [LABELS.owner]: "me", [CACHE_LABELS.role]: "layer", [CACHE_LABELS.run]: "r" });
+  assert.deepEqual(await sweep(fake.docker, { owner: "me", isAlive: alive(), signal }), []);
+  assert.deepEqual([fake.containers.size, fake.volumes.size], [2, 2]);
+});
+
+test("a container that is kept for a look stays with all its run has until it expires, unless its run is asked about", async () => {
+  const kept = (expires: number) => {
+    const fake = fakeDocker();
+    fake.add(containerName("r"), {
+      ...runLabels("me", "r"),
+      [LABELS.keep]: "failure",
+      [LABELS.expires]: String(expires),
+    });
+    fake.networks.set(containerName("r"), runLabels("me", "r"));
+    fake.volumes.set("conveyor-cache-r", {
+      [LABELS.owner]: "me",
+      [CACHE_LABELS.role]: "layer",
+      [CACHE_LABELS.run]: "r",
+    });
+    return fake;
+  };
+  for (const [expires, left] of [[DAEMON.now, 1], [DAEMON.now - 1, 0]] as const) {
+    const fake = kept(expires);
+    await sweep(fake.docker, { owner: "me", isAlive: alive(), signal });
+    assert.deepEqual([fake.containers.size, fake.networks.size, fake.volumes.size], [left, left, left]);
+  }
+});
+
+test("whoever tells whether a run lives is told whether it has expired", async () => {
+  const asked: string[] = [];
+  const fake = fakeDocker();
+  const expiring = (run: string, expires?: number) =>
+    fake.add(idleName(run), {
+      ...runLabels("me", run),
+      ...expires !== undefined && { [LABELS.expires]: String(expires) },
+    });
+  expiring("a", DAEMON.now - 1);
+  expiring("b", DAEMON.now);
+  expiring("c");
+  await sweep(fake.docker, {
+    owner: "me",
+    isAlive: (run, isExpired) => (asked.push(`${run} ${isExpired}`), true),
+    signal,
+  });
+  assert.deepEqual([...new Set(asked)], ["a true", "b false", "c false"]);
+});
+
+test("a run of which something is younger than wanted is left whole", async () => {
+  const aged = async (createdSecond: number, networkAt: number) => {
+    const fake = fakeDocker();
+    const container = fake.add(idleName("r"), runLabels("me", "r"));
+    // A list has whole seconds only.
+    const { createdAt: _, ...listed } = container;
+    fake.containers.set(container.id, { ...listed, createdSecond } as never);
+    fake.networks.set(containerName("r"), runLabels("me", "r"));
+    const { networks } = fake.docker;
+    Object.assign(fake.docker, {
+      networks: async (labels: Record<string, string>) =>
+        (await networks(labels)).map((one) => ({ ...one, createdAt: networkAt })),
+    });
+    await sweep(fake.docker, { owner: "me", isAlive: alive(), signal, olderThanMs: 10_000 });
+    return fake.containers.size;
+  };
+  const now = DAEMON.now;
+  assert.equal(await aged(now / 1000 - 10, now - 10_000), 0);
+  assert.equal(await aged(now / 1000 - 9, now - 10_000), 1);
+  assert.equal(await aged(now / 1000 - 10, now - 9999), 1);
+});
+
+test("whoever looks after caches is told of those that were found", async () => {
+  const host = hostWith("lives");
+  const found: string[] = [];
+  await sweep(host.docker, {
+    owner: "me",
+    isAlive: alive("lives"),
+    signal,
+    onCaches: ({ layers }) => void found.push(...layers.keys()),
+  });
+  assert.deepEqual(found, ["conveyor-cache-lives"]);
+});
