@@ -20,6 +20,9 @@ const ROOMS: Record<string, string> = {
   "driver": "lib/driver/{take,understand,claim,work,log,report,host}/**/*.ts",
   "wire": "lib/wire/**/*.ts",
   "build": "lib/build/**/*.ts",
+  "docker": "lib/docker/**/*.ts",
+  "backend": "lib/backend/shared/**/*.ts",
+  "cli": "lib/cli/shared/**/*.ts",
 };
 /** Tests that need more than the unit tests' few seconds, or a machine that has Docker and a broker. */
 const NOT_UNIT = /_(?:docker|nats|slow|alone|release)_test\.ts$/;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { containerName, LABELS, runLabels } from "../../lib/build/labels.ts";
+import { containerName, LABELS, runLabels, serviceName } from "../../lib/build/labels.ts";
 import { sweepOthers } from "../../lib/build/sweep-others.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { networkAndVolumeCalls } from "../../lib/docker/networks.ts";
@@ -57,4 +57,49 @@ test("a network whose age Docker does not tell is never old", async () => {
     Infinity,
     Infinity,
   ]);
+});
+
+test("sweepOthers removes runs of others all of whose containers have expired, and leaves every other one whole", async () => {
+  const fake = fakeDocker();
+  const add = (run: string, name: string, owner: string, expires?: string) =>
+    fake.add(name, { ...runLabels(owner, run), ...expires !== undefined && { [LABELS.expires]: expires } });
+  const [past, future] = [String(DAEMON.now - 1), String(DAEMON.now)];
+  add("expired", containerName("expired"), "them", past);
+  add("other", containerName("other"), "others", past);
+  add("mine", containerName("mine"), "me", past);
+  add("lives", containerName("lives"), "them", future);
+  add("unlabelled", containerName("unlabelled"), "them");
+  add("wrong", containerName("wrong"), "them", "-5");
+  // Of several containers, one is enough, whichever comes first.
+  for (const [run, first, second] of [["half", past, future], ["late", future, past]] as const) {
+    add(run, containerName(run), "them", first);
+    add(run, serviceName(run, "db"), "them", second);
+  }
+  fake.add("nobody's", { [LABELS.owner]: "", [LABELS.expires]: past });
+  for (const dryRun of [true, false]) {
+    assert.deepEqual(
+      await sweepOthers(fake.docker, { ...GIVEN, dryRun }),
+      [
+        { kind: "container", name: containerName("other"), owner: "others" },
+        { kind: "container", name: containerName("expired"), owner: "them" },
+      ],
+    );
+    assert.equal(fake.containers.size, dryRun ? 11 : 9);
+  }
+});
+
+test("sweepOthers leaves a network that may be of a run that is just beginning, and one whose run has a container", async () => {
+  const left = async (ageMs: number, withContainer = false) => {
+    const { docker, networks, add, labels } = withOldNetwork();
+    if (withContainer) add(containerName("r"), labels);
+    const aged: Docker = {
+      ...docker,
+      networks: async (...words) =>
+        (await docker.networks(...words)).map((one) => ({ ...one, createdAt: DAEMON.now - ageMs })),
+    };
+    await sweepOthers(aged, GIVEN);
+    return networks.size;
+  };
+  const HOUR = 3_600_000;
+  assert.deepEqual([await left(HOUR), await left(HOUR + 1), await left(DAY, true)], [1, 0, 1]);
 });
