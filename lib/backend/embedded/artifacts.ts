@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
-import { constants, copyFile, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { constants, copyFile, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StatementSync } from "node:sqlite";
+import { NewFile } from "../../base/new-file.ts";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../shared/checks.ts";
 import { USUAL_MODE } from "../../wire/run.ts";
@@ -57,9 +58,8 @@ export class ArtifactTable {
     const partial = join(this.#folders.partial, scope, file);
     try {
       const facts = await writeFile(partial, bytes, signal);
-      await mkdir(join(this.#folders.whole, run), { recursive: true, mode: 0o700 });
-      await rename(partial, this.#pathOf(run, file));
-      const replaced = this.#register(run, { name, file, mode, ...facts });
+      await this.#moveIn(partial, run, file);
+      const replaced = await this.#register(run, { name, file, mode, ...facts });
       if (replaced !== undefined) await rm(this.#pathOf(run, replaced), { force: true });
       return facts;
     } catch (error) {
@@ -86,26 +86,37 @@ export class ArtifactTable {
         }),
       open: (run, name) =>
         lifetime.call(() => {
-          const file = this.#fileOf(run, name);
-          return file === undefined ? undefined : readFile(this.#pathOf(run, file));
+          const found = this.#fileOf(run, name);
+          return found && read(this.#pathOf(run, found.file), found.size);
         }),
       copyTo: (run, name, path) =>
         lifetime.call(async () => {
-          const file = this.#fileOf(run, name);
-          if (file === undefined) return false;
+          const found = this.#fileOf(run, name);
+          if (!found) return false;
           const { COPYFILE_EXCL, COPYFILE_FICLONE } = constants;
-          await copyFile(this.#pathOf(run, file), path, COPYFILE_EXCL | COPYFILE_FICLONE);
+          await copyFile(this.#pathOf(run, found.file), path, COPYFILE_EXCL | COPYFILE_FICLONE);
           return true;
         }),
     };
+  }
+
+  async #moveIn(partial: string, run: string, file: string): Promise<void> {
+    try {
+      return await rename(partial, this.#pathOf(run, file));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    // The run's first artifact.
+    await mkdir(join(this.#folders.whole, run), { recursive: true, mode: 0o700 });
+    await rename(partial, this.#pathOf(run, file));
   }
 
   /** Stores the entry and returns the file that had the name before. */
   #register(
     run: string,
     { name, size, sha256, file, mode }: StoredArtifact & { file: string },
-  ): string | undefined {
-    return this.#database.write(() => {
+  ): Promise<string | undefined> {
+    return this.#database.writeSoon(() => {
       const before = this.#find.get(run, name)?.["file"];
       this.#put.run(run, name, size, sha256, file, mode);
       return before !== undefined && OWN_NAME.test(String(before)) ? String(before) : undefined;
@@ -113,13 +124,14 @@ export class ArtifactTable {
   }
 
   #isRegistered(run: string, name: string, file: string): boolean {
-    return this.#fileOf(run, name) === file;
+    return this.#fileOf(run, name)?.file === file;
   }
 
-  #fileOf(run: string, name: string): string | undefined {
-    const file = this.#database.run(() => this.#find.get(run, name)?.["file"]);
-    if (file === undefined) return undefined;
-    if (OWN_NAME.test(String(file))) return String(file);
+  #fileOf(run: string, name: string): { file: string; size: number } | undefined {
+    const row = this.#database.run(() => this.#find.get(run, name));
+    if (!row) return undefined;
+    const file = String(row["file"]);
+    if (OWN_NAME.test(file)) return { file, size: Number(row["size"]) };
     // Another program has changed the entry, to make us read or remove a file of its choice.
     throw new UnreadableError(`The file of artifact "${name}" of run "${run}" has no name of ours`);
   }
@@ -145,21 +157,13 @@ async function writeFile(
 ): Promise<{ size: number; sha256: string }> {
   const hash = createHash("sha256");
   let size = 0;
-  await using file = await openFile(path, "wx");
-  // A chunk is written while the next one is fetched.
-  let writing = Promise.resolve();
-  try {
-    for await (const chunk of until(signal, bytes)) {
-      await writing;
-      writing = writeAll(file.handle, chunk);
-      writing.catch(() => {});
-      hash.update(chunk);
-      size += chunk.length;
-    }
-  } finally {
-    // The file must not be closed before.
-    await writing;
+  await using file = new NewFile(path, 0o600);
+  for await (const chunk of until(signal, bytes)) {
+    await file.write(chunk);
+    hash.update(chunk);
+    size += chunk.length;
   }
+  await file.end();
   return { size, sha256: hash.digest("hex") };
 }
 
@@ -181,24 +185,21 @@ async function* until(signal: AbortSignal, bytes: AsyncIterable<Uint8Array>): As
   }
 }
 
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.length;) {
-    written += (await handle.write(chunk, written, chunk.length - written)).bytesWritten;
+/** Yields the bytes of a file that has this size. */
+async function* read(path: string, size: number): AsyncGenerator<Uint8Array> {
+  if (size <= READ_BYTES) return yield await readFile(path);
+  const handle = await open(path, "r");
+  try {
+    for (let left = size; left > 0;) {
+      const length = Math.min(READ_BYTES, left);
+      const { bytesRead, buffer } = await handle.read(new Uint8Array(length), 0, length);
+      if (bytesRead === 0) return;
+      left -= bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
   }
-}
-
-async function* readFile(path: string): AsyncGenerator<Uint8Array> {
-  await using file = await openFile(path, "r");
-  for (;;) {
-    const { bytesRead, buffer } = await file.handle.read(new Uint8Array(READ_BYTES), 0, READ_BYTES);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
-  }
-}
-
-async function openFile(path: string, flags: string): Promise<AsyncDisposable & { handle: FileHandle }> {
-  const handle = await open(path, flags, 0o600);
-  return { handle, [Symbol.asyncDispose]: () => handle.close() };
 }
 
 const READ_BYTES = 256 * 1024;

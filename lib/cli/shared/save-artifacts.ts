@@ -4,6 +4,7 @@ import { mkdir, open, rename, rm, symlink } from "node:fs/promises";
 import { isAbsolute, join, posix, resolve, sep } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
 import { ifThere, lstatIfThere } from "../../base/files.ts";
+import { NewFile } from "../../base/new-file.ts";
 import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
 
 /** Number of files fetched and written at the same time. */
@@ -147,8 +148,9 @@ async function place(path: string, make: (part: string) => Promise<void>): Promi
 }
 
 async function write(bytes: AsyncIterable<Uint8Array>, part: string, mode: number): Promise<void> {
-  await using file = await open(part, "wx", mode);
-  for await (const chunk of bytes) await file.writeFile(chunk);
+  await using file = new NewFile(part, mode);
+  for await (const chunk of bytes) await file.write(chunk);
+  await file.end();
 }
 
 async function copy(

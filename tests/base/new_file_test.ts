@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { NewFile } from "../../lib/base/new-file.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const pieces = (length: number, count: number): Uint8Array[] =>
+  Array.from({ length: count }, (_, i) => new Uint8Array(length).fill(i % 251));
+
+test("NewFile has all chunks in their order, and the mode, whatever its size", async () => {
+  await using folder = await temporaryFolder();
+  const contents = { none: [], small: pieces(1000, 9), many: pieces(9999, 99), large: pieces(300_000, 5) };
+  for (const [name, chunks] of Object.entries(contents)) {
+    const path = join(folder.path, name);
+    {
+      await using file = new NewFile(path, 0o640);
+      for (const chunk of chunks) await file.write(chunk);
+      await file.end();
+    }
+    assert.ok((await readFile(path)).equals(Buffer.concat(chunks)), name);
+    assert.equal((await stat(path)).mode & 0o777, 0o640);
+  }
+});
+
+test("NewFile replaces no file, small or large", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "file");
+  await writeFile(path, "mine");
+  for (const length of [1, 300_000]) {
+    await using file = new NewFile(path, 0o600);
+    await assert.rejects(async () => {
+      await file.write(new Uint8Array(length));
+      await file.end();
+    }, { code: "EEXIST" });
+  }
+  assert.equal(await readFile(path, "utf8"), "mine");
+});
+
+test("NewFile makes nothing of a small file that is given up", async () => {
+  await using folder = await temporaryFolder();
+  {
+    await using file = new NewFile(join(folder.path, "file"), 0o600);
+    await file.write(new Uint8Array(1));
+  }
+  assert.deepEqual(await readdir(folder.path), []);
+});
