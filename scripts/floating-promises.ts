@@ -1,7 +1,8 @@
 /**
- * Finds promises in lib/ and drivers/ that nobody waits for and whose rejection nobody takes: one of those ends the program as
- * a defect. A promise that stands alone, with or without `void`, must end in `.catch(…)` or `.then(…, …)`, or be a call of
- * a function whose doc comment says "Never rejects". Prints each breach with its place; exit 1 if any.
+ * Finds promises in lib/ and drivers/ that nobody waits for and whose rejection nobody takes: one of those
+ * ends the program as a defect. A promise that stands alone, with or without `void`, must end in `.catch(…)`
+ * or `.then(…, …)`, or be a call of a function whose doc comment says "Never rejects". Prints each breach
+ * with its place; exit 1 if any.
  */
 import { relative } from "node:path";
 import { API } from "typescript/unstable/async";

@@ -11,8 +11,8 @@ import { circlesIn } from "./circles.ts";
 const root = join(import.meta.dir, "..");
 
 /**
- * Rooms, and the rooms each may import from. A room may always import from itself. A file belongs to the room with the longest
- * name that fits, so `lib/backend` is the contracts and not what implements them.
+ * Rooms, and the rooms each may import from. A room may always import from itself. A file belongs to the room
+ * with the longest name that fits, so `lib/backend` is the contracts and not what implements them.
  */
 const CONTRACTS = ["lib/backend", "lib/wire", "lib/base"];
 const SDK = ["lib/driver", "lib/driver/program", "lib/docker", ...CONTRACTS];

@@ -1,16 +1,17 @@
 /**
- * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [--under-load] [unit | release | FILE…]`. What a
- * file's name ends in says what it needs: `_release_test.ts` a release that it makes, once, on Bun; `_docker_test.ts` a
- * daemon, `_nats_test.ts` brokers of its own, `_slow_test.ts` processes, `_alone_test.ts` something that the machine has
- * once, so that only one of them runs at a time. All the rest is `unit`. The output ends with what failed, where something
- * did, and as its last line `N passed, N failed, N skipped`.
+ * Runs the suite on both runtimes and adds up: `bun scripts/run-tests.ts [--under-load] [unit | release |
+ * FILE…]`. What a file's name ends in says what it needs: `_release_test.ts` a release that it makes, once,
+ * on Bun; `_docker_test.ts` a daemon, `_nats_test.ts` brokers of its own, `_slow_test.ts` processes,
+ * `_alone_test.ts` something that the machine has once, so that only one of them runs at a time. All the rest
+ * is `unit`. The output ends with what failed, where something did, and as its last line `N passed, N failed,
+ * N skipped`.
  *
- * Several processes work at once, more than there are cores, since tests wait more than they compute. Each takes the next job
- * of one queue, those first that take longest. Whatever a job leaves behind is named, removed, and fails the run; so is one in
- * which a test does not come to its end.
+ * Several processes work at once, more than there are cores, since tests wait more than they compute. Each
+ * takes the next job of one queue, those first that take longest. Whatever a job leaves behind is named,
+ * removed, and fails the run; so is one in which a test does not come to its end.
  *
- * `NATS_SERVERS` names the brokers, with colons between them: Bun's tests run on the first, Deno's on the last, so that
- * each test meets both; what checks the transport's contract also runs the other way round.
+ * `NATS_SERVERS` names the brokers, with colons between them: Bun's tests run on the first, Deno's on the
+ * last, so that each test meets both; what checks the transport's contract also runs the other way round.
  */
 import { Glob } from "bun";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -101,7 +102,10 @@ console.log(`took ${seconds(performance.now() - began)} s`);
 console.log(tallyText(total));
 process.exit(total.failed > 0 || total.passed === 0 || isForbidden ? 1 : 0);
 
-/** The next job. Of those that run alone none is taken while one is under way: whoever works at that takes it afterwards. */
+/**
+ * The next job. Of those that run alone none is taken while one is under way: whoever works at that takes it
+ * afterwards.
+ */
 function next(): Job | undefined {
   if (stopped.code !== undefined) return undefined;
   const isAlone = [...underWay.keys()].some(({ kind }) => kind === "alone");

@@ -89,7 +89,10 @@ export async function runCommands(
 const withoutSecrets = ({ secrets }: BuildContext, variables: Record<string, string>) =>
   Object.fromEntries(Object.entries(variables).filter(([name]) => !Object.hasOwn(secrets, name)));
 
-/** `CI`, the run's id, commit and ref, whether the commit is of a working tree, and the place in a trace. The spec's variables override them. */
+/**
+ * `CI`, the run's id, commit and ref, whether the commit is of a working tree, and the place in a trace. The
+ * spec's variables override them.
+ */
 function environment(
   { run, traceparent }: BuildContext,
   { env, spec }: Plan,

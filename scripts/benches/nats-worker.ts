@@ -1,4 +1,7 @@
-/** A driver that does nothing, as a process of its own: `bun nats-worker.ts URL NAME`. Says `ready`, then works until killed. */
+/**
+ * A driver that does nothing, as a process of its own: `bun nats-worker.ts URL NAME`. Says `ready`, then
+ * works until killed.
+ */
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import { NO_DOCKER, noOp, SETTINGS } from "./no-op.ts";

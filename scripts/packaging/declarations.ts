@@ -4,10 +4,16 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 
 const IMPORTED = /(from |import\()"(\.[^"]+)\.ts"/g;
-/** What is loaded only when it is needed: no entry point's types depend on it, and a command line's types are the largest of all. */
+/**
+ * What is loaded only when it is needed: no entry point's types depend on it, and a command line's types are
+ * the largest of all.
+ */
 const LOADED_LATER = /(?<=await |\[|\s)import\("\./g;
 
-/** The type declarations of `entries` (files of `lib/`) and of every file that those reach, written below `into`. Returns their text. */
+/**
+ * The type declarations of `entries` (files of `lib/`) and of every file that those reach, written below
+ * `into`. Returns their text.
+ */
 export async function makeDeclarations(
   root: string,
   { entries, into }: { entries: readonly string[]; into: string },

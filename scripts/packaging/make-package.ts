@@ -1,7 +1,7 @@
 /**
- * Makes the package for authors of drivers: `bun scripts/packaging/make-package.ts FOLDER`. What the entries need of `lib/` becomes
- * JavaScript; so does dockerode, with our own stand-ins for what it pulls in (`overrides` hold for this project only). All other
- * libraries stay dependencies.
+ * Makes the package for authors of drivers: `bun scripts/packaging/make-package.ts FOLDER`. What the entries
+ * need of `lib/` becomes JavaScript; so does dockerode, with our own stand-ins for what it pulls in
+ * (`overrides` hold for this project only). All other libraries stay dependencies.
  */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

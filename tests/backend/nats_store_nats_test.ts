@@ -111,7 +111,10 @@ function ifGone(error: unknown): void {
   if (!isConsumerMissing(error)) throw error;
 }
 
-/** Follows a log into which `work` publishes the lines 1 to `count`: all are seen, once and in order, and no reader is left. */
+/**
+ * Follows a log into which `work` publishes the lines 1 to `count`: all are seen, once and in order, and no
+ * reader is left.
+ */
 async function whileFollowed(
   count: number,
   work: (

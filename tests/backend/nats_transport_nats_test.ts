@@ -6,7 +6,10 @@ import { lacking } from "../support/needs.ts";
 import { broker } from "./nats-broker.ts";
 import { type Open, transportConformance } from "./transport-conformance.ts";
 
-/** A server for each test: one that deletes a consumer and makes another of the same name may give it the old one's state. */
+/**
+ * A server for each test: one that deletes a consumer and makes another of the same name may give it the old
+ * one's state.
+ */
 const open: Open = async () => {
   const nats = await broker();
   return {

@@ -10,8 +10,8 @@ import { tables } from "./store-conformance/tables.ts";
 export type { OpenedStore, OpenStore } from "./store-conformance/opened.ts";
 
 /**
- * Registers one test for each clause of the Store contract, titles beginning with `name`. `open` is called by every test and
- * gives it an empty store, and the transport through which its logs and artifacts come.
+ * Registers one test for each clause of the Store contract, titles beginning with `name`. `open` is called by
+ * every test and gives it an empty store, and the transport through which its logs and artifacts come.
  */
 export function storeConformance(name: string, open: OpenStore): void {
   tables(name, open);

@@ -47,7 +47,10 @@ after(async () => {
   await removeObjectsOf(settings.owner);
 });
 
-/** Prints the size of the large file, the exit code of git's own check, refs of ours, and whether the objects are its own. */
+/**
+ * Prints the size of the large file, the exit code of git's own check, refs of ours, and whether the objects
+ * are its own.
+ */
 const WHOLE = `cd /workspace && git fsck --connectivity-only >/dev/null 2>&1; checked=$?
 [ -d .git/objects/pack ] && ! [ -e .git/objects/info/alternates ] && own=own
 echo "$(wc -c <big) $checked $(git for-each-ref refs/conveyor) $own"`;

@@ -4,7 +4,10 @@ import { Buffer } from "node:buffer";
 export interface Entry {
   name: string;
   text?: string;
-  /** As tar has it: 0 file, 1 hard link, 2 symbolic link, 3 and 4 devices, 5 folder, 6 pipe, S sparse, x pax, L long name. */
+  /**
+   * As tar has it: 0 file, 1 hard link, 2 symbolic link, 3 and 4 devices, 5 folder, 6 pipe, S sparse, x pax,
+   * L long name.
+   */
   type?: string;
   /** Another size than the text's, and octal or raw bytes. */
   size?: number | Uint8Array;

@@ -14,8 +14,8 @@ const DRIVERS = {
 };
 
 /**
- * What `flutter-ci` answers to words that it does nothing but answer, in this process: to start a program for each takes far
- * longer. That programs answer so is for a test or two of each kind to see.
+ * What `flutter-ci` answers to words that it does nothing but answer, in this process: to start a program for
+ * each takes far longer. That programs answer so is for a test or two of each kind to see.
  */
 export async function answered(words: readonly string[]): Promise<Ended> {
   using stdout = taken(process.stdout);

@@ -31,7 +31,10 @@ const TYPE = "flutter-builder";
 const FOUR = [containerStart, gitCloner, builder, containerStop];
 const NAMES = FOUR.map(({ name }) => name);
 
-/** A server with the four drivers and their pipeline `flutter`, on the machine's daemon, where nothing of theirs is left. */
+/**
+ * A server with the four drivers and their pipeline `flutter`, on the machine's daemon, where nothing of
+ * theirs is left.
+ */
 async function withDrivers(
   work: (stage: ConveyorStage, docker: Docker, owner: string) => Promise<void>,
   { newer = false, drivers = FOUR }: { newer?: boolean; drivers?: readonly Driver[] } = {},
@@ -298,7 +301,10 @@ test("a container whose drivers were lost stays until it expires, and then any c
     const expires = Number(container?.labels[LABELS.expires]);
     assert.equal(container?.name, idleName(run));
 
-    /** One look after the host, by another instance, at that time of the daemon. Beside a Conveyor server nobody answers it. */
+    /**
+     * One look after the host, by another instance, at that time of the daemon. Beside a Conveyor server
+     * nobody answers it.
+     */
     const tendAt = async (now: number) => {
       const looked = new AbortController();
       const once: Driver<BuildPolicy> = {

@@ -1,7 +1,8 @@
 /**
- * What clients of Conveyor send and what its server was seen to answer, in an order that works from an empty one:
- * `name METHOD path (type) body => status answer`. Without a name it is there for those behind it. `SCHEMA` stands for a
- * schema that wants an integer `n`, `ID` for any UUID, `{run}` for the run of `app-1`, `<name bytes>` for a resource of so many.
+ * What clients of Conveyor send and what its server was seen to answer, in an order that works from an empty
+ * one: `name METHOD path (type) body => status answer`. Without a name it is there for those behind it.
+ * `SCHEMA` stands for a schema that wants an integer `n`, `ID` for any UUID, `{run}` for the run of `app-1`,
+ * `<name bytes>` for a resource of so many.
  */
 export const EXCHANGES = String.raw`
 definition-create POST /resource-definitions {"name":"bench-type","description":"bench","version":"1.0.0","schema":{"type":"object","properties":{"repository":{"type":"string"},"env":{"type":"array","items":{"type":"object"}}},"required":["env"]}} => 201 {"id":"ID","name":"bench-type","description":"bench","version":"1.0.0","schema":{"properties":{"env":{"items":{"type":"object"},"type":"array"},"repository":{"type":"string"}},"required":["env"],"type":"object"}}

@@ -31,7 +31,10 @@ const MISSING: Answer = [
   '{"error":"Failed to find resource definition: resource definition with name x not found"}',
 ];
 
-/** A server without definitions (unless told what it has) that answers each POST with the next of these, the last of them for ever; or as it is told. */
+/**
+ * A server without definitions (unless told what it has) that answers each POST with the next of these, the
+ * last of them for ever; or as it is told.
+ */
 async function server(
   answers: readonly Answer[] | ((asked: Asked) => Answer),
   { port = 0, tls = false, known = () => MISSING }: { port?: number; tls?: boolean; known?: () => Answer } =

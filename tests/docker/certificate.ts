@@ -1,4 +1,7 @@
-/** For tests that speak TLS on loopback, and of no use for anything else: signed by itself for `localhost` and 127.0.0.1, until 2120. */
+/**
+ * For tests that speak TLS on loopback, and of no use for anything else: signed by itself for `localhost` and
+ * 127.0.0.1, until 2120.
+ */
 export const TEST_CERTIFICATE = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgfaCG87spYQcUO2bC

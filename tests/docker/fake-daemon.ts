@@ -26,7 +26,10 @@ export interface FakeDaemon extends AsyncDisposable {
   die(): Promise<void>;
 }
 
-/** `handle` writes the answer. A body without a length (a stream) is not waited for. On a Unix socket unless told otherwise. */
+/**
+ * `handle` writes the answer. A body without a length (a stream) is not waited for. On a Unix socket unless
+ * told otherwise.
+ */
 export async function startFakeDaemon(
   handle: (request: FakeRequest, daemon: FakeDaemon) => void,
   { tls, tcp = tls !== undefined }: { tls?: { key: string; cert: string }; tcp?: boolean } = {},

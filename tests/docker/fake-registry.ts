@@ -14,8 +14,8 @@ interface Blob {
 }
 
 /**
- * A registry with one image: every repository has it under the tag `here`. With `login`, only for who knows it. `refusal` is
- * what it says of manifests that it does not have.
+ * A registry with one image: every repository has it under the tag `here`. With `login`, only for who knows
+ * it. `refusal` is what it says of manifests that it does not have.
  */
 export async function startFakeRegistry(
   { login, user = "", refusal = { status: 404, code: "MANIFEST_UNKNOWN" } }: {

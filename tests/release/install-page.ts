@@ -24,7 +24,10 @@ export const typedBy = ({ url, version, image, repository }: Reader, command: st
   command.replace("https://downloads.example.com/flutter-ci", url).replace("gcc:14", image)
     .replace("https://git.example.com/app.git", repository).replaceAll("0.1.0", version);
 
-/** A script that follows the page, on Debian, in a folder with `release.pub`, `KEY.pub` and nothing else. Says where it is. */
+/**
+ * A script that follows the page, on Debian, in a folder with `release.pub`, `KEY.pub` and nothing else. Says
+ * where it is.
+ */
 export function scriptOf(page: Map<string, string[]>, reader: Reader): string {
   const { url, version } = reader;
   const typed = (section: string, from = 0, to?: number) =>

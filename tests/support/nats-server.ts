@@ -12,7 +12,10 @@ import { connect } from "@nats-io/transport-node";
 import { natsProgram } from "./nats-program.ts";
 import { comes } from "./until.ts";
 
-/** A real nats-server with JetStream on loopback, its store in a temporary folder. Dispose stops it and removes the folder. */
+/**
+ * A real nats-server with JetStream on loopback, its store in a temporary folder. Dispose stops it and
+ * removes the folder.
+ */
 export interface NatsServer extends AsyncDisposable {
   /** `nats://127.0.0.1:<port>`; the same after a restart. */
   readonly url: string;

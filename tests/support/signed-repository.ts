@@ -39,7 +39,10 @@ gpgconf --kill all
 tar -C /out -cf - .
 `;
 
-/** Branches: `unsigned`, `ssh-NAME` and `gpg-NAME` of alice and mallory, `ssh-changed` and `gpg-changed` after alice signed. */
+/**
+ * Branches: `unsigned`, `ssh-NAME` and `gpg-NAME` of alice and mallory, `ssh-changed` and `gpg-changed` after
+ * alice signed.
+ */
 export interface SignedRepository extends Disposable {
   readonly path: string;
   /** Texts of files of signers: ssh's allowed signers and OpenPGP keys. */

@@ -23,8 +23,9 @@ done
 `;
 
 /**
- * An image in which these repositories are reached as \`https://git.example.org/team/NAME\`, without any network. `fill` makes
- * each of them, from an empty one. \`passedBy\` is a Perl script that passes on what is sent.
+ * An image in which these repositories are reached as \`https://git.example.org/team/NAME\`, without any
+ * network. `fill` makes each of them, from an empty one. \`passedBy\` is a Perl script that passes on what is
+ * sent.
  */
 export function smartRepositories(
   fill: Readonly<Record<string, (git: Git, folder: string) => void>>,

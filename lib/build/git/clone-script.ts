@@ -16,8 +16,8 @@ import { VERIFY } from "./verify-script.ts";
  * Standard input: the private files, then the repository itself if LOCAL is 1.
  *
  * Variables: READY (a folder to wait for), LOCAL (1 or empty), URL, REF (may be empty), DEPTH (0: all),
- * SUBMODULES (1 or empty), SPARSE (folders, one a line; may be empty), ORIGIN (where a local repository came from; may be empty), LFS (1 or
- * empty), SIGNERS (see verify-script.ts), and those of mirror-script.ts.
+ * SUBMODULES (1 or empty), SPARSE (folders, one a line; may be empty), ORIGIN (where a local repository came
+ * from; may be empty), LFS (1 or empty), SIGNERS (see verify-script.ts), and those of mirror-script.ts.
  */
 export const CLONE_SCRIPT = `
 exec 3>&1 1>&2

@@ -192,7 +192,8 @@ async function exposureFindings(
     const hosts = isLoopback(url.hostname) ? ownAddresses() : [url.hostname];
     return hosts.map((host) => `nats://${host}:${port}`);
   });
-  // A build has the broker's authority easily, so it counts as open what it would find with it; it has no certificate of ours.
+  // A build has the broker's authority easily, so it counts as open what it would find with it; it has no
+  // certificate of ours.
   const encryption = {
     ...tls?.ca !== undefined && { tls: { ca: tls.ca } },
     ...tlsFirst && { tlsFirst },

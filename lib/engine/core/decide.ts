@@ -54,7 +54,8 @@ export const LOST_HOST_MS = 600_000;
  *
  * Steps are handed out one at a time, in order. The first failed step sets the verdict, after which only
  * `always` steps are handed out. A result with `success` and `data.skipped: true` counts as skipped, and the
- * next step follows. A run without steps ends when its event is published. The run ends when no step is left to hand out; nothing changes it afterwards.
+ * next step follows. A run without steps ends when its event is published. The run ends when no step is left
+ * to hand out; nothing changes it afterwards.
  */
 export function decide(run: Run, input: Input, now: number): Run {
   if (run.outcome !== undefined) return run;

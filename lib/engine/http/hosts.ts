@@ -14,7 +14,10 @@ export function namesOf(host: string, machine: string): (hostname: string) => bo
   return (hostname) => isIP(bare(hostname)) !== 0 || names.includes(bare(hostname));
 }
 
-/** Returns the URL by which this machine reaches a server that listens at `url`: loopback for one that listens everywhere. */
+/**
+ * Returns the URL by which this machine reaches a server that listens at `url`: loopback for one that listens
+ * everywhere.
+ */
 export const urlFromHere = (url: string): string =>
   url.replace(
     /^(https?:\/\/)(?:0\.0\.0\.0|(\[::\]))(?=:|$)/,

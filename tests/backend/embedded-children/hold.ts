@@ -1,8 +1,8 @@
 import { openEmbedded } from "../../../lib/backend/embedded/embedded.ts";
 
 /**
- * `hold FOLDER SCOPE`: opens the scope, has two messages for the consumer `a`, takes the first, begins to store an artifact,
- * says so and stays.
+ * `hold FOLDER SCOPE`: opens the scope, has two messages for the consumer `a`, takes the first, begins to
+ * store an artifact, says so and stays.
  */
 const [folder = "", scope = ""] = process.argv.slice(2);
 const { transport } = await openEmbedded({ folder, scope });

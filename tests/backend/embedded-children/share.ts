@@ -3,8 +3,9 @@ import { ConflictError, type Store } from "../../../lib/backend/store.ts";
 import { publishBatch } from "../store-conformance/opened.ts";
 
 /**
- * `share FOLDER SCOPE ROUNDS`: in each round raises the counter that all share, sends itself a message and stores a log batch
- * and an artifact. Prints the owner, the key and how many messages came, and ends in an orderly way.
+ * `share FOLDER SCOPE ROUNDS`: in each round raises the counter that all share, sends itself a message and
+ * stores a log batch and an artifact. Prints the owner, the key and how many messages came, and ends in an
+ * orderly way.
  */
 const [folder = "", scope = "", rounds = ""] = process.argv.slice(2);
 await using embedded = await openEmbedded({ folder, scope });

@@ -6,7 +6,10 @@ import type { Run } from "../../../lib/wire/run.ts";
 export const RUN = "11111111-2222-4333-8444-555555555555";
 export const TYPE = "thing";
 
-/** Steps from a text like `a b c!`: each its own driver, the one with `!` runs always; `x:a` is the step x of the driver a. */
+/**
+ * Steps from a text like `a b c!`: each its own driver, the one with `!` runs always; `x:a` is the step x of
+ * the driver a.
+ */
 export function stepsOf(text: string): PipelineStep[] {
   return text.split(" ").map((word) => {
     const [id = "", driver = id] = word.replace("!", "").split(":");

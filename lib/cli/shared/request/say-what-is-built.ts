@@ -12,10 +12,10 @@ import { uncommittedFiles } from "./uncommitted.ts";
 const NAMED = 3;
 
 /**
- * Reports what is built if that may surprise: nothing says how, a repository's own file says how, commands run at its top although a folder
- * below was named, and files are left out because they are not committed. git runs once `after` resolves, in
- * parallel with the build. Dispose cancels it. A failure is only logged, because the build does not depend on
- * it.
+ * Reports what is built if that may surprise: nothing says how, a repository's own file says how, commands
+ * run at its top although a folder below was named, and files are left out because they are not committed.
+ * git runs once `after` resolves, in parallel with the build. Dispose cancels it. A failure is only logged,
+ * because the build does not depend on it.
  */
 export function sayWhatIsBuilt(
   { local, fileName, assumed, plan: { spec } }: BuildRequest,
