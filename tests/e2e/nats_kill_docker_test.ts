@@ -7,6 +7,7 @@ import { BUILD_PIPELINE } from "../../lib/build/pipeline.ts";
 import { startInstance } from "../../lib/driver/instance.ts";
 import type { Pipeline } from "../../lib/wire/resource.ts";
 import { eventsOf } from "../engine/support/world.ts";
+import { FAULTS } from "../support/fault-points.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { testSettings } from "../support/settings.ts";
@@ -16,51 +17,6 @@ import { needing } from "../support/needs.ts";
 
 const { after, before, test } = needing("Docker", "broker");
 
-/** Where each driver dies, each time with another run in hand. */
-const FAULTS = {
-  "container-start": [
-    "pulled",
-    "decoded",
-    "claimed",
-    "container-created",
-    "container-started",
-    "reconciled",
-    "logged",
-    "result-published",
-    "acked",
-  ],
-  "git-cloner": [
-    "pulled",
-    "decoded",
-    "claimed",
-    "checked-out",
-    "reconciled",
-    "logged",
-    "result-published",
-    "acked",
-  ],
-  builder: [
-    "pulled",
-    "decoded",
-    "claimed",
-    "marked",
-    "command-ended",
-    "reconciled",
-    "logged",
-    "result-published",
-    "acked",
-  ],
-  "container-stop": [
-    "pulled",
-    "decoded",
-    "claimed",
-    "container-removed",
-    "reconciled",
-    "logged",
-    "result-published",
-    "acked",
-  ],
-};
 /** Room for all runs at once, on the host that the gate is on, too. */
 const ROOM = ["--slots", "20", "--host-id", testSettings().host];
 const RUNS = Math.max(...Object.values(FAULTS).map(({ length }) => length));

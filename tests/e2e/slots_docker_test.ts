@@ -7,22 +7,13 @@ import { disposable, openFleet, startDriver } from "../support/fleet.ts";
 import { paced } from "../support/pace.ts";
 import { remoteRepository } from "../support/remote-repository.ts";
 import { objectsOf } from "../support/step-context.ts";
+import { FAULTS as ALL_FAULTS } from "../support/fault-points.ts";
 import { needing } from "../support/needs.ts";
 
 const { after, before, test } = needing("Docker", "broker");
 
-/** Where container-start dies: before its container is there, with it, and with its result on the way. */
-const FAULTS = [
-  "pulled",
-  "decoded",
-  "claimed",
-  "container-created",
-  "container-started",
-  "reconciled",
-  "logged",
-  "result-published",
-  "acked",
-];
+/** container-start dies before its container is there, with it, and with its result on the way. */
+const FAULTS = ALL_FAULTS["container-start"];
 
 /** Soon over, since each that dies is waited for. */
 const ACK_WAIT_MS = paced(1000);
