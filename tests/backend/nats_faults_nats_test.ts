@@ -4,10 +4,9 @@ import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { Retryable } from "../../lib/base/errors.ts";
 import { captureLog } from "../support/process-log.ts";
-import { paced } from "../support/pace.ts";
 import { turns } from "../support/until.ts";
 import { again, broker, until, waitingPulls } from "./nats-broker.ts";
-import { bytes, pull, spec, text, within } from "./transport-conformance/opened.ts";
+import { bytes, leased, pull, spec, text, within } from "./transport-conformance/opened.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("broker");
@@ -179,48 +178,49 @@ test("dispose ends while the broker is away", async () => {
   await nats.server.start();
 });
 
-test("consume mends its request when the broker falls silent, with one line in the log", async () => {
-  await using log = await captureLog();
-  await using nats = await broker();
-  // A machine that stops for two heartbeats looks as if the broker did.
-  const transport = await nats.open({ pullTimes: { expires: 60_000, heartbeat: 1000 } });
-  await using puller = pull(transport, A);
-  const next = puller.take();
-  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
-  nats.server.freeze();
-  await log.line(/missed its heartbeats/);
-  nats.server.thaw();
-  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
-  await transport.publish("resources.t", "after");
-  assert.equal(text(await next), "after");
-  assert.deepEqual(log.lines, [
-    "warning: Consumer a of stream messages: missed its heartbeats; asking again",
-  ]);
-});
+test("consume mends its request when the broker falls silent, with one line in the log", () =>
+  leased(async (leaseMs) => {
+    await using log = await captureLog();
+    await using nats = await broker();
+    const transport = await nats.open({ pullTimes: { expires: 60_000, heartbeat: leaseMs } });
+    await using puller = pull(transport, A);
+    const next = puller.take();
+    await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+    nats.server.freeze();
+    await log.line(/missed its heartbeats/);
+    nats.server.thaw();
+    await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+    await transport.publish("resources.t", "after");
+    assert.equal(text(await next), "after");
+    assert.deepEqual(log.lines, [
+      "warning: Consumer a of stream messages: missed its heartbeats; asking again",
+    ]);
+  }));
 
-test("consume asks anew when its requests expire, and never for more than it has hands", async () => {
-  await using log = await captureLog();
-  await using nats = await broker();
-  const transport = await nats.open({ pullTimes: { expires: paced(1200), heartbeat: paced(600) } });
-  const other = await nats.open();
-  await using busy = pull(transport, A);
-  const one = busy.take();
-  await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
-  const two = busy.next();
-  const requests: string[] = [];
-  nats.connection.subscribe("$JS.API.CONSUMER.MSG.NEXT.messages.a", {
-    callback: (_error, request) => void requests.push(request.string()),
-  });
-  await until(() => Promise.resolve(requests.length >= 4));
-  await transport.publish("resources.t", "1");
-  await transport.publish("resources.t", "2");
-  assert.deepEqual((await Promise.all([one, two])).map(text).sort(), ["1", "2"]);
-  await transport.publish("resources.t", "3");
-  await using idle = pull(other, A);
-  const three = await idle.next();
-  assert.deepEqual([text(three), three.deliveries], ["3", 1]);
-  assert.deepEqual(log.lines, []);
-});
+test("consume asks anew when its requests expire, and never for more than it has hands", () =>
+  leased(async (leaseMs) => {
+    await using log = await captureLog();
+    await using nats = await broker();
+    const transport = await nats.open({ pullTimes: { expires: 2 * leaseMs, heartbeat: leaseMs } });
+    const other = await nats.open();
+    await using busy = pull(transport, A);
+    const one = busy.take();
+    await until(async () => (await waitingPulls(nats.manager, "a")) === 1);
+    const two = busy.next();
+    const requests: string[] = [];
+    nats.connection.subscribe("$JS.API.CONSUMER.MSG.NEXT.messages.a", {
+      callback: (_error, request) => void requests.push(request.string()),
+    });
+    await until(() => Promise.resolve(requests.length >= 4));
+    await transport.publish("resources.t", "1");
+    await transport.publish("resources.t", "2");
+    assert.deepEqual((await Promise.all([one, two])).map(text).sort(), ["1", "2"]);
+    await transport.publish("resources.t", "3");
+    await using idle = pull(other, A);
+    const three = await idle.next();
+    assert.deepEqual([text(three), three.deliveries], ["3", 1]);
+    assert.deepEqual(log.lines, []);
+  }));
 
 test("consume gives back what is on its way to it when its signal fires", async () => {
   await using nats = await broker();

@@ -34,11 +34,11 @@ export interface Puller extends AsyncDisposable {
 /** An ack wait that never passes during a test. */
 const LONG = 60_000;
 
-/** Ack waits that pass during a test, milliseconds. */
+/** Ack waits and the like that pass during a test, milliseconds. */
 const LEASES_MS = [300, 1000, 3000];
 
 /**
- * Tests what happens within and after an ack wait of so many milliseconds. If the machine stops for as long, things happen in
+ * Tests what happens within and after an ack wait, or between heartbeats, of so many milliseconds. If the machine stops for as long, things happen in
  * another order than the test has them: it begins anew, with a longer one. What is wrong with each of them is wrong.
  */
 export async function leased(work: (leaseMs: number) => Promise<void>): Promise<void> {
