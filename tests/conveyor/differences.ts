@@ -12,8 +12,8 @@ const LINES = Array.from({ length: 5 }, (_, i) => `line 0000${i} of 5`);
 const SCHEMA = { type: "object", required: ["n"], properties: { n: { type: "integer" } } };
 
 /**
- * Exchanges that we answer otherwise: our status, how the row of docs/conveyor-api.md begins that says why, and our answer
- * where it is one of success.
+ * Exchanges that we answer differently: our status, the beginning of the row of docs/conveyor-api.md that
+ * says why, and our answer if it is a success.
  */
 export const DIFFERENCES: Readonly<Record<string, readonly [status: number, row: string, answer?: unknown]>> =
   {

@@ -10,24 +10,24 @@ import { testPolicy, testSettings } from "../support/settings.ts";
 
 export interface StageOptions extends ConveyorOptions {
   readonly drivers: readonly Driver[];
-  /** For the drivers' connection. */
+  /** Options of the drivers' connection. */
   readonly tls?: NonNullable<NatsOptions["tls"]>;
   readonly docker?: Docker;
   readonly owner?: string;
   readonly ackWaitMs?: number;
 }
 
-/** A Conveyor server, and drivers that take their events from it. */
+/** Starts a Conveyor server, and drivers that take its events. */
 export interface ConveyorStage extends AsyncDisposable {
   readonly server: ConveyorServer;
   readonly transport: NatsBackend;
-  /** Defines the type, unless it is there, and a pipeline of these drivers in that order. */
+  /** Defines the type, unless it exists, and a pipeline of these drivers in this order. */
   pipeline(name: string, type: string, drivers: readonly string[]): Promise<void>;
-  /** The driver's result of that run, past or to come. */
+  /** Resolves to the driver's result of that run, past or future. */
   result(run: string, driver: string): Promise<DriverResult>;
 }
 
-/** A daemon that no driver here may use. */
+/** A daemon that fails the test if a driver uses it. */
 const NO_DOCKER = new Proxy({}, {
   get: (_, name) => () => {
     throw new Error(`Docker.${String(name)} was called`);

@@ -36,15 +36,15 @@ export interface EventOptions {
   readonly run?: string;
   readonly step?: string;
   readonly driver?: string;
-  /** With claims (default) or, as from a Conveyor server, without. */
+  /** With claims (default), or without, as from a Conveyor server. */
   readonly claims?: boolean;
   readonly event?: string;
   readonly id?: string;
   readonly metadata?: Record<string, unknown>;
   readonly spec?: unknown;
-  /** The resource's text instead. */
+  /** Replaces the resource's text. */
   readonly payload?: unknown;
-  /** The whole message instead. */
+  /** Replaces the whole message. */
   readonly data?: string | Uint8Array;
   readonly subject?: string;
 }
@@ -56,18 +56,18 @@ export type Engine = (
   n: number,
 ) => ClaimReply | undefined | Promise<ClaimReply>;
 
-/** A backend with drivers on it, and a test in the place of the engine. */
+/** A backend with drivers, and a test that acts as the engine. */
 export interface Stage extends AsyncDisposable {
   readonly embedded: Embedded;
   readonly transport: Transport;
-  /** The claims that were asked so far. */
+  /** The claims asked so far. */
   readonly claims: readonly ClaimRequest[];
   start(reconcile: Driver["reconcile"] | Driver, options?: Partial<InstanceOptions>): Instance;
-  /** Publishes an event once all instances are ready; answers the run's id. */
+  /** Publishes an event once all instances are ready. Returns the run's id. */
   send(event?: EventOptions): Promise<string>;
-  /** The next result; fails the test where none comes. */
+  /** Resolves to the next result; fails the test if none comes. */
   result(): Promise<Sent>;
-  /** How many results came and were not asked for. */
+  /** The number of results that were not taken with `result`. */
   left(): number;
   log(run: string): Promise<Log[]>;
   messages(run: string): Promise<string[]>;
@@ -87,7 +87,7 @@ function attempts(): Engine {
 
 export interface StageOptions {
   readonly engine?: Engine;
-  /** What the drivers get to see of the transport. */
+  /** Wraps the transport that the drivers get. */
   readonly through?: (transport: Transport) => Transport;
 }
 
@@ -212,7 +212,7 @@ function sentBy({ id, headers, data }: Delivery): Sent {
 
 export const succeed = (message = "done", data?: unknown): DriverResult => ({ success: true, message, data });
 
-/** Works until it is told to stop. */
+/** Works until the signal fires. */
 export async function workUntilStopped({ signal }: Context): Promise<never> {
   if (!signal.aborted) {
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));

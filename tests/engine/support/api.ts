@@ -16,8 +16,8 @@ export interface Ask {
 }
 
 /**
- * An API to an engine in a world of its own; `ask` calls it as its owner does, unless told otherwise, and fails where the
- * answer is none that /openapi.json describes.
+ * Opens an API to an engine in a new world. `ask` calls it as its owner unless told otherwise, and fails if
+ * /openapi.json does not describe the answer.
  */
 export async function openApi(
   world: World,

@@ -11,8 +11,8 @@ interface Described {
 }
 
 /**
- * Returns a check that an answer is one of those which /openapi.json describes for its route: its status, its type, and its
- * JSON. Streams are looked at no further than their type.
+ * Returns a check that /openapi.json describes an answer of its route: the status, the type, and the JSON. Of
+ * streams it checks only the type.
  */
 export function documented(fetch: (request: Request) => Promise<Response>) {
   const checks = new Map<string, SchemaCheck>();
@@ -26,7 +26,7 @@ export function documented(fetch: (request: Request) => Promise<Response>) {
     const { paths, components } = await (state.described ??= read());
     const { pathname } = new URL(path, "http://localhost");
     const route = Object.keys(paths).filter((known) => patternOf(known).test(pathname))
-      // The route with fewer parameters is meant.
+      // Choose the route with fewer parameters.
       .toSorted((a, b) => a.split("{").length - b.split("{").length)[0];
     const operation = route === undefined ? undefined : paths[route]?.[method.toLowerCase()];
     if (!operation) return;

@@ -2,10 +2,10 @@ import type { DriverResult } from "../../../lib/wire/resource.ts";
 import { type Job, scriptedDriver } from "./scripted-driver.ts";
 import type { World } from "./world.ts";
 
-/** A step that went well. */
+/** The result of a successful step. */
 export const OK: DriverResult = { success: true, message: "fine" };
 
-/** A driver that succeeds, or answers what `work` does, until the world ends. */
+/** Starts a driver that succeeds, or returns what `work` does, until the world ends. */
 export async function drive(
   world: World,
   driver: string,

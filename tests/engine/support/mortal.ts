@@ -1,12 +1,12 @@
 import type { Delivery, Transport } from "../../../lib/backend/transport.ts";
 import type { PublishRun, Store } from "../../../lib/backend/store.ts";
 
-/** Whether the process that uses something has been killed. */
+/** Whether a process has been killed. */
 export interface Life {
   isOver: boolean;
 }
 
-/** A transport as a process sees it that `kill -9` may end: from then on nothing it does comes through any more. */
+/** Wraps the transport of a process that `kill -9` may end: from then on no call of it has an effect. */
 export function mortalTransport(transport: Transport, life: Life): Transport {
   const guarded = guard(transport, life);
   return {
@@ -25,17 +25,17 @@ export function mortalTransport(transport: Transport, life: Life): Transport {
   };
 }
 
-/** A store as such a process sees it. */
+/** Wraps the store of such a process. */
 export function mortalStore(store: Store, life: Life): Store {
   return { ...store, runs: guard(store.runs, life), secrets: guard(store.secrets, life) };
 }
 
-/** How such a process changes a run together with its message. */
+/** Wraps such a process's change of a run with its message. */
 export function mortalPublishRun(publishRun: PublishRun, life: Life): PublishRun {
   return guard({ publishRun }, life).publishRun;
 }
 
-/** The thing with every method failing once life is over, also where the call had begun before. */
+/** Wraps an object whose methods all fail once life is over, also for calls that had begun before. */
 function guard<T extends object>(thing: T, life: Life): T {
   return new Proxy(thing, {
     get(target, name) {

@@ -7,8 +7,8 @@ export const RUN = "11111111-2222-4333-8444-555555555555";
 export const TYPE = "thing";
 
 /**
- * Steps from a text like `a b c!`: each its own driver, the one with `!` runs always; `x:a` is the step x of
- * the driver a.
+ * Parses steps like `a b c!`: each has its own driver, and `!` marks one that always runs. `x:a` is the step
+ * x of the driver a.
  */
 export function stepsOf(text: string): PipelineStep[] {
   return text.split(" ").map((word) => {
@@ -30,12 +30,12 @@ export function submission(steps: string, changes: Partial<Submission> = {}): Su
   };
 }
 
-/** A record of which nothing has happened yet. */
+/** Returns the record of a new run. */
 export function runOf(steps: string, changes: Partial<Submission> = {}): Run {
   return newRun(RUN, submission(steps, changes), 0);
 }
 
-/** What the steps are now: `a:succeeded b:running`. */
+/** Returns the state of the steps: `a:succeeded b:running`. */
 export function statuses(run: Run): string {
   return run.steps.map(({ id, status }) => `${id}:${status}`).join(" ");
 }

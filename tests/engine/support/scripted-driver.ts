@@ -9,7 +9,7 @@ import { consumers, subjects } from "../../../lib/wire/subjects.ts";
 import { again } from "../../support/again.ts";
 import { TYPE } from "./runs.ts";
 
-/** What a scripted driver sees of its step. */
+/** The argument of `work`. */
 export interface Job {
   readonly run: string;
   readonly step: string;
@@ -19,30 +19,30 @@ export interface Job {
   readonly secrets: Readonly<Record<string, string>>;
   readonly remainingMs: number | undefined;
   readonly traceparent: string | undefined;
-  /** What its results are signed with. */
+  /** The key that signs its results. */
   readonly key: string;
   readonly delivery: Delivery;
   /** Stores one line of the log. */
   log(message: string): Promise<void>;
   /** Asks for the claim again. */
   renew(): Promise<ClaimReply>;
-  /** Says that this attempt ends without a result. */
+  /** Reports that this attempt ends without a result. */
   letGo(): Promise<ClaimReply>;
 }
 
 export interface ScriptOptions {
   /** Default: the driver's name. */
   readonly instance?: string;
-  /** Where its consumer listens beside the shared one. */
+  /** A host, whose consumer it uses beside the shared one. */
   readonly host?: string;
   readonly ackWaitMs?: number;
-  /** The type of the resources that it takes. */
+  /** The type of its resources. */
   readonly type?: string;
 }
 
 /**
- * A driver that speaks the wire and does what `work` says: claims, works, stores its result, acks. Without a result
- * (`undefined`) it dies in the middle: neither result nor ack. Started when the promise resolves.
+ * Starts a driver that speaks the wire: it claims, calls `work`, publishes the result, and acks. If `work`
+ * returns undefined, it dies: there is neither a result nor an ack.
  */
 export async function scriptedDriver(
   transport: Transport,
@@ -131,7 +131,7 @@ export async function scriptedDriver(
   }
 }
 
-/** Publishes a result as whoever has the attempt's key does. */
+/** Publishes a result signed with the attempt's key. */
 export async function sendResult(
   transport: Transport,
   { run, step, attempt, resource, key }: Pick<Job, "run" | "step" | "attempt" | "resource" | "key">,

@@ -9,16 +9,19 @@ import type { RunEvent } from "../../../lib/engine/core/events.ts";
 import { startEngine } from "../../../lib/engine/shell/start.ts";
 import { hostile } from "../../backend/hostile.ts";
 
-/** A real backend in a temporary folder. Dispose ends whatever was started in it, newest first, and removes the folder. */
+/**
+ * A real backend in a temporary folder. Dispose ends everything that was started in it, newest first, and
+ * removes the folder.
+ */
 export interface World extends AsyncDisposable {
-  /** What engine and drivers use: hostile where a seed was given. */
+  /** The transport of engine and drivers: hostile if a seed was given. */
   readonly transport: Transport;
   readonly store: Store;
   readonly sealKey: Uint8Array;
   readonly publishRun: PublishRun;
   readonly folder: string;
   engine(options?: Partial<EngineOptions>): Promise<Engine>;
-  /** Keeps something until the world ends. */
+  /** Disposes of something when the world ends. */
   use<T extends AsyncDisposable>(part: T): T;
 }
 
@@ -36,7 +39,7 @@ export async function openWorld({ seed }: { seed?: number } = {}): Promise<World
     publishRun,
     folder,
     engine: async (options = {}) => {
-      // Who brings a transport or a store of its own wants every call to go through it.
+      // With a transport or a store of its own, every call must go through that.
       const isWhole = seed === undefined && !options.transport && !options.store;
       const given = { transport, store, sealKey, ...isWhole && { publishRun } };
       return parts.use(await startEngine({ ...given, ...options }));
@@ -46,7 +49,7 @@ export async function openWorld({ seed }: { seed?: number } = {}): Promise<World
   };
 }
 
-/** All events of a run, when it has ended. */
+/** Resolves to all events of a run once it has ended. */
 export async function eventsOf(engine: Engine, run: string): Promise<RunEvent[]> {
   return await Array.fromAsync(engine.follow(run));
 }
@@ -58,7 +61,7 @@ export async function endOf(engine: Engine, run: string): Promise<RunEvent & { t
   return last;
 }
 
-/** An event as one short text, without ids and times. */
+/** Returns an event as one short text, without ids and times. */
 export function brief(event: RunEvent): string {
   switch (event.type) {
     case "run":
