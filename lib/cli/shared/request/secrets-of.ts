@@ -6,15 +6,10 @@ import type { Environment } from "../../../driver/program/command-line/environme
  * a value.
  */
 export function secretsOf(names: readonly string[], environment: Environment): Record<string, string> {
-  const secrets: Record<string, string> = {};
-  const problems: string[] = [];
-  for (const name of names) {
-    const value = environment[name];
-    if (value) secrets[name] = value;
-    else {problems.push(
-        `Cannot take the secret "${name}": expected a variable of that name with a value here`,
-      );}
-  }
-  if (problems.length > 0) throw new InputError(problems.join("\n"));
-  return secrets;
+  const missing = names.filter((name) => !environment[name]);
+  if (missing.length > 0) throw new InputError(missing.map(problemOf).join("\n"));
+  return Object.fromEntries(names.map((name) => [name, environment[name] ?? ""]));
 }
+
+const problemOf = (name: string): string =>
+  `Cannot take the secret "${name}": expected a variable of that name with a value here`;
