@@ -8,7 +8,7 @@ import { commitAll } from "./small-repository.ts";
 
 const SECOND_BUILD = 0.3;
 
-/** What the caches of builds save. */
+/** The time that caches save in a second build. */
 export const secondBuild: Bench = {
   name: "second-build",
   group: "everyday",
