@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { keepRunning } from "../../lib/build/keep-running.ts";
-import type { DaemonInfo, Docker, ImageInfo } from "../../lib/docker/docker.ts";
+import { isKept, keepRunning, keptSeconds } from "../../lib/build/keep-running.ts";
+import { type DaemonInfo, type Docker, DockerError, type ImageInfo } from "../../lib/docker/docker.ts";
 import type { BuildContext } from "../../lib/build/policy.ts";
 
 /** Waits for a container that says this, piece by piece, and then ends. */
@@ -33,4 +33,40 @@ test("keepRunning tells what a container said first that is never ready, up to 2
     assert.ok(error.message.length < 2200);
     return true;
   });
+});
+
+const KEEPER = { command: "sleep 2147483647", isKilled: false, seconds: 7 };
+
+/** A daemon that answers with these lists of processes, one after the other; undefined: it cannot list them. */
+function listing(state: string, ...lists: (object[] | undefined)[]) {
+  const docker = {
+    processes: () => {
+      const list = lists.shift();
+      return list ? Promise.resolve(list) : Promise.reject(new DockerError("ending", { status: 500 }));
+    },
+    inspect: () => Promise.resolve({ state }),
+  } as unknown as Docker;
+  const { signal } = new AbortController();
+  return {
+    lists,
+    isKept: () => isKept(docker, { id: "c" }, signal),
+    seconds: () => keptSeconds(docker, { id: "c" }, signal),
+  };
+}
+
+test("isKept looks for the process that keeps a container, which was not killed", async () => {
+  assert.equal(await listing("running", [{ ...KEEPER, command: "make" }, KEEPER]).isKept(), true);
+  assert.equal(await listing("running", [{ ...KEEPER, isKilled: true }]).isKept(), false);
+  assert.equal(await listing("running", [{ ...KEEPER, command: "sleep 12147483647" }]).isKept(), false);
+  assert.equal(await listing("running", []).isKept(), false);
+  assert.equal(await listing("running", [KEEPER]).seconds(), 7);
+  assert.equal(await listing("running", []).seconds(), undefined);
+});
+
+test("isKept asks a daemon again that cannot list processes which are just ending, but not for ever", async () => {
+  const again = listing("running", undefined, undefined, [KEEPER]);
+  assert.equal(await again.isKept(), true);
+  assert.deepEqual(again.lists, []);
+  assert.equal(await listing("exited", undefined, [KEEPER]).isKept(), false);
+  await assert.rejects(listing("running").isKept(), /ending/);
 });

@@ -289,3 +289,20 @@ test("what was fetched is kept whatever became of the build, if the clone says t
   assert.deepEqual(used.roles, ["layer", "saved"]);
   assert.deepEqual(used.lines.filter((line) => line.includes("Saved")), ["system Saved the git mirror"]);
 });
+
+test("a cache whose key has a hash of files is saved under what the builder found, and not without it", async () => {
+  const hash = "0".repeat(32);
+  const spec = { cache: [{ name: "deps", path: "/cache", key: { prefix: "v1", files: ["*.lock"] } }] };
+  const saved = async (data: unknown) => {
+    const fake = fakeDocker();
+    const { lines } = await run(fake, "1", spec, { ...SUCCEEDED, builder: done(data) });
+    return [roles(fake).join(), lines.find((line) => line.includes("Saved"))];
+  };
+  assert.deepEqual(await saved({ caches: { deps: `v1-${hash}` } }), [
+    "layer,saved",
+    `system Saved cache deps, key v1-${hash}`,
+  ]);
+  for (const data of [{}, { caches: {} }, { caches: { deps: `v2-${hash}` } }, { caches: { deps: "v1-x" } }]) {
+    assert.deepEqual(await saved(data), ["", undefined]);
+  }
+});
