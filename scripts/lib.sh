@@ -229,12 +229,7 @@ make_bare_images() {
   dpkg-deb -x libc6_*.deb glibc
   dpkg-deb -x musl_*.deb musl
   [ -e musl/lib ] || ln -s usr/lib musl/lib
-  python3 -m pip download --quiet --no-deps --only-binary=:all: --platform musllinux_1_2_x86_64 --python-version 3.12 contourpy==1.4.0
-  python3 -m zipfile -e contourpy-*.whl wheel
-  cp wheel/contourpy.libs/libstdc++-*.so.6.* musl/usr/lib/libstdc++.so.6
-  cp wheel/contourpy.libs/libgcc_s-*.so.1 musl/usr/lib/
-  # Debian's musl looks in folders of its own; where it is the system's C library, it looks in these.
-  printf '/lib:/usr/lib\n' >musl/etc/ld-musl-x86_64.path
+  add_musl_libstdcxx x86_64 musl
   tar -C glibc -c . | docker import - "$BARE_GLIBC_IMAGE"
   tar -C musl -c . | docker import - "$BARE_MUSL_IMAGE"
 }
@@ -253,18 +248,44 @@ download_package() {
   apt-get "${options[@]}" update -qq && apt-get "${options[@]}" download "$3"
 }
 
-# qemu for single programs, and arm64's C library in .tools/arm64: what starts programs for other processors. False where they
-# cannot be had.
+# qemu for single programs, and arm64's C libraries in .tools/arm64 and .tools/arm64-musl: what starts programs for other processors.
+# False where they cannot be had.
 need_other_processors() {
   have qemu-aarch64-static || apt_install qemu-user-static || return
-  [ -e "$tools/arm64/lib/ld-linux-aarch64.so.1" ] && return
-  say "Getting arm64's libc6 from Debian into .tools/"
+  [ -d "$tools/arm64" ] && [ -d "$tools/arm64-musl" ] && return
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip || return 1
+  say "Getting arm64's libc6 and musl from Debian into .tools/"
   local folder status=0
   folder=$(mktemp -d "$tools/arm64.XXXXXX")
-  (cd "$folder" && download_package bookworm arm64 libc6 && dpkg-deb -x libc6_*.deb root) >"$tools/arm64.log" 2>&1 || status=1
-  [ $status = 1 ] || mv "$folder/root" "$tools/arm64" || status=1
+  # As an if, errexit would be off in there.
+  (set -e; make_arm64_roots "$folder") >"$tools/arm64.log" 2>&1 & wait $! || status=1
+  if [ $status = 0 ]; then
+    rm -rf "$tools/arm64" "$tools/arm64-musl"
+    mv "$folder/arm64" "$folder/arm64-musl" "$tools/"
+  fi
   rm -rf "$folder"
   return $status
+}
+
+make_arm64_roots() {
+  cd "$1"
+  download_package bookworm arm64 libc6
+  dpkg-deb -x libc6_*.deb arm64
+  download_package trixie arm64 musl
+  dpkg-deb -x musl_*.deb arm64-musl
+  [ -e arm64-musl/lib ] || ln -s usr/lib arm64-musl/lib
+  add_musl_libstdcxx aarch64 arm64-musl
+}
+
+# add_musl_libstdcxx PROCESSOR ROOT: the libstdc++ that a package on PyPI brings for musl. The musl there finds it.
+add_musl_libstdcxx() {
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --platform "musllinux_1_2_$1" --python-version 3.12 contourpy==1.4.0
+  python3 -m zipfile -e contourpy-*.whl wheel
+  cp wheel/contourpy.libs/libstdc++-*.so.6.* "$2/usr/lib/libstdc++.so.6"
+  cp wheel/contourpy.libs/libgcc_s-*.so.1 "$2/usr/lib/"
+  # Debian's musl looks in folders of its own; where it is the system's C library, it looks in these.
+  mkdir -p "$2/etc"
+  printf '/lib:/usr/lib\n' >"$2/etc/ld-musl-$1.path"
 }
 
 # fetch_nats VERSION: prints the path of that nats-server, got from PyPI where it is not here yet. False where it cannot be had.

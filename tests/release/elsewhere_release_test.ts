@@ -12,6 +12,8 @@ import { run } from "./made-release.ts";
 const { after, before, test } = needing("Docker");
 
 const ARM64_ROOT = join(root, ".tools/arm64");
+const ARM64_MUSL_ROOT = join(root, ".tools/arm64-musl");
+const TARGETS = ["linux-arm64", "linux-arm64-musl", "linux-x64"];
 /** Where CI=true nothing is skipped: what is not there lets the tests fail. */
 const skip = process.env.CI !== "true" && whySkipped();
 
@@ -21,7 +23,8 @@ function whySkipped(): string | false {
   if (!existsSync(join(root, ".tools/runtimes"))) {
     return "scripts/test has not fetched what a release is made of";
   }
-  return !existsSync(ARM64_ROOT) && "scripts/test has not fetched qemu and the C library of arm64";
+  return ![ARM64_ROOT, ARM64_MUSL_ROOT].every(existsSync) &&
+    "scripts/test has not fetched qemu and the C libraries of arm64";
 }
 
 const shared: { folder?: AsyncDisposable & { path: string }; version?: string; said?: string } = {};
@@ -35,11 +38,12 @@ before(async () => {
   makeRepository(at("repository"), { "hello.txt": "hello\n" });
   const nowhere = `http://127.0.0.1:${await freePort()}`;
   const { stderr } = await run(join(root, "scripts/release"), [
-    ...["--target", "linux-arm64", "--target", "linux-x64", "--program", "flutter-ci"],
+    ...TARGETS.flatMap((target) => ["--target", target]),
+    ...["--program", "flutter-ci"],
     ...["--with", "deno", "--out", at("release")],
   ], { env: { HTTPS_PROXY: nowhere, https_proxy: nowhere, DENO_DIR: at("deno"), DENORT_BIN: undefined } });
   shared.said = stderr;
-  for (const target of ["linux-arm64", "linux-x64"]) {
+  for (const target of TARGETS) {
     await mkdir(at(target));
     const archive = at("release", `flutter-ci-${shared.version}-${target}.tar.gz`);
     await run("tar", ["-xzf", archive, "-C", at(target), "--strip-components=1"]);
@@ -56,7 +60,7 @@ test("a release without a runtime of Deno's says so, and has all else", { skip }
   }
   const names = await readdir(at("release"));
   assert.deepEqual(names.filter((name) => name.includes("deno")), []);
-  assert.equal(names.filter((name) => /^flutter-ci-.*\.tar\.gz$/.test(name)).length, 2);
+  assert.equal(names.filter((name) => /^flutter-ci-.*\.tar\.gz$/.test(name)).length, TARGETS.length);
 });
 
 test(
@@ -81,6 +85,11 @@ test(
 for (
   const { what, target, qemu } of [
     { what: "arm64", target: "linux-arm64", qemu: ["qemu-aarch64-static", "-L", ARM64_ROOT] },
+    {
+      what: "arm64 with musl",
+      target: "linux-arm64-musl",
+      qemu: ["qemu-aarch64-static", "-L", ARM64_MUSL_ROOT],
+    },
     { what: "x64 without AVX2", target: "linux-x64", qemu: ["qemu-x86_64-static", "-cpu", "Nehalem"] },
   ]
 ) {
