@@ -111,3 +111,13 @@ test("files that cannot be read in this image leave the cache empty, and say so"
     assert.match(lines.join(), /Cache deps: its files cannot be read in this image, so it stays empty/);
   }
 });
+
+test("names that are too long or too many to be counted leave the cache empty, and say so", async () => {
+  const named = (name: string, count = 1) => ({ stdout: `./${name}.lock\0`.repeat(count) });
+  const long = await match({ list: named("x".repeat(70_000)) });
+  assert.deepEqual([long.keys, long.emptied], [{}, ["/cache"]]);
+  assert.match(long.lines.join(), /its files cannot be read in this image/);
+  const many = await match({ list: named("x".repeat(60_000), 570) });
+  assert.deepEqual([many.keys, many.emptied], [{}, ["/cache"]]);
+  assert.match(many.lines.join(), /its key's globs choose more files than can be counted \(\d+ and more\)/);
+});

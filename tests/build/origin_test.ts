@@ -23,3 +23,10 @@ test("originOf leaves out credentials, and whatever is no https or ssh URL", () 
     assert.equal(origin({ "remote.origin.url": url }), undefined, url);
   }
 });
+
+test("originOf leaves out the user of an https URL, and keeps the one of an ssh URL", () => {
+  const of = (url: string) => origin({ "remote.origin.url": url });
+  assert.equal(of("https://token@a.example/x.git"), "https://a.example/x.git");
+  assert.equal(of("https://:hunter2@a.example/x.git"), "https://a.example/x.git");
+  assert.equal(of("ssh://git@a.example/x"), "ssh://git@a.example/x");
+});
