@@ -60,3 +60,16 @@ test("readJunit and addTests keep little of much", async () => {
   assert.deepEqual([summary.tests, summary.failures], [40, 40]);
   assert.ok(JSON.stringify(summary).length < 10_000);
 });
+
+test("readJunit takes a failure's message from the failure, and not from what else its test printed", async () => {
+  const messages = async (inside: string) =>
+    (await read(`<testsuite><testcase name="t">${inside}</testcase></testsuite>`)).map(({ message }) =>
+      message
+    );
+  for (const kind of ["failure", "error"]) {
+    const noise = "<system-out>noise</system-out>";
+    assert.deepEqual(await messages(`noise${noise}<${kind}/>`), [""]);
+    assert.deepEqual(await messages(`<${kind}/>${noise}`), [""]);
+    assert.deepEqual(await messages(`<${kind}>why</${kind}>${noise}`), ["why"]);
+  }
+});
