@@ -3,10 +3,7 @@ import { type FileHandle, open, writeFile } from "node:fs/promises";
 /** A file up to this size is made by one call. */
 const SMALL_BYTES = 256 * 1024;
 
-/**
- * Writes a file that must not exist yet. A small one is made by one call, at its end. Chunks must not be changed
- * after they were written.
- */
+/** Writes a file that must not exist yet. A small one is made by one call, at its end. */
 export class NewFile implements AsyncDisposable {
   readonly #path: string;
   readonly #mode: number;
@@ -21,9 +18,9 @@ export class NewFile implements AsyncDisposable {
     this.#mode = mode;
   }
 
-  /** Resolves when there is room for the next chunk; this one may still be on its way. */
+  /** Takes a copy of the chunk. Resolves when there is room for the next one; this one may still be on its way. */
   async write(chunk: Uint8Array): Promise<void> {
-    this.#chunks.push(chunk);
+    this.#chunks.push(new Uint8Array(chunk));
     this.#bytes += chunk.length;
     if (this.#bytes <= SMALL_BYTES) return;
     await this.#writing;

@@ -187,6 +187,7 @@ async function* until(signal: AbortSignal, bytes: AsyncIterable<Uint8Array>): As
 
 /** Yields the bytes of a file that has this size. */
 async function* read(path: string, size: number): AsyncGenerator<Uint8Array> {
+  if (size === 0) return;
   if (size <= READ_BYTES) return yield await readFile(path);
   const handle = await open(path, "r");
   try {

@@ -111,7 +111,7 @@ export class ByteQueue {
   }
 }
 
-/** Joins a stream's chunks into pieces of 256 KiB and more. They are copies. */
+/** Joins a stream's chunks into pieces of up to 256 KiB; a larger chunk stays whole. They are copies. */
 export async function* joined(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let buffer = new Uint8Array(JOINED_BYTES);
   let used = 0;

@@ -9,11 +9,6 @@ import { unpack, type Unpacked, type UnpackOptions, type Wanted } from "./unpack
 
 /** Most entries of an archive that Docker makes of a folder, wanted or not. */
 const MAX_ENTRIES = 1_000_000;
-/**
- * From this size on a file comes in Docker's own archive. That takes half the time of a process's output, which
- * passes through more programs, and costs one call.
- */
-const LARGE_BYTES = 32 * 1024 * 1024;
 
 export interface FetchOptions {
   readonly session: Session;
@@ -22,43 +17,32 @@ export interface FetchOptions {
 }
 
 /**
- * Passes the files' bytes to `take`. Each large one comes in an archive that Docker makes, all others in one
- * archive from the container's tar; without tar, in Docker's archive of their common folder. Throws StepFailure `artifact-failed` that names a
- * missing file.
+ * Passes the files' bytes to `take`. They come in one archive of just these files from the container's tar;
+ * without tar, in Docker's archive of their common folder. Docker's archive is not used for more than that: a
+ * daemon lets nobody inspect, stop or remove a container while it sends one, so a driver that stands still
+ * would keep all others from taking over. Throws StepFailure `artifact-failed` that names a missing file.
  */
 export async function fetchFiles(
   context: BuildContext,
   container: ContainerInfo,
   { session, files, take }: FetchOptions,
 ): Promise<void> {
-  if (files.length === 0) return;
-  if (!session.sends) {
-    const path = commonFolder(files);
-    return await takeRest(await copied(context, container, { path, files, take }));
-  }
-  const { large = [], small = [] } = Object.groupBy(files, isLarge);
-  const areReadable = await session.canRead(large.map(({ path }) => path));
-  const unreadable = large.find((_, i) => !areReadable[i]);
-  if (unreadable) return await takeRest({ missing: [unreadable], linked: [] });
-  for (const file of large) await takeSingle(file);
-  if (small.length === 0) return;
-  const archive = session.send(small.map(({ path }) => path));
-  const pathOf = (name: string) => name.replace(/^\.\//, "");
-  await takeRest(await unpack(archive, small, { pathOf, maxEntries: small.length, take }));
-
-  async function takeRest({ missing: [missing], linked }: Unpacked): Promise<void> {
-    if (missing) throw unkept(missing.name, "it is gone, or the build's user cannot read it");
-    // A file with several names is in the archive only once, under the first name.
-    for (const file of linked) await takeSingle(file);
-  }
-
-  async function takeSingle(file: Wanted): Promise<void> {
-    const { missing } = await copied(context, container, { path: file.path, files: [file], take });
-    if (missing.length > 0) throw unkept(file.name, "it is gone");
+  const [first] = files;
+  if (!first) return;
+  const { missing, linked } = session.sends
+    ? await unpack(session.send(files.map(({ path }) => path)), files, {
+      pathOf: (name) => name.replace(/^\.\//, ""),
+      maxEntries: files.length,
+      take,
+    })
+    : await copied(context, container, { path: commonFolder(files), files, take });
+  if (missing[0]) throw unkept(missing[0].name, "it is gone, or the build's user cannot read it");
+  // A file with several names is in the archive only once, under the first name.
+  for (const file of linked) {
+    const rest = await copied(context, container, { path: file.path, files: [file], take });
+    if (rest.missing.length > 0) throw unkept(file.name, "it is gone");
   }
 }
-
-const isLarge = ({ size }: Wanted): "large" | "small" => size >= LARGE_BYTES ? "large" : "small";
 
 /**
  * Reads files from Docker's archive of one file or folder. All names in it begin with the last segment of its

@@ -8,7 +8,6 @@
  *   them.
  * - `list NAME`: the same, and for a folder in the workspace: its files, an empty text, their sizes (`SIZE
  *   NAME` a line), its links, an empty text, and 0 if find could read all of it.
- * - `read PATH`: whether the file at this path in the workspace can be read: `yes` or `no`.
  * - `send`: tar archives of the files whose paths follow, each with a NUL after it, up to the end of the
  *   input.
  *
@@ -63,8 +62,6 @@ folder() {
 while IFS= read -r line; do
   case $line in
     "what "* | "list "*) look "\${line%% *}" "\${line#* }" ;;
-    "read "*)
-      if [ -r "$top/\${line#* }" ]; then printf 'yes\\0'; else printf 'no\\0'; fi ;;
     send)
       if [ $how = none ]; then cat >/dev/null; else xargs -0 tar $flags -C "$top" -cf -; fi ;;
   esac

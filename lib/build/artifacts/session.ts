@@ -31,8 +31,6 @@ export interface Session {
   readonly sends: boolean;
   /** Returns one answer per question, in order. Names must not contain line breaks. */
   look(questions: readonly { how: "what" | "list"; name: string }[]): Promise<Found[]>;
-  /** Whether the build's user may read the files at these paths in the workspace. */
-  canRead(paths: readonly string[]): Promise<boolean[]>;
   /**
    * Returns the files at these paths as consecutive tar archives, with names below `./`. Ends the session: no
    * questions are possible after it.
@@ -144,12 +142,6 @@ async function open(queue: ByteQueue, input: ByteQueue, folder: string): Promise
       void input.write(encode(questions.map(({ how, name }) => `${how} ${name}\n`).join("")));
       const answers: Found[] = [];
       for (const { how } of questions) answers.push(await answer(how));
-      return answers;
-    },
-    async canRead(paths) {
-      void input.write(encode(paths.map((path) => `read ${path}\n`).join("")));
-      const answers: boolean[] = [];
-      for (const _ of paths) answers.push(await text() === "yes");
       return answers;
     },
     send(paths) {

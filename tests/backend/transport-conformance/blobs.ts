@@ -22,6 +22,23 @@ export function blobs(name: string, open: Open): void {
     assert.equal((await opened.readBlob(RUN, "empty"))?.length, 0);
   });
 
+  test(`${name}: putBlob keeps the bytes of a source that fills one buffer again and again`, async () => {
+    await using opened = await open();
+    for (const [blob, length, count] of [["small", 10, 3], ["large", 700_000, 6]] as const) {
+      const source = async function* () {
+        const buffer = new Uint8Array(length);
+        for (let i = 1; i <= count; i++) {
+          await Promise.resolve();
+          yield buffer.fill(i);
+        }
+      };
+      const whole = Buffer.concat(Array.from({ length: count }, (_, i) => Buffer.alloc(length, i + 1)));
+      const { sha256 } = await opened.transport.putBlob(RUN, blob, source());
+      assert.equal(sha256, createHash("sha256").update(whole).digest("hex"));
+      assert.ok(whole.equals(await opened.readBlob(RUN, blob) ?? Buffer.alloc(0)), blob);
+    }
+  });
+
   test(`${name}: putBlob replaces what has the same run and name, and nothing else`, async () => {
     await using opened = await open();
     const { transport } = opened;
