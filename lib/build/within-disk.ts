@@ -7,7 +7,7 @@ import type { BuildContext, BuildPolicy } from "./policy.ts";
 import { freeWithoutCaches } from "./cache/make-room.ts";
 import { freeBytes } from "../driver/host/free-disk.ts";
 import { ownLayers } from "./cache/own-layers.ts";
-import { findContainer, isGitContainer, isService, runLabels } from "./labels.ts";
+import { containerName, isGitContainer, isOurs, isService, runLabels } from "./labels.ts";
 
 /**
  * Usual pause between two checks, milliseconds. It grows with slow checks, which take at most LOOKS_SHARE of the
@@ -116,10 +116,12 @@ async function takenBytes(
   { docker, run, settings: { owner }, signal }: Watched,
 ): Promise<number | undefined> {
   try {
-    const container = await findContainer(docker, { owner, run, signal });
+    // Listed, not inspected: the daemon lets nobody inspect a container while it hands out a file of it.
+    const listed = await docker.list(runLabels(owner, run), { signal });
+    const own = listed.filter((one) => isOurs(one, owner, run));
+    const container = own.find(({ name }) => name === containerName(run)) ?? own[0];
     if (!container) return undefined;
-    const others = (await docker.list(runLabels(owner, run), { signal }))
-      .filter((one) => isService(one, owner, run) || isGitContainer(one, owner, run));
+    const others = listed.filter((one) => isService(one, owner, run) || isGitContainer(one, owner, run));
     const containers = [container, ...others].map(({ id }) => id);
     return await docker.diskBytes(containers, { signal, instead: ownLayers(container) });
   } catch (error) {

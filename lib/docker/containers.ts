@@ -60,9 +60,7 @@ export function containerCalls(client: Client): Calls {
         user: found.Config.User,
         env: environmentOf(found.Config.Env),
         createdAt: Date.parse(found.Created),
-        volumes: Object.fromEntries(
-          found.Mounts.flatMap(({ Destination, Name }) => Name === undefined ? [] : [[Destination, Name]]),
-        ),
+        volumes: volumesOf(found.Mounts),
       };
     },
 
@@ -72,12 +70,13 @@ export function containerCalls(client: Client): Calls {
         filters: labelFilter(labels),
         ...call(options),
       });
-      return found.map(({ Id, Names, Labels, State, Created }) => ({
+      return found.map(({ Id, Names, Labels, State, Created, Mounts }) => ({
         id: Id,
         name: ownName(Names),
         labels: Labels ?? {},
         state: State as ListedContainer["state"],
         createdSecond: Created,
+        volumes: volumesOf(Mounts ?? []),
       }));
     },
 
@@ -148,6 +147,11 @@ export function containerCalls(client: Client): Calls {
     },
   };
 }
+
+const volumesOf = (mounts: readonly { Destination: string; Name?: string | undefined }[]) =>
+  Object.fromEntries(
+    mounts.flatMap(({ Destination, Name }) => Name === undefined ? [] : [[Destination, Name]]),
+  );
 
 /**
  * Returns a container's own name, `/name`. It also has one for every container that is linked to it:

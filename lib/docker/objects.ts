@@ -51,6 +51,8 @@ export interface ListedContainer {
   readonly state: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
   /** Creation time by the daemon's clock, whole seconds since the epoch. `inspect` has milliseconds. */
   readonly createdSecond: number;
+  /** Names of its volumes, by mount folder. */
+  readonly volumes: Readonly<Record<string, string>>;
 }
 
 /** A container's properties as returned by `inspect`. */
@@ -62,8 +64,6 @@ export interface ContainerInfo extends Omit<ListedContainer, "createdSecond"> {
   readonly env: Readonly<Record<string, string>>;
   /** Creation time by the daemon's clock, milliseconds since the epoch. */
   readonly createdAt: number;
-  /** Names of its volumes, by mount folder. */
-  readonly volumes: Readonly<Record<string, string>>;
 }
 
 /** A piece of a process's output. It may end in the middle of a line or a character. */

@@ -148,6 +148,7 @@ test("services take no slot, and their memory is counted with their build's", ()
     labels: { [LABELS.owner]: owner, [LABELS.run]: "r" },
     state: "running" as const,
     createdSecond: 0,
+    volumes: {},
   });
   const build = at(containerName("r"));
   assert.deepEqual(takingRoom([build, at(serviceName("r", "db")), at(gitContainerName("r"))]), [build]);

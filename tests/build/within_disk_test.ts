@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Retryable, StepFailure } from "../../lib/base/errors.ts";
 import { aborted } from "../../lib/base/signals.ts";
-import { idleName, runLabels, serviceName } from "../../lib/build/labels.ts";
+import { containerName, idleName, runLabels, serviceName } from "../../lib/build/labels.ts";
 import { withinDisk } from "../../lib/build/within-disk.ts";
 import { type Docker, DockerError } from "../../lib/docker/docker.ts";
 import { captureLog } from "../support/process-log.ts";
@@ -26,12 +26,11 @@ async function watched(
     // Some disk that there is.
     info,
     volumes: () => Promise.resolve([]),
-    inspect: (name: string) =>
-      Promise.resolve(
-        name === idleName(run) ? { id: "c", name, labels: runLabels(settings.owner, run) } : undefined,
-      ),
     list: () =>
       Promise.resolve([
+        { id: "b", name: idleName(run), labels: runLabels("other", run), volumes: {} },
+        { id: "i", name: idleName(run), labels: runLabels(settings.owner, run), volumes: {} },
+        { id: "c", name: containerName(run), labels: runLabels(settings.owner, run), volumes: {} },
         { id: "s", name: serviceName(run, "db"), labels: runLabels(settings.owner, run) },
         { id: "x", name: serviceName("other", "db"), labels: runLabels(settings.owner, "other") },
       ]),

@@ -156,7 +156,7 @@ test("a figure that cannot be read is left out, however that shows", async () =>
 test("hostSeries leaves out what a daemon that does not answer cannot tell", async () => {
   const list = (states: ("running" | "exited")[]) => () =>
     Promise.resolve(
-      states.map((state, i) => ({ id: `${i}`, name: "c", labels: {}, state, createdSecond: 0 })),
+      states.map((state, i) => ({ id: `${i}`, name: "c", labels: {}, state, createdSecond: 0, volumes: {} })),
     );
   const text = async (docker: DockerHost["docker"]) =>
     seriesText(await hostSeries({ docker, info: { rootFolder: tmpdir() }, owner: "o" }));

@@ -70,14 +70,29 @@ test("list is one request, however many containers there are", () => {
     Labels: i === 1 ? null : { a: `${i}` },
     State: states[i % 3],
     Created: 1_767_323_045 + i,
+    ...i > 0 && { Mounts: [{ Name: `v${i}`, Destination: "/workspace" }, { Destination: "/bound" }] },
   }));
   const handle: Handle = ({ socket }) => socket.write(answer(200, found));
   return docked(handle, async (docker, daemon) => {
     const listed = await docker.list({ a: "", b: "c" });
     assert.equal(listed.length, 300);
     assert.deepEqual(listed.slice(0, 2), [
-      { id: "c0", name: "n0", labels: { a: "0" }, state: "running", createdSecond: 1_767_323_045 },
-      { id: "c1", name: "n1", labels: {}, state: "exited", createdSecond: 1_767_323_046 },
+      {
+        id: "c0",
+        name: "n0",
+        labels: { a: "0" },
+        state: "running",
+        createdSecond: 1_767_323_045,
+        volumes: {},
+      },
+      {
+        id: "c1",
+        name: "n1",
+        labels: {},
+        state: "exited",
+        createdSecond: 1_767_323_046,
+        volumes: { "/workspace": "v1" },
+      },
     ]);
     const filters = encodeURIComponent(JSON.stringify({ label: ["a", "b=c"] }));
     assert.deepEqual(daemon.requests.map(({ line }) => line), [

@@ -134,12 +134,13 @@ test("inspect and list tell what a container is, and by whose labels it is found
     const listed = await docker.list(labels);
     assert.deepEqual(
       ids.map((id) => listed.find((one) => one.id === id)),
-      expected.map(({ id, name, labels, state, createdAt = 0 }) => ({
+      expected.map(({ id, name, labels, state, volumes, createdAt = 0 }) => ({
         id,
         name,
         labels,
         state,
         createdSecond: Math.floor(createdAt / 1000),
+        volumes,
       })),
     );
     const [key = "", value = ""] = Object.entries(labels)[0] ?? [];

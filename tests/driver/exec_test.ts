@@ -6,6 +6,9 @@ import { endProcesses } from "../../lib/driver/work/end-processes.ts";
 import { capture, exec, type ExecContext } from "../../lib/driver/work/exec.ts";
 import { turns, until } from "../support/until.ts";
 
+/** What tells every process to end, the stopped ones too. */
+const END = "/bin/sh -c kill -TERM -1; kill -CONT -1";
+
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 interface World {
@@ -96,7 +99,7 @@ test("exec ends every process when its step is told to stop, and leaves them alo
   await until(() => running.did.includes("detach"));
   gate.resolve();
   await assert.rejects(result, /cancelled/);
-  assert.deepEqual(running.did.slice(0, 3), ["make", "look", "/bin/sh -c kill -TERM -1"]);
+  assert.deepEqual(running.did.slice(0, 3), ["make", "look", END]);
   assert.ok(!running.did.includes("kill"));
 
   const over = world({ output: nothing });
@@ -116,7 +119,7 @@ test("a command that was told to stop while it started is ended, as it may have 
     },
   });
   await assert.rejects(exec(context, "c", MAKE), /cut off/);
-  assert.deepEqual(did.slice(0, 3), ["make", "look", "/bin/sh -c kill -TERM -1"]);
+  assert.deepEqual(did.slice(0, 3), ["make", "look", END]);
   const failing = world({ exec: () => Promise.reject(new Error("no such command")) });
   await assert.rejects(exec(failing.context, "c", MAKE), /no such command/);
   assert.deepEqual(failing.did, ["make"]);
@@ -139,7 +142,7 @@ test("endProcesses sends TERM, and kills the container if a process is left afte
   const { signal } = new AbortController();
   const heeding = world({ processes: [5, 2] });
   assert.equal(await endProcesses(heeding.docker, "c", { graceMs: 60_000, signal }), "ended");
-  assert.deepEqual(heeding.did, ["look", "/bin/sh -c kill -TERM -1", "look"]);
+  assert.deepEqual(heeding.did, ["look", END, "look"]);
   const stubborn = world({ processes: [3] });
   assert.equal(await endProcesses(stubborn.docker, "c", { graceMs: 1, signal }), "killed");
   assert.equal(stubborn.did.at(-1), "kill");

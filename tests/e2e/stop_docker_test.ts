@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, globSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
@@ -100,6 +100,24 @@ function diedAt(run: string, since: number): number {
   });
   return Number(events.trim()) / 1e6;
 }
+
+test("run ends in an orderly way when it is told to stop while it keeps a large artifact, and leaves nothing", async () => {
+  await using place = await makePlace();
+  await leavesNothing(place, async () => {
+    const flags = ["--grace", "600s", "--max-artifacts", "8g", "--artifact", "large"];
+    const run = startRun(place, [...flags, "-c", "truncate -s 6G large; sleep 600 & echo made"]);
+    await run.line("made");
+    const files = () =>
+      globSync(join(place.data("data"), "partial/**/*")).filter((path) => statSync(path).isFile());
+    await run.before(until(() => files().length > 0, "it keeps the artifact"));
+    run.kill("SIGINT");
+    const ended = await run.ended;
+    assert.equal(ended.exit, 130, ended.stderr);
+    assert.equal(ended.end?.outcome, "cancelled");
+    assert.equal(stepOutcomes(ended)["builder"], "failed: cancelled");
+    assert.deepEqual(files(), []);
+  });
+});
 
 test("run leaves at once at the second signal, says what is left, and the next one removes it", async () => {
   await using place = await makePlace();

@@ -126,9 +126,11 @@ function storer(context: BuildContext, kept: Artifact[]) {
     mode: number,
     bytes: AsyncIterable<Uint8Array>,
   ): Promise<void> {
-    const { size, sha256 } = await context.putArtifact(name, bytes, { mode }).catch((error) => {
-      throw error instanceof InputError ? unkept(name, error.message) : error;
-    });
+    const { size, sha256 } = await context.putArtifact(name, bytes, { mode, signal: context.signal }).catch(
+      (error) => {
+        throw error instanceof InputError ? unkept(name, error.message) : error;
+      },
+    );
     kept.push({ name, path, size, sha256, ...modeText(mode) });
   }
 

@@ -74,9 +74,7 @@ async function keep(
     return await context.cleanup(async (cleanup) => {
       if (!await context.isOurs()) return {};
       const signal = AbortSignal.any([cleanup, timeoutSignal(AFTER_STOP_MS)]);
-      const putArtifact: BuildContext["putArtifact"] = (name, bytes, options) =>
-        context.putArtifact(name, bytes, { ...options, signal });
-      return await collectFrom({ ...context, signal, putArtifact }, container, plan, end);
+      return await collectFrom({ ...context, signal }, container, plan, end);
     });
   } catch (error) {
     await context.log.line(`The artifacts of this build cannot be kept: ${messageOf(error)}`);

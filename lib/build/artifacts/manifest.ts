@@ -13,13 +13,13 @@ const MAX_LIST_BYTES = 32 * 1024;
  * only that one.
  */
 export async function withManifest(
-  context: Pick<BuildContext, "log" | "putArtifact">,
+  context: Pick<BuildContext, "log" | "putArtifact" | "signal">,
   kept: readonly Artifact[],
 ): Promise<Artifact[]> {
   const list = bytesOf(kept);
   if (list.length <= MAX_LIST_BYTES) return [...kept];
   const name = freeName(new Set(kept.map(({ name }) => name)));
-  const { size, sha256 } = await context.putArtifact(name, inPieces([list]));
+  const { size, sha256 } = await context.putArtifact(name, inPieces([list]), { signal: context.signal });
   await context.log.line(`${counted(kept.length, "artifact is", "artifacts are")} listed in ${name}`);
   return [{ name, path: name, size, sha256 }];
 }

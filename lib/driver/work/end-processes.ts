@@ -8,7 +8,7 @@ const LOOK_MS = 100;
 const TERM_EXEC_MS = 2000;
 
 /**
- * Ends every process in a container except its init and the idle one: sends TERM to all, and kills the
+ * Ends every process in a container except its init and the idle one: sends TERM to all, also to stopped ones, and kills the
  * container if some are left after `graceMs`, since the API cannot kill an exec. Returns which of the two it
  * took.
  *
@@ -40,7 +40,8 @@ async function sendTerm(docker: Docker, container: string, signal: AbortSignal):
     const found = await docker.inspect(container, { signal });
     if (!found) return;
     const exec = await docker.exec(found.id, {
-      command: ["/bin/sh", "-c", "kill -TERM -1"],
+      // A stopped process ends only when it is continued.
+      command: ["/bin/sh", "-c", "kill -TERM -1; kill -CONT -1"],
       env: ownEnvironment(found),
       user: "0",
       workdir: "/",
