@@ -1,7 +1,9 @@
 import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { constants, copyFile, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StatementSync } from "node:sqlite";
+import { InputError } from "../../base/errors.ts";
 import { NewFile } from "../../base/new-file.ts";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../shared/checks.ts";
@@ -111,12 +113,16 @@ export class ArtifactTable {
     await rename(partial, this.#pathOf(run, file));
   }
 
-  /** Stores the entry and returns the file that had the name before. */
+  /** Stores the entry and returns the file that had the name before. Throws if the run has been removed. */
   #register(
     run: string,
     { name, size, sha256, file, mode }: StoredArtifact & { file: string },
   ): Promise<string | undefined> {
     return this.#database.writeSoon(() => {
+      // `remove` deletes entries after files, so it also deletes an entry whose file it removes after this.
+      if (!existsSync(this.#pathOf(run, file))) {
+        throw new InputError(`Cannot store artifact "${name}": run "${run}" was removed meanwhile`);
+      }
       const before = this.#find.get(run, name)?.["file"];
       this.#put.run(run, name, size, sha256, file, mode);
       return before !== undefined && OWN_NAME.test(String(before)) ? String(before) : undefined;
