@@ -1,5 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
+import { isForClients } from "./extended-key-usage.ts";
 
 /** `between` may be in any order and may contain certificates that the chain does not need. */
 export interface Chain {
@@ -9,29 +10,27 @@ export interface Chain {
   readonly now: number;
 }
 
-/**
- * Accepted extended key usages (RFC 5280 object identifiers); one is enough. A Conveyor server requires
- * server authentication of a certificate, the broker client authentication.
- */
-const USAGES = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"];
+const LACKS_CLIENTS = "its extended key usage lacks clientAuth";
+const NOT_OF_CLIENTS = `An authority of its certificate does not sign for clients: ${LACKS_CLIENTS}`;
 
 /**
  * Returns why `leaf` was not issued by one of `authorities`, or undefined if it was. Every certificate in the
- * chain must be valid at `now` and signed by the next, which must be allowed to sign certificates. Path
- * length limits are not checked: the holder of an intermediate's key can sign for anybody anyway. Only Bun
- * reports the key usage; on Deno it is not checked.
+ * chain, the authority's too, must be valid at `now`, allowed for clients, and signed by the next, which must
+ * be allowed to sign certificates. The key of a server, or of an authority for servers only, therefore opens
+ * nothing. Path length limits are not checked: the holder of an intermediate's key can sign for anybody anyway.
  */
 export function whyNotIssued(
   leaf: X509Certificate,
   { between, authorities, now }: Chain,
 ): string | undefined {
-  if (leaf.keyUsage && !leaf.keyUsage.some((usage) => USAGES.includes(usage))) {
-    return "Its certificate may be used for neither a client nor a server";
-  }
+  if (!isForClients(leaf)) return `Its certificate is not for clients: ${LACKS_CLIENTS}`;
   for (let one = leaf, left = between;;) {
     if (!isValid(one, now)) return "A certificate that it carries is not valid at this time";
+    if (one !== leaf && !isForClients(one)) return NOT_OF_CLIENTS;
     const signers = authorities.filter((by) => isSignedBy(one, by));
-    if (signers.some((by) => isValid(by, now))) return undefined;
+    const valid = signers.filter((by) => isValid(by, now));
+    if (valid.some(isForClients)) return undefined;
+    if (valid.length > 0) return NOT_OF_CLIENTS;
     if (signers.length > 0) return "The authority of its certificate is not valid at this time";
     const next = left.find((by) => isSignedBy(one, by));
     if (!next) return "Its certificate is of no authority of ours";
