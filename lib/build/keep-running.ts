@@ -43,8 +43,8 @@ exec sleep ${FOR_EVER} # keeps the container`;
 
 /**
  * Starts a container and returns once its keeper process runs. Throws StepFailure `container-failed` if
- * Docker refuses to start it, or `image-unusable` with the container's output if the image cannot run the
- * keeper.
+ * Docker refuses to start it, `container-lost` if somebody removes it, or `image-unusable` with the
+ * container's output if the image cannot run the keeper.
  */
 export async function keepRunning(
   { docker, signal }: BuildContext,
@@ -61,7 +61,10 @@ export async function keepRunning(
     signal.throwIfAborted();
     if (isReady) return;
     // Not asked before the start, where the daemon would mount the files of every container for it.
-    if (await docker.inspect(id, { signal }) && !await docker.exists(id, "/bin/sh", { signal })) {
+    if (!await docker.exists(id, "/bin/sh", { signal })) {
+      if (!await docker.inspect(id, { signal })) {
+        throw new StepFailure("The container was removed while it started", { reason: "container-lost" });
+      }
       throw new StepFailure(`The image "${name}" has no /bin/sh, which every step needs`, {
         reason: "image-unusable",
       });

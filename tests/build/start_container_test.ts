@@ -158,15 +158,30 @@ test("an image without a shell, or that ends at once, is named", async () => {
   const exists = () => Promise.resolve(false);
   const shell = ending("no such file\n", { exists });
   assert.match(`${(await start({}, { fake: shell })).id}`, /The image "gcc:14" has no \/bin\/sh/);
-  // Of a container that was removed meanwhile there is nothing to say about its files.
-  const gone = ending("", { exists, start: (id: string) => gone.docker.remove(id).then(() => {}) });
-  assert.match(`${(await start({}, { fake: gone })).id}`, /: it ended at once without a word$/);
   const ends = ending("exec format error\n");
   const { id } = await start({}, { fake: ends, image: { architecture: "arm64" } });
   assert.match(
     `${id}`,
     /cannot run \/bin\/sh, which every step needs: exec format error \(the image is for arm64, and Docker runs on amd64\)/,
   );
+});
+
+test("a container that somebody removes while it starts is lost, whatever its image has", async () => {
+  // Before it has said that it is ready, and while its files are looked at.
+  for (const call of ["start", "exists"]) {
+    const fake = fakeDocker();
+    const output = (async function* () {})();
+    Object.assign(fake.docker, {
+      attach: () => Promise.resolve({ output, detach() {} }),
+      exists: (id: string) => Promise.resolve(fake.containers.has(id)),
+      [call]: (id: string) => fake.docker.remove(id).then(() => false),
+    });
+    const { id } = await start({}, { fake });
+    assert.deepEqual([(id as Error).message, (id as Error & { reason: string }).reason], [
+      "The container was removed while it started",
+      "container-lost",
+    ]);
+  }
 });
 
 test("a build that asks for no memory leaves its services their part, but keeps half of its own share", async () => {
