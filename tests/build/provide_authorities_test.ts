@@ -67,6 +67,15 @@ test("what of the image's authorities cannot be used is said, and where that is 
     'system The build trusts only "localhost", since the image has no certificate authorities that can be used',
   ]);
   assert.equal((await linesOf({ stderr })).length, 2);
+  // A file that several variables name, and one that is too large.
+  const large = "own.pem is larger than 16000000 bytes, and not used\n";
+  assert.deepEqual((await linesOf({ stderr: stderr + large + stderr })).slice(0, -1), [
+    `system Certificate authorities of the image: ${stderr.trim()}`,
+    `system Certificate authorities of the image: ${large.trim()}`,
+  ]);
+  // Warnings of the shell or the image's programs are about something else.
+  const warning = "sh: warning: setlocale: cannot change locale (de_DE)\n";
+  assert.deepEqual(await linesOf({ stdout, stderr: warning }), await linesOf({ stdout }));
 });
 
 test("authorities that cannot be put into the container fail the build, with what it says", async () => {

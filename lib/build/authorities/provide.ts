@@ -80,11 +80,12 @@ export async function provideAuthorities(
     ...ADDING.map((name) => [name, ADDED]),
   ]);
   const shown = Object.keys(variables).filter((name) => !Object.hasOwn(env, name));
-  const unused = stderr.split("\n").filter((line) => line !== "");
+  // Several variables may name one file, and programs of the image may warn of other things.
+  const unused = new Set(stderr.split("\n").filter((line) => /, and (?:is )?not used$/.test(line)));
   for (const line of unused) await context.log.line(`Certificate authorities of the image: ${line}`);
   const whom = stdout.trim() === "none"
     ? `only ${shownAuthorities(all)}, since the image has no certificate authorities${
-      unused.length === 0 ? "" : " that can be used"
+      unused.size === 0 ? "" : " that can be used"
     }`
     : `${shownAuthorities(all)} beside the image's certificate authorities`;
   await context.log.line(`The build trusts ${whom}: ${shown.join(", ")}`);
