@@ -80,15 +80,17 @@ test("caches that were not used for too long are removed with the layers that no
 });
 
 test("caches that take too much are removed, those used longest ago first, and a shared layer counts once", async () => {
-  const bytes = { f: 3, base: 4, s: 2, o: 1 };
-  for (
-    const [maxBytes, evicted] of [[10, []], [9, ["old"]], [7, ["old", "shared"]], [0, [
-      "fresh",
-      "old",
-      "shared",
-    ]]] as const
-  ) {
-    const { docker } = host(OLD_AND_NEW, { bytes });
+  const bytes = { f: 3, base: 4, s: 2, o: 1, e: 0 };
+  const caches = { ...OLD_AND_NEW, empty: { layers: ["e"], usedAgoMs: 500 } };
+  const limits = [
+    [10, []],
+    [9, ["old"]],
+    [7, ["old", "shared"]],
+    [1, ["fresh", "shared"]],
+    [0, ["empty", "fresh", "old", "shared"]],
+  ] as const;
+  for (const [maxBytes, evicted] of limits) {
+    const { docker } = host(caches, { bytes });
     const found = await evictCaches(docker, { maxBytes, maxAgeMs: undefined }, OWNED);
     const names = found.evicted.map(({ saved }) =>
       saved.volume.name.replace(/^conveyor-cache-|-saved$/g, "")
