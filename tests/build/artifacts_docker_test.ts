@@ -308,7 +308,7 @@ test("artifacts past the operator's limits are counted in one line, and a long l
     const few = await keep(["d", "large"], { settings: { maxArtifactFiles: 10, maxArtifactBytes: 9000 } });
     assert.equal(few.listed, 10);
     assert.deepEqual(few.lines, [
-      "system 1 artifact is not kept: all together are more than 8.8 KiB",
+      "system 1 artifact is not kept: the artifacts are more than 8.8 KiB together",
       "system 990 artifacts are not kept: there are more than 10",
     ]);
   });

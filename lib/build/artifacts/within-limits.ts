@@ -22,9 +22,9 @@ export async function withinLimits(
   const theirs = isListed ? " with their list" : "";
   if (small.length < files.length) {
     await log.line(
-      `${notKept(files.length - small.length)}: all together${theirs} are more than ${
+      `${notKept(files.length - small.length)}: the artifacts${theirs} are more than ${
         formatSize(maxArtifactBytes)
-      }`,
+      } together`,
     );
   }
   if (few.length < small.length) {
