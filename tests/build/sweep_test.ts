@@ -87,7 +87,7 @@ test("what is another owner's, or only carries a run's labels, is left", async (
   assert.deepEqual([fake.containers.size, fake.volumes.size], [2, 2]);
 });
 
-test("a container that is kept for a look stays with all its run has until it expires, unless its run is asked about", async () => {
+test("a container that is kept for a look stays with all its run has until it expires", async () => {
   const kept = (expires: number) => {
     const fake = fakeDocker();
     fake.add(containerName("r"), {

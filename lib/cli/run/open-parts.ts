@@ -70,6 +70,7 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   await using opening = new AsyncDisposableStack();
   const folder = dataFolder(options.data, environment);
   const opensTracing = openTracing(environment);
+  // First, so that it is closed also if the folder cannot be opened.
   opening.defer(async () => await (await opensTracing)[Symbol.asyncDispose]());
   const embedded = opening.use(await openEmbedded({ folder, scope: run }));
   const { transport, store, publishRun, owner, sealKey } = embedded;
@@ -144,7 +145,9 @@ function policyOf(
   };
 }
 
-/** Cleaning up begins soon after `info`. Asking again would slow down the container's start, which it runs beside. */
+/**
+ * An older time only leaves more for the next clean-up. Asking again would slow down the container's start.
+ */
 function withTimeOf({ now }: DaemonInfo, docker: Docker): Docker {
   return { ...docker, now: () => Promise.resolve(now) };
 }
