@@ -72,7 +72,7 @@ test("openNats refuses an address that is none of NATS, without repeating its pa
   );
 });
 
-test("openNats says that a port speaks HTTP, something else, or nothing", async () => {
+test("openNats says that a port speaks HTTP, something else, or TLS first", async () => {
   const http = createHttpServer((_request, response) => response.end("hello"));
   await using page = await listening(http);
   await refuses({ servers: [page.address] }, /the port speaks HTTP, not NATS$/);
@@ -80,11 +80,29 @@ test("openNats says that a port speaks HTTP, something else, or nothing", async 
   await using mail = await listening(createServer((socket) => void socket.end("220 mail.example ESMTP\r\n")));
   await refuses({ servers: [mail.address] }, /what answers there is not a NATS server$/);
 
-  await using silent = await listening(createServer());
+  await using tlsFirst = await startNats({ config: tls("server", { handshakeFirst: true }) });
   await refuses(
-    { servers: [silent.address] },
+    { servers: [tlsFirst.url] },
     /the port is open, but no NATS server greets there \(.*--nats-tls-first\)$/,
   );
+});
+
+test("openNats takes an address that does not answer, a port that is silent or closes for a broker that may come yet", async () => {
+  const away = (servers: readonly string[], message: RegExp) =>
+    assert.rejects(openNats({ servers, timeoutMs: 1000 }), (error) => {
+      assert.match((error as Error).message, message);
+      return error instanceof BrokerAwayError;
+    });
+  // A connection to a multicast address cannot even begin. Bun reports that as refused.
+  const nowhere = "nats://224.0.0.1:4222";
+  await away([nowhere], /: (the address does not answer|connection refused)$/);
+
+  await using server = await startNats();
+  server.freeze();
+  await away([server.url], /: the port is open, but nothing answers there in time$/);
+
+  await using closing = await listening(createServer((socket) => void socket.end()));
+  await away([closing.address], /: the port is open, but the connection is closed before a broker greets$/);
 });
 
 test("openNats takes a broker that greets and then answers too late for one that is not ready yet", async () => {
@@ -278,9 +296,11 @@ test("a password that is renewed in its file is used at the next connection, wit
   assert.equal(text(await next), "after");
 });
 
-function tls(name: string, { verify = false } = {}): string {
+function tls(name: string, { verify = false, handshakeFirst = false } = {}): string {
   const paths = `cert_file: "${file(`${name}.pem`)}", key_file: "${file(`${name}.key`)}"`;
-  return `tls { ${paths}, ca_file: "${file("ca.pem")}", verify: ${verify} }`;
+  return `tls { ${paths}, ca_file: "${
+    file("ca.pem")
+  }", verify: ${verify}, handshake_first: ${handshakeFirst} }`;
 }
 
 /** The server on a port of loopback, with all its connections cut at the end. */

@@ -27,7 +27,7 @@ export interface NatsOptions extends Login {
   readonly clock?: Clock;
 }
 
-/** Nothing listens at the broker's addresses, or it answers too late: either may be temporary. */
+/** Nothing answers at the broker's addresses, or too late: either may be temporary. */
 export class BrokerAwayError extends UnavailableError {}
 
 /** The first version whose consumers support several filters; older versions ignore them silently. */

@@ -5,10 +5,17 @@ import type { TlsFiles } from "./tls.ts";
 const UNKNOWN_NAME = "the host's name cannot be resolved";
 const REFUSED = "connection refused";
 const SLOW = "the broker answers too late";
+/** Reasons by what the probe of an address found. */
+const SILENCES = {
+  unreached: "the address does not answer",
+  silent: "the port is open, but nothing answers there in time",
+  cut: "the port is open, but the connection is closed before a broker greets",
+};
 /**
- * Reasons that may be temporary: the broker has not started yet, or the broker or this machine is overloaded.
+ * Reasons that may be temporary: the broker, its host or the network has not started yet, or the broker or this
+ * machine is overloaded.
  */
-export const AWAY: readonly string[] = [UNKNOWN_NAME, REFUSED, SLOW];
+export const AWAY: readonly string[] = [UNKNOWN_NAME, REFUSED, SLOW, ...Object.values(SILENCES)];
 
 /** Returns why the connection failed, in our own words if the client's do not help. */
 export async function explain(
@@ -51,7 +58,7 @@ function tlsTrouble(text: string, facts: string, tls: TlsFiles | undefined): str
 
 /**
  * Explains a connection that hung or was cut: probes the addresses and describes what answers at the first
- * that does.
+ * that does, or else the first silence of an open port.
  */
 async function greetings(
   text: string,
@@ -59,6 +66,7 @@ async function greetings(
   tls: TlsFiles | undefined,
 ): Promise<string> {
   const isTimeout = /timeout/i.test(text);
+  let silence = SILENCES.unreached;
   for (const address of addresses) {
     const greeting = await probe(address, 1000);
     switch (greeting.kind) {
@@ -71,11 +79,17 @@ async function greetings(
         return tls?.cert === undefined
           ? "the broker requires a TLS client certificate"
           : `the broker does not accept the certificate "${tls.cert}": expired, or of an unknown authority`;
+      case "refused":
+        return "the port is open, but no NATS server greets there (a server that begins with the TLS handshake does " +
+          "not: that takes --nats-tls-first)";
       case "silent":
+      case "cut":
+        if (silence === SILENCES.unreached) silence = SILENCES[greeting.kind];
+        break;
+      case "unreached":
     }
   }
-  return "the port is open, but no NATS server greets there (a server that begins with the TLS handshake does not: " +
-    "that takes --nats-tls-first)";
+  return silence;
 }
 
 function errorCode(cause: unknown): string {

@@ -7,7 +7,7 @@ const FIRST_MS = 100;
 const MOST_MS = 5000;
 
 /**
- * Calls `open` and retries for `waitMs` while nothing listens at the broker's address; logs that once. Throws
+ * Calls `open` and retries for `waitMs` while no broker answers at its address; logs that once. Throws
  * the error of `open` when that time is over, and any other error at once; `signal.reason`.
  */
 export async function awaitBroker<T>(
