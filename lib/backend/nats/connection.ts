@@ -3,6 +3,7 @@ import { jittered } from "../../base/retry.ts";
 import { type Clock, monotonicClock, systemClock } from "../../base/clock.ts";
 import { UnavailableError } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
+import { RecentSet } from "../../base/recent-set.ts";
 import { LEAST_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "../transport.ts";
 import { shownUrl } from "../../base/shown-url.ts";
 import { deniedIn } from "./denied.ts";
@@ -155,10 +156,13 @@ function checkMaxPayload(connection: NatsConnection): void {
   );
 }
 
-/** Logs one line for every change of the connection. */
+/** Refusals that are not logged again. */
+const REMEMBERED_REFUSALS = 100;
+
+/** Logs one line for every change of the connection, and one for every kind of refusal. */
 async function logStatus(connection: NatsConnection, onLost: () => void): Promise<void> {
   const log = processLog("nats");
-  const said = new Set<string>();
+  const said = new RecentSet(REMEMBERED_REFUSALS);
   for await (const status of connection.status()) {
     if (status.type === "disconnect") {
       onLost();

@@ -9,7 +9,20 @@ export function deniedIn(error: unknown): string | undefined {
 }
 
 function sentenceOf({ operation, subject }: PermissionViolationError): string {
-  // The end of an inbox is random: without it, the same refusal is the same sentence.
-  const shown = subject.replace(/^(_INBOX\.[^.]+)\..+$/, "$1.>");
+  const shown = WITH_IDS.reduce((text, [pattern, general]) => text.replace(pattern, general), subject);
   return `This login may not ${operation === "publish" ? "publish" : "listen"} on "${shown}"`;
 }
+
+/**
+ * Subjects with a part of their own in each message, run or reader, and the subject that a permission would
+ * name. So the same refusal is the same sentence.
+ */
+const WITH_IDS: readonly (readonly [RegExp, string])[] = [
+  [/^(_INBOX\.[^.]+)\..+$/, "$1.>"],
+  // From the number of deliveries on.
+  [/^(\$JS\.ACK\..+?)(\.\d+){5}(\..+)?$/, "$1.>"],
+  [/^(\$JS\.API\.CONSUMER\..+)\.reader-.+$/, "$1.>"],
+  [/^(\$JS\.API\.DIRECT\.GET\.[^.]+)\..+$/, "$1.>"],
+  [/^(\$O\.[^.]+\.[CM])\..+$/, "$1.>"],
+  [/^((?:live\.|dead\.[^.]+\.)?logs|runs)\.[^.]+/, "$1.*"],
+];
