@@ -7,6 +7,7 @@ import type {
   Docker,
   ExecSpec,
   ImageInfo,
+  ListedContainer,
   OutputChunk,
 } from "../../lib/docker/docker.ts";
 import { SCRIPT } from "../../lib/build/artifacts/script.ts";
@@ -36,7 +37,7 @@ export interface FakeOptions {
   readonly image?: Partial<ImageInfo>;
 }
 
-type Container = ContainerInfo & { spec?: ContainerSpec };
+type Container = ContainerInfo & ListedContainer & { spec?: ContainerSpec };
 
 const GIB = 1024 ** 3;
 export const DAEMON = {
@@ -73,14 +74,19 @@ export function fakeDocker(
     const found = find(id);
     if (found) containers.set(found.id, { ...found, ...changes });
   };
-  const docker = {
+  const docker: Partial<Docker> = {
     endpoint: "fake",
     info: () => Promise.resolve(DAEMON),
     now: () => Promise.resolve(DAEMON.now),
     inspect: (name: string) => Promise.resolve(find(name)),
     inspectImage: () => Promise.resolve({ ...IMAGE, ...image }),
     list: (labels: Record<string, string>) =>
-      Promise.resolve([...containers.values()].filter((one) => has(one.labels, labels))),
+      Promise.resolve(
+        [...containers.values()].filter((one) => has(one.labels, labels))
+          .map(({ id, name, labels, state, createdSecond, volumes }) => (
+            { id, name, labels, state, createdSecond, volumes }
+          )),
+      ),
     create(spec: ContainerSpec) {
       if (find(spec.name)) return Promise.reject(new DockerError("the name is taken", { status: 409 }));
       did.push(`create ${spec.name}`);
@@ -93,6 +99,7 @@ export function fakeDocker(
       );
     },
     start(id: string) {
+      if (!find(id)) return Promise.reject(new DockerError(`No such container: ${id}`, { status: 404 }));
       did.push(`start ${id}`);
       set(id, { state: "running" });
       return Promise.resolve();
@@ -108,9 +115,11 @@ export function fakeDocker(
       did.push(`remove ${id}`);
       return Promise.resolve(containers.delete(id));
     },
-    kill(id: string) {
-      if (find(id)?.state !== "running") return Promise.resolve(false);
-      set(id, { state: "exited" });
+    kill(name: string) {
+      const found = find(name);
+      if (found?.state !== "running") return Promise.resolve(false);
+      if (found.spec?.removesItself) containers.delete(found.id);
+      else set(name, { state: "exited" });
       return Promise.resolve(true);
     },
     pause: (id: string) => Promise.resolve(set(id, { state: "paused" })),
@@ -118,7 +127,7 @@ export function fakeDocker(
     logs: () => Promise.resolve(said([["stdout", printed]])),
     copyOut: (_: string, path: string) => Promise.resolve(workspace?.copyOut(path)),
     exists: () => Promise.resolve(true),
-    processes: () => Promise.resolve([{ command: "sleep 2147483647", isKilled: false, seconds: 1 }]),
+    processes: () => Promise.resolve([{ pid: 2, command: "sleep 2147483647", isKilled: false, seconds: 1 }]),
     events: () => Promise.resolve([]),
     isAtProcessLimit: () => Promise.resolve(false),
     async exec(container: string, spec: ExecSpec) {
@@ -169,6 +178,7 @@ export function fakeDocker(
           id: name,
           name,
           labels,
+          createdAt: 0,
         })),
       ),
     network: (name: string) => {
@@ -186,7 +196,7 @@ export function fakeDocker(
     async *changes() {},
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-  return { docker: docker as unknown as Docker, containers, volumes, networks, did, ran, add };
+  return { docker: docker as Docker, containers, volumes, networks, did, ran, add };
 }
 
 /** The plan of a step's spec, as far as its policy allows it. */
