@@ -1,6 +1,6 @@
 /**
- * Writes those pages of docs/ that are made from the code: `bun scripts/docs.ts`. With `--check` it writes nothing, and exits
- * with 1 where a page is not what the code says.
+ * Writes those pages of docs/ that are made from the code: `bun scripts/docs.ts`. With `--check` it writes
+ * nothing, and exits with 1 where a page is not what the code says.
  *
  *   docs/flags.md     from the commands
  *   docs/reasons.md   from the closed set of reasons and their hints

@@ -1,12 +1,13 @@
 /**
  * Checks the rules that formatter, linter and compiler do not know: which room may import which, that no
  * files import each other in a circle, which one file may import a library or read the environment, that
- * neither runtime's globals are used, and that no test goes by the clock. Prints each breach with its place,
- * and exits with 1 if there is one.
+ * neither runtime's globals are used, that no test goes by the clock, and how wide comments are. Prints each
+ * breach with its place, and exits with 1 if there is one.
  */
 import { Glob } from "bun";
 import { dirname, join } from "node:path";
 import { circlesIn } from "./circles.ts";
+import { wideComments } from "./wide-comments.ts";
 
 const root = join(import.meta.dir, "..");
 
@@ -111,6 +112,9 @@ const MAY_USE_CLOCK = [
   "tests/base/timers_test.ts", // Timers are what it tests.
 ];
 
+/** The formatter's width of lines. It leaves comments alone. */
+const WIDTH = 110;
+
 const breaches: string[] = [];
 const imports = new Map<string, string[]>();
 for await (const path of new Glob("{lib,drivers}/**/*.ts").scan(root)) {
@@ -132,6 +136,11 @@ for await (const path of new Glob("tests/**/*.ts").scan(root)) {
   const code = withoutComments(text);
   const match = CLOCK.exec(code);
   if (match) breach(path, code, match.index, `goes by the clock ("${match[0]}"); await a condition`);
+}
+for await (const path of new Glob("{lib,drivers,scripts,tests}/**/*.ts").scan(root)) {
+  for (const line of wideComments(await Bun.file(join(root, path)).text(), WIDTH)) {
+    breaches.push(`${path}:${line}: is wider than ${WIDTH} characters`);
+  }
 }
 for (const breach of breaches.sort()) console.error(breach);
 process.exit(breaches.length === 0 ? 0 : 1);

@@ -61,7 +61,10 @@ if (needsBroker) {
 const began = performance.now();
 const underWay = new Map<Job, RunningJob>();
 await using parts = new AsyncDisposableStack();
-/** The code to exit with once a signal has told us to stop: then no more jobs are taken, and those under way are ended. */
+/**
+ * The code to exit with once a signal has told us to stop: then no more jobs are taken, and those under way
+ * are ended.
+ */
 const stopped: { code?: number } = {};
 for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
   process.on(signal, () => {

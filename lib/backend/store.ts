@@ -131,7 +131,9 @@ export interface LogBatch {
   readonly step: string;
   readonly attempt: number;
   readonly lines: readonly Log[];
-  /** The number of lines of this attempt right before these that are not stored any more; undefined for none. */
+  /**
+   * The number of lines of this attempt right before these that are not stored any more; undefined for none.
+   */
   readonly missing?: number;
 }
 
@@ -175,8 +177,8 @@ export interface ArtifactReader {
   /** Returns the bytes; undefined if there is no such artifact. */
   open(run: string, name: string): Promise<AsyncIterable<Uint8Array> | undefined>;
   /**
-   * Copies the bytes to a new file, by the file system's own means. Returns false if there is no such artifact.
-   * Only of a store whose artifacts are files here.
+   * Copies the bytes to a new file, by the file system's own means. Returns false if there is no such
+   * artifact. Only of a store whose artifacts are files here.
    */
   copyTo?(run: string, name: string, path: string): Promise<boolean>;
 }

@@ -160,8 +160,8 @@ export interface Transport extends AsyncDisposable {
 
   /**
    * Stores bytes under a run and a name atomically; an existing blob is replaced. `name` is a relative path
-   * of plain segments; `mode` are the permission bits (default 0644). The source may fill one buffer again and
-   * again. Returns the size in bytes and the SHA-256 in hex. Throws `InputError` for any other name (it
+   * of plain segments; `mode` are the permission bits (default 0644). The source may fill one buffer again
+   * and again. Returns the size in bytes and the SHA-256 in hex. Throws `InputError` for any other name (it
    * may do so if the run is removed meanwhile), `Retryable` if there is no room or no connection.
    */
   putBlob(

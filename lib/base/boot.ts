@@ -8,8 +8,8 @@ export interface BootTime {
 }
 
 /**
- * Returns a clock that tells the current time since the machine's boot; undefined if the system is not Linux or
- * does not tell its boot id.
+ * Returns a clock that tells the current time since the machine's boot; undefined if the system is not Linux
+ * or does not tell its boot id.
  */
 export function bootClock(): () => BootTime | undefined {
   let boot: string | undefined;
@@ -31,7 +31,10 @@ export function bootClock(): () => BootTime | undefined {
   };
 }
 
-/** How often the file is read: the process's own clock, which stands while the machine sleeps, serves in between. */
+/**
+ * How often the file is read: the process's own clock, which stands while the machine sleeps, serves in
+ * between.
+ */
 const READ_EVERY_MS = 1000;
 
 function bootName(): string {

@@ -11,8 +11,8 @@ export function compactJson(text: string): string {
 }
 
 /**
- * Returns the same text for two JSON texts that say the same: blanks, the order of keys and how a number is written
- * do not count, every digit of its value does. The text must have been accepted by `parseJson`.
+ * Returns the same text for two JSON texts that say the same: blanks, the order of keys and how a number is
+ * written do not count, every digit of its value does. The text must have been accepted by `parseJson`.
  */
 export function canonicalJson(text: string): string {
   return new Compacting(text, { isCanonical: true }).value();

@@ -1,8 +1,8 @@
 import { monotonicClock } from "./clock.ts";
 
 /**
- * Answers that are kept for a while, by their question: callers share the one under way, and the answer for `ms`
- * after it came. An error is not kept.
+ * Answers that are kept for a while, by their question: callers share the one under way, and the answer for
+ * `ms` after it came. An error is not kept.
  */
 export class KeptAnswers<T> {
   readonly #ms: number;

@@ -18,7 +18,10 @@ export class NewFile implements AsyncDisposable {
     this.#mode = mode;
   }
 
-  /** Takes a copy of the chunk. Resolves when there is room for the next one; this one may still be on its way. */
+  /**
+   * Takes a copy of the chunk. Resolves when there is room for the next one; this one may still be on its
+   * way.
+   */
   async write(chunk: Uint8Array): Promise<void> {
     this.#chunks.push(new Uint8Array(chunk));
     this.#bytes += chunk.length;

@@ -48,7 +48,10 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
   }
 }
 
-/** Resolves to whether the promise resolves within `ms`; rejects if it rejects by then. It continues in any case. */
+/**
+ * Resolves to whether the promise resolves within `ms`; rejects if it rejects by then. It continues in any
+ * case.
+ */
 export async function isWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: Timer | undefined;
   const late = new Promise<false>((resolve) => {

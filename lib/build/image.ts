@@ -86,7 +86,10 @@ async function loginFor(image: string, configFolder: string | undefined, signal:
   }
 }
 
-/** Returns the end of a message: what is on this host under names like this one, the nearest first. Empty if nothing is. */
+/**
+ * Returns the end of a message: what is on this host under names like this one, the nearest first. Empty if
+ * nothing is.
+ */
 async function similarImages(docker: Docker, image: string, signal: AbortSignal): Promise<string> {
   const names = await docker.imageNames({ signal }).catch(() => []);
   signal.throwIfAborted();

@@ -52,7 +52,10 @@ export interface BuildPolicy {
   readonly allowKeep: boolean;
   /** Whether the repository may be a local path; only for `run`. */
   readonly allowLocalRepository: boolean;
-  /** Set where local paths are allowed. Passed in, so that the program of a driver holds no code that it cannot use. */
+  /**
+   * Set where local paths are allowed. Passed in, so that the program of a driver holds no code that it
+   * cannot use.
+   */
   readonly readLocal?: ReadLocal | undefined;
   /** The commit of a local repository that a `run` builds, pinned when the command was typed. */
   readonly localCommit?: LocalCommit | undefined;

@@ -10,8 +10,8 @@ import { ownLayers } from "./cache/own-layers.ts";
 import { containerName, isGitContainer, isOurs, isService, runLabels } from "./labels.ts";
 
 /**
- * Usual pause between two checks, milliseconds. It grows with slow checks, which take at most LOOKS_SHARE of the
- * time.
+ * Usual pause between two checks, milliseconds. It grows with slow checks, which take at most LOOKS_SHARE of
+ * the time.
  */
 const LOOK_MS = 1000;
 const LOOKS_SHARE = 0.05;
@@ -109,8 +109,8 @@ async function whyTooMuch(context: Watched, free: number | undefined): Promise<s
 }
 
 /**
- * Returns how much a run's containers, its services among them, and its workspace take, bytes. Undefined if there
- * are none or the daemon cannot tell.
+ * Returns how much a run's containers, its services among them, and its workspace take, bytes. Undefined if
+ * there are none or the daemon cannot tell.
  */
 async function takenBytes(
   { docker, run, settings: { owner }, signal }: Watched,

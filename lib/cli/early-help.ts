@@ -27,7 +27,9 @@ export function earlyHelp(
   return shownHelp(ofProgram[path] ?? "", screen());
 }
 
-/** Returns the command whose help is asked for; undefined if none is, or if the words are anything unusual. */
+/**
+ * Returns the command whose help is asked for; undefined if none is, or if the words are anything unusual.
+ */
 function commandOf(words: readonly string[]): string | undefined {
   const last = words.at(-1);
   return last === "--help" || last === "-h" ? joined(words.slice(0, -1)) : undefined;

@@ -73,8 +73,8 @@ export interface Docker extends AsyncDisposable {
     options: CallOptions & { sinceMs: number },
   ): AsyncIterable<void>;
   /**
-   * Returns the last `tail` lines that the daemon has kept of a container's output, up to its end. Only for one
-   * that `keepsLog`.
+   * Returns the last `tail` lines that the daemon has kept of a container's output, up to its end. Only for
+   * one that `keepsLog`.
    */
   logs(container: string, tail: number, options?: CallOptions): Promise<AsyncIterable<OutputChunk>>;
   /** Returns all processes of a running container; empty if it does not run. */
@@ -131,8 +131,8 @@ export interface Docker extends AsyncDisposable {
   /**
    * Returns the disk usage of containers together in bytes, without their images: their own layers and their
    * volumes. The daemon measures everything it has for that, and refuses (`DockerError`) while it does so for
-   * another caller. Undefined if none of the containers exists. `containers`: whole ids. `instead`: volumes that
-   * are measured in the place of others, by their names.
+   * another caller. Undefined if none of the containers exists. `containers`: whole ids. `instead`: volumes
+   * that are measured in the place of others, by their names.
    */
   diskBytes(
     containers: readonly string[],
@@ -176,7 +176,9 @@ export interface Docker extends AsyncDisposable {
   ): Promise<void>;
   /** False if it does not exist. Throws `DockerError` 409 if a container uses it. */
   removeVolume(name: string, options?: CallOptions): Promise<boolean>;
-  /** Returns the sizes of all volumes by name, bytes. The daemon measures them for that, as for `diskBytes`. */
+  /**
+   * Returns the sizes of all volumes by name, bytes. The daemon measures them for that, as for `diskBytes`.
+   */
   volumeBytes(options?: CallOptions): Promise<ReadonlyMap<string, number>>;
 }
 

@@ -171,8 +171,8 @@ export interface Context<Policy = unknown> {
   /** What an earlier attempt of this step has left with `keepProgress`; undefined if there is nothing. */
   readonly progress: unknown;
   /**
-   * Stores JSON, at most 16 KiB, that the step's next attempt gets as `progress` if this one is lost. Beside a
-   * Conveyor server it is not stored. Throws InputError for anything else, and if a secret is in it.
+   * Stores JSON, at most 16 KiB, that the step's next attempt gets as `progress` if this one is lost. Beside
+   * a Conveyor server it is not stored. Throws InputError for anything else, and if a secret is in it.
    */
   keepProgress(progress: unknown): Promise<void>;
   /** A fault point for tests; otherwise does nothing. */

@@ -51,7 +51,9 @@ export interface Go {
   key?: string | undefined;
   /** What an earlier attempt has left as its progress. */
   progress?: string | undefined;
-  /** To a fresh claim: the step's place in the run's trace (W3C Trace Context), if its engine sends traces. */
+  /**
+   * To a fresh claim: the step's place in the run's trace (W3C Trace Context), if its engine sends traces.
+   */
   traceparent?: string | undefined;
   mac?: string | undefined;
 }

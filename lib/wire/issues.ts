@@ -26,8 +26,8 @@ export interface IssueOptions {
 }
 
 /**
- * As `schema.safeParse`, for inputs of others: more mistakes than zod can collect on the stack are one mistake,
- * not a RangeError.
+ * As `schema.safeParse`, for inputs of others: more mistakes than zod can collect on the stack are one
+ * mistake, not a RangeError.
  */
 export function parseForeign<T extends z.ZodType>(
   schema: T,
@@ -134,7 +134,9 @@ function cut(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
-/** Returns the schema's message without its title, and without the type of what was found, which is quoted. */
+/**
+ * Returns the schema's message without its title, and without the type of what was found, which is quoted.
+ */
 function lowerFirst(text: string): string {
   const bare = text.replace(/^Invalid input: /, "").replace(/^(expected \w+), received \w+$/, "$1");
   return bare.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());

@@ -99,7 +99,9 @@ export const Artifact = z.object({
   sha256: z.string(),
   /** Permission bits in octal, like `0755`; default 0644. */
   mode: z.string().regex(/^0[0-7]{3}$/).optional(),
-  /** Name of the artifact to which this one is a link, with the same bytes. Told of a run, never by a driver. */
+  /**
+   * Name of the artifact to which this one is a link, with the same bytes. Told of a run, never by a driver.
+   */
   link: z.string().optional(),
 });
 export type Artifact = z.infer<typeof Artifact>;

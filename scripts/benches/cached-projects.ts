@@ -24,8 +24,8 @@ export const goModule: Project = {
 };
 
 /**
- * Installs its packages from npm's registry into the cache, and links them: to unpack them again from npm's own
- * cache takes as long as the first time. webpack keeps what it has compiled.
+ * Installs its packages from npm's registry into the cache, and links them: to unpack them again from npm's
+ * own cache takes as long as the first time. webpack keeps what it has compiled.
  */
 export const npmProject: Project = {
   what: "an npm project with webpack",

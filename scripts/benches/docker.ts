@@ -23,8 +23,8 @@ export async function dockerObjects(): Promise<Set<string>> {
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP", "KILL"];
 
 /**
- * The words after `docker` that start a container like a build's: the same volume, limits, init, network, capabilities
- * and idle process. The network `conveyor` is there once a build has run.
+ * The words after `docker` that start a container like a build's: the same volume, limits, init, network,
+ * capabilities and idle process. The network `conveyor` is there once a build has run.
  */
 export async function containerWords(image: string, name: string, network = "conveyor"): Promise<string[]> {
   const memory = Math.floor(Number(await docker("info", "--format", "{{.MemTotal}}")) * 0.8);

@@ -67,8 +67,9 @@ const SEQ = new TextEncoder().encode('"seq":');
 const MESSAGE = new TextEncoder().encode('"message":"');
 
 /**
- * Reads all lines over a socket of its own (Bun's `fetch` has 256 at most), checks that each comes once and in order,
- * and notes the delay of each batch's last line. Chunks end where frames do, so their headers are not in the way.
+ * Reads all lines over a socket of its own (Bun's `fetch` has 256 at most), checks that each comes once and
+ * in order, and notes the delay of each batch's last line. Chunks end where frames do, so their headers are
+ * not in the way.
  */
 function openReader({ url, headers }: Plane, run: string, delays: number[]) {
   const begun = Promise.withResolvers<void>();

@@ -31,7 +31,8 @@ export const manyFiles: Bench = {
       () => copyAndClone(place, repository),
       () => cloneStep(place, repository),
     ]);
-    // Nearly all of the time is the kernel creating files, which doubles on a busy disk: take the fastest of each.
+    // Nearly all of the time is the kernel creating files, which doubles on a busy disk: take the fastest of
+    // each.
     const [ms, referenceMs] = [Math.min(...ours), Math.min(...reference)];
     const ratio = ms / referenceMs;
     return [{

@@ -19,7 +19,8 @@ export const secondBuild: Bench = {
     try {
       figures.push(await buildTwice(place, image, npmProject));
     } catch (error) {
-      // A container may not reach npm's registry; behind a proxy with its own authority, CONVEYOR_CA names that.
+      // A container may not reach npm's registry; behind a proxy with its own authority, CONVEYOR_CA names
+      // that.
       place.say(`not measured: ${npmProject.what}: ${error}`);
     }
     return figures;

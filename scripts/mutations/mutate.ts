@@ -1,7 +1,8 @@
 /**
- * Changes one thing in a room's code at a time, and runs the unit tests that reach the changed line, wherever they are: those that pass all the same do not notice it.
- * `scripts/mutate ROOM… [--count N] [--seed S] [--seconds S]`, the last for one file of tests; prints each survivor, and the share that was killed. Works in the checkout that
- * it is started in and leaves it as it was.
+ * Changes one thing in a room's code at a time, and runs the unit tests that reach the changed line, wherever
+ * they are: those that pass all the same do not notice it. `scripts/mutate ROOM… [--count N] [--seed S]
+ * [--seconds S]`, the last for one file of tests; prints each survivor, and the share that was killed. Works
+ * in the checkout that it is started in and leaves it as it was.
  */
 import { Glob } from "bun";
 import { join } from "node:path";
@@ -82,7 +83,10 @@ async function isKilled({ path, line, what, text }: Found): Promise<boolean> {
   }
 }
 
-/** The unit tests that load one of the files, the fastest first: most changes are noticed by one of those. Those that take too long are left out. */
+/**
+ * The unit tests that load one of the files, the fastest first: most changes are noticed by one of those.
+ * Those that take too long are left out.
+ */
 async function testsByTime(paths: ReadonlySet<string>): Promise<TestFile[]> {
   const measured: TestFile[] = [];
   for (const path of (await Array.fromAsync(new Glob("tests/**/*_test.ts").scan(root))).sort()) {

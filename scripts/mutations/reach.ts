@@ -27,7 +27,9 @@ export async function measure(
   }
 }
 
-/** Whether the file may run the line. A line of which the report says nothing is reached by loading its file. */
+/**
+ * Whether the file may run the line. A line of which the report says nothing is reached by loading its file.
+ */
 export function reaches({ lines }: TestFile, path: string, line: number): boolean {
   const known = lines.get(path);
   return known !== undefined && (known.get(line) ?? true);

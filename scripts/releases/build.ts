@@ -1,4 +1,7 @@
-/** `bun scripts/releases/build.ts FOLDER PROGRAM…`: these programs for this machine, on the Bun that runs this. */
+/**
+ * `bun scripts/releases/build.ts FOLDER PROGRAM…`: these programs for this machine, on the Bun that runs
+ * this.
+ */
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { compile } from "./compile.ts";

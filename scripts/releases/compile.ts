@@ -42,10 +42,11 @@ export async function compile(what: Compiling): Promise<void> {
         outfile: made,
         ...runtime && { target: runtime.target as Bun.Build.CompileTarget, executablePath: runtime.path },
         bytecodeOrder: order,
-        // A driver waits most of its life: it is smaller with less code compiled, and starts sooner. Of a control plane
-        // each request would cost more.
+        // A driver waits most of its life: it is smaller with less code compiled, and starts sooner. Of a
+        // control plane each request would cost more.
         ...program !== "flutter-ci" && { jitPolicy: 16 },
-        // Bun, compiled or not, would read settings of the folder that a program is started in, and run what they name.
+        // Bun, compiled or not, would read settings of the folder that a program is started in, and run what
+        // they name.
         autoloadDotenv: false,
         autoloadBunfig: false,
       },
@@ -61,7 +62,10 @@ export async function compile(what: Compiling): Promise<void> {
   }
 }
 
-/** Makes JavaScript of one program for other runtimes than Bun. Its entry is `<program>.js`, the rest lies beside it. */
+/**
+ * Makes JavaScript of one program for other runtimes than Bun. Its entry is `<program>.js`, the rest lies
+ * beside it.
+ */
 export async function bundle(what: Omit<Compiling, "path" | "runtime">, folder: string): Promise<void> {
   await bunBuild(what.root, what.program, { target: "node", outdir: folder, define: await knownOf(what) });
 }
@@ -77,7 +81,10 @@ async function knownOf(
   });
 }
 
-/** An order of the bytecode that names no function: Bun leaves less room between functions where there is one at all. */
+/**
+ * An order of the bytecode that names no function: Bun leaves less room between functions where there is one
+ * at all.
+ */
 const NO_ORDER = "v2\nF 0000000000000000\n";
 
 /** Returns the names of the source files, relative to `root`. */
@@ -115,7 +122,9 @@ const defines = (values: Record<string, unknown>): Record<string, string> =>
       .map(([name, value]) => [name, JSON.stringify(value)]),
   );
 
-/** Throws where a file names the folder it was made in: it would differ from the same release made elsewhere. */
+/**
+ * Throws where a file names the folder it was made in: it would differ from the same release made elsewhere.
+ */
 export function checkNoPath(path: string, folder: string): void {
   if (readFileSync(path).includes(folder)) throw new Error(`${basename(path)} contains the path ${folder}`);
 }

@@ -96,7 +96,8 @@ Description: builds git repositories in containers, one at a time or in a fleet
     { name: "./control", text: control },
     { name: "./postinst", mode: 0o755, text: `#!/bin/sh\nset -e\n${reload}` },
     {
-      // An upgrade stops nothing: what runs keeps the program that it was started with, until it is restarted.
+      // An upgrade stops nothing: what runs keeps the program that it was started with, until it is
+      // restarted.
       name: "./prerm",
       mode: 0o755,
       text:
@@ -116,7 +117,10 @@ function sizeOf(entry: Entry): number {
   return "text" in entry ? Buffer.byteLength(entry.text) : 0;
 }
 
-/** What is in the package, from what is in the archive of the release: below `/usr`, in the folders that Debian has for it. */
+/**
+ * What is in the package, from what is in the archive of the release: below `/usr`, in the folders that
+ * Debian has for it.
+ */
 export function debEntries(entries: readonly Entry[]): Entry[] {
   return entries.map((entry): Entry => {
     const name = `usr/${entry.name}`.replace("share/zsh/site-functions", "share/zsh/vendor-completions")

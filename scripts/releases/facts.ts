@@ -4,7 +4,10 @@ import { join } from "node:path";
 /** What the programs are made of. */
 export interface Facts {
   readonly version: string;
-  /** Twelve hexadecimal digits, with `-dirty` where the tree has other content; undefined outside a git repository. */
+  /**
+   * Twelve hexadecimal digits, with `-dirty` where the tree has other content; undefined outside a git
+   * repository.
+   */
   readonly commit: string | undefined;
   /** Of the commit, in seconds; 0 where there is none. Files of a release have this time. */
   readonly time: number;
@@ -22,7 +25,9 @@ export function factsOf(root: string): Facts {
   };
 }
 
-/** What git prints; undefined where it fails, or where the folder is only part of somebody else's repository. */
+/**
+ * What git prints; undefined where it fails, or where the folder is only part of somebody else's repository.
+ */
 function git(root: string, ...words: string[]): string | undefined {
   try {
     const { exitCode, stdout } = Bun.spawnSync(["git", "-C", root, ...words], {

@@ -13,7 +13,8 @@ export async function helpTextsOf(
   program: string,
   drivers: readonly string[],
 ): Promise<Readonly<Record<string, HelpTexts>>> {
-  // Named by paths that the compiler does not follow: all of lib would be checked once more, with the types of Bun.
+  // Named by paths that the compiler does not follow: all of lib would be checked once more, with the types
+  // of Bun.
   const { flutterCiProgram } = await import(join(root, "lib/cli/flutter-ci.ts"));
   const { describedDriver } = await import(join(root, "lib/cli/standalone.ts"));
   const { programOf } = await import(join(root, "lib/driver/program/standalone-program.ts"));

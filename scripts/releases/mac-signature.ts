@@ -6,8 +6,8 @@ const LC_CODE_SIGNATURE = 0x1d;
 const CODE_DIRECTORY = 0xfade0c02;
 
 /**
- * How many pages of a macOS program differ from what its signature says; undefined where it has none. macOS ends a program with
- * such pages. Throws where the file is no 64-bit Mach-O.
+ * How many pages of a macOS program differ from what its signature says; undefined where it has none. macOS
+ * ends a program with such pages. Throws where the file is no 64-bit Mach-O.
  */
 export function brokenPages(path: string): number | undefined {
   const file = readFileSync(path);

@@ -8,13 +8,16 @@ interface Edition {
   readonly time: number;
 }
 
-/** Man pages by file name: one for `flutter-ci`, one for each of its commands, one for each driver's program. */
+/**
+ * Man pages by file name: one for `flutter-ci`, one for each of its commands, one for each driver's program.
+ */
 export async function manPagesOf(
   root: string,
   drivers: readonly string[],
   edition: Edition,
 ): Promise<Readonly<Record<string, string>>> {
-  // Named by a path that the compiler does not follow: all of lib would be checked once more, with the types of Bun.
+  // Named by a path that the compiler does not follow: all of lib would be checked once more, with the types
+  // of Bun.
   const { flutterCiProgram } = await import(join(root, "lib/cli/flutter-ci.ts")) as {
     flutterCiProgram(drivers: Record<string, () => Promise<unknown>>): Promise<Command>;
   };

@@ -31,7 +31,10 @@ Flags:
   -h, --help       show this help
 `;
 
-/** Reads the words of the command line. Undefined where help was asked for. Throws RangeError that names what is wrong. */
+/**
+ * Reads the words of the command line. Undefined where help was asked for. Throws RangeError that names what
+ * is wrong.
+ */
 export function optionsOf(root: string, words: readonly string[]): Options | undefined {
   const { values } = parsed(words);
   if (values.help) return undefined;

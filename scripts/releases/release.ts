@@ -151,7 +151,10 @@ async function releaseTarget(making: Making): Promise<void> {
   }
 }
 
-/** What is installed with `flutter-ci`: the drivers, which act by their names, and help for shells and systemd. */
+/**
+ * What is installed with `flutter-ci`: the drivers, which act by their names, and help for shells and
+ * systemd.
+ */
 async function besideFlutterCi(facts: Facts): Promise<Entry[]> {
   const pages = await manPagesOf(root, DRIVERS, facts);
   return [
@@ -174,7 +177,10 @@ async function besideFlutterCi(facts: Facts): Promise<Entry[]> {
   ];
 }
 
-/** Bun signs a program for macOS on arm64 anew, and leaves on x64 the signature of its own file, which no longer fits. */
+/**
+ * Bun signs a program for macOS on arm64 anew, and leaves on x64 the signature of its own file, which no
+ * longer fits.
+ */
 function saySignature(path: string, what: string): void {
   const broken = brokenPages(path);
   if (broken === 0) return;

@@ -4,7 +4,10 @@ import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { BUN_VERSION, type Target } from "./targets.ts";
 
-/** Where Bun for a target is, got from the npm registry where it is not here yet. Throws where it is not what was meant. */
+/**
+ * Where Bun for a target is, got from the npm registry where it is not here yet. Throws where it is not what
+ * was meant.
+ */
 export async function fetchRuntime(
   root: string,
   target: Target,

@@ -3,7 +3,10 @@ import { createReadStream, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
-/** What a signature of a release is for, in the words of `ssh-keygen -Y`: one for something else does not pass for it. */
+/**
+ * What a signature of a release is for, in the words of `ssh-keygen -Y`: one for something else does not pass
+ * for it.
+ */
 const NAMESPACE = "flutter-ci-release";
 
 /** Writes SHA256SUMS over all files of the folder, in the form of `sha256sum`. Returns its path. */
@@ -20,7 +23,10 @@ export async function writeChecksums(folder: string): Promise<string> {
   return path;
 }
 
-/** Writes `path.sig`, an SSH signature by the private key in the file `key`; ssh-keygen asks for its passphrase. */
+/**
+ * Writes `path.sig`, an SSH signature by the private key in the file `key`; ssh-keygen asks for its
+ * passphrase.
+ */
 export async function sign(path: string, key: string): Promise<void> {
   rmSync(`${path}.sig`, { force: true });
   const child = Bun.spawn(["ssh-keygen", "-Y", "sign", "-q", "-f", key, "-n", NAMESPACE, path], {

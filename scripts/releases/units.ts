@@ -1,7 +1,10 @@
 /** Where the programs are that the units start; install.sh puts another prefix in its place. */
 const BIN = "/usr/local/bin";
 
-/** systemd units: one for each driver, of which any number of instances may run, and one for the control plane. */
+/**
+ * systemd units: one for each driver, of which any number of instances may run, and one for the control
+ * plane.
+ */
 export function unitsOf(drivers: readonly string[]): Readonly<Record<string, string>> {
   const units = drivers.map((driver) => [`${driver}@.service`, driverUnit(driver)] as const);
   return Object.fromEntries([...units, ["flutter-ci-up.service", planeUnit()]]);

@@ -1,4 +1,7 @@
-/** For `bun test` as it is typed, whose limit for a test is five seconds, whatever the machine, and begins anew in each file. */
+/**
+ * For `bun test` as it is typed, whose limit for a test is five seconds, whatever the machine, and begins
+ * anew in each file.
+ */
 import { plugin } from "bun";
 import { pacedNow } from "../../tests/support/pace.ts";
 

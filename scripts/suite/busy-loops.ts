@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 
-/** Work beside the tests. Each loop looks whether its parent is there, so that it ends with it, whatever ends that. */
+/**
+ * Work beside the tests. Each loop looks whether its parent is there, so that it ends with it, whatever ends
+ * that.
+ */
 const LOOP = 'while kill -0 "$PPID" 2>/dev/null; do :; done';
 
 /** Starts so many processes that do nothing but keep a core busy. Dispose ends them. */

@@ -1,4 +1,7 @@
-/** Knows what a run of the suite has on the machine's Docker daemon: asks the daemon itself, without a process for each question. */
+/**
+ * Knows what a run of the suite has on the machine's Docker daemon: asks the daemon itself, without a process
+ * for each question.
+ */
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { LABELS } from "../../lib/build/labels.ts";
@@ -10,7 +13,9 @@ export interface DockerObject {
 
 /** Listens to the daemon, for the containers of one run of the suite. */
 export interface DockerWatch extends Disposable {
-  /** The containers, volumes, networks and images that are there now and belong to images of this repository. */
+  /**
+   * The containers, volumes, networks and images that are there now and belong to images of this repository.
+   */
   left(repository: string): Promise<DockerObject[]>;
   remove(object: DockerObject): Promise<void>;
 }
@@ -27,8 +32,9 @@ interface Listed {
 const SOCKET = (process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock").replace("unix://", "");
 
 /**
- * `prefix` begins the repositories of images that only this run uses. An installation that makes a container of such an image
- * is one of this run, and volumes and networks are found by its label: on the same daemon, others may be at work.
+ * `prefix` begins the repositories of images that only this run uses. An installation that makes a container
+ * of such an image is one of this run, and volumes and networks are found by its label: on the same daemon,
+ * others may be at work.
  */
 export function watchDocker(prefix: string): DockerWatch {
   /** The repositories of the images, by owner. */

@@ -1,4 +1,7 @@
-/** Says at the end of a run what failed in it: a CI service may show no more than the last lines of a long output. */
+/**
+ * Says at the end of a run what failed in it: a CI service may show no more than the last lines of a long
+ * output.
+ */
 import { type Job, nameOf, type Runtime } from "./jobs.ts";
 
 /** A job that failed, as its process and its lane tell it. */
@@ -84,7 +87,10 @@ function bunFailures(output: string): FailedTest[] {
 const FRAME = /^ *\d+ \| /;
 const ERROR = /^(?:\w*Error|error)\b.*: /;
 
-/** Without what the test printed before it, the code around the line that threw, and the runtime's part of the stack. */
+/**
+ * Without what the test printed before it, the code around the line that threw, and the runtime's part of the
+ * stack.
+ */
 function errorIn(section: readonly string[]): string[] {
   const start = section.findIndex((line) => FRAME.test(line));
   const begin = start === -1 ? section.findIndex((line) => ERROR.test(line)) : start;

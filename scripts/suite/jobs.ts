@@ -32,8 +32,8 @@ const CONTRACT = "tests/backend/nats_transport_nats_test.ts";
 export const kindOf = (file: string): Kind => ENDINGS.find(([ending]) => ending.test(file))?.[1] ?? "unit";
 
 /**
- * All jobs, those first that take longest: according to `times` (milliseconds; see `nameOf`) where that is known of this
- * machine, else as is usual.
+ * All jobs, those first that take longest: according to `times` (milliseconds; see `nameOf`) where that is
+ * known of this machine, else as is usual.
  */
 export function jobsFor(
   files: readonly string[],
@@ -80,8 +80,9 @@ export function nameOf({ runtime, files, kind }: Job): string {
 }
 
 /**
- * The command that runs a job's tests, each of which may take so long. Units share the modules that they import, which is half
- * of what they cost: Deno, which would load them anew for each file, is given one file that imports all, made in `folder`.
+ * The command that runs a job's tests, each of which may take so long. Units share the modules that they
+ * import, which is half of what they cost: Deno, which would load them anew for each file, is given one file
+ * that imports all, made in `folder`.
  */
 export function commandOf(job: Job, timeoutMs: number, folder: string): string[] {
   const { runtime, files, kind } = job;

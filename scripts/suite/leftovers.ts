@@ -10,8 +10,8 @@ export interface LeftProcess {
 export const filesIn = (folder: string): string[] => readdirSync(folder);
 
 /**
- * Processes whose environment names the folder for temporary files, or one in it, with all that descend from them. Those that have ended
- * and wait to be reaped do not count. Only Linux tells.
+ * Processes whose environment names the folder for temporary files, or one in it, with all that descend from
+ * them. Those that have ended and wait to be reaped do not count. Only Linux tells.
  */
 export function processesWith(folder: string): LeftProcess[] {
   if (process.platform !== "linux") return [];

@@ -1,4 +1,7 @@
-/** Where a run of the suite works: a temporary folder and names for images that nobody else has, with a part for each lane. */
+/**
+ * Where a run of the suite works: a temporary folder and names for images that nobody else has, with a part
+ * for each lane.
+ */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

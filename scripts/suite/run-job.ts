@@ -18,7 +18,9 @@ export interface JobEnd {
 export interface JobLimits {
   /** What the runtime is told that a test may take, where it knows of such a limit. */
   readonly testMs: number;
-  /** How long nothing may come to its end: longer than `testMs`, so that the runtime's own limit comes first. */
+  /**
+   * How long nothing may come to its end: longer than `testMs`, so that the runtime's own limit comes first.
+   */
   readonly stuckMs: number;
 }
 
@@ -30,8 +32,8 @@ export interface RunningJob {
 const LOOK_MS = 500;
 
 /**
- * Starts it. `clear` ends what its tests have started: whatever still holds its output when the process itself is gone. It is
- * called once the output has not ended by itself.
+ * Starts it. `clear` ends what its tests have started: whatever still holds its output when the process
+ * itself is gone. It is called once the output has not ended by itself.
  */
 export function startJob(
   job: Job,

@@ -3,11 +3,11 @@ import { Retryable } from "../../lib/base/errors.ts";
 import { turns } from "../support/until.ts";
 
 /**
- * The transport, with everything happening to its user that the contract allows: deliveries are late, lost on the way,
- * repeated while the first is still in hand (whose ack then does nothing), and so in another order when they are
- * repeated; broadcasts are dropped; calls throw `Retryable`, without effect or after it. A call with the same key
- * (subject and id, run and name …) never fails twice in a row, and a message is left alone from its fifth delivery on, so
- * whoever tries again comes through.
+ * The transport, with everything happening to its user that the contract allows: deliveries are late, lost on
+ * the way, repeated while the first is still in hand (whose ack then does nothing), and so in another order
+ * when they are repeated; broadcasts are dropped; calls throw `Retryable`, without effect or after it. A call
+ * with the same key (subject and id, run and name …) never fails twice in a row, and a message is left alone
+ * from its fifth delivery on, so whoever tries again comes through.
  *
  * The same seed does the same to the same message, however the calls are interleaved.
  */

@@ -65,7 +65,10 @@ test("hostile drops some broadcasts and passes others on", async () => {
   assert.ok(heard.size > 0 && heard.size < 40, `${heard.size} of 40`);
 });
 
-/** What a worker sees who acks everything: for each id the delivery numbers, and the ids in the order they came first. */
+/**
+ * What a worker sees who acks everything: for each id the delivery numbers, and the ids in the order they
+ * came first.
+ */
 async function deliveries(seed: number) {
   await using opened = await embedded();
   const { transport: calm } = opened;

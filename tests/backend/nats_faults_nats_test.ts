@@ -116,7 +116,8 @@ for (const end of ["stop", "kill"] as const) {
     await until(() => Promise.resolve(count(`info: Connected to NATS at ${server} again`) === 3));
     assert.equal(count(`warning: Lost NATS at ${server}; trying again`), 3);
     assert.ok(!log.lines.some((line) => line.includes("heartbeats")), log.lines.join("\n"));
-    // Beside those three pairs, of three connections: that JetStream takes a moment longer, and that it is there.
+    // Beside those three pairs, of three connections: that JetStream takes a moment longer, and that it is
+    // there.
     assert.ok(log.lines.length <= 10, log.lines.join("\n"));
   });
 }

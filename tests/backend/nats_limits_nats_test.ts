@@ -39,7 +39,8 @@ test("a broker that takes small messages only: what is too large fails by itself
     ({ data }) => Promise.resolve(new Uint8Array(data.length === 0 ? SMALL + 1 : 1)),
   );
 
-  // One turn of the event loop, so that all of it is one write; the client itself refuses what is larger than it is told.
+  // One turn of the event loop, so that all of it is one write; the client itself refuses what is larger than
+  // it is told.
   const large = new Uint8Array(SMALL - 50);
   const ids = { id: "x".repeat(100) };
   const answers = await Promise.allSettled([

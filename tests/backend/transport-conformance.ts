@@ -13,11 +13,11 @@ import { hostile } from "./hostile.ts";
 export type { Open, Opened } from "./transport-conformance/opened.ts";
 
 /**
- * Registers one test for each clause of the Transport contract, titles beginning with `name`. `open` is called by every
- * test and gives it an empty backend.
+ * Registers one test for each clause of the Transport contract, titles beginning with `name`. `open` is
+ * called by every test and gives it an empty backend.
  *
- * With `hostile`, a seed, the transport is used through the wrapper of that name, and only the clauses are tested that
- * hold for somebody to whom everything has happened that the contract allows.
+ * With `hostile`, a seed, the transport is used through the wrapper of that name, and only the clauses are
+ * tested that hold for somebody to whom everything has happened that the contract allows.
  */
 export function transportConformance(name: string, open: Open, options: { hostile?: number } = {}): void {
   const { hostile: seed } = options;

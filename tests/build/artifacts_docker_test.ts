@@ -17,7 +17,10 @@ const { test } = needing("Docker");
 interface Workspace {
   /** Runs a shell line in the container, as the build's user or another one. */
   sh(line: string, user?: string): string;
-  /** What is kept of these globs: names with their texts and modes, or the failure; and the log without what was kept. */
+  /**
+   * What is kept of these globs: names with their texts and modes, or the failure; and the log without what
+   * was kept.
+   */
   keep(
     artifacts: string[],
     given?: { workdir?: string; settings?: Partial<DriverSettings>; put?: (name: string) => void },

@@ -11,7 +11,9 @@ import { needing } from "../support/needs.ts";
 const { test } = needing("Docker");
 
 const GIB = 1024 ** 3;
-/** Docker's own archive brings the large one, and the daemon locks the container until that is read or left. */
+/**
+ * Docker's own archive brings the large one, and the daemon locks the container until that is read or left.
+ */
 const SIZES = { small: "30M", large: "3G" };
 
 /** A store that takes the first bytes of an artifact and then no more, until its signal fires. */

@@ -184,7 +184,10 @@ test("output that is cut off on its way shows in the log, and the process is wai
   });
 });
 
-/** Of each process only the first piece of its output comes; `then` is called when somebody has asked often for its end. */
+/**
+ * Of each process only the first piece of its output comes; `then` is called when somebody has asked often
+ * for its end.
+ */
 function cuttingOff(docker: Docker, then: () => void): Docker {
   return {
     ...docker,

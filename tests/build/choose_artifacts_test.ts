@@ -12,7 +12,10 @@ const folder = (path: string, files: string[] = [], links: string[] = []): Found
   listing: { files, links, sizes: new Map(files.map((name) => [name, name.length])) },
 });
 
-/** What the globs choose of a workspace in which these names are found; also what was asked, and of which names. */
+/**
+ * What the globs choose of a workspace in which these names are found; also what was asked, and of which
+ * names.
+ */
 async function choose(globs: string[], found: Folder, { isLenient = false } = {}) {
   const asked: string[] = [];
   const session: Pick<Session, "look"> = {

@@ -3,7 +3,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 
-/** An object of a pack that git would not write. `header` is what stands before the data, `data` is compressed here. */
+/**
+ * An object of a pack that git would not write. `header` is what stands before the data, `data` is compressed
+ * here.
+ */
 export interface CraftedObject {
   readonly id: string;
   readonly header: Buffer;

@@ -24,8 +24,8 @@ export interface WorkspaceOptions {
 const TOP = "/workspace";
 
 /**
- * A container's workspace in memory. It answers the questions of the script that keeps artifacts as that script does, and
- * gives archives as tar and Docker do. Paths that are not absolute are below the workspace.
+ * A container's workspace in memory. It answers the questions of the script that keeps artifacts as that
+ * script does, and gives archives as tar and Docker do. Paths that are not absolute are below the workspace.
  */
 export class FakeWorkspace {
   readonly #nodes: ReadonlyMap<string, Node>;

@@ -120,7 +120,8 @@ test("a mirror with anything in it but packs is emptied, and one with damaged pa
     "echo '../../x refs/heads/main' >>packed-refs",
     `echo "$(cut -d ' ' -f 1 packed-refs | head -n 1) refs/heads/main" >>packed-refs`,
   ];
-  // What a small repository has fetched, put there by hand: after it was emptied it is too small for a mirror.
+  // What a small repository has fetched, put there by hand: after it was emptied it is too small for a
+  // mirror.
   const fill = `find . -mindepth 1 -delete; mkdir -p objects/pack; cd /workspace/.git
 cp objects/pack/pack-* ${MIRROR}/objects/pack/; [ ! -f shallow ] || cp shallow ${MIRROR}/
 echo "$(git rev-parse HEAD) refs/conveyor/1" >${MIRROR}/packed-refs; cd ${MIRROR}

@@ -37,7 +37,10 @@ import { craftLoose, craftPack } from "./craft-pack.ts";
 import { makeOriginals, readMutated } from "./mutated-source.ts";
 import { git, receive } from "./received.ts";
 
-/** What an attacker wants: a repository, a key and a folder of the user's, beside the repository that is built. */
+/**
+ * What an attacker wants: a repository, a key and a folder of the user's, beside the repository that is
+ * built.
+ */
 interface Scene {
   readonly top: string;
   readonly app: string;

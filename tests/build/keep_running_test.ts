@@ -37,7 +37,9 @@ test("keepRunning tells what a container said first that is never ready, up to 2
 
 const KEEPER = { command: "sleep 2147483647", isKilled: false, seconds: 7 };
 
-/** A daemon that answers with these lists of processes, one after the other; undefined: it cannot list them. */
+/**
+ * A daemon that answers with these lists of processes, one after the other; undefined: it cannot list them.
+ */
 function listing(state: string, ...lists: (object[] | undefined)[]) {
   const docker = {
     processes: () => {

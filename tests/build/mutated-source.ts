@@ -52,8 +52,9 @@ export function makeOriginals(): Originals {
 }
 
 /**
- * Damages a copy of a repository in some random ways, the same for the same seed, and reads it as a build does. Throws
- * where that ends in anything but a repository or a refusal, or with something of the repository beside it.
+ * Damages a copy of a repository in some random ways, the same for the same seed, and reads it as a build
+ * does. Throws where that ends in anything but a repository or a refusal, or with something of the repository
+ * beside it.
  */
 export async function readMutated(
   { top, names, secret }: Originals,

@@ -45,7 +45,9 @@ async function onHost(
 const start = (context: StepContext) => containerStart.reconcile(context);
 const stateOf = async (docker: Docker, { run }: StepContext) => (await docker.inspect(idleName(run)))?.state;
 
-/** Waits until `wait` says in the process log why it waits, does what makes room, and waits for the end of it. */
+/**
+ * Waits until `wait` says in the process log why it waits, does what makes room, and waits for the end of it.
+ */
 async function fullUntil(wait: () => Promise<unknown>, why: RegExp, makeRoom: () => Promise<unknown>) {
   await using log = await captureLog();
   let isThrough = false;

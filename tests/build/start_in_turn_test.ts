@@ -13,7 +13,10 @@ interface Container extends Pick<ContainerInfo, "id" | "createdAt"> {
   memory?: number;
 }
 
-/** A daemon that has only what a start asks of it. Between question and answer others get their turn, `hops` times. */
+/**
+ * A daemon that has only what a start asks of it. Between question and answer others get their turn, `hops`
+ * times.
+ */
 function daemon(containers: Container[] = [], hops: () => number = () => 0) {
   const volumes = new Map<string, Readonly<Record<string, string>>>();
   const inspected: string[] = [];

@@ -12,8 +12,8 @@ import { needing } from "../support/needs.ts";
 const { test } = needing("Docker");
 
 /**
- * A daemon that is slow to make containers and networks: `onMake` is called at the beginning, and what was asked for by
- * somebody who does not wait for it is made later, when `catchUp` is called.
+ * A daemon that is slow to make containers and networks: `onMake` is called at the beginning, and what was
+ * asked for by somebody who does not wait for it is made later, when `catchUp` is called.
  */
 function slowToMake(docker: Docker, onMake: () => void): { docker: Docker; catchUp(): Promise<void> } {
   const late: (() => Promise<unknown>)[] = [];

@@ -11,7 +11,10 @@ import { testPolicy, testSettings } from "../support/settings.ts";
 const MIB = 1024 ** 2;
 const run = "r";
 
-/** What becomes of work that goes on until it is told to stop, or until the disk has been looked at so many times. */
+/**
+ * What becomes of work that goes on until it is told to stop, or until the disk has been looked at so many
+ * times.
+ */
 async function watched(
   given: { minFreeBytes?: number; maxDiskBytes?: number },
   taken: (() => number | Promise<never>)[],

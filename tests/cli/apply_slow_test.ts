@@ -75,7 +75,8 @@ test("apply creates what files describe in the order it needs, changes what diff
   assert.deepEqual([body.spec, body.metadata], [{ n: 2 }, { team: "blue", version: "2" }]);
   assert.equal((await send("GET", "/runs")).body.runs.length, 3);
 
-  // The same number with another digit at its end, in either way to write it, and fields that are there no more.
+  // The same number with another digit at its end, in either way to write it, and fields that are there no
+  // more.
   await writeFile(big, BIG_YAML);
   assert.deepEqual((await ask(["apply", "-f", big])).lines, ["resource box/big unchanged"]);
   await writeFile(big, BIG_YAML.replace(/0(?=,)/, "1"));

@@ -19,7 +19,10 @@ function refusal(spec: Record<string, unknown>, asked: Partial<Asked> = {}, else
   }
 }
 
-/** For each field that reaches out of the build: what a file may not ask for by itself, and the words that allow it. */
+/**
+ * For each field that reaches out of the build: what a file may not ask for by itself, and the words that
+ * allow it.
+ */
 const ASKING: Record<
   string,
   { value: unknown; refused: RegExp; allowed?: Partial<Asked>; harmless: unknown }

@@ -189,7 +189,8 @@ test("every flag of up and of submit that is promised is in its help", async () 
   const ofTheApi = ["api", "token-file", "tls-ca", "detach", "pipeline"];
   assert.deepEqual(
     submit?.toSorted(),
-    // Where Docker is, and what clones there, the operators of the drivers say: those flags are refused with a word why.
+    // Where Docker is, and what clones there, the operators of the drivers say: those flags are refused with
+    // a word why.
     [...run?.filter((name) => !ofTheMachine.includes(name)) ?? [], ...ofTheApi].toSorted(),
   );
   const ofADriver = [

@@ -11,14 +11,20 @@ export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/
 
 /** Both runtimes keep caches at home, which is why it is not made anew each time. */
 const home = join(root, ".tools/test-home");
-/** Where those caches are, for a program with another home: with none it would compile its source at each start. */
+/**
+ * Where those caches are, for a program with another home: with none it would compile its source at each
+ * start.
+ */
 export const CACHES = join(home, ".cache");
 
 /** The runtime that this test runs on. */
 export const runtime = "bun" in process.versions ? "bun" : "deno";
 
 export interface Ended {
-  /** As a shell tells it: 128 and more for a signal, whether it ended the process or the process exited with that. */
+  /**
+   * As a shell tells it: 128 and more for a signal, whether it ended the process or the process exited with
+   * that.
+   */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -42,7 +48,10 @@ export interface StartOptions {
   readonly cwd?: string;
 }
 
-/** Starts a program with an environment of its own: PATH, TMPDIR, a home without anybody's settings, and what is given. */
+/**
+ * Starts a program with an environment of its own: PATH, TMPDIR, a home without anybody's settings, and what
+ * is given.
+ */
 export function startProgram(path: string, args: readonly string[], options: StartOptions = {}): Started {
   const { env = {}, cwd = tmpdir() } = options;
   const child = spawn(path, [...args], {

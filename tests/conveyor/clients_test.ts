@@ -37,7 +37,9 @@ interface GoResource {
   spec: unknown;
 }
 
-/** The requests of the Go client (pkg/client), which sends a token with each and decodes what comes as JSON. */
+/**
+ * The requests of the Go client (pkg/client), which sends a token with each and decodes what comes as JSON.
+ */
 function goClient(url: string) {
   const send = async (method: string, path: string, body?: unknown) => {
     const answer = await fetch(url + path, {

@@ -30,7 +30,10 @@ const TYPE = "flutter-builder";
 const ACK_WAIT_MS = paced(1000);
 const FOUR = [containerStart, gitCloner, builder, containerStop];
 
-/** A server with these drivers and the pipeline of all four, on the machine's daemon, where nothing of theirs is left. */
+/**
+ * A server with these drivers and the pipeline of all four, on the machine's daemon, where nothing of theirs
+ * is left.
+ */
 async function withDrivers(
   drivers: readonly Driver[],
   work: (stage: ConveyorStage, docker: Docker, owner: string) => Promise<void>,

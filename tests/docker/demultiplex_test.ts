@@ -26,7 +26,9 @@ async function* pieces(bytes: Uint8Array, cuts: readonly number[]): AsyncGenerat
   }
 }
 
-/** All that was written, in its order: neighbours of one stream are one text, whatever chunks they came in. */
+/**
+ * All that was written, in its order: neighbours of one stream are one text, whatever chunks they came in.
+ */
 function runs(chunks: readonly { stream: string; data: Uint8Array }[]): string[] {
   const texts: { stream: string; data: Uint8Array[] }[] = [];
   for (const { stream, data } of chunks) {

@@ -13,7 +13,10 @@ export interface FakeRequest {
   readonly socket: Socket;
 }
 
-/** Something that speaks as little HTTP as a test needs, for faults that a real daemon cannot be brought to have. */
+/**
+ * Something that speaks as little HTTP as a test needs, for faults that a real daemon cannot be brought to
+ * have.
+ */
 export interface FakeDaemon extends AsyncDisposable {
   readonly endpoint: DockerEndpoint;
   /** The requests that have come, oldest first. */

@@ -36,7 +36,10 @@ export const DRIVERS = ["container-start", "git-cloner", "builder", "container-s
 export const readCompose = async (): Promise<Compose> =>
   parse(await readFile(join(root, "docs/compose/compose.yaml"), "utf8"), { merge: true });
 
-/** Runs `setup` for a folder, with a program that only says its version and a Docker that only takes what it is given. */
+/**
+ * Runs `setup` for a folder, with a program that only says its version and a Docker that only takes what it
+ * is given.
+ */
 export async function setUp(folder: string, words: readonly string[] = [join(folder, "fleet")]) {
   const bin = join(folder, "bin");
   await mkdir(bin, { recursive: true });

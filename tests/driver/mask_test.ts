@@ -36,7 +36,8 @@ test("maskOf hides a secret in base64, plain and for URLs, whatever stands aroun
       for (const encoding of ["base64", "base64url"] as const) {
         const shown = mask.text(whole.toString(encoding));
         assert.ok(shown.includes("***"), shown);
-        // What is left holds nothing but the neighbours, and at either side six bits that they share with the secret.
+        // What is left holds nothing but the neighbours, and at either side six bits that they share with the
+        // secret.
         assert.ok(
           shown.length <= Math.ceil(before.length * 8 / 6) + 3 + Math.ceil(after.length * 8 / 6) + 4,
           shown,

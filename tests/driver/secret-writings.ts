@@ -50,8 +50,8 @@ export const WRITINGS: Readonly<Record<string, (secret: string, choose: Choose) 
 };
 
 /**
- * The first part of a secret, `least` bytes long, that somebody can read in a text: as it stands, or within any base64,
- * base32 or hex, whose lines may be broken. Undefined where there is none.
+ * The first part of a secret, `least` bytes long, that somebody can read in a text: as it stands, or within
+ * any base64, base32 or hex, whose lines may be broken. Undefined where there is none.
  */
 export function readablePart(text: string, secret: string, least: number): string | undefined {
   const wanted = Buffer.from(secret);

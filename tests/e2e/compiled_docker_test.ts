@@ -44,7 +44,8 @@ test("a compiled program works in a root without Node.js, Bun and Deno, and read
   };
   for (const [name, text] of Object.entries(hostile)) await writeFile(join(repo, name), text);
 
-  // The daemon's socket, so that it can do its work from in there; the container of the build is the daemon's as well.
+  // The daemon's socket, so that it can do its work from in there; the container of the build is the daemon's
+  // as well.
   const { stdout } = await execute("docker", [
     ...[
       "run",

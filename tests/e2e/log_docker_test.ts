@@ -16,7 +16,10 @@ const PRINTS = `awk 'BEGIN {
   printf "last of out"; printf "last of err" > "/dev/stderr"
 }'`;
 
-/** Takes lines one after the other, finds each number where it belongs, and remembers all of them in a few bytes. */
+/**
+ * Takes lines one after the other, finds each number where it belongs, and remembers all of them in a few
+ * bytes.
+ */
 class Checker {
   readonly #hash = createHash("sha256");
   readonly #next = { stdout: 1, stderr: 1, system: 1 };

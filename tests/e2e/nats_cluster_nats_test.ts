@@ -145,12 +145,15 @@ async function found<T>(look: () => Promise<T | undefined>): Promise<T> {
 
 const nodeOf = ({ nodes }: NatsCluster, name: string) => nodes.find((_, i) => `node-${i}` === name);
 
-/** How long a node that was started again takes at most to have all of the streams, milliseconds. Usual: 2,000. */
+/**
+ * How long a node that was started again takes at most to have all of the streams, milliseconds. Usual:
+ * 2,000.
+ */
 const CATCH_UP_MS = 5_000;
 
 /**
- * The leader of each stream, once every node has all of it. One of 2.10.25 now and then does not get there by itself: it is
- * started anew, as its operator would.
+ * The leader of each stream, once every node has all of it. One of 2.10.25 now and then does not get there by
+ * itself: it is started anew, as its operator would.
  */
 async function inStep(cluster: NatsCluster, manager: JetStreamManager): Promise<Map<string, string>> {
   for (let tries = 1; tries <= 6; tries++) {
@@ -193,7 +196,9 @@ async function leadersOf(
   return leaders.size === NAMES.length && behind.size === 0 ? leaders : undefined;
 }
 
-/** The node which has the consumer that reads the log, as soon as that is not the leader of the log's stream. */
+/**
+ * The node which has the consumer that reads the log, as soon as that is not the leader of the log's stream.
+ */
 async function readerOnFollower(manager: JetStreamManager): Promise<string | undefined> {
   const leader = (await leadersOf(manager))?.get("logs-engine");
   const readers = await Array.fromAsync(manager.consumers.list("logs-engine"));

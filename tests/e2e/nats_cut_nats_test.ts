@@ -25,7 +25,10 @@ after(async () => {
   await Promise.all([parts.fleet?.[Symbol.asyncDispose](), parts.server?.[Symbol.asyncDispose]()]);
 });
 
-/** How long a driver is cut off: until it has tried to come back, or until nobody waits for a sign of its life any more. */
+/**
+ * How long a driver is cut off: until it has tried to come back, or until nobody waits for a sign of its life
+ * any more.
+ */
 const CUTS: Record<string, (wire: Cable, broker: string) => Promise<void>> = {
   "before its lease ends": (wire) => until(() => wire.refused > 0, "it tries to come back"),
   "after its lease has ended": (_, broker) => leaseEnds(broker, ACK_WAIT_MS),

@@ -40,7 +40,9 @@ async function overheard(subject: string): Promise<AsyncIterator<Msg>> {
   return subscription[Symbol.asyncIterator]();
 }
 
-/** Publishes it once more, with the same id if it has one, as often as the broker takes it for what it has. */
+/**
+ * Publishes it once more, with the same id if it has one, as often as the broker takes it for what it has.
+ */
 async function again({ subject, data, headers }: Msg): Promise<void> {
   while ((await stream.publish(subject, data, headers ? { headers } : {})).duplicate);
 }

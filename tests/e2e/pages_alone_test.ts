@@ -18,14 +18,18 @@ const PORTS = { nats: 4222, api: 8080 };
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
 const taken = await Promise.all(Object.values(PORTS).map(isTaken));
 
-/** These programs are typed as they stand there, so they cannot be told to go elsewhere, nor run twice at once. */
+/**
+ * These programs are typed as they stand there, so they cannot be told to go elsewhere, nor run twice at
+ * once.
+ */
 const skip = taken.some((is) => is) && "Something listens on port 4222 or 8080 of this machine already";
 
 test(
   "the lines of docs/fleet.md build zlib, each typed in a terminal of its own",
   { skip },
   async () => {
-    // In the place of what is beyond this machine: an image in which GitHub has zlib, whatever network there is.
+    // In the place of what is beyond this machine: an image in which GitHub has zlib, whatever network there
+    // is.
     using remote = remoteRepository({
       configure: "echo Checking for gcc...",
       makes: "libz.a",

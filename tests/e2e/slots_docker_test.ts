@@ -114,7 +114,10 @@ async function killedBesideConveyor(slots: string): Promise<void> {
   assert.deepEqual(await objectsOf((await transport.owner()).owner), []);
 }
 
-/** A single slot and several: each runtime has the one in a fleet of ours and the other beside a Conveyor server. */
+/**
+ * A single slot and several: each runtime has the one in a fleet of ours and the other beside a Conveyor
+ * server.
+ */
 const [slots, others] = runtime === "bun" ? ["1", "2"] : ["2", "1"];
 
 // At the same time, since most of it is waiting for what is silent.

@@ -15,7 +15,9 @@ const OK: DriverResult = { success: true, message: "fine" };
 const HOUR = 3_600_000;
 const START = Date.UTC(2026, 0, 1);
 
-/** A machine whose clock can be set, and which can be started anew. Time passes only when the test says so. */
+/**
+ * A machine whose clock can be set, and which can be started anew. Time passes only when the test says so.
+ */
 function machine() {
   let [wall, counted, boot] = [START, 0, 1];
   return {

@@ -12,8 +12,8 @@ const OK: DriverResult = { success: true, message: "fine" };
 const ACK_WAIT = 400;
 
 /**
- * Two steps; the first engine is killed at the n-th passage of `point`, a second one takes over. `isOne`: transport and
- * store are one database, where a change and its message take one transaction.
+ * Two steps; the first engine is killed at the n-th passage of `point`, a second one takes over. `isOne`:
+ * transport and store are one database, where a change and its message take one transaction.
  */
 async function killed(point: FaultPoint, n: number, isOne: boolean): Promise<void> {
   await using world = await openWorld();

@@ -11,7 +11,10 @@ import { RUN, runOf } from "./support/runs.ts";
 
 const ACK_WAIT = 30_000;
 
-/** One thing that happens to a run: early, late, twice or never, as it comes. Numbers are near what is current. */
+/**
+ * One thing that happens to a run: early, late, twice or never, as it comes. Numbers are near what is
+ * current.
+ */
 type Happening =
   | {
     what: "claim";

@@ -88,7 +88,10 @@ test("marks in memory are forgotten a day after they were written", async () => 
   assert.equal(await writeMark("event 0", "mine", anew + 1), undefined);
 });
 
-/** How many rows each table has that are about runs. Ids are remembered for their two minutes, without content. */
+/**
+ * How many rows each table has that are about runs. Ids are remembered for their two minutes, without
+ * content.
+ */
 async function counts(folder: string): Promise<Record<string, number>> {
   await Promise.resolve();
   const database = new DatabaseSync(join(folder, "conveyor.db"), { readOnly: true });

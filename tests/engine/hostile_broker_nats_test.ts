@@ -148,7 +148,8 @@ test("an event of the current dispatch with another body is not worked on", asyn
   await using plane = await openNatsPlane({ engine: { ackWaitMs: 600 } });
   const { engine } = plane;
   const stranger = await plane.connect();
-  // Nobody takes the engine's own event before the forged one, which has its id and comes to the host's consumer.
+  // Nobody takes the engine's own event before the forged one, which has its id and comes to the host's
+  // consumer.
   const seen: string[] = [];
   const run = await engine.submit(submission("a"));
   await until(async () => await plane.transport.holds("messages", ids.event(run, "a", 1)));
@@ -331,7 +332,8 @@ test("the accounts of docs/nats-server.conf are enough for a whole run, and for 
   }, "it says why it has no room");
   assert.deepEqual(log.lines.filter((line) => /permission/i.test(line)), []);
 
-  // What a driver may not: take the steps of others, hand out steps, answer claims, read their inboxes, change streams.
+  // What a driver may not: take the steps of others, hand out steps, answer claims, read their inboxes,
+  // change streams.
   const builder = await connectNats({
     servers: [`nats://builder:BUILDER_PASSWORD@127.0.0.1:${plane.server.port}`],
     name: "conveyor-builder",

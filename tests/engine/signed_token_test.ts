@@ -11,7 +11,10 @@ import { looksSigned, signedTokenCheck } from "../../lib/engine/http/signed-toke
 import { captureLog } from "../support/process-log.ts";
 import { openWorld } from "./support/world.ts";
 
-/** Made with openssl; the keys open nothing but these tests. Valid from 2020 to 2120 unless their name says otherwise. */
+/**
+ * Made with openssl; the keys open nothing but these tests. Valid from 2020 to 2120 unless their name says
+ * otherwise.
+ */
 const HERE = join(import.meta.dirname ?? "", "token-pki");
 const CONVEYORS = join(import.meta.dirname ?? "", "../conveyor/pki");
 const NOW = Date.UTC(2030, 0, 1, 12);

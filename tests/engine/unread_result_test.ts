@@ -11,7 +11,10 @@ import { endOf, openWorld, type World } from "./support/world.ts";
 
 const ACK_WAIT_MS = 100;
 
-/** An engine that reads no results before it is told to, with a clock that can be put forward by several ack waits. */
+/**
+ * An engine that reads no results before it is told to, with a clock that can be put forward by several ack
+ * waits.
+ */
 async function slowReader(world: World) {
   const { transport, store, sealKey } = world;
   const reading = Promise.withResolvers<void>();
@@ -24,7 +27,9 @@ async function slowReader(world: World) {
   };
   let now = 0;
   const engine = await world.engine({ transport: slow, ackWaitMs: ACK_WAIT_MS, clock: () => now });
-  /** Resolves when the engine has looked at all runs, and again, in a time in which nothing was heard of them. */
+  /**
+   * Resolves when the engine has looked at all runs, and again, in a time in which nothing was heard of them.
+   */
   const letTimePass = async () => {
     const orphan = randomUUID();
     await store.secrets.put(orphan, seal({}, orphan, sealKey), 0);

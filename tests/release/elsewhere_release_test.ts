@@ -116,7 +116,10 @@ for (
   );
 }
 
-/** System calls that Linux got after 3.10, the oldest kernel with a C library that the programs start with, or Docker. */
+/**
+ * System calls that Linux got after 3.10, the oldest kernel with a C library that the programs start with, or
+ * Docker.
+ */
 const LATER_CALLS = [
   ...[
     "sched_setattr",

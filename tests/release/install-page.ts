@@ -52,7 +52,10 @@ ${typed("Who made it")}
 `;
 }
 
-/** A script that follows what the page says of services, on a machine with systemd, and says which units are active. */
+/**
+ * A script that follows what the page says of services, on a machine with systemd, and says which units are
+ * active.
+ */
 export function serviceScriptOf(
   page: Map<string, string[]>,
   text: string,

@@ -19,8 +19,8 @@ export const run = (
   });
 
 /**
- * Copies this tree, with what is not committed, into a repository of its own whose one commit is the same wherever it lies.
- * Tools and what was fetched are shared.
+ * Copies this tree, with what is not committed, into a repository of its own whose one commit is the same
+ * wherever it lies. Tools and what was fetched are shared.
  */
 export async function copyOfTree(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });

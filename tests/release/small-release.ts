@@ -48,7 +48,10 @@ export interface FileServer extends AsyncDisposable {
   readonly asked: readonly string[];
 }
 
-/** Serves the files of a folder on loopback, parts of them too; `answer` may see to the archives in its own way. */
+/**
+ * Serves the files of a folder on loopback, parts of them too; `answer` may see to the archives in its own
+ * way.
+ */
 export async function serveFolder(folder: string, answer: Answer = answerWithFile): Promise<FileServer> {
   const asked: string[] = [];
   const server = createServer(async (request, response) => {

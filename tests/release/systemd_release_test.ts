@@ -30,7 +30,10 @@ function whySkipped(): string | false {
     `scripts/test has not made ${IMAGE}`;
 }
 
-/** A machine whose first process is systemd, on this one's network, with this one's Docker, and a release in /release. */
+/**
+ * A machine whose first process is systemd, on this one's network, with this one's Docker, and a release in
+ * /release.
+ */
 async function bootMachine(folder: string) {
   const image = ownImageName();
   await run("docker", ["tag", IMAGE, image]);

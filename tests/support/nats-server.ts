@@ -149,7 +149,8 @@ async function takesStreams({ nodes }: NatsCluster): Promise<boolean> {
         await manager.streams.delete(stream.name);
         return true;
       } catch (error) {
-        // Refused or not answered until a leader knows all nodes. If the stream exists, only the answer was lost.
+        // Refused or not answered until a leader knows all nodes. If the stream exists, only the answer was
+        // lost.
         return isMade && isGone(error);
       }
     }, 10_000);

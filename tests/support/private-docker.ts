@@ -113,7 +113,8 @@ async function startDaemon(folder: string, socketPath: string): Promise<ChildPro
   };
   // Left by a daemon that was killed.
   await rm(options.pidfile, { force: true });
-  // It shares `docker0` with the machine's daemon and attaches nothing to it. With `--bridge=none` it would remove it.
+  // It shares `docker0` with the machine's daemon and attaches nothing to it. With `--bridge=none` it would
+  // remove it.
   const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
   const child = spawn("dockerd", flags, {
     stdio: ["ignore", "ignore", "pipe"],

@@ -9,7 +9,8 @@ import { openRequest } from "../../lib/wire/sealed-request.ts";
 import { attemptKey, isSignedWith, signed } from "../../lib/wire/signature.ts";
 import { consumers, matches, subjects } from "../../lib/wire/subjects.ts";
 
-// Engine, drivers and clients of different releases work together: what they compute for each other is written down here.
+// Engine, drivers and clients of different releases work together: what they compute for each other is
+// written down here.
 
 const RUN = "0fd90212-1e83-4506-b2a0-58d7a27b2831";
 

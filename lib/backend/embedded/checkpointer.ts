@@ -98,10 +98,10 @@ const MOST_PASSES = 5;
 const MOST_WAIT_MS = 5000;
 
 /**
- * The thread's program, as text, since a program that is compiled to one file has no other file to start. It opens
- * the database for each checkpoint only: while it is open, nobody else can be the last to close it. It ends once
- * a pass finds a log no longer than the pass before did. It answers whether a pass came through; an error leaves
- * the log as it is, and the next checkpoint finds it.
+ * The thread's program, as text, since a program that is compiled to one file has no other file to start. It
+ * opens the database for each checkpoint only: while it is open, nobody else can be the last to close it. It
+ * ends once a pass finds a log no longer than the pass before did. It answers whether a pass came through; an
+ * error leaves the log as it is, and the next checkpoint finds it.
  */
 export const CHECKPOINT_PROGRAM = `
 const { parentPort, workerData: { path, most } } = require("node:worker_threads");

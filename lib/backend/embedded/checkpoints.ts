@@ -36,14 +36,15 @@ export class Checkpoints implements AsyncDisposable {
     this.#freeOn = freeOn;
     this.#thread = new Checkpointer(path, { copied: () => this.#finish(), startThread });
     this.#pageCount = sqlite.prepare("PRAGMA page_count");
-    // PASSIVE does not wait for other connections and lets the log be used again; TRUNCATE also empties its file.
+    // PASSIVE does not wait for other connections and lets the log be used again; TRUNCATE also empties its
+    // file.
     this.#passive = sqlite.prepare("PRAGMA wal_checkpoint(PASSIVE)");
     this.#truncate = sqlite.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   /**
-   * Has a large log copied in the background, or here and now if that does not keep up. Never throws: the write
-   * that it follows is stored.
+   * Has a large log copied in the background, or here and now if that does not keep up. Never throws: the
+   * write that it follows is stored.
    */
   look(): void {
     try {
@@ -83,8 +84,8 @@ export class Checkpoints implements AsyncDisposable {
   }
 
   /**
-   * Copies the little that was written during the thread's last pass: SQLite uses a log again only if all of it
-   * is copied.
+   * Copies the little that was written during the thread's last pass: SQLite uses a log again only if all of
+   * it is copied.
    */
   #finish(): void {
     try {
@@ -95,8 +96,8 @@ export class Checkpoints implements AsyncDisposable {
   }
 
   /**
-   * Runs a checkpoint. Skipped if the database could not grow enough: a partial copy would use up the space for
-   * nothing. If it fails, the log keeps growing as long as there is room.
+   * Runs a checkpoint. Skipped if the database could not grow enough: a partial copy would use up the space
+   * for nothing. If it fails, the log keeps growing as long as there is room.
    */
   #copy(checkpoint: StatementSync, room: number): "busy" | "ended" {
     try {

@@ -59,8 +59,8 @@ export class Database implements AsyncDisposable {
   }
 
   /**
-   * Runs `work` in one transaction that holds the write lock from the start; an error rolls it back. After the
-   * commit nothing throws: the caller would take it for a rollback.
+   * Runs `work` in one transaction that holds the write lock from the start; an error rolls it back. After
+   * the commit nothing throws: the caller would take it for a rollback.
    */
   write<T>(work: () => T): T {
     const result = this.#explained(() => this.#transaction(work));
@@ -69,8 +69,8 @@ export class Database implements AsyncDisposable {
   }
 
   /**
-   * Like `write`, in one transaction with the other writes that arrive at this moment. An error of `work` undoes
-   * it alone. `work` may be called twice, the first time undone.
+   * Like `write`, in one transaction with the other writes that arrive at this moment. An error of `work`
+   * undoes it alone. `work` may be called twice, the first time undone.
    */
   writeSoon<T>(work: () => T): Promise<T> {
     return this.#queue.write(work);
@@ -86,7 +86,9 @@ export class Database implements AsyncDisposable {
     this.#checkpoints.empty(room);
   }
 
-  /** Does the waiting writes. The last connection that closes copies the log, so it waits for the thread's. */
+  /**
+   * Does the waiting writes. The last connection that closes copies the log, so it waits for the thread's.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#queue.flush();
     await this.#checkpoints[Symbol.asyncDispose]();
@@ -166,8 +168,8 @@ export async function connect(
     // NORMAL: a killed process loses nothing, since every commit is with the operating system before it
     // returns. Only a power cut could lose the last commits, and it ends the containers they describe too.
     // `write` checkpoints the log: SQLite's own checkpoint would start on a full disk and use up the last
-    // space. The limit, to which a log that is used again is cut, is near the size that triggers a checkpoint:
-    // to cut off much takes as long as many writes.
+    // space. The limit, to which a log that is used again is cut, is near the size that triggers a
+    // checkpoint: to cut off much takes as long as many writes.
     database.exec(
       `PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${
         logBytes - logBytes / 16

@@ -16,8 +16,8 @@ export interface TableParts {
 /** A table whose changes can be part of a larger transaction. */
 export interface ItemTable<T> extends Table<T> {
   /**
-   * Returns a function that applies the change and returns the new revision, to be called within a transaction.
-   * The value is that of now. The function throws `ConflictError`.
+   * Returns a function that applies the change and returns the new revision, to be called within a
+   * transaction. The value is that of now. The function throws `ConflictError`.
    */
   applying(change: Change<T>): () => number;
 }

@@ -181,8 +181,8 @@ export class LogTable implements MessageSource {
   }
 
   /**
-   * Returns at most a page of batches after `cursor`, each parsed once for all readers. An unreadable batch is
-   * replaced by one line. `version`: `Database.othersVersion` at this moment.
+   * Returns at most a page of batches after `cursor`, each parsed once for all readers. An unreadable batch
+   * is replaced by one line. `version`: `Database.othersVersion` at this moment.
    */
   #batches(run: string, cursor: number, version: number): LogBatch[] {
     if (version !== this.#version) this.#forget();

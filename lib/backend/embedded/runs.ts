@@ -138,8 +138,8 @@ function statementsOf(database: Database) {
       `INSERT INTO runs (id, revision, outcome, created_at, ended_at, reason, name, type, pipeline, value)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    // Most changes leave the indices alone: naming an indexed column would rewrite its index even if the value
-    // is the same.
+    // Most changes leave the indices alone: naming an indexed column would rewrite its index even if the
+    // value is the same.
     update: database.prepare("UPDATE runs SET revision = ?, value = ? WHERE id = ?"),
     reindex: database.prepare(
       "UPDATE runs SET outcome = ?, created_at = ?, ended_at = ?, reason = ? WHERE id = ?",

@@ -15,7 +15,9 @@ import { secretFiles } from "./secret-files.ts";
 
 /** A store whose changes of a run can be part of a larger transaction. */
 export interface EmbeddedStore extends Store {
-  /** Stores a run and changes of resources, and calls `also`, in one transaction. Returns the new revision. */
+  /**
+   * Stores a run and changes of resources, and calls `also`, in one transaction. Returns the new revision.
+   */
   putRunWith(
     run: Run,
     revision: number,

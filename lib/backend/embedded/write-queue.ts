@@ -12,7 +12,9 @@ export type Part = { readonly result: unknown } | { readonly error: unknown; rea
 export interface Transactions {
   /** Runs a function in one transaction; an error rolls it back. */
   transaction<T>(work: () => T): T;
-  /** Runs a part of a transaction; an error undoes that part only. Throws if the whole transaction is lost. */
+  /**
+   * Runs a part of a transaction; an error undoes that part only. Throws if the whole transaction is lost.
+   */
   part(work: () => unknown): Part;
 }
 
@@ -33,8 +35,8 @@ export class WriteQueue {
   }
 
   /**
-   * Runs `work` in the next transaction. If it fails, it is refused alone; if the transaction itself fails, so
-   * are all of its writes.
+   * Runs `work` in the next transaction. If it fails, it is refused alone; if the transaction itself fails,
+   * so are all of its writes.
    */
   write<T>(work: () => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {

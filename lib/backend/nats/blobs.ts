@@ -140,7 +140,8 @@ function sourceOf(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal | undefi
         const next = iterator.next();
         const { done, value } = await (signal ? abortable(next, signal) : next);
         if (done) controller.close();
-        // A copy: the client keeps parts of a chunk while the next one is filled, perhaps into the same buffer.
+        // A copy: the client keeps parts of a chunk while the next one is filled, perhaps into the same
+        // buffer.
         else controller.enqueue(new Uint8Array(value));
       } catch (error) {
         failure = { error };

@@ -115,7 +115,10 @@ export function headersOf(headers: MsgHdrs | undefined): Record<string, string> 
   return record;
 }
 
-/** `$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>[.<random>]` */
+/**
+ * Parses an ack subject: `$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>`, then
+ * `.<stream seq>.<consumer seq>.<time>.<pending>[.<random>]`.
+ */
 function placeOf(reply: string): Place {
   const tokens = reply.split(".");
   const [stream = "", consumer = "", deliveries, streamSeq, , nanos = ""] = tokens.slice(

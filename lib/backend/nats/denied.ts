@@ -1,6 +1,9 @@
 import { PermissionViolationError } from "@nats-io/transport-node";
 
-/** Returns what the broker's permissions denied, if that is the error or among its causes: "may not listen on …". */
+/**
+ * Returns what the broker's permissions denied, if that is the error or among its causes: "may not listen on
+ * …".
+ */
 export function deniedIn(error: unknown): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof PermissionViolationError) return sentenceOf(cause);

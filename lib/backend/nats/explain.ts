@@ -12,8 +12,8 @@ const SILENCES = {
   cut: "the port is open, but the connection is closed before a broker greets",
 };
 /**
- * Reasons that may be temporary: the broker, its host or the network has not started yet, or the broker or this
- * machine is overloaded.
+ * Reasons that may be temporary: the broker, its host or the network has not started yet, or the broker or
+ * this machine is overloaded.
  */
 export const AWAY: readonly string[] = [UNKNOWN_NAME, REFUSED, SLOW, ...Object.values(SILENCES)];
 

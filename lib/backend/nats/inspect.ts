@@ -67,8 +67,8 @@ export interface BrokerReport {
 }
 
 /**
- * Looks at a broker as each of the programs with this login would. Changes nothing. Throws as `connectNats` if
- * it cannot be reached.
+ * Looks at a broker as each of the programs with this login would. Changes nothing. Throws as `connectNats`
+ * if it cannot be reached.
  */
 export async function inspectBroker(
   options: Omit<NatsOptions, "name">,
@@ -162,7 +162,9 @@ function reportOf(name: string, info: StreamInfo | Error): StreamReport {
   return { name, state: "there", why: undefined, messages, bytes, maxBytes };
 }
 
-/** Returns all consumers of the streams with work; those of the drivers only, if the login may not list them. */
+/**
+ * Returns all consumers of the streams with work; those of the drivers only, if the login may not list them.
+ */
 async function consumersOf(
   manager: JetStreamManager,
   streams: readonly { name: string }[],
@@ -200,7 +202,8 @@ const consumerReport = (stream: string, info: ConsumerInfo): ConsumerReport => (
 export type Exposure = "open" | "closed" | { readonly untried: string };
 
 /**
- * Returns whether a broker takes a login without a password there, and lets it do any of what a program needs.
+ * Returns whether a broker takes a login without a password there, and lets it do any of what a program
+ * needs.
  */
 export async function exposureOf(
   server: string,

@@ -2,17 +2,17 @@ import { createConnection } from "node:net";
 import { startTimer, stopTimer } from "../../base/timers.ts";
 
 /**
- * What answers at an address: a NATS server (and whether it requires a client certificate), HTTP, or something
- * else. `unreached`: no connection in time. `silent`: a connection, but not a word in time. `cut`: it was closed
- * without a word, or, `refused`, only once something was sent that is not TLS.
+ * What answers at an address: a NATS server (and whether it requires a client certificate), HTTP, or
+ * something else. `unreached`: no connection in time. `silent`: a connection, but not a word in time. `cut`:
+ * it was closed without a word, or, `refused`, only once something was sent that is not TLS.
  */
 export type Greeting =
   | { kind: "nats"; wantsCertificate: boolean }
   | { kind: "http" | "other" | "unreached" | "silent" | "cut" | "refused" };
 
 /**
- * Waits for a NATS server's greeting, and sends an HTTP request if none comes in half of `timeoutMs`. Used only
- * to explain a failed connection.
+ * Waits for a NATS server's greeting, and sends an HTTP request if none comes in half of `timeoutMs`. Used
+ * only to explain a failed connection.
  */
 export function probe(address: string, timeoutMs: number): Promise<Greeting> {
   const { hostname, port } = new URL(`nats://${address}`);

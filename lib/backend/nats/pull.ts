@@ -214,7 +214,10 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     }
   }
 
-  /** Logs one line, unless it repeats the last one or the connection was lost, which has its own. Never rejects. */
+  /**
+   * Logs one line, unless it repeats the last one or the connection was lost, which has its own. Never
+   * rejects.
+   */
   async #report(why: string): Promise<void> {
     if (this.#streak > 0 && why === this.#reported) return;
     this.#reported = why;

@@ -223,7 +223,8 @@ class Reading {
 }
 
 /**
- * `$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>[.<random>]`
+ * Parses an ack subject: `$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<deliveries>`, then
+ * `.<stream seq>.<consumer seq>.<nanoseconds>.<pending>[.<random>]`.
  */
 function placeOf(reply: string): { seq: number; ordinal: number; at: number } {
   const tokens = reply.split(".");

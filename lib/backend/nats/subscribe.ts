@@ -6,8 +6,8 @@ import { checkFilter } from "../shared/checks.ts";
 import { CALL_TIMEOUT_MS } from "./link.ts";
 
 /**
- * Calls `handle` for each message until disposed. Resolves once the broker knows of it. Errors of `handle` are
- * logged.
+ * Calls `handle` for each message until disposed. Resolves once the broker knows of it. Errors of `handle`
+ * are logged.
  */
 export async function subscribe(
   connection: NatsConnection,

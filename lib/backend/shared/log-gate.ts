@@ -30,8 +30,8 @@ export class LogGate {
   readonly #isResumed: boolean;
 
   /**
-   * `isResumed`: the reader continues after what it has, of which the store may have removed some. What is before
-   * an attempt's first batch here is then not known to be missing.
+   * `isResumed`: the reader continues after what it has, of which the store may have removed some. What is
+   * before an attempt's first batch here is then not known to be missing.
    */
   constructor(run: string, isGenuine: IsGenuine, { isResumed = false }: { isResumed?: boolean } = {}) {
     this.#run = run;

@@ -25,8 +25,8 @@ const STORED_AT_ONCE = 16;
 /**
  * Stores the files that a plan's globs choose for a build that ended so, under their paths relative to the
  * build's folder (see docs/spec.md). Throws StepFailure `artifact-failed` if a file cannot be kept, or if the
- * build succeeded and a glob chooses nothing. A build that failed leaves such files out, and every build those
- * beyond the operator's limits, with a line in the log.
+ * build succeeded and a glob chooses nothing. A build that failed leaves such files out, and every build
+ * those beyond the operator's limits, with a line in the log.
  */
 export async function collectArtifacts(
   context: BuildContext,

@@ -25,8 +25,8 @@ interface Kept {
 
 /**
  * Runs a build's work. Sums up the test reports and keeps the artifacts that are wanted of a build that did
- * not succeed. Throws what `work` throws; a StepFailure then has both in its data. Keeping never replaces that error: its
- * own failure is a line of the log.
+ * not succeed. Throws what `work` throws; a StepFailure then has both in its data. Keeping never replaces
+ * that error: its own failure is a line of the log.
  */
 export async function keepingOfFailed<T>(
   context: BuildContext,

@@ -4,8 +4,8 @@ import { mostEntryBytes, needsManifest } from "./manifest.ts";
 import type { Wanted } from "./unpack.ts";
 
 /**
- * Returns as many of the files, in order, as the operator's limits allow, with room for the list of them where
- * that has to be an artifact too (see withManifest).
+ * Returns as many of the files, in order, as the operator's limits allow, with room for the list of them
+ * where that has to be an artifact too (see withManifest).
  */
 export async function withinLimits(
   { log, settings }: { log: Pick<BuildContext["log"], "line">; settings: Limits },

@@ -11,9 +11,9 @@ const SYSTEM_FILES = [
 export const MOST_BYTES = 16_000_000;
 
 /**
- * Shell functions. `usable_authorities FILE` says on stderr why a file with authorities is not used; nothing of
- * one that is not there. `known_authorities` prints an image's own authorities: those of SSL_CERT_FILE, else of
- * the system; nothing where an image has none.
+ * Shell functions. `usable_authorities FILE` says on stderr why a file with authorities is not used; nothing
+ * of one that is not there. `known_authorities` prints an image's own authorities: those of SSL_CERT_FILE,
+ * else of the system; nothing where an image has none.
  */
 export const KNOWN_AUTHORITIES = `
 usable_authorities() {

@@ -16,8 +16,8 @@ const MOST_CHARS = 128 * 1024;
 const BEGIN = /^-----BEGIN ([A-Z0-9 ]{1,40})-----$/;
 
 /**
- * Parses certificates in PEM form, and leaves out what stands between them. Throws InputError for anything but
- * certificates of authorities, and for certificates that sign themselves.
+ * Parses certificates in PEM form, and leaves out what stands between them. Throws InputError for anything
+ * but certificates of authorities, and for certificates that sign themselves.
  */
 export function parseAuthorities(text: string): Authorities {
   if (text.length > MOST_CHARS) {

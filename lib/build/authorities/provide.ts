@@ -26,7 +26,10 @@ const REPLACING = [
 /** Variables that name authorities beside a program's own. */
 const ADDING = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
-/** What the image's own variables name stays trusted. Prints nothing, or "none" if the image has no authorities. */
+/**
+ * What the image's own variables name stays trusted. Prints nothing, or "none" if the image has no
+ * authorities.
+ */
 const SCRIPT = `
 umask 022
 rm -f ${ADDED} ${WHOLE}

@@ -13,7 +13,9 @@ printf '%s\\n' "$said" | tail -n 1
 exit 1
 `;
 
-/** Copies those caches that are not layered. One that cannot be copied is left empty, with a line in the log. */
+/**
+ * Copies those caches that are not layered. One that cannot be copied is left empty, with a line in the log.
+ */
 export async function fillCaches(
   context: BuildContext,
   container: string,

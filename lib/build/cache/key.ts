@@ -28,8 +28,9 @@ const UNREADABLE = "its files cannot be read in this image";
 const EMPTY = `find "$1" -mindepth 1 -delete 2>/dev/null || rm -rf -- "$1"/* "$1"/.[!.]* "$1"/..?*`;
 
 /**
- * Finds the whole key of each cache whose key depends on files. A cache that was saved with another key, which
- * no fallback key allows, is emptied. If the files cannot be read in this image, the cache is emptied too.
+ * Finds the whole key of each cache whose key depends on files. A cache that was saved with another key,
+ * which no fallback key allows, is emptied. If the files cannot be read in this image, the cache is emptied
+ * too.
  */
 export async function matchKeys(
   context: BuildContext,

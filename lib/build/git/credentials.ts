@@ -24,11 +24,11 @@ export interface Credentials {
 }
 
 /**
- * Returns the credentials for a plan's clone: for the repository's host, and with submodules, or files of Git LFS
- * of a local repository, for every host.
- * The run's own take precedence over the operator's. Only an image that the operator chose (`--git-image` or
- * `--allow-image`) gets the operator's credentials. Without such an image, throws StepFailure `invalid-spec`
- * if the repository needs one, and otherwise logs which ones are not used.
+ * Returns the credentials for a plan's clone: for the repository's host, and with submodules, or files of Git
+ * LFS of a local repository, for every host. The run's own take precedence over the operator's. Only an image
+ * that the operator chose (`--git-image` or `--allow-image`) gets the operator's credentials. Without such an
+ * image, throws StepFailure `invalid-spec` if the repository needs one, and otherwise logs which ones are not
+ * used.
  */
 export async function credentialsFor(context: BuildContext, plan: Plan): Promise<Credentials> {
   const { policy, secrets, log } = context;

@@ -27,7 +27,10 @@ export const GIT_ACCESS = z.object({
 
 export type GitAccess = Pick<BuildPolicy, "gitTokens" | "gitImage" | "gitKnownHosts">;
 
-/** Reads the files that these flags and `--git-token` name. Throws InputError that names the flag and the file. */
+/**
+ * Reads the files that these flags and `--git-token` name. Throws InputError that names the flag and the
+ * file.
+ */
 export async function readGitAccess(
   { gitToken = [], gitImage, gitKnownHosts = [], gitWellKnownHosts }: {
     gitToken?: readonly { host: string; file: string }[] | undefined;

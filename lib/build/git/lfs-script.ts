@@ -4,8 +4,8 @@
  * SUBMODULES in those below it.
  *
  * The content comes from where git-lfs would look for it, or from the https URL that the repository's
- * `.lfsconfig` names. That URL is checked here and then given to git-lfs, so git-lfs takes no other URL and no
- * transfer program from the repository. Its server is the only host whose credential git-lfs can get.
+ * `.lfsconfig` names. That URL is checked here and then given to git-lfs, so git-lfs takes no other URL and
+ * no transfer program from the repository. Its server is the only host whose credential git-lfs can get.
  *
  * Variables: LFS (1 or empty), URL, ORIGIN.
  */

@@ -75,7 +75,9 @@ export async function openLocalSource(
   };
 }
 
-/** Returns the repository with the objects of one more folder, which is ours. Its submodules get them as well. */
+/**
+ * Returns the repository with the objects of one more folder, which is ours. Its submodules get them as well.
+ */
 export function withObjects(source: LocalSource, folder: string | undefined): LocalSource {
   if (folder === undefined) return source;
   const ownObjects = new GitFolder(folder);

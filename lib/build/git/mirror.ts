@@ -8,7 +8,9 @@ import { credentialHosts } from "./git-token.ts";
 
 /** How a mirror's name begins; no cache of a spec can have such a name. */
 const PREFIX = "git:";
-/** Repositories whose packs take less are not mirrored, KiB: fetching them takes less than looking for them. */
+/**
+ * Repositories whose packs take less are not mirrored, KiB: fetching them takes less than looking for them.
+ */
 export const MIRROR_LEAST_KIB = 8 * 1024;
 
 /** Folders of mirrors in the container. Those filled with an operator's credentials are kept apart. */
@@ -19,8 +21,8 @@ export const isMirror = ({ name }: Pick<CacheLine, "name">): boolean => name.sta
 
 /**
  * Returns the cache in which what was fetched of a plan's repository is kept. Undefined for a local
- * repository, where the operator wants none, and where the commit has to be signed: builds can write a mirror,
- * and git does not hash its objects again. Builds of other users, and with another depth, have one of
+ * repository, where the operator wants none, and where the commit has to be signed: builds can write a
+ * mirror, and git does not hash its objects again. Builds of other users, and with another depth, have one of
  * their own: they could not write it, or would lack history.
  */
 export function mirrorOf(plan: Plan, policy: BuildPolicy): CacheLine | undefined {

@@ -21,9 +21,9 @@ const LEAST_MEMORY = 6 * 1024 ** 2;
 const LEAST_CPUS = 0.01;
 
 /**
- * Returns the limits of each service. All services of a build together get at most what the operator allows one
- * container: those that ask for nothing share what the others leave. Throws InputError, one problem a line, if the
- * others leave too little.
+ * Returns the limits of each service. All services of a build together get at most what the operator allows
+ * one container: those that ask for nothing share what the others leave. Throws InputError, one problem a
+ * line, if the others leave too little.
  */
 export function serviceLimits(services: readonly Service[], most: Most): ServiceLimits[] {
   const asked = <K extends keyof ServiceLimits>(what: K) => services.map(({ limits }) => limits[what]);

@@ -19,8 +19,8 @@ export async function logServices(context: BuildContext): Promise<void> {
 }
 
 /**
- * Ends one service and writes the end of what it printed into the log. Output that cannot be read, or only in part,
- * costs no step.
+ * Ends one service and writes the end of what it printed into the log. Output that cannot be read, or only in
+ * part, costs no step.
  */
 export async function logService(
   { docker, run, log, signal }: BuildContext,

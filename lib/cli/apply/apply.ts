@@ -16,8 +16,8 @@ interface Applied {
 }
 
 /**
- * Creates or changes what the files describe and prints a line for each. All files are read before anything is
- * sent. Throws InputError and UnavailableError; what was sent before stays.
+ * Creates or changes what the files describe and prints a line for each. All files are read before anything
+ * is sent. Throws InputError and UnavailableError; what was sent before stays.
  */
 export async function apply(
   files: readonly string[],

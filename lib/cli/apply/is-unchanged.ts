@@ -25,7 +25,9 @@ const REPLACED: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   "resource": { name: "null", resource: "null", spec: "null" },
 };
 
-/** Returns true if a change with this document would leave what the control plane has, a JSON text, as it is. */
+/**
+ * Returns true if a change with this document would leave what the control plane has, a JSON text, as it is.
+ */
 export function isUnchanged({ kind, text }: Thing, found: string): boolean {
   const isReplacedBySame = Object.entries(REPLACED[kind]).every(([key, without]) =>
     canonicalJson(given(text, key) ?? without) === canonicalJson(given(found, key) ?? without)

@@ -74,7 +74,9 @@ async function images({ docker: endpoint }: Typed): Promise<string[]> {
   return await docker.imageNames({ signal });
 }
 
-/** The branches and tags of the repository on the line, else of the one in this folder; none of a remote one. */
+/**
+ * The branches and tags of the repository on the line, else of the one in this folder; none of a remote one.
+ */
 async function refs({ repository = "." }: Typed): Promise<string[]> {
   const parsed = parseRepository(repository);
   if (parsed.kind !== "local") return [];

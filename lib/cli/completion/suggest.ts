@@ -11,8 +11,8 @@ export interface Suggestion {
 
 /**
  * Returns suggestions for the last word, which is empty where a new word begins. Each line is a suggestion,
- * with a tab and its explanation if it has one. `found` are the suggestions for a run, or for the value of the
- * flag in question (`wantsValue`). The last line is `:0` if file names fit too, otherwise `:4`.
+ * with a tab and its explanation if it has one. `found` are the suggestions for a run, or for the value of
+ * the flag in question (`wantsValue`). The last line is `:0` if file names fit too, otherwise `:4`.
  */
 export function suggest(
   program: CommandUnknownOpts,

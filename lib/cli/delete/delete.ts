@@ -12,8 +12,8 @@ export interface DeleteOptions extends InspectOptions {
 type Named = Pick<Thing, "kind" | "type" | "name">;
 
 /**
- * Removes a resource, or all that files describe, and prints a line for each. What is missing is an error once
- * all others are removed. Throws InputError and UnavailableError.
+ * Removes a resource, or all that files describe, and prints a line for each. What is missing is an error
+ * once all others are removed. Throws InputError and UnavailableError.
  */
 export async function remove(words: readonly string[], options: DeleteOptions): Promise<void> {
   const { file, json, ignoreMissing = false } = options;

@@ -27,7 +27,9 @@ export interface Cleaned {
   readonly caches: readonly Saved[];
 }
 
-/** Ends the runs of this data folder whose process is gone, and removes what no live run owns on this Docker. */
+/**
+ * Ends the runs of this data folder whose process is gone, and removes what no live run owns on this Docker.
+ */
 export async function cleanData(
   { embedded, engine, docker, signal, dryRun = false, olderThanMs = 0 }: CleanParts,
 ): Promise<Cleaned> {

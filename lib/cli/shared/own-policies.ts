@@ -11,8 +11,8 @@ type Naming<A extends unknown[], O extends OptionValues, G extends OptionValues>
 
 /**
  * Adds the policy flags of the drivers that `--driver` names, so it loads them before the command line is
- * parsed. `probe` is a copy of the command, which finds `--driver` among the other flags; `words` is the whole
- * command line. Throws InputError, also for a flag that the command has already.
+ * parsed. `probe` is a copy of the command, which finds `--driver` among the other flags; `words` is the
+ * whole command line. Throws InputError, also for a flag that the command has already.
  */
 export async function withOwnPolicies<
   A extends unknown[],

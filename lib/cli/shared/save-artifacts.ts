@@ -14,8 +14,8 @@ const LARGE_BYTES = 1024 * 1024;
 
 /**
  * Copies a run's artifacts into a folder, under their names and with their permission bits, less the umask. A
- * link to another artifact becomes a symbolic link to that, relative. Replaces existing files atomically. Never
- * writes through a symbolic link: the names come from a build, and the folder may be in an untrusted
+ * link to another artifact becomes a symbolic link to that, relative. Replaces existing files atomically.
+ * Never writes through a symbolic link: the names come from a build, and the folder may be in an untrusted
  * repository. Returns the number of files. Throws UnavailableError that names the file.
  */
 export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: string): Promise<number> {
@@ -35,8 +35,8 @@ export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: s
 }
 
 /**
- * Throws InputError if artifacts could not be saved in this folder, as far as that can be seen before there are
- * any: something other than a folder is in its place, or a relative path goes through a link.
+ * Throws InputError if artifacts could not be saved in this folder, as far as that can be seen before there
+ * are any: something other than a folder is in its place, or a relative path goes through a link.
  */
 export function checkOutput(folder: string): void {
   if (isAbsolute(folder)) {
@@ -63,8 +63,8 @@ export interface SavedFrom extends Pick<ArtifactReader, "open" | "copyTo"> {
 type Saved = StoredArtifact & { readonly link?: string | undefined };
 
 /**
- * Takes links to anything but a file of the set for files: what is saved leads nowhere else. So are links that
- * differ from their file in upper and lower case alone, which a folder may take for one name.
+ * Takes links to anything but a file of the set for files: what is saved leads nowhere else. So are links
+ * that differ from their file in upper and lower case alone, which a folder may take for one name.
  */
 function withLinksWithin(artifacts: readonly Saved[]): readonly Saved[] {
   const files = new Set(artifacts.filter(({ link }) => link === undefined).map(({ name }) => name));

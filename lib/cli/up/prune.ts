@@ -81,9 +81,9 @@ async function attempt(what: string, remove: () => Promise<number>, signal: Abor
 }
 
 /**
- * Returns a function that removes runs and logs that ended long enough ago, and of more runs than are kept the
- * ones that ended first. It returns the number of removed
- * runs. Each call examines only what has expired since the previous call (the first one, all logs).
+ * Returns a function that removes runs and logs that ended long enough ago, and of more runs than are kept
+ * the ones that ended first. It returns the number of removed runs. Each call examines only what has expired
+ * since the previous call (the first one, all logs).
  */
 export function pruner(
   { store, keepRunsMs, keepRunsCount = Infinity, keepLogsMs, removeLog, clock }: PruneOptions,

@@ -131,7 +131,9 @@ export class DriverProgram {
     return new ServerRuns({ ...this.#api, ...given, host });
   }
 
-  /** Makes sure that a Conveyor server's broker keeps the driver's events, and artifacts only within bounds. */
+  /**
+   * Makes sure that a Conveyor server's broker keeps the driver's events, and artifacts only within bounds.
+   */
   async #join(runs: ServerRuns, signal: AbortSignal): Promise<void> {
     const { driver, options, transport, status } = this.#parts;
     const keeping = { maxAgeMs: options.keepArtifacts, maxBytes: options.maxStored };

@@ -33,8 +33,8 @@ export interface SettleServices extends LineServices {
 export type Settleable = EventInHand & Partial<GrantedEvent>;
 
 /**
- * Ends an event according to its disposition; returns false if it will be redelivered. A result is stored before
- * its event is acked.
+ * Ends an event according to its disposition; returns false if it will be redelivered. A result is stored
+ * before its event is acked.
  */
 export async function settle(
   held: Settleable,

@@ -120,7 +120,9 @@ export async function testDriver(driver: Driver, options: TestOptions = {}): Pro
   return { ...await testedBy(embedded, run, result), progress: engine.progress };
 }
 
-/** Replaces the engine: grants every attempt until the test cancels the step, and keeps the step's progress. */
+/**
+ * Replaces the engine: grants every attempt until the test cancels the step, and keeps the step's progress.
+ */
 async function playEngine(
   transport: Transport,
   { secrets = {}, timeoutMs, signal, progress }: TestOptions,

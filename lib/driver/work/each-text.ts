@@ -5,8 +5,8 @@ import { exec, type ExecContext } from "./exec.ts";
 const MOST_CHARACTERS = 64 * 1024;
 
 /**
- * Runs a command and calls `take` with each text of its output that `end` follows, however many there are. What the
- * command prints goes nowhere else. `isCut`: a text was too long and was left out.
+ * Runs a command and calls `take` with each text of its output that `end` follows, however many there are.
+ * What the command prints goes nowhere else. `isCut`: a text was too long and was left out.
  */
 export async function eachText(
   context: ExecContext,

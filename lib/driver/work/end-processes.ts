@@ -8,9 +8,9 @@ const LOOK_MS = 100;
 const TERM_EXEC_MS = 2000;
 
 /**
- * Ends every process in a container except its init and the idle one: sends TERM to all, also to stopped ones, and kills the
- * container if some are left after `graceMs`, since the API cannot kill an exec. Returns which of the two it
- * took.
+ * Ends every process in a container except its init and the idle one: sends TERM to all, also to stopped
+ * ones, and kills the container if some are left after `graceMs`, since the API cannot kill an exec. Returns
+ * which of the two it took.
  *
  * The idle process ignores TERM, and `kill -1` spares process 1 and its sender, so the processes that are
  * left are the build's.

@@ -38,8 +38,8 @@ export function wholeCut(
 }
 
 /**
- * Returns the cut before the first line that is left, which is of `step`: the steps before it began when lines
- * were stored that are not kept any more. Only for a store that removes a log line by line.
+ * Returns the cut before the first line that is left, which is of `step`: the steps before it began when
+ * lines were stored that are not kept any more. Only for a store that removes a log line by line.
  */
 export function stepsCut(run: Run, step: string, { keepLogsMs, now }: LogAge): LogCut | undefined {
   const steps = [...run.earlier ?? [], run.steps].flat();

@@ -2,9 +2,9 @@ import type { Engine } from "../shell/engine.ts";
 import { Problem } from "./problem.ts";
 
 /**
- * Returns a check to call before taking a submitter's run. Throws Problem 503 while the control plane drains and
- * 429 if too many runs are open, of all or of this submitter. Requests that are checked at the same moment may
- * exceed a bound by their number.
+ * Returns a check to call before taking a submitter's run. Throws Problem 503 while the control plane drains
+ * and 429 if too many runs are open, of all or of this submitter. Requests that are checked at the same
+ * moment may exceed a bound by their number.
  */
 export function admission(
   { engine, draining, maxOpenRuns, maxRunsEach }: {

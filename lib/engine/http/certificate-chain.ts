@@ -17,7 +17,8 @@ const NOT_OF_CLIENTS = `An authority of its certificate does not sign for client
  * Returns why `leaf` was not issued by one of `authorities`, or undefined if it was. Every certificate in the
  * chain, the authority's too, must be valid at `now`, allowed for clients, and signed by the next, which must
  * be allowed to sign certificates. The key of a server, or of an authority for servers only, therefore opens
- * nothing. Path length limits are not checked: the holder of an intermediate's key can sign for anybody anyway.
+ * nothing. Path length limits are not checked: the holder of an intermediate's key can sign for anybody
+ * anyway.
  */
 export function whyNotIssued(
   leaf: X509Certificate,

@@ -84,7 +84,9 @@ export async function removeDefinition({ store }: DefinitionParts, name: string)
 export const unknownDefinition = (name: string): Problem =>
   new Problem(404, `Unknown resource type "${name.slice(0, 100)}"`);
 
-/** A definition keeps its id. One that is not stored gets a new id, if `isKnown`; else Problem 404 is thrown. */
+/**
+ * A definition keeps its id. One that is not stored gets a new id, if `isKnown`; else Problem 404 is thrown.
+ */
 async function replace(
   { store: { definitions } }: DefinitionParts,
   name: string,

@@ -36,12 +36,14 @@ export interface NamedToken {
   readonly token: string;
 }
 
-/** The submitter of all requests with a signed token: their certificates name drivers and servers, not people. */
+/**
+ * The submitter of all requests with a signed token: their certificates name drivers and servers, not people.
+ */
 const SIGNED: Pick<NamedToken, "name" | "role"> = { name: "certificates", role: "admin" };
 
 /**
- * Rejects requests without a valid token and sets the request's role and submitter. `whyNotSigned` returns why a signed
- * token is rejected; the reason goes to the process log only, and the caller gets "Wrong token".
+ * Rejects requests without a valid token and sets the request's role and submitter. `whyNotSigned` returns
+ * why a signed token is rejected; the reason goes to the process log only, and the caller gets "Wrong token".
  */
 export function tokenGuard(
   tokens: readonly NamedToken[],

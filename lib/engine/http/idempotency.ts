@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { InputError } from "../../base/errors.ts";
 
 /**
- * Derives the run's id from the submitter's key, so that a repeated request finds the same run on every replica,
- * and none of another submitter.
+ * Derives the run's id from the submitter's key, so that a repeated request finds the same run on every
+ * replica, and none of another submitter.
  */
 export function runOfKey(key: string, submitter = ""): string {
   if (key === "" || key.length > 255) {

@@ -6,8 +6,8 @@ const MOST_CHARS = 64 * 1024;
 
 /**
  * Streams lines as bytes. Lines that arrive together are sent in one chunk, and `lines` is read no faster
- * than the stream. While idle it sends `heartbeat` (default: an empty line) every `heartbeatMs`, so that each side
- * notices if the other is gone. Cancelling the stream returns the iterator of `lines`.
+ * than the stream. While idle it sends `heartbeat` (default: an empty line) every `heartbeatMs`, so that each
+ * side notices if the other is gone. Cancelling the stream returns the iterator of `lines`.
  */
 export function lineStream(
   lines: AsyncIterable<string>,

@@ -97,7 +97,10 @@ async function answer(
   await readAway(request);
 }
 
-/** A streamed answer says with this header, which proxies heed too, that its parts must not wait for each other. */
+/**
+ * A streamed answer says with this header, which proxies heed too, that its parts must not wait for each
+ * other.
+ */
 export const STREAMED = { "X-Accel-Buffering": "no" };
 
 /** Returns true for a JSON answer that is at hand as a whole. */
@@ -126,7 +129,9 @@ async function readAway(request: Request | undefined): Promise<void> {
  * more than they do.
  */
 const SMALL_BODY = 16 * 1024;
-/** A body that is not there by then is read as a stream, so that a request is refused before its body comes. */
+/**
+ * A body that is not there by then is read as a stream, so that a request is refused before its body comes.
+ */
 const AT_HAND_MS = 50;
 
 /** Returns true if the body's length is given, and small. */

@@ -13,7 +13,10 @@ export interface EngineOptions extends TimeSources {
   readonly transport: Transport;
   readonly store: Store;
   readonly sealKey: Uint8Array;
-  /** Given if transport and store are one database: a change of a run and its message then take one transaction. */
+  /**
+   * Given if transport and store are one database: a change of a run and its message then take one
+   * transaction.
+   */
   readonly publishRun?: PublishRun | undefined;
   /**
    * Drivers whose results and log lines are accepted without claims and signatures: Conveyor's own (default:
@@ -84,7 +87,9 @@ export interface Engine extends AsyncDisposable {
    * to stop, nudges the running step's driver.
    */
   heed(run: string): Promise<void>;
-  /** Returns the number of runs, of all or of one submitter, that this engine drives and that have not ended. */
+  /**
+   * Returns the number of runs, of all or of one submitter, that this engine drives and that have not ended.
+   */
   openRuns(submitter?: string): number;
   /** Names of the engine's parts that fail just now and are retried. Empty if all work. */
   readonly troubles: readonly string[];

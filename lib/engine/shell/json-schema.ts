@@ -24,8 +24,8 @@ const MAX_PARTS = 1000;
 /** Most mistakes that a list may have: a schema's parts times the members of a value. */
 const MAX_MISTAKES = 100_000;
 /**
- * Longest JSON text of a value whose mistakes are all looked for; in a longer one, only the first: they may be
- * as many as its items times the schema's keywords.
+ * Longest JSON text of a value whose mistakes are all looked for; in a longer one, only the first: they may
+ * be as many as its items times the schema's keywords.
  */
 const MAX_LISTED = 16 * 1024;
 const SHOWN = 60;
@@ -61,8 +61,8 @@ const DEFAULT_DRAFT = "https://json-schema.org/draft/2020-12/schema";
 
 /**
  * Compiles a JSON Schema of the draft that its `$schema` names (default 2020-12). `format` is always
- * asserted. A `$ref` can reach only the schema itself and the meta schemas: nothing is read from files or
- * the network. A check takes time linear in the value, except for what `linearPattern` says. Throws InputError,
+ * asserted. A `$ref` can reach only the schema itself and the meta schemas: nothing is read from files or the
+ * network. A check takes time linear in the value, except for what `linearPattern` says. Throws InputError,
  * which says what is wrong with the schema.
  */
 export function compileSchema(schema: unknown): SchemaCheck {

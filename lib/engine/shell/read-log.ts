@@ -140,7 +140,10 @@ const shared = new WeakMap<LogBatch, RecentMap<LogPiece>>();
 /** Pieces of one batch that are kept: readers that begin in the middle of it have their own. */
 const PIECES = 4;
 
-/** Returns the piece of a batch: the same object to all readers at the same place, if their store gives the same batch. */
+/**
+ * Returns the piece of a batch: the same object to all readers at the same place, if their store gives the
+ * same batch.
+ */
 function sharedPiece(run: string, batch: LogBatch, parts: PieceParts): LogPiece {
   const { before, writer, step } = parts;
   const key = JSON.stringify([before, writer?.id, step]);

@@ -152,7 +152,9 @@ export class Records {
     return stored;
   }
 
-  /** Stores a change together with the open step's event; undefined if that must be done one after the other. */
+  /**
+   * Stores a change together with the open step's event; undefined if that must be done one after the other.
+   */
   async #publishWith(
     run: Run,
     { revision, changes }: Place,

@@ -5,7 +5,9 @@ export class TooManyChecksError extends Error {
   override readonly name = "TooManyChecksError";
 }
 
-/** References that a check may follow, whatever the value's length, and for each character of its JSON text. */
+/**
+ * References that a check may follow, whatever the value's length, and for each character of its JSON text.
+ */
 const LEAST = 100_000;
 const PER_CHARACTER = 4;
 

@@ -50,7 +50,10 @@ const AT_ONCE = 8;
 /** How long checks may keep requests waiting at a time, milliseconds. */
 const SLICE_MS = 2;
 
-/** Why steps are unclaimed, by driver, host and resource type: asked once for all runs that are checked together. */
+/**
+ * Why steps are unclaimed, by driver, host and resource type: asked once for all runs that are checked
+ * together.
+ */
 type Reasons = KeptAnswers<string | undefined>;
 
 /** How long a reason is kept: runs that are looked at together may be many. */

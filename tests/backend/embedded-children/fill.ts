@@ -4,8 +4,8 @@ import { Retryable } from "../../../lib/base/errors.ts";
 import { publishBatch, RUN, runOf } from "../store-conformance/opened.ts";
 
 /**
- * `fill FOLDER`: stores log batches until the disk is full, then does what a run does that fails for it and what its user
- * does about it. Prints what came of each as JSON.
+ * `fill FOLDER`: stores log batches until the disk is full, then does what a run does that fails for it and
+ * what its user does about it. Prints what came of each as JSON.
  */
 const [folder = ""] = process.argv.slice(2);
 const spec = { stream: "messages", name: "a", filters: ["resources.t"], ackWaitMs: 60_000 } as const;

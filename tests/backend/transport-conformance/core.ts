@@ -6,7 +6,9 @@ import { Retryable } from "../../../lib/base/errors.ts";
 import { until } from "../../support/until.ts";
 import { bytes, type Open, pull, spec, within } from "./opened.ts";
 
-/** What a user who tries again and expects repetition can rely on, whatever happens that the contract allows. */
+/**
+ * What a user who tries again and expects repetition can rely on, whatever happens that the contract allows.
+ */
 export function core(name: string, open: Open): void {
   test(`${name}: no message is lost between competing instances, and none is held in the end`, async () => {
     await using opened = await open();

@@ -38,8 +38,9 @@ const LONG = 60_000;
 const LEASES_MS = [300, 1000, 3000];
 
 /**
- * Tests what happens within and after an ack wait, or between heartbeats, of so many milliseconds. If the machine stops for as long, things happen in
- * another order than the test has them: it begins anew, with a longer one. What is wrong with each of them is wrong.
+ * Tests what happens within and after an ack wait, or between heartbeats, of so many milliseconds. If the
+ * machine stops for that long, things happen in another order than the test expects, so it starts again with
+ * a longer one. A fault fails with every length.
  */
 export async function leased(work: (leaseMs: number) => Promise<void>): Promise<void> {
   for (const leaseMs of LEASES_MS) {

@@ -10,7 +10,8 @@ const driver = {
     logger: { log(message: string): Promise<void> },
   ) {
     await logger.log(`${event} of ${JSON.parse(payload).name} in ${runId}`);
-    // As container-start says where the run's container is: what comes after it may be done elsewhere all the same.
+    // As container-start says where the run's container is: what comes after it may be done elsewhere all the
+    // same.
     return { success: true, message: "ported", data: { host: "another-host", run: runId } };
   },
 };

@@ -63,8 +63,8 @@ export function resourceStruct({ id, name, pipeline, resource, metadata, spec }:
 }
 
 /**
- * A resource read into a Go struct: unknown fields are lost, wrong types are an error. With `texts`, metadata is a map of
- * strings, as in servers up to 0.6.6.
+ * A resource read into a Go struct: unknown fields are lost, wrong types are an error. With `texts`, metadata
+ * is a map of strings, as in servers up to 0.6.6.
  */
 export function readResource(value: unknown, { texts }: { texts: boolean }): GoResource {
   const given = objectOf(value, "resource");

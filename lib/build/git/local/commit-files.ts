@@ -28,8 +28,8 @@ export class CommitFiles implements Disposable {
   }
 
   /**
-   * Returns the bytes of a file; undefined if there is none. Throws InputError if it is no regular file or has
-   * more than `most` bytes.
+   * Returns the bytes of a file; undefined if there is none. Throws InputError if it is no regular file or
+   * has more than `most` bytes.
    */
   read(path: string, most: number): Buffer | undefined {
     const entry = this.#entry(path);

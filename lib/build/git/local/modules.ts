@@ -78,8 +78,8 @@ export function submodulesOf(store: ObjectStore, commit: string): Submodule[] {
 }
 
 /**
- * Returns the git folders of a submodule as repositories, without those whose objects are not all there. A linked
- * work tree has its own, and may do with that of the main one.
+ * Returns the git folders of a submodule as repositories, without those whose objects are not all there. A
+ * linked work tree has its own, and may do with that of the main one.
  */
 export function modulesNamed(
   { gitFolder, commonFolder, ...source }: LocalSource,

@@ -8,8 +8,8 @@ export type Change = { readonly mode: string; readonly id: string } | undefined;
 const FOLDER = "40000";
 
 /**
- * Writes a tree with changes and all the trees above them. Returns its id; undefined if nothing is left in it.
- * `tree`: the one that is changed. Paths are Latin-1 text.
+ * Writes a tree with changes and all the trees above them. Returns its id; undefined if nothing is left in
+ * it. `tree`: the one that is changed. Paths are Latin-1 text.
  */
 export function changedTree(
   tree: string | undefined,

@@ -11,8 +11,8 @@ const MOST_MODULES = 10_000;
 const MOST_FOLDERS = 2048;
 
 /**
- * Returns the paths of all submodules in a tree, also of those that `.gitmodules` does not name. Latin-1 text.
- * Throws InputError if there are more than 10,000.
+ * Returns the paths of all submodules in a tree, also of those that `.gitmodules` does not name. Latin-1
+ * text. Throws InputError if there are more than 10,000.
  */
 export function modulePaths(store: ObjectStore, tree: string): string[] {
   // A hostile tree has the same one below it in many places.

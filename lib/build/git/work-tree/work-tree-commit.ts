@@ -20,9 +20,9 @@ export interface WorkTreeCommit {
 
 /**
  * Commits a working tree as it is, into `objects`: the repository itself is not touched. `head`: the commit
- * below; `paths`: the files that differ from it, from git; `removed`: those of them that are not in the index;
- * `modules`: the commits of submodules, by their paths. Files are read as bytes: no filter, hook or attribute
- * counts. The same files give the same commit. Throws InputError for a file that cannot be read.
+ * below; `paths`: the files that differ from it, from git; `removed`: those of them that are not in the
+ * index; `modules`: the commits of submodules, by their paths. Files are read as bytes: no filter, hook or
+ * attribute counts. The same files give the same commit. Throws InputError for a file that cannot be read.
  */
 export async function commitWorkTree(
   source: LocalSource,

@@ -11,8 +11,8 @@ const MOST_MODULES = 200;
 
 /**
  * Returns a commit's submodules that are checked out where they belong in the working tree, and whose git
- * folders are where `git submodule` keeps them. Any other is built as the commit has it, also one without a commit
- * or index of its own: its first checkout was interrupted.
+ * folders are where `git submodule` keeps them. Any other is built as the commit has it, also one without a
+ * commit or index of its own: its first checkout was interrupted.
  */
 export async function checkedOutModules(
   source: LocalSource,

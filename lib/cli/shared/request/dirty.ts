@@ -30,9 +30,9 @@ interface Options {
 }
 
 /**
- * Commits the working tree as it is, with those of its submodules, without what git ignores and without our own
- * folders (`own`). Nothing of the repository is run. Throws InputError, and UnavailableError if there is no git
- * to say what it ignores.
+ * Commits the working tree as it is, with those of its submodules, without what git ignores and without our
+ * own folders (`own`). Nothing of the repository is run. Throws InputError, and UnavailableError if there is
+ * no git to say what it ignores.
  */
 export async function commitDirty(source: LocalSource, options: Options): Promise<Dirty> {
   const objects = await mkdtemp(join(tmpdir(), "conveyor-dirty-"));

@@ -9,8 +9,8 @@ export interface Variable {
 
 /**
  * Reads files of variables by the rules of `docker run --env-file`: one `NAME=VALUE` a line, the value as it
- * stands; `NAME` alone takes the caller's value, if there is one; empty lines and those that begin with `#` do
- * not count. The last one of a name wins. Throws InputError that names file and line.
+ * stands; `NAME` alone takes the caller's value, if there is one; empty lines and those that begin with `#`
+ * do not count. The last one of a name wins. Throws InputError that names file and line.
  */
 export async function readEnvFiles(paths: readonly string[], environment: Environment): Promise<Variable[]> {
   const found = new Map<string, string>();

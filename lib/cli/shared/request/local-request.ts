@@ -80,7 +80,10 @@ export interface OwnFolders {
 export const ownFolders = ({ output, data }: OwnFolders, environment: Environment): string[] =>
   [output, dataFolder(data, environment)].filter((folder) => folder !== undefined);
 
-/** Returns the state of a plan's local repository; undefined for one elsewhere. `opened`: one that is open already. */
+/**
+ * Returns the state of a plan's local repository; undefined for one elsewhere. `opened`: one that is open
+ * already.
+ */
 export async function pinned(
   { repository, spec: { ref, dirty } }: Plan,
   given: Pick<OpenOptions, "own" | "environment">,

@@ -26,7 +26,9 @@ export const FileStep = z.strictObject({
   timeout: durationText.optional(),
 });
 
-/** `pipeline` of a resource's file: a list of steps, or the name of a pipeline that the control plane stores. */
+/**
+ * `pipeline` of a resource's file: a list of steps, or the name of a pipeline that the control plane stores.
+ */
 export const FilePipeline = z.union([
   z.string().regex(/\S/, "expected a list of steps, or the name of a pipeline"),
   z.array(FileStep).min(1, "expected at least one step"),
@@ -57,7 +59,9 @@ export function pipelineOf(
   return ownPipeline(all);
 }
 
-/** Returns why a file's `pipeline` cannot be a name, or undefined if it can. `isHere`: as for `pipelineOf`. */
+/**
+ * Returns why a file's `pipeline` cannot be a name, or undefined if it can. `isHere`: as for `pipelineOf`.
+ */
 export function whyNoName(
   inFile: FilePipeline | undefined,
   { isHere }: { isHere: boolean },

@@ -48,8 +48,8 @@ export async function parseYaml(text: string): Promise<{ document: Document; val
 }
 
 /**
- * As `parseYaml`, for a text that may hold several documents. Returns their values, and as JSON texts in which numbers
- * have the digits that they have in the text.
+ * As `parseYaml`, for a text that may hold several documents. Returns their values, and as JSON texts in
+ * which numbers have the digits that they have in the text.
  */
 export async function parseAllYaml(text: string): Promise<{ value: unknown; json: string }[]> {
   const bytes = Buffer.byteLength(text);
@@ -96,7 +96,9 @@ function jsonOf(value: unknown): string {
   return `{${members.join()}}`;
 }
 
-/** Throws YamlError for a whole number in a document, or below a path in it, that would become another one. */
+/**
+ * Throws YamlError for a whole number in a document, or below a path in it, that would become another one.
+ */
 export async function refuseRounded(document: Document, path: readonly string[] = []): Promise<void> {
   const { isNode, visit } = await import("yaml");
   const node = document.getIn(path, true);

@@ -9,8 +9,8 @@ export type SpecFlags = Omit<BuildOptions, "file" | "output" | "gitToken" | "env
 
 /**
  * Returns a spec with the flags merged into it; flags that are not given change nothing. `command`: the words
- * after "--"; `variables`: those of files, which a variable that is named by a flag overrides. Throws InputError
- * for variables that are not set here.
+ * after "--"; `variables`: those of files, which a variable that is named by a flag overrides. Throws
+ * InputError for variables that are not set here.
  */
 export function specOfFlags(
   spec: Readonly<Record<string, unknown>>,

@@ -8,9 +8,9 @@ const LEAST_COLUMN = 20;
 const LIST_TERM = /^ {2}(?:\S+ )+ +(?=\S)/;
 
 /**
- * Returns a help text whose lines fit into `width` columns: wrapped between words, and below where they began.
- * A command line (`  $ …`) goes on after a backslash. Without a width only the descriptions of lists are
- * wrapped.
+ * Returns a help text whose lines fit into `width` columns: wrapped between words, and below where they
+ * began. A command line (`  $ …`) goes on after a backslash. Without a width only the descriptions of lists
+ * are wrapped.
  */
 export function fitText(text: string, width: number | undefined): string {
   if (width !== undefined && width < LEAST_WIDTH) return text;

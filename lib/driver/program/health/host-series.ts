@@ -41,8 +41,8 @@ export async function hostSeries({ docker, info, owner }: DockerHost): Promise<S
 }
 
 /**
- * Returns the answer; undefined if there is none within three seconds: what cannot be known has no sample, and
- * the others are told all the same.
+ * Returns the answer; undefined if there is none within three seconds: what cannot be known has no sample,
+ * and the others are told all the same.
  */
 export async function ifItAnswers<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
   const signal = timeoutSignal(ANSWER_MS);

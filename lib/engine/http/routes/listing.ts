@@ -18,8 +18,8 @@ const SLICE = 32;
 const MOST_CHARS = 4 * 1024 * 1024;
 
 /**
- * Returns one page of the entries whose key begins with `prefix`, each as JSON text, and the headers that lead to
- * the next one. A page ends early if its entries are large.
+ * Returns one page of the entries whose key begins with `prefix`, each as JSON text, and the headers that
+ * lead to the next one. A page ends early if its entries are large.
  */
 export async function listPage<T>(
   table: Pick<Table<T>, "list">,

@@ -11,8 +11,8 @@ import type { RunParts } from "./parts.ts";
 
 /**
  * Starts a run and answers its id, also for a request that is sent again with its Idempotency-Key.
- * `changesFor` returns what is stored together with the run. Throws InputError, and Problem 409 for a key that
- * was used for another request.
+ * `changesFor` returns what is stored together with the run. Throws InputError, and Problem 409 for a key
+ * that was used for another request.
  */
 export async function startRun(
   context: Context,
@@ -43,7 +43,10 @@ export async function startRun(
   }
 }
 
-/** Returns the change that makes a run the newest one of its stored resource; undefined if that is another by now. */
+/**
+ * Returns the change that makes a run the newest one of its stored resource; undefined if that is another by
+ * now.
+ */
 export async function newestRun(
   { resources }: Pick<Store, "resources">,
   resource: Resource,

@@ -98,7 +98,10 @@ function record(tracer: ReturnType<TracerProvider["getTracer"]>, given: RunSpan)
   span.end(new Date(Math.max(start, end)));
 }
 
-/** The exporters read the remaining standard variables themselves: endpoint, headers, certificates, time limit. */
+/**
+ * The exporters read the remaining standard variables themselves: endpoint, headers, certificates, time
+ * limit.
+ */
 async function exporterOf({ protocol }: TraceSettings): Promise<SpanExporter> {
   const { OTLPTraceExporter } = protocol === "http/json"
     ? await import("@opentelemetry/exporter-trace-otlp-http")

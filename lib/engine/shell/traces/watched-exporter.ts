@@ -18,8 +18,8 @@ export interface Health {
 export const newHealth = (): Health => ({ isFailing: false, waiting: 0, isDropping: false });
 
 /**
- * Counts a span that ends. One that is over `most` is dropped by its processor; logs that once, until all that
- * wait have been sent. A collector that fails has been logged already.
+ * Counts a span that ends. One that is over `most` is dropped by its processor; logs that once, until all
+ * that wait have been sent. A collector that fails has been logged already.
  */
 export function countSpan(health: Health, { most, endpoint }: { most: number; endpoint: string }): void {
   if (health.waiting < most) return void health.waiting++;
