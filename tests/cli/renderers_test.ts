@@ -1,6 +1,7 @@
 // deno-lint-ignore-file no-control-regex
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
 import type { RunEnded, RunEvent } from "../../lib/engine/core/events.ts";
 import { HINTS } from "../../lib/cli/shared/render/hints.ts";
 import { jsonRenderer } from "../../lib/cli/shared/render/json.ts";
@@ -98,7 +99,7 @@ test("jsonRenderer writes lines that no terminal acts on, and that mean the same
 
 test("plainRenderer shows steps and their lines as they come", async () => {
   const out = memory();
-  await show(plainRenderer(out, assert.fail), failed);
+  await show(plainRenderer(out, plainStyle, assert.fail), failed);
   assert.ok(out.text.startsWith(`run ${RUN}
 ==> container-start
 image debian:12
@@ -109,9 +110,18 @@ line 3
 `));
 });
 
+test("plainRenderer shows the same with colours, if they are wanted", async () => {
+  const [plain, coloured] = [memory(), memory()];
+  await show(plainRenderer(plain, plainStyle, assert.fail), failed);
+  await show(plainRenderer(coloured, colourStyle, assert.fail), failed);
+  assert.match(coloured.text, /^\x1b\[1m==> builder\x1b\[22m$/m);
+  assert.match(coloured.text, /^\x1b\[31m<== builder failed in 1\.23 s\x1b\[39m: /m);
+  assert.equal(stripVTControlCharacters(coloured.text), plain.text);
+});
+
 test("the summary is a table, the lines before the failure, the reason, and what to do next", async () => {
   const out = memory();
-  await show(plainRenderer(out, assert.fail), failed);
+  await show(plainRenderer(out, plainStyle, assert.fail), failed);
   const lastLines = Array.from({ length: 10 }, (_, i) => `  line ${i + 17}`).join("\n");
   assert.ok(
     out.text.endsWith(`
@@ -136,7 +146,7 @@ test("the summary lists artifacts and where they are, some of very many", async 
     { length: 25 },
     (_, i) => ({ name: `a${i}`, path: `a${i}`, size: 2048, sha256: "" }),
   );
-  await show(plainRenderer(out, assert.fail), [runStarted, runEnded({ artifacts })], "out");
+  await show(plainRenderer(out, plainStyle, assert.fail), [runStarted, runEnded({ artifacts })], "out");
   assert.match(out.text, /\nArtifacts in out:\n {2}a0 {3}2\.0 KiB\n/);
   assert.match(out.text, /\n {2}a19 {2}2\.0 KiB\n {2}and 5 more\n\nSucceeded in 1m 01s\n$/);
 });
@@ -157,7 +167,7 @@ test("what a build prints is shown, never obeyed", async () => {
     }),
   ];
   const plain = memory();
-  await show(plainRenderer(plain, assert.fail), events);
+  await show(plainRenderer(plain, plainStyle, assert.fail), events);
   assert.ok(plain.text.includes(`\n${expected}\n`));
   assert.ok(plain.text.includes(`: one\n${expected}\n`));
   const terminal = memory();
@@ -194,7 +204,7 @@ test("a step that was stopped is shown as cancelled or timed out, not as failed"
       runEnded({ outcome, reason, message }),
     ];
     const [plain, terminal, json] = [memory(), memory(), memory()];
-    await show(plainRenderer(plain, assert.fail), events);
+    await show(plainRenderer(plain, plainStyle, assert.fail), events);
     assert.match(plain.text, new RegExp(`<== builder ${word} in 1\\.23 s: `));
     assert.match(plain.text, new RegExp(`\nbuilder +${word} +1\\.23\n`));
     assert.match(plain.text, /\nThe last lines before it was stopped:\n {2}at work\n/);
@@ -221,7 +231,7 @@ test("the summary advises to keep the container only where it is not kept alread
       ...runStarted,
       resource: { id: "1", name: "app", resource: "flutter-builder", spec: { keep } },
     };
-    await show(plainRenderer(out, assert.fail), [run as RunEvent, ...failed.slice(1)]);
+    await show(plainRenderer(out, plainStyle, assert.fail), [run as RunEvent, ...failed.slice(1)]);
     assert.match(out.text, expected);
     assert.equal(/--keep failure/.test(out.text), keep === "never");
   }

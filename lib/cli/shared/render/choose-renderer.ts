@@ -30,7 +30,7 @@ export function chooseRenderer(
   if (json) return jsonRenderer(out, note);
   const { isTerminal, style } = screenOf(stdout, environment);
   if (quiet) return quietRenderer(out, style, note);
-  if (!isTerminal) return plainRenderer(out, note);
+  if (!isTerminal) return plainRenderer(out, style, note);
   // A terminal of unknown width reports 0.
   const terminal = terminalRenderer({
     out,

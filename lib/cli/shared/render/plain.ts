@@ -1,12 +1,13 @@
 import { formatDuration } from "../../../base/units.ts";
+import type { StepEnded } from "../../../engine/core/events.ts";
 import type { Output } from "./output.ts";
 import type { Renderer } from "./renderer.ts";
 import { neutral, neutralText } from "../../../driver/program/command-line/neutral.ts";
-import { plainStyle } from "./style.ts";
-import { outcomeOfStep, recall, summary } from "./summary.ts";
+import type { Style } from "./style.ts";
+import { colourOf, outcomeOfStep, recall, summary } from "./summary.ts";
 
 /** Renders lines as they come, for files and pipes. */
-export function plainRenderer(out: Output, note: (text: string) => void): Renderer {
+export function plainRenderer(out: Output, style: Style, note: (text: string) => void): Renderer {
   const memory = recall();
   return {
     show(event) {
@@ -17,18 +18,22 @@ export function plainRenderer(out: Output, note: (text: string) => void): Render
         case "run":
           return out.write(`run ${event.run}\n`);
         case "step":
-          if (event.status === "started") return out.write(`==> ${event.step}\n`);
           return out.write(
-            `<== ${event.step} ${outcomeOfStep(event)} in ${formatDuration(event.seconds * 1000)}: ${
-              neutralText(event.result.message)
-            }\n`,
+            `${event.status === "started" ? style.bold(`==> ${event.step}`) : stepEnd(event, style)}\n`,
           );
       }
     },
     end(event, facts) {
-      out.write(summary(event, memory, { style: plainStyle, ...facts }));
+      out.write(summary(event, memory, { style, ...facts }));
     },
     note,
     close: () => out.flush(),
   };
+}
+
+function stepEnd(event: StepEnded, style: Style): string {
+  const outcome = outcomeOfStep(event);
+  const took = formatDuration(event.seconds * 1000);
+  const end = colourOf(outcome, style)(`<== ${event.step} ${outcome} in ${took}`);
+  return `${end}: ${neutralText(event.result.message)}`;
 }

@@ -1,5 +1,5 @@
 import { type Environment, environment } from "../../../driver/program/command-line/environment.ts";
-import { coloursWanted } from "../../../driver/program/command-line/help-screen.ts";
+import { hasColours } from "../../../driver/program/command-line/help-screen.ts";
 import { colourStyle, plainStyle, type Style } from "./style.ts";
 
 export interface Screen {
@@ -7,12 +7,11 @@ export interface Screen {
   readonly isTerminal: boolean;
 }
 
-/** Returns what kind of output stdout is, and its style: without colours if the user wants none. */
+/** Returns what kind of output stdout is, and its style. */
 export function screenOf(
   stdout: { readonly isTTY?: boolean } = process.stdout,
   surroundings: Environment = environment,
 ): Screen {
   const isTerminal = stdout.isTTY === true && surroundings.TERM !== "dumb";
-  const hasColours = isTerminal && coloursWanted(surroundings) !== false;
-  return { isTerminal, style: hasColours ? colourStyle : plainStyle };
+  return { isTerminal, style: hasColours(stdout, surroundings) ? colourStyle : plainStyle };
 }

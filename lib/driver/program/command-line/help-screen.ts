@@ -11,15 +11,13 @@ export interface HelpScreen {
 interface Stream {
   readonly isTTY?: boolean;
   readonly columns?: number;
-  hasColors?(): boolean;
 }
 
 /** Describes a stream; undefined stands for one that is no terminal. */
 export function helpScreenOf(stream: Stream | undefined): HelpScreen {
-  const isTerminal = stream?.isTTY === true;
   return {
-    columns: isTerminal ? stream.columns : undefined,
-    hasColours: coloursWanted(environment) ?? (isTerminal && stream.hasColors?.() === true),
+    columns: stream?.isTTY === true ? stream.columns : undefined,
+    hasColours: hasColours(stream, environment),
   };
 }
 
@@ -27,8 +25,12 @@ export function helpScreenOf(stream: Stream | undefined): HelpScreen {
 export const shownHelp = (text: string, { columns, hasColours }: HelpScreen): string =>
   fitText(hasColours ? text : withoutStyles(text), columns);
 
-/** Returns whether the user wants colours; undefined if the environment does not say. */
-export function coloursWanted({ NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE }: Environment): boolean | undefined {
+/** Returns whether output to a stream has colours: on a terminal, unless the environment says otherwise. */
+export function hasColours(
+  stream: Stream | undefined,
+  { NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM }: Environment,
+): boolean {
   if (NO_COLOR || FORCE_COLOR === "0" || FORCE_COLOR === "false") return false;
-  return FORCE_COLOR || CLICOLOR_FORCE !== undefined ? true : undefined;
+  if (FORCE_COLOR || (CLICOLOR_FORCE && CLICOLOR_FORCE !== "0")) return true;
+  return stream?.isTTY === true && TERM !== "dumb";
 }
