@@ -62,8 +62,6 @@ export interface ConveyorServer extends AsyncDisposable {
   readonly lost: readonly string[];
 }
 
-/** Only a failing test waits this long. */
-
 const STREAMS = [
   ["messages", ["resources.>", "events.>", "drivers.>"], RetentionPolicy.Interest],
   ["pipeline-engine", ["pipelines.>"], RetentionPolicy.Workqueue],

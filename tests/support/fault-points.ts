@@ -1,4 +1,6 @@
-/** Where each driver can die while it handles an event, in the order of its work. */
+import type { FaultPoint } from "../../lib/base/faults.ts";
+
+/** Where each driver can die while it handles an event without caches, in the order of its work. */
 export const FAULTS = {
   "container-start": [
     "pulled",
@@ -42,4 +44,4 @@ export const FAULTS = {
     "result-published",
     "acked",
   ],
-};
+} as const satisfies Readonly<Record<string, readonly FaultPoint[]>>;

@@ -31,7 +31,7 @@ export interface Fleet extends AsyncDisposable {
   readonly engine: Engine;
   /** Starts `bin/<name>`, or a driver's file, with the broker's address. Resolves once it takes events. */
   driver(name: string, flags?: readonly string[], env?: Record<string, string>): Promise<Started>;
-  /** As `start`, for one that may end before it takes events. */
+  /** As `driver`, for one that may end before it takes events. */
   doomed(name: string, flags: readonly string[], env: Record<string, string>): Started;
   /** Starts these drivers in this process: cheaper than a process each, if the test is not about them. */
   local(...drivers: readonly Driver[]): Promise<void>;

@@ -34,7 +34,7 @@ export interface DefinitionParts {
   readonly catalog: Catalog;
 }
 
-/** How often a change is repeated that another one came before. */
+/** Most tries of a change that conflicts with others. */
 const TRIES = 20;
 
 /** Stores a new definition. Throws Problem 409 if there is one with its name. */
@@ -55,7 +55,7 @@ export function applyDefinition(
   parts: DefinitionParts,
   body: JsonBody<DefinitionBody>,
 ): Promise<StoredDefinition> {
-  return replace(parts, body.value.name, body, { isKnown: true });
+  return replace(parts, body.value.name, body, { mayCreate: true });
 }
 
 /** Replaces a definition that is stored or part of the program. Throws Problem 404 if there is none. */
@@ -64,8 +64,8 @@ export async function changeDefinition(
   name: string,
   body: JsonBody<ChangedDefinition>,
 ): Promise<StoredDefinition> {
-  const isKnown = await parts.catalog.definition(name) !== undefined;
-  return await replace(parts, name, body, { isKnown });
+  const mayCreate = await parts.catalog.definition(name) !== undefined;
+  return await replace(parts, name, body, { mayCreate });
 }
 
 /** Removes a stored definition. Throws Problem 404 if there is none. */
@@ -84,18 +84,16 @@ export async function removeDefinition({ store }: DefinitionParts, name: string)
 export const unknownDefinition = (name: string): Problem =>
   new Problem(404, `Unknown resource type "${name.slice(0, 100)}"`);
 
-/**
- * A definition keeps its id. One that is not stored gets a new id, if `isKnown`; else Problem 404 is thrown.
- */
+/** Keeps the id of a stored definition. Otherwise creates one if `mayCreate`, else throws Problem 404. */
 async function replace(
   { store: { definitions } }: DefinitionParts,
   name: string,
   body: JsonBody<ChangedDefinition>,
-  { isKnown }: { isKnown: boolean },
+  { mayCreate }: { mayCreate: boolean },
 ): Promise<StoredDefinition> {
   for (let n = 1;; n++) {
     const found = await definitions.get(name);
-    if (!found && !isKnown) throw unknownDefinition(name);
+    if (!found && !mayCreate) throw unknownDefinition(name);
     const definition = await definitionOf(body, { name, id: found?.value.id || randomUUID() });
     try {
       await definitions.put(name, definition, found?.revision ?? 0);
