@@ -51,13 +51,14 @@ export class FakeWorkspace {
       while (!isSending && waiting.includes("\n")) {
         const line = waiting.slice(0, waiting.indexOf("\n"));
         waiting = waiting.slice(line.length + 1);
+        const [, how, name = ""] = /^(what|list) (.*)$/.exec(line) ?? [];
         if (line === "send") isSending = true;
-        else yield this.#answer(line.slice(0, 4), posix.join(folder, line.slice(5)), skipped);
+        else if (how) yield this.#answer(how, posix.join(folder, name), skipped);
       }
     }
     this.sessions.ended++;
     const { archive = (bytes) => bytes } = this.#options;
-    if (isSending) yield archive(this.#tar(waiting.split("\0").filter((path) => path !== "")));
+    if (isSending && hasTar) yield archive(this.#tar(waiting.split("\0").filter((path) => path !== "")));
   }
 
   /** Docker's archive of a path: all names begin with its last segment. */
