@@ -1,6 +1,9 @@
 import { headers, type NatsConnection, PermissionViolationError } from "@nats-io/transport-node";
 import { consumers, subjects } from "../../wire/subjects.ts";
+import { abortable, withDeadline } from "../../base/signals.ts";
+import { inOurWords } from "./calls.ts";
 import { DEAD_STREAM } from "./dead.ts";
+import { CALL_TIMEOUT_MS } from "./link.ts";
 
 /** The permissions that a program needs at the broker, as subjects. Unused names stand in place of `*`. */
 export interface Needs {
@@ -83,7 +86,7 @@ export const isAllowed = ({ publish, listen }: Denied): boolean => publish.lengt
 
 /**
  * Returns which of these the connection's login may not use, by trying: the server checks permissions before
- * anything else. That has no other effect: a stream refuses a message that expects another stream, and
+ * anything else. Throws Retryable. That has no other effect: a stream refuses a message that expects another stream, and
  * JetStream refuses a request that cannot be read.
  */
 export async function deniedOf(connection: NatsConnection, { publish, listen }: Needs): Promise<Denied> {
@@ -95,10 +98,17 @@ export async function deniedOf(connection: NatsConnection, { publish, listen }: 
   for (const subject of publish) {
     connection.publish(subject, UNREADABLE, { headers: refusedHeaders() });
   }
-  await connection.flush();
+  const flush = async () => {
+    try {
+      await withDeadline(CALL_TIMEOUT_MS, (signal) => abortable(connection.flush(), signal));
+    } catch (cause) {
+      throw inOurWords("learn what the login may do", cause);
+    }
+  };
+  await flush();
   for (const subscription of subscriptions) subscription.unsubscribe();
   // Refusals come before the answer to a flush, and are read by the time of the next one.
-  await connection.flush();
+  await flush();
   watching.stop();
   return {
     publish: publish.filter((subject) => denied.publish.has(subject)),

@@ -2,11 +2,12 @@ import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node"
 import { backOff } from "../../base/retry.ts";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
-import { abortable, delay, withDeadline } from "../../base/signals.ts";
+import { delay } from "../../base/signals.ts";
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
 import type { ConsumerSpec, Delivery } from "../transport.ts";
 import type { DeliveryPorts } from "./delivery.ts";
 import type { Link } from "./link.ts";
+import { drained } from "./subscribe.ts";
 import { untilThere } from "./until-there.ts";
 
 /** Durations in milliseconds. */
@@ -255,8 +256,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     this.#open = 0;
     if (!inbox || this.#connection.isClosed()) return;
     this.#ports.link.flush(); // a request sent after this would be answered to nobody
-    const drained = inbox.subscription.drain();
-    const left = withDeadline(2000, (signal) => abortable(drained, signal)).catch(() => {});
+    const left = drained(inbox.subscription);
     this.#leaving.add(left);
     left.then(() => this.#leaving.delete(left), () => {});
   }

@@ -1,9 +1,12 @@
-import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, withDeadline } from "../../base/signals.ts";
 import { checkFilter } from "../shared/checks.ts";
 import { CALL_TIMEOUT_MS } from "./link.ts";
+
+/** The limit of the wait for the broker's answer when a subscription ends, milliseconds. */
+const DRAIN_MS = 2000;
 
 /**
  * Calls `handle` for each message until disposed. Resolves once the broker knows of it. Errors of `handle`
@@ -32,5 +35,14 @@ export async function subscribe(
     subscription.unsubscribe();
     throw error;
   }
-  return { [Symbol.asyncDispose]: () => subscription[Symbol.asyncDispose]() };
+  return { [Symbol.asyncDispose]: () => drained(subscription) };
+}
+
+/**
+ * Ends a subscription; messages that come before the broker knows of that are still handled. Never rejects.
+ * Waits for two seconds at most: while the broker's name cannot be resolved, the client's own wait has no end.
+ */
+export async function drained(subscription: Subscription): Promise<void> {
+  const drain = subscription.drain();
+  await withDeadline(DRAIN_MS, (signal) => abortable(drain, signal)).catch(() => {});
 }
