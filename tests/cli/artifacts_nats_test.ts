@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { startConveyor } from "../support/conveyor-server.ts";
+import { startNats } from "../support/nats-server.ts";
 import { needing } from "../support/needs.ts";
-import { flutterCi } from "./start-program.ts";
+import { flutterCi, temporaryFolder } from "./start-program.ts";
 
 const { test } = needing("broker");
 
@@ -42,5 +43,31 @@ test("artifacts lists and fetches what lies on a Conveyor server's broker, by th
     assert.match(several.stderr, /The run "" is not one: 2 runs begin so/);
   } finally {
     await rm(folder, { recursive: true });
+  }
+});
+
+test("artifacts says what is wrong with the broker or the login, and that it is no defect", async () => {
+  await using plain = await startNats({ jetstream: false });
+  await using guarded = await startNats({
+    config: `authorization { users: [{ user: me, password: secret, permissions: { publish: "logs.x" } }] }`,
+  });
+  await using folder = await temporaryFolder();
+  const password = join(folder.path, "password");
+  await writeFile(password, "secret\n");
+  const cases = [
+    [
+      ["--nats", plain.url],
+      /^error: NATS at "\S+" has no JetStream for us.*\nStart the nats-server with JetStream/,
+    ],
+    [
+      ["--nats", guarded.url, "--nats-user", "me", "--nats-password-file", password],
+      /^error: Cannot list the artifacts: .+\n$/,
+    ],
+  ] as const;
+  for (const [words, message] of cases) {
+    const { code, stdout, stderr } = await flutterCi(["artifacts", ...words, "c0ffee"]);
+    const said = stderr.split("\n").filter((line) => !/^\d{4}-\d\d-\d\dT/.test(line)).join("\n");
+    assert.match(said, message);
+    assert.deepEqual([code, stdout], [3, ""], stderr);
   }
 });

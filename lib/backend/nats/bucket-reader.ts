@@ -8,6 +8,7 @@ import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM } from "./blobs.ts";
 import { inOurWords, isStreamMissing } from "./calls.ts";
 import { connectNats, type NatsOptions } from "./connection.ts";
 import { Link } from "./link.ts";
+import { checkJetStream } from "./transport.ts";
 
 /** The artifacts stored on a broker, by any program. */
 export interface BucketReader extends ArtifactReader, AsyncDisposable {
@@ -24,6 +25,7 @@ export async function openBucketReader(options: NatsOptions): Promise<BucketRead
   try {
     const link = new Link(connection);
     const manager = await jetstreamManager(link.client, { checkAPI: false });
+    await checkJetStream(connection, manager);
     const byRun = await readDescriptions(link, manager);
     const lifetime = new Lifetime("The reader of artifacts");
     const of = (run: string) => whole(manager, byRun.get(run) ?? new Map<string, Entry>());

@@ -63,7 +63,7 @@ export async function openNats(
 }
 
 /** Throws if the broker has no JetStream; a broker that is not ready yet is accepted. */
-async function checkJetStream(connection: NatsConnection, manager: JetStreamManager): Promise<void> {
+export async function checkJetStream(connection: NatsConnection, manager: JetStreamManager): Promise<void> {
   try {
     await manager.getAccountInfo();
   } catch (cause) {

@@ -15,8 +15,8 @@ export type OnBrokerOptions = LoginOptions & {
 
 /**
  * Lists the artifacts of a run on a broker, or saves them in a folder: next to a Conveyor server there is no
- * control plane of ours to ask. `text` is the run's id or the beginning of it. Throws InputError and
- * UnavailableError.
+ * control plane of ours to ask. `text` is the run's id or the beginning of it. Throws InputError,
+ * UnavailableError and Retryable.
  */
 export async function artifactsOnBroker(text: string, options: OnBrokerOptions): Promise<void> {
   await checkBrokerFlags(options);

@@ -1,5 +1,5 @@
 import { systemClock } from "../../base/clock.ts";
-import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import { type Faults, parseFaults } from "../../base/faults.ts";
 import { processLog } from "../../base/log.ts";
 import { aborted } from "../../base/signals.ts";
@@ -32,7 +32,7 @@ import type { UpOptions } from "./up-flags.ts";
 
 /**
  * Serves until the first stop signal, then takes no more runs and finishes the steps in hand. Throws
- * InputError and UnavailableError.
+ * InputError, UnavailableError and Retryable.
  */
 export async function up(given: UpOptions, known: Drivers): Promise<void> {
   startProcessLog({
@@ -57,9 +57,7 @@ export async function up(given: UpOptions, known: Drivers): Promise<void> {
     await serve(options, { drivers, own, faultPoint, signal });
   } catch (error) {
     if (signal.aborted && error === signal.reason) return;
-    if (!(error instanceof Retryable)) throw error;
-    // At the start, even a temporary failure ends the process.
-    throw new UnavailableError(messageOf(error), { cause: error });
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { InputError, messageOf, UnavailableError } from "../../../base/errors.ts";
+import { InputError, isRetryable, messageOf, UnavailableError } from "../../../base/errors.ts";
 import { environment, returnToCaller } from "./environment.ts";
 import { EXIT } from "./exit-codes.ts";
 import { applyEnvironment } from "./flag.ts";
@@ -61,8 +61,9 @@ function report(error: unknown): number {
     process.stderr.write(`error: ${neutralText(messageOf(error))}\n`);
     return EXIT.usage;
   }
-  if (error instanceof UnavailableError) {
-    process.stderr.write(`error: ${neutralText(messageOf(error))}\n${error.hint ? `${error.hint}\n` : ""}`);
+  if (error instanceof UnavailableError || isRetryable(error)) {
+    const hint = error instanceof UnavailableError && error.hint ? `${error.hint}\n` : "";
+    process.stderr.write(`error: ${neutralText(messageOf(error))}\n${hint}`);
     return EXIT.unavailable;
   }
   process.stderr.write(defectText(error));
