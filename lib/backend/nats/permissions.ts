@@ -86,8 +86,8 @@ export const isAllowed = ({ publish, listen }: Denied): boolean => publish.lengt
 
 /**
  * Returns which of these the connection's login may not use, by trying: the server checks permissions before
- * anything else. Throws Retryable. That has no other effect: a stream refuses a message that expects another stream, and
- * JetStream refuses a request that cannot be read.
+ * anything else. That has no other effect: a stream refuses a message that expects another stream, and
+ * JetStream refuses a request that cannot be read. Throws Retryable.
  */
 export async function deniedOf(connection: NatsConnection, { publish, listen }: Needs): Promise<Denied> {
   const denied = { publish: new Set<string>(), listen: new Set<string>() };

@@ -39,8 +39,9 @@ export async function subscribe(
 }
 
 /**
- * Ends a subscription; messages that come before the broker knows of that are still handled. Never rejects.
- * Waits for two seconds at most: while the broker's name cannot be resolved, the client's own wait has no end.
+ * Ends a subscription; messages that come before the broker knows of that are still handled. Waits for two
+ * seconds at most: while the broker's name cannot be resolved, the client's own wait has no end. Never
+ * rejects.
  */
 export async function drained(subscription: Subscription): Promise<void> {
   const drain = subscription.drain();
