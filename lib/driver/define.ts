@@ -2,7 +2,7 @@ import { InputError } from "../base/errors.ts";
 import { token } from "../wire/resource.ts";
 import type { DriverDefinition } from "./author/definition.ts";
 import { reconcileAsDefined } from "./author/reconcile.ts";
-import { schemaOf } from "./author/spec.ts";
+import { schemaOf, specProblems } from "./author/spec.ts";
 import type { Driver } from "./driver.ts";
 
 /**
@@ -22,7 +22,10 @@ export function defineDriver<
   const { spec, ownsResources, container: _container, reasons: _reasons, ...rest } = definition;
   return {
     ...rest,
-    ...spec && (ownsResources ? { schema: () => schemaOf(spec) } : { part: () => schemaOf(spec) }),
+    ...spec && {
+      ...ownsResources ? { schema: () => schemaOf(spec) } : { part: () => schemaOf(spec) },
+      problemsIn: (input, sourceOf) => specProblems(spec, definition, input, sourceOf),
+    },
     ...definition.schema && { schema: definition.schema },
     reconcile: (context) => reconcileAsDefined(definition, context),
   };

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { StepFailure } from "../base/errors.ts";
 import type { FaultPoint } from "../base/faults.ts";
 import type { Docker } from "../docker/docker.ts";
+import type { Problem, SourceOf } from "../wire/issues.ts";
 import type { DriverResult, Resource } from "../wire/resource.ts";
 import type { LogStream } from "../wire/messages.ts";
 import type { AskRun } from "./host/run-state.ts";
@@ -57,6 +58,11 @@ export interface Driver<Policy = unknown> {
    * define.
    */
   part?(): Record<string, unknown>;
+  /**
+   * Returns what is wrong with the driver's input in a resource's `spec`, so that it can be refused before
+   * the first step. Paths begin at `spec`. `sourceOf`: the texts of values as their author wrote them.
+   */
+  problemsIn?(spec: unknown, sourceOf?: SourceOf): Problem[];
   /**
    * Resolves once this host has room for one more event of the driver. Without this method there always is
    * room. Called before each event is requested, with the number of events in hand or requested, and called

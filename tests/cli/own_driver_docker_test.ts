@@ -167,7 +167,12 @@ test("run refuses drivers and pipelines that cannot work before anything is star
     "late.yaml",
     "resource: flutter-builder\nspec: {}\npipeline: [{ driver: builder, timeout: soon }]\n",
   );
+  const told = (what: string) => ["--driver", UNIT_REPORT, "--set", `drivers.unit-report.${what}`];
   const cases: [string[], RegExp][] = [
+    [
+      told("paht=out/junit.xml"),
+      /spec\.drivers\.unit-report: unrecognized key: "paht" \(did you mean "path"\?\)/,
+    ],
     [["--driver", "./none.ts"], /^error: --driver: "\.\/none\.ts" exports none: expected one driver/],
     [["--driver", "./other.ts"], /--driver: "stamp" handles "thing": expected "flutter-builder" among them/],
     [["--driver", "./taken.ts"], /--driver: "builder" is a driver of every build/],

@@ -11,7 +11,7 @@ import type { BuildOptions } from "./build-flags.ts";
 import { readEnvFiles } from "./env-file.ts";
 import { withFields } from "./set-fields.ts";
 import { checkNoSecretIn } from "./no-secret-in.ts";
-import { planWith } from "./plan-with-file.ts";
+import { checkOwnSpecs, planWith } from "./plan-with-file.ts";
 import { pipelineOf, whyNoName } from "./own-pipeline.ts";
 import type { Environment } from "../../../driver/program/command-line/environment.ts";
 import { secretsOf } from "./secrets-of.ts";
@@ -113,6 +113,7 @@ export async function buildRequest(
     allowLocalRepository: !elsewhere,
     maxPids: elsewhere ? undefined : Math.max(options.pids ?? 0, DEFAULT_PIDS),
   });
+  checkOwnSpecs(file, spec, own, pipeline);
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
   const local = await pinned(plan, { own: written, environment }, repository?.local);

@@ -1,7 +1,9 @@
 import { InputError } from "../../../base/errors.ts";
 import { type Allowed, type Plan, planBuild, PlanError } from "../../../build/plan.ts";
 import { BuildSpec, parseBuildSpec } from "../../../build/spec.ts";
+import type { Driver } from "../../../driver/driver.ts";
 import { issuesOf, type Problem, type SourceOf } from "../../../wire/issues.ts";
+import type { Pipeline } from "../../../wire/resource.ts";
 import type { ResourceFile } from "./resource-file.ts";
 
 /**
@@ -14,14 +16,10 @@ export function planWith(
   allowed: Allowed,
 ): Plan {
   if (!file) return planBuild(spec, allowed);
-  const located = (problems: readonly Problem[]) =>
-    new InputError(
-      problems.map((problem) => file.locate(inFile(problem), valueAt(spec, problem.path))).join("\n"),
-    );
+  const located = (problems: readonly Problem[]) => refusalOf(problems, file, spec);
   const parsed = parseBuildSpec(spec);
   if (!parsed.success) {
-    const sourceOf: SourceOf = (path, value) => file.sourceOf(["spec", ...path], value);
-    throw located(issuesOf(parsed.error, spec, "spec", { sourceOf, schema: BuildSpec }));
+    throw located(issuesOf(parsed.error, spec, "spec", { sourceOf: sourcesIn(file), schema: BuildSpec }));
   }
   try {
     return planBuild(spec, allowed);
@@ -29,6 +27,33 @@ export function planWith(
     throw error instanceof PlanError ? located(error.problems) : error;
   }
 }
+
+/**
+ * Throws InputError where the spec does not have what drivers of one's own are told in it. Only those that
+ * have a step are asked.
+ */
+export function checkOwnSpecs(
+  file: ResourceFile | undefined,
+  spec: Record<string, unknown>,
+  own: readonly Driver[],
+  { steps }: Pipeline,
+): void {
+  const used = own.filter(({ name }) => steps.some(({ driver }) => driver === name));
+  const problems = used.flatMap((driver) => driver.problemsIn?.(spec, file && sourcesIn(file)) ?? []);
+  if (problems.length > 0) throw refusalOf(problems, file, spec);
+}
+
+const sourcesIn = (file: ResourceFile): SourceOf => (path, value) => file.sourceOf(["spec", ...path], value);
+
+const refusalOf = (
+  problems: readonly Problem[],
+  file: ResourceFile | undefined,
+  spec: Record<string, unknown>,
+): InputError =>
+  new InputError(
+    problems.map((problem) => file ? file.locate(inFile(problem), valueAt(spec, problem.path)) : problem.text)
+      .join("\n"),
+  );
 
 const inFile = ({ path, ...rest }: Problem): Problem => ({ ...rest, path: ["spec", ...path] });
 
