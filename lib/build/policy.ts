@@ -25,7 +25,7 @@ export interface LocalStream {
 /** Opens the repository of a local folder. Throws StepFailure, and so does the stream. */
 export type ReadLocal = (path: string, what: {
   readonly policy: BuildPolicy;
-  readonly spec: Pick<BuildSpec, "ref" | "depth" | "submodules">;
+  readonly spec: Pick<BuildSpec, "ref" | "depth" | "submodules" | "lfs" | "sparse">;
   readonly signal: AbortSignal;
 }) => Promise<LocalStream>;
 

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { containerStart } from "../../drivers/container-start.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { parseAuthorities } from "../../lib/build/authorities/parse.ts";
 import { idleName } from "../../lib/build/labels.ts";
 import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { FULL_GIT_IMAGE, noFullGit } from "../support/full-git-image.ts";
-import { httpsRepository, lfsPointer } from "../support/https-repository.ts";
+import { httpsRepository } from "../support/https-repository.ts";
+import { lfsPointer, oidOf, storeLfs } from "../support/lfs.ts";
 import { testPolicy } from "../support/settings.ts";
 import { resourceOf, TEST_IMAGE } from "../support/step-context.ts";
 import { build, repository } from "./build.ts";
@@ -97,6 +99,69 @@ test("git-cloner gets the files of Git LFS of a folder from where it came, and n
       missing.failure?.message ?? "",
       /^Cannot get the files of Git LFS from "https:.*none\.git\/info\/lfs"/,
     );
+  });
+});
+
+test("git-cloner needs no server for the files of Git LFS whose content is on this machine", {
+  skip,
+}, async () => {
+  const files = { ".gitattributes": ATTRIBUTES, "a.bin": lfsPointer(OTHER), "b.bin": lfsPointer(LARGE) };
+  using app = repository(files);
+  using module = repository(files);
+  const git = (...words: string[]) =>
+    execFileSync("git", ["-C", app.path, "-c", "user.name=T", "-c", "user.email=t@example.org", ...words]);
+  git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "--name", "sub", module.path, "sub");
+  git("commit", "-qm", "submodule");
+  const gitFolder = join(app.path, ".git");
+  for (const folder of [gitFolder, join(gitFolder, "modules/sub")]) {
+    [OTHER, LARGE].forEach((content) => storeLfs(folder, content));
+  }
+  const offline = { repository: app.path, image: FULL_GIT_IMAGE, network: "none", lfs: true };
+  await build({ ...offline, submodules: true }, async ({ step, run }) => {
+    assert.ok((await step(containerStart)).result?.success);
+    const said = "stderr Git LFS: the content of 2 files is taken from this machine";
+    for (const origin of [undefined, "https://127.0.0.1:9/app.git"]) {
+      if (origin !== undefined) git("remote", "add", "origin", origin);
+      const { result, failure, lines } = await step(gitCloner);
+      assert.ok(result?.success, [failure?.message ?? "", ...lines].join("\n"));
+      assert.deepEqual(lines.filter((line) => line.includes("Git LFS")), [said, said]);
+      const content = sh(idleName(run), `cat a.bin b.bin sub/a.bin sub/b.bin; ${CHANGED}`);
+      assert.equal(content, `${OTHER}${LARGE}`.repeat(2));
+    }
+    storeLfs(gitFolder, LARGE, LARGE.toUpperCase());
+    const { failure, lines } = await step(gitCloner);
+    assert.equal(failure?.reason, "clone-failed");
+    assert.match(
+      failure?.message ?? "",
+      /^Cannot get the files of Git LFS from "https:.*:9\/app\.git\/info\/lfs"/,
+    );
+    assert.ok(lines.some((line) => line.includes(`its content has another hash: ${oidOf(LARGE)}`)));
+  });
+});
+
+test("git-cloner fetches what this machine does not have, or has damaged", { skip }, async () => {
+  const contents = ["on this machine\n", "damaged\n", "of another size\n", "missing\n"];
+  const [here = "", damaged = "", resized = "", missing = ""] = contents;
+  await using remote = await httpsRepository({ "a.txt": "a" }, { token: TOKEN, lfs: contents });
+  using app = repository({
+    ".gitattributes": ATTRIBUTES,
+    ...Object.fromEntries(contents.map((content, i) => [`${i}.bin`, lfsPointer(content)])),
+  });
+  execFileSync("git", ["-C", app.path, "remote", "add", "origin", remote.url]);
+  const gitFolder = join(app.path, ".git");
+  storeLfs(gitFolder, here);
+  storeLfs(gitFolder, damaged, damaged.toUpperCase());
+  storeLfs(gitFolder, resized, "short");
+  await build({ ...spec, repository: app.path }, async ({ step, run }) => {
+    assert.ok((await step(containerStart, { policy })).result?.success);
+    const { result, failure, lines } = await step(gitCloner, { policy });
+    assert.ok(result?.success, [failure?.message ?? "", ...lines].join("\n"));
+    assert.equal(sh(idleName(run), `cat *.bin; ${CHANGED}`), contents.join(""));
+    assert.deepEqual(new Set(remote.lfsObjects), new Set([damaged, resized, missing].map(oidOf)));
+    assert.deepEqual(lines.filter((line) => line.includes("content of")), [
+      "stderr Git LFS: the content of 1 files is taken from this machine",
+      `stderr Git LFS: fetching the content of 3 files from ${remote.url}/info/lfs`,
+    ]);
   });
 });
 

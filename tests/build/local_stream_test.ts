@@ -23,7 +23,7 @@ async function repository() {
   const open = (ref?: string, policy: Partial<BuildPolicy> = {}) =>
     localStream(path, {
       policy: testPolicy(policy),
-      spec: { depth: 0, submodules: false, ...ref !== undefined && { ref } },
+      spec: { depth: 0, submodules: false, lfs: false, sparse: [], ...ref !== undefined && { ref } },
       signal,
     });
   return {

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { once } from "node:events";
 import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { InputError } from "../../lib/base/errors.ts";
 import { type PinnedCommit, resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
@@ -27,12 +28,16 @@ export function git(folder: string, ...args: string[]): string {
 export async function receive(
   source: string,
   into: string,
-  { ref, from, depth = 1, submodules = false, meanwhile }: {
+  { ref, from, depth = 1, submodules = false, lfs = false, sparse = [], meanwhile, log = [] }: {
     ref?: string;
     /** Opened already, at a commit of its working tree. */
     from?: { readonly source: LocalSource; readonly pinned: PinnedCommit };
     depth?: number;
     submodules?: boolean;
+    lfs?: boolean;
+    sparse?: readonly string[];
+    /** Gets what the script says. */
+    log?: string[];
     meanwhile?: () => void;
   } = {},
 ): Promise<string> {
@@ -43,14 +48,17 @@ export async function receive(
   mkdirSync(into);
   const script =
     `set -e\n${RECEIVE}\ncommit=; receive || exit; git checkout --quiet --force \${commit:-HEAD} --`;
-  const shell = spawn("sh", ["-c", script], { cwd: into, env, stdio: ["pipe", "ignore", "pipe"] });
+  const shell = spawn("sh", ["-c", script], { cwd: into, env, stdio: ["pipe", "pipe", "pipe"] });
   const said: Buffer[] = [];
   shell.stderr.on("data", (chunk) => said.push(chunk));
+  const lines = text(shell.stdout);
   const ended = once(shell, "close");
-  const stream = interrupted(sourceStream(local, { pinned, depth, submodules, signal }), meanwhile);
+  const what = { pinned, depth, submodules, lfs, sparse, signal };
+  const stream = interrupted(sourceStream(local, what), meanwhile);
   const sent = await pipeline(Readable.from(stream), shell.stdin)
     .catch((error) => error);
   const [code] = await ended;
+  log.push(...(await lines).split("\n").filter((line) => line !== ""));
   if (sent instanceof InputError) throw sent;
   if (code !== 0) throw new Error(`The script ended with ${code}: ${Buffer.concat(said)}`);
   return pinned.commit;

@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:https";
@@ -7,6 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { TEST_CERTIFICATE } from "../docker/certificate.ts";
 import { imageWithScript } from "./derived-image.ts";
+import { oidOf } from "./lfs.ts";
 import { makePlace } from "./start-run.ts";
 
 /** A git repository over https on loopback, and an image that trusts its certificate. */
@@ -125,14 +125,6 @@ function lfsAnswer(
     })),
   });
 }
-
-const oidOf = (content: string): string => createHash("sha256").update(content).digest("hex");
-
-/** Returns the pointer that Git LFS commits in place of a content. */
-export const lfsPointer = (content: string): string =>
-  `version https://git-lfs.github.com/spec/v1\noid sha256:${oidOf(content)}\nsize ${
-    Buffer.byteLength(content)
-  }\n`;
 
 /** A repository elsewhere, or this one at its first commit. */
 export interface Submodule {

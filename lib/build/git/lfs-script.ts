@@ -52,16 +52,32 @@ lfs_git() {
     -c lfs.standalonetransferagent= -c lfs.skipdownloaderrors=false -c filter.lfs.required=true -c 'filter.lfs.clean=git-lfs clean -- %f' \\
     -c 'filter.lfs.smudge=git-lfs smudge -- %f' -c 'filter.lfs.process=git-lfs filter-process' "$@")
 }
+# How many of the pointers' objects were sent with the repository.
+count_sent() {
+  objects=$(git rev-parse --git-path lfs/objects)
+  xargs -0 sed -n 's/^oid sha256:\\(\\([0-9a-f]\\{2\\}\\)\\([0-9a-f]\\{2\\}\\)[0-9a-f]\\{60\\}\\)$/\\2\\/\\3\\/\\1/p' -- <"$private/pointers" | {
+    sent=0
+    while IFS= read -r name; do [ ! -f "$objects/$name" ] || sent=$((sent + 1)); done
+    echo "$sent"
+  }
+}
 # For a repository whose own URL is $1.
 fill_here() {
   # 1: nothing matches. Any other failure leaves open what is a pointer.
   pointers || { [ $? = 1 ] && return 0; fail 70; }
   command -v git-lfs >/dev/null 2>&1 || exit 69
-  [ -n "$1" ] || { fact lfs-url ""; fail 70; }
   name_pointers
-  lfs=$(lfs_url "$1")
-  case $lfs in https://* | ssh://* | *@*:*) ;; *) fact lfs-url "$lfs"; fail 70 ;; esac
-  printf 'Git LFS: fetching the content of %d files from %s\\n' "$count" "$lfs"
+  sent=$(count_sent)
+  [ "$sent" = 0 ] || printf 'Git LFS: the content of %d files is taken from this machine\\n' "$sent"
+  missing=$((count - sent))
+  # git-lfs asks no server for what it has.
+  lfs=https://none.invalid
+  if [ "$missing" -gt 0 ]; then
+    [ -n "$1" ] || { fact lfs-url ""; fail 70; }
+    lfs=$(lfs_url "$1")
+    case $lfs in https://* | ssh://* | *@*:*) ;; *) fact lfs-url "$lfs"; fail 70 ;; esac
+    printf 'Git LFS: fetching the content of %d files from %s\\n' "$missing" "$lfs"
+  fi
   # Of a sparse checkout only what is checked out, if that can be named in a line.
   set --
   if [ -n "$SPARSE" ]; then
@@ -71,7 +87,7 @@ fill_here() {
   fi
   rm -f "$private/http" "$private/ssh-exit"
   # A file that is as the index says is not written again.
-  if ! lfs_git lfs fetch "$@" || ! xargs -0 rm -f -- <"$private/pointers" || ! lfs_git checkout-index --force --index -z --stdin <"$private/pointers"; then
+  if { [ "$missing" -gt 0 ] && ! lfs_git lfs fetch "$@"; } || ! xargs -0 rm -f -- <"$private/pointers" || ! lfs_git checkout-index --force --index -z --stdin <"$private/pointers"; then
     fact lfs-url "$lfs"
     fail 70 "$lfs"
   fi

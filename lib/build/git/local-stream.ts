@@ -16,9 +16,8 @@ export const localStream: ReadLocal = async (path, { policy, spec, signal }) =>
     const source = withObjects(await openLocalSource(path, policy), own?.workTree?.objects);
     const pinned = own ?? resolveCommit(source, spec.ref);
     if (!pinned) throw notFound(spec.ref);
-    const stream = failing(
-      sourceStream(source, { pinned, depth: spec.depth, submodules: spec.submodules, signal }),
-    );
+    const { depth, submodules, lfs, sparse } = spec;
+    const stream = failing(sourceStream(source, { pinned, depth, submodules, lfs, sparse, signal }));
     return { ref: pinned.ref, origin: originOf(source.config, pinned.ref), stream };
   });
 

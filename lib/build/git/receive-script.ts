@@ -13,9 +13,33 @@ receive() {
   fi
   lines >.git/packed-refs && lines >.git/shallow && lines >.git/sent-modules && lines >.git/sent-shallow || return
   [ -s .git/shallow ] || rm .git/shallow
+  receive_lfs || return
   git -c core.fsync=none index-pack --stdin >/dev/null && printf '%s\\n' "$head" >.git/HEAD || return
   case $head in ref:*) ;; *) commit=$head ;; esac
   receive_modules
+}
+# Objects of Git LFS that were sent. One whose hash is wrong is removed.
+receive_lfs() {
+  lines && lines >.git/sent-lfs || return
+  [ -s .git/sent-lfs ] || { rm .git/sent-lfs; return; }
+  cut -d ' ' -f 3- .git/sent-lfs | tr '\\n' '\\0' | xargs -0 mkdir -p -- || return
+  while IFS=' ' read -r oid size folder <&4; do
+    exactly "$size" >"$folder/$oid" 2>/dev/null || return
+  done 4<.git/sent-lfs
+  sed 's|^\\([^ ]*\\) [^ ]* \\(.*\\)|\\2/\\1|' .git/sent-lfs | tr '\\n' '\\0' | xargs -0 sha256sum -- >.git/sums || return
+  while IFS=' ' read -r oid size folder <&4 && read -r sum path <&5; do
+    # There is a backslash before the sum if there is one in the path.
+    [ "\${sum#\\\\}" = "$oid" ] && continue
+    rm "$folder/$oid"
+    printf 'Git LFS: not used from this machine, its content has another hash: %s\\n' "$oid"
+  done 4<.git/sent-lfs 5<.git/sums
+  rm .git/sent-lfs .git/sums
+}
+# That many bytes. Unlike others, dd reads no byte more.
+exactly() {
+  if [ "$1" -ge 1048576 ]; then dd bs=1048576 count=$(($1 / 1048576)) iflag=fullblock || return; fi
+  set -- $(($1 % 1048576))
+  [ "$1" = 0 ] || dd bs="$1" count=1 iflag=fullblock
 }
 # Each submodule that was sent gets its git folder, where "git submodule" looks for it; the objects are the repository's.
 receive_modules() {

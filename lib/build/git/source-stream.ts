@@ -1,4 +1,5 @@
 import { findModules, type LocalModule } from "./local/modules.ts";
+import { findLfsObjects, LFS_ROOM, lfsContent, type LfsPart } from "./local/lfs-objects.ts";
 import { isRefName, Refs } from "./local/refs.ts";
 import type { PinnedCommit } from "./local/resolve-commit.ts";
 import type { LocalSource } from "./local-source.ts";
@@ -7,7 +8,8 @@ import { chooseObjects, type Shipment } from "./objects/shipment.ts";
 import { writePack } from "./objects/write-pack.ts";
 
 /**
- * Streams a repository to the clone script (its `receive`): lines of text, then a pack.
+ * Streams a repository to the clone script (its `receive`): lines of text, the bytes of Git LFS objects, then
+ * a pack.
  *
  *     sha1 | sha256
  *     ref: refs/heads/main | the commit
@@ -15,17 +17,23 @@ import { writePack } from "./objects/write-pack.ts";
  *     <commit>                  for each commit without its parents, then an empty line
  *     <commit> modules/<name>   for each sent submodule, then an empty line
  *     <commit> modules/<name>   for each submodule commit without its parents, then an empty line
+ *     <text>                    for each line for the log, then an empty line
+ *     <oid> <size> <folder>     for each Git LFS object, then an empty line
  *
  * Reads and sends only what the commit reaches within the depth: no configuration, no hooks, and nothing that
  * was staged, stashed or committed elsewhere. Throws InputError for missing or damaged data.
  */
 export async function* sourceStream(
   source: LocalSource,
-  { pinned, depth, submodules = false, signal }: {
+  { pinned, depth, submodules = false, lfs = false, sparse = [], signal }: {
     pinned: PinnedCommit;
     depth: number;
     /** Whether to send the submodules whose commits are stored here; default false. */
     submodules?: boolean;
+    /** Whether to send the Git LFS objects that are stored here; default false. */
+    lfs?: boolean;
+    /** The only folders whose Git LFS objects are sent; empty for all. */
+    sparse?: readonly string[];
     signal: AbortSignal;
   },
 ): AsyncGenerator<Uint8Array> {
@@ -36,21 +44,37 @@ export async function* sourceStream(
   const { objectFormat: algorithm } = source;
   const shipment = await chooseObjects(source, { store, refs, commit, depth, signal });
   const parts = [{ store, chosen: shipment.chosen }];
+  const lfsParts: LfsPart[] = [{ source, store, commit, gitFolder: ".git" }];
   const modules: string[] = [];
   const shallowModules: string[] = [];
   for (const module of submodules ? findModules({ source, store, commit }, opened) : []) {
     const { chosen, shallow } = await chooseModule(module, { depth, signal });
     parts.push({ store: module.store, chosen });
+    lfsParts.push({ ...module, gitFolder: `.git/${module.folder}` });
     modules.push(`${module.commit} ${module.folder}`);
     shallowModules.push(...shallow.map((id) => `${id} ${module.folder}`));
   }
+  const room = { ...LFS_ROOM };
+  const found = [];
+  for (const [i, part] of lfs ? lfsParts.entries() : []) {
+    found.push(await findLfsObjects(part, { sparse: i === 0 ? sparse : [], room, signal }));
+  }
+  const objects = found.flatMap((one) => one.objects);
   const blocks = [
     [algorithm, headOf(pinned), ...refLines(pinned, shipment)],
     shipment.shallow,
     modules,
     shallowModules,
+    found.flatMap(({ notes }) => notes),
+    objects.map(({ oid, size, into }) => `${oid} ${size} ${into}`),
   ];
   yield Buffer.from(blocks.map((lines) => [...lines, "", ""].join("\n")).join(""), "latin1");
+  for (const object of objects) {
+    for (const piece of lfsContent(object)) {
+      yield piece;
+      signal.throwIfAborted();
+    }
+  }
   yield* writePack(parts, { algorithm, signal });
 }
 

@@ -1,7 +1,7 @@
 import { corrupt, MOST_WHOLE_BYTES } from "./format.ts";
 
 /** Reads the sizes of a delta's base and result, and where its instructions start. */
-function deltaSizes(delta: Buffer): { base: number; result: number; start: number } {
+export function deltaSizes(delta: Buffer): { base: number; result: number; start: number } {
   const at = { index: 0 };
   const base = number(delta, at);
   const result = number(delta, at);

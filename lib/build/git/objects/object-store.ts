@@ -1,7 +1,7 @@
 import { InputError } from "../../../base/errors.ts";
 import type { GitFolder } from "../local/git-folder.ts";
 import type { LocalSource } from "../local-source.ts";
-import { applyDelta } from "./delta.ts";
+import { applyDelta, deltaSizes } from "./delta.ts";
 import { type GitObject, MOST_WHOLE_BYTES, type ObjectType, typeOf } from "./format.ts";
 import { looseName, openLoose, readLoose } from "./loose.ts";
 import { Pack } from "./pack.ts";
@@ -93,6 +93,18 @@ export class ObjectStore implements Disposable {
       }
     }
     return undefined;
+  }
+
+  /** Whether an object is larger than `most` bytes. Reads no base: a longer delta counts as larger. */
+  isLarger(id: string, most: number): boolean {
+    const place = this.#placeOf(id);
+    if ("folder" in place) {
+      using loose = openLoose(place.folder, id);
+      return (loose?.size ?? this.read(id).bytes.length) > most;
+    }
+    const entry = place.pack.entryAt(place.pack.index.offsetAt(place.place));
+    if (entry.base === undefined || entry.size > most) return entry.size > most;
+    return deltaSizes(place.pack.dataOf(entry)).result > most;
   }
 
   /** Returns the full ids with this prefix. */
