@@ -69,13 +69,14 @@ async function flagsPage(): Promise<string> {
     "",
     "Every flag with a variable beside it can be set by that variable instead; a flag wins over its variable. One that may be",
     "repeated takes one value a line. `container-start`, `git-cloner`, `builder` and `container-stop` are also programs of their own.",
-    ...commands.flatMap(commandPart),
+    ...commands.flatMap((command) => commandPart(command, "flutter-ci")),
     "",
   ].join("\n");
 }
 
-function commandPart(command: CommandUnknownOpts): string[] {
-  const name = `flutter-ci ${command.name()}`;
+function commandPart(command: CommandUnknownOpts, parent: string): string[] {
+  const name = `${parent} ${command.name()}`;
+  if (command.commands.length > 0) return command.commands.flatMap((sub) => commandPart(sub, name));
   const options = command.options.filter(({ hidden }) => !hidden);
   const table = options.length === 0
     ? []

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { root, runtime, startProgram } from "../cli/start-program.ts";
-import { makePackage } from "../support/made-package.ts";
+import { CACHES, root, runtime, startProgram } from "../cli/start-program.ts";
 import { needing } from "../support/needs.ts";
 import { startRegistry } from "../support/package-registry.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -14,9 +13,12 @@ test("the lines of the driver guide work, typed one after the other into an empt
   const lines = [...await linesOf(own), ...await linesOf("As a step of a build")];
   assert.ok(lines.length >= 10, lines.join("\n"));
   await using opening = new AsyncDisposableStack();
-  const registry = opening.use(await startRegistry(opening.use(await makePackage())));
+  // It has the libraries that the package needs, but not the package.
+  const registry = opening.use(await startRegistry());
   const { path } = opening.use(await temporaryFolder());
   const env = {
+    HOME: path,
+    XDG_CACHE_HOME: CACHES,
     PATH: `${join(root, "bin")}:${process.env.PATH}`,
     NPM_CONFIG_REGISTRY: registry.url,
     BUN_INSTALL_CACHE_DIR: join(path, ".cache"),
@@ -28,6 +30,10 @@ test("the lines of the driver guide work, typed one after the other into an empt
     GIT_COMMITTER_NAME: "author",
     GIT_COMMITTER_EMAIL: "author@localhost",
   };
+  for (const line of await linesOf("The package")) {
+    const { code, stdout, stderr } = await startProgram("/bin/sh", ["-c", line], { cwd: root, env }).ended;
+    assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
+  }
   let folder = path;
   let said = "";
   for (const line of lines) {

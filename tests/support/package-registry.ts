@@ -16,14 +16,16 @@ interface Published {
 }
 
 /**
- * An npm registry on this machine, with the package for authors and everything that is installed in this
- * checkout. Both runtimes find it by the variable `NPM_CONFIG_REGISTRY`.
+ * An npm registry on this machine, with everything that is installed in this checkout, and with the package
+ * for authors if it is given. Both runtimes find it by the variable `NPM_CONFIG_REGISTRY`.
  */
-export async function startRegistry(packed: { folder: string; archive: string }) {
+export async function startRegistry(packed?: { folder: string; archive: string }) {
   const packages = new Map<string, Promise<Published>>();
-  const own = Promise.all([manifestIn(packed.folder), readFile(packed.archive)])
-    .then(([manifest, archive]) => ({ manifest, archive }));
-  packages.set(String((await own).manifest.name), own);
+  if (packed) {
+    const manifest = await manifestIn(packed.folder);
+    const archive = await readFile(packed.archive);
+    packages.set(String(manifest.name), Promise.resolve({ manifest, archive }));
+  }
   packages.set("@types/bun", bunTypes());
   const server = createServer(async ({ url = "/" }, response) => {
     try {

@@ -1,6 +1,20 @@
+export interface DriverFilesOptions {
+  readonly version: string;
+  /** The folder that holds the package `conveyor-drivers`; undefined: a registry has it. */
+  readonly packageFolder?: string | undefined;
+}
+
 /** Returns the files of a new driver's folder, by name. */
-export function driverFiles(name: string, version: string): Record<string, string> {
+export function driverFiles(
+  name: string,
+  { version, packageFolder }: DriverFilesOptions,
+): Record<string, string> {
   const variable = variableOf(name);
+  // Bun reads the override and Deno the link; neither reads the other's.
+  const override = packageFolder !== undefined &&
+    { overrides: { "conveyor-drivers": `file:${packageFolder}` } };
+  const link = packageFolder !== undefined &&
+    { "deno.json": `${JSON.stringify({ links: [packageFolder] }, undefined, 2)}\n` };
   return {
     "package.json": `${
       JSON.stringify(
@@ -10,17 +24,19 @@ export function driverFiles(name: string, version: string): Record<string, strin
           private: true,
           type: "module",
           scripts: {
-            check: "bunx -p typescript tsc -p .",
+            check: "bun x -p typescript tsc -p .",
             build:
               `bun build --compile --no-compile-autoload-dotenv --no-compile-autoload-bunfig --outfile ${name} ${name}.ts`,
           },
           dependencies: { "conveyor-drivers": `^${version}` },
           devDependencies: { "@types/node": "*" },
+          ...override,
         },
         undefined,
         2,
       )
     }\n`,
+    ...link,
     "tsconfig.json": `${
       JSON.stringify(
         {
