@@ -11,10 +11,9 @@ import { needing } from "../support/needs.ts";
 const { test } = needing("Docker");
 
 const GIB = 1024 ** 3;
-/**
- * Docker's own archive brings the large one, and the daemon locks the container until that is read or left.
- */
-const SIZES = { small: "30M", large: "3G" };
+const MAKE = "truncate -s 3G file";
+/** Without tar in it, Docker makes an archive, and locks the container until that is read or left. */
+const ARCHIVED = `${MAKE}; rm $(command -v tar)`;
 
 /** A store that takes the first bytes of an artifact and then no more, until its signal fires. */
 function stuckStore(): { begun: Promise<void>; putArtifact: BuildContext["putArtifact"] } {
@@ -33,10 +32,10 @@ function stuckStore(): { begun: Promise<void>; putArtifact: BuildContext["putArt
   };
 }
 
-for (const [what, size] of Object.entries(SIZES)) {
-  test(`a step that is stopped while a ${what} artifact is fetched ends what its build left running, without a kill`, async () => {
+for (const [by, make] of [["the container's tar", MAKE], ["Docker's archive", ARCHIVED]]) {
+  test(`a step that is stopped while an artifact comes by ${by} ends what its build left running, without a kill`, async () => {
     await using docker = testDocker();
-    const commands = [`truncate -s ${size} file; sleep 600 &`];
+    const commands = [`${make}; sleep 600 &`];
     await checkedOut({ commands, artifacts: ["file"] }, async ({ step, container }) => {
       const cancel = new AbortController();
       const { begun, putArtifact } = stuckStore();
@@ -53,7 +52,7 @@ for (const [what, size] of Object.entries(SIZES)) {
   });
 }
 
-test("a build whose time is over while a large artifact is fetched keeps what is wanted of failures", async () => {
+test("a build whose time is over while an artifact is fetched keeps what is wanted of failures", async () => {
   const artifacts = [{ glob: "file", when: "always" }, { glob: "report", when: "failure" }];
   await checkedOut({ commands: ["truncate -s 64M file; echo bad >report"], artifacts }, async ({ step }) => {
     const time = new AbortController();
@@ -75,10 +74,9 @@ test("a build whose time is over while a large artifact is fetched keeps what is
   });
 });
 
-test("a build that takes too much of the disk is ended also while a large artifact is fetched", async () => {
+test("a build that takes too much of the disk is ended also while its container is locked for an artifact", async () => {
   await using docker = testDocker();
-  const commands = [`truncate -s ${SIZES.large} file`];
-  await checkedOut({ commands, artifacts: ["file"] }, async ({ step }) => {
+  await checkedOut({ commands: [ARCHIVED], artifacts: ["file"] }, async ({ step }) => {
     const { begun, putArtifact } = stuckStore();
     let isFetched = false;
     void begun.then(() => isFetched = true);
