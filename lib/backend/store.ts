@@ -167,6 +167,8 @@ export interface StoredArtifact {
   readonly sha256: string;
   /** Permission bits. */
   readonly mode: number;
+  /** When the file was modified, whole seconds since the epoch; undefined if that was not kept. */
+  readonly mtime?: number | undefined;
 }
 
 /** Reads what `Transport.putBlob` stored. */

@@ -160,7 +160,8 @@ export interface Transport extends AsyncDisposable {
 
   /**
    * Stores bytes under a run and a name atomically; an existing blob is replaced. `name` is a relative path
-   * of plain segments; `mode` are the permission bits (default 0644). The source may fill one buffer again
+   * of plain segments; `mode` are the permission bits (default 0644); `mtime` is when it was modified, in
+   * seconds since the epoch, not kept before 1970 or after MAX_MTIME. The source may fill one buffer again
    * and again. Returns the size in bytes and the SHA-256 in hex. Throws `InputError` for any other name (it
    * may do so if the run is removed meanwhile), `Retryable` if there is no room or no connection.
    */
@@ -168,7 +169,7 @@ export interface Transport extends AsyncDisposable {
     run: string,
     name: string,
     bytes: AsyncIterable<Uint8Array>,
-    options?: { signal?: AbortSignal; mode?: number },
+    options?: { signal?: AbortSignal; mode?: number; mtime?: number },
   ): Promise<{ size: number; sha256: string }>;
 }
 

@@ -152,14 +152,14 @@ export interface Context<Policy = unknown> {
   readonly policy: Policy;
   /**
    * Stores an artifact of the run, which is never deleted (see Transport.putBlob). `mode` is its permission
-   * bits (default 0644). Throws InputError if the name contains a secret or the operator's limits are
-   * exceeded. `signal` defaults to the context's; pass the one of `cleanup` to keep something of a step that
-   * was told to stop.
+   * bits (default 0644), `mtime` when it was modified, seconds since the epoch. Throws InputError if the name
+   * contains a secret or the operator's limits are exceeded. `signal` defaults to the context's; pass the one
+   * of `cleanup` to keep something of a step that was told to stop.
    */
   putArtifact(
     name: string,
     bytes: AsyncIterable<Uint8Array>,
-    options?: { mode?: number; signal?: AbortSignal },
+    options?: { mode?: number; mtime?: number; signal?: AbortSignal },
   ): Promise<{ size: number; sha256: string }>;
   /**
    * Runs `work` with its own time limit (grace period and cleanup time); neither cancel nor timeout stops it.

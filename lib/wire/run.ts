@@ -99,6 +99,8 @@ export const Artifact = z.object({
   sha256: z.string(),
   /** Permission bits in octal, like `0755`; default 0644. */
   mode: z.string().regex(/^0[0-7]{3}$/).optional(),
+  /** When it was modified, whole seconds since the epoch, if the spec asks for it. */
+  mtime: z.int().nonnegative().optional(),
   /**
    * Name of the artifact to which this one is a link, with the same bytes. Told of a run, never by a driver.
    */
@@ -113,6 +115,16 @@ export const USUAL_MODE = 0o644;
 export function modeText(mode: number | undefined): { mode?: string } {
   if (mode === undefined || mode === USUAL_MODE) return {};
   return { mode: `0${(mode & 0o777).toString(8).padStart(3, "0")}` };
+}
+
+/** The last time that a tar archive's header can hold, seconds since the epoch: in 2242. */
+export const MAX_MTIME = 0o77777777777;
+
+/** Returns an artifact's `mtime` field, whole seconds; empty without a time from 0 to MAX_MTIME. */
+export function mtimeField(seconds: unknown): { mtime?: number } {
+  const isGiven = typeof seconds === "number" || (typeof seconds === "string" && seconds !== "");
+  const mtime = isGiven ? Math.floor(Number(seconds)) : NaN;
+  return mtime >= 0 && mtime <= MAX_MTIME ? { mtime } : {};
 }
 
 /** Parses the permission bits. */

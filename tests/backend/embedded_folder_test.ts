@@ -119,7 +119,7 @@ test("openEmbedded brings a folder of the first schema up to date, with what it 
       DROP INDEX runs_by_name; DROP INDEX runs_by_reason;
       ALTER TABLE runs DROP COLUMN name; ALTER TABLE runs DROP COLUMN type;
       ALTER TABLE runs DROP COLUMN pipeline; ALTER TABLE runs DROP COLUMN reason;
-      ALTER TABLE artifacts DROP COLUMN mode; DROP TABLE set_aside;
+      ALTER TABLE artifacts DROP COLUMN mode; ALTER TABLE artifacts DROP COLUMN mtime; DROP TABLE set_aside;
       DROP TRIGGER logs_added; DROP TRIGGER logs_removed; DELETE FROM meta WHERE key = 'log_bytes';
       PRAGMA user_version = 1`);
   }
@@ -264,8 +264,7 @@ test("a folder in which an older release works is not migrated under its feet; o
   const version = () => Number(sqlite.prepare("PRAGMA user_version").get()?.["user_version"]);
   const newest = version();
   // Undoes the last migration.
-  sqlite.exec(`DROP TRIGGER logs_added; DROP TRIGGER logs_removed; DELETE FROM meta WHERE key = 'log_bytes';
-    PRAGMA user_version = ${newest - 1}`);
+  sqlite.exec(`ALTER TABLE artifacts DROP COLUMN mtime; PRAGMA user_version = ${newest - 1}`);
   const refused = (error: unknown) =>
     error instanceof UnavailableError &&
     /a process of an older release is working with it/.test(error.message);

@@ -13,11 +13,14 @@ export interface Entry {
   size?: number | Uint8Array;
   link?: string;
   mode?: number;
+  /** Octal or raw bytes. */
+  mtime?: string | Uint8Array;
 }
 
 /** The bytes of one entry. */
 export function entry(
-  { name, text = "", type = "0", size = Buffer.byteLength(text), link = "", mode = 0o644 }: Entry,
+  { name, text = "", type = "0", size = Buffer.byteLength(text), link = "", mode = 0o644, mtime = "0" }:
+    Entry,
 ): Uint8Array {
   const header = new Uint8Array(512);
   const put = (text: string, at: number) => header.set(new TextEncoder().encode(text), at);
@@ -27,7 +30,8 @@ export function entry(
   put("0000000\0", 116);
   if (typeof size === "number") put(`${size.toString(8).padStart(11, "0")}\0`, 124);
   else header.set(size, 124);
-  put("00000000000\0", 136);
+  if (typeof mtime === "string") put(`${mtime.padStart(11, "0")}\0`, 136);
+  else header.set(mtime, 136);
   put("        ", 148);
   put(type, 156);
   put(link, 157);

@@ -13,7 +13,7 @@ async function unpacked(chunks: Iterable<Uint8Array>, files: Wanted[], maxEntrie
   const { missing, linked } = await unpack(ReadableStream.from(chunks), files, {
     pathOf: (name) => name.replace(/^\.\//, ""),
     maxEntries,
-    take: async ({ name }, mode, bytes) => {
+    take: async ({ name }, { mode }, bytes) => {
       taken[name] = `${mode.toString(8)} ${Buffer.concat(await Array.fromAsync(bytes))}`;
     },
   });
@@ -38,6 +38,30 @@ test("unpack takes what is wanted, with its bytes and permission bits, however t
     assert.deepEqual(taken, { a: "755 one", "b/c": `600 ${"x".repeat(1000)}`, empty: "644 " });
     assert.deepEqual(missing, ["gone"]);
   }
+});
+
+test("unpack tells when a file was modified where that is wanted, and no time that file systems do not take", async () => {
+  const [archive = new Uint8Array()] = of(
+    { name: "a", mtime: "7346545000" },
+    { name: "b", mtime: "7346545000" },
+    { name: "zero", mtime: "0" },
+    { name: "last", mtime: "77777777777" },
+    { name: "negative", mtime: Uint8Array.of(0xff, ...Array(10).fill(0xff), 0xfb) },
+    { name: "far", mtime: Uint8Array.of(0x80, 0, 0, 0, 0xff, ...Array(7).fill(0xff)) },
+    { name: "none", mtime: "xxxxxxxxxxx" },
+  );
+  const names = ["a", "b", "zero", "last", "negative", "far", "none"];
+  const files = names.map((name) => ({ name, path: name, size: 0, times: name !== "b" }));
+  const times: Record<string, number> = {};
+  await unpack(ReadableStream.from([archive]), files, {
+    pathOf: (name) => name,
+    maxEntries: 10,
+    take: async ({ name }, { mtime }, bytes) => {
+      await Array.fromAsync(bytes);
+      if (mtime !== undefined) times[name] = mtime;
+    },
+  });
+  assert.deepEqual(times, { a: 1_000_000_000, zero: 0, last: 8_589_934_591 });
 });
 
 test("unpack reads archives that follow each other, and one file as often as it is wanted and comes", async () => {
@@ -127,7 +151,7 @@ test("unpack throws what the source or who takes a file has thrown", async () =>
     throw new TypeError("The source is gone");
   };
   const options = { pathOf: (name: string) => name.slice(2), maxEntries: 9 };
-  const read = async (_: Wanted, __: number, bytes: AsyncIterable<Uint8Array>) =>
+  const read = async (_: Wanted, __: unknown, bytes: AsyncIterable<Uint8Array>) =>
     void await Array.fromAsync(bytes);
   await assert.rejects(
     unpack(broken(), wanted(["a", 1]), { ...options, take: read }),

@@ -13,7 +13,7 @@ async function* piece(fill: string, length: number): AsyncGenerator<Uint8Array> 
   yield Buffer.alloc(length, fill);
 }
 
-test("saveArtifacts copies large files by the file system, with their bits less the umask, over what was there", async () => {
+test("saveArtifacts copies large files by the file system, with their times and their bits less the umask, over what was there", async () => {
   await using folder = await temporaryFolder();
   const out = join(folder.path, "out");
   await mkdir(out);
@@ -24,7 +24,10 @@ test("saveArtifacts copies large files by the file system, with their bits less 
   const { transport, store: { artifacts } } = embedded;
   const modes = { run: 0o777, secret: 0o600, read: 0o444, small: 0o755 };
   for (const [name, mode] of Object.entries(modes)) {
-    await transport.putBlob("run", name, piece(name[0] ?? "", name === "small" ? 1 : LARGE), { mode });
+    await transport.putBlob("run", name, piece(name[0] ?? "", name === "small" ? 1 : LARGE), {
+      mode,
+      ...name !== "secret" && { mtime: 1e9 },
+    });
   }
   const copied: string[] = [];
   const counting = {
@@ -47,6 +50,8 @@ test("saveArtifacts copies large files by the file system, with their bits less 
     await Promise.all(Object.keys(modes).map(bits)),
     ["755", "600", "444", "755"],
   );
+  const isOld = async (name: string) => (await lstat(join(out, name))).mtimeMs === 1e12;
+  assert.deepEqual(await Promise.all(Object.keys(modes).map(isOld)), [true, false, true, true]);
   assert.ok((await lstat(join(out, "run"))).isFile());
   assert.equal(await readFile(join(out, "run"), "utf8"), "r".repeat(LARGE));
   assert.equal(await readFile(join(folder.path, "outside"), "utf8"), "mine");

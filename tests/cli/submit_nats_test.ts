@@ -77,7 +77,10 @@ test("submit follows its run, saves its artifacts, and ends as it does; two at o
       const { image } = resource.spec as { image: string };
       for (let i = 1; i <= 2000; i++) await log.line(`${image} ${i}`);
       if (image === "two") return { success: false, message: "no", data: { reason: "command-failed" } };
-      const stored = await putArtifact("out/app.txt", bytes("the artifact"), { mode: 0o755 });
+      const stored = await putArtifact("out/app.txt", bytes("the artifact"), {
+        mode: 0o755,
+        mtime: 1e9,
+      });
       return {
         success: true,
         message: "",
@@ -115,7 +118,8 @@ test("submit follows its run, saves its artifacts, and ends as it does; two at o
   assert.equal(await readlink(join(output, "latest")), "out/app.txt");
   assert.deepEqual(failed?.type === "end" && [failed.outcome, failed.reason], ["failed", "command-failed"]);
   assert.equal(await readFile(join(output, "out/app.txt"), "utf8"), "the artifact");
-  assert.equal((await stat(join(output, "out/app.txt"))).mode & 0o100, 0o100);
+  const saved = await stat(join(output, "out/app.txt"));
+  assert.deepEqual([saved.mode & 0o100, saved.mtimeMs], [0o100, 1e12]);
 });
 
 test("submit sends what a build asks of its drivers, and of the git tokens only the one for its host, to git-cloner only", async () => {

@@ -247,6 +247,7 @@ test("artifacts are listed, and fetched whole or in part, as what no browser sho
   await using _a = await scriptedDriver(world.transport, "a", async ({ run }) => {
     const stored = await world.transport.putBlob(run, "out/it's a page.html", bytes("0123456789"), {
       mode: 0o755,
+      mtime: 1e9,
     });
     await world.transport.putBlob(run, "empty", bytes(""));
     const artifacts = [{ name: "out/it's a page.html", path: "/workspace/out/page.html", ...stored }];
@@ -256,11 +257,11 @@ test("artifacts are listed, and fetched whole or in part, as what no browser sho
   await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } });
   await endOf(engine, RUN);
   const { artifacts } = await (await ask("GET", `/runs/${RUN}/artifacts`)).json() as {
-    artifacts: { name: string; path: string; size: number; mode?: string }[];
+    artifacts: { name: string; path: string; size: number; mode?: string; mtime?: number }[];
   };
-  assert.deepEqual(artifacts.map(({ name, path, size, mode }) => [name, path, size, mode]), [
-    ["empty", "empty", 0, undefined],
-    ["out/it's a page.html", "/workspace/out/page.html", 10, "0755"],
+  assert.deepEqual(artifacts.map(({ name, path, size, mode, mtime }) => [name, path, size, mode, mtime]), [
+    ["empty", "empty", 0, undefined, undefined],
+    ["out/it's a page.html", "/workspace/out/page.html", 10, "0755", 1e9],
   ]);
   const path = `/runs/${RUN}/artifacts/out/${encodeURIComponent("it's a page.html")}`;
   const fetch = async (headers: Record<string, string>, at = path) => {
@@ -308,7 +309,7 @@ test("all artifacts of a run come in one archive, with their names and permissio
   const { ask } = await openApi(world);
   await ask("POST", "/runs", { body: { run: RUN, resource: RESOURCE } });
   const large = "0123456789".repeat(100_000);
-  await world.transport.putBlob(RUN, "a/large", bytes(large), { mode: 0o755 });
+  await world.transport.putBlob(RUN, "a/large", bytes(large), { mode: 0o755, mtime: 1e9 });
   await world.transport.putBlob(RUN, "empty", bytes(""));
   await world.transport.putBlob(RUN, "b/link", bytes(large), { mode: 0o755 });
   const { value, revision } = await world.store.runs.get(RUN) ?? assert.fail();
@@ -321,15 +322,19 @@ test("all artifacts of a run come in one archive, with their names and permissio
   );
   const { response } = await ask("GET", `/runs/${RUN}/artifacts.tar`);
   assert.equal(response.headers.get("content-type"), "application/x-tar");
-  const found: Record<string, [number | undefined, string]> = {};
+  const found: Record<string, [number | undefined, string, number | undefined]> = {};
   const reading = extract();
   reading.end(new Uint8Array(await response.arrayBuffer()));
   for await (const entry of reading) {
     const parts = await Array.fromAsync(entry as AsyncIterable<Uint8Array>);
-    const { name, mode, linkname } = entry.header;
-    found[name] = [mode, linkname ?? Buffer.concat(parts).toString()];
+    const { name, mode, linkname, mtime } = entry.header;
+    found[name] = [mode, linkname ?? Buffer.concat(parts).toString(), mtime?.getTime()];
   }
-  assert.deepEqual(found, { "a/large": [0o755, large], "b/link": [0o755, "../a/large"], empty: [0o644, ""] });
+  assert.deepEqual(found, {
+    "a/large": [0o755, large, 1e12],
+    "b/link": [0o755, "../a/large", 0],
+    empty: [0o644, "", 0],
+  });
   const left = (await ask("GET", `/runs/${RUN}/artifacts.tar`)).response.body?.getReader();
   assert.equal((await left?.read())?.done, false);
   await left?.cancel();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Log, readLog } from "../../lib/wire/messages.ts";
-import { Artifact, modeOf, modeText } from "../../lib/wire/run.ts";
+import { Artifact, MAX_MTIME, modeOf, modeText, mtimeField } from "../../lib/wire/run.ts";
 
 const OURS = {
   runid: "0fd90212-1e83-4506-b2a0-58d7a27b2831",
@@ -43,5 +43,16 @@ test("an artifact's permission bits travel in octal, and the usual ones not at a
   }
   for (const mode of ["755", "0788", "07555", "1755"]) {
     assert.equal(Artifact.safeParse({ ...artifact, mode }).success, false, mode);
+  }
+});
+
+test("mtimeField takes whole seconds that file systems can hold, and nothing else", () => {
+  for (const [given, mtime] of [[0, 0], [1.9, 1], ["12", 12], [MAX_MTIME, MAX_MTIME]] as const) {
+    assert.deepEqual(mtimeField(given), { mtime });
+  }
+  for (
+    const given of [undefined, null, "", "x", NaN, Infinity, -1, -0.5, MAX_MTIME + 1, 1e300, {}, [], true]
+  ) {
+    assert.deepEqual(mtimeField(given), {}, String(given));
   }
 });

@@ -7,7 +7,7 @@ import { InputError } from "../../base/errors.ts";
 import { NewFile } from "../../base/new-file.ts";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../shared/checks.ts";
-import { USUAL_MODE } from "../../wire/run.ts";
+import { mtimeField, USUAL_MODE } from "../../wire/run.ts";
 import type { ArtifactReader, StoredArtifact } from "../store.ts";
 import type { Database } from "./database.ts";
 import { explain } from "./explain.ts";
@@ -38,9 +38,10 @@ export class ArtifactTable {
     this.#folders = folders;
     this.#find = database.prepare(`SELECT file, ${FACTS} FROM artifacts WHERE run = ? AND name = ?`);
     this.#put = database.prepare(
-      `INSERT INTO artifacts (run, name, size, sha256, file, mode) VALUES (?, ?, ?, ?, ?, ?)
+      `INSERT INTO artifacts (run, name, size, sha256, file, mode, mtime) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE
-       SET size = excluded.size, sha256 = excluded.sha256, file = excluded.file, mode = excluded.mode`,
+       SET size = excluded.size, sha256 = excluded.sha256, file = excluded.file, mode = excluded.mode,
+         mtime = excluded.mtime`,
     );
     this.#list = database.prepare(`SELECT ${FACTS} FROM artifacts WHERE run = ? ORDER BY name`);
     this.#remove = database.prepare("DELETE FROM artifacts WHERE run = ?");
@@ -52,7 +53,11 @@ export class ArtifactTable {
     run: string,
     name: string,
     bytes: AsyncIterable<Uint8Array>,
-    { signal, mode = USUAL_MODE }: { signal: AbortSignal; mode?: number | undefined },
+    { signal, mode = USUAL_MODE, mtime }: {
+      signal: AbortSignal;
+      mode?: number | undefined;
+      mtime?: number | undefined;
+    },
   ): Promise<{ size: number; sha256: string }> {
     checkBlobName(run, name);
     signal.throwIfAborted();
@@ -61,7 +66,7 @@ export class ArtifactTable {
     try {
       const facts = await writeFile(partial, bytes, signal);
       await this.#moveIn(partial, run, file);
-      const replaced = await this.#register(run, { name, file, mode, ...facts });
+      const replaced = await this.#register(run, { name, file, mode, ...mtimeField(mtime), ...facts });
       if (replaced !== undefined) await rm(this.#pathOf(run, replaced), { force: true });
       return facts;
     } catch (error) {
@@ -116,7 +121,7 @@ export class ArtifactTable {
   /** Stores the entry and returns the file that had the name before. Throws if the run has been removed. */
   #register(
     run: string,
-    { name, size, sha256, file, mode }: StoredArtifact & { file: string },
+    { name, size, sha256, file, mode, mtime }: StoredArtifact & { file: string },
   ): Promise<string | undefined> {
     return this.#database.writeSoon(() => {
       // `remove` deletes entries after files, so it also deletes an entry whose file it removes after this.
@@ -124,7 +129,7 @@ export class ArtifactTable {
         throw new InputError(`Cannot store artifact "${name}": run "${run}" was removed meanwhile`);
       }
       const before = this.#find.get(run, name)?.["file"];
-      this.#put.run(run, name, size, sha256, file, mode);
+      this.#put.run(run, name, size, sha256, file, mode, mtime ?? null);
       return before !== undefined && OWN_NAME.test(String(before)) ? String(before) : undefined;
     });
   }
@@ -149,11 +154,17 @@ export class ArtifactTable {
 
 /** The format of `randomUUID`. */
 const OWN_NAME = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const FACTS = "name, size, sha256, mode";
+const FACTS = "name, size, sha256, mode, mtime";
 
 function storedOf(row: Record<string, unknown>): StoredArtifact {
-  const { name, size, sha256, mode } = row;
-  return { name: String(name), size: Number(size), sha256: String(sha256), mode: Number(mode) };
+  const { name, size, sha256, mode, mtime } = row;
+  return {
+    name: String(name),
+    size: Number(size),
+    sha256: String(sha256),
+    mode: Number(mode),
+    ...mtimeField(mtime),
+  };
 }
 
 async function writeFile(

@@ -153,6 +153,10 @@ const MIGRATIONS: readonly string[] = [
     UPDATE meta SET value = value - length(old.data) WHERE key = 'log_bytes';
   END;
   `,
+  `
+  -- When the file was modified, seconds since the epoch.
+  ALTER TABLE artifacts ADD COLUMN mtime INTEGER;
+  `,
 ];
 
 /**

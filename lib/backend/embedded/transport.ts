@@ -57,13 +57,13 @@ export function embeddedTransport(options: EmbeddedTransportOptions): EmbeddedTr
 
     demand: (subject) => lifetime.call(() => queues.demand(subject)),
 
-    async putBlob(run, name, bytes, { signal, mode } = {}) {
+    async putBlob(run, name, bytes, { signal, ...attributes } = {}) {
       lifetime.check();
       reserve.guard((room) => database.emptyLog(room));
       const signals = signal ? [lifetime.signal, signal] : [lifetime.signal];
       const storing = artifacts.put(scope.name, run, name, bytes, {
         signal: AbortSignal.any(signals),
-        mode,
+        ...attributes,
       });
       blobs.add(storing);
       try {

@@ -4,7 +4,7 @@ import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
-import { USUAL_MODE } from "../../wire/run.ts";
+import { mtimeField, USUAL_MODE } from "../../wire/run.ts";
 import { ConflictError, type Table } from "../store.ts";
 import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM } from "./blobs.ts";
 import type { Link } from "./link.ts";
@@ -35,6 +35,7 @@ export interface Entry {
   readonly size: number;
   readonly sha256: string;
   readonly mode: number;
+  readonly mtime?: number;
   readonly chunks: number;
   /** Subject of its chunks. */
   readonly subject: string;
@@ -202,7 +203,8 @@ export function entryOf(
 ): Entry {
   const sha256 = Buffer.from(digest.replace(/^SHA-256=/, ""), "base64url").toString("hex");
   const mode = Number(metadata?.["mode"] ?? USUAL_MODE) & 0o777;
-  return { name, size, sha256, mode, chunks, object, subject: CHUNKS.replace("*", nuid) };
+  const attributes = { mode, ...mtimeField(metadata?.["mtime"]) };
+  return { name, size, sha256, ...attributes, chunks, object, subject: CHUNKS.replace("*", nuid) };
 }
 
 /** Parses a description; undefined if it is not valid, as another client may have written it. */

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Lifetime } from "../embedded/lifetime.ts";
+import { mtimeField } from "../../wire/run.ts";
 import type { ArtifactReader, StoredArtifact } from "../store.ts";
 import type { ArtifactIndex, Entry } from "./artifact-index.ts";
 import { ARTIFACTS_STREAM } from "./blobs.ts";
@@ -30,7 +31,13 @@ export function artifactReader(
   };
 }
 
-const storedOf = ({ name, size, sha256, mode }: Entry): StoredArtifact => ({ name, size, sha256, mode });
+const storedOf = ({ name, size, sha256, mode, mtime }: Entry): StoredArtifact => ({
+  name,
+  size,
+  sha256,
+  mode,
+  ...mtimeField(mtime),
+});
 const byName = (a: { name: string }, b: { name: string }): number => a.name < b.name ? -1 : 1;
 
 async function* bytesOf(

@@ -4,7 +4,7 @@ import type { ObjectStore } from "@nats-io/obj";
 import { headers as newHeaders, type NatsConnection } from "@nats-io/transport-node";
 import { retry } from "../../base/retry.ts";
 import { abortable } from "../../base/signals.ts";
-import { USUAL_MODE } from "../../wire/run.ts";
+import { mtimeField, USUAL_MODE } from "../../wire/run.ts";
 import { checkBlobName } from "../shared/checks.ts";
 import { HEADER_ROOM_BYTES } from "../transport.ts";
 import { apiCode, inOurWords, NAME_IN_USE, storedAt } from "./calls.ts";
@@ -41,7 +41,7 @@ export function blobStore(link: Link, manager: JetStreamManager) {
     run: string,
     name: string,
     bytes: AsyncIterable<Uint8Array>,
-    { signal, mode = USUAL_MODE }: { signal?: AbortSignal; mode?: number } = {},
+    { signal, mode = USUAL_MODE, mtime }: { signal?: AbortSignal; mode?: number; mtime?: number } = {},
   ): Promise<{ size: number; sha256: string }> {
     checkBlobName(run, name);
     signal?.throwIfAborted();
@@ -57,7 +57,7 @@ export function blobStore(link: Link, manager: JetStreamManager) {
         {
           name: objectName(run, name),
           options: { max_chunk_size: chunkBytes(link) },
-          ...mode !== USUAL_MODE && { metadata: { mode: String(mode) } },
+          metadata: metadataOf(mode, mtimeField(mtime)),
         },
         source.stream,
       );
@@ -72,6 +72,11 @@ export function blobStore(link: Link, manager: JetStreamManager) {
     }
   };
 }
+
+const metadataOf = (mode: number, { mtime }: { mtime?: number }): Record<string, string> => ({
+  ...mode !== USUAL_MODE && { mode: String(mode) },
+  ...mtime !== undefined && { mtime: String(mtime) },
+});
 
 /** Loaded on first use: most drivers store no artifacts. */
 const objects = () => import("@nats-io/obj");

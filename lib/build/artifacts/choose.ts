@@ -21,6 +21,13 @@ export interface Choice {
   readonly leftOut: readonly { readonly name: string; readonly why: string }[];
 }
 
+export interface ChooseOptions {
+  readonly signal: AbortSignal;
+  readonly isLenient: boolean;
+  /** The globs that keep the times of their files. */
+  readonly timed?: ReadonlySet<Glob>;
+}
+
 type Question = { readonly how: "what" | "list"; readonly name: string };
 
 /**
@@ -32,9 +39,9 @@ type Question = { readonly how: "what" | "list"; readonly name: string };
 export async function chooseFiles(
   session: Session,
   globs: readonly Glob[],
-  { signal, isLenient }: { signal: AbortSignal; isLenient: boolean },
+  options: ChooseOptions,
 ): Promise<Choice> {
-  const chooser = new Chooser(globs, { signal, isLenient });
+  const chooser = new Chooser(globs, options);
   let questions = chooser.firstQuestions();
   for (let asked = questions.length; questions.length > 0; asked += questions.length) {
     if (asked > MAX_QUESTIONS) {
@@ -57,6 +64,7 @@ class Chooser {
   readonly #namesGit: boolean;
   readonly #signal: AbortSignal;
   readonly #isLenient: boolean;
+  readonly #timed: ReadonlySet<Glob> | undefined;
   readonly #files = new Map<string, Wanted>();
   readonly #chose = new Set<Glob>();
   readonly #matched = new Set<Glob>();
@@ -66,13 +74,14 @@ class Chooser {
 
   constructor(
     globs: readonly Glob[],
-    { signal, isLenient }: { signal: AbortSignal; isLenient: boolean },
+    { signal, isLenient, timed }: ChooseOptions,
   ) {
     this.#positive = globs.filter(({ takesAway }) => !takesAway);
     this.#negative = globs.filter(({ takesAway }) => takesAway);
     this.#namesGit = this.#positive.some(({ alternatives }) => alternatives.some(({ namesGit }) => namesGit));
     this.#signal = signal;
     this.#isLenient = isLenient;
+    this.#timed = timed;
   }
 
   /** Returns the folders that contain every possible match, none of them inside another. */
@@ -145,7 +154,8 @@ class Chooser {
     const why = whyUnkeepable(name) ?? whyUnkeepable(path);
     if (why !== undefined) return this.#refuse(name, why);
     if (size === undefined) return this.#refuse(name, "its size cannot be told");
-    this.#files.set(name, { name, path, size });
+    const times = matching.some((glob) => this.#timed?.has(glob));
+    this.#files.set(name, { name, path, size, ...times && { times } });
   }
 
   #isTakenAway(name: string): boolean {

@@ -10,7 +10,7 @@ import { type Choice, chooseFiles, failed, unkept } from "./choose.ts";
 import { fetchFiles } from "./fetch.ts";
 import { withManifest } from "./manifest.ts";
 import { withSession } from "./session.ts";
-import { ArchiveError, shorten, type Wanted } from "./unpack.ts";
+import { ArchiveError, type Attributes, shorten, type Wanted } from "./unpack.ts";
 import { type BuildEnd, wantedAt, type WantedGlob } from "./wanted.ts";
 import { withinLimits } from "./within-limits.ts";
 
@@ -64,6 +64,7 @@ async function collect(
       signal: context.signal,
       // What is wrong with one file must not cost the log of the tests that failed.
       isLenient: end !== "success",
+      timed: new Set(wanted.filter(({ times }) => times).map(({ glob }) => glob)),
     });
     await reportLeftOut(context, choice);
     const missing = whyUnmatched(choice, wanted, workdir);
@@ -123,24 +124,23 @@ function storer(context: BuildContext, kept: Artifact[]) {
 
   async function store(
     { name, path }: Wanted,
-    mode: number,
+    { mode, ...time }: Attributes,
     bytes: AsyncIterable<Uint8Array>,
   ): Promise<void> {
-    const { size, sha256 } = await context.putArtifact(name, bytes, { mode, signal: context.signal }).catch(
-      (error) => {
-        throw error instanceof InputError ? unkept(name, error.message) : error;
-      },
-    );
-    kept.push({ name, path, size, sha256, ...modeText(mode) });
+    const options = { mode, ...time, signal: context.signal };
+    const { size, sha256 } = await context.putArtifact(name, bytes, options).catch((error) => {
+      throw error instanceof InputError ? unkept(name, error.message) : error;
+    });
+    kept.push({ name, path, size, sha256, ...modeText(mode), ...time });
   }
 
   return {
-    async take(file: Wanted, mode: number, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    async take(file: Wanted, attributes: Attributes, bytes: AsyncIterable<Uint8Array>): Promise<void> {
       if (failures.length > 0) throw failures[0];
-      if (file.size > SMALL_BYTES) return await store(file, mode, bytes);
+      if (file.size > SMALL_BYTES) return await store(file, attributes, bytes);
       const chunks: Uint8Array[] = [];
       for await (const chunk of bytes) chunks.push(chunk);
-      const work: Promise<void> = store(file, mode, inPieces(chunks))
+      const work: Promise<void> = store(file, attributes, inPieces(chunks))
         .catch((error) => void failures.push(error))
         .finally(() => storing.delete(work));
       storing.add(work);

@@ -1,7 +1,7 @@
 import { StepFailure } from "../../base/errors.ts";
 import { counted } from "../../base/units.ts";
 import type { BuildContext } from "../policy.ts";
-import { type Artifact, modeText } from "../../wire/run.ts";
+import { type Artifact, MAX_MTIME, modeText } from "../../wire/run.ts";
 import { inPieces } from "./byte-queue.ts";
 import type { Wanted } from "./unpack.ts";
 
@@ -29,8 +29,15 @@ export const needsManifest = (files: readonly Wanted[]): boolean =>
   files.reduce((sum, file) => sum + mostEntryBytes(file), 0) > MAX_LIST_BYTES;
 
 /** Returns the most bytes that a file takes in the list, with what stands between two entries. */
-export const mostEntryBytes = ({ name, path, size }: Wanted): number =>
-  bytesOf([{ name, path, size, sha256: "0".repeat(64), ...modeText(0o777) }]).length;
+export const mostEntryBytes = ({ name, path, size, times }: Wanted): number =>
+  bytesOf([{
+    name,
+    path,
+    size,
+    sha256: "0".repeat(64),
+    ...modeText(0o777),
+    ...times && { mtime: MAX_MTIME },
+  }]).length;
 
 const bytesOf = (list: readonly Artifact[]): Uint8Array => new TextEncoder().encode(JSON.stringify(list));
 

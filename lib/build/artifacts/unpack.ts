@@ -1,5 +1,6 @@
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-stream";
+import { mtimeField } from "../../wire/run.ts";
 
 /** A file to keep, as it was listed. */
 export interface Wanted {
@@ -8,6 +9,14 @@ export interface Wanted {
   /** Its path in the workspace, without links. */
   readonly path: string;
   readonly size: number;
+  /** Whether the time of its modification is kept. */
+  readonly times?: boolean;
+}
+
+/** What is kept of a file beside its bytes. */
+export interface Attributes {
+  readonly mode: number;
+  readonly mtime?: number;
 }
 
 /** The archive is invalid. */
@@ -21,7 +30,7 @@ export interface UnpackOptions {
   /** Most entries in the archive, wanted or not. */
   readonly maxEntries: number;
   /** Takes one file. Must read its bytes to the end. */
-  take(file: Wanted, mode: number, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  take(file: Wanted, attributes: Attributes, bytes: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
 /** The wanted files that an archive lacks. Those in `linked` it contains under another name. */
@@ -55,7 +64,7 @@ export async function unpack(
   try {
     for await (const entry of entries) {
       if (++count > maxEntries) throw new ArchiveError(`It has more than ${maxEntries} entries`);
-      const { name, type, size = 0, mode = 0o644 } = entry.header;
+      const { name, type, size = 0, mode = 0o644, mtime } = entry.header;
       const path = pathOf(name);
       const files = left.get(path);
       const file = files?.[0];
@@ -68,7 +77,8 @@ export async function unpack(
       if (size !== file.size) throw new ArchiveError(`"${shorten(path)}" was changed while it was read`);
       files.shift();
       const body = new Remembered(entry as AsyncIterable<Uint8Array>);
-      await take(file, mode & 0o777, body.bytes()).catch((error) => {
+      const time = file.times && mtime ? mtimeField(mtime.getTime() / 1000) : {};
+      await take(file, { mode: mode & 0o777, ...time }, body.bytes()).catch((error) => {
         if (!body.failure) taking.failure = { error };
         throw error;
       });

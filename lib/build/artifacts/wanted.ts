@@ -12,6 +12,7 @@ export const ArtifactEntry = z.union([
     glob: globText,
     when: z.enum(["success", "failure", "always"]).default("success"),
     allowEmpty: z.boolean().default(false),
+    times: z.boolean().default(false),
   }),
 ]);
 export type ArtifactEntry = z.infer<typeof ArtifactEntry>;
@@ -25,23 +26,26 @@ export interface WantedGlob {
   readonly when: "success" | "failure" | "always";
   /** Whether the build may succeed although the glob chooses no file. */
   readonly allowEmpty: boolean;
+  /** Whether the times of modification are kept. */
+  readonly times: boolean;
 }
+
+/** What an entry that is a text says. */
+const USUAL = { when: "success", allowEmpty: false, times: false } as const;
 
 /** Parses the entries. Throws InputError with one line per problem. */
 export function parseWanted(entries: readonly ArtifactEntry[]): WantedGlob[] {
-  const whole = entries.map((entry) =>
-    typeof entry === "string" ? { glob: entry, when: "success" as const, allowEmpty: false } : entry
-  );
+  const whole = entries.map((entry) => typeof entry === "string" ? { ...USUAL, glob: entry } : entry);
   const globs = parseGlobs(whole.map(({ glob }) => glob));
   const conditional = entries.find((entry, i) => typeof entry !== "string" && globs[i]?.takesAway);
   if (typeof conditional === "object") {
     throw new InputError(
       `Invalid glob ${
         JSON.stringify(conditional.glob)
-      }: a glob with ! takes away however the build ends, expected it as a text, without "when" and "allowEmpty"`,
+      }: a glob with ! takes away however the build ends, expected it as a text, without "when", "allowEmpty" and "times"`,
     );
   }
-  return globs.map((glob, i) => ({ when: "success", allowEmpty: false, ...whole[i], glob }));
+  return globs.map((glob, i) => ({ ...USUAL, ...whole[i], glob }));
 }
 
 /** Returns the globs for a build that ended so. Empty if none of them chooses files. */

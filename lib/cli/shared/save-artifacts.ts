@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants, statSync } from "node:fs";
-import { mkdir, open, rename, rm, symlink } from "node:fs/promises";
+import { lutimes, mkdir, open, rename, rm, symlink } from "node:fs/promises";
 import { isAbsolute, join, posix, resolve, sep } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
 import { ifThere, lstatIfThere } from "../../base/files.ts";
@@ -13,10 +13,10 @@ const AT_ONCE = 8;
 const LARGE_BYTES = 1024 * 1024;
 
 /**
- * Copies a run's artifacts into a folder, under their names and with their permission bits, less the umask. A
- * link to another artifact becomes a symbolic link to that, relative. Replaces existing files atomically.
- * Never writes through a symbolic link: the names come from a build, and the folder may be in an untrusted
- * repository. Returns the number of files. Throws UnavailableError that names the file.
+ * Copies a run's artifacts into a folder, under their names, with their times and their permission bits, less
+ * the umask. A link to another artifact becomes a symbolic link to that, relative. Replaces existing files
+ * atomically. Never writes through a symbolic link: the names come from a build, and the folder may be in an
+ * untrusted repository. Returns the number of files. Throws UnavailableError that names the file.
  */
 export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: string): Promise<number> {
   const kept = withLinksWithin(await artifacts.list(run));
@@ -81,7 +81,7 @@ const caseless = (name: string): string => name.normalize("NFC").toLowerCase();
 
 async function save(
   artifacts: SavedFrom,
-  { name, size, mode, link }: Saved,
+  { name, size, mode, mtime, link }: Saved,
   { run, folders }: { run: string; folders: Folders },
 ): Promise<void> {
   try {
@@ -94,11 +94,11 @@ async function save(
     }
     if (size >= LARGE_BYTES && artifacts.copyTo) {
       const copyTo = artifacts.copyTo.bind(artifacts, run, name);
-      return await place(path, (part) => copy(copyTo, part, mode));
+      return await place(path, mtime, (part) => copy(copyTo, part, mode));
     }
     const bytes = await artifacts.open(run, name);
     if (!bytes) throw gone();
-    await place(path, (part) => write(bytes, part, mode));
+    await place(path, mtime, (part) => write(bytes, part, mode));
   } catch (error) {
     throw new UnavailableError(
       `Cannot save the artifact "${name}" in "${folders.top}": ${messageOf(error)}`,
@@ -136,10 +136,15 @@ async function linkTo(target: string, path: string): Promise<boolean> {
  * Makes a file atomically, by way of a new one that `make` fills. Replaces a link of that name instead of
  * following it.
  */
-async function place(path: string, make: (part: string) => Promise<void>): Promise<void> {
+async function place(
+  path: string,
+  mtime: number | undefined,
+  make: (part: string) => Promise<void>,
+): Promise<void> {
   const part = partOf(path);
   try {
     await make(part);
+    if (mtime !== undefined) await lutimes(part, mtime, mtime);
   } catch (error) {
     await rm(part, { force: true });
     throw error;

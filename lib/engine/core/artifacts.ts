@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { StoredArtifact } from "../../backend/store.ts";
-import { Artifact, modeText, type Run } from "../../wire/run.ts";
+import { Artifact, modeText, mtimeField, type Run } from "../../wire/run.ts";
 
 const Listed = z.looseObject({ artifacts: z.array(z.unknown()) });
 
@@ -18,12 +18,13 @@ export function artifactsOf(
     }
   }
   const links = linksAmong(stored, paths);
-  return stored.map(({ name, size, sha256, mode }) => ({
+  return stored.map(({ name, size, sha256, mode, mtime }) => ({
     name,
     path: paths.get(name) ?? name,
     size,
     sha256,
     ...modeText(mode),
+    ...mtimeField(mtime),
     ...links.has(name) && { link: links.get(name) },
   }));
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ArchiveError, unpack } from "../../../lib/build/artifacts/unpack.ts";
+import { ArchiveError, unpack, type Wanted } from "../../../lib/build/artifacts/unpack.ts";
+import { MAX_MTIME } from "../../../lib/wire/run.ts";
 import { tarOf } from "../../../tests/build/tar-bytes.ts";
 import { asStream, chooseFrom, chooser, damaged } from "../../../tests/support/chooser.ts";
 
@@ -27,24 +28,26 @@ export async function fuzzArchive(seed: number): Promise<void> {
     type: chooseFrom(choose, TYPES),
     link: chooseFrom(choose, ["", "./a", "/etc/passwd"]),
     mode: choose(0o10000),
+    mtime: choose(2 ** 32).toString(8),
     ...choose(10) === 0 && { size: choose(1_000_000) },
   }));
   const whole = tarOf(...entries);
   const came = choose(2) === 0 ? damaged(whole, choose) : whole;
-  const wanted = [["a", 3], ["b/c", 513], ["gone", 0]].map(([path, size]) => ({
+  const wanted: Wanted[] = [["a", 3], ["b/c", 513], ["gone", 0]].map(([path, size]) => ({
     name: `${path}`,
     path: `${path}`,
     size: Number(size),
+    times: true,
   }));
   let bytes = 0;
   try {
     await unpack(asStream(came, choose, 2000), wanted, {
       pathOf: (name) => name.replace(/^\.\//, ""),
       maxEntries: 6,
-      take: async (file, mode, body) => {
+      take: async (file, { mode, mtime = 0 }, body) => {
         let size = 0;
         for await (const piece of body) size += piece.length;
-        assert.ok(wanted.includes(file) && mode <= 0o777);
+        assert.ok(wanted.includes(file) && mode <= 0o777 && mtime >= 0 && mtime <= MAX_MTIME);
         assert.equal(size, file.size);
         bytes += size;
       },

@@ -5,16 +5,19 @@ import { bytes } from "../transport-conformance/opened.ts";
 import { type OpenStore, OTHER_RUN, RUN } from "./opened.ts";
 
 export function artifacts(name: string, open: OpenStore): void {
-  test(`${name}: artifacts lists what was put under a run, by name, with size, SHA-256 and permission bits`, async () => {
+  test(`${name}: artifacts lists what was put under a run, by name, with size, SHA-256, permission bits and time`, async () => {
     await using opened = await open();
     const { store, transport } = opened;
     await transport.putBlob(RUN, "lib/z.so", bytes("z"));
-    await transport.putBlob(RUN, "lib/a.so", bytes("first"), { mode: 0o600 });
-    await transport.putBlob(RUN, "lib/a.so", bytes("second, longer"), { mode: 0o755 });
+    await transport.putBlob(RUN, "lib/a.so", bytes("first"), { mode: 0o600, mtime: 5 });
+    await transport.putBlob(RUN, "lib/a.so", bytes("second, longer"), { mode: 0o755, mtime: 1e9 });
+    await transport.putBlob(RUN, "lib/y.so", bytes("y"), { mtime: 7 });
+    await transport.putBlob(RUN, "lib/y.so", bytes("y"), { mtime: -7 });
     await transport.putBlob(OTHER_RUN, "b", bytes("other"));
     const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
     assert.deepEqual(await store.artifacts.list(RUN), [
-      { name: "lib/a.so", size: 14, sha256: sha256("second, longer"), mode: 0o755 },
+      { name: "lib/a.so", size: 14, sha256: sha256("second, longer"), mode: 0o755, mtime: 1e9 },
+      { name: "lib/y.so", size: 1, sha256: sha256("y"), mode: 0o644 },
       { name: "lib/z.so", size: 1, sha256: sha256("z"), mode: 0o644 },
     ]);
     assert.deepEqual(await (await opened.another()).artifacts.list(OTHER_RUN), [

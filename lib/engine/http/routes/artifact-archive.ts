@@ -38,17 +38,18 @@ async function* archive(
   const left = new Promise<void>((resolve) => out.once("close", () => resolve()));
   const either = (done: Promise<void>) => Promise.race([done, left]);
   const writing = (async () => {
-    for (const { name, size, mode: bits, link } of listed) {
+    for (const { name, size, mode: bits, mtime: seconds = 0, link } of listed) {
       const mode = modeOf(bits);
+      const mtime = new Date(seconds * 1000);
       if (link !== undefined) {
         const linkname = relative(dirname(`/${name}`), `/${link}`);
-        out.entry({ name, type: "symlink", linkname, mode, mtime: new Date(0) });
+        out.entry({ name, type: "symlink", linkname, mode, mtime });
         continue;
       }
       const bytes = await open(name);
       if (!bytes) throw new Error(`The artifact "${name}" is not there any more`);
       const written = Promise.withResolvers<void>();
-      const entry = out.entry({ name, size, mode, mtime: new Date(0) }, (error) => {
+      const entry = out.entry({ name, size, mode, mtime }, (error) => {
         if (error) written.reject(error);
         else written.resolve();
       });
