@@ -38,9 +38,16 @@ export const readCompose = async (): Promise<Compose> =>
 
 /**
  * Runs `setup` for a folder, with a program that only says its version and a Docker that only takes what it
- * is given.
+ * is given. `scripts` are further commands by name, or replace these.
  */
-export async function setUp(folder: string, words: readonly string[] = [join(folder, "fleet")]) {
+export async function setUp(
+  folder: string,
+  words: readonly string[] = [join(folder, "fleet")],
+  { scripts = {}, env = {} }: {
+    scripts?: Readonly<Record<string, string>>;
+    env?: Record<string, string>;
+  } = {},
+) {
   const bin = join(folder, "bin");
   await mkdir(bin, { recursive: true });
   const script = (name: string, text: string) =>
@@ -48,10 +55,11 @@ export async function setUp(folder: string, words: readonly string[] = [join(fol
   await script("docker", `echo "$@" >>'${folder}/docker.log'; tar -t >'${folder}/image.list'`);
   await script("flutter-ci", 'echo "1.2.3+4 (commit 0123456789ab, linux-x64)"');
   await script("ldd", "echo '/bin/sh (0x1)'");
+  for (const [name, text] of Object.entries(scripts)) await script(name, text);
   await using setup = startProgram("/bin/sh", [
     join(root, "docs/compose/setup"),
     ...words,
     ...words.length === 1 ? [join(bin, "flutter-ci")] : [],
-  ], { cwd: folder, env: { PATH: `${bin}:${process.env.PATH}` } });
+  ], { cwd: folder, env: { PATH: `${bin}:${process.env.PATH}`, ...env } });
   return await setup.ended;
 }

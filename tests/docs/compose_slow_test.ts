@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
-import { appendFile, readdir, readFile, rm, stat } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { root, temporaryFolder } from "../cli/start-program.ts";
@@ -82,7 +82,7 @@ test("setup makes every file that the compose file names, which only its user ca
   const variables = (await readFile(join(fleet, ".env"), "utf8")).matchAll(/^(\w+)=\S+$/gm);
   const asked = (await readFile(join(fleet, "compose.yaml"), "utf8")).matchAll(/\$\{(\w+):\?/g);
   assert.deepEqual(
-    [...new Set(Array.from(asked, ([, name]) => name))].sort(),
+    ["COMPOSE_PROJECT_NAME", ...new Set(Array.from(asked, ([, name]) => name))].sort(),
     Array.from(variables, ([, name]) => name).sort(),
   );
   const image = (await readFile(join(folder.path, "image.list"), "utf8")).split("\n");
@@ -130,7 +130,9 @@ test("setup refuses what it cannot work with, and makes nothing", async () => {
     [[""], 2, /^error: Expected a folder: setup DIR \[PROGRAM\]\n$/],
     [["--prefix"], 2, /^error: Expected a folder/],
     [[fleet, join(folder.path, "nothing")], 3, /^error: There is no program ".*nothing": name flutter-ci/],
-    [[fleet, "/bin/false"], 3, /^error: "\/bin\/false" does not start here\n$/],
+    [[fleet, folder.path], 3, /^error: There is no program ".*": name flutter-ci/],
+    [[fleet, "sh"], 3, /^error: There is no program "sh": name flutter-ci/],
+    [[fleet, "/bin/false"], 3, /^error: ".*\/bin\/false" does not start here\n$/],
   ];
   for (const [words, expected, message] of cases) {
     const { code, stderr } = await setUp(folder.path, words);
@@ -138,4 +140,57 @@ test("setup refuses what it cannot work with, and makes nothing", async () => {
     assert.match(stderr, message);
   }
   assert.equal(existsSync(fleet), false);
+});
+
+test("setup refuses a machine without Docker's socket, and makes nothing", async () => {
+  await using folder = await temporaryFolder();
+  const { code, stdout, stderr } = await setUp(folder.path, undefined, { scripts: { stat: "exit 1" } });
+  assert.deepEqual([code, stdout], [3, ""]);
+  assert.match(stderr, /^error: The drivers need Docker's socket at \/var\/run\/docker\.sock\. Start Docker/);
+  assert.equal(existsSync(join(folder.path, "fleet")), false);
+});
+
+test("setup refuses a folder of another user, whose containers could not read what it makes", async () => {
+  await using folder = await temporaryFolder();
+  assert.equal((await setUp(folder.path)).code, 0);
+  const environment = join(folder.path, "fleet/.env");
+  await rm(environment);
+  const { code, stderr } = await setUp(folder.path, undefined, { scripts: { id: "echo 4321" } });
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /^error: ".*fleet" belongs to user \d+: start setup as that user, or name another/);
+  assert.equal(existsSync(environment), false);
+});
+
+test("setup takes a program by a relative path", async () => {
+  await using folder = await temporaryFolder();
+  const { code, stderr } = await setUp(folder.path, ["fleet", "bin/flutter-ci"]);
+  assert.equal(code, 0, stderr);
+});
+
+test("setup leaves nothing of its image behind when a signal ends it", async () => {
+  await using folder = await temporaryFolder();
+  const env = { TMPDIR: join(folder.path, "tmp") };
+  await mkdir(env.TMPDIR);
+  for (const [signal, expected] of [["HUP", 129], ["INT", 130], ["TERM", 143]] as const) {
+    const scripts = { docker: `tar -t >'${folder.path}/image.list'; kill -${signal} $PPID` };
+    const { code, stderr } = await setUp(folder.path, undefined, { scripts, env });
+    assert.equal(code, expected, stderr);
+    assert.deepEqual(await readdir(env.TMPDIR), [], signal);
+  }
+});
+
+test("setup names the project of Compose after its folder, so that each folder has its own containers", async () => {
+  await using folder = await temporaryFolder();
+  assert.equal("name" in await readCompose(), false);
+  for (
+    const [name, project] of [["_My Fleet.2", "myfleet2"], ["build", "build"], ["—", "flutter-ci"]] as const
+  ) {
+    const fleet = join(folder.path, name);
+    const { code, stderr } = await setUp(folder.path, [fleet]);
+    assert.equal(code, 0, stderr);
+    assert.match(
+      await readFile(join(fleet, ".env"), "utf8"),
+      new RegExp(`^COMPOSE_PROJECT_NAME=${project}$`, "m"),
+    );
+  }
 });
