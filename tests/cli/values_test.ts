@@ -8,6 +8,7 @@ import {
   httpUrl,
   oneOf,
   positiveNumber,
+  servedHostPort,
   subjectToken,
   variable,
   variableName,
@@ -64,6 +65,11 @@ test("hostPort takes names and addresses of both kinds", () => {
   assert.deepEqual(hostPort("127.0.0.1:9090"), { host: "127.0.0.1", port: 9090 });
   assert.deepEqual(hostPort("[::1]:0"), { host: "::1", port: 0 });
   refuses(hostPort, ["9090", ":9090", "host", "host:", "host:70000", "::1:80", "host:8a", "http://a:1"]);
+});
+
+test("servedHostPort takes no port 0, which nothing serves", () => {
+  assert.deepEqual(servedHostPort("[::1]:9090"), { host: "::1", port: 9090 });
+  refuses(servedHostPort, ["127.0.0.1:0", "9090"]);
 });
 
 test("brokerUrls takes several addresses, and completes a bare one", () => {

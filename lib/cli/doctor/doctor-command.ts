@@ -1,7 +1,7 @@
 import { natsFlag, withLoginFlags } from "../../driver/program/broker/broker-flags.ts";
 import { newCommand } from "../../driver/program/command-line/command.ts";
 import { flag } from "../../driver/program/command-line/flag.ts";
-import { hostPort, subjectToken, text } from "../../driver/program/command-line/values.ts";
+import { servedHostPort, subjectToken, text } from "../../driver/program/command-line/values.ts";
 import { withWhoseFlags } from "../shared/runs/runs-flags.ts";
 
 /** `flutter-ci doctor`. */
@@ -28,7 +28,7 @@ export function doctorCommand() {
   }).addOption(
     flag("--docker <endpoint>", "where Docker is", text).default(undefined, "where docker itself finds it"),
   ).addOption(
-    flag("--ready <host:port>", "only ask whether what serves this address is ready", hostPort)
+    flag("--ready <host:port>", "only ask whether what serves this address is ready", servedHostPort)
       .default(undefined, "all is looked at"),
   );
   const whose = withWhoseFlags(command).optionsGroup("Broker:");

@@ -85,6 +85,13 @@ export function hostPort(value: string): { host: string; port: number } {
   return { host, port };
 }
 
+/** An address where something is served already, so that its port is known. */
+export function servedHostPort(value: string): { host: string; port: number } {
+  const address = hostPort(value);
+  if (address.port === 0) throw new InputError(`Invalid address "${value}": expected a port from 1 to 65535`);
+  return address;
+}
+
 /** One or more addresses of a broker, separated by commas. */
 export function brokerUrls(value: string): string[] {
   // A password may contain a comma.
