@@ -1,20 +1,24 @@
 import { isLoopback } from "../../../engine/http/hosts.ts";
 import { shortId } from "./resolve-run.ts";
 
+export interface AskedWith {
+  readonly data?: string | undefined;
+  readonly api?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly tlsCa?: string | undefined;
+}
+
 /** Returns the command line that shows a run again, with the flags that it needs. */
-export function showCommandOf(
-  run: string,
-  { data, api }: { data?: string | undefined; api?: string | undefined },
-): string {
-  // A control plane on this machine is found by its data folder.
-  const isFound = api === undefined || isLoopback(new URL(api).hostname);
-  const words = [
-    "flutter-ci show",
-    ...isFound ? [] : [`--api ${quoted(api)}`],
-    ...data === undefined ? [] : [`--data ${quoted(data)}`],
-    shortId(run),
-  ];
-  return words.join(" ");
+export function showCommandOf(run: string, { data, api, tokenFile, tlsCa }: AskedWith): string {
+  // A control plane on this machine is found by its data folder, which has its token.
+  const isFound = api === undefined || (isLoopback(new URL(api).hostname) && tokenFile === undefined);
+  const flags = Object.entries({
+    "--api": isFound ? undefined : api,
+    "--token-file": tokenFile,
+    "--tls-ca": tlsCa,
+    "--data": data,
+  }).flatMap(([flag, value]) => value === undefined ? [] : [`${flag} ${quoted(value)}`]);
+  return ["flutter-ci show", ...flags, shortId(run)].join(" ");
 }
 
 /** Quotes a word for a shell. */
