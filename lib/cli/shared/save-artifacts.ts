@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { constants, statSync } from "node:fs";
+import { constants, mkdtempSync, rmdirSync, statSync } from "node:fs";
 import { lutimes, mkdir, open, rename, rm, symlink } from "node:fs/promises";
-import { isAbsolute, join, posix, resolve, sep } from "node:path";
+import { dirname, isAbsolute, join, posix, resolve, sep } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
 import { ifThere, lstatIfThere } from "../../base/files.ts";
 import { NewFile } from "../../base/new-file.ts";
@@ -36,7 +36,8 @@ export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: s
 
 /**
  * Throws InputError if artifacts could not be saved in this folder, as far as that can be seen before there
- * are any: something other than a folder is in its place, or a relative path goes through a link.
+ * are any: something other than a folder is in its place, a relative path goes through a link, or nothing can
+ * be written there.
  */
 export function checkOutput(folder: string): void {
   if (isAbsolute(folder)) {
@@ -44,7 +45,7 @@ export function checkOutput(folder: string): void {
     if (found?.isDirectory() === false) {
       throw new InputError(`Invalid --output "${folder}": expected a folder`);
     }
-    return;
+    return checkWritable(folder);
   }
   let path = resolve(".");
   for (const segment of segmentsOf(folder)) {
@@ -52,6 +53,19 @@ export function checkOutput(folder: string): void {
     if (kindOf(path) === "other") {
       throw new InputError(`Invalid --output "${folder}": "${path}" is not a folder`);
     }
+  }
+  checkWritable(folder);
+}
+
+/** Throws InputError if nothing can be made in the folder, or else in the closest one above it. */
+function checkWritable(folder: string): void {
+  let path = resolve(folder);
+  while (!ifThere(path, () => statSync(path)) && path !== dirname(path)) path = dirname(path);
+  try {
+    // Deno's access() does not know of a read-only file system.
+    rmdirSync(mkdtempSync(join(path, ".part-")));
+  } catch (cause) {
+    throw new InputError(`Invalid --output "${folder}": Cannot write to "${path}"`, { cause });
   }
 }
 
