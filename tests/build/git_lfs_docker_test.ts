@@ -159,7 +159,7 @@ test("git-cloner fetches what this machine does not have, or has damaged", { ski
     assert.equal(sh(idleName(run), `cat *.bin; ${CHANGED}`), contents.join(""));
     assert.deepEqual(new Set(remote.lfsObjects), new Set([damaged, resized, missing].map(oidOf)));
     assert.deepEqual(lines.filter((line) => line.includes("content of")), [
-      "stderr Git LFS: the content of 1 files is taken from this machine",
+      "stderr Git LFS: the content of 1 file is taken from this machine",
       `stderr Git LFS: fetching the content of 3 files from ${remote.url}/info/lfs`,
     ]);
   });

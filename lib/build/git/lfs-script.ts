@@ -61,6 +61,7 @@ count_sent() {
     echo "$sent"
   }
 }
+number_of_files() { [ "$1" = 1 ] && echo '1 file' || echo "$1 files"; }
 # For a repository whose own URL is $1.
 fill_here() {
   # 1: nothing matches. Any other failure leaves open what is a pointer.
@@ -68,7 +69,7 @@ fill_here() {
   command -v git-lfs >/dev/null 2>&1 || exit 69
   name_pointers
   sent=$(count_sent)
-  [ "$sent" = 0 ] || printf 'Git LFS: the content of %d files is taken from this machine\\n' "$sent"
+  [ "$sent" = 0 ] || printf 'Git LFS: the content of %s is taken from this machine\\n' "$(number_of_files "$sent")"
   missing=$((count - sent))
   # git-lfs asks no server for what it has.
   lfs=https://none.invalid
@@ -76,7 +77,7 @@ fill_here() {
     [ -n "$1" ] || { fact lfs-url ""; fail 70; }
     lfs=$(lfs_url "$1")
     case $lfs in https://* | ssh://* | *@*:*) ;; *) fact lfs-url "$lfs"; fail 70 ;; esac
-    printf 'Git LFS: fetching the content of %d files from %s\\n' "$missing" "$lfs"
+    printf 'Git LFS: fetching the content of %s from %s\\n' "$(number_of_files "$missing")" "$lfs"
   fi
   # Of a sparse checkout only what is checked out, if that can be named in a line.
   set --
