@@ -64,7 +64,9 @@ test("openEmbedded says which path it cannot use", async () => {
   const file = join(folder.path, "file");
   await writeFile(file, "");
   for (const path of [file, join(file, "below")]) {
-    await assert.rejects(openEmbedded({ folder: path, scope: "up" }), unavailable(path));
+    const what = `Cannot use "${path}" as data folder: ${path === file ? "it" : `"${file}"`} is a file,`;
+    await assert.rejects(openEmbedded({ folder: path, scope: "up" }), unavailable(what));
+    await assert.rejects(openHistory(path), unavailable(what));
   }
   const damaged = join(folder.path, "damaged");
   await mkdir(damaged, { mode: 0o700 });

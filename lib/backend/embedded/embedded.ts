@@ -8,6 +8,7 @@ import type { Transport } from "../transport.ts";
 import { ArtifactTable } from "./artifacts.ts";
 import { connect, type Database } from "./database.ts";
 import { checkFolder, type DataFolder, dataFolder, prepareFolder, sealKeyOf } from "./folder.ts";
+import { requireWritable } from "./require-writable.ts";
 import { Reserve } from "./reserve.ts";
 import { LogTable } from "./logs.ts";
 import { migrate } from "./schema.ts";
@@ -166,6 +167,8 @@ async function openDatabase(path: string, reserve: Reserve, folder: DataFolder):
     return database;
   } catch (error) {
     if (error instanceof UnavailableError) throw error;
+    // SQLite writes to a database that is only read, and says no more than that it cannot open it.
+    requireWritable(folder.path);
     throw unavailable(path, error);
   }
 }

@@ -15,6 +15,7 @@ import { UnavailableError } from "../../base/errors.ts";
 import { lstatIfThere, refuseLinks } from "../../base/files.ts";
 import type { Database } from "./database.ts";
 import { makeFile } from "./locks.ts";
+import { requireFolder, requireWritable } from "./require-writable.ts";
 
 /** Absolute paths in a data folder. */
 export interface DataFolder {
@@ -39,10 +40,11 @@ export function dataFolder(folder: string): DataFolder {
 }
 
 /**
- * Throws `UnavailableError` if something in the folder is a symbolic link: the folder may be in a tree that
- * another user controls, and our reads and writes must stay in the folder.
+ * Throws `UnavailableError` if the folder is a file, or if something in it is a symbolic link: the folder may
+ * be in a tree that another user controls, and our reads and writes must stay in the folder.
  */
-export function checkFolder({ database, locks, artifacts, sealKey, reserve }: DataFolder): void {
+export function checkFolder({ path, database, locks, artifacts, sealKey, reserve }: DataFolder): void {
+  requireFolder(path);
   const beside = ["-wal", "-shm", "-journal"].map((end) => database + end);
   refuseLinks(database, ...beside, locks, artifacts.whole, artifacts.partial, sealKey, reserve);
 }
@@ -62,6 +64,7 @@ export function prepareFolder(folder: DataFolder): void {
     makeFile(folder.database);
   } catch (error) {
     if (error instanceof UnavailableError) throw error;
+    requireWritable(folder.path);
     throw new UnavailableError(`Cannot use "${folder.path}" as data folder`, {
       cause: error,
       hint: "Name another one with --data.",

@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { hostname } from "node:os";
 import { openHistory } from "../../backend/embedded/embedded.ts";
+import { requireWritable } from "../../backend/embedded/require-writable.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { lstatIfThere } from "../../base/files.ts";
@@ -19,8 +20,11 @@ const LEAST_INODES = 10_000;
 export const dataFindings: Check = async (options, environment) => {
   const what = "data folder";
   const folder = dataFolder(options.data, environment);
-  if (!lstatIfThere(folder)) return [{ level: "ok", what, message: `"${folder}" is made by the first run` }];
   try {
+    requireWritable(folder);
+    if (!lstatIfThere(folder)) {
+      return [{ level: "ok", what, message: `"${folder}" is made by the first run` }];
+    }
     await using history = await openHistory(folder);
     const newest = (await history.runs.list({ limit: 1 })).length;
     const found = await roomFindings(what, folder);
