@@ -134,7 +134,8 @@ test(
     await using build = startProgram("docker", [
       ...["exec", machine.name, "flutter-ci", "submit", "--api", `http://${api}`],
       ...["--token-file", "/var/lib/private/flutter-ci/up/token", "--image", remote.image, "--pull", "never"],
-      ...["-c", "echo begun; until [ -e /tmp/go ]; do sleep 0.05; done; echo gone", remote.url],
+      ...["-c", "echo begun; until [ -e /tmp/go ]; do sleep 0.05; done; echo gone; echo made >made.txt"],
+      ...["-a", "made.txt", "-o", "/tmp/kept", remote.url],
     ]);
     await build.said("\nbegun\n");
     await using restart = startProgram("docker", ["exec", machine.name, "systemctl", "restart", "builder@*"]);
@@ -148,6 +149,12 @@ test(
     const ended = await build.ended;
     assert.equal(ended.code, 0, ended.stdout + ended.stderr);
     assert.match(ended.stdout, /^gone$/m);
+    await machine.inside(
+      ...["flutter-ci", "artifacts", "--nats", broker.url, "--nats-creds", "/release/builder.creds"],
+      ...[id, "-o", "/tmp/fetched"],
+    );
+    const kept = await machine.inside("cat", "/tmp/kept/made.txt", "/tmp/fetched/made.txt");
+    assert.equal(kept.stdout, "made\nmade\n");
     assert.equal((await restart.ended).code, 0);
 
     await machine.inside("systemctl", "stop", ...units);
