@@ -56,6 +56,7 @@ test("runs, show, logs and artifacts speak of the runs in a data folder", async 
   assert.match(shown.stdout, new RegExp(`^run +${RUN}\nstatus +failed: .*command-failed\\)\n`));
   assert.match(shown.stdout, /\na +failed +\d+\.\d\d +`make` exited with 2\nb +succeeded/);
   assert.match(shown.stdout, /\nout\/app\.bin +7 B\n/);
+  assert.ok(shown.stdout.endsWith(`\nLog: flutter-ci logs --data ${world.folder} 11111111\n`), shown.stdout);
   const view = JSON.parse((await ask("show", RUN, "--json")).stdout);
   assert.deepEqual([view.id, view.reason, view.artifacts.length], [RUN, "command-failed", 1]);
 

@@ -1,7 +1,8 @@
 import type { RunView } from "../../engine/core/run-view.ts";
 import { json } from "../shared/api/call.ts";
 import { clientOf } from "../shared/api/client.ts";
-import { resolveRun, shortId } from "../shared/runs/resolve-run.ts";
+import { commandFor } from "../shared/runs/command-for.ts";
+import { resolveRun } from "../shared/runs/resolve-run.ts";
 import { type InspectOptions, useRuns } from "../shared/runs/use-runs.ts";
 
 /** Cancels a run and prints its status. Does nothing to a run that has ended. */
@@ -18,6 +19,6 @@ export async function cancel(text: string, options: InspectOptions): Promise<voi
   if (options.json) process.stdout.write(`${JSON.stringify({ run: id, status })}\n`);
   else if (before.endedAt !== undefined) process.stdout.write(`Run ${id} has ended already: ${status}\n`);
   else if (status === "stopping") {
-    process.stdout.write(`Run ${id} is being stopped; see it with: flutter-ci show ${shortId(id)}\n`);
+    process.stdout.write(`Run ${id} is being stopped; see it with: ${commandFor("show", id, options)}\n`);
   } else process.stdout.write(`Run ${id}: ${status}\n`);
 }

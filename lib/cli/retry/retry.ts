@@ -11,8 +11,9 @@ import type { RunView } from "../../engine/core/run-view.ts";
 import { json } from "../shared/api/call.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import { secretsOf } from "../shared/request/secrets-of.ts";
+import { commandFor } from "../shared/runs/command-for.ts";
 import { openRuns, type Runs } from "../shared/runs/open-runs.ts";
-import { resolveRun, shortId } from "../shared/runs/resolve-run.ts";
+import { resolveRun } from "../shared/runs/resolve-run.ts";
 import type { RetryOptions } from "./retry-flags.ts";
 
 /** Repeats a run where it ran before. Returns the exit code. Throws InputError and UnavailableError. */
@@ -44,7 +45,7 @@ async function retryThere({ call }: Runs, before: RunView, options: RetryOptions
   process.stdout.write(
     options.json
       ? `${JSON.stringify({ run, retryOf: before.id })}\n`
-      : `${run}\nFollow it with: flutter-ci logs -f ${shortId(run)}\n`,
+      : `${run}\nFollow it with: ${commandFor("logs -f", run, options)}\n`,
   );
   return EXIT.ok;
 }

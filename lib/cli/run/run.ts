@@ -23,7 +23,7 @@ import type { Operands } from "../shared/request/operands.ts";
 import type { RunOptions } from "./run-flags.ts";
 import { checkOutput } from "../shared/save-artifacts.ts";
 import { openSession } from "../shared/session.ts";
-import { showCommandOf } from "../shared/runs/show-command.ts";
+import { commandFor } from "../shared/runs/command-for.ts";
 import { showRun } from "../shared/show-run.ts";
 import { ownFolders } from "../shared/request/local-request.ts";
 import { sayWhatIsBuilt } from "../shared/request/say-what-is-built.ts";
@@ -112,7 +112,7 @@ export async function run({ operands, options, drivers, again, onRequest }: RunI
       run,
       artifacts,
       output: options.output,
-      showAgain: showCommandOf(run, { data: options.data }),
+      showAgain: commandFor("show", run, { data: options.data }),
     });
     return exitOfRun(await showing.finally(idle.resolve), session.stopped);
   } catch (error) {

@@ -8,7 +8,8 @@ import { ago, paintStatus } from "../shared/render/run-words.ts";
 import { screenOf } from "../shared/render/screen.ts";
 import type { Style } from "../shared/render/style.ts";
 import { tableLines } from "../shared/render/table.ts";
-import { resolveRun, shortId } from "../shared/runs/resolve-run.ts";
+import { commandFor } from "../shared/runs/command-for.ts";
+import { resolveRun } from "../shared/runs/resolve-run.ts";
 import { type InspectOptions, useRuns } from "../shared/runs/use-runs.ts";
 
 /** Prints a run to stdout. Throws InputError if there is no such run. */
@@ -22,14 +23,14 @@ export async function show(text: string, options: InspectOptions): Promise<void>
   };
   const shown = options.json
     ? JSON.stringify({ ...run, artifacts })
-    : description(run, artifacts, { style: screenOf().style, now: systemClock() });
+    : description(run, artifacts, { style: screenOf().style, now: systemClock(), options });
   process.stdout.write(`${shown}\n`);
 }
 
 function description(
   run: RunView,
   artifacts: readonly Artifact[],
-  { style, now }: { style: Style; now: number },
+  { style, now, options }: { style: Style; now: number; options: InspectOptions },
 ): string {
   const { id, status, reason, message, resource, pipeline, createdAt, seconds, host, retryOf, submitter } =
     run;
@@ -63,7 +64,7 @@ function description(
     const rows = artifacts.map(({ name, size }) => [name, formatSize(size)]);
     lines.push("", ...tableLines(["artifact", "size"], rows, style));
   }
-  lines.push("", `Log: flutter-ci logs ${shortId(id)}`);
+  lines.push("", `Log: ${commandFor("logs", id, options)}`);
   return lines.join("\n");
 }
 

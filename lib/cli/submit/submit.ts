@@ -24,7 +24,7 @@ import { type BuildRequest, buildRequest } from "../shared/request/build-request
 import type { Operands } from "../shared/request/operands.ts";
 import { checkOutput } from "../shared/save-artifacts.ts";
 import { openSession } from "../shared/session.ts";
-import { showCommandOf } from "../shared/runs/show-command.ts";
+import { commandFor } from "../shared/runs/command-for.ts";
 import { showRun } from "../shared/show-run.ts";
 import type { Stop } from "../../driver/program/stop/stop.ts";
 import type { SubmitOptions } from "./submit-flags.ts";
@@ -183,7 +183,7 @@ async function show(
     run,
     artifacts,
     output: options.output,
-    showAgain: showCommandOf(run, options),
+    showAgain: commandFor("show", run, options),
   });
 }
 

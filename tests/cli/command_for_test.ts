@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { showCommandOf } from "../../lib/cli/shared/runs/show-command.ts";
+import { commandFor } from "../../lib/cli/shared/runs/command-for.ts";
 
-test("showCommandOf has the flags with which the control plane was reached, in quotes where a shell needs them", () => {
+test("commandFor has the flags with which the control plane was reached, in quotes where a shell needs them", () => {
   const [here, away] = ["http://127.0.0.1:8080", "https://ci.example.com"];
   const cases = [
     [{}, ""],
@@ -17,8 +17,8 @@ test("showCommandOf has the flags with which the control plane was reached, in q
   ] as const;
   for (const [options, flags] of cases) {
     assert.equal(
-      showCommandOf("7a0f6a2e-0000-4000-8000-000000000000", options),
-      `flutter-ci show ${flags}7a0f6a2e`,
+      commandFor("logs -f", "7a0f6a2e-0000-4000-8000-000000000000", options),
+      `flutter-ci logs -f ${flags}7a0f6a2e`,
     );
   }
 });

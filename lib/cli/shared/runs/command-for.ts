@@ -8,8 +8,9 @@ export interface AskedWith {
   readonly tlsCa?: string | undefined;
 }
 
-/** Returns the command line that shows a run again, with the flags that it needs. */
-export function showCommandOf(run: string, { data, api, tokenFile, tlsCa }: AskedWith): string {
+/** Returns the command line for a run (`logs -f`), with the flags that find it. */
+export function commandFor(command: string, run: string, asked: AskedWith): string {
+  const { data, api, tokenFile, tlsCa } = asked;
   // A control plane on this machine is found by its data folder, which has its token.
   const isFound = api === undefined || (isLoopback(new URL(api).hostname) && tokenFile === undefined);
   const flags = Object.entries({
@@ -18,7 +19,7 @@ export function showCommandOf(run: string, { data, api, tokenFile, tlsCa }: Aske
     "--tls-ca": tlsCa,
     "--data": data,
   }).flatMap(([flag, value]) => value === undefined ? [] : [`${flag} ${quoted(value)}`]);
-  return ["flutter-ci show", ...flags, shortId(run)].join(" ");
+  return [`flutter-ci ${command}`, ...flags, shortId(run)].join(" ");
 }
 
 /** Quotes a word for a shell. */
