@@ -37,8 +37,12 @@ export async function readResource(
  * failed.
  */
 export function isOver(resource: Resource | "gone", id: string, run: string): resource is "gone" {
-  if (resource === "gone" || resource.id !== id) return true;
+  if (isDeleted(resource, id)) return true;
   const current = resource.metadata?.["current_pipeline_run"];
   if (typeof current === "string" && current !== run) return false;
   return Object.values(earlierResults(resource.metadata)).some(({ success }) => !success);
 }
+
+/** Returns true if the resource is gone, or another one has its name now. */
+export const isDeleted = (resource: Resource | "gone", id: string): resource is "gone" =>
+  resource === "gone" || resource.id !== id;

@@ -35,6 +35,11 @@ export class RunLines {
     await this.#say(run, `lost/${driver}`, `The run ends here: ${why}`);
   }
 
+  /** The run's resource does not exist any more, or is another one now. */
+  async deleted(run: string, resource: string): Promise<void> {
+    await this.#say(run, "deleted", `The run ends here: its resource "${resource}" was deleted`);
+  }
+
   /** A driver has failed that writes no such line itself. */
   async failed(run: string, driver: string, message: string): Promise<void> {
     const text = cutText(message.replace(/[\r\n]+/g, " "), MAX_TEXT_BYTES);

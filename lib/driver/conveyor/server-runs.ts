@@ -16,7 +16,7 @@ import { RecentSet } from "../../base/recent-set.ts";
 import type { RunFacts, RunState } from "../host/run-state.ts";
 import { markOf } from "../claim/turn.ts";
 import type { Api } from "./ask-api.ts";
-import { isOver, readResource } from "./read-resource.ts";
+import { isDeleted, isOver, readResource } from "./read-resource.ts";
 import { RunLines } from "./run-lines.ts";
 
 export interface ServerRunsOptions extends Api {
@@ -231,6 +231,8 @@ export class ServerRuns implements AsyncDisposable {
     if (before && at - before.at < askEveryMs && before.at > after) return before;
     const resource = await this.#fetch(facts, AbortSignal.any([signal, timeoutSignal(ANSWER_MS)]));
     signal.throwIfAborted();
+    // Before the container is removed: the step that works in it fails without knowing why.
+    if (resource !== undefined && isDeleted(resource, facts.id)) await this.#tellDeleted(run, facts.name);
     const says = resource === undefined
       ? undefined
       : isOver(resource, facts.id, run)
@@ -241,6 +243,16 @@ export class ServerRuns implements AsyncDisposable {
     const answer: Answer = { at, says };
     this.#asked.set(run, answer);
     return answer;
+  }
+
+  /** Never rejects. */
+  async #tellDeleted(run: string, name: string): Promise<void> {
+    await this.#lines.deleted(run, name).catch((error) => {
+      processLog("driver").debug("Cannot tell that {name} was deleted: {why}", {
+        name,
+        why: messageOf(error),
+      });
+    });
   }
 
   async #fetch(
