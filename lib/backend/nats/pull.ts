@@ -256,7 +256,7 @@ export class Pull implements AsyncIterableIterator<Delivery> {
     this.#open = 0;
     if (!inbox || this.#connection.isClosed()) return;
     this.#ports.link.flush(); // a request sent after this would be answered to nobody
-    const left = drained(inbox.subscription);
+    const left = drained(this.#ports.link, inbox.subscription);
     this.#leaving.add(left);
     left.then(() => this.#leaving.delete(left), () => {});
   }

@@ -1,9 +1,9 @@
-import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import type { Msg, Subscription } from "@nats-io/transport-node";
 import { messageOf } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { abortable, withDeadline } from "../../base/signals.ts";
 import { checkFilter } from "../shared/checks.ts";
-import { CALL_TIMEOUT_MS } from "./link.ts";
+import { CALL_TIMEOUT_MS, type Link } from "./link.ts";
 
 /** The limit of the wait for the broker's answer when a subscription ends, milliseconds. */
 const DRAIN_MS = 2000;
@@ -13,7 +13,7 @@ const DRAIN_MS = 2000;
  * are logged.
  */
 export async function subscribe(
-  connection: NatsConnection,
+  link: Link,
   subject: string,
   options: { queue?: string },
   handle: (message: Msg) => unknown,
@@ -22,6 +22,7 @@ export async function subscribe(
   const log = processLog("nats");
   const report = (error: unknown) =>
     log.warn("Handling a message on {subject} failed: {error}", { subject, error: messageOf(error) });
+  const { connection } = link;
   const subscription = connection.subscribe(subject, {
     ...options,
     callback: (error, message) => {
@@ -35,15 +36,16 @@ export async function subscribe(
     subscription.unsubscribe();
     throw error;
   }
-  return { [Symbol.asyncDispose]: () => drained(subscription) };
+  return { [Symbol.asyncDispose]: () => drained(link, subscription) };
 }
 
 /**
  * Ends a subscription; messages that come before the broker knows of that are still handled. Waits for two
- * seconds at most: while the broker's name cannot be resolved, the client's own wait has no end. Never
- * rejects.
+ * seconds at most, and not at all without a connection: while the broker's name cannot be resolved, the
+ * client's own wait has no end. Never rejects.
  */
-export async function drained(subscription: Subscription): Promise<void> {
+export async function drained(link: Link, subscription: Subscription): Promise<void> {
+  if (!link.isConnected) return subscription.unsubscribe();
   const drain = subscription.drain();
   await withDeadline(DRAIN_MS, (signal) => abortable(drain, signal)).catch(() => {});
 }

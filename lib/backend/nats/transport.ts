@@ -155,7 +155,7 @@ class NatsTransport implements NatsBackend {
     this.#call(
       `listen on "${subject}"`,
       () =>
-        subscribe(this.#connection, subject, {}, (message) => {
+        subscribe(this.#link, subject, {}, (message) => {
           const { subject, data } = message;
           handler({ subject, data, id: idOf(message), headers: headersOf(message.headers) });
         }),
@@ -180,7 +180,7 @@ class NatsTransport implements NatsBackend {
     this.#call(
       `serve "${subject}"`,
       () =>
-        subscribe(this.#connection, subject, { queue: SERVERS_GROUP }, async (message) => {
+        subscribe(this.#link, subject, { queue: SERVERS_GROUP }, async (message) => {
           const answer = bytesOf(await handler({ subject: message.subject, data: message.data }));
           checkSize(message.subject, answer.length, {}, this.maxMessageBytes);
           this.#link.send(() => message.respond(answer));
