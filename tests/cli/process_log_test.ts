@@ -9,13 +9,13 @@ test("startProcessLog writes a line a record, from its level on, as text", () =>
   const log = processLog("backend");
   log.info("quiet");
   log.warn("Lost {what}: {error}", { what: "a connection", error: new Error("socket hang up") });
-  log.error("Tried {count} times", { count: 3 });
+  log.error("Tried {count} times: {why}", { count: 3, why: "a\x1b[2Jbuild's text" });
   assert.equal(lines.length, 2);
   assert.match(
     lines[0] ?? "",
     /^\d{4}-\d\d-\d\dT[\d:.]+Z warn {2}backend: Lost a connection: socket hang up\n$/,
   );
-  assert.match(lines[1] ?? "", / error backend: Tried 3 times\n$/);
+  assert.match(lines[1] ?? "", / error backend: Tried 3 times: a␛\[2Jbuild's text\n$/);
 });
 
 test("startProcessLog writes JSON objects with the facts as fields", () => {

@@ -7,19 +7,19 @@ import { captureLog } from "../support/process-log.ts";
 import { testPolicy, testSettings } from "../support/settings.ts";
 import { openStage, succeed, until } from "./stage.ts";
 
-test("each settled event is a line in the process log, with run, step, outcome, seconds and reason", async () => {
+test("each settled event is a line in the process log, with run, step, outcome, seconds, message and reason", async () => {
   await using log = await captureLog();
   await using stage = await openStage();
   stage.start(({ step }) => {
     if (step === "good") return Promise.resolve(succeed());
-    throw new StepFailure("No such image", { reason: "image-not-found" });
+    throw new StepFailure("No such image\nnone", { reason: "image-not-found" });
   });
   for (const step of ["good", "bad"]) {
     const run = await stage.send({ step });
     await stage.result();
     const outcome = step === "good"
       ? "succeeded after \\d+\\.\\d\\d s"
-      : "failed after \\d+\\.\\d\\d s: image-not-found";
+      : "failed after \\d+\\.\\d\\d s: No such image; none \\(image-not-found\\)";
     await log.line(new RegExp(`^info: Step ${step} of run ${run} ${outcome}$`));
   }
 });

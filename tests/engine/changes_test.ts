@@ -29,16 +29,16 @@ test("the process log has a line for each beginning and end of a run and its ste
   await engine.submit(submission("a b c d!", { run: RUN }));
   await endOf(engine, RUN);
   const lines = log.records.filter(({ properties }) => "event" in properties).map(({ properties }) => {
-    const { event, step, driver, host, outcome, reason, run, resource } = properties;
+    const { event, step, driver, host, outcome, reason, why, run, resource } = properties;
     assert.deepEqual([run, resource], [RUN, "one"]);
-    return [event, step, driver, host, outcome, reason].map((value) => value ?? "").join(" ").trimEnd();
+    return [event, step, driver, host, outcome, reason, why].map((value) => value ?? "").join(" ").trimEnd();
   });
   assert.deepEqual(lines, [
     "run-started",
     "step-started a a",
     "step-ended a a h-1 succeeded",
     "step-started b b h-1",
-    "step-ended b b h-1 failed command-failed",
+    "step-ended b b h-1 failed command-failed No",
     "step-started d d h-1",
     "step-ended d d h-1 succeeded",
     "run-ended   h-1 failed command-failed",

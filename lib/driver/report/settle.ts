@@ -4,6 +4,7 @@ import type { Faults } from "../../base/faults.ts";
 import { OUTCOME_LOG, processLog } from "../../base/log.ts";
 import type { RecentSet } from "../../base/recent-set.ts";
 import { backOff, retry } from "../../base/retry.ts";
+import { onOneLine } from "../../base/text.ts";
 import { ids } from "../../wire/ids.ts";
 import { reasonOf } from "../../wire/reasons.ts";
 import { signed } from "../../wire/signature.ts";
@@ -132,9 +133,13 @@ function sayOutcome(
 ): void {
   const seconds = ((performance.now() - held.began) / 1000).toFixed(2);
   const outcome = isSuccess ? "succeeded" : "failed";
-  const said = { outcome, seconds, ...!isSuccess && { reason: reasonOf(result.data) } };
+  const failure = !isSuccess && { reason: reasonOf(result.data), why: onOneLine(result.message) };
   const text = "Step {step} of run {run} {outcome} after {seconds} s";
-  stepLog(held, services).getChild(OUTCOME_LOG).info(isSuccess ? text : `${text}: {reason}`, said);
+  stepLog(held, services).getChild(OUTCOME_LOG).info(failure ? `${text}: {why} ({reason})` : text, {
+    outcome,
+    seconds,
+    ...failure,
+  });
 }
 
 async function report(

@@ -1,11 +1,12 @@
 import { OUTCOME_LOG, processLog } from "../../base/log.ts";
+import { onOneLine } from "../../base/text.ts";
 import { reasonOf } from "../../wire/reasons.ts";
 import type { Run, StepState } from "../../wire/run.ts";
 import type { RunChange } from "../core/changes.ts";
 
 /**
  * Logs a change of a run to the process log. Field names are the same in every line: event, run, resource,
- * step, driver, host, outcome, reason, seconds.
+ * step, driver, host, outcome, why, reason, seconds.
  */
 export function logChange(change: RunChange, run: Run): void {
   const log = processLog("engine").getChild(OUTCOME_LOG);
@@ -22,7 +23,9 @@ export function logChange(change: RunChange, run: Run): void {
       });
     case "step-ended": {
       const { step } = change;
-      const reason = step.status === "failed" ? { reason: reasonOf(step.result?.data) } : {};
+      const reason = step.status === "failed"
+        ? { why: onOneLine(step.result?.message ?? ""), reason: reasonOf(step.result?.data) }
+        : {};
       const all = {
         ...facts,
         ...stepFacts(step, run),
@@ -31,7 +34,7 @@ export function logChange(change: RunChange, run: Run): void {
         seconds: secondsOf(step),
       };
       return log.info(
-        `Step {step} of run {run}: {outcome} in {seconds} s${"reason" in all ? ", {reason}" : ""}`,
+        `Step {step} of run {run}: {outcome} in {seconds} s${"reason" in all ? ": {why} ({reason})" : ""}`,
         all,
       );
     }

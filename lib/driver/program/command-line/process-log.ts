@@ -2,6 +2,7 @@ import { configureSync, type LogRecord } from "@logtape/logtape";
 import { messageOf } from "../../../base/errors.ts";
 import { OUTCOME_LOG } from "../../../base/log.ts";
 import type { LogLevel } from "./command.ts";
+import { neutralText } from "./neutral.ts";
 
 export interface ProcessLogOptions {
   readonly level: LogLevel;
@@ -45,7 +46,7 @@ function jsonLine(record: LogRecord): string {
 }
 
 function textLine(record: LogRecord): string {
-  return `${timeOf(record)} ${levelOf(record).padEnd(5)} ${roomOf(record)}: ${textOf(record)}\n`;
+  return `${timeOf(record)} ${levelOf(record).padEnd(5)} ${roomOf(record)}: ${neutralText(textOf(record))}\n`;
 }
 
 const timeOf = ({ timestamp }: LogRecord): string => new Date(timestamp).toISOString();
