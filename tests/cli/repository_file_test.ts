@@ -168,7 +168,10 @@ test("init writes to the top of the repository, and never through a link", async
   assert.match(await init(join(made.path, "sub"), { force: true }), /nothing that is known was found/);
   made.commit("init");
   assert.equal((await made.ask()).plan.spec.image, "debian:12");
-  await assert.rejects(init(elsewhere.path, { force: false }), /it is not in a git repository/);
+  await assert.rejects(
+    init(elsewhere.path, { force: false }),
+    /^InputError: Cannot write into ".*": it is not in a git repository$/,
+  );
 });
 
 test("a file that is not UTF-8 is refused, in the repository and on the command line", async () => {

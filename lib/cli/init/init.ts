@@ -4,7 +4,7 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
 import { lstatIfThere } from "../../base/files.ts";
-import { findRepository } from "../../build/git/local/find-repository.ts";
+import { findRepository, NoRepository } from "../../build/git/local/find-repository.ts";
 import { GitFolder } from "../../build/git/local/git-folder.ts";
 import { parseRepository } from "../../build/repository.ts";
 import { type Files, type Proposal, proposalFor } from "../shared/request/proposal.ts";
@@ -43,11 +43,20 @@ function topOf(folder: string): string {
   if (parsed.kind !== "local") {
     throw new InputError(`Invalid folder "${folder}": expected one of this machine`);
   }
-  const { workTree } = findRepository(parsed.path);
+  const { workTree } = repositoryOf(folder, parsed.path);
   if (workTree !== undefined) return realpathSync(workTree);
   throw new InputError(
     `Cannot write into "${folder}": it is a bare repository, expected one with a work tree`,
   );
+}
+
+function repositoryOf(folder: string, path: string): ReturnType<typeof findRepository> {
+  try {
+    return findRepository(path);
+  } catch (error) {
+    if (!(error instanceof NoRepository)) throw error;
+    throw new InputError(`Cannot write into "${folder}": ${error.why}`);
+  }
 }
 
 /** The files of a work tree. What is no regular file, or leads out of it by a link, does not count. */

@@ -17,13 +17,23 @@ export interface Found {
   readonly mayBorrow: true | string;
 }
 
+/** A folder is in no repository, or in one that could mislead us. */
+export class NoRepository extends InputError {
+  readonly why: string;
+
+  constructor(path: string, why: string) {
+    super(`Cannot build ${JSON.stringify(path)}: ${why}`);
+    this.why = why;
+  }
+}
+
 /** Enough of HEAD to recognise it. */
 const HEAD_BYTES = 64;
 const MOST_POINTER_BYTES = 1024 * 1024;
 
 /**
  * Finds the repository that a folder belongs to, as git does: `.git` in it or in a parent, a `.git` file that
- * points elsewhere, or a bare repository. Throws InputError if there is none, or if it could mislead us:
+ * points elsewhere, or a bare repository. Throws NoRepository if there is none, or if it could mislead us:
  *
  * - A bare repository inside another repository is refused: a clone can bring one (git's
  *   `safe.bareRepository=explicit`).
@@ -41,11 +51,13 @@ export function findRepository(path: string): Found {
     if (stats?.isDirectory() && isGitFolder(dotGit)) return plain(folder, dotGit);
     if (stats?.isFile()) return pointedTo(folder, dotGit, targetOf(folder));
     if (stats?.isSymbolicLink()) return pointedTo(folder, dotGit, dotGit);
-    if (stats && !stats.isDirectory()) throw refused(path, `"${dotGit}" is neither a folder nor a file`);
+    if (stats && !stats.isDirectory()) {
+      throw new NoRepository(path, `"${dotGit}" is neither a folder nor a file`);
+    }
     if (!isGitFolder(folder)) continue;
     return basename(folder) === ".git" ? plain(dirname(folder), folder) : bare(path, folder);
   }
-  throw refused(path, "it is not in a git repository");
+  throw new NoRepository(path, "it is not in a git repository");
 }
 
 function realFolder(path: string): string {
@@ -56,7 +68,7 @@ function realFolder(path: string): string {
     ? undefined
     : "is not a folder";
   if (real !== undefined && what === undefined) return real;
-  throw refused(path, `it ${what}; expected a git repository`);
+  throw new NoRepository(path, `it ${what}; expected a git repository`);
 }
 
 function* upwards(from: string): Generator<string> {
@@ -79,7 +91,7 @@ function isGitFolder(folder: string): boolean {
 
 function plain(workTree: string, gitFolder: string): Found {
   if (lstatIfThere(join(gitFolder, "commondir"))) {
-    throw refused(
+    throw new NoRepository(
       workTree,
       `"${join(gitFolder, "commondir")}" points elsewhere, which git writes for linked work trees only`,
     );
@@ -97,7 +109,7 @@ function plain(workTree: string, gitFolder: string): Found {
 function bare(path: string, folder: string): Found {
   const outer = outerRepository(folder);
   if (outer !== undefined) {
-    throw refused(
+    throw new NoRepository(
       path,
       `"${folder}" is a bare repository inside of another repository ("${outer}"), which may have brought it along; build a clone of it`,
     );
@@ -126,13 +138,16 @@ function targetOf(folder: string): string {
   const text = textOf(folder, ".git");
   const target = /^gitdir: (.+)$/s.exec(withoutTrailing(text, "\r\n"))?.[1];
   if (target !== undefined && !/[\r\n\0]/.test(target)) return resolve(folder, target);
-  throw refused(folder, `"${join(folder, ".git")}" does not name a git folder: expected "gitdir: <path>"`);
+  throw new NoRepository(
+    folder,
+    `"${join(folder, ".git")}" does not name a git folder: expected "gitdir: <path>"`,
+  );
 }
 
 function pointedTo(workTree: string, dotGit: string, target: string): Found {
   const gitFolder = ifThere(target, () => realpathSync(target));
   if (gitFolder === undefined || !lstatIfThere(gitFolder)?.isDirectory() || !isGitFolder(gitFolder)) {
-    throw refused(workTree, `"${dotGit}" points to "${target}", which is not a git folder`);
+    throw new NoRepository(workTree, `"${dotGit}" points to "${target}", which is not a git folder`);
   }
   const found = { workTree, gitFolder, mayBorrow: true as const };
   if (lstatIfThere(join(gitFolder, "commondir"))) {
@@ -143,7 +158,7 @@ function pointedTo(workTree: string, dotGit: string, target: string): Found {
   const named = lastOf(config, "core.worktree");
   const isOwn = named !== undefined && !worksElsewhere(gitFolder, workTree);
   if (!isOwn && (named !== undefined || basename(gitFolder) === ".git" || isTrue(config, "core.bare"))) {
-    throw refused(
+    throw new NoRepository(
       workTree,
       `"${dotGit}" points to "${gitFolder}", which is another work tree's or a bare repository`,
     );
@@ -163,14 +178,14 @@ function commonFolderOf(gitFolder: string, dotGit: string): string {
     ifThere(a, () => realpathSync(a)) === ifThere(b, () => realpathSync(b));
   if (basename(dirname(gitFolder)) === "worktrees" && isSame(said, common)) {
     if (isSame(dirname(back), dirname(dotGit)) && basename(back) === ".git") return common;
-    throw refused(
+    throw new NoRepository(
       dirname(dotGit),
       `"${dotGit}" points to "${gitFolder}", which is the work tree "${
         dirname(back)
       }"; "git worktree repair" sets a moved one right`,
     );
   }
-  throw refused(
+  throw new NoRepository(
     dirname(dotGit),
     `"${join(gitFolder, "commondir")}" points to "${said}"; expected "${common}"`,
   );
@@ -186,7 +201,3 @@ function worksElsewhere(gitFolder: string, workTree: string): boolean {
 
 const textOf = (folder: string, name: string): string =>
   new GitFolder(folder).read(name, MOST_POINTER_BYTES)?.toString("utf8") ?? "";
-
-function refused(path: string, why: string): InputError {
-  return new InputError(`Cannot build ${JSON.stringify(path)}: ${why}`);
-}
