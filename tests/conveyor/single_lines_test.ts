@@ -129,6 +129,34 @@ test("LiveLines says how many lines it leaves out when too many wait, and shows 
   assert.equal(numbers.at(-1), "after");
 });
 
+test("LiveLines says in their place how many lines it leaves out, at each gap", async () => {
+  const { shown, live, next } = onAir();
+  const long = "x".repeat(64 * 1024);
+  let sent = 0;
+  const send = (count: number) => {
+    for (const until = sent + count; sent < until; sent++) {
+      live.show("a", JSON.stringify({ message: `${sent} ${long}` }));
+    }
+  };
+  send(300);
+  // About half of those that wait are shown, so there is room again.
+  for (let i = 0; i < 3; i++) await next();
+  send(300);
+  for (let before = -1; before < shown.length;) {
+    before = shown.length;
+    await next();
+  }
+  let place = 0;
+  const gaps: number[] = [];
+  for (const message of shown) {
+    const count = Number(/^… (\d+) lines/.exec(message)?.[1]);
+    if (count > 0) gaps.push(place += count);
+    else assert.equal(message.split(" ")[0], String(place++));
+  }
+  assert.equal(place, 600);
+  assert.deepEqual(gaps, [300, 600]);
+});
+
 test("LiveLines goes on after a line that could not be sent", async () => {
   const shown: string[] = [];
   const live = new LiveLines({

@@ -9,12 +9,20 @@ const PAUSE_MS = 10;
 const MOST_AT_ONCE = 64;
 /** The most characters that wait to be shown; lines beyond that are only stored. */
 const MOST_WAITING = 8 * 1024 * 1024;
+/** Lines are shown again once fewer characters wait, so that gaps are few and long. */
+const SOME_WAITING = MOST_WAITING / 2;
+
+/** Lines that are left out, in their place among those that wait. */
+interface Gap {
+  readonly first: string;
+  count: number;
+}
 
 interface Waiting {
-  lines: string[];
+  readonly lines: (string | Gap)[];
   size: number;
-  /** How many lines were left out because too many were waiting. */
-  left: number;
+  /** The gap at the end of the lines, if there is one. */
+  gap: Gap | undefined;
 }
 
 export interface LiveLinesOptions {
@@ -43,12 +51,16 @@ export class LiveLines {
   show(subject: string, line: string): void {
     const waiting = this.#waiting.get(subject);
     if (!waiting) {
-      const begun = { lines: [line], size: line.length, left: 0 };
+      const begun = { lines: [line], size: line.length, gap: undefined };
       this.#waiting.set(subject, begun);
       void this.#showAll(subject, begun);
+    } else if (waiting.gap && waiting.size > SOME_WAITING) {
+      waiting.gap.count++;
     } else if (waiting.size > MOST_WAITING) {
-      waiting.left++;
+      waiting.gap = { first: line, count: 1 };
+      waiting.lines.push(waiting.gap);
     } else {
+      waiting.gap = undefined;
       waiting.lines.push(line);
       waiting.size += line.length;
     }
@@ -59,12 +71,12 @@ export class LiveLines {
     // Lines of the same turn are shown together.
     await Promise.resolve();
     for (let count = AT_ONCE; waiting.lines.length > 0;) {
-      const some = waiting.lines.splice(0, count);
-      for (const line of some) waiting.size -= line.length;
-      if (waiting.lines.length === 0 && waiting.left > 0) {
-        some.push(leftOut(some.at(-1) ?? "{}", waiting.left));
-        waiting.left = 0;
-      }
+      const some = waiting.lines.splice(0, count).map((one) => {
+        if (typeof one !== "string") return leftOut(one);
+        waiting.size -= one.length;
+        return one;
+      });
+      if (waiting.lines.length === 0) waiting.gap = undefined;
       await Promise.allSettled(some.map((line) => this.#transport.broadcast(subject, line)));
       const paused = performance.now();
       await this.#pause();
@@ -75,8 +87,8 @@ export class LiveLines {
   }
 }
 
-/** Makes a line like the one before it, which says how many lines were left out. */
-function leftOut(before: string, count: number): string {
+/** Makes a line like the first that was left out, which says how many were. */
+function leftOut({ first, count }: Gap): string {
   const message = `… ${count} lines arrived too fast to be shown here; they are in the stored log`;
-  return JSON.stringify({ ...parseOwnJson<object>(before), message });
+  return JSON.stringify({ ...parseOwnJson<object>(first), message });
 }
