@@ -15,6 +15,13 @@ test("screenOf has colours on a terminal, unless the user wants none", () => {
   assert.deepEqual(screenOf(terminal, { TERM: "dumb" }), { isTerminal: false, style: plainStyle });
 });
 
+test("screenOf has the width of a terminal that knows its own", () => {
+  const width = (stdout: { isTTY?: boolean; columns?: number }) => screenOf(stdout, {}).columns;
+  assert.equal(width({ isTTY: true, columns: 60 }), 60);
+  assert.equal(width({ isTTY: true, columns: 0 }), undefined);
+  assert.equal(width({ columns: 60 }), undefined);
+});
+
 test("screenOf has colours elsewhere if the user wants them", () => {
   for (const other of [{}, { CLICOLOR_FORCE: "0" }, { CLICOLOR_FORCE: "" }, { FORCE_COLOR: "" }]) {
     assert.deepEqual(screenOf({}, other), { isTerminal: false, style: plainStyle });

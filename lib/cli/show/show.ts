@@ -5,8 +5,7 @@ import type { RunView, StepView } from "../../engine/core/run-view.ts";
 import type { Artifact } from "../../wire/run.ts";
 import { json } from "../shared/api/call.ts";
 import { ago, paintStatus } from "../shared/render/run-words.ts";
-import { screenOf } from "../shared/render/screen.ts";
-import type { Style } from "../shared/render/style.ts";
+import { type Screen, screenOf } from "../shared/render/screen.ts";
 import { tableLines } from "../shared/render/table.ts";
 import { commandFor } from "../shared/runs/command-for.ts";
 import { resolveRun } from "../shared/runs/resolve-run.ts";
@@ -23,15 +22,16 @@ export async function show(text: string, options: InspectOptions): Promise<void>
   };
   const shown = options.json
     ? JSON.stringify({ ...run, artifacts })
-    : description(run, artifacts, { style: screenOf().style, now: systemClock(), options });
+    : description(run, artifacts, { screen: screenOf(), now: systemClock(), options });
   process.stdout.write(`${shown}\n`);
 }
 
 function description(
   run: RunView,
   artifacts: readonly Artifact[],
-  { style, now, options }: { style: Style; now: number; options: InspectOptions },
+  { screen, now, options }: { screen: Screen; now: number; options: InspectOptions },
 ): string {
+  const { style } = screen;
   const { id, status, reason, message, resource, pipeline, createdAt, seconds, host, retryOf, submitter } =
     run;
   const because = message === undefined || status === "succeeded"
@@ -58,7 +58,7 @@ function description(
   const rounds = [...run.earlier, run.steps];
   for (const [i, steps] of rounds.entries()) {
     const title = rounds.length === 1 ? [] : [`Round ${i + 1} of ${rounds.length}:`];
-    lines.push("", ...title, ...stepTable(steps, style));
+    lines.push("", ...title, ...stepTable(steps, screen));
   }
   if (artifacts.length > 0) {
     const rows = artifacts.map(({ name, size }) => [name, formatSize(size)]);
@@ -68,7 +68,7 @@ function description(
   return lines.join("\n");
 }
 
-function stepTable(steps: readonly StepView[], style: Style): string[] {
+function stepTable(steps: readonly StepView[], { style, columns }: Screen): string[] {
   const rows = steps.map(({ id, status, seconds, attempts, result }) => [
     id,
     { text: status, paint: paintStatus(status, style) },
@@ -76,5 +76,5 @@ function stepTable(steps: readonly StepView[], style: Style): string[] {
     attempts > 1 ? String(attempts) : "",
     result?.message ?? "",
   ]);
-  return tableLines(["step", "status", "seconds", "attempts", "result"], rows, style);
+  return tableLines(["step", "status", "seconds", "attempts", "result"], rows, style, columns);
 }

@@ -5,6 +5,7 @@ import { hintFor } from "./hints.ts";
 import { neutral, neutralText } from "../../../driver/program/command-line/neutral.ts";
 import type { EndFacts } from "./renderer.ts";
 import type { Style } from "./style.ts";
+import { paddedWidth } from "./table.ts";
 
 /** Number of a failed step's last lines in the summary. */
 const LAST_LINES = 10;
@@ -130,7 +131,7 @@ function keepIn(spec: unknown): string {
 function artifacts({ artifacts }: RunEnded, savedIn: string | undefined, style: Style): string[] {
   const title = savedIn === undefined ? "Artifacts:" : `Artifacts in ${savedIn}:`;
   const shown = artifacts.slice(0, MAX_LISTED);
-  const width = Math.max(...shown.map(({ name }) => name.length));
+  const width = paddedWidth(shown.map(({ name }) => name.length));
   const more = artifacts.length - shown.length;
   return [
     style.bold(title),
