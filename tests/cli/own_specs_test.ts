@@ -55,6 +55,26 @@ test("buildRequest refuses a spec that a driver of one's own cannot take, with t
   assert.deepEqual(await refused("{ fiel: a }", `pipeline: [${steps.join(", ")}]\n`), []);
 });
 
+test("buildRequest leaves a schema that throws to the step of its driver", async () => {
+  const [asks, throws] = [
+    z.strictObject({ file: z.string().refine(() => Promise.resolve(false)) }),
+    z.strictObject({
+      file: z.string().refine(() => {
+        throw new TypeError("a defect");
+      }),
+    }),
+  ].map((spec) =>
+    defineDriver({
+      name: "line-count",
+      resources: ["flutter-builder"],
+      spec,
+      reconcile: () => ({ success: true, message: "" }),
+    })
+  );
+  const set = [{ path: ["drivers", "line-count", "file"], text: "notes.txt" }];
+  for (const driver of [asks, throws]) assert.deepEqual(await problemsOf({ set }, driver && [driver]), []);
+});
+
 test("buildRequest refuses what a flag tells a driver of one's own, and a part that has to be there", async () => {
   const told = (text: string) => problemsOf({ set: [{ path: ["drivers", "line-count", "file"], text }] });
   assert.deepEqual(await told("notes.txt"), []);

@@ -140,7 +140,7 @@ test("a container whose run goes no further is cleared beside a Conveyor server:
     const deleted = await run("deleted", "container-start", "worker");
     await working.promise;
     await server.call("DELETE", `/resources/${TYPE}/deleted`);
-    await hasLine(server, deleted, 'The run ends here: its resource "deleted" was deleted');
+    await hasLine(server, deleted, 'The resource "deleted" of this run was deleted');
     await isCleared(deleted);
 
     await start(driver("failing", () => Promise.resolve({ success: false, message: "No" })));

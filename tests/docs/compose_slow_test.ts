@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { root, temporaryFolder } from "../cli/start-program.ts";
@@ -193,4 +193,8 @@ test("setup names the project of Compose after its folder, so that each folder h
       new RegExp(`^COMPOSE_PROJECT_NAME=${project}$`, "m"),
     );
   }
+  // Another name would start a second fleet on the same data.
+  await rename(join(folder.path, "build"), join(folder.path, "renamed"));
+  assert.equal((await setUp(folder.path, [join(folder.path, "renamed")])).code, 0);
+  assert.match(await readFile(join(folder.path, "renamed/.env"), "utf8"), /^COMPOSE_PROJECT_NAME=build$/m);
 });

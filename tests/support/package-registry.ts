@@ -46,8 +46,10 @@ export async function startRegistry(packed?: { folder: string; archive: string }
         "dist-tags": { latest: version },
         versions: { [version]: { ...manifest, dist } },
       }));
-    } catch {
-      response.writeHead(404).end("{}");
+    } catch (error) {
+      const isUnknown = (error as NodeJS.ErrnoException).code === "ENOENT";
+      if (!isUnknown) console.error(`The registry cannot serve ${url}:`, error);
+      response.writeHead(isUnknown ? 404 : 500).end("{}");
     }
   });
   const address = () => {

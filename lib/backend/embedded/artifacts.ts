@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
 import { constants, copyFile, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { InputError } from "../../base/errors.ts";
+import { lstatIfThere } from "../../base/files.ts";
 import { NewFile } from "../../base/new-file.ts";
 import { abortable } from "../../base/signals.ts";
 import { checkBlobName } from "../shared/checks.ts";
@@ -125,7 +125,7 @@ export class ArtifactTable {
   ): Promise<string | undefined> {
     return this.#database.writeSoon(() => {
       // `remove` deletes entries after files, so it also deletes an entry whose file it removes after this.
-      if (!existsSync(this.#pathOf(run, file))) {
+      if (!lstatIfThere(this.#pathOf(run, file))) {
         throw new InputError(`Cannot store artifact "${name}": run "${run}" was removed meanwhile`);
       }
       const before = this.#find.get(run, name)?.["file"];

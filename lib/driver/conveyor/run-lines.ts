@@ -37,7 +37,7 @@ export class RunLines {
 
   /** The run's resource does not exist any more, or is another one now. */
   async deleted(run: string, resource: string): Promise<void> {
-    await this.#say(run, "deleted", `The run ends here: its resource "${resource}" was deleted`);
+    await this.#say(run, "deleted", `The resource "${resource}" of this run was deleted`);
   }
 
   /** A driver has failed that writes no such line itself. */

@@ -39,7 +39,14 @@ export function checkOwnSpecs(
   { steps }: Pipeline,
 ): void {
   const used = own.filter(({ name }) => steps.some(({ driver }) => driver === name));
-  const problems = used.flatMap((driver) => driver.problemsIn?.(spec, file && sourcesIn(file)) ?? []);
+  const problems = used.flatMap((driver) => {
+    try {
+      return driver.problemsIn?.(spec, file && sourcesIn(file)) ?? [];
+    } catch {
+      // A schema that throws is the driver's defect, which its step reports.
+      return [];
+    }
+  });
   if (problems.length > 0) throw refusalOf(problems, file, spec);
 }
 
