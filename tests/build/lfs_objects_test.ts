@@ -16,7 +16,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { findLfsObjects, lfsContent, type LfsRoom } from "../../lib/build/git/local/lfs-objects.ts";
+import { deflateSync } from "node:zlib";
+import { findLfsObjects, LFS_ROOM, lfsContent, type LfsRoom } from "../../lib/build/git/local/lfs-objects.ts";
 import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
 import { ObjectStore } from "../../lib/build/git/objects/object-store.ts";
@@ -53,6 +54,9 @@ function commit(folder: string, files: Record<string, string>): void {
   git(folder, "add", ".");
   git(folder, "commit", "-qm", "files");
 }
+
+const makeTree = (folder: string, input: string): string =>
+  execFileSync("git", ["-C", folder, "mktree"], { input, encoding: "utf8" }).trim();
 
 const packOf = ({ app, dotGit }: Scene): string =>
   git(app, "verify-pack", "-v", ...globSync(join(dotGit, "objects/pack/*.idx")));
@@ -266,6 +270,32 @@ test("no pointer and no file below lfs/objects leads to anything else", async ()
   });
 });
 
+test("a tree that is in many places, or contains itself, is read once", async () => {
+  await withFiles({ "a.bin": lfsPointer("aa") }, async ({ app, dotGit }) => {
+    storeLfs(dotGit, "aa");
+    const names = Array.from({ length: 10 }, (_, i) => `folder${i}`);
+    let tree = git(app, "rev-parse", "HEAD^{tree}");
+    for (let level = 0; level < 10; level++) {
+      const input = names.map((name) => `040000 tree ${tree}\t${name}\n`).join("");
+      tree = makeTree(app, input);
+    }
+    git(app, "reset", "-q", "--soft", git(app, "commit-tree", "-m", "bomb", tree));
+    const most = { reads: 100 };
+    assert.equal((await found(app, { ...LFS_ROOM }, most)).objects.length, 1);
+    const sparse = ["folder1/folder2", "folder3"];
+    assert.equal((await found(app, { ...LFS_ROOM }, { ...most, sparse })).objects.length, 1);
+
+    const entry = Buffer.concat([Buffer.from("40000 again\0"), Buffer.from(tree, "hex")]);
+    const bytes = Buffer.concat(Array.from({ length: 20_000 }, () => entry));
+    const path = join(dotGit, "objects", tree.slice(0, 2), tree.slice(2));
+    rmSync(path);
+    writeFileSync(path, deflateSync(Buffer.concat([Buffer.from(`tree ${bytes.length}\0`), bytes])));
+    for (const sparse of [[], ["again/again"]]) {
+      assert.deepEqual((await found(app, { ...LFS_ROOM }, { ...most, sparse })).objects, []);
+    }
+  });
+});
+
 test("objects are sent up to a number and a size, with a line about the rest", async () => {
   const files = { "a.bin": lfsPointer("aa"), "b.bin": lfsPointer("bb"), "c.bin": lfsPointer("cccc") };
   await withFiles(files, async ({ app, dotGit }) => {
@@ -287,10 +317,20 @@ test("objects are sent up to a number and a size, with a line about the rest", a
   });
 });
 
-async function found(app: string, room: LfsRoom) {
+/** Fails once more than so many objects have been read. */
+async function found(
+  app: string,
+  room: LfsRoom,
+  { reads = Infinity, sparse = [] }: { reads?: number; sparse?: readonly string[] } = {},
+) {
   const source = await openLocalSource(app, { environment: {} });
   using store = new ObjectStore(source);
   const { commit } = resolveCommit(source, undefined) ?? assert.fail();
+  const read = store.read.bind(store);
+  store.read = (id) => {
+    assert.ok(reads-- > 0, "too many objects are read");
+    return read(id);
+  };
   const { signal } = new AbortController();
-  return await findLfsObjects({ source, store, commit, gitFolder: ".git" }, { sparse: [], room, signal });
+  return await findLfsObjects({ source, store, commit, gitFolder: ".git" }, { sparse, room, signal });
 }

@@ -107,9 +107,16 @@ async function* pointersIn(
   const pace = pacer(signal);
   const wanted = sparse.map((folder) => `${Buffer.from(folder).toString("latin1").replace(/\/*$/, "")}/`);
   const waiting = [{ id: top, path: "" }];
+  // A tree may be in many places. A damaged one may even contain itself.
+  const seen = new Set<string>();
   for (let at = waiting.pop(); at; at = waiting.pop()) {
-    for (const { mode, name, id } of treeEntries(at.id, store.read(at.id).bytes)) {
-      const path = `${at.path}${name}/`;
+    const { id: tree, path: above } = at;
+    const isWhole = wanted.length === 0 || wanted.some((folder) => above.startsWith(folder));
+    const key = isWhole ? tree : `${tree} ${above}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    for (const { mode, name, id } of treeEntries(tree, store.read(tree).bytes)) {
+      const path = `${above}${name}/`;
       // git's cone: what is below a folder, and the files right in those above it.
       const isWanted = wanted.length === 0 ||
         wanted.some((folder) => folder.startsWith(path) || path.startsWith(folder));
