@@ -139,6 +139,34 @@ test("git-cloner needs no server for the files of Git LFS whose content is on th
   });
 });
 
+test("a failure names no server for Git LFS if nothing was to be fetched", { skip }, async () => {
+  const pointer = lfsPointer(OTHER);
+  const line = `oid sha256:${oidOf(OTHER)}\n`;
+  const cloned = async (odd: string) => {
+    let [message, log]: [string, string[]] = ["", []];
+    using app = repository({ ".gitattributes": ATTRIBUTES, "a.bin": pointer, "b.bin": odd });
+    storeLfs(join(app.path, ".git"), OTHER);
+    const offline = { repository: app.path, image: FULL_GIT_IMAGE, network: "none", lfs: true };
+    await build(offline, async ({ step }) => {
+      assert.ok((await step(containerStart)).result?.success);
+      const { failure, lines } = await step(gitCloner);
+      message = failure?.message ?? "";
+      log = lines.filter((line) => line.includes("Git LFS"));
+    });
+    return { message, log };
+  };
+  const taken = (files: string) => `stderr Git LFS: the content of ${files} is taken from this machine`;
+  // git-lfs does not have the extension.
+  const extended = await cloned(pointer.replace(line, `ext-0-none sha256:${"0".repeat(64)}\n${line}`));
+  assert.match(extended.message, /^Cannot get the files of Git LFS: /);
+  assert.deepEqual(extended.log, [taken("2 files")]);
+  const twice = await cloned(pointer + line);
+  assert.equal(twice.log[0], taken("2 files"));
+  const otherSize = await cloned(pointer.replace(/[0-9]+\n$/, "1\n"));
+  assert.match(otherSize.message, /Git LFS: the repository came from no https or ssh URL$/);
+  assert.deepEqual(otherSize.log, [taken("1 file")]);
+});
+
 test("git-cloner fetches what this machine does not have, or has damaged", { skip }, async () => {
   const contents = ["on this machine\n", "damaged\n", "of another size\n", "missing\n"];
   const [here = "", damaged = "", resized = "", missing = ""] = contents;
@@ -223,13 +251,20 @@ test("no folder of a commit that looks like a repository has git run anything", 
 
 test("git-cloner says that an image has no git-lfs only where it needs it", async () => {
   using app = repository({ ".gitattributes": ATTRIBUTES, "whole.bin": "content\n" });
-  await build({ repository: app.path, lfs: true, image: TEST_IMAGE }, async ({ step }) => {
+  await build({ repository: app.path, lfs: true, image: TEST_IMAGE }, async ({ step, run }) => {
     assert.ok((await step(containerStart)).result?.success);
     assert.ok((await step(gitCloner)).result?.success);
     using other = repository({ ".gitattributes": ATTRIBUTES, "b.bin": lfsPointer(OTHER) });
     const resource = resourceOf({ repository: other.path, lfs: true, image: TEST_IMAGE });
-    const { failure } = await step(gitCloner, { resource });
-    assert.equal(failure?.reason, "image-unusable");
-    assert.match(failure?.message ?? "", /^The image ".*" has no git-lfs, which spec\.lfs \(--lfs\) needs: /);
+    for (const isHere of [false, true]) {
+      if (isHere) storeLfs(join(other.path, ".git"), OTHER);
+      const { failure } = await step(gitCloner, { resource });
+      assert.equal(failure?.reason, "image-unusable");
+      assert.match(
+        failure?.message ?? "",
+        /^The image ".*" has no git-lfs, which spec\.lfs \(--lfs\) needs: /,
+      );
+    }
+    assert.equal(sh(idleName(run), "find .git/lfs 2>/dev/null || true"), "", "no content was received");
   });
 });

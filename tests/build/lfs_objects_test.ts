@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
   globSync,
@@ -21,6 +21,7 @@ import { findLfsObjects, LFS_ROOM, lfsContent, type LfsRoom } from "../../lib/bu
 import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
 import { ObjectStore } from "../../lib/build/git/objects/object-store.ts";
+import { RECEIVE } from "../../lib/build/git/receive-script.ts";
 import { lfsPointer, oidOf, storeLfs } from "../support/lfs.ts";
 import { git, receive } from "./received.ts";
 
@@ -315,6 +316,26 @@ test("objects are sent up to a number and a size, with a line about the rest", a
       assert.deepEqual(notes, left === "" ? [] : [says]);
     }
   });
+});
+
+test("what keeps an object from being written is said", () => {
+  const into = mkdtempSync(join(tmpdir(), "lfs-"));
+  try {
+    mkdirSync(join(into, ".git/lfs"), { recursive: true });
+    const run = (...oids: string[]) => {
+      const list = oids.map((oid) => `${oid} 4 .git/lfs\n`).join("");
+      const script = `${RECEIVE}\nneed_lfs() { :; }\nreceive_lfs`;
+      const input = `\n${list}\n${"aaaa".repeat(oids.length)}`;
+      return spawnSync("sh", ["-c", script], { cwd: into, input, encoding: "utf8" });
+    };
+    assert.deepEqual([run(oidOf("aaaa")).stderr, run(oidOf("aaaa")).status], ["", 0]);
+    symlinkSync("/dev/full", join(into, ".git/lfs/full"));
+    const { stderr, status } = run("full");
+    assert.match(stderr, /^dd: .*No space left on device\n$/);
+    assert.notEqual(status, 0);
+  } finally {
+    rmSync(into, { recursive: true });
+  }
 });
 
 /** Fails once more than so many objects have been read. */

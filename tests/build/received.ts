@@ -47,7 +47,7 @@ export async function receive(
   const { signal } = new AbortController();
   mkdirSync(into);
   const script =
-    `set -e\n${RECEIVE}\ncommit=; receive || exit; git checkout --quiet --force \${commit:-HEAD} --`;
+    `set -e\n${RECEIVE}\nneed_lfs() { :; }\ncommit=; receive || exit; git checkout --quiet --force \${commit:-HEAD} --`;
   const shell = spawn("sh", ["-c", script], { cwd: into, env, stdio: ["pipe", "pipe", "pipe"] });
   const said: Buffer[] = [];
   shell.stderr.on("data", (chunk) => said.push(chunk));

@@ -52,21 +52,21 @@ lfs_git() {
     -c lfs.standalonetransferagent= -c lfs.skipdownloaderrors=false -c filter.lfs.required=true -c 'filter.lfs.clean=git-lfs clean -- %f' \\
     -c 'filter.lfs.smudge=git-lfs smudge -- %f' -c 'filter.lfs.process=git-lfs filter-process' "$@")
 }
-# How many of the pointers' objects were sent with the repository.
+# How many of the pointers' objects were sent with the repository, with the pointer's size.
 count_sent() {
-  objects=$(git rev-parse --git-path lfs/objects)
-  xargs -0 sed -n 's/^oid sha256:\\(\\([0-9a-f]\\{2\\}\\)\\([0-9a-f]\\{2\\}\\)[0-9a-f]\\{60\\}\\)$/\\2\\/\\3\\/\\1/p' -- <"$private/pointers" | {
-    sent=0
-    while IFS= read -r name; do [ ! -f "$objects/$name" ] || sent=$((sent + 1)); done
-    echo "$sent"
-  }
+  xargs -0 grep -ahm 2 -e '^oid sha256:[0-9a-f]\\{64\\}$' -e '^size [0-9]*$' -- <"$private/pointers" |
+    sed -n -e '$!N' -e 's|^oid sha256:\\(\\(..\\)\\(..\\).*\\)\\nsize|\\2/\\3/\\1|p' -e t -e D | LC_ALL=C sort >"$private/wanted"
+  cut -d ' ' -f 1 "$private/wanted" | (cd "$(git rev-parse --git-path lfs/objects)" && xargs stat -c '%n %s') >"$private/sent" 2>/dev/null
+  LC_ALL=C comm -12 "$private/wanted" "$private/sent" | wc -l
 }
+# Ends the script if there is no git-lfs.
+need_lfs() { command -v git-lfs >/dev/null 2>&1 || exit 69; }
 number_of_files() { [ "$1" = 1 ] && echo '1 file' || echo "$1 files"; }
 # For a repository whose own URL is $1.
 fill_here() {
   # 1: nothing matches. Any other failure leaves open what is a pointer.
   pointers || { [ $? = 1 ] && return 0; fail 70; }
-  command -v git-lfs >/dev/null 2>&1 || exit 69
+  need_lfs
   name_pointers
   sent=$(count_sent)
   [ "$sent" = 0 ] || printf 'Git LFS: the content of %s is taken from this machine\\n' "$(number_of_files "$sent")"
@@ -89,6 +89,7 @@ fill_here() {
   rm -f "$private/http" "$private/ssh-exit"
   # A file that is as the index says is not written again.
   if { [ "$missing" -gt 0 ] && ! lfs_git lfs fetch "$@"; } || ! xargs -0 rm -f -- <"$private/pointers" || ! lfs_git checkout-index --force --index -z --stdin <"$private/pointers"; then
+    [ "$missing" -gt 0 ] || fail 70 ""
     fact lfs-url "$lfs"
     fail 70 "$lfs"
   fi

@@ -18,13 +18,14 @@ receive() {
   case $head in ref:*) ;; *) commit=$head ;; esac
   receive_modules
 }
-# Objects of Git LFS that were sent. One whose hash is wrong is removed.
+# Objects of Git LFS that were sent. They may be large, so git-lfs is asked for first. One whose hash is wrong is removed.
 receive_lfs() {
   lines && lines >.git/sent-lfs || return
   [ -s .git/sent-lfs ] || { rm .git/sent-lfs; return; }
+  need_lfs
   cut -d ' ' -f 3- .git/sent-lfs | tr '\\n' '\\0' | xargs -0 mkdir -p -- || return
   while IFS=' ' read -r oid size folder <&4; do
-    exactly "$size" >"$folder/$oid" 2>/dev/null || return
+    exactly "$size" >"$folder/$oid" || return
   done 4<.git/sent-lfs
   sed 's|^\\([^ ]*\\) [^ ]* \\(.*\\)|\\2/\\1|' .git/sent-lfs | tr '\\n' '\\0' | xargs -0 sha256sum -- >.git/sums || return
   while IFS=' ' read -r oid size folder <&4 && read -r sum path <&5; do
@@ -37,9 +38,9 @@ receive_lfs() {
 }
 # That many bytes. Unlike others, dd reads no byte more.
 exactly() {
-  if [ "$1" -ge 1048576 ]; then dd bs=1048576 count=$(($1 / 1048576)) iflag=fullblock || return; fi
+  if [ "$1" -ge 1048576 ]; then dd bs=1048576 count=$(($1 / 1048576)) iflag=fullblock status=none || return; fi
   set -- $(($1 % 1048576))
-  [ "$1" = 0 ] || dd bs="$1" count=1 iflag=fullblock
+  [ "$1" = 0 ] || dd bs="$1" count=1 iflag=fullblock status=none
 }
 # Each submodule that was sent gets its git folder, where "git submodule" looks for it; the objects are the repository's.
 receive_modules() {
