@@ -18,7 +18,8 @@ console.log(inHand?.id);
 setInterval(() => {}, 1000);
 
 async function* endless(): AsyncGenerator<Uint8Array> {
-  yield new Uint8Array(100_000);
+  // Enough for a file to be opened before the end.
+  yield new Uint8Array(1_000_000);
   storing.resolve();
   await new Promise(() => {});
 }
