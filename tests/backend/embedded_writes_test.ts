@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync, readlinkSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -253,3 +254,36 @@ test("a large log is written back by a thread, while this process goes on writin
   await until(isUsedAgain, "the log is used again");
   assert.equal(database.prepare("SELECT count(*) AS n FROM things").get()?.["n"], count);
 });
+
+test("a write has no files but those in the data folder, however much it changes", async () => {
+  await using folder = await temporaryFolder();
+  await using database = await connect(join(folder.path, "conveyor.db"), () => 0);
+  database.exec("CREATE TABLE large (id INTEGER PRIMARY KEY, text TEXT)");
+  const change = database.prepare("INSERT OR REPLACE INTO large VALUES (?, ?)");
+  const changeAll = (letter: string) => {
+    for (let id = 0; id < 500; id++) change.run(id, letter.repeat(4000));
+  };
+  changeAll("a");
+  // Files of SQLite's elsewhere: a process that is killed between making and unlinking one leaves it.
+  const elsewhere = () =>
+    readdirSync("/proc/self/fd").flatMap((fd) => {
+      const path = linkIfThere(`/proc/self/fd/${fd}`);
+      return path?.includes("etilqs") ? [path] : [];
+    });
+  const seen = await Promise.all(["b", "c"].map((letter) =>
+    database.writeSoon(() => {
+      changeAll(letter);
+      return elsewhere();
+    })
+  ));
+  assert.deepEqual(seen, [[], []]);
+});
+
+/** The target of a link; undefined if it is gone, as that of the folder's own reading is. */
+function linkIfThere(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}

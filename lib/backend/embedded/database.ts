@@ -175,6 +175,9 @@ export async function connect(
         logBytes - logBytes / 16
       }`,
     );
+    // Else what a large write may have to undo would lie in a file in TMPDIR, which a killed process can
+    // leave.
+    database.exec("PRAGMA temp_store = MEMORY");
     return database;
   } catch (error) {
     await database[Symbol.asyncDispose]();

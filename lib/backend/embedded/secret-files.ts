@@ -119,7 +119,11 @@ export function emptyDatabaseOfSecrets(database: Database, folder: string): void
       database.prepare("DELETE FROM items WHERE kind = 'secret'").run();
     });
     const hasRuns = database.run(() => database.prepare("SELECT 1 FROM runs LIMIT 1").get()) !== undefined;
-    if (hasRuns) database.exec("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    // It makes a copy of everything, which may be too much for memory.
+    if (hasRuns) {
+      database.exec("PRAGMA temp_store = FILE; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+      database.exec("PRAGMA temp_store = MEMORY");
+    }
     database.write(() => database.prepare("INSERT OR IGNORE INTO meta VALUES ('secrets', 1)").run());
   } catch (error) {
     processLog("backend").warn(
