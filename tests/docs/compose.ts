@@ -37,8 +37,9 @@ export const readCompose = async (): Promise<Compose> =>
   parse(await readFile(join(root, "docs/compose/compose.yaml"), "utf8"), { merge: true });
 
 /**
- * Runs `setup` for a folder, with a program that only says its version and a Docker that only takes what it
- * is given. `scripts` are further commands by name, or replace these.
+ * Runs `setup` for a folder, with a program that only says its version, a Docker that only takes what it is
+ * given, and the group of a socket that need not be there. `scripts` are further commands by name, or replace
+ * these.
  */
 export async function setUp(
   folder: string,
@@ -55,6 +56,7 @@ export async function setUp(
   await script("docker", `echo "$@" >>'${folder}/docker.log'; tar -t >'${folder}/image.list'`);
   await script("flutter-ci", 'echo "1.2.3+4 (commit 0123456789ab, linux-x64)"');
   await script("ldd", "echo '/bin/sh (0x1)'");
+  await script("stat", 'case "$*" in *docker.sock) echo 999 ;; *) command -p stat "$@" ;; esac');
   for (const [name, text] of Object.entries(scripts)) await script(name, text);
   await using setup = startProgram("/bin/sh", [
     join(root, "docs/compose/setup"),

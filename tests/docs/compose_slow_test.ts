@@ -121,6 +121,13 @@ test("setup keeps secrets that are there, and makes those that are not", async (
   assert.ok(certificate.verify(authority.publicKey));
   assert.equal(certificate.checkHost("nats"), "nats");
   assert.ok(Date.parse(certificate.validTo) > Date.now() + 3600 * 24 * 365 * 1000);
+
+  for (const name of ["nats.pem", "authority.pem"]) await rm(join(secrets, name));
+  assert.equal((await setUp(folder.path)).code, 0);
+  const renewed = await contents();
+  assert.notEqual(renewed["authority.pem"], after["authority.pem"]);
+  const newAuthority = new X509Certificate(renewed["authority.pem"] ?? "");
+  assert.ok(new X509Certificate(renewed["nats.pem"] ?? "").verify(newAuthority.publicKey));
 });
 
 test("setup refuses what it cannot work with, and makes nothing", async () => {

@@ -6,10 +6,11 @@ import { test } from "node:test";
 import type { DriverOptions } from "../../lib/driver/program/driver-flags.ts";
 import { startDriver } from "../../lib/driver/program/start-driver.ts";
 import { temporaryFolder } from "../cli/start-program.ts";
+import { within } from "../support/within.ts";
 
 const DRIVER = { name: "waits", resources: ["things"] };
 
-test("startDriver asks Docker before it loads the driver", async () => {
+test("startDriver asks Docker without waiting until the driver is loaded", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "docker.sock");
   const asked = Promise.withResolvers<string | undefined>();
@@ -18,7 +19,7 @@ test("startDriver asks Docker before it loads the driver", async () => {
   try {
     const options = { docker: `unix://${path}`, logLevel: "error", logFormat: "text" } as DriverOptions;
     const load = async () => {
-      assert.equal(await asked.promise, "/info");
+      assert.equal(await within(asked.promise, "the question to Docker"), "/info");
       throw new Error("loaded");
     };
     await assert.rejects(startDriver(DRIVER, options, { load }), /^Error: loaded$/);
