@@ -70,7 +70,7 @@ async function watch(
     if (!isOfDocker(error)) throw error;
     if (!hasSaid) {
       processLog("driver").warn(
-        "Cannot ask Docker where its disk is: {why}; until it answers, run {run} is held to --max-disk only, not to --min-free",
+        "Cannot ask Docker where its disk is: {why}; until it answers, run {run} is not held to --min-free",
         { run, why: error.message },
       );
     }

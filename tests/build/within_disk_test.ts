@@ -97,7 +97,7 @@ test("withinDisk holds a build to its limits though Docker did not answer at fir
   assert.deepEqual(answers, []);
   const said = log.lines.filter((line) => line.startsWith("warning: Cannot ask Docker where its disk is"));
   assert.equal(said.length, 2);
-  assert.match(said[0] ?? "", /Docker is away; until it answers, run r is held to --max-disk only/);
+  assert.match(said[0] ?? "", /Docker is away; until it answers, run r is not held to --min-free/);
 });
 
 test("withinDisk says that it no longer watches where a fault of ours ends the watch", async () => {

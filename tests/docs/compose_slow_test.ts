@@ -130,6 +130,17 @@ test("setup keeps secrets that are there, and makes those that are not", async (
   assert.ok(new X509Certificate(renewed["nats.pem"] ?? "").verify(newAuthority.publicKey));
 });
 
+test("setup goes to the folder that is named and fails as such, whatever the environment says", async () => {
+  await using folder = await temporaryFolder();
+  const elsewhere = join(folder.path, "elsewhere");
+  await mkdir(join(elsewhere, "fleet/secrets"), { recursive: true });
+  const env = { CDPATH: elsewhere, code: "0" };
+  const { code, stderr } = await setUp(folder.path, ["fleet"], { env });
+  assert.equal(code, 0, stderr);
+  assert.equal((await setUp(folder.path, ["fleet"], { scripts: { stat: "exit 1" }, env })).code, 3);
+  assert.deepEqual(await readdir(join(elsewhere, "fleet/secrets")), []);
+});
+
 test("setup refuses what it cannot work with, and makes nothing", async () => {
   await using folder = await temporaryFolder();
   const fleet = join(folder.path, "fleet");

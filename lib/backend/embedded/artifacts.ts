@@ -118,7 +118,10 @@ export class ArtifactTable {
     await rename(partial, this.#pathOf(run, file));
   }
 
-  /** Stores the entry and returns the file that had the name before. Throws if the run has been removed. */
+  /**
+   * Stores the entry and returns the file that had the name before. Throws if the file is gone, because the
+   * run was removed after it was moved in.
+   */
   #register(
     run: string,
     { name, size, sha256, file, mode, mtime }: StoredArtifact & { file: string },

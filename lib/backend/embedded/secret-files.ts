@@ -121,8 +121,11 @@ export function emptyDatabaseOfSecrets(database: Database, folder: string): void
     const hasRuns = database.run(() => database.prepare("SELECT 1 FROM runs LIMIT 1").get()) !== undefined;
     // It makes a copy of everything, which may be too much for memory.
     if (hasRuns) {
-      database.exec("PRAGMA temp_store = FILE; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
-      database.exec("PRAGMA temp_store = MEMORY");
+      try {
+        database.exec("PRAGMA temp_store = FILE; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+      } finally {
+        database.exec("PRAGMA temp_store = MEMORY");
+      }
     }
     database.write(() => database.prepare("INSERT OR IGNORE INTO meta VALUES ('secrets', 1)").run());
   } catch (error) {

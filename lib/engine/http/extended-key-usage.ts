@@ -16,11 +16,12 @@ const EXTENSIONS = 0xa3;
 /**
  * Returns true if the certificate may be used by a client: its extended key usage includes clientAuth or
  * anyExtendedKeyUsage, or it has none. Reads the DER itself, since Deno's `X509Certificate` has no
- * `keyUsage`. Throws if the extension cannot be read.
+ * `keyUsage`. Throws if the certificate cannot be read.
  */
 export function isForClients({ raw }: X509Certificate): boolean {
   const [tbs] = valuesIn(one(raw, SEQUENCE));
-  const extensions = valuesIn(tbs?.content ?? raw).find(({ tag }) => tag === EXTENSIONS);
+  if (tbs?.tag !== SEQUENCE) throw new TypeError("The DER is not as expected");
+  const extensions = valuesIn(tbs.content).find(({ tag }) => tag === EXTENSIONS);
   if (!extensions) return true;
   for (const extension of valuesIn(one(extensions.content, SEQUENCE))) {
     const [id, ...rest] = valuesIn(extension.content);
