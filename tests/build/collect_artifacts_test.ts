@@ -237,6 +237,42 @@ test("a store that refuses an artifact fails with its name, and what it refuses 
   }
 });
 
+test("an artifact that cannot be stored ends the session, however much would still come", async () => {
+  let sent = 0;
+  const { failure } = await collect({ a: "1", b: "x".repeat(300_000) }, ["*"], {
+    *rest() {
+      for (; sent < 1000; sent++) yield new Uint8Array(256 * 1024);
+    },
+    context: ({ putArtifact }) => ({
+      putArtifact: (name, ...rest) =>
+        name === "b" ? Promise.reject(new InputError("no room")) : putArtifact(name, ...rest),
+    }),
+  });
+  assert.equal(failure, 'artifact-failed: Cannot keep the artifact "b": no room');
+  assert.ok(sent < 20, `${sent} of 1000`);
+});
+
+test("a step that fails for one artifact waits for those that are still being stored", async () => {
+  const later = Promise.withResolvers<void>();
+  const events: string[] = [];
+  const collecting = collect({ a: "1", b: "x".repeat(300_000) }, ["*"], {
+    context: ({ putArtifact }) => ({
+      putArtifact: async (name, ...rest) => {
+        if (name === "b") {
+          setTimeout(later.resolve, 20);
+          throw new InputError("no room");
+        }
+        await later.promise;
+        const stored = await putArtifact(name, ...rest);
+        events.push(`stored ${name}`);
+        return stored;
+      },
+    }),
+  }).then(() => events.push("failed"));
+  await collecting;
+  assert.deepEqual(events, ["stored a", "failed"]);
+});
+
 test("small files are stored beside the reading of the next ones, and only so many of them at once", async () => {
   const nodes = Object.fromEntries(names(50).map((name) => [name, "x"]));
   const state = { now: 0, most: 0 };

@@ -19,6 +19,8 @@ export interface WorkspaceOptions {
   readonly unsized?: readonly string[];
   /** Changes what the container sends as an archive. */
   readonly archive?: (bytes: Buffer) => Buffer;
+  /** What the container sends after an archive. */
+  readonly rest?: () => Iterable<Uint8Array>;
 }
 
 const TOP = "/workspace";
@@ -57,8 +59,10 @@ export class FakeWorkspace {
       }
     }
     this.sessions.ended++;
-    const { archive = (bytes) => bytes } = this.#options;
-    if (isSending && hasTar) yield archive(this.#tar(waiting.split("\0").filter((path) => path !== "")));
+    const { archive = (bytes) => bytes, rest = () => [] } = this.#options;
+    if (!isSending || !hasTar) return;
+    yield archive(this.#tar(waiting.split("\0").filter((path) => path !== "")));
+    yield* rest();
   }
 
   /** Docker's archive of a path: all names begin with its last segment. */

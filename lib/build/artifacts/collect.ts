@@ -72,8 +72,8 @@ async function collect(
     if (missing !== undefined) await context.log.line(missing);
     const files = await withinLimits(context, choice.files);
     const storing = storer(context, kept);
-    await fetchFiles(context, container, { session, files, take: storing.take });
-    await storing.finish();
+    await fetchFiles(context, container, { session, files, take: storing.take }).finally(storing.settle);
+    storing.check();
   });
   return kept.sort((a, b) => a.name < b.name ? -1 : 1);
 }
@@ -122,6 +122,11 @@ function storer(context: BuildContext, kept: Artifact[]) {
   const storing = new Set<Promise<void>>();
   const failures: unknown[] = [];
 
+  /** Throws the first failure of a small file. */
+  function check(): void {
+    if (failures.length > 0) throw failures[0];
+  }
+
   async function store(
     { name, path }: Wanted,
     { mode, ...time }: Attributes,
@@ -136,7 +141,7 @@ function storer(context: BuildContext, kept: Artifact[]) {
 
   return {
     async take(file: Wanted, attributes: Attributes, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-      if (failures.length > 0) throw failures[0];
+      check();
       if (file.size > SMALL_BYTES) return await store(file, attributes, bytes);
       const chunks: Uint8Array[] = [];
       for await (const chunk of bytes) chunks.push(chunk);
@@ -146,9 +151,8 @@ function storer(context: BuildContext, kept: Artifact[]) {
       storing.add(work);
       if (storing.size >= STORED_AT_ONCE) await Promise.race(storing);
     },
-    async finish(): Promise<void> {
-      await Promise.all(storing);
-      if (failures.length > 0) throw failures[0];
-    },
+    /** Waits for the small files that are being stored: none may be stored after the step's result. */
+    settle: async (): Promise<void> => void await Promise.all(storing),
+    check,
   };
 }

@@ -53,18 +53,28 @@ export async function withSession<T>(
 ): Promise<T> {
   const queue = new ByteQueue();
   const input = new ByteQueue();
+  let isAbandoned = false;
   const running = exec(context, container.id, {
     command: ["/bin/sh", "-c", SCRIPT, "conveyor", WORKSPACE, folder, showsGit ? "" : ".git"],
     workdir: "/",
     env: ownEnvironment(container),
     ...buildUser(container),
     stdin: input.rest(),
-    intercept: ({ stream, data }) => stream === "stdout" && queue.write(data).then(() => true),
+    intercept: async ({ stream, data }) => {
+      if (stream !== "stdout") return false;
+      await queue.write(data);
+      // Ends the exec: what is left of a large file may take a minute to read.
+      if (isAbandoned) throw new Abandoned();
+      return true;
+    },
+  }).catch((error) => {
+    if (!(error instanceof Abandoned)) throw error;
   }).finally(() => queue.end());
   running.catch(() => {});
   try {
     return await work(await open(queue, input, folder));
   } catch (error) {
+    isAbandoned = true;
     queue.leave();
     input.end();
     // The error of the container or Docker explains the missing or partial answer.
@@ -84,6 +94,11 @@ export async function withSession<T>(
 /** The script ended without an answer, or gave an invalid one. */
 class NoAnswer extends Error {
   override readonly name = "NoAnswer";
+}
+
+/** Nobody reads the session's answers any more. */
+class Abandoned extends Error {
+  override readonly name = "Abandoned";
 }
 
 async function open(queue: ByteQueue, input: ByteQueue, folder: string): Promise<Session> {
