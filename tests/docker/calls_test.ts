@@ -11,6 +11,37 @@ test("create puts nothing but the name into the address", () =>
     assert.match(daemon.requests[0]?.text ?? "", /"TOKEN=hunter2"/);
   }));
 
+test("create copies nothing of the image into a volume that has a name or lies over another", () =>
+  docked(({ socket }) => socket.write(answer(201, { Id: "abc" })), async (docker, daemon) => {
+    await docker.create({
+      ...spec(),
+      volume: { target: "/workspace", name: "kept" },
+      mounts: [
+        { target: "/written", name: "w" },
+        { target: "/read", name: "r", isReadOnly: true },
+        { target: "/over", overlay: { lower: ["/a", "/b"], changes: { upper: "/u", work: "/k" } } },
+        { target: "/seen", overlay: { lower: ["/a"] } },
+      ],
+    });
+    const body = daemon.requests[0]?.text.split("\r\n\r\n")[1] ?? "";
+    const { Mounts } = JSON.parse(body).HostConfig;
+    const facts = Mounts.map((mount: Record<string, unknown>) => [mount.Source, mount.ReadOnly === true]);
+    assert.deepEqual(facts, [
+      ["kept", false],
+      ["w", false],
+      ["r", true],
+      [undefined, false],
+      [undefined, false],
+    ]);
+    assert.ok(Mounts.every((mount: { VolumeOptions: { NoCopy: boolean } }) => mount.VolumeOptions.NoCopy));
+    assert.deepEqual(
+      Mounts.slice(3).map((mount: { VolumeOptions: { DriverConfig: { Options: { o: string } } } }) =>
+        mount.VolumeOptions.DriverConfig.Options.o
+      ),
+      ["lowerdir=/a:/b,upperdir=/u,workdir=/k", "lowerdir=/a"],
+    );
+  }));
+
 test("pull sends a login in a header, not in the address", () =>
   docked(({ socket }) => socket.write(chunked("") + CHUNKED_END), async (docker, daemon) => {
     const login = { username: "me", password: "hunter2", serverAddress: "r.io" };
@@ -61,6 +92,126 @@ test("processes asks a ps that knows few columns for those", () =>
       { pid: 7, command: "sleep 1", seconds: undefined, isKilled: false },
     ]);
   }));
+
+test("processes tells which ones a kill has not reached yet, wherever in the mask its bit is", () => {
+  const row = (pid: string, pending: string) => [pid, pending, "61", `sleep ${pid}`];
+  const rows = [
+    row("1", "0000000000000100"),
+    row("2", "0000000000004000"),
+    row("3", "00000300"),
+    row("4", "1000"),
+  ];
+  return docked(({ socket }) => socket.write(answer(200, { Processes: rows })), async (docker) => {
+    const found = await docker.processes("abc");
+    assert.deepEqual(found.map(({ isKilled }) => isKilled), [true, false, true, false]);
+    assert.deepEqual(found[0], { pid: 1, command: "sleep 1", seconds: 61, isKilled: true });
+  });
+});
+
+test("isAtProcessLimit is true from the limit on, and false without a limit or a running container", async () => {
+  for (
+    const [status, stats, expected] of [
+      [200, { pids_stats: { current: 9, limit: 10 } }, false],
+      [200, { pids_stats: { current: 10, limit: 10 } }, true],
+      [200, { pids_stats: { current: 1, limit: 1 } }, true],
+      [200, { pids_stats: { current: 10, limit: 0 } }, false],
+      [200, { pids_stats: { current: 10 } }, false],
+      [200, { pids_stats: {} }, false],
+      [409, { message: "not running" }, false],
+    ] as const
+  ) {
+    await docked(({ socket }) => socket.write(answer(status, stats)), async (docker) => {
+      assert.equal(await docker.isAtProcessLimit("abc"), expected, JSON.stringify(stats));
+    });
+  }
+});
+
+test("diskBytes adds up what the containers wrote and their volumes, once each", () => {
+  const measured = {
+    Containers: [
+      { Id: "a", SizeRw: 100, Mounts: [{ Name: "shared" }, { Name: "overlay" }, {}] },
+      { Id: "b", Mounts: [{ Name: "shared" }, { Name: "unmeasured" }, { Name: "unknown" }] },
+      { Id: "other", SizeRw: 50_000, Mounts: [{ Name: "others" }] },
+    ],
+    Volumes: [
+      { Name: "shared", UsageData: { Size: 2000 } },
+      { Name: "overlay", UsageData: { Size: 7 } },
+      { Name: "upper", UsageData: { Size: 30_000 } },
+      { Name: "unmeasured", UsageData: { Size: -1 } },
+      { Name: "unknown", UsageData: null },
+      { Name: "others", UsageData: { Size: 900_000 } },
+    ],
+  };
+  return docked(({ socket }) => socket.write(answer(200, measured)), async (docker) => {
+    assert.equal(await docker.diskBytes(["a", "b"]), 2107);
+    assert.equal(await docker.diskBytes(["a"], { instead: new Map([["overlay", "upper"]]) }), 32_100);
+    assert.equal(await docker.diskBytes(["gone"]), undefined);
+    assert.deepEqual(
+      [...await docker.volumeBytes()].map(([, size]) => size),
+      [2000, 7, 30_000, 0, 0, 900_000],
+    );
+  });
+});
+
+test("diskBytes and volumeBytes take a daemon that has nothing", () =>
+  docked(({ socket }) => socket.write(answer(200, { Containers: null, Volumes: null })), async (docker) => {
+    assert.equal(await docker.diskBytes(["a"]), undefined);
+    assert.equal((await docker.volumeBytes()).size, 0);
+  }));
+
+test("versionOf finds a part of the daemon by its name, and none that it does not have", () => {
+  const Components = [{ Name: "Engine", Version: "20.10" }, { Name: "runc", Version: "1.1.5" }];
+  return docked(({ socket }) => socket.write(answer(200, { Components })), async (docker) => {
+    const { signal } = new AbortController();
+    assert.equal(await docker.versionOf("runc", { signal }), "1.1.5");
+    assert.equal(await docker.versionOf("runc"), "1.1.5");
+    assert.equal(await docker.versionOf("containerd"), undefined);
+  });
+});
+
+test("events are those of one container up to now by the daemon's clock, oldest first", () => {
+  const handle: Handle = ({ line, socket }) => {
+    if (line === "GET /info") socket.write(answer(200, { SystemTime: "2026-01-02T03:04:05.042Z" }));
+    else socket.write(chunked('{"Action":"oom"}\n{"Act', 'ion":"kill"}\n') + CHUNKED_END);
+  };
+  return docked(handle, async (docker, daemon) => {
+    assert.deepEqual(await docker.events("abc", 1_767_323_000_007, ["oom", "kill"]), ["oom", "kill"]);
+    const { searchParams } = new URL(`http://x${daemon.requests[1]?.line.split(" ")[1]}`);
+    assert.deepEqual([searchParams.get("since"), searchParams.get("until")], [
+      "1767323000.007",
+      "1767323045.042",
+    ]);
+    assert.deepEqual(JSON.parse(searchParams.get("filters") ?? ""), {
+      container: ["abc"],
+      type: ["container"],
+      event: ["oom", "kill"],
+    });
+  });
+});
+
+test("inspect reads what a container is", () => {
+  const found = {
+    Id: "abc",
+    Name: "/mine",
+    Created: "2026-01-02T03:04:05.5Z",
+    State: { Status: "exited" },
+    Config: { Image: "debian", User: "1000", Labels: null, Env: ["A=b=c", "EMPTY=", "BARE", "=odd"] },
+    Mounts: [{ Name: "v", Destination: "/workspace" }],
+  };
+  return docked(({ socket }) => socket.write(answer(200, found)), async (docker) => {
+    assert.deepEqual(await docker.inspect("abc"), {
+      id: "abc",
+      name: "mine",
+      image: "debian",
+      labels: {},
+      state: "exited",
+      user: "1000",
+      env: { A: "b=c", EMPTY: "" },
+      createdAt: Date.parse("2026-01-02T03:04:05.500Z"),
+      volumes: { "/workspace": "v" },
+    });
+  });
+});
 
 test("list is one request, however many containers there are", () => {
   const states = ["running", "exited", "dead"];

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { test } from "node:test";
 import { Retryable } from "../../lib/base/errors.ts";
 import { turns } from "../support/until.ts";
-import { answer, frame, UPGRADED } from "./fake-daemon.ts";
+import { answer, chunked, CHUNKED_END, frame, UPGRADED } from "./fake-daemon.ts";
 import { docked, execWith, type Handle, isUnreachable, text } from "./stage.ts";
 
 test("exec throws Retryable when the daemon dies between two frames", () =>
@@ -156,4 +156,63 @@ test("exec throws what its standard input throws", () =>
     })();
     const exec = await docker.exec("abc", { command: ["x"], stdin });
     await assert.rejects(text(exec.output), failure);
+  }));
+
+test("attach gives what the container prints, and lets go of the connection when it is detached", () =>
+  docked(({ socket }) => socket.write(UPGRADED + frame("ready\n")), async (docker, daemon) => {
+    const attached = await docker.attach("abc");
+    const seen: string[] = [];
+    for await (const { data } of attached.output) {
+      seen.push(Buffer.from(data).toString());
+      attached.detach();
+    }
+    assert.deepEqual(seen, ["ready\n"]);
+    await docker[Symbol.asyncDispose]();
+    await daemon.idle();
+  }));
+
+test("attach throws Retryable when the daemon dies or sends nonsense, and lets go of the connection", () =>
+  docked(({ line, socket }, daemon) => {
+    if (line.includes("/odd/")) socket.write(UPGRADED + frame("x", { stream: 7 }));
+    else socket.write(UPGRADED + frame("he", { length: 5 }), () => void daemon.die());
+  }, async (docker, daemon) => {
+    const odd = await docker.attach("odd");
+    await assert.rejects(text(odd.output), { name: "Retryable", message: /frame header/ });
+    await daemon.idle();
+    const dying = await docker.attach("abc");
+    await assert.rejects(text(dying.output), Retryable);
+  }));
+
+test("attach survives a connection that is reset before anybody has read from it", async () => {
+  const reset = Promise.withResolvers<void>();
+  const handle: Handle = ({ socket }) => {
+    socket.on("close", () => reset.resolve());
+    socket.write(UPGRADED, async () => {
+      await turns();
+      socket.resetAndDestroy();
+    });
+  };
+  await docked(handle, async (docker, daemon) => {
+    const { output } = await docker.attach("abc");
+    await reset.promise;
+    await turns();
+    await assert.rejects(text(output), isUnreachable(daemon));
+  }, { tcp: true });
+});
+
+test("logs gives both streams of the last lines until the container ends", () =>
+  docked(({ socket }) => {
+    socket.write(chunked(frame("out"), frame("err", { stream: 2 })) + CHUNKED_END);
+  }, async (docker, daemon) => {
+    const output = await docker.logs("abc", 20);
+    const seen = [];
+    for await (const { stream, data } of output) seen.push(`${stream} ${Buffer.from(data)}`);
+    assert.deepEqual(seen, ["stdout out", "stderr err"]);
+    const { searchParams } = new URL(`http://x${daemon.requests[0]?.line.split(" ")[1]}`);
+    assert.deepEqual(Object.fromEntries(searchParams), {
+      follow: "true",
+      stdout: "true",
+      stderr: "true",
+      tail: "20",
+    });
   }));
