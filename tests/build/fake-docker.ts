@@ -12,6 +12,7 @@ import type {
 } from "../../lib/docker/docker.ts";
 import { SCRIPT } from "../../lib/build/artifacts/script.ts";
 import { DockerError } from "../../lib/docker/docker.ts";
+import { turns } from "../support/until.ts";
 import type { FakeWorkspace } from "./fake-workspace.ts";
 
 /** What a command does in a container: its exit code, and what it writes. */
@@ -196,7 +197,22 @@ export function fakeDocker(
     async *changes() {},
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-  return { docker: docker as Docker, containers, volumes, networks, did, ran, add };
+  return { docker: answeringLater(docker as Docker), containers, volumes, networks, did, ran, add };
+}
+
+/**
+ * A daemon does what it is asked some time after it was asked: what does not wait for the answer goes on
+ * before it is done.
+ */
+function answeringLater(docker: Docker): Docker {
+  const later = Object.entries(docker).map(([name, member]) => {
+    if (typeof member !== "function" || name === "changes") return [name, member];
+    return [name, async (...given: unknown[]) => {
+      await turns(1);
+      return await member.apply(docker, given);
+    }];
+  });
+  return { ...docker, ...Object.fromEntries(later) };
 }
 
 /** The plan of a step's spec, as far as its policy allows it. */

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { withDeadline } from "../../lib/base/signals.ts";
 import { LABELS } from "../../lib/build/labels.ts";
@@ -6,8 +7,10 @@ import type { Docker } from "../../lib/docker/docker.ts";
 import type { BuildContext } from "../../lib/build/policy.ts";
 import { maskOf } from "../../lib/driver/log/mask/mask.ts";
 import { openStepLog } from "../../lib/driver/log/step-log.ts";
+import type { StepLog } from "../../lib/driver/driver.ts";
 import { testPolicy, testSettings } from "./settings.ts";
 import { TEST_IMAGE } from "./test-image.ts";
+import { turns } from "./until.ts";
 
 export { TEST_IMAGE };
 
@@ -40,19 +43,21 @@ export const resourceOf = (spec: unknown): BuildContext["resource"] => (
 export function stepContext(docker: Docker, spec: unknown, given: Partial<BuildContext> = {}): StepContext {
   const run = given.run ?? randomUUID();
   const stored: string[] = [];
-  const log = openStepLog({
+  const stepLog = openStepLog({
     fields: { run, driver: "test", step: "test" },
     mask: maskOf(given.secrets ?? {}),
     maxBytes: 1024 ** 3,
-    store: (batches) => {
+    store: async (batches) => {
+      // As over a broker: what was not waited for is not there yet.
+      await turns(1);
       const texts = batches.flatMap(({ data }) => Buffer.from(data).toString("utf8").trimEnd().split("\n"));
       for (const text of texts) {
         const { stream, message } = JSON.parse(text);
         stored.push(`${stream} ${message}`);
       }
-      return Promise.resolve();
     },
   });
+  const { log, open } = waitedFor(stepLog);
   const artifacts = new Map<string, Buffer>();
   return {
     resource: resourceOf(spec),
@@ -85,10 +90,30 @@ export function stepContext(docker: Docker, spec: unknown, given: Partial<BuildC
     faultPoint: () => {},
     ...given,
     async lines() {
-      await log.finish();
+      assert.deepEqual([...open], [], "what was said without waiting until it is in the log");
+      await stepLog.finish();
       return stored;
     },
     artifacts,
+  };
+}
+
+/** The same log with some time between what is said and its answer, and what was not answered yet. */
+function waitedFor(log: StepLog): { log: StepLog; open: ReadonlySet<string> } {
+  const open = new Set<string>();
+  const later = async (what: string, written: Promise<void>) => {
+    open.add(what);
+    await turns(1);
+    await written.finally(() => open.delete(what));
+  };
+  return {
+    open,
+    log: {
+      line: (text) => later(text, log.line(text)),
+      write: (stream, data) => log.write(stream, data),
+      endLines: () => later("the end of the lines", log.endLines()),
+      recent: (count) => log.recent(count),
+    },
   };
 }
 
