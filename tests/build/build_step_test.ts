@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Retryable, StepFailure } from "../../lib/base/errors.ts";
 import { containerName, gitContainerName, idleName, LABELS, runLabels } from "../../lib/build/labels.ts";
 import type { BuildContext } from "../../lib/build/policy.ts";
+import { refusal } from "../../lib/build/refusal.ts";
 import { buildStep, checkoutOf, planUnrefused, requireContainer } from "../../lib/build/step.ts";
 import { DockerError } from "../../lib/docker/docker.ts";
 import { StopError } from "../../lib/driver/driver.ts";
@@ -70,6 +71,22 @@ test("beside a Conveyor server a spec may ask for nothing that only our engine h
   });
   assert.ok(planUnrefused({ ...asked, claimed: true }));
   assert.ok(planUnrefused({ ...asked, resource: resourceOf(SPEC), claimed: false }));
+});
+
+test("container-start tells beside a Conveyor server what it would refuse, however long it has to wait for room", async () => {
+  const fake = fakeDocker();
+  const asked = async (spec: object, more: { event?: "delete"; docker?: object } = {}) => {
+    const context = stepContext({ ...fake.docker, ...more.docker }, { ...SPEC, ...spec });
+    return await refusal({ ...context, event: more.event ?? "create" }).catch((error: Error) => error);
+  };
+  assert.equal(await asked({}), undefined);
+  assert.equal((await asked({ secrets: ["A"] }) as StepFailure).reason, "invalid-spec");
+  assert.equal(await asked({ secrets: ["A"] }, { event: "delete" }), undefined);
+  const absent = { inspectImage: () => Promise.resolve(undefined), imageNames: () => Promise.resolve([]) };
+  const missing = await asked({ pull: "never" }, { docker: absent });
+  assert.equal((missing as StepFailure).reason, "image-not-found");
+  const fault = new TypeError("ours");
+  assert.equal(await asked({}, { docker: { inspectImage: () => Promise.reject(fault) } }), fault);
 });
 
 test("without an engine a step that fails removes the run's container, and with one it leaves that to it", async () => {

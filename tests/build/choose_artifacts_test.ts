@@ -16,7 +16,11 @@ const folder = (path: string, files: string[] = [], links: string[] = []): Found
  * What the globs choose of a workspace in which these names are found; also what was asked, and of which
  * names.
  */
-async function choose(globs: string[], found: Folder, { isLenient = false } = {}) {
+async function choose(
+  globs: string[],
+  found: Folder,
+  { isLenient = false, signal = new AbortController().signal } = {},
+) {
   const asked: string[] = [];
   const session: Pick<Session, "look"> = {
     look: (questions) =>
@@ -25,7 +29,6 @@ async function choose(globs: string[], found: Folder, { isLenient = false } = {}
         return found[name] ?? { kind: "nothing" };
       })),
   };
-  const { signal } = new AbortController();
   const { files, unmatched, leftOut } = await chooseFiles(
     session as Session,
     parseGlobs(globs),
@@ -96,6 +99,20 @@ test("chooseFiles keeps nothing out of the workspace, and of .git only what a gl
   assert.deepEqual((await choose([".git/HEAD"], { ".git/HEAD": file(".git/HEAD", 3) })).files, [
     ".git/HEAD 3",
   ]);
+});
+
+test("chooseFiles lets others have their turn however much its globs have to look at, and ends when told to", async () => {
+  // Each name takes ten thousand steps: the star is tried at each of its characters.
+  const glob = `*${"a".repeat(100)}b`;
+  const names = Array.from({ length: 100 }, (_, i) => `${"a".repeat(200)}${i}`);
+  for (const [files, links] of [[names, []], [[], names]]) {
+    const stop = new AbortController();
+    const reason = new Error("told to stop");
+    setImmediate(() => stop.abort(reason));
+    const choosing = choose([glob], { "": folder("", files, links) }, { signal: stop.signal });
+    await assert.rejects(choosing, reason);
+  }
+  assert.deepEqual((await choose([glob], { "": folder("", names) })).unmatched, [glob]);
 });
 
 test("chooseFiles refuses names that no artifact can have, and files of unknown size", async () => {

@@ -1,21 +1,30 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { findImage, provideImage } from "../../lib/build/image.ts";
 import type { BuildSpec } from "../../lib/build/spec.ts";
 import { type Docker, DockerError } from "../../lib/docker/docker.ts";
 import { stepContext } from "../support/step-context.ts";
 import { testPolicy } from "../support/settings.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const INFO = { id: "sha256:1" };
 interface Host {
   /** Answers for the image, one a look; the last one stays. */
   readonly images?: (object | undefined)[];
   readonly names?: string[];
-  readonly pull?: (options: { onProgress?: (progress: { text: string }) => void }) => Promise<void>;
+  readonly pull?: (
+    options: { onProgress?: (progress: { text: string }) => void; login?: object },
+  ) => Promise<void>;
   readonly proxy?: string;
+  readonly policy?: Parameters<typeof testPolicy>[0];
 }
 
-async function provide(pull: BuildSpec["pull"], { images = [undefined], names = [], proxy, ...host }: Host) {
+async function provide(
+  pull: BuildSpec["pull"],
+  { images = [undefined], names = [], proxy, policy, ...host }: Host,
+) {
   let pulls = 0;
   const looks = [...images];
   const docker = {
@@ -27,7 +36,7 @@ async function provide(pull: BuildSpec["pull"], { images = [undefined], names = 
       return host.pull?.(options) ?? Promise.resolve();
     },
   } as unknown as Docker;
-  const context = stepContext(docker, {}, { policy: testPolicy() });
+  const context = stepContext(docker, {}, { policy: testPolicy(policy) });
   const spec = { image: "registry.example.com/team/app:1", pull } as BuildSpec;
   const outcome = await provideImage(context, spec).catch((error: Error & { reason: string }) => error);
   return {
@@ -98,6 +107,29 @@ test("a pull that fails says whether there is no such image, or it cannot be had
   assert.match(`${vanished.outcome}`, /^image-pull-failed: The image ".*" was pulled but is not there$/);
   const defect = await provide("missing", { pull: () => Promise.reject(new TypeError("a defect")) });
   assert.match(`${defect.outcome}`, /a defect$/);
+});
+
+test("a pull uses the operator's login for the registry, and fails where that cannot be read", async () => {
+  await using folder = await temporaryFolder();
+  const config = join(folder.path, "config.json");
+  const auths = { "registry.example.com": { auth: Buffer.from("me:pass").toString("base64") } };
+  await writeFile(config, JSON.stringify({ auths }));
+  const logins: unknown[] = [];
+  const pull = (options: { login?: object }) => {
+    logins.push(options.login);
+    return Promise.resolve();
+  };
+  const given = { images: [undefined, INFO], pull, policy: { dockerConfig: folder.path } };
+  assert.equal((await provide("missing", given)).outcome, INFO);
+  assert.deepEqual(logins, [
+    { username: "me", password: "pass", serverAddress: "registry.example.com" },
+  ]);
+  await writeFile(config, "{ not json");
+  assert.equal(
+    (await provide("missing", given)).outcome,
+    'image-pull-failed: Cannot log in to the registry of "registry.example.com/team/app:1"',
+  );
+  assert.equal(logins.length, 1);
 });
 
 test("findImage says nothing of an image that may be pulled", async () => {

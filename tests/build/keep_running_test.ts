@@ -35,6 +35,34 @@ test("keepRunning tells what a container said first that is never ready, up to 2
   });
 });
 
+test("keepRunning tells a start that Docker refuses, and lets go of the container's output", async () => {
+  const starting = async (error: Error, architecture = "arm64") => {
+    let isAttached = true;
+    const docker = {
+      attach: () => Promise.resolve({ output: [], detach: () => isAttached = false }),
+      start: () => Promise.reject(error),
+    } as unknown as Docker;
+    const context = { docker, signal: new AbortController().signal } as BuildContext;
+    const [image, daemon] = [{ architecture } as ImageInfo, { architecture: "amd64" } as DaemonInfo];
+    const thrown = await keepRunning(context, "c", "image", { image, daemon }).catch((thrown) => thrown);
+    assert.equal(isAttached, false);
+    return thrown;
+  };
+  const refused = new DockerError("exec format error", { status: 400 });
+  const other = await starting(refused);
+  assert.deepEqual([other.reason, other.message, other.cause], [
+    "container-failed",
+    "Cannot start the container: exec format error (the image is for arm64, and Docker runs on amd64)",
+    refused,
+  ]);
+  assert.equal(
+    (await starting(refused, "amd64")).message,
+    "Cannot start the container: exec format error",
+  );
+  const fault = new TypeError("ours");
+  assert.equal(await starting(fault), fault);
+});
+
 const KEEPER = { command: "sleep 2147483647", isKilled: false, seconds: 7 };
 
 /**

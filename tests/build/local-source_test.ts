@@ -169,8 +169,12 @@ test(
     git(folder, "branch", "feature", "v1");
     git(folder, "update-ref", "refs/remotes/origin/main", "v1");
     const head = commit(folder, "three");
+    // What git leaves beside a ref that it was about to change when it was killed.
+    const leftOver = join(folder, ".git", "refs", "heads", "feature.lock");
+    writeFileSync(leftOver, `${head}\n`);
     for (const name of ["loose", "packed"]) {
       const all = await copyOf(folder, top, { depth: 0, ref: head });
+      rmSync(leftOver, { force: true });
       assert.match(git(all.path, "describe", "--tags"), /^nested-1-g|^v2-1-g/, name);
       assert.equal(git(all.path, "rev-parse", "v2^{tag}"), git(folder, "rev-parse", "v2"));
       const refs = git(all.path, "for-each-ref", "--format=%(refname)").split("\n");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startContainer } from "../../lib/build/container.ts";
-import { containerName, idleName, LABELS, runLabels } from "../../lib/build/labels.ts";
+import { containerName, idleName, LABELS, runLabels, serviceName } from "../../lib/build/labels.ts";
 import { stepContext } from "../support/step-context.ts";
 import { testPolicy, testSettings } from "../support/settings.ts";
 import { DAEMON, fakeDocker, type FakeOptions, IMAGE, planFor } from "./fake-docker.ts";
@@ -117,6 +117,18 @@ test("what an earlier attempt has left is removed, and a stranger's container is
     assert.equal(id, `id-${idleName("r")}`);
     assert.ok(did.indexOf(`remove id-${name}`) < did.indexOf(`create ${idleName("r")}`), did.join());
   }
+  const serviced = fakeDocker();
+  serviced.add(idleName("r"), runLabels("me", "r"));
+  serviced.add(serviceName("r", "db"), { ...runLabels("me", "r"), [LABELS.kind]: "service" });
+  const services = [{ name: "db", image: "postgres:17" }];
+  const again = await start({ services }, { fake: serviced });
+  assert.deepEqual(again.did.filter((what) => what.startsWith("remove id-")).sort(), [
+    `remove id-${idleName("r")}`,
+    `remove id-${serviceName("r", "db")}`,
+  ]);
+  // The earlier one went before there was a network, which would have gone with it.
+  assert.deepEqual([again.id, [...again.networks.keys()]], [`id-${idleName("r")}`, [containerName("r")]]);
+
   const fake = fakeDocker();
   fake.add(idleName("r"), runLabels("other", "r"));
   const { id, did } = await start({}, { fake });
