@@ -11,6 +11,30 @@ test("create puts nothing but the name into the address", () =>
     assert.match(daemon.requests[0]?.text ?? "", /"TOKEN=hunter2"/);
   }));
 
+test("create asks for a container without rights, swap, terminal and restarts, with an init that ends what is left", () =>
+  docked(({ socket }) => socket.write(answer(201, { Id: "abc" })), async (docker, daemon) => {
+    await docker.create({ ...spec(), cpus: 1.5, capabilities: ["KILL"] });
+    const { HostConfig, Tty } = JSON.parse(daemon.requests[0]?.text.split("\r\n\r\n")[1] ?? "");
+    const { Mounts: _, ...host } = HostConfig;
+    assert.deepEqual([Tty, host], [false, {
+      Init: true,
+      Privileged: false,
+      SecurityOpt: ["no-new-privileges"],
+      CapDrop: ["ALL"],
+      CapAdd: ["KILL"],
+      PidsLimit: 10,
+      Memory: 1e9,
+      MemorySwap: 1e9,
+      NanoCpus: 1_500_000_000,
+      LogConfig: { Type: "none" },
+      RestartPolicy: { Name: "no" },
+      NetworkMode: "none",
+    }]);
+    await docker.create({ ...spec(), removesItself: true, keepsLog: true, privileged: true });
+    const other = JSON.parse(daemon.requests[1]?.text.split("\r\n\r\n")[1] ?? "").HostConfig;
+    assert.deepEqual([other.AutoRemove, other.LogConfig.Type, other.Privileged], [true, "json-file", true]);
+  }));
+
 test("create copies nothing of the image into a volume that has a name or lies over another", () =>
   docked(({ socket }) => socket.write(answer(201, { Id: "abc" })), async (docker, daemon) => {
     await docker.create({

@@ -61,6 +61,27 @@ test("exec gives output that came together with the daemon's consent", () =>
     assert.equal(await exec.exitCode(), 0);
   }));
 
+test("exec runs as the user and in the folder that were asked for, else as the container's own", async () => {
+  const asked = async (more: object) => {
+    let body: Record<string, unknown> = {};
+    await docked(execWith(({ socket }) => socket.end(UPGRADED)), async (docker, daemon) => {
+      await text((await docker.exec("abc", { command: ["make", "-j"], ...more })).output);
+      body = JSON.parse(daemon.requests[0]?.text.split("\r\n\r\n")[1] ?? "");
+    });
+    return body;
+  };
+  const usual = { Cmd: ["make", "-j"], AttachStdout: true, AttachStderr: true, Tty: false };
+  assert.deepEqual(await asked({}), { ...usual, Env: [], AttachStdin: false });
+  const stdin = (async function* () {})();
+  assert.deepEqual(await asked({ user: "0", workdir: "/w", env: { A: "1", B: undefined }, stdin }), {
+    ...usual,
+    User: "0",
+    WorkingDir: "/w",
+    Env: ["A=1", "B"],
+    AttachStdin: true,
+  });
+});
+
 test("exec fails where the daemon answers instead of giving its connection", async () => {
   for (const [status, message] of [[409, "Container is paused"], [200, "no upgrade"]] as const) {
     await docked(execWith(({ socket }) => socket.write(answer(status, { message }))), async (docker) => {
@@ -69,13 +90,27 @@ test("exec fails where the daemon answers instead of giving its connection", asy
   }
 });
 
-test("exec has no exit code while the process runs, although its output has ended", () =>
+test("exec has no exit code while the process runs, although its output has ended", () => {
+  const state: { Running: boolean; ExitCode: number | null } = { Running: true, ExitCode: null };
+  return docked(execWith(({ socket }) => socket.end(UPGRADED), state), async (docker) => {
+    const exec = await docker.exec("abc", { command: ["x"] });
+    assert.equal(await text(exec.output), "");
+    assert.equal(await exec.exitCode(), undefined);
+    Object.assign(state, { Running: false, ExitCode: 0 });
+    assert.equal(await exec.exitCode(), 0);
+  });
+});
+
+test("exec tells no exit code of a process whose output was left, since the daemon no longer knows it", () =>
   docked(
-    execWith(({ socket }) => socket.end(UPGRADED), { Running: true, ExitCode: null }),
+    execWith(({ socket }) => socket.write(UPGRADED + frame("hello")), { Running: false, ExitCode: 126 }),
     async (docker) => {
-      const exec = await docker.exec("abc", { command: ["x"] });
-      assert.equal(await text(exec.output), "");
-      assert.equal(await exec.exitCode(), undefined);
+      const left = await docker.exec("abc", { command: ["x"] });
+      for await (const _ of left.output) break;
+      assert.equal(await left.exitCode(), undefined);
+      const detached = await docker.exec("abc", { command: ["x"] });
+      detached.detach();
+      assert.equal(await detached.exitCode(), undefined);
     },
   ));
 
