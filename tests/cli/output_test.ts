@@ -72,3 +72,25 @@ test("openOutput says once that its reader has gone, and holds nobody up after t
   await out.flush();
   assert.equal(closed, 1);
 });
+
+test("openOutput leaves nothing on a stream that many outputs share, and tells its failure before that", async () => {
+  const failed: string[] = [];
+  let code = "";
+  const stream = new Writable({
+    write(_chunk, _encoding, done) {
+      done(code === "" ? undefined : Object.assign(new Error("write"), { code }));
+    },
+  });
+  stream.on("error", () => undefined);
+  for (let i = 0; i < 20; i++) {
+    const out = openOutput(stream, { onFailed: ({ code = "" }) => failed.push(`early ${code}`) });
+    out.write("x");
+    await out.close();
+  }
+  assert.equal(stream.listenerCount("error"), 1);
+  code = "EPIPE";
+  const last = openOutput(stream, { onFailed: ({ code = "" }) => failed.push(code) });
+  last.write("x");
+  await last.close();
+  assert.deepEqual(failed, ["EPIPE"]);
+});

@@ -23,6 +23,7 @@ function memory(): Output & { text: string } {
       return undefined;
     },
     flush: () => Promise.resolve(),
+    close: () => Promise.resolve(),
   };
   return output;
 }

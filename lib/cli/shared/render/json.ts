@@ -11,7 +11,7 @@ export function jsonRenderer(out: Output, note: (text: string) => void): Rendere
       out.write(eventLine(event));
     },
     note,
-    close: () => out.flush(),
+    close: () => out.close(),
   };
 }
 

@@ -10,6 +10,8 @@ export interface Output {
   write(text: string): Promise<void> | undefined;
   /** Resolves when everything queued so far has been written, or the reader is gone. Never rejects. */
   flush(): Promise<void>;
+  /** Flushes, and leaves the stream to others: it may have many outputs one after the other. */
+  close(): Promise<void>;
 }
 
 const CHUNK_CHARS = 64 * 1024;
@@ -26,18 +28,21 @@ export function openOutput(
   let timer: Timer | undefined;
   let closed = false;
 
-  stream.on("error", (error) => {
+  function fail(error: NodeJS.ErrnoException): void {
     if (closed) return;
     closed = true;
     pending = "";
     onFailed?.(error);
-  });
+  }
+  stream.on("error", fail);
 
   async function drain(): Promise<void> {
     while (pending !== "" && !closed) {
       const chunk = pending;
       pending = "";
-      await new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
+      const error = await new Promise<Error | null | undefined>((resolve) => stream.write(chunk, resolve));
+      // The stream's event may come after `close`.
+      if (error) fail(error);
     }
   }
 
@@ -57,5 +62,9 @@ export function openOutput(
       return undefined;
     },
     flush,
+    async close() {
+      await flush();
+      stream.off("error", fail);
+    },
   };
 }

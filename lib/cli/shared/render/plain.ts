@@ -27,7 +27,7 @@ export function plainRenderer(out: Output, style: Style, note: (text: string) =>
       out.write(summary(event, memory, { style, ...facts }));
     },
     note,
-    close: () => out.flush(),
+    close: () => out.close(),
   };
 }
 

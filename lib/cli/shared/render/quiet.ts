@@ -11,6 +11,6 @@ export function quietRenderer(out: Output, style: Style, note: (text: string) =>
       out.write(`${outcome(event, style)}\n`);
     },
     note,
-    close: () => out.flush(),
+    close: () => out.close(),
   };
 }

@@ -94,6 +94,7 @@ export function terminalRenderer({ out, style, columns, clock }: Terminal): Rend
       stopTimer(timer);
       running = undefined;
       await paint();
+      await out.close();
     },
   };
 }
