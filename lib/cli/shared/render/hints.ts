@@ -9,7 +9,7 @@ export const HINTS: Readonly<Record<Reason, string>> = {
     "Check the URL. A private repository needs --git-token HOST=FILE, with a token that may read it",
   "not-signed": "Sign the commit with a key of --verify-signatures, or add its signer's key there",
   "image-not-found": 'Check --image, or log in to its registry with "docker login"',
-  "image-pull-failed": 'Try "docker pull" with this image; --pull never builds in what is on this machine',
+  "image-pull-failed": 'Try "docker pull" with this image, or choose one that "docker images" lists',
   "image-unusable": "Choose another --image: it needs a shell at /bin/sh, and git",
   "container-failed":
     "See what Docker says above; the limits (--memory, --cpus, --network, --user) are the first suspects",
