@@ -121,6 +121,10 @@ test("a repository that nothing says how to build is refused with an example, un
     /^Nothing says how to build ".*": it has no \.conveyor\.yaml, and no pubspec\.yaml /,
   );
   await writeFile(join(made.path, ".conveyor.yaml"), file("limits: { cpus: 1 }"));
+  assert.match(
+    await made.refusal(),
+    /^Nothing says how to build ".*": its \.conveyor\.yaml is not in the commit .* committed, or --dirty,/,
+  );
   made.commit("file");
   assert.match(
     await made.refusal(),

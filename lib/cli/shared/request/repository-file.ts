@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../../base/errors.ts";
 import { utf8Text } from "../../../base/text.ts";
 import type { LocalSource } from "../../../build/git/local-source.ts";
@@ -116,13 +117,20 @@ export function whatIsAssumed(
  * application: its defaults would pull an image of gigabytes for nothing. `spec`: without defaults.
  */
 export function checkSaysWhatToRun(
-  { local: { source, pinned, path }, fileName }: Repository,
+  { local: { source, pinned, path, dirty }, fileName }: Repository,
   spec: Readonly<Record<string, unknown>>,
 ): void {
   if (saysWhatToRun(spec) || !pinned) return;
   using files = new CommitFiles(source, pinned.commit);
   const workdir = typeof spec.workdir === "string" ? `${spec.workdir}/` : "";
   if (files.has(FLUTTER_MARK) || files.has(`${workdir}${FLUTTER_MARK}`)) return;
+  const left = fileName === undefined && !dirty && notCommitted(source);
+  if (left) {
+    throw new InputError(
+      `Nothing says how to build "${path}": its ${left} is not in the commit that is built. ` +
+        `Expected it to be committed, or --dirty, which builds the working tree as it is`,
+    );
+  }
   const { image, commands } = proposalFor({
     has: (name) => files.has(name),
     read: (name) => files.read(name, MOST_BYTES)?.toString("utf8"),
@@ -139,3 +147,7 @@ export function checkSaysWhatToRun(
         : `add spec.image and spec.commands to the file`),
   );
 }
+
+/** Returns the name of a file in the working tree that would say how to build it, were it committed. */
+const notCommitted = ({ workTree }: LocalSource): string | undefined =>
+  workTree === undefined ? undefined : OWN_FILES.find((name) => existsSync(join(workTree, name)));
