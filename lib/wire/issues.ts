@@ -49,7 +49,7 @@ export function parseForeign<T extends z.ZodType>(
 /**
  * Describes what is wrong with an input, one line per place:
  * `spec.limits.cpus: expected a number, got "two"`. Values are quoted and shortened. `root` names the input
- * itself.
+ * itself; it may be empty.
  */
 export function describeIssues(
   error: z.ZodError,
@@ -65,28 +65,46 @@ export function issuesOf(
   error: z.ZodError,
   input: unknown,
   root: string,
-  { sourceOf = () => undefined, schema }: IssueOptions = {},
+  { sourceOf, schema }: IssueOptions = {},
 ): Problem[] {
   const issues = error.issues.flatMap((issue) => flatten(issue));
   const problems = issues.slice(0, MAX_LINES).map((issue): Problem => {
     const { path } = issue;
-    const value = at(input, path);
-    const source = sourceOf(path, value);
-    const place = cut([root, ...path.map(String)].join("."), 100);
+    const value = valueAt(input, path);
+    // A null may have no text.
+    const source = sourceOf?.(path, value) || undefined;
+    const place = cut([root, ...path.map(String)].filter((part) => part !== "").join("."), 100);
+    const prefix = place === "" ? "" : `${place}: `;
     if (issue.code === "unrecognized_keys") {
       const [key = ""] = issue.keys;
-      return { path, key, text: `${place}: ${unknownKeys(issue.keys, schema && knownKeys(schema, path))}` };
-    }
-    const isText = issue.code === "invalid_type" && issue.expected === "string";
-    if (source !== undefined && isText) {
-      const found = cut(source, SHOWN);
-      return { path, text: `${place}: expected a text in quotes, like "${found}", got ${found}` };
+      return { path, key, text: `${prefix}${unknownKeys(issue.keys, schema && knownKeys(schema, path))}` };
     }
     const found = source === undefined ? quote(value) : cut(source, SHOWN);
-    return { path, text: `${place}: ${cut(lowerFirst(issue.message), 300)}, got ${found}` };
+    const expected = cut(lowerFirst(issue.message), 300);
+    return {
+      path,
+      text: `${prefix}${sourceOf ? inQuotes(expected, value, source) : expected}, got ${found}`,
+    };
   });
   if (issues.length > MAX_LINES) problems.push({ path: [], text: `and ${issues.length - MAX_LINES} more` });
   return problems;
+}
+
+/** Adds to what was expected of a value in a file that a text there would have needed quotes. */
+function inQuotes(expected: string, value: unknown, source: string | undefined): string {
+  const [isText, others = ""] = /^expected string( or .*)?$/s.exec(expected) ?? [];
+  if (isText === undefined) return expected;
+  if (source !== undefined && value !== null) {
+    return `expected a text in quotes, like "${cut(source, SHOWN)}"${others && `,${others}`}`;
+  }
+  return isSplitLine(value) ? `${expected}; a text with ": " in it needs quotes` : expected;
+}
+
+/** Whether YAML may have made the value of a line such as `echo a: b`. */
+function isSplitLine(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const [inner, ...more] = Object.values(value);
+  return more.length === 0 && (inner === null || ["string", "number", "boolean"].includes(typeof inner));
 }
 
 function unknownKeys(keys: readonly string[], known: readonly string[] = []): string {
@@ -105,6 +123,9 @@ function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const depth = (errors: z.core.$ZodIssue[]) => errors.reduce((most, e) => Math.max(most, e.path.length), 0);
   const best = branches.toSorted((a, b) => depth(b) - depth(a))[0];
   if (!best || depth(best) === 0) {
+    // A branch of the right type says best what is wrong with the value.
+    const ofType = branches.filter((errors) => errors.every(({ code }) => code === "custom"));
+    if (ofType.length === 1) return within(issue, ofType[0]);
     const wanted = branches.flat().map((e) => lowerFirst(e.message).replace(/^invalid input: /, ""));
     const [first = "", ...more] = new Set(wanted);
     const others = more.map((other) =>
@@ -112,10 +133,14 @@ function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
     );
     return [{ ...issue, message: [first, ...others].join(" or ") } as z.core.$ZodIssue];
   }
-  return best.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+  return within(issue, best);
 }
 
-function at(input: unknown, path: PropertyKey[]): unknown {
+const within = ({ path }: z.core.$ZodIssue, errors: readonly z.core.$ZodIssue[] = []) =>
+  errors.map((inner) => ({ ...inner, path: [...path, ...inner.path] }));
+
+/** Returns the value at a path; undefined if there is none. */
+export function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   let value = input;
   for (const key of path) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;

@@ -334,9 +334,9 @@ test("buildRequest refuses files that are no resource, by what is wrong with the
   const cases = [
     ["{ broken", /cannot be read as JSON or YAML/],
     ["- a\n- b", /: It is not a resource of type flutter-builder\n/],
-    ["resource: other\nspec: {}", /resource\.resource: .*"flutter-builder"/],
-    ["resource: flutter-builder", /resource\.spec: /],
-    ["resource: flutter-builder\nspec: {}\nkind: Pod", /resource.*"?kind"?/],
+    ["resource: other\nspec: {}", /:1:11: resource: .*"flutter-builder"/],
+    ["resource: flutter-builder", /:1:1: spec: /],
+    ["resource: flutter-builder\nspec: {}\nkind: Pod", /:3:1: unrecognized key: "kind"/],
     ["", /is empty/],
     ["just words", /It is not a resource/],
     [`resource: flutter-builder\nspec: ${"[".repeat(20_000)}`, /cannot be read as JSON or YAML/],
@@ -407,8 +407,25 @@ test("buildRequest says of a number or another word that stands for a text how t
   const named = await resourceFile(folder.path, "resource: flutter-builder\nname: 1.10\nspec: {}\n");
   await refused(
     specOf({ file: named }),
-    /resource\.name: expected a text in quotes, like "1\.10", got 1\.10/,
+    /:2:7: name: expected a text in quotes, like "1\.10", got 1\.10/,
   );
+});
+
+test("buildRequest finds the place of what an alias brings", async () => {
+  await using folder = await temporaryFolder();
+  const lines = [
+    "resource: flutter-builder",
+    "spec:",
+    "  image: &image 5",
+    "  artifacts: [{ glob: *image }]",
+    "  limits: { cpus: &cpus two, memory: *cpus }",
+  ];
+  const file = await resourceFile(folder.path, lines.join("\n"));
+  await refused(
+    specOf({ file, image: "a" }),
+    /:4:23: spec\.artifacts\.0\.glob: expected a text in quotes, like "5", got 5\n/,
+  );
+  await refused(specOf({ file, image: "a" }), /:5:38: spec\.limits\.memory: .*"two"/);
 });
 
 test("buildRequest says once what is wrong with a file's YAML, and where", async () => {
@@ -483,7 +500,7 @@ test("buildRequest takes a pipeline's name from a file for a control plane only,
       build("./kept.yaml", elsewhere),
       /:3:11: pipeline: A file cannot name another one, "\.\/kept\.yaml": expected a list of steps\n/,
     );
-    await refused(build('" "', elsewhere), /resource\.pipeline: expected a list of steps, or the name .*" "/);
+    await refused(build('" "', elsewhere), /:3:11: pipeline: expected a list of steps, or the name .*" "/);
   }
 });
 

@@ -181,7 +181,7 @@ test("run refuses drivers and pipelines that cannot work before anything is star
     [["--driver", "no-such-package"], /--driver: There is no package "no-such-package" here/],
     [["--driver", "./stamp.ts", "--driver", "./stamp.ts"], /--driver: Two drivers have the name "stamp"/],
     [["-f", "build.yaml"], /pipeline\.1\.driver: No driver "deploy" is here: expected container-start, /],
-    [["-f", "late.yaml"], /resource\.pipeline\.0\.timeout: .*"soon"/],
+    [["-f", "late.yaml"], /pipeline\.0\.timeout: .*"soon"/],
   ];
   for (const [words, expected] of cases) {
     const { code, stdout, stderr } = await here.run(...words);

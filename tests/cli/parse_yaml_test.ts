@@ -39,6 +39,23 @@ test("parseYaml says where a text is no YAML", async () => {
   }
 });
 
+test("parseYaml refuses what would be left out: a second document, a tag of others, an alias of nothing", async () => {
+  const cases = [
+    ["a: 1\n---\nb: 2\n", 5, "it has several documents: expected one"],
+    ["a: !reference [b]\n", 3, "Unresolved tag: !reference"],
+    ["a: *c\n", 3, 'nothing before it has the anchor "c"'],
+    ["a: *b\nb: &b 1\n", 3, 'nothing before it has the anchor "b"'],
+  ] as const;
+  for (const [text, offset, message] of cases) {
+    await assert.rejects(
+      parseYaml(text),
+      (error) => error instanceof YamlError && error.offset === offset && error.message === message,
+      text,
+    );
+  }
+  assert.deepEqual((await parseYaml("---\na: 1\n...\n")).value, { a: 1 });
+});
+
 test("parseYaml refuses an alias that leads back to itself", async () => {
   for (const text of ["a: &a {b: *a}", "&a [*a]", "a: &a [{b: [*a]}]", "{a: &a {b: &b {c: *a}}, d: *b}"]) {
     await assert.rejects(parseYaml(text), (error) => {

@@ -55,6 +55,45 @@ test("describeIssues names all that a union takes where no branch fits better th
   ]);
 });
 
+test("describeIssues asks for quotes around what YAML has made of a line", () => {
+  const schema = z.object({ steps: z.array(z.union([z.string(), z.array(z.string())])) });
+  const inFile = (step: unknown, source?: string) =>
+    describe(schema, { steps: [step] }, { sourceOf: () => source })[0];
+  assert.equal(
+    inFile(true, "yes"),
+    'spec.steps.0: expected a text in quotes, like "yes", or array, got yes',
+  );
+  assert.equal(
+    inFile({ "echo a": "b" }),
+    'spec.steps.0: expected string or array; a text with ": " in it needs quotes, got {"echo a":"b"}',
+  );
+  assert.equal(inFile({ run: { a: 1 } }), 'spec.steps.0: expected string or array, got {"run":{"a":1}}');
+  assert.equal(inFile(null, ""), "spec.steps.0: expected string or array, got null");
+  assert.deepEqual(describe(schema, { steps: [{ "echo a": "b" }] }), [
+    'spec.steps.0: expected string or array, got {"echo a":"b"}',
+  ]);
+});
+
+test("describeIssues says of a union what the one branch says that takes values of this type", () => {
+  const time = z.string().refine(() => false, { error: "Invalid time: expected one like 5m" });
+  const schema = z.object({ timeout: z.union([z.number(), time]) });
+  assert.deepEqual(describe(schema, { timeout: "5x" }), [
+    'spec.timeout: invalid time: expected one like 5m, got "5x"',
+  ]);
+  assert.deepEqual(describe(schema, { timeout: true }), [
+    "spec.timeout: expected number or string, got true",
+  ]);
+});
+
+test("describeIssues names the input itself only where it has a name", () => {
+  const { error } = z.strictObject({ a: z.string() }).safeParse({ b: 1 });
+  assert.ok(error);
+  assert.deepEqual(describeIssues(error, { b: 1 }, "").split("\n"), [
+    "a: expected string, got nothing",
+    'unrecognized key: "b"',
+  ]);
+});
+
 test("parseForeign takes more mistakes than can be listed for one, and no other failure of a schema", () => {
   const failing = (error: Error) =>
     z.unknown().superRefine(() => {

@@ -38,12 +38,22 @@ export async function parseYaml(text: string): Promise<{ document: Document; val
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_BYTES) throw new YamlError(`it has ${bytes} bytes, expected ${MAX_BYTES} at most`);
   // Only a build with a file loads the parser.
-  const { parseDocument, Parser } = await import("yaml");
+  const { parseDocument, Parser, visit } = await import("yaml");
   for (const document of new Parser().parse(text)) checkSize(document as Token);
   // Otherwise the parser computes the line of each of its errors.
-  const document = parseDocument(text, { logLevel: "silent", prettyErrors: false });
-  const [error] = document.errors;
+  const document = parseDocument(text, { logLevel: "error", prettyErrors: false });
+  const unknownTag = document.warnings.find(({ code }) => code === "TAG_RESOLVE_FAILED");
+  const [error = unknownTag] = document.errors;
+  if (error?.code === "MULTIPLE_DOCS") {
+    throw new YamlError("it has several documents: expected one", error.pos[0]);
+  }
   if (error) throw new YamlError(error.message, error.pos[0]);
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document)) return;
+      throw new YamlError(`nothing before it has the anchor "${alias.source}"`, alias.range?.[0]);
+    },
+  });
   return { document, value: valueOf(document) };
 }
 

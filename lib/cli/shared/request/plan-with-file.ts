@@ -2,7 +2,7 @@ import { InputError } from "../../../base/errors.ts";
 import { type Allowed, type Plan, planBuild, PlanError } from "../../../build/plan.ts";
 import { BuildSpec, parseBuildSpec } from "../../../build/spec.ts";
 import type { Driver } from "../../../driver/driver.ts";
-import { issuesOf, type Problem, type SourceOf } from "../../../wire/issues.ts";
+import { issuesOf, type Problem, type SourceOf, valueAt } from "../../../wire/issues.ts";
 import type { Pipeline } from "../../../wire/resource.ts";
 import type { ResourceFile } from "./resource-file.ts";
 
@@ -63,10 +63,3 @@ const refusalOf = (
   );
 
 const inFile = ({ path, ...rest }: Problem): Problem => ({ ...rest, path: ["spec", ...path] });
-
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (at, key) => typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined,
-    value,
-  );
-}

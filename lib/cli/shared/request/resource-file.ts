@@ -1,8 +1,8 @@
-import { type Document, isAlias, isMap, isScalar, isSeq } from "yaml";
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type YAMLMap } from "yaml";
 import { z } from "zod";
 import { InputError } from "../../../base/errors.ts";
 import { FLUTTER_BUILDER } from "../../../build/spec.ts";
-import { issuesOf, type Problem, type SourceOf } from "../../../wire/issues.ts";
+import { issuesOf, type Problem, type SourceOf, valueAt } from "../../../wire/issues.ts";
 import { readInputFile } from "../../../driver/program/command-line/read-input-file.ts";
 import { type FileText, problemAt } from "./file-text.ts";
 import { FilePipeline } from "./own-pipeline.ts";
@@ -43,19 +43,20 @@ export async function parseResourceFile(file: FileText): Promise<ResourceFile> {
   const { document, value } = await parseYaml(file.text).catch(atPlace("It cannot be read as JSON or YAML"));
   // Only what other drivers take can have such numbers: every field of a build's own has its bounds.
   await refuseRounded(document, ["spec", "drivers"]).catch(atPlace("spec.drivers"));
-  const sourceOf: SourceOf = (path, value) => {
-    const node = document.getIn(path, true);
-    if (typeof value === "string" || !isScalar(node) || node.value !== value) return undefined;
+  const sourceOf: SourceOf = (path, given) => {
+    const node = nodeAt(document, path);
+    if (typeof given === "string" || !isScalar(node) || node.value !== given) return undefined;
     return node.source;
   };
-  const locate: ResourceFile["locate"] = ({ path, key, text }, value) => {
-    const isOfFile = JSON.stringify(document.getIn(path)) === JSON.stringify(value) ||
-      (key !== undefined && document.hasIn([...path, key]));
+  const locate: ResourceFile["locate"] = ({ path, key, text }, given) => {
+    const found = valueAt(value, path);
+    const isOfFile = JSON.stringify(found) === JSON.stringify(given) ||
+      (key !== undefined && valueAt(found, [key]) !== undefined);
     return isOfFile ? problemAt(file, offsetOf(document, path, key), text) : text;
   };
   const parsed = ResourceFields.safeParse(value);
   if (parsed.success) return { ...parsed.data, sourceOf, locate };
-  const problems = issuesOf(parsed.error, value, "resource", { sourceOf, schema: ResourceFields });
+  const problems = issuesOf(parsed.error, value, "", { sourceOf, schema: ResourceFields });
   throw new InputError(
     [
       `${file.name}: It is not a resource of type ${FLUTTER_BUILDER}`,
@@ -63,6 +64,19 @@ export async function parseResourceFile(file: FileText): Promise<ResourceFile> {
     ].join("\n"),
   );
 }
+
+function nodeAt(document: Document, path: readonly PropertyKey[]): unknown {
+  const resolved = (node: unknown) => isAlias(node) ? node.resolve(document) : node;
+  return path.reduce<unknown>((at, step) => {
+    const node = resolved(at);
+    return resolved(
+      isSeq(node) ? node.items[Number(step)] : isMap(node) ? pairOf(node, step)?.value : undefined,
+    );
+  }, document.contents);
+}
+
+const pairOf = ({ items }: YAMLMap, step: PropertyKey) =>
+  items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
 
 /** Returns where the value at a path begins, or the key in it. The nearest thing around what is missing. */
 function offsetOf(
@@ -76,13 +90,13 @@ function offsetOf(
     if (isAlias(node)) node = node.resolve(document);
     if (isSeq(node)) {
       node = node.items[Number(step)];
-      if (isScalar(node) || isMap(node) || isSeq(node)) offset = node.range?.[0] ?? offset;
+      if (isNode(node)) offset = node.range?.[0] ?? offset;
     } else if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+      const pair = pairOf(node, step);
       if (!pair) break;
-      const isKeyMeant = step === key || !isScalar(pair.value);
-      const meant = isKeyMeant ? pair.key : pair.value;
-      if (isScalar(meant)) offset = meant.range?.[0] ?? offset;
+      const isValueShort = isScalar(pair.value) || isAlias(pair.value);
+      const meant = step === key || !isValueShort ? pair.key : pair.value;
+      if (isNode(meant)) offset = meant.range?.[0] ?? offset;
       node = pair.value;
     } else break;
   }
