@@ -66,6 +66,8 @@ export class ServerRuns implements AsyncDisposable {
   readonly #here = new RecentSet(REMEMBERED);
   /** The subject of a run's last event, for runs on this host. */
   readonly #at = new RecentMap<string>(REMEMBERED);
+  /** The driver whose step of a run is at work, or is to be; only for runs on this host. */
+  readonly #atWork = new RecentMap<string>(REMEMBERED);
   readonly #asked = new RecentMap<Answer>(REMEMBERED);
   readonly #marks = new RecentMap<{ revision: number; since: number }>(REMEMBERED);
   readonly #lines: RunLines;
@@ -137,12 +139,13 @@ export class ServerRuns implements AsyncDisposable {
     const { driver, host, resources } = this.#options;
     const text = new TextDecoder().decode(data);
     const hasFailed = /"success"\s*:\s*false/.test(text);
-    if (!hasFailed && !text.includes(`"${driver}"`)) return;
+    if (!hasFailed && !text.includes(`"${driver}"`) && !this.#mayEndStep(text)) return;
     const { run_id: run, resource, driverresult: result } = parsed(text);
     if (typeof run !== "string" || !isRecord(result)) return;
     const { success, driver: by, data: said, message } = result;
     if (success === true) {
       if (by === driver && isRecord(said) && said.host === host) this.#here.add(run);
+      if (this.#atWork.get(run) === by) this.#atWork.delete(run);
       return;
     }
     if (success !== false) return;
@@ -170,10 +173,12 @@ export class ServerRuns implements AsyncDisposable {
         return typeof id === "string" ? await this.#hearWaiting(run, id, message) : undefined;
       }
       if (!this.#here.has(run)) return;
+      const next = subject.split(".")[1] ?? "";
       this.#at.set(run, subject);
+      this.#atWork.set(run, next);
       if (await transport.demand(subject) !== "none") return;
-      await this.#lines.lost(run, subject.split(".")[1] ?? "");
       this.#end(run);
+      await this.#lines.lost(run, next);
     } catch (error) {
       processLog("driver").debug("Cannot tell what becomes of {subject}: {why}", {
         subject,
@@ -196,10 +201,17 @@ export class ServerRuns implements AsyncDisposable {
     await this.#lines.waiting(run, event, why);
   }
 
+  /** A cheap look, so that the results of all other hosts need not be parsed. */
+  #mayEndStep(result: string): boolean {
+    return [...result.matchAll(/"run_id"\s*:\s*"([^"]*)"/g)].some(([, run = ""]) =>
+      this.#atWork.get(run) !== undefined
+    );
+  }
+
   #end(run: string): "over" {
     if (!this.#over.has(run)) {
       this.#over.add(run);
-      for (const known of [this.#at, this.#asked, this.#marks]) known.delete(run);
+      for (const known of [this.#at, this.#atWork, this.#asked, this.#marks]) known.delete(run);
       if (this.#here.has(run)) this.#nextEnd.resolve();
     }
     return "over";
@@ -231,8 +243,6 @@ export class ServerRuns implements AsyncDisposable {
     if (before && at - before.at < askEveryMs && before.at > after) return before;
     const resource = await this.#fetch(facts, AbortSignal.any([signal, timeoutSignal(ANSWER_MS)]));
     signal.throwIfAborted();
-    // Before the container is removed: the step that works in it fails without knowing why.
-    if (resource !== undefined && isDeleted(resource, facts.id)) await this.#tellDeleted(run, facts.name);
     const says = resource === undefined
       ? undefined
       : isOver(resource, facts.id, run)
@@ -242,6 +252,10 @@ export class ServerRuns implements AsyncDisposable {
       : "reported";
     const answer: Answer = { at, says };
     this.#asked.set(run, answer);
+    // Before the container is removed: the step that works in it fails without knowing why. A run that has
+    // succeeded may have left its container for a look, and needs no such line.
+    const isCutOff = resource !== undefined && isDeleted(resource, facts.id) && this.#atWork.get(run);
+    if (isCutOff) await this.#tellDeleted(run, facts.name);
     return answer;
   }
 
