@@ -162,7 +162,9 @@ test("artifacts that lead out of the workspace, or cannot be kept, fail the step
       `ln -s /etc link; mkdir in; ln -s /etc/passwd in/passwd; ln -s ../link/passwd in/twice; ln -s ../../etc in/up; ln -s ../link in/folder
       mkdir deep; cd deep; d=123456789; i=0; while [ $i -lt 300 ]; do mkdir $d; cd $d; i=$((i+1)); done; echo x >bottom
       cd /workspace; mkdir odd; touch "odd/line
-break" 'odd/back\\slash' "odd/$(printf '\\377')"; mkfifo pipe`,
+break" 'odd/back\\slash' "odd/$(printf '\\377')"; mkfifo pipe
+      ln -s "odd/$(printf '\\377')" latest; ln -s back 'odd/li
+k'; touch odd/back`,
     );
     for (
       const [glob, message] of [
@@ -180,7 +182,10 @@ break" 'odd/back\\slash' "odd/$(printf '\\377')"; mkfifo pipe`,
         ],
         ["odd/line*", /"odd\/line\\nbreak": its name has a control character/],
         ["odd/back*", /"odd\/back\\\\slash": its name has a control character or a backslash/],
-        ["odd/?", /its name is not UTF-8/],
+        ["odd/?", /"odd\/\\xff": its name is not UTF-8/],
+        ["odd", /^Cannot keep 4 artifacts: ("odd\/[^"]*": its name [^;]*(; |$)){4}$/],
+        ["latest", /"latest": the file is "odd\/\\xff", and its name is not UTF-8$/],
+        ["odd/li*k", /"odd\/li\\nk": its name has a control character/],
         ["pipe", /^No file matches the artifact glob "pipe"/],
       ] as [string, RegExp][]
     ) {
@@ -190,6 +195,18 @@ break" 'odd/back\\slash' "odd/$(printf '\\377')"; mkfifo pipe`,
       assert.doesNotMatch(failure.message, /\/var\/lib/);
     }
   });
+});
+
+test("artifacts keep odd names, and those that are one in other systems", async () => {
+  const names = ["-rf", "...", "..x", "A", "a", "caf\u00e9", "cafe\u0301", "$(touch x)", " ", "%s"];
+  for (const prepare of [":", "mv /bin/tar /bin/tar.away"]) {
+    await workspace({}, async ({ sh, keep }) => {
+      const files = names.map((name) => `kept/${name}`).sort();
+      sh(`${prepare}; mkdir kept; touch -- ${files.map((file) => `'${file}'`).join(" ")}`);
+      const { kept, failure } = await keep(["kept/"]);
+      assert.deepEqual([failure, Object.keys(kept ?? {}).sort()], [undefined, files]);
+    });
+  }
 });
 
 test("artifacts are read while all that the build has left running stands still, and goes on afterwards", async () => {

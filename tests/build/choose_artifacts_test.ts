@@ -16,11 +16,7 @@ const folder = (path: string, files: string[] = [], links: string[] = []): Found
  * What the globs choose of a workspace in which these names are found; also what was asked, and of which
  * names.
  */
-async function choose(
-  globs: string[],
-  found: Folder,
-  { isLenient = false, signal = new AbortController().signal } = {},
-) {
+async function choose(globs: string[], found: Folder, { signal = new AbortController().signal } = {}) {
   const asked: string[] = [];
   const session: Pick<Session, "look"> = {
     look: (questions) =>
@@ -29,10 +25,10 @@ async function choose(
         return found[name] ?? { kind: "nothing" };
       })),
   };
-  const { files, unmatched, leftOut } = await chooseFiles(
+  const { files, unmatched, leftOut, unkept } = await chooseFiles(
     session as Session,
     parseGlobs(globs),
-    { signal, isLenient },
+    { signal },
   );
   return {
     asked,
@@ -41,6 +37,7 @@ async function choose(
     ),
     unmatched: unmatched.map(({ glob, isTaken }) => `${glob.text}${isTaken ? " (taken)" : ""}`),
     leftOut: leftOut.map(({ name, why }) => `${name}: ${why}`),
+    unkept: unkept.map(({ name, why }) => `${name}: ${why}`),
   };
 }
 
@@ -80,17 +77,10 @@ test("chooseFiles follows a link to a file under the link's name, and one to a f
 
 test("chooseFiles keeps nothing out of the workspace, and of .git only what a glob names", async () => {
   const outside = { "": folder("", [], ["away"]), away: file(undefined as never) };
-  await assert.rejects(choose(["*"], outside), (error: Error & { reason?: string }) => {
-    assert.equal(error.reason, "artifact-failed");
-    assert.equal(
-      error.message,
-      'Cannot keep the artifact "away": it links to something outside of the workspace',
-    );
-    return true;
-  });
-  assert.deepEqual((await choose(["*"], outside, { isLenient: true })).leftOut, [
+  const away = await choose(["*"], outside);
+  assert.deepEqual([away.files, away.leftOut, away.unkept], [[], [], [
     "away: it links to something outside of the workspace",
-  ]);
+  ]]);
   const git = { "": folder("", [], ["head"]), head: file(".git/HEAD", 3), ".git": folder(".git", ["HEAD"]) };
   const hidden = await choose(["*"], git);
   assert.deepEqual([hidden.files, hidden.leftOut], [[], [
@@ -115,27 +105,50 @@ test("chooseFiles lets others have their turn however much its globs have to loo
   assert.deepEqual((await choose([glob], { "": folder("", names) })).unmatched, [glob]);
 });
 
-test("chooseFiles refuses names that no artifact can have, and files of unknown size", async () => {
+test("chooseFiles keeps no names that no artifact can have and no files of unknown size, and tells of each", async () => {
   const long = "x".repeat(1025);
-  const names: [string, RegExp][] = [
-    [long, /its path has 1025 bytes, expected 1024 at most/],
-    ["a\\b", /its name has a control character or a backslash/],
-    ["a\tb", /its name has a control character or a backslash/],
-    ["a\ufffdb", /its name is not UTF-8/],
+  const unkept: [string, string][] = [
+    [long, "its path has 1025 bytes, expected 1024 at most"],
+    ["a\\b", "its name has a control character or a backslash"],
+    ["a\nb", "its name has a control character or a backslash"],
+    ["a\udcffb", "its name is not UTF-8"],
+    ["a\ufffdb", "its name has U+FFFD, the sign for what cannot be read"],
   ];
-  for (const [name, why] of names) {
-    await assert.rejects(choose(["*"], { "": folder("", [name]) }), why);
-    const lenient = await choose(["*"], { "": folder("", [name, "good"]) }, { isLenient: true });
-    assert.deepEqual(lenient.files, ["good 4"]);
-    assert.match(lenient.leftOut[0] ?? "", why);
-    // One that was not chosen is no trouble.
-    assert.deepEqual((await choose(["good"], { good: file("good"), "": folder("", [name]) })).files, [
-      "good 1",
-    ]);
-  }
-  await choose(["*"], { "": folder("", ["x".repeat(1024)]) });
-  await assert.rejects(
-    choose(["a"], { a: { kind: "file", path: "a", size: undefined } }),
-    /its size cannot be told/,
-  );
+  const names = unkept.map(([name]) => name);
+  const chosen = await choose(["*"], { "": folder("", [...names, "good", "💀"]) });
+  assert.deepEqual(chosen.files, ["good 4", "💀 2"]);
+  assert.deepEqual(chosen.unkept, unkept.map(([name, why]) => `${name}: ${why}`));
+  // What is not chosen is no trouble.
+  assert.deepEqual((await choose(["good"], { good: file("good"), "": folder("", names) })).unkept, []);
+  assert.deepEqual((await choose(["*", "!a*", "!x*"], { "": folder("", names) })).unkept, []);
+  const bounds = ["x".repeat(1024), `${"x".repeat(1023)}\udcff`];
+  assert.deepEqual((await choose(["*"], { "": folder("", bounds) })).unkept, [
+    `${bounds[1]}: its name is not UTF-8`,
+  ]);
+  assert.deepEqual((await choose(["a"], { a: { kind: "file", path: "a", size: undefined } })).unkept, [
+    "a: its size cannot be told",
+  ]);
+});
+
+test("chooseFiles tells of a file that a link with a good name leads to, and of a link whose name has a line break", async () => {
+  const found = {
+    "": folder("", [], ["latest", "li\nnk", "b\udcfed"]),
+    latest: file("out/v\udcff", 7),
+    "b\udcfed": file("good", 1),
+  };
+  const { asked, unkept } = await choose(["*"], found);
+  assert.deepEqual(asked, ["list ", "what latest", "what b\udcfed"]);
+  assert.deepEqual(unkept, [
+    "li\nnk: its name has a control character or a backslash",
+    'latest: the file is "out/v\\xff", and its name is not UTF-8',
+    "b\udcfed: its name is not UTF-8",
+  ]);
+  assert.deepEqual((await choose(["*", "!li*", "!latest", "!b*"], found)).unkept, []);
+});
+
+test("chooseFiles looks for a name with a line break in the folder around it", async () => {
+  const found = { out: folder("out", ["a\nb/c"]) };
+  const { asked, unkept, unmatched } = await choose(["out/a\nb/c"], found);
+  assert.deepEqual([asked, unmatched], [["list out"], []]);
+  assert.deepEqual(unkept, ["out/a\nb/c: its name has a control character or a backslash"]);
 });

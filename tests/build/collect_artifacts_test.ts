@@ -90,6 +90,39 @@ test("links stand for their files, and a file with several names is kept under e
   ]);
 });
 
+test("a failure names all files that cannot be kept, ten at most, with the bytes of their names", async () => {
+  const nodes = { "out/a\tb": "1", "out/\udcff\udc80ü": "2", "out/good": "3", "out/-rf": "4" };
+  const { failure, stored, lines } = await collect(nodes, ["out", "*.zip"]);
+  assert.equal(
+    failure,
+    'artifact-failed: Cannot keep 2 artifacts: "out/a\\tb": its name has a control character or a backslash; ' +
+      '"out/\\xff\\x80ü": its name is not UTF-8',
+  );
+  assert.deepEqual(stored, {});
+  assert.deepEqual(lines, ['No file matches the artifact glob "*.zip" in /workspace']);
+  const rest = await collect(nodes, ["out", "!out/a*", "!out/??ü"]);
+  assert.deepEqual(rest.stored, { "out/-rf": "4", "out/good": "3" });
+  const many = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`\x01${i + 10}`, "x"]));
+  const first = await collect(many, ["*"]);
+  assert.match(
+    first.failure ?? "",
+    /^artifact-failed: Cannot keep 12 artifacts: "\\u000110": its .*; and 2 more$/,
+  );
+  assert.equal(first.failure?.match(/its name/g)?.length, 10);
+  const failed = await collect(nodes, [{ glob: "out", when: "always" }], { end: "failure" });
+  assert.deepEqual(failed.lines, [
+    'Left out "out/a\\tb": its name has a control character or a backslash',
+    'Left out "out/\\xff\\x80ü": its name is not UTF-8',
+    "Kept all the same: out/-rf, out/good",
+  ]);
+});
+
+test("names that are one in other systems are kept apart", async () => {
+  const nodes = { "A": "1", "a": "2", "caf\u00e9": "3", "cafe\u0301": "4", "..a/...": "5" };
+  const { stored } = await collect(nodes, ["*", "..a/..."]);
+  assert.deepEqual(stored, nodes);
+});
+
 test("what lies in .git is kept only where a glob names it", async () => {
   const nodes = { ".git/config": "c", a: "a" };
   assert.deepEqual((await collect(nodes, ["**"])).stored, { a: "a" });

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { posix } from "node:path";
 import type { ExecSpec } from "../../lib/docker/docker.ts";
+import { nameBytes } from "../../lib/build/artifacts/file-name.ts";
 import { type Entry, tarOf } from "./tar-bytes.ts";
 
 /** A file, by its text; a link to a path; or a second name of the file at another path. */
@@ -25,6 +26,11 @@ export interface WorkspaceOptions {
 
 const TOP = "/workspace";
 
+/** Returns a path with a character for each byte: `node:path` of Bun changes what is not UTF-8. */
+const asBytes = (path: string): string => Buffer.from(nameBytes(path)).toString("latin1");
+/** The reverse, for paths that are UTF-8. */
+const asText = (path: string): string => Buffer.from(path, "latin1").toString("utf8");
+
 /**
  * A container's workspace in memory. It answers the questions of the script that keeps artifacts as that
  * script does, and gives archives as tar and Docker do. Paths that are not absolute are below the workspace.
@@ -36,7 +42,9 @@ export class FakeWorkspace {
   readonly sessions = { begun: 0, ended: 0 };
 
   constructor(nodes: Readonly<Record<string, Node>>, options: WorkspaceOptions = {}) {
-    this.#nodes = new Map(Object.entries(nodes).map(([path, node]) => [posix.resolve(TOP, path), node]));
+    this.#nodes = new Map(
+      Object.entries(nodes).map(([path, node]) => [posix.resolve(TOP, asBytes(path)), node]),
+    );
     this.#options = options;
   }
 
@@ -49,7 +57,7 @@ export class FakeWorkspace {
     let waiting = "";
     let isSending = false;
     for await (const chunk of stdin ?? []) {
-      waiting += Buffer.from(chunk).toString();
+      waiting += Buffer.from(chunk).toString("latin1");
       while (!isSending && waiting.includes("\n")) {
         const line = waiting.slice(0, waiting.indexOf("\n"));
         waiting = waiting.slice(line.length + 1);
@@ -66,7 +74,8 @@ export class FakeWorkspace {
   }
 
   /** Docker's archive of a path: all names begin with its last segment. */
-  copyOut(path: string): AsyncIterable<Uint8Array> | undefined {
+  copyOut(whole: string): AsyncIterable<Uint8Array> | undefined {
+    const path = asBytes(whole);
     const below = [...this.#nodes.keys()].filter((one) => one === path || one.startsWith(`${path}/`))
       .filter((one) => !this.#isGone(one));
     if (below.length === 0) return undefined;
@@ -110,29 +119,30 @@ export class FakeWorkspace {
       if (this.#isGone(whole)) return [];
       const node = this.#nodes.get(whole);
       const [first] = typeof node === "object" && "sameAs" in node
-        ? [posix.resolve(TOP, node.sameAs)]
+        ? [posix.resolve(TOP, asBytes(node.sameAs))]
         : [whole];
       const link = [...sent].find((other) => other === first);
       sent.add(first);
       return link === undefined
         ? this.#entry(whole, path)
-        : [{ name: path, type: "1", link: posix.relative(TOP, link) }];
+        : [{ name: asText(path), type: "1", link: asText(posix.relative(TOP, link)) }];
     });
     return tarOf(...entries);
   }
 
-  #entry(path: string, name: string): Entry[] {
+  #entry(path: string, bytes: string): Entry[] {
+    const name = asText(bytes);
     const { changed = {} } = this.#options;
     const node = this.#nodes.get(path);
     if (typeof node === "object" && "link" in node) return [{ name, type: "2", link: node.link }];
-    const text = changed[posix.relative(TOP, path)] ?? this.#text(path);
+    const text = changed[asText(posix.relative(TOP, path))] ?? this.#text(path);
     return text === undefined ? [] : [{ name, text, mode: name.endsWith(".sh") ? 0o755 : 0o644 }];
   }
 
   #text(path: string): string | undefined {
     const node = this.#nodes.get(path);
     if (typeof node !== "object") return node;
-    return "sameAs" in node ? this.#text(posix.resolve(TOP, node.sameAs)) : undefined;
+    return "sameAs" in node ? this.#text(posix.resolve(TOP, asBytes(node.sameAs))) : undefined;
   }
 
   #isFolder(path: string): boolean {
@@ -144,7 +154,7 @@ export class FakeWorkspace {
   }
 
   #isIn(option: "gone" | "unreadable" | "unsized", path: string): boolean {
-    return this.#options[option]?.some((one) => posix.resolve(TOP, one) === path) ?? false;
+    return this.#options[option]?.some((one) => posix.resolve(TOP, asBytes(one)) === path) ?? false;
   }
 
   /** The path without links. */
@@ -154,11 +164,12 @@ export class FakeWorkspace {
       const part = `/${segments.slice(0, i).join("/")}`;
       const node = this.#nodes.get(part);
       if (typeof node !== "object" || !("link" in node) || follows === 0) continue;
-      const to = posix.resolve(posix.dirname(part), node.link, ...segments.slice(i));
+      const to = posix.resolve(posix.dirname(part), asBytes(node.link), ...segments.slice(i));
       return this.#resolved(to, follows - 1);
     }
     return `/${segments.join("/")}`;
   }
 }
 
-const textsOf = (...texts: string[]): Uint8Array => Buffer.from(texts.map((text) => `${text}\0`).join(""));
+const textsOf = (...texts: string[]): Uint8Array =>
+  Buffer.from(texts.map((text) => `${text}\0`).join(""), "latin1");

@@ -1,3 +1,5 @@
+import { nameOf } from "./file-name.ts";
+
 /** A text exceeds its reader's limit. */
 export class TooLong extends Error {
   override readonly name = "TooLong";
@@ -43,7 +45,8 @@ export class ByteQueue {
   }
 
   /**
-   * Returns the text up to the next NUL, or undefined at the end. Throws TooLong if it exceeds `maxBytes`.
+   * Returns the text up to the next NUL, read as a file name, or undefined at the end. Throws TooLong if it
+   * exceeds `maxBytes`.
    */
   async text(maxBytes: number): Promise<string | undefined> {
     const parts: Uint8Array[] = [];
@@ -57,7 +60,7 @@ export class ByteQueue {
       if (size > maxBytes) throw new TooLong();
       if (end < 0) continue;
       if (end + 1 < chunk.length) this.#putBack(chunk.subarray(end + 1));
-      return Buffer.concat(parts).toString("utf8");
+      return nameOf(Buffer.concat(parts));
     }
   }
 

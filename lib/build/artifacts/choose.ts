@@ -3,7 +3,8 @@ import { StepFailure } from "../../base/errors.ts";
 import { type Glob, goesThrough, matchesGlob } from "../../base/glob/glob.ts";
 import type { Work } from "../../base/glob/segment.ts";
 import type { Found, Session } from "./session.ts";
-import { shorten, type Wanted } from "./unpack.ts";
+import { isUtf8, nameBytes, showName } from "./file-name.ts";
+import type { Wanted } from "./unpack.ts";
 
 /** Number of matching steps before other tasks get a turn. */
 const STEPS_A_TURN = 500_000;
@@ -11,19 +12,28 @@ const STEPS_A_TURN = 500_000;
 const MAX_STEPS = 1_000_000_000;
 /** Limit of links and folders that are looked up individually. */
 const MAX_QUESTIONS = 20_000;
+/** Most files that a failure names; the rest is counted. */
+const MAX_UNKEPT = 10;
+
+/** A name that was found, and what is wrong with it. */
+export interface Unkept {
+  readonly name: string;
+  readonly why: string;
+}
 
 export interface Choice {
   /** Sorted by name. A link stands for the file that it points to. */
   readonly files: readonly Wanted[];
   /** Globs that chose nothing, and whether another glob excluded all their matches. */
   readonly unmatched: readonly { readonly glob: Glob; readonly isTaken: boolean }[];
-  /** Links and files that were skipped, and why. */
-  readonly leftOut: readonly { readonly name: string; readonly why: string }[];
+  /** Links that were skipped. */
+  readonly leftOut: readonly Unkept[];
+  /** Chosen files that cannot be kept, and chosen links out of the workspace. */
+  readonly unkept: readonly Unkept[];
 }
 
 export interface ChooseOptions {
   readonly signal: AbortSignal;
-  readonly isLenient: boolean;
   /** The globs that keep the times of their files. */
   readonly timed?: ReadonlySet<Glob>;
 }
@@ -33,8 +43,7 @@ type Question = { readonly how: "what" | "list"; readonly name: string };
 /**
  * Returns the files that the globs choose. Links are followed within the workspace. A link to a file stands
  * for the file. A link to a folder is followed if a glob names it, and skipped if only `**` or a parent
- * folder matches it. A link to nothing is skipped. Throws StepFailure `artifact-failed` for a link out of the
- * workspace and for a file that cannot be kept; with `isLenient`, leaves them out.
+ * folder matches it. A link to nothing is skipped.
  */
 export async function chooseFiles(
   session: Session,
@@ -63,36 +72,34 @@ class Chooser {
   readonly #negative: readonly Glob[];
   readonly #namesGit: boolean;
   readonly #signal: AbortSignal;
-  readonly #isLenient: boolean;
   readonly #timed: ReadonlySet<Glob> | undefined;
   readonly #files = new Map<string, Wanted>();
   readonly #chose = new Set<Glob>();
   readonly #matched = new Set<Glob>();
-  readonly #leftOut: { name: string; why: string }[] = [];
+  readonly #leftOut: Unkept[] = [];
+  readonly #unkept: Unkept[] = [];
   readonly #work: Work = { steps: 0 };
   #turns = 1;
 
   constructor(
     globs: readonly Glob[],
-    { signal, isLenient, timed }: ChooseOptions,
+    { signal, timed }: ChooseOptions,
   ) {
     this.#positive = globs.filter(({ takesAway }) => !takesAway);
     this.#negative = globs.filter(({ takesAway }) => takesAway);
     this.#namesGit = this.#positive.some(({ alternatives }) => alternatives.some(({ namesGit }) => namesGit));
     this.#signal = signal;
-    this.#isLenient = isLenient;
     this.#timed = timed;
   }
 
   /** Returns the folders that contain every possible match, none of them inside another. */
   firstQuestions(): Question[] {
-    const bases = new Set(this.#positive.flatMap(({ alternatives }) => alternatives.map(({ base }) => base)));
+    const bases = new Set(
+      this.#positive.flatMap(({ alternatives }) => alternatives.map(({ base }) => askable(base))),
+    );
     const isBelow = (base: string) =>
       [...bases].some((other) => other !== base && (other === "" || base.startsWith(`${other}/`)));
-    return [...bases].filter((base) => !isBelow(base) && !/[\n\0]/.test(base)).map((name) => ({
-      how: "list",
-      name,
-    }));
+    return [...bases].filter((base) => !isBelow(base)).map((name) => ({ how: "list", name }));
   }
 
   /** Processes what was found at a name. Returns further lookups. */
@@ -121,7 +128,7 @@ class Chooser {
     const unmatched = this.#positive.filter((glob) => !this.#chose.has(glob))
       .map((glob) => ({ glob, isTaken: this.#matched.has(glob) }));
     const files = [...this.#files.values()].sort((a, b) => a.name < b.name ? -1 : 1);
-    return { files, unmatched, leftOut: this.#leftOut };
+    return { files, unmatched, leftOut: this.#leftOut, unkept: this.#unkept };
   }
 
   async #takeListing(
@@ -134,12 +141,11 @@ class Chooser {
     for (const link of links) {
       const name = join(folder, link);
       await this.#breathe();
-      if (name.includes("\n") || this.#isTakenAway(name)) continue;
-      if (this.#positive.some((glob) => goesThrough(glob, name, this.#work))) {
-        questions.push({ how: "list", name });
-      } else if (this.#positive.some((glob) => matchesGlob(glob, name, this.#work))) {
-        questions.push({ how: "what", name });
-      }
+      if (this.#isTakenAway(name)) continue;
+      const isPath = this.#positive.some((glob) => goesThrough(glob, name, this.#work));
+      if (!isPath && !this.#positive.some((glob) => matchesGlob(glob, name, this.#work))) continue;
+      if (askable(name) === name) questions.push({ how: isPath ? "list" : "what", name });
+      else this.#refuse(name, whyUnkeepable(name) ?? "it cannot be looked at");
     }
     return questions;
   }
@@ -151,7 +157,7 @@ class Chooser {
     for (const glob of matching) this.#matched.add(glob);
     if (matching.length === 0 || this.#isTakenAway(name)) return;
     for (const glob of matching) this.#chose.add(glob);
-    const why = whyUnkeepable(name) ?? whyUnkeepable(path);
+    const why = whyUnkeepable(name) ?? whyUnkeepableAt(name, path);
     if (why !== undefined) return this.#refuse(name, why);
     if (size === undefined) return this.#refuse(name, "its size cannot be told");
     const times = matching.some((glob) => this.#timed?.has(glob));
@@ -176,10 +182,8 @@ class Chooser {
     return undefined;
   }
 
-  /** Leaves out a file that cannot be kept, or throws StepFailure `artifact-failed`. */
   #refuse(name: string, why: string): void {
-    if (!this.#isLenient) throw unkept(name, why);
-    this.#leaveOut(name, why);
+    this.#unkept.push({ name, why });
   }
 
   #leaveOut(name: string, why: string): void {
@@ -200,18 +204,36 @@ class Chooser {
 
 const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`;
 
+/** Returns the path, or the folder in it above a name with a line break: a question is a line. */
+function askable(path: string): string {
+  const segments = path.split("/");
+  const odd = segments.findIndex((segment) => /[\n\0]/.test(segment));
+  return odd < 0 ? path : segments.slice(0, odd).join("/");
+}
+
 /** Returns why an artifact cannot have this name, or undefined if it can. */
 function whyUnkeepable(name: string): string | undefined {
-  const bytes = Buffer.byteLength(name);
+  const bytes = nameBytes(name).length;
   if (bytes > 1024) return `its path has ${bytes} bytes, expected 1024 at most`;
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f\\]/.test(name)) return "its name has a control character or a backslash";
-  if (name.includes("\ufffd")) return "its name is not UTF-8";
+  if (!isUtf8(name)) return "its name is not UTF-8";
+  if (name.includes("\ufffd")) return "its name has U+FFFD, the sign for what cannot be read";
   return undefined;
 }
 
-export function unkept(name: string, why: string, options?: ErrorOptions): StepFailure {
-  return failed(`Cannot keep the artifact ${JSON.stringify(shorten(name))}: ${why}`, options);
+/** Returns why the file of an artifact, at another path by way of a link, cannot be kept. */
+function whyUnkeepableAt(name: string, path: string): string | undefined {
+  const why = path === name ? undefined : whyUnkeepable(path);
+  return why && `the file is ${showName(path)}, and ${why}`;
+}
+
+/** Returns the failure that names files that cannot be kept; at least one. */
+export function unkept(files: readonly Unkept[], options?: ErrorOptions): StepFailure {
+  const texts = files.slice(0, MAX_UNKEPT).map(({ name, why }) => `${showName(name)}: ${why}`);
+  if (files.length > MAX_UNKEPT) texts.push(`and ${files.length - MAX_UNKEPT} more`);
+  const what = files.length === 1 ? "the artifact " : `${files.length} artifacts: `;
+  return failed(`Cannot keep ${what}${texts.join("; ")}`, options);
 }
 
 export function failed(message: string, options: ErrorOptions = {}): StepFailure {

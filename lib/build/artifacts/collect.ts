@@ -6,7 +6,8 @@ import { type Artifact, modeText } from "../../wire/run.ts";
 import { onceBegun } from "../once-begun.ts";
 import type { Plan } from "../plan.ts";
 import { inPieces } from "./byte-queue.ts";
-import { type Choice, chooseFiles, failed, unkept } from "./choose.ts";
+import { type Choice, chooseFiles, failed, type Unkept, unkept } from "./choose.ts";
+import { showName } from "./file-name.ts";
 import { fetchFiles } from "./fetch.ts";
 import { withManifest } from "./manifest.ts";
 import { withSession } from "./session.ts";
@@ -62,14 +63,21 @@ async function collect(
   await withSession(context, container, { folder: workdir, showsGit }, async (session) => {
     const choice = await chooseFiles(session, globs, {
       signal: context.signal,
-      // What is wrong with one file must not cost the log of the tests that failed.
-      isLenient: end !== "success",
       timed: new Set(wanted.filter(({ times }) => times).map(({ glob }) => glob)),
     });
-    await reportLeftOut(context, choice);
     const missing = whyUnmatched(choice, wanted, workdir);
-    if (missing !== undefined && end === "success") throw failed(missing);
-    if (missing !== undefined) await context.log.line(missing);
+    if (end === "success") {
+      await reportLeftOut(context, choice.leftOut);
+      if (choice.unkept.length > 0) {
+        if (missing !== undefined) await context.log.line(missing);
+        throw unkept(choice.unkept);
+      }
+      if (missing !== undefined) throw failed(missing);
+    } else {
+      // What is wrong with one file must not cost the log of the tests that failed.
+      await reportLeftOut(context, [...choice.unkept, ...choice.leftOut]);
+      if (missing !== undefined) await context.log.line(missing);
+    }
     const files = await withinLimits(context, choice.files);
     const storing = storer(context, kept);
     await fetchFiles(context, container, { session, files, take: storing.take }).finally(storing.settle);
@@ -92,9 +100,9 @@ async function reportKept({ log }: BuildContext, kept: readonly Artifact[], end:
   if (kept.length > MAX_LINES) await log.line(`Kept ${kept.length - MAX_LINES} more`);
 }
 
-async function reportLeftOut({ log }: BuildContext, { leftOut }: Choice): Promise<void> {
+async function reportLeftOut({ log }: BuildContext, leftOut: readonly Unkept[]): Promise<void> {
   for (const { name, why } of leftOut.slice(0, MAX_NAMED)) {
-    await log.line(`Left out ${JSON.stringify(shorten(name))}: ${why}`);
+    await log.line(`Left out ${showName(name)}: ${why}`);
   }
   if (leftOut.length > MAX_NAMED) await log.line(`Left out ${leftOut.length - MAX_NAMED} more`);
 }
@@ -134,7 +142,7 @@ function storer(context: BuildContext, kept: Artifact[]) {
   ): Promise<void> {
     const options = { mode, ...time, signal: context.signal };
     const { size, sha256 } = await context.putArtifact(name, bytes, options).catch((error) => {
-      throw error instanceof InputError ? unkept(name, error.message) : error;
+      throw error instanceof InputError ? unkept([{ name, why: error.message }]) : error;
     });
     kept.push({ name, path, size, sha256, ...modeText(mode), ...time });
   }

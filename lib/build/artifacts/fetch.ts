@@ -36,11 +36,15 @@ export async function fetchFiles(
       take,
     })
     : await copied(context, container, { path: commonFolder(files), files, take });
-  if (missing[0]) throw unkept(missing[0].name, "it is gone, or the build's user cannot read it");
+  if (missing.length > 0) {
+    throw unkept(
+      missing.map(({ name }) => ({ name, why: "it is gone, or the build's user cannot read it" })),
+    );
+  }
   // A file with several names is in the archive only once, under the first name.
   for (const file of linked) {
     const rest = await copied(context, container, { path: file.path, files: [file], take });
-    if (rest.missing.length > 0) throw unkept(file.name, "it is gone");
+    if (rest.missing.length > 0) throw unkept([{ name: file.name, why: "it is gone" }]);
   }
 }
 

@@ -6,6 +6,7 @@ import { ownEnvironment } from "../../driver/work/own-environment.ts";
 import { buildUser } from "../labels.ts";
 import { WORKSPACE } from "../plan.ts";
 import { ByteQueue, TooLong } from "./byte-queue.ts";
+import { nameBytes } from "./file-name.ts";
 import { SCRIPT } from "./script.ts";
 import { ArchiveError } from "./unpack.ts";
 
@@ -154,13 +155,13 @@ async function open(queue: ByteQueue, input: ByteQueue, folder: string): Promise
     sends: how !== "none",
     async look(questions) {
       // Do not await: the script reads the next question after answering the one before.
-      void input.write(encode(questions.map(({ how, name }) => `${how} ${name}\n`).join("")));
+      void input.write(nameBytes(questions.map(({ how, name }) => `${how} ${name}\n`).join("")));
       const answers: Found[] = [];
       for (const { how } of questions) answers.push(await answer(how));
       return answers;
     },
     send(paths) {
-      void input.write(encode(`send\n${paths.map((path) => `./${path}\0`).join("")}`));
+      void input.write(nameBytes(`send\n${paths.map((path) => `./${path}\0`).join("")}`));
       input.end();
       return queue.rest();
     },
@@ -179,7 +180,6 @@ function sizesOf(text: string): Map<string, number> {
 }
 
 const isCount = (text: string): boolean => /^\d{1,15}$/.test(text);
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function cannotLook(folder: string, why: string): StepFailure {
   return new StepFailure(`Cannot look for artifacts in ${folder}: ${why}`, { reason: "artifact-failed" });

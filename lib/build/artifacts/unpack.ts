@@ -102,8 +102,11 @@ export async function unpack(
 }
 
 /** Shortens a path for a message. */
-export const shorten = (path: string): string =>
-  path.length > 200 ? `${path.slice(0, 100)}…${path.slice(-100)}` : path;
+export function shorten(path: string): string {
+  const characters = Array.from(path);
+  if (characters.length <= 200) return path;
+  return `${characters.slice(0, 100).join("")}…${characters.slice(-100).join("")}`;
+}
 
 /** A source of bytes that records its error: its reader may throw a different one. */
 class Remembered {

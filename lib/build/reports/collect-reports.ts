@@ -2,6 +2,7 @@ import { messageOf } from "../../base/errors.ts";
 import { counted, formatSize } from "../../base/units.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import { chooseFiles } from "../artifacts/choose.ts";
+import { showName } from "../artifacts/file-name.ts";
 import { fetchFiles } from "../artifacts/fetch.ts";
 import { withSession } from "../artifacts/session.ts";
 import { shorten, type Wanted } from "../artifacts/unpack.ts";
@@ -44,15 +45,12 @@ async function collect(
   const summary = emptySummary();
   const unread: string[] = [];
   await withSession(context, container, { folder: workdir, showsGit: false }, async (session) => {
-    const { files, unmatched, leftOut } = await chooseFiles(session, reports, {
-      signal,
-      isLenient: true,
-    });
+    const { files, unmatched, leftOut, unkept } = await chooseFiles(session, reports, { signal });
     for (const { glob } of unmatched) {
       unread.push(`No file matches the report glob ${JSON.stringify(shorten(glob.text))} in ${workdir}`);
     }
-    for (const { name, why } of leftOut) {
-      unread.push(`The report ${JSON.stringify(shorten(name))} is not read: ${why}`);
+    for (const { name, why } of [...unkept, ...leftOut]) {
+      unread.push(`The report ${showName(name)} is not read: ${why}`);
     }
     const small = files.filter(({ size }) => size <= MAX_BYTES);
     if (small.length < files.length) {
@@ -82,7 +80,7 @@ async function collect(
     } catch (error) {
       signal.throwIfAborted();
       unread.push(
-        `The report ${JSON.stringify(shorten(name))} is not read: ${messageOf(error).split("\n")[0]}`,
+        `The report ${showName(name)} is not read: ${messageOf(error).split("\n")[0]}`,
       );
       for await (const _ of shared);
     }

@@ -16,7 +16,8 @@ export const HINTS: Readonly<Record<Reason, string>> = {
   "service-failed":
     "See what the service printed above; its health command, ports and limits are in spec.services",
   "container-lost": "Somebody, or Docker itself, has removed or stopped the container: run again",
-  "artifact-failed": "Check the globs of --artifact: they start in the folder in which the commands run",
+  "artifact-failed":
+    'Check the globs of --artifact: they start in the folder in which the commands run; "!GLOB" takes away what cannot be kept',
   "out-of-memory": "Give it more with --memory, or make the build use less (fewer jobs at once)",
   "disk-full": 'Make room: for Docker with "docker system df", for us in the data folder',
   "pids-exhausted": "Give it more with --pids, or make the build start fewer processes at once",
