@@ -91,10 +91,14 @@ export const isAllowed = ({ publish, listen }: Denied): boolean => publish.lengt
  */
 export async function deniedOf(connection: NatsConnection, { publish, listen }: Needs): Promise<Denied> {
   const denied = { publish: new Set<string>(), listen: new Set<string>() };
-  const watching = watch(connection, ({ operation, subject }) => {
+  using open = new DisposableStack();
+  open.use(watch(connection, ({ operation, subject }) => {
     denied[operation === "publish" ? "publish" : "listen"].add(subject);
-  });
-  const subscriptions = listen.map((subject) => connection.subscribe(subject, { callback: () => {} }));
+  }));
+  const listening = open.use(new DisposableStack());
+  for (const subject of listen) {
+    listening.adopt(connection.subscribe(subject, { callback: () => {} }), (one) => one.unsubscribe());
+  }
   for (const subject of publish) {
     connection.publish(subject, UNREADABLE, { headers: refusedHeaders() });
   }
@@ -106,10 +110,9 @@ export async function deniedOf(connection: NatsConnection, { publish, listen }: 
     }
   };
   await flush();
-  for (const subscription of subscriptions) subscription.unsubscribe();
+  listening.dispose();
   // Refusals come before the answer to a flush, and are read by the time of the next one.
   await flush();
-  watching.stop();
   return {
     publish: publish.filter((subject) => denied.publish.has(subject)),
     listen: listen.filter((subject) => denied.listen.has(subject)),
@@ -132,7 +135,7 @@ function refusedHeaders() {
 function watch(
   connection: NatsConnection,
   onDenied: (error: PermissionViolationError) => void,
-): { stop(): void } {
+): Disposable {
   const statuses = connection.status();
   const watching = (async () => {
     for await (const status of statuses) {
@@ -141,5 +144,9 @@ function watch(
   })();
   // Ends with the connection at the latest.
   watching.catch(() => {});
-  return { stop: () => void ("stop" in statuses && typeof statuses.stop === "function" && statuses.stop()) };
+  return {
+    [Symbol.dispose]() {
+      if ("stop" in statuses && typeof statuses.stop === "function") statuses.stop();
+    },
+  };
 }
