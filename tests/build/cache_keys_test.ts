@@ -80,6 +80,7 @@ test("a cache's key is its prefix and a hash of the files that its globs choose,
   const none = await match({ files: ["./c.txt"] });
   assert.deepEqual(none.keys, { deps: `v1-${hashOf("")}` });
   assert.equal(none.ran.length, 1);
+  assert.deepEqual(none.lines, [`system Cache deps: no file matches its key's "**/*.lock"`]);
 });
 
 test("a key without files needs no look into the checkout", async () => {

@@ -112,9 +112,12 @@ test("a cache of twelve layers is copied into one, and one of fewer is not", asy
 });
 
 test("where Docker cannot mount a layer the cache is copied, and nothing of the first try is left", async () => {
-  const { tried, fake, saved, made } = await start({ starts: (mounts) => kindOf(mounts) === "copy" });
+  const { tried, fake, saved, made, lines } = await start({
+    starts: (mounts) => kindOf(mounts) === "copy",
+  });
   assert.ok(!(made instanceof Error));
   assert.deepEqual(tried, ["layer", "copy"]);
+  assert.equal(lines.length, 1, "the cache is told of once");
   assert.equal(fake.containers.size, 1);
   assert.equal(saved.length, 1);
   const roles = [...fake.volumes.values()].map((labels) => labels[CACHE_LABELS.role]).sort();
@@ -135,8 +138,21 @@ test("a cache with which no container starts is dropped, and the build goes on w
   const { tried, saved, lines, made, fake } = await start({ starts: (mounts) => kindOf(mounts) === "empty" });
   assert.ok(!(made instanceof Error) && made.caches.every(({ base }) => base === undefined));
   assert.deepEqual([tried, saved], [["layer", "copy", "empty"], []]);
-  assert.equal(lines.at(-1), "Cache npm: dropped, Docker cannot use it: cannot mount");
+  assert.deepEqual(lines, ["Cache npm: dropped, Docker cannot use it: cannot mount"]);
   assert.equal(fake.containers.size, 1);
+});
+
+test("a cache of which a layer is gone is dropped, and its line says so", async () => {
+  const fake = fakeDocker();
+  await start({ fake, layers: ["one", "two"] });
+  fake.volumes.delete("conveyor-cache-two");
+  const { made, lines, saved, tried } = await start({ fake, layers: [] });
+  assert.ok(!(made instanceof Error));
+  assert.deepEqual([tried, saved], [["empty"], []]);
+  assert.deepEqual(lines, [
+    "Cache npm: dropped, a volume that it needs is gone",
+    "Cache npm at /npm: empty, nothing is saved yet",
+  ]);
 });
 
 test("a cache that cannot even be dropped costs a line, and no build", async () => {

@@ -47,6 +47,10 @@ export async function matchKeys(
   for (const line of lines) {
     const found = await hashFiles(context, container, plan, line.key.files);
     if ("hash" in found) keys[line.name] = `${keyPrefix(line)}-${found.hash}`;
+    if ("isOfNothing" in found) {
+      const globs = line.key.files.map((glob) => `"${glob}"`).join(", ");
+      await context.log.line(`Cache ${line.name}: no file matches its key's ${globs}`);
+    }
     const key = keys[line.name] ?? "";
     const layer = own.find(({ name }) => name === line.name);
     const base = saved.find(({ volume }) => volume.name === layer?.base);
@@ -70,7 +74,7 @@ async function hashFiles(
   container: ContainerInfo,
   { workdir }: Plan,
   files: readonly string[],
-): Promise<{ readonly hash: string } | { readonly why: string }> {
+): Promise<{ readonly hash: string; readonly isOfNothing?: true } | { readonly why: string }> {
   const globs = parseGlobs(files, { isExact: true });
   const inside = { env: ownEnvironment(container), workdir, ...buildUser(container) };
   const names: string[] = [];
@@ -94,7 +98,7 @@ async function hashFiles(
     return { why: `its key's globs choose more files than can be counted (${names.length} and more)` };
   }
   const hash = createHash("sha256");
-  if (names.length === 0) return { hash: shortDigest(hash) };
+  if (names.length === 0) return { hash: shortDigest(hash), isOfNothing: true };
   const exitCode = await exec(context, container.id, {
     ...inside,
     command: ["/bin/sh", "-c", SUM],

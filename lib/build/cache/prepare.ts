@@ -1,5 +1,5 @@
 import { counted, formatDuration } from "../../base/units.ts";
-import type { DaemonInfo, Docker, MountSpec } from "../../docker/docker.ts";
+import { type DaemonInfo, type Docker, DockerError, type MountSpec } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildContext, BuildPolicy } from "../policy.ts";
@@ -7,6 +7,7 @@ import { isMirror, mirrorOf } from "../git/mirror.ts";
 import { cacheTitle } from "./title.ts";
 import { chooseSaved, keyPrefix } from "./choose.ts";
 import { type CacheScopes, cacheScopes, DEFAULT_SCOPE } from "./scope.ts";
+import { removeSaved } from "./remove-layers.ts";
 import type { CacheLine } from "./spec.ts";
 import {
   CACHE_LABELS,
@@ -50,7 +51,7 @@ export interface Prepared {
 export async function prepareCaches(
   context: BuildContext,
   plan: Plan,
-  { mode, daemon, labels }: { mode: CacheMode; daemon: DaemonInfo; labels: Readonly<Record<string, string>> },
+  { mode, labels }: { mode: CacheMode; labels: Readonly<Record<string, string>> },
 ): Promise<Prepared[]> {
   const { docker, run, signal } = context;
   const cache = cacheLines(plan, context.policy);
@@ -58,13 +59,28 @@ export async function prepareCaches(
   const found = await listCaches(context, signal);
   const left = [...found.layers.values(), ...found.work].filter((one) => one.run === run);
   for (const { volume } of left) await docker.removeVolume(volume.name, { signal });
-  const prepared = await Promise.all(
+  await dropBroken(context, plan, found);
+  return await Promise.all(
     cache.map((line, i) => prepare(context, plan, { line, i, mode, labels, found })),
   );
-  for (const { line, base } of prepared) {
-    if (base !== undefined || !isMirror(line)) await context.log.line(describe(line, base, daemon));
+}
+
+/** Drops caches of the run of which a layer is gone, and says so. */
+async function dropBroken(context: BuildContext, plan: Plan, { saved, layers }: CacheVolumes): Promise<void> {
+  const { docker, log, policy, signal } = context;
+  const { project } = cacheScopes(plan, policy, saved);
+  const names = new Set(cacheLines(plan, policy).map(({ name }) => name));
+  for (const one of saved) {
+    if (one.project !== project || !names.has(one.name)) continue;
+    if (one.layers.every((layer) => layers.has(layer))) continue;
+    try {
+      await removeSaved(docker, one, signal);
+    } catch (error) {
+      if (!(error instanceof DockerError)) throw error;
+      continue;
+    }
+    await log.line(`${cacheTitle(one)}: dropped, a volume that it needs is gone`);
   }
-  return prepared;
 }
 
 /** The caches of a plan, with the mirror of its repository. */
@@ -171,10 +187,10 @@ async function createLayer(
   return name;
 }
 
-/** Describes a cache in one line of the log. */
-function describe(line: CacheLine, base: Saved | undefined, { now }: DaemonInfo): string {
+/** Returns a line of the log about a run's cache; undefined if there is nothing to say. */
+export function describePrepared({ line, base }: Prepared, { now }: DaemonInfo): string | undefined {
   const what = cacheTitle(line);
-  if (!base) return `${what} at ${line.path}: empty, nothing is saved yet`;
+  if (!base) return isMirror(line) ? undefined : `${what} at ${line.path}: empty, nothing is saved yet`;
   const { scope, key, usedAt, layers } = base;
   return [
     `${what} at ${line.path}: of ${

@@ -2,7 +2,7 @@ import { messageOf, StepFailure } from "../../base/errors.ts";
 import { type DaemonInfo, DockerError, type MountSpec } from "../../docker/docker.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildContext } from "../policy.ts";
-import { type CacheMode, prepareCaches, type Prepared } from "./prepare.ts";
+import { type CacheMode, describePrepared, prepareCaches, type Prepared } from "./prepare.ts";
 import { cacheTitle } from "./title.ts";
 import { CACHE_LABELS } from "./volumes.ts";
 import { RefusedLayers } from "./refused-layers.ts";
@@ -32,7 +32,7 @@ export async function withCaches(
     const made: { id?: string; caches: readonly Prepared[] } = { caches: [] };
     try {
       const id = made.id = await create(async () => {
-        made.caches = await prepareCaches(context, plan, { mode, ...given });
+        made.caches = await prepareCaches(context, plan, { mode, labels: given.labels });
         context.faultPoint("caches-made");
         return mounted(made.caches);
       });
@@ -43,6 +43,7 @@ export async function withCaches(
       if (mode === "layer" && isLayered) REFUSED.worked(docker);
       if (mode === "copy" && tried.length > 0) REFUSED.refused(docker);
       if (mode === "empty") await dropBases(context, tried).catch((error) => cannotDrop(context, error));
+      await describeCaches(context, made.caches, { daemon: given.daemon, tried: tried.at(-1)?.caches });
       return { id, caches: made.caches };
     } catch (error) {
       const { id, caches } = made;
@@ -67,6 +68,20 @@ function mounted(caches: readonly Prepared[]): MountedCaches {
     mounts: caches.flatMap(({ mounts }) => mounts),
     labels: { [CACHE_LABELS.layers]: JSON.stringify(layers) },
   };
+}
+
+/** Tells of the caches with which the container has started, but for those that were given up. */
+async function describeCaches(
+  { log }: BuildContext,
+  caches: readonly Prepared[],
+  { daemon, tried = [] }: { daemon: DaemonInfo; tried: readonly Prepared[] | undefined },
+): Promise<void> {
+  for (const cache of caches) {
+    const before = tried.find(({ line }) => line.name === cache.line.name);
+    const isGivenUp = cache.base === undefined && before?.base !== undefined;
+    const line = isGivenUp ? undefined : describePrepared(cache, daemon);
+    if (line !== undefined) await log.line(line);
+  }
 }
 
 /** Says so: the container has started, and no cache may cost the build. */
