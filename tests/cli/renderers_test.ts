@@ -141,6 +141,26 @@ Next: ${HINTS["command-failed"]}
   );
 });
 
+test("the lines before a failure are the build's, not what is said of reports and artifacts afterwards", async () => {
+  const said = (first: number, count: number, text: string) =>
+    Array.from({ length: count }, (_, i) => line(first + i, `${text} ${i}`, "builder", "system"));
+  const lastLines = async (...lines: RunEvent[]) => {
+    const out = memory();
+    const events = [runStarted, started("builder"), ...lines, stepEnded("builder", "failed", "no")];
+    const end = runEnded({ outcome: "failed", message: "no" });
+    await show(plainRenderer(out, plainStyle, assert.fail), [...events, end]);
+    return out.text.split("The last lines before it failed:\n")[1]?.split("\n\n")[0]?.trim().split(/\n +/);
+  };
+  const lines = [line(1, "$ make", "builder", "system"), line(2, "Done", "builder", "system")];
+  const commands = [...lines, line(3, "$ make test", "builder", "system"), line(4, "3 failed")];
+  const shown = ["$ make", "Done", "$ make test", "3 failed"];
+  assert.deepEqual(await lastLines(...commands, ...said(5, 40, "Failed: a")), shown);
+  assert.deepEqual(await lastLines(...commands.slice(0, 3), ...said(4, 40, "Left out")), shown.slice(0, 3));
+  // A step without commands has nothing but what we say.
+  const ten = Array.from({ length: 10 }, (_, i) => `Pulling ${i + 15}`);
+  assert.deepEqual(await lastLines(...said(1, 25, "Pulling")), ten);
+});
+
 test("the summary lists artifacts and where they are, some of very many", async () => {
   const out = memory();
   const artifacts = Array.from(

@@ -36,6 +36,8 @@ export function outcomeOfStep({ status, result }: StepEnded): StepOutcome {
 export function recall(): Recall {
   const steps: StepEnded[] = [];
   let recent: LogLine[] = [];
+  // What we have said since: of artifacts and reports, if the step has failed.
+  let since: LogLine[] = [];
   let lastLines: readonly LogLine[] = [];
   let isKept = false;
   return {
@@ -50,18 +52,28 @@ export function recall(): Recall {
       if (event.type === "run") {
         isKept = ["failure", "always"].includes(keepIn(event.resource.spec));
       } else if (event.type === "log") {
-        if (recent.push(event) > 2 * LAST_LINES) recent = recent.slice(-LAST_LINES);
+        if (isOfBuild(event)) {
+          if (since.length > 0) recent.push(...since.splice(0));
+          recent = withLine(recent, event);
+        } else since = withLine(since, event);
       } else if (event.type === "step" && event.status === "started") {
-        recent = [];
+        [recent, since] = [[], []];
       } else if (event.type === "step") {
         if (event.status === "failed" && !steps.some(({ status }) => status === "failed")) {
-          lastLines = recent.slice(-LAST_LINES);
+          lastLines = (recent.length > 0 ? recent : since).slice(-LAST_LINES);
         }
         steps.push(event);
       }
     },
   };
 }
+
+function withLine(lines: LogLine[], line: LogLine): LogLine[] {
+  return lines.push(line) > 2 * LAST_LINES ? lines.slice(-LAST_LINES) : lines;
+}
+
+/** Whether a line is a command, or what it has printed. */
+const isOfBuild = ({ stream, message }: LogLine): boolean => stream !== "system" || message.startsWith("$ ");
 
 /**
  * Returns the summary of a run: its steps as a table, its artifacts, and for a failure the last log lines,
