@@ -53,7 +53,8 @@ export async function setUp(
   await mkdir(bin, { recursive: true });
   const script = (name: string, text: string) =>
     writeFile(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-  await script("docker", `echo "$@" >>'${folder}/docker.log'; tar -t >'${folder}/image.list'`);
+  const imported = `tar -t >'${folder}/image.list'; echo sha256:1234`;
+  await script("docker", `echo "$@" >>'${folder}/docker.log'; case $1 in import) ${imported} ;; esac`);
   await script("flutter-ci", 'echo "1.2.3+4 (commit 0123456789ab, linux-x64)"');
   await script("ldd", "echo '/bin/sh (0x1)'");
   await script("stat", 'case "$*" in *docker.sock) echo 999 ;; *) command -p stat "$@" ;; esac');

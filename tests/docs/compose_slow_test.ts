@@ -197,7 +197,26 @@ test("setup leaves nothing of its image behind when a signal ends it", async () 
   }
 });
 
-test("setup names the project of Compose after its folder, so that each folder has its own containers", async () => {
+test("setup fails where ldd or tar does, and gives no image its name", async () => {
+  for (
+    const [tool, why] of [["ldd", /^error: ldd cannot say which libraries/], [
+      "tar",
+      /: tar failed$/,
+    ]] as const
+  ) {
+    await using folder = await temporaryFolder();
+    const scripts = { [tool]: `command -p ${tool} "$@"; exit 2` };
+    const { code, stderr } = await setUp(folder.path, [join(folder.path, "fleet"), "/bin/true"], { scripts });
+    assert.equal(code, 3, stderr);
+    assert.match(stderr.trimEnd(), why);
+    const calls = await readFile(join(folder.path, "docker.log"), "utf8").catch(() => "");
+    assert.doesNotMatch(calls, /^tag /m);
+    assert.equal(/^rmi sha256:1234$/m.test(calls), tool === "tar");
+    assert.equal(existsSync(join(folder.path, "fleet/.env")), false);
+  }
+});
+
+test("setup gives each folder a project of Compose of its own, so that it has its own containers", async () => {
   await using folder = await temporaryFolder();
   assert.equal("name" in await readCompose(), false);
   for (
@@ -208,11 +227,17 @@ test("setup names the project of Compose after its folder, so that each folder h
     assert.equal(code, 0, stderr);
     assert.match(
       await readFile(join(fleet, ".env"), "utf8"),
-      new RegExp(`^COMPOSE_PROJECT_NAME=${project}$`, "m"),
+      new RegExp(`^COMPOSE_PROJECT_NAME=${project}-[0-9a-f]{6}$`, "m"),
     );
   }
+  const projectOf = async (fleet: string) =>
+    /^COMPOSE_PROJECT_NAME=(.*)$/m.exec(await readFile(join(folder.path, fleet, ".env"), "utf8"))?.[1];
+  const project = await projectOf("build");
+  await mkdir(join(folder.path, "other"));
+  assert.equal((await setUp(folder.path, [join(folder.path, "other/build")])).code, 0);
+  assert.notEqual(await projectOf("other/build"), project);
   // Another name would start a second fleet on the same data.
   await rename(join(folder.path, "build"), join(folder.path, "renamed"));
   assert.equal((await setUp(folder.path, [join(folder.path, "renamed")])).code, 0);
-  assert.match(await readFile(join(folder.path, "renamed/.env"), "utf8"), /^COMPOSE_PROJECT_NAME=build$/m);
+  assert.equal(await projectOf("renamed"), project);
 });
