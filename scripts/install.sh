@@ -101,6 +101,11 @@ if [ -n "$uninstall" ]; then
 fi
 
 [ -n "$from" ] || fail 2 "Nothing to install from: name a folder or a URL with --from"
+for tool in awk find grep sed sort tar; do
+  have $tool || fail 3 "$tool is needed. Install it and start again"
+done
+have sha256sum || have shasum || have openssl ||
+  fail 3 "Cannot check the download: none of sha256sum, shasum and openssl is here"
 
 musl_or_glibc() {
   for loader in /lib/ld-musl-*; do
@@ -175,8 +180,7 @@ fetch() {
 sha256() {
   if have sha256sum; then sha256sum "$1"
   elif have shasum; then shasum -a 256 "$1"
-  elif have openssl; then openssl dgst -sha256 -r "$1"
-  else fail 3 "Cannot check the download: none of sha256sum, shasum and openssl is here"
+  else openssl dgst -sha256 -r "$1"
   fi | cut -d ' ' -f 1
 }
 
@@ -280,7 +284,8 @@ whole=$work/whole
 
 # All of it beside its place first, so that each file then comes in one move.
 staged=$(mktemp -d "$prefix/.$PROGRAM.XXXXXX") || fail 3 "Cannot write to \"$prefix\""
-$unpack -dc "$whole" | (cd "$staged" && tar -xf -) ||
+# tar takes what comes for whole if that ends between two files.
+{ $unpack -dc "$whole" || : >"$work/cut"; } | (cd "$staged" && tar -xf -) && [ ! -e "$work/cut" ] ||
   fail 3 "Cannot unpack $archive to \"$prefix\": is its disk full? Nothing is installed"
 tree=$staged/$PROGRAM-$version-$target
 [ -x "$tree/bin/$PROGRAM" ] || fail 1 "$archive holds no bin/$PROGRAM. Nothing is installed"
@@ -302,14 +307,19 @@ case $prefix in
   *[!A-Za-z0-9/._-]*) [ ! -d "$tree/lib/systemd" ] || { say "No systemd units are installed: they cannot name programs in \"$prefix\""; rm -r "${tree:?}/lib"; } ;;
   *)
     for unit in "$tree"/lib/systemd/system/*.service; do
-      [ ! -e "$unit" ] || { sed "s#/usr/local/#$prefix/#g" "$unit" >"$work/unit" && cp "$work/unit" "$unit"; }
+      [ -e "$unit" ] || continue
+      { sed "s#/usr/local/#$prefix/#g" "$unit" >"$work/unit" && cp "$work/unit" "$unit"; } ||
+        fail 3 "Cannot write the prefix into ${unit##*/}. Nothing is installed"
     done
     ;;
 esac
 
 mkdir -p "$tree/${list%/*}"
-(cd "$tree" && find . ! -type d | sed 's#^\./##' | sort) >"$work/files"
-(cd "$tree" && find . -type d | sed -n 's#^\./##p' | sort) >"$work/folders"
+paths_of() { # WORD…: prints the paths in the release that find finds with these words, sorted
+  (cd "$tree" && find . "$@") >"$work/found" && sed -n 's#^\./##p' "$work/found" >"$work/paths" && sort "$work/paths"
+}
+{ paths_of ! -type d >"$work/files" && paths_of -type d >"$work/folders"; } ||
+  fail 3 "Cannot list what is in $archive. Nothing is installed"
 if [ -f "$prefix/$list" ]; then grep -vxF -f "$work/files" "$prefix/$list" | grep -vxF -e "$list" -e "$folders" >"$work/gone" || :; else : >"$work/gone"; fi
 
 # Nothing is changed before everything can be: a file must not take the place of a folder, nor a folder that of a file.
@@ -326,7 +336,8 @@ while IFS= read -r file; do
   [ ! -d "$prefix/$file" ] || fail 3 "Cannot install \"$prefix/$file\": a folder of that name is there. Nothing is installed"
 done <"$work/files"
 cp "$work/files" "$tree/$list"
-{ [ ! -f "$prefix/$folders" ] || cat "$prefix/$folders"; cat "$work/made"; } | sort -u >"$work/all-made"
+cp "$work/made" "$work/all-made"
+[ ! -f "$prefix/$folders" ] || sort -u "$prefix/$folders" "$work/made" >"$work/all-made"
 cp "$work/all-made" "$tree/$folders"
 
 # From here on a signal waits: each move is quick.

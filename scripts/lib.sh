@@ -167,8 +167,17 @@ need_image() {
     tail -n 5 "$tools/debootstrap.log" >&2
     die "debootstrap failed (its log: .tools/debootstrap.log)"
   }
-  tar -C "$folder/root" --exclude=./var/cache/apt/archives --exclude=./dev -c . | docker import - "$IMAGE" >/dev/null
+  import_folder "$folder/root" "$IMAGE" --exclude=./var/cache/apt/archives --exclude=./dev || die "$IMAGE cannot be made"
   rm -rf "$folder"
+}
+
+# import_folder FOLDER IMAGE [FLAG…]: makes an image of a folder, with further flags of tar. It has its name only when it is whole:
+# Docker also takes an archive that tar could not finish, and a later start would take the image for made.
+import_folder() {
+  local folder=$1 image=$2 id
+  shift 2
+  id=$(set -o pipefail; tar -C "$folder" "$@" -c . | docker import -) || return
+  docker tag "$id" "$image"
 }
 
 # An image with an ssh server, git-lfs and gpg for the tests of git, called $FULL_GIT_IMAGE. False where its packages cannot be had.
@@ -230,8 +239,8 @@ make_bare_images() {
   dpkg-deb -x musl_*.deb musl
   [ -e musl/lib ] || ln -s usr/lib musl/lib
   add_musl_libstdcxx x86_64 musl
-  tar -C glibc -c . | docker import - "$BARE_GLIBC_IMAGE"
-  tar -C musl -c . | docker import - "$BARE_MUSL_IMAGE"
+  import_folder glibc "$BARE_GLIBC_IMAGE"
+  import_folder musl "$BARE_MUSL_IMAGE"
 }
 
 # download_package SUITE ARCHITECTURE PACKAGE: gets a package of Debian's into this folder, also one for another release or processor.

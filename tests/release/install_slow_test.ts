@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, chown, mkdir, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
@@ -422,6 +422,55 @@ test("install.sh that cannot replace a file puts back what was there, and says s
     const removed = await install(folder.path, ["--uninstall", "--prefix", prefix], { shell });
     assert.equal(removed.code, 0, removed.stderr);
     assert.deepEqual(await readdir(prefix), []);
+  }
+});
+
+test("install.sh installs nothing where a tool that unpacks, lists or changes files fails", async () => {
+  await using folder = await temporaryFolder();
+  const unit = "lib/systemd/system/builder@.service";
+  await mkdir(join(folder.path, "tree/flutter-ci-0.1.0-linux-x64/lib/systemd/system"), { recursive: true });
+  const release = await makeSmallRelease(folder.path, "0.1.0", unit);
+  const prefix = join(folder.path, "prefix");
+  const real = async (tool: string) => (await run("sh", ["-c", `command -v ${tool}`])).stdout.trim();
+  // Each does its work, and says that it has not done all of it.
+  const cases = [
+    ["gzip", "*", /Cannot unpack/],
+    ["find", "'. ! -type d'", /Cannot list/],
+    ["sort", "*/paths", /Cannot list/],
+    ["sed", "s#/usr/local/#*", /Cannot write the prefix into builder@\.service/],
+  ] as const;
+  for (const [tool, words, why] of cases) {
+    const fakes = join(folder.path, `without-${tool}`);
+    await mkdir(fakes);
+    const text = `#!/bin/sh\n${await real(tool)} "$@" || exit\ncase $* in ${words}) exit 1 ;; esac\n`;
+    await writeFile(join(fakes, tool), text, { mode: 0o755 });
+    const path = `${fakes}:${process.env.PATH}`;
+    const { code, stderr } = await install(folder.path, ["--from", release, "--prefix", prefix, ...TARGET], {
+      path,
+    });
+    assert.deepEqual([code, why.test(stderr)], [3, true], `${tool}: ${stderr}`);
+    assert.match(stderr, /Nothing is installed$/m);
+    assert.deepEqual(await readdir(prefix), []);
+  }
+});
+
+test("install.sh says at once that a tool is missing which it needs", async () => {
+  await using folder = await temporaryFolder();
+  const release = await makeSmallRelease(folder.path, "0.1.0");
+  for (
+    const [tool, why] of [["awk", /^error: awk is needed/m], [
+      "sha256sum",
+      /^error: Cannot check the/m,
+    ]] as const
+  ) {
+    const bin = await folderOfTools(join(folder.path, `without-${tool}`), undefined);
+    await rm(join(bin, tool));
+    const prefix = join(folder.path, "prefix");
+    const { code, stderr } = await install(folder.path, ["--from", release, "--prefix", prefix, ...TARGET], {
+      path: bin,
+    });
+    assert.deepEqual([code, why.test(stderr)], [3, true], stderr);
+    assert.equal(existsSync(prefix), false);
   }
 });
 
