@@ -1,28 +1,16 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { getuid } from "node:process";
-import { test } from "node:test";
+import { needing } from "../support/needs.ts";
+import { noOwnMounts, withOwnMounts } from "../support/own-mounts.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startChild } from "./embedded-children/start.ts";
 
-/** Starts a command where a folder is a small disk that nobody else sees and that is gone with it. */
-const onSmallDisk = (folder: string, size: string) => [
-  "unshare",
-  "--mount",
-  ...(getuid?.() === 0 ? [] : ["--map-root-user"]),
-  "sh",
-  "-ec",
-  `mount -t tmpfs -o size=${size} tmpfs "$0"; exec "$@"`,
-  folder,
-];
-const [command = "", ...args] = onSmallDisk("/mnt", "1m");
-const skip = spawnSync(command, [...args, "true"]).status === 0
-  ? false
-  : "no mount of our own can be made here (root or user namespaces)";
+const { test } = needing(noOwnMounts);
 
-test("a full disk stops logs and artifacts with disk-full, while runs can be recorded, ended and removed", {
-  skip,
-}, async () => {
+/** Starts a command where a folder is a small disk. */
+const onSmallDisk = (folder: string, size: string) =>
+  withOwnMounts('mount -t tmpfs -o "size=$2" tmpfs "$1"', folder, size);
+
+test("a full disk stops logs and artifacts with disk-full, while runs can be recorded, ended and removed", async () => {
   await using folder = await temporaryFolder();
   await using child = startChild("fill.ts", [folder.path], onSmallDisk(folder.path, "60m"));
   const { stored, ...came } = JSON.parse(await child.line());
@@ -40,7 +28,7 @@ test("a full disk stops logs and artifacts with disk-full, while runs can be rec
   });
 });
 
-test("openEmbedded refuses a folder whose disk has not the room that is set aside", { skip }, async () => {
+test("openEmbedded refuses a folder whose disk has not the room that is set aside", async () => {
   await using folder = await temporaryFolder();
   for (const size of ["4k", "40k", "1m", "20m"]) {
     await using child = startChild("fill.ts", [folder.path], onSmallDisk(folder.path, size));

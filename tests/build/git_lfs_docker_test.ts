@@ -14,8 +14,7 @@ import { resourceOf, TEST_IMAGE } from "../support/step-context.ts";
 import { build, repository } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
-const { test } = needing("Docker");
-const skip = noFullGit();
+const { test } = needing("Docker", noFullGit);
 
 const TOKEN = "a-token-that-nobody-else-has";
 const authorities = parseAuthorities(TEST_CERTIFICATE.cert);
@@ -44,7 +43,6 @@ const CHANGED = "git -c safe.directory='*' status --short";
 
 test(
   "git-cloner gets the files of Git LFS with the token of the repository's host, and leaves nothing changed",
-  { skip },
   async () => {
     const submodules = [{ path: "module", url: "../app.git" }];
     const served = { token: TOKEN, lfs: [LARGE, OTHER], submodules, host: "localhost" } as const;
@@ -75,9 +73,7 @@ test(
   },
 );
 
-test("git-cloner gets the files of Git LFS of a folder from where it came, and names what no server has", {
-  skip,
-}, async () => {
+test("git-cloner gets the files of Git LFS of a folder from where it came, and names what no server has", async () => {
   await using remote = await httpsRepository({ "a.txt": "a" }, { token: TOKEN, lfs: [OTHER] });
   using app = repository({ ".gitattributes": ATTRIBUTES, "b.bin": lfsPointer(OTHER) });
   const git = (...words: string[]) => execFileSync("git", ["-C", app.path, ...words]);
@@ -102,9 +98,7 @@ test("git-cloner gets the files of Git LFS of a folder from where it came, and n
   });
 });
 
-test("git-cloner needs no server for the files of Git LFS whose content is on this machine", {
-  skip,
-}, async () => {
+test("git-cloner needs no server for the files of Git LFS whose content is on this machine", async () => {
   const files = { ".gitattributes": ATTRIBUTES, "a.bin": lfsPointer(OTHER), "b.bin": lfsPointer(LARGE) };
   using app = repository(files);
   using module = repository(files);
@@ -139,7 +133,7 @@ test("git-cloner needs no server for the files of Git LFS whose content is on th
   });
 });
 
-test("a failure names no server for Git LFS if nothing was to be fetched", { skip }, async () => {
+test("a failure names no server for Git LFS if nothing was to be fetched", async () => {
   const pointer = lfsPointer(OTHER);
   const line = `oid sha256:${oidOf(OTHER)}\n`;
   const cloned = async (odd: string) => {
@@ -167,7 +161,7 @@ test("a failure names no server for Git LFS if nothing was to be fetched", { ski
   assert.deepEqual(otherSize.log, [taken("1 file")]);
 });
 
-test("git-cloner fetches what this machine does not have, or has damaged", { skip }, async () => {
+test("git-cloner fetches what this machine does not have, or has damaged", async () => {
   const contents = ["on this machine\n", "damaged\n", "of another size\n", "missing\n"];
   const [here = "", damaged = "", resized = "", missing = ""] = contents;
   await using remote = await httpsRepository({ "a.txt": "a" }, { token: TOKEN, lfs: contents });
@@ -195,7 +189,6 @@ test("git-cloner fetches what this machine does not have, or has damaged", { ski
 
 test(
   "no .lfsconfig sends a token to another host or port, or has anything but https read",
-  { skip },
   async () => {
     await using thief = await httpsRepository({ "a.txt": "a" }, { token: "another", lfs: [OTHER] });
     await build(spec, async ({ step }) => {
@@ -229,7 +222,7 @@ test(
   },
 );
 
-test("no folder of a commit that looks like a repository has git run anything", { skip }, async () => {
+test("no folder of a commit that looks like a repository has git run anything", async () => {
   // The path of the submodule reads as two folders, of which the commit fills the second.
   const submodules = [{ name: "odd", path: "odd\n/workspace/inner", url: "../app.git" }];
   const inner = {

@@ -13,16 +13,15 @@ import { testPolicy } from "../support/settings.ts";
 import { build } from "./build.ts";
 import { needing } from "../support/needs.ts";
 
-const { after, before, test } = needing("Docker");
+const { after, before, test } = needing("Docker", noFullGit);
 
-const skip = noFullGit();
 const server: { current?: SshServer } = {};
 const running = () => {
   assert.ok(server.current);
   return server.current;
 };
 before(async () => {
-  if (skip === false) server.current = await startSshServer();
+  server.current = await startSshServer();
 });
 after(() => server.current?.[Symbol.asyncDispose]());
 
@@ -41,7 +40,6 @@ const middleOf = (key: string): string => key.split("\n")[2] ?? "";
 
 test(
   "git-cloner clones by ssh for any user of the build, with a key that the build never sees",
-  { skip },
   async () => {
     const { keys, url } = running();
     await build({ repository: url(), network: "host", user: "games" }, async ({ step, idle: container }) => {
@@ -59,7 +57,6 @@ test(
 
 test(
   "git-cloner believes no ssh host that it does not know, and says why a clone by ssh fails",
-  { skip },
   async () => {
     const { keys, url, port, hostKey } = running();
     const line = `[127.0.0.1]:${port} ${hostKey}`;
@@ -98,9 +95,6 @@ test(
 
 test(
   "an ssh key of a clone that is cut off is on no disk and in no process of the build, and gone with its container",
-  {
-    skip,
-  },
   async () => {
     const { keys, url, hasHung } = running();
     await using docker = testDocker();

@@ -20,7 +20,6 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { after, test } from "node:test";
 import { InputError, messageOf, UnavailableError } from "../../lib/base/errors.ts";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
 import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
@@ -33,9 +32,12 @@ import {
 } from "../../lib/build/git/objects/format.ts";
 import { sourceStream } from "../../lib/build/git/source-stream.ts";
 import { snapshotWorkTree } from "../../lib/cli/shared/request/uncommitted.ts";
+import { needing } from "../support/needs.ts";
 import { craftLoose, craftPack } from "./craft-pack.ts";
 import { makeOriginals, readMutated } from "./mutated-source.ts";
 import { git, receive } from "./received.ts";
+
+const { after, test } = needing();
 
 /**
  * What an attacker wants: a repository, a key and a folder of the user's, beside the repository that is
@@ -286,7 +288,7 @@ test("commondir and gitdir are believed where the other side says the same", asy
 
 const { geteuid } = process;
 test("a repository of another user is refused, but for sudo and safe.directory", {
-  skip: geteuid?.() === 0 ? false : "only root can give files away",
+  needs: () => geteuid?.() !== 0 && "Only root can give files away",
 }, async () => {
   await inScene(async ({ top, app, dotGit, private: own }) => {
     chownSync(app, 12345, 12345);
@@ -316,9 +318,9 @@ test("a repository of another user is refused, but for sudo and safe.directory",
 
 /** As root, it is another user who may not read, and who has to get there. */
 const isClosed = geteuid?.() === 0 && (statSync(tmpdir()).mode & 0o001) === 0;
-const skip = isClosed && "Other users cannot pass through the folder for temporary files";
-
-test("what may not be read is said, and an older packed ref never stands in for it", { skip }, async () => {
+test("what may not be read is said, and an older packed ref never stands in for it", {
+  needs: () => isClosed && "Other users cannot pass through the folder for temporary files",
+}, async () => {
   await inScene(async ({ top, app, dotGit }) => {
     git(app, "pack-refs", "--all");
     writeFileSync(join(app, "f"), "newer");

@@ -1,28 +1,15 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { getuid } from "node:process";
-import { test } from "node:test";
+import { needing } from "../support/needs.ts";
+import { noOwnMounts, withOwnMounts } from "../support/own-mounts.ts";
 import { root, runtime, startProgram, temporaryFolder } from "./start-program.ts";
 
-/** Starts a command where a folder cannot be written to, even by root. */
-const withReadOnly = (folder: string) => [
-  "unshare",
-  "--mount",
-  ...(getuid?.() === 0 ? [] : ["--map-root-user"]),
-  "sh",
-  "-ec",
-  'mount -t tmpfs -o ro tmpfs "$0"; exec "$@"',
-  folder,
-];
-const [command = "", ...args] = withReadOnly("/mnt");
-const skip = spawnSync(command, [...args, "true"]).status === 0
-  ? false
-  : "no mount of our own can be made here (root or user namespaces)";
+const { test } = needing(noOwnMounts);
 
-test("submit refuses an --output that cannot be made before it asks the control plane for anything", {
-  skip,
-}, async () => {
+/** Starts a command where a folder cannot be written to, even by root. */
+const withReadOnly = (folder: string) => withOwnMounts('mount -t tmpfs -o ro tmpfs "$1"', folder);
+
+test("submit refuses an --output that cannot be made before it asks the control plane for anything", async () => {
   await using folder = await temporaryFolder();
   const { path } = folder;
   const [command = "", ...args] = withReadOnly(path);

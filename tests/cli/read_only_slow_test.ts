@@ -1,31 +1,19 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { getuid } from "node:process";
-import { test } from "node:test";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { runOf } from "../backend/store-conformance/opened.ts";
+import { needing } from "../support/needs.ts";
+import { noOwnMounts, withOwnMounts } from "../support/own-mounts.ts";
 import { root, runtime, startProgram, temporaryFolder } from "./start-program.ts";
 
-/** A command line that runs a command where a folder is read-only, for that command alone. */
-const onReadOnly = (folder: string) => [
-  "unshare",
-  "--mount",
-  ...(getuid?.() === 0 ? [] : ["--map-root-user"]),
-  "sh",
-  "-ec",
-  `mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"; exec "$@"`,
-  folder,
-];
-const [command = "", ...args] = onReadOnly("/mnt");
-const skip = spawnSync(command, [...args, "true"]).status === 0
-  ? false
-  : "no mount of our own can be made here (root or user namespaces)";
+const { test } = needing(noOwnMounts);
 
-test("commands and doctor say that a data folder is read-only, whether it has runs, is empty or is missing", {
-  skip,
-}, async () => {
+/** Starts a command where a folder is read-only. */
+const onReadOnly = (folder: string) =>
+  withOwnMounts('mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"', folder);
+
+test("commands and doctor say that a data folder is read-only, whether it has runs, is empty or is missing", async () => {
   await using folder = await temporaryFolder();
   const [used, empty, missing] = ["used", "empty", "missing"].map((name) => join(folder.path, name));
   assert.ok(used && empty && missing);

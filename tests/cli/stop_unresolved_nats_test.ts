@@ -1,34 +1,19 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { getuid } from "node:process";
 import { startNats } from "../support/nats-server.ts";
 import { needing } from "../support/needs.ts";
+import { noOwnMounts, withOwnMounts } from "../support/own-mounts.ts";
 import { within } from "../support/within.ts";
 import { root, runtime, startProgram, temporaryFolder } from "./start-program.ts";
 
-const { test } = needing("broker");
+const { test } = needing("broker", noOwnMounts);
 
-/** Starts a command with files of its own for the names of hosts, which nobody else sees. */
-const withHosts = (hosts: string, servers: string) => [
-  "unshare",
-  "--mount",
-  ...(getuid?.() === 0 ? [] : ["--map-root-user"]),
-  "sh",
-  "-ec",
-  'mount --bind "$0" /etc/hosts; mount --bind "$1" /etc/resolv.conf; shift; exec "$@"',
-  hosts,
-  servers,
-];
-const [command = "", ...args] = withHosts("/etc/hosts", "/etc/resolv.conf");
-const skip = spawnSync(command, [...args, "true"]).status === 0
-  ? false
-  : "no mount of our own can be made here (root or user namespaces)";
+/** Starts a command with files of its own for the names of hosts. */
+const withHosts = (hosts: string, servers: string) =>
+  withOwnMounts('mount --bind "$1" /etc/hosts; mount --bind "$2" /etc/resolv.conf', hosts, servers);
 
-test("a driver and a control plane end on SIGTERM while the broker's name cannot be resolved", {
-  skip,
-}, async () => {
+test("a driver and a control plane end on SIGTERM while the broker's name cannot be resolved", async () => {
   await using folder = await temporaryFolder();
   const [hosts, servers] = [join(folder.path, "hosts"), join(folder.path, "resolv.conf")];
   const others = await readFile("/etc/hosts", "utf8");

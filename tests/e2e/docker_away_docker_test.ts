@@ -15,7 +15,7 @@ import { NEVER_ENDS, startStuckRuns } from "../support/stuck-runs.ts";
 import { tinyImage } from "../support/tiny-image.ts";
 import { needing } from "../support/needs.ts";
 
-const { test } = needing("Docker");
+const { test } = needing("Docker", noPrivateDocker);
 
 test("run says where it has looked for Docker, and what to do, where there is none", async () => {
   await using place = await makePlace();
@@ -51,11 +51,8 @@ async function leftSocket(folder: string): Promise<string> {
   return path;
 }
 
-const skip = noPrivateDocker();
-
 test(
   "run survives that Docker dies in the middle of any step and comes back, and leaves nothing",
-  { skip },
   async () => {
     await using docker = await startPrivateDocker();
     await using place = await makePlace();

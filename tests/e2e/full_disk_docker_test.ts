@@ -6,9 +6,7 @@ import { makePlace, startRun } from "../support/start-run.ts";
 import { stepOutcomes } from "../support/step-outcomes.ts";
 import { needing } from "../support/needs.ts";
 
-const { test } = needing("Docker");
-
-const skip = noSmallDisk();
+const { test } = needing("Docker", noSmallDisk);
 
 /** Neither can be pressed to a size that fits. */
 const CASES = [
@@ -19,7 +17,6 @@ const CASES = [
 for (const { what, flags } of CASES) {
   test(
     `run fails for a full disk, is cleaned up and recorded, where ${what} has no room`,
-    { skip },
     async () => {
       await using place = await makePlace();
       using disk = mountSmallDisk(place.data("disk"), "40m");
@@ -44,7 +41,7 @@ for (const { what, flags } of CASES) {
   );
 }
 
-test("run does not begin where the data folder has no room for a run's end", { skip }, async () => {
+test("run does not begin where the data folder has no room for a run's end", async () => {
   await using place = await makePlace();
   using disk = mountSmallDisk(place.data("disk"), "2m");
   const data = "disk/data";

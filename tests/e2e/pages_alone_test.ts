@@ -11,8 +11,6 @@ import { remoteRepository } from "../support/remote-repository.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { needing } from "../support/needs.ts";
 
-const { test } = needing("Docker", "broker");
-
 /** Where the lines of the pages find broker and API, by the defaults of everybody. */
 const PORTS = { nats: 4222, api: 8080 };
 const DRIVERS = ["container-start", "git-cloner", "builder", "container-stop"];
@@ -22,11 +20,14 @@ const taken = await Promise.all(Object.values(PORTS).map(isTaken));
  * These programs are typed as they stand there, so they cannot be told to go elsewhere, nor run twice at
  * once.
  */
-const skip = taken.some((is) => is) && "Something listens on port 4222 or 8080 of this machine already";
+const { test } = needing(
+  "Docker",
+  "broker",
+  () => taken.some((is) => is) && "Something listens on port 4222 or 8080 of this machine already",
+);
 
 test(
   "the lines of docs/fleet.md build zlib, each typed in a terminal of its own",
-  { skip },
   async () => {
     // In the place of what is beyond this machine: an image in which GitHub has zlib, whatever network there
     // is.
@@ -63,7 +64,6 @@ test(
 
 test(
   "the lines of docs/conveyor.md build for one, each typed in a terminal of its own",
-  { skip },
   async () => {
     using remote = remoteRepository();
     const lines = await linesOf("docs/conveyor.md");

@@ -5,28 +5,34 @@ import { TEST_IMAGE } from "./test-image.ts";
 
 type Work = () => void | PromiseLike<void> | undefined;
 
-/**
- * As in `node:test`. If the machine lacks something, tests are skipped with that reason, and hooks do
- * nothing.
- */
+/** Returns why something is missing here. */
+export type Look = () => string | false | undefined;
+
+/** As in `node:test`, for tests that need something of the machine: see `needing`. */
 export interface Tests {
   test(title: string, work: Work): void;
-  test(title: string, options: { skip?: boolean | string }, work: Work): void;
+  /** `needs`: what this test needs besides. */
+  test(title: string, options: { needs: Look }, work: Work): void;
   before(work: Work): void;
   after(work: Work): void;
 }
 
 const LOOKS = { Docker: whyNoDocker, broker: whyNoBroker };
-type Need = keyof typeof LOOKS;
+type Need = keyof typeof LOOKS | Look;
 
-/** Returns the functions of `node:test` for a file whose tests need these. */
+/**
+ * Returns the functions of `node:test` for a file whose tests need these. If the machine lacks something,
+ * hooks do nothing and tests are skipped with that reason, which is printed. With CI=true they fail with it.
+ */
 export function needing(...what: Need[]): Tests {
-  const lacks = lacking(...what);
-  // Bun does not print the reason of a skipped test.
-  if (lacks) console.log(`Skipped here: ${lacks}`);
-  const test: Tests["test"] = (title, ...rest: [Work] | [{ skip?: boolean | string }, Work]) => {
-    const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest;
-    nodeTest(title, { skip: options.skip || lacks || false }, async () => {
+  const missing = whyMissing(what);
+  report(missing);
+  const test: Tests["test"] = (title, ...rest: [Work] | [{ needs: Look }, Work]) => {
+    const [options, work] = rest.length === 1 ? [undefined, rest[0]] : rest;
+    const lacks = missing ?? (options && whyMissing([options.needs]));
+    if (missing === undefined) report(lacks);
+    nodeTest(title, { skip: !isCi() && lacks || false }, async () => {
+      if (lacks !== undefined) throw new Error(`Nothing is skipped where CI=true: ${lacks}`);
       try {
         await work();
       } catch (error) {
@@ -35,9 +41,28 @@ export function needing(...what: Need[]): Tests {
     });
   };
   const unless = (hook: typeof nodeBefore) => (work: Work) => {
-    if (!lacks) hook(async () => await work());
+    if (missing === undefined) hook(async () => await work());
   };
   return { test, before: unless(nodeBefore), after: unless(nodeAfter) };
+}
+
+/**
+ * Returns why tests that need these are skipped here. With CI=true none is skipped: what is missing makes it
+ * fail.
+ */
+export function lacking(...what: Need[]): string | undefined {
+  return isCi() ? undefined : whyMissing(what);
+}
+
+const isCi = (): boolean => process.env.CI === "true";
+
+function whyMissing(what: readonly Need[]): string | undefined {
+  return what.map((one) => typeof one === "function" ? one() : LOOKS[one]()).find(Boolean) || undefined;
+}
+
+/** Bun does not print the reason of a skipped test. */
+function report(lacks: string | undefined): void {
+  if (lacks !== undefined && !isCi()) console.log(`Skipped here: ${lacks}`);
 }
 
 /** Returns a test's own error. An error of its clean-up is printed too, but does not replace it. */
@@ -46,14 +71,6 @@ function ownError(error: unknown): unknown {
   const { error: later, suppressed } = error as SuppressedError;
   console.error("After the test had failed, clearing up failed too:", later);
   return ownError(suppressed);
-}
-
-/**
- * Returns why tests that need these are skipped here. With CI=true none is skipped: what is missing makes it
- * fail.
- */
-export function lacking(...what: Need[]): string | undefined {
-  return process.env.CI === "true" ? undefined : what.map((one) => LOOKS[one]()).find(Boolean);
 }
 
 function whyNoDocker(): string | undefined {
