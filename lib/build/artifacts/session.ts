@@ -64,8 +64,8 @@ export async function withSession<T>(
     intercept: async ({ stream, data }) => {
       if (stream !== "stdout") return false;
       await queue.write(data);
-      // Ends the exec: what is left of a large file may take a minute to read.
-      if (isAbandoned) throw new Abandoned();
+      // Ends the exec: what is left of a large file may take a minute to read. A stop ends it in its own way.
+      if (isAbandoned && !context.signal.aborted) throw new Abandoned();
       return true;
     },
   }).catch((error) => {
