@@ -69,7 +69,12 @@ test("a build whose time is over while an artifact is fetched keeps what is want
     running.catch(() => {});
     await Promise.race([stuck.begun, running]);
     time.abort(new StopError("timeout"));
-    await assert.rejects(running, /Stopped: timeout/);
+    const { failure } = await running;
+    assert.deepEqual([failure?.message, failure?.reason], ["Stopped: timeout", "timeout"]);
+    assert.deepEqual((failure?.data.artifacts as { name: string }[]).map(({ name }) => name), [
+      "file",
+      "report",
+    ]);
     assert.deepEqual(kept, { file: 64 * 1024 ** 2, report: 4 });
   });
 });

@@ -100,8 +100,18 @@ test("how a build ended decides what is kept of it, and nothing is where it goes
   for (const [thrown, reason, wanted] of cases) {
     const { error, stored } = await fail(thrown, reason, { artifacts: always });
     assert.deepEqual(stored.sort(), wanted, `${thrown}`);
-    if (!(thrown instanceof StepFailure)) assert.equal(error, thrown);
+    if (!(thrown instanceof StepFailure) && wanted.length === 0) assert.equal(error, thrown);
   }
+});
+
+test("a build that was stopped keeps the stop's reason, with the artifacts and the tests' outcome beside it", async () => {
+  const stop = new StopError("cancelled");
+  const always = [{ glob: "c.txt", when: "always" }];
+  const { error, data } = await fail(new Error("aborted"), stop, { artifacts: always, reports: ["t.xml"] });
+  assert.ok(error instanceof StepFailure);
+  assert.deepEqual([error.message, error.reason], [stop.message, "cancelled"]);
+  assert.deepEqual((data?.artifacts as { name: string }[]).map(({ name }) => name), ["c.txt"]);
+  assert.equal((data?.reports as { failures: number }).failures, 1);
 });
 
 test("once it was told to stop, a step keeps nothing of a run that is another attempt's now", async () => {

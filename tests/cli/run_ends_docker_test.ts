@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
@@ -163,12 +163,14 @@ test("run keeps what is always wanted of a build that takes too long or is cance
   assert.equal(late.code, 124, late.stderr);
   assert.deepEqual(kept(late), ["a.log"]);
   assert.equal(await readFile(join(app.path, "repo/artifacts/a.log"), "utf8"), "1\n");
-  const started = app.start(...always, "-c", "echo 2 >b.log; echo ready; exec sleep 600");
+  const line = "echo 2 >b.log; ln -s b.log link.log; echo ready; exec sleep 600";
+  const started = app.start(...always, "-c", line);
   await started.said('"message":"ready"');
   started.kill("SIGINT");
   const cancelled = await started.ended;
   assert.equal(cancelled.code, 130, cancelled.stderr);
-  assert.deepEqual(kept(cancelled), ["b.log"]);
+  assert.deepEqual(kept(cancelled), ["b.log", "link.log"]);
+  assert.equal(await readlink(join(app.path, "repo/artifacts/link.log")), "b.log");
   assert.deepEqual(await objectsOfRun(linesOf(cancelled)[0]?.run ?? ""), []);
 });
 

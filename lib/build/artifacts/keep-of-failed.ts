@@ -25,8 +25,8 @@ interface Kept {
 
 /**
  * Runs a build's work. Sums up the test reports and keeps the artifacts that are wanted of a build that did
- * not succeed. Throws what `work` throws; a StepFailure then has both in its data. Keeping never replaces
- * that error: its own failure is a line of the log.
+ * not succeed. Throws what `work` throws, with both in its data; for a stop that is a StepFailure with the
+ * stop's reason. Keeping never replaces that error: its own failure is a line of the log.
  */
 export async function keepingOfFailed<T>(
   context: BuildContext,
@@ -41,10 +41,18 @@ export async function keepingOfFailed<T>(
     const isWanted = end !== undefined && wantedAt(plan.artifacts, end).length > 0;
     if (end === undefined || (!isWanted && plan.reports.length === 0)) throw thrown;
     const kept = await keep(context, container, plan, end);
-    if (!(thrown instanceof StepFailure)) throw thrown;
-    const { message, reason, data } = thrown;
-    throw new StepFailure(message, { reason, data: { ...kept, ...data }, cause: thrown.cause });
+    throw withKept(thrown, kept, context.signal);
   }
+}
+
+/** Returns the error with what was kept in its data. */
+function withKept(thrown: unknown, kept: Kept, { reason: stop }: AbortSignal): unknown {
+  if (thrown instanceof StepFailure) {
+    const { message, reason, data, cause } = thrown;
+    return new StepFailure(message, { reason, data: { ...kept, ...data }, cause });
+  }
+  if (!(stop instanceof StopError) || Object.keys(kept).length === 0) return thrown;
+  return new StepFailure(stop.message, { reason: stop.reason, data: { ...kept }, cause: thrown });
 }
 
 /** Returns the reports for the data of a result; empty if there are none. */
