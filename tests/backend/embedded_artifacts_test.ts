@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ArtifactTable } from "../../lib/backend/embedded/artifacts.ts";
 import { connect } from "../../lib/backend/embedded/database.ts";
+import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { Lifetime } from "../../lib/backend/embedded/lifetime.ts";
 import { migrate } from "../../lib/backend/embedded/schema.ts";
 import { InputError } from "../../lib/base/errors.ts";
-import { RUN } from "../engine/support/runs.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { OTHER_RUN, publishBatch, RUN, runOf } from "./store-conformance/opened.ts";
 import { bytes } from "./transport-conformance/opened.ts";
 
 test("putBlob stores no entry without a file if its run is removed in between", async () => {
@@ -41,4 +42,48 @@ test("putBlob stores no entry without a file if its run is removed in between", 
   await put("third");
   assert.deepEqual((await reader.list(RUN)).map(({ name }) => name), ["third"]);
   assert.deepEqual(await readdir(join(partial, "up")), []);
+});
+
+test("removeOrphans removes what was stored of a run after its removal, and nothing of others", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store, transport, removeOrphans, stored } = embedded;
+  const { signal } = new AbortController();
+  for (const run of [RUN, OTHER_RUN]) {
+    await store.runs.put(run, runOf(run, { outcome: "failed", endedAt: 1 }), 0);
+    await transport.putBlob(run, "first", bytes("one"));
+    await publishBatch(transport, ["a line"], { run });
+  }
+  assert.equal(await removeOrphans({ signal }), 0);
+  const { logBytes } = await stored();
+  await store.removeRun(RUN);
+  await transport.putBlob(RUN, "late", bytes("two"));
+  await publishBatch(transport, ["a late line"], { run: RUN });
+  await mkdir(join(folder.path, "artifacts", "0fbab31f-0000-4000-8000-ac49b007ca65"));
+  await mkdir(join(folder.path, "artifacts", "of-others"));
+
+  assert.equal(await removeOrphans({ signal }), 2);
+  assert.deepEqual([await store.artifacts.list(RUN), await store.logs.count(RUN)], [[], 0]);
+  assert.equal((await store.artifacts.list(OTHER_RUN)).length, 1);
+  assert.equal(await store.logs.count(OTHER_RUN), 1);
+  assert.deepEqual((await readdir(join(folder.path, "artifacts"))).sort(), [OTHER_RUN, "of-others"].sort());
+  assert.equal((await stored()).logBytes * 2, logBytes);
+});
+
+test("removeOrphans leaves what a run has whose record cannot be read", async () => {
+  await using folder = await temporaryFolder();
+  const { signal } = new AbortController();
+  {
+    await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+    await embedded.store.runs.put(RUN, runOf(RUN, { outcome: "failed", endedAt: 1 }), 0);
+    await embedded.transport.putBlob(RUN, "first", bytes("one"));
+  }
+  {
+    await using database = await connect(join(folder.path, "conveyor.db"), () => 0);
+    database.run(() => database.prepare("UPDATE runs SET value = '{'").run());
+  }
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  assert.equal(await embedded.store.runs.get(RUN), undefined);
+  assert.equal(await embedded.removeOrphans({ signal }), 0);
+  assert.equal((await embedded.store.artifacts.list(RUN)).length, 1);
 });

@@ -82,6 +82,30 @@ test("removeUnfinished removes what a killed process had not finished storing, a
   assert.equal(await sizeOf(OTHER_RUN, "slow"), 2 * (CHUNK + 1));
 });
 
+test("removeUnfinished removes what was stored of a run after its removal, and nothing of others", async () => {
+  await using opened = await openStore();
+  const { store, transport } = opened;
+  await transport.putBlob(RUN, "first", bytes("one"));
+  await transport.putBlob(OTHER_RUN, "other", bytes("other"));
+  const drops = dripping();
+  const storing = transport.putBlob(RUN, "late", drops.source);
+  drops.drip();
+  await until(async () => (await opened.chunks()).length === 3);
+  await store.removeRun(RUN);
+  drops.end();
+  await storing;
+  const listed = async (run: string) => (await store.artifacts.list(run)).map(({ name }) => name);
+  assert.deepEqual(await listed(RUN), ["late"]);
+  assert.equal(await store.removeUnfinished({ idleMs: 60_000, signal }), 1);
+  assert.deepEqual([await listed(RUN), await listed(OTHER_RUN)], [[], ["other"]]);
+  assert.equal((await opened.chunks()).length, 1);
+
+  // Later ones are still found, until nobody can be storing any more.
+  await transport.putBlob(RUN, "later", bytes("two"));
+  assert.equal(await store.removeUnfinished({ idleMs: 0, signal }), 1);
+  assert.deepEqual(await store.notes.list({ after: "removed-run/", limit: 1 }), []);
+});
+
 test("removeUnfinished leaves what others keep in the bucket under names that are no artifact's", async () => {
   await using opened = await openStore();
   const { connection, store, chunks, idle } = opened;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
+import { Retryable } from "../../lib/base/errors.ts";
 import type { Store } from "../../lib/backend/store.ts";
 import { keepPruned, pruner } from "../../lib/cli/up/prune.ts";
 import { publishBatch, runOf } from "../backend/store-conformance/opened.ts";
@@ -59,6 +60,41 @@ test("prune that keeps nothing still leaves open runs alone", async () => {
   const options = { store, keepRunsMs: 0, keepLogsMs: 0, clock: () => NOW };
   assert.equal(await pruner(options)(new AbortController().signal), 1);
   assert.deepEqual((await store.runs.list()).map(({ id }) => id), [idOf(2)]);
+});
+
+test("prune removes the others where one run, or one log, cannot be removed", async () => {
+  await using folder = await temporaryFolder();
+  await using log = await captureLog();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store, transport, removeLog } = embedded;
+  for (let n = 0; n < 6; n++) {
+    const endedAt = NOW - (n < 3 ? 9 : 2) * DAY + n;
+    await store.runs.put(idOf(n), runOf(idOf(n), { outcome: "failed", endedAt }), 0);
+    await publishBatch(transport, ["a line"], { run: idOf(n) });
+  }
+  const failing = (stuck: number, remove: (run: string) => Promise<void>) => (run: string) =>
+    run === idOf(stuck) ? Promise.reject(new Error("EACCES: permission denied")) : remove(run);
+  const prune = pruner({
+    store: { ...store, removeRun: failing(0, store.removeRun) },
+    keepRunsMs: 7 * DAY,
+    keepLogsMs: DAY,
+    removeLog: failing(3, removeLog),
+    clock: () => NOW,
+  });
+  assert.equal(await prune(new AbortController().signal), 2);
+  const left = await store.runs.list();
+  assert.deepEqual(left.map(({ id }) => id).sort(), [0, 3, 4, 5].map(idOf));
+  const lines = await Promise.all([3, 4, 5].map((n) => store.logs.count(idOf(n))));
+  assert.deepEqual(lines, [1, 0, 0]);
+  await log.line(new RegExp(`^warning: Cannot remove run ${idOf(0)}: EACCES: permission denied$`));
+  await log.line(new RegExp(`^warning: Cannot remove the log of run ${idOf(3)}: EACCES`));
+
+  const away = new Retryable("The broker is away", { reason: "transport-unreachable" });
+  const stopped = pruner({
+    store: { ...store, removeRun: () => Promise.reject(away) },
+    ...{ keepRunsMs: 7 * DAY, keepLogsMs: DAY, clock: () => NOW },
+  });
+  await assert.rejects(stopped(new AbortController().signal), away);
 });
 
 test("prune keeps so many ended runs, those that ended last, and all open ones", async () => {
@@ -141,5 +177,5 @@ test("keepPruned removes what was silent for a day without being finished, also 
   });
   assert.equal(await asked.promise, DAY);
   await log.line(/^warning: Cannot remove runs that had ended long ago: The store has been disposed$/);
-  await log.line(/^info: Removed 3 artifacts that were never finished$/);
+  await log.line(/^info: Removed 3 artifacts that no run has$/);
 });

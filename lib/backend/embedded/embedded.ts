@@ -11,6 +11,7 @@ import { checkFolder, type DataFolder, dataFolder, prepareFolder, sealKeyOf } fr
 import { requireWritable } from "./require-writable.ts";
 import { Reserve } from "./reserve.ts";
 import { LogTable } from "./logs.ts";
+import { removeOrphans } from "./orphans.ts";
 import { migrate } from "./schema.ts";
 import { Scopes } from "./scopes.ts";
 import { emptyDatabaseOfSecrets } from "./secret-files.ts";
@@ -49,6 +50,8 @@ export interface Embedded extends AsyncDisposable {
   stored(): Promise<{ deadLetters: number; logBytes: number }>;
   /** Removes a run's log and keeps the rest of the run. */
   removeLog(run: string): Promise<void>;
+  /** See `removeOrphans`. */
+  removeOrphans(options: { signal: AbortSignal }): Promise<number>;
 }
 
 /**
@@ -136,6 +139,8 @@ async function open(options: EmbeddedOptions): Promise<Embedded> {
         logBytes: logs.storedBytes(),
       })),
     removeLog: (run) => logs.remove(run),
+    removeOrphans: ({ signal }) =>
+      removeOrphans(database, { logs, artifacts, folder: folder.artifacts.whole }, signal),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -76,6 +76,18 @@ export class ArtifactIndex implements AsyncDisposable {
     return entries;
   }
 
+  /** Returns the objects of those of these runs that have some. Throws as `of`. */
+  async objectsOf(runs: ReadonlySet<string>): Promise<Map<string, string[]>> {
+    const objects = new Map<string, string[]>();
+    if (runs.size === 0) return objects;
+    await this.#catchUp();
+    for await (const { key, value } of this.#entries(ENTRY_PREFIX)) {
+      const [run = ""] = key.slice(ENTRY_PREFIX.length).split("/", 1);
+      if (runs.has(run)) objects.set(run, [...objects.get(run) ?? [], value.object]);
+    }
+    return objects;
+  }
+
   /** Returns the number of descriptions and the chunk subjects of all artifacts. Throws as `of`. */
   async subjects(): Promise<{ descriptions: number; chunks: Set<string> }> {
     await this.#catchUp();

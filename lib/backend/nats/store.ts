@@ -13,13 +13,15 @@ import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM, openBucket } from "./blobs.ts";
 import { inOurWords } from "./calls.ts";
 import { Link } from "./link.ts";
 import { logReader } from "./log-reader.ts";
+import { removedRuns } from "./removed-runs.ts";
 import { boundFor } from "./streams.ts";
 import { removeUnfinished } from "./unfinished.ts";
 
 export interface NatsStore extends Store {
   /**
-   * Removes the rest of artifacts whose upload was cut off and whose last chunk is older than `idleMs`.
-   * Returns how many. Throws `Retryable`, `signal.reason`.
+   * Removes the rest of artifacts whose upload was cut off and whose last chunk is older than `idleMs`, and
+   * artifacts of removed runs that were stored after the removal, for at least `idleMs`. Returns how many.
+   * Throws `Retryable`, `signal.reason`.
    */
   removeUnfinished(options: { idleMs: number; signal: AbortSignal }): Promise<number>;
   /**
@@ -52,8 +54,27 @@ export async function natsStore(
   const lifetime = new Lifetime("The store");
   const index = new ArtifactIndex(link, manager, local.notes);
   const removed = removedLogs(local);
+  const gone = removedRuns(local.notes);
   const logs = logReader(link, manager, lifetime, { isGenuine, isRemoved: removed.has });
   const artifacts = artifactReader(link, index, lifetime);
+
+  async function removeObjects(run: string, objects: readonly string[]): Promise<void> {
+    for (const object of objects) await removeObject(link.client, manager, object);
+    await index.forget(run);
+  }
+
+  async function removeLeftovers(options: { idleMs: number; signal: AbortSignal }): Promise<number> {
+    let count = 0;
+    const runs = await gone.list();
+    for (const [run, objects] of await index.objectsOf(new Set(runs.keys()))) {
+      options.signal.throwIfAborted();
+      await removeObjects(run, objects);
+      count += objects.length;
+    }
+    await gone.forget(runs, options.idleMs);
+    return count + await removeUnfinished(link, manager, index, options);
+  }
+
   return {
     ...local,
     logs,
@@ -61,7 +82,7 @@ export async function natsStore(
 
     removeUnfinished: (options) =>
       lifetime.call(() =>
-        removeUnfinished(link, manager, index, options).catch((cause) => {
+        removeLeftovers(options).catch((cause) => {
           options.signal.throwIfAborted();
           throw inOurWords("remove unfinished artifacts", cause);
         })
@@ -90,11 +111,11 @@ export async function natsStore(
       if (found && found.value.outcome === undefined) {
         throw new InputError(`Cannot remove run "${run}": expected one that has ended`);
       }
+      await gone.note(run);
       const objects = Array.from(await index.of(run), ([, { object }]) => object);
       try {
         await manager.streams.purge("logs-engine", { filter: subjects.logs(run) });
-        for (const object of objects) await removeObject(link.client, manager, object);
-        await index.forget(run);
+        await removeObjects(run, objects);
         await removed.forget(run);
       } catch (cause) {
         throw inOurWords(`remove run "${run}"`, cause);

@@ -28,8 +28,8 @@ export interface Plane extends AsyncDisposable {
   readonly stored: () => Promise<Stored>;
   /** Removes a run's log; undefined if the broker expires logs itself. */
   readonly removeLog: ((run: string) => Promise<void>) | undefined;
-  /** See `NatsStore`; undefined if the data folder does this itself. */
-  readonly removeUnfinished: NatsStore["removeUnfinished"] | undefined;
+  /** Removes artifacts that no run has: see `NatsStore` and `removeOrphans`. Returns how many there were. */
+  readonly removeUnfinished: NatsStore["removeUnfinished"];
   /** See `NatsStore`. */
   readonly makeRoom: NatsStore["makeRoom"] | undefined;
 }
@@ -44,7 +44,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
   const { owner, sealKey } = embedded;
   const local = withoutOthersRuns(embedded);
   if (!options.nats) {
-    const { transport, publishRun, removeLog, stored } = embedded;
+    const { transport, publishRun, removeLog, removeOrphans, stored } = embedded;
     const opened = opening.move();
     return {
       transport,
@@ -55,7 +55,7 @@ export async function openPlane(options: UpOptions, folder: string, signal: Abor
       broker: undefined,
       stored,
       removeLog,
-      removeUnfinished: undefined,
+      removeUnfinished: removeOrphans,
       makeRoom: undefined,
       [Symbol.asyncDispose]: () => opened.disposeAsync(),
     };

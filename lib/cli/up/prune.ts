@@ -1,6 +1,6 @@
 import type { EndedRun, Store } from "../../backend/store.ts";
 import type { Clock } from "../../base/clock.ts";
-import { messageOf } from "../../base/errors.ts";
+import { messageOf, Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { delay } from "../../base/signals.ts";
 
@@ -18,7 +18,7 @@ export interface PruneOptions {
 export interface KeepPrunedOptions extends PruneOptions {
   /** See `NatsStore`; omit if only the disk limits the logs. */
   readonly makeRoom?: ((options: { signal: AbortSignal }) => Promise<number>) | undefined;
-  /** See `NatsStore`; omit if partial artifacts are removed elsewhere. */
+  /** See `Plane` (default: nothing is removed). */
   readonly removeUnfinished?:
     | ((options: { idleMs: number; signal: AbortSignal }) => Promise<number>)
     | undefined;
@@ -48,7 +48,7 @@ export function keepPruned(
         signal,
       );
       await attempt(
-        "artifacts that were never finished",
+        "artifacts that no run has",
         () => removeUnfinished({ idleMs: UNFINISHED_MS, signal }),
         signal,
       );
@@ -81,6 +81,25 @@ async function attempt(what: string, remove: () => Promise<number>, signal: Abor
 }
 
 /**
+ * Returns whether it could be removed. One that cannot be must not keep all later ones for ever. Throws
+ * Retryable: the next one would fare no better.
+ */
+async function isRemoved(
+  run: string,
+  what: string,
+  remove: (run: string) => Promise<void>,
+): Promise<boolean> {
+  try {
+    await remove(run);
+    return true;
+  } catch (error) {
+    if (error instanceof Retryable) throw error;
+    processLog("up").warn("Cannot remove {what} {run}: {why}", { what, run, why: messageOf(error) });
+    return false;
+  }
+}
+
+/**
  * Returns a function that removes runs and logs that ended long enough ago, and of more runs than are kept
  * the ones that ended first. It returns the number of removed runs. Each call examines only what has expired
  * since the previous call (the first one, all logs).
@@ -93,20 +112,20 @@ export function pruner(
     const now = clock();
     let removed = 0;
     for await (const { id } of endedRuns(store, { until: now - keepRunsMs, signal })) {
-      await store.removeRun(id);
-      removed++;
+      if (await isRemoved(id, "run", store.removeRun)) removed++;
     }
     let excess = Number.isFinite(keepRunsCount) ? await store.runs.endedCount() - keepRunsCount : 0;
     for await (const { id } of excess > 0 ? endedRuns(store, { until: now, signal }) : []) {
       if (excess-- <= 0) break;
-      await store.removeRun(id);
-      removed++;
+      if (await isRemoved(id, "run", store.removeRun)) removed++;
     }
     if (removeLog && !signal.aborted) {
       const until = now - keepLogsMs;
       // Overlap with the previous period: a run may have been stored a little after it ended.
       const since = mutedUntil - EVERY_MS;
-      for await (const { id } of endedRuns(store, { since, until, signal })) await removeLog(id);
+      for await (const { id } of endedRuns(store, { since, until, signal })) {
+        await isRemoved(id, "the log of run", removeLog);
+      }
       if (!signal.aborted) mutedUntil = until;
     }
     return removed;
