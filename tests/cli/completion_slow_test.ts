@@ -41,6 +41,13 @@ test("completion suggests flags, the words that a flag takes, and shells", async
   assert.deepEqual((await suggested("completion", "")).values, ["bash", "zsh", "fish"]);
 });
 
+test("completion suggests what a command has commands for, and what help explains", async () => {
+  assert.deepEqual(await suggested("new", ""), { values: ["driver"], files: false });
+  assert.deepEqual((await suggested("new", "driver", "--pa")).values, ["--package"]);
+  assert.deepEqual((await suggested("new", "--he")).values, ["--help"]);
+  assert.deepEqual(await suggested("help", "ru"), { values: ["run", "runs"], files: false });
+});
+
 test("completion leaves it to the shell where files may stand", async () => {
   assert.deepEqual(await suggested("run", ""), { values: [], files: true });
   assert.deepEqual(await suggested("run", "-f", ""), { values: [], files: true });

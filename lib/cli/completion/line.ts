@@ -1,10 +1,13 @@
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 
-/** The command of a line, whose first word names it. */
-export const commandOf = (
+/** The command of a line, whose first words name it. */
+export function commandOf(
   program: CommandUnknownOpts,
-  words: readonly string[],
-): CommandUnknownOpts | undefined => program.commands.find((known) => known.name() === words[0]);
+  [first, ...more]: readonly string[],
+): CommandUnknownOpts | undefined {
+  const command = program.commands.find((known) => known.name() === first);
+  return command && (commandOf(command, more) ?? command);
+}
 
 /** The flag with this name, long or short. */
 export const flagOf = (command: CommandUnknownOpts, word: string | undefined): Option | undefined =>

@@ -43,6 +43,8 @@ function candidates(
   const previous = flagOf(command, before.at(-1));
   if (previous?.required) return valuesOf(previous, "", found);
   if (current.startsWith("-")) return { values: flagsOf(command), files: false };
+  if (command.commands.length > 0) return { values: commandsOf(command), files: false };
+  if (command.name() === "help") return { values: commandsOf(program), files: false };
   const [argument] = command.registeredArguments;
   if (argument && isRun(argument)) return { values: [...found], files: false };
   const values = (argument?.argChoices ?? []).map((value) => ({ value, why: "" }));
