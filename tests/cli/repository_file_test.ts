@@ -134,28 +134,45 @@ test("a repository that nothing says how to build is refused with an example, un
 });
 
 test("init writes a file that builds what it found, and replaces one only when it is told to", async () => {
-  const found: [Record<string, string>, string, string[]][] = [
+  const found: [Record<string, string>, string, string[], string[]?][] = [
     [{ "pubspec.yaml": "" }, "ghcr.io/cirruslabs/flutter:3.38.5", [
       "flutter pub get",
       "flutter build apk --release",
-    ]],
+    ], ["/root/.pub-cache", "/root/.gradle"]],
     [{ "package.json": `{"scripts":{"build":"x","test":"y"}}`, "package-lock.json": "{}" }, "node:24", [
       "npm ci",
       "npm run build",
       "npm run test",
+    ], ["/root/.npm"]],
+    [{ "package.json": "{ broken", "Makefile": "" }, "node:24", ["npm install"], ["/root/.npm"]],
+    [
+      { "package.json": "{}", "pnpm-lock.yaml": "" },
+      "node:24",
+      ["corepack enable && pnpm install --frozen-lockfile"],
+      ["/var/cache/pnpm"],
+    ],
+    [{ "package.json": "{}", "yarn.lock": "" }, "node:24", ["corepack enable && yarn install --immutable"]],
+    [{ "go.mod": "module x\n\ngo 1.24.1\n" }, "golang:1.24", ["go build ./...", "go test ./..."], [
+      "/root/.cache/go-build",
+      "/go/pkg/mod",
     ]],
-    [{ "package.json": "{ broken", "Makefile": "" }, "node:24", ["npm install"]],
-    [{ "go.mod": "module x\n\ngo 1.24.1\n" }, "golang:1.24", ["go build ./...", "go test ./..."]],
-    [{ "Cargo.toml": "" }, "rust:1", ["cargo build --release", "cargo test --release"]],
-    [{ "pyproject.toml": "" }, "python:3.13", ["pip install . pytest && pytest"]],
+    [{ "Cargo.toml": "" }, "rust:1", ["cargo build --release", "cargo test --release"], [
+      "/usr/local/cargo/registry",
+    ]],
+    [{ "pyproject.toml": "" }, "python:3.13", ["pip install . pytest && pytest"], ["/root/.cache/pip"]],
     [{ "Makefile": "" }, "gcc:14", ["make"]],
+    [{ "GNUmakefile": "" }, "gcc:14", ["make"]],
   ];
-  for (const [files, image, commands] of found) {
+  for (const [files, image, commands, caches = []] of found) {
     await using made = await repository(files);
     assert.match(await init(made.path, { force: false }), /^Wrote .*\/repo\/\.conveyor\.yaml, as for a /);
     made.commit("init");
     const { spec } = (await made.ask()).plan;
     assert.deepEqual([spec.image, spec.commands], [image, commands]);
+    assert.deepEqual(spec.cache.map(({ path }) => path), caches);
+    for (const variable of spec.env) {
+      assert.ok("value" in variable && caches.includes(variable.value), "the tool is led to its cache");
+    }
     await assert.rejects(init(made.path, { force: false }), /^InputError: There is ".*" already: .*--force/);
     assert.match(await init(made.path, { force: true }), /^Wrote/);
     assert.equal(git(made.path, "status", "--porcelain"), "");
@@ -171,7 +188,7 @@ test("init writes to the top of the repository, and never through a link", async
   await assert.rejects(init(join(made.path, "sub"), { force: false }), /already/);
   assert.match(await init(join(made.path, "sub"), { force: true }), /nothing that is known was found/);
   made.commit("init");
-  assert.equal((await made.ask()).plan.spec.image, "debian:12");
+  assert.equal((await made.ask()).plan.spec.image, "gcc:14");
   await assert.rejects(
     init(elsewhere.path, { force: false }),
     /^InputError: Cannot write into ".*": it is not in a git repository$/,

@@ -35,7 +35,7 @@ export async function init(folder: string, { force }: { force: boolean }): Promi
   const why = proposal.mark === undefined
     ? "nothing that is known was found: change its image and commands"
     : `as for a repository with ${proposal.mark}`;
-  return `Wrote ${path}, ${why}\nNext: git add ${name} && git commit, then: flutter-ci run\n`;
+  return `Wrote ${path}, ${why}\nTry it: flutter-ci run --dirty\nNext: git add ${name} && git commit, then: flutter-ci run\n`;
 }
 
 function topOf(folder: string): string {
@@ -89,18 +89,24 @@ async function write(path: string, text: string, { force }: { force: boolean }):
   }
 }
 
-function textOf({ image, commands, artifacts }: Proposal): string {
-  const list = (values: readonly string[]) => values.map((value) => `    - ${quoted(value)}\n`).join("");
+function textOf({ image, commands, artifacts, caches, env }: Proposal): string {
+  const list = (values: readonly string[]) => values.map((value) => `    - ${value}\n`).join("");
+  const variables = Object.entries(env).map(([name, value]) => `{ name: ${name}, value: ${value} }`);
+  const folders = Object.entries(caches).map(([name, path]) => `{ name: ${name}, path: ${path} }`);
   return `# How flutter-ci builds this repository. All fields: docs/spec.md of flutter-ci.
 resource: flutter-builder
 spec:
   image: ${image}
   # Run in order, up to the first that fails. A text is a line for the shell.
   commands:
-${list(commands)}  # Files to keep: globs, from the top of the repository.
+${list(commands.map(quoted))}${variables.length > 0 ? `  env:\n${list(variables)}` : ""}${
+    folders.length > 0
+      ? `  # Folders that the next build finds again.\n  cache:\n${list(folders)}`
+      : `  # Folders that the next build finds again.\n  # cache:\n  #   - { name: ccache, path: /root/.cache/ccache }\n`
+  }  # Files to keep: globs, from the top of the repository.
 ${
     artifacts.length > 0
-      ? `  artifacts:\n${list(artifacts)}`
+      ? `  artifacts:\n${list(artifacts.map(quoted))}`
       : `  # artifacts:\n  #   - "dist/**"\n`
   }  timeout: 1h
 `;
