@@ -8,9 +8,14 @@ import { insideCalls } from "./inside.ts";
 import { openModem } from "./modem.ts";
 import { networkAndVolumeCalls } from "./networks.ts";
 
+export interface ConnectOptions {
+  /** Called when a call has been sent to the daemon. */
+  readonly onSent?: () => void;
+}
+
 /** Connects to Docker at `endpoint` with dockerode. Opens no connection before the first call. */
-export function connectDocker(endpoint: DockerEndpoint): Docker {
-  const modem = openModem(endpoint);
+export function connectDocker(endpoint: DockerEndpoint, options: ConnectOptions = {}): Docker {
+  const modem = openModem(endpoint, options);
   const client = openClient(modem);
   return {
     endpoint: endpoint.name,

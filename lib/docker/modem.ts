@@ -34,7 +34,7 @@ export interface Modem {
   close(): void;
 }
 
-export function openModem(endpoint: DockerEndpoint): Modem {
+export function openModem(endpoint: DockerEndpoint, { onSent }: { onSent?: () => void } = {}): Modem {
   const library = endpoint.tls ? https : http;
   const agent = new library.Agent({ keepAlive: true });
   const place = endpoint.socketPath === undefined
@@ -53,6 +53,7 @@ export function openModem(endpoint: DockerEndpoint): Modem {
       headers: call.hijack ? { ...headers, Connection: "Upgrade", Upgrade: "tcp" } : headers,
     });
     limitConnecting(request, CONNECT_MS);
+    if (onSent) request.once("finish", onSent);
     const onAbort = () => request.destroy();
     const release = () => signal?.removeEventListener("abort", onAbort);
     signal?.addEventListener("abort", onAbort, { once: true });

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { messageOf, Retryable, UnavailableError } from "../../base/errors.ts";
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 import { connectDocker } from "../../docker/dockerode.ts";
@@ -19,21 +18,21 @@ export interface DockerOptions {
 export interface Reaching extends AsyncDisposable {
   /** Rejects with InputError, UnavailableError (which says what was tried) or `signal.reason`. */
   readonly answer: Promise<{ docker: Docker; info: DaemonInfo }>;
-  /** Resolves when the question is on its way, or there is nobody to ask. Until then, work delays it. */
+  /** Resolves when the question is sent, or there is nobody to ask. Until then, work delays it. */
   readonly asked: Promise<void>;
 }
 
 /** Starts connecting to Docker in the background. */
 export function reachDocker({ signal, ...options }: DockerOptions): Reaching {
   const closing = new AbortController();
-  const finding = find(options);
-  const answer = finding.then((found) =>
-    answerOf(connectDocker(found), AbortSignal.any([signal, closing.signal]))
+  const sent = Promise.withResolvers<void>();
+  const answer = find(options).then((found) =>
+    answerOf(connectDocker(found, { onSent: sent.resolve }), AbortSignal.any([signal, closing.signal]))
   );
-  answer.catch(() => {});
+  answer.catch(sent.resolve);
   return {
     answer,
-    asked: finding.then(twoTurns, () => {}),
+    asked: sent.promise,
     async [Symbol.asyncDispose]() {
       closing.abort();
       const reached = await answer.catch(() => undefined);
@@ -45,12 +44,6 @@ export function reachDocker({ signal, ...options }: DockerOptions): Reaching {
 async function find({ endpoint, environment }: Omit<DockerOptions, "signal">): Promise<DockerEndpoint> {
   const home = homeFolder(environment);
   return await findDocker({ environment, home, ...endpoint !== undefined && { endpoint } });
-}
-
-/** Two turns of the event loop: the first one connects, the second one sends. */
-async function twoTurns(): Promise<void> {
-  await setImmediate();
-  await setImmediate();
 }
 
 async function answerOf(docker: Docker, signal: AbortSignal): Promise<{ docker: Docker; info: DaemonInfo }> {
