@@ -1,4 +1,5 @@
 import { processLog } from "../base/log.ts";
+import type { DockerError } from "../docker/docker.ts";
 import type { Driver } from "../driver/driver.ts";
 import { factsOf } from "./labels.ts";
 import { keepCachesSmall } from "./cache/keep-small.ts";
@@ -14,8 +15,10 @@ export async function housekeepHost(
   { docker, settings: { owner }, policy, askRun, signal }: Host,
 ): Promise<void> {
   let saved: readonly Saved[] = [];
+  const failures: DockerError[] = [];
   const removed = await sweep(docker, {
     owner,
+    onFailure: (error) => void failures.push(error),
     onCaches: (found) => saved = found.saved,
     isAlive: async (run, isExpired, labels) => {
       const state = await askRun(run, factsOf(labels), { signal });
@@ -25,6 +28,8 @@ export async function housekeepHost(
   });
   for (const name of removed) processLog("driver").info("Removed {name}: its run is over", { name });
   await keepCachesSmall(docker, policy.caches, { owner, saved, signal });
+  const [failure] = failures;
+  if (failure) throw failure;
 }
 
 type Host = Parameters<NonNullable<Driver<BuildPolicy>["housekeep"]>>[0];

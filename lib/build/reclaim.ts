@@ -1,5 +1,5 @@
 import { processLog } from "../base/log.ts";
-import type { Docker, ListedContainer } from "../docker/docker.ts";
+import { type Docker, DockerError, type ListedContainer } from "../docker/docker.ts";
 import type { AskRun } from "../driver/host/run-state.ts";
 import { staysForALook } from "./keep.ts";
 import { factsOf, isOurs, LABELS } from "./labels.ts";
@@ -22,15 +22,20 @@ export async function reclaim(
       case "over":
         // Treat the run as failed: its outcome is unknown here.
         if (staysForALook(labels, { hasFailed: true })) return [container];
-        if (await removeRun(docker, { owner, run, signal })) {
-          processLog("driver").info("Removed {name}: its run is over", { name });
-        }
-        return [];
+        return await isGone(name, async () => {
+            if (!await removeRun(docker, { owner, run, signal })) return;
+            processLog("driver").info("Removed {name}: its run is over", { name });
+          })
+          ? []
+          : [container];
       case "waits":
-        // Remove by id: the next attempt may have created a container of this name meanwhile.
-        await docker.remove(id, { signal });
-        processLog("driver").info("Removed {name}: its driver was lost before it had reported", { name });
-        return [];
+        return await isGone(name, async () => {
+            // Remove by id: the next attempt may have created a container of this name meanwhile.
+            await docker.remove(id, { signal });
+            processLog("driver").info("Removed {name}: its driver was lost before it had reported", { name });
+          })
+          ? []
+          : [container];
       case "idle":
         return [];
       default:
@@ -38,4 +43,16 @@ export async function reclaim(
     }
   }));
   return taking.flat();
+}
+
+/** Returns false if Docker cannot remove it, which is no fault of the run that needs the room. */
+async function isGone(name: string, remove: () => Promise<void>): Promise<boolean> {
+  try {
+    await remove();
+    return true;
+  } catch (error) {
+    if (!(error instanceof DockerError)) throw error;
+    processLog("driver").debug("Cannot remove {name}: {why}", { name, why: error.message });
+    return false;
+  }
 }

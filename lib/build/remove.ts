@@ -1,5 +1,6 @@
 import { abortable } from "../base/signals.ts";
 import { type Docker, DockerError } from "../docker/docker.ts";
+import { removals } from "./removals.ts";
 import { removeServices } from "./services/remove.ts";
 import { removeRunLayers } from "./cache/remove-layers.ts";
 import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
@@ -33,7 +34,8 @@ const UNDER_WAY = new WeakMap<Docker, Map<string, Promise<unknown>>>();
  * Removes the run's container with its unnamed volume, its git container, its own network if it has one, and
  * the layers of caches that it has not saved.
  * Does nothing for what is already gone. Returns whether there was a container; of several concurrent calls
- * only the first returns true. Never removes what is not ours, whatever labels it carries.
+ * only the first returns true. Never removes what is not ours, whatever labels it carries. What Docker cannot
+ * remove keeps nothing else; then this throws DockerError.
  */
 export async function removeRun(docker: Docker, owned: Removing): Promise<boolean> {
   const underWay = UNDER_WAY.get(docker) ?? new Map<string, Promise<unknown>>();
@@ -56,14 +58,16 @@ async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
   ]);
   const announcements = volumes.filter(({ labels }) => labels[LABELS.run] === run).filter(isAnnouncement);
   const caches = readCacheVolumes(owner, volumes);
+  const { attempt, check } = removals();
   // Remove the git container first: the daemon keeps a volume that another container uses.
-  await removeGitContainer(docker, owned);
+  await attempt(() => removeGitContainer(docker, owned));
   let removed = false;
-  for (const { id } of containers) removed = await docker.remove(id, { signal }) || removed;
-  for (const { name } of announcements) await docker.removeVolume(name, { signal });
+  for (const { id } of containers) removed = await attempt(() => docker.remove(id, { signal })) || removed;
+  for (const { name } of announcements) await attempt(() => docker.removeVolume(name, { signal }));
   // Services are on a network of the run's own.
-  if (networks.length > 0) await removeServices(docker, owned);
-  for (const network of networks) await removeRunNetwork(docker, network, run, signal);
+  if (networks.length > 0) await attempt(() => removeServices(docker, owned));
+  for (const network of networks) await attempt(() => removeRunNetwork(docker, network, run, signal));
+  check();
   if ([...caches.layers.values(), ...caches.work].some((volume) => volume.run === run)) {
     await saveCaches?.(caches);
     await removeRunLayers(docker, owned);
@@ -103,12 +107,14 @@ export async function removeResource(
   { owner, resource, signal }: { owner: string; resource: string; signal: AbortSignal },
 ): Promise<number> {
   const labels = { [LABELS.owner]: owner, [LABELS.resource]: resource };
+  const { attempt, check } = removals();
   let count = 0;
   for (const container of await docker.list(labels, { signal })) {
     const run = container.labels[LABELS.run] ?? "";
     const isRuns = [isOurs, isGitContainer, isService].some((is) => is(container, owner, run));
     if (!isRuns) continue;
-    if (await removeRun(docker, { owner, run, signal })) count++;
+    if (await attempt(() => removeRun(docker, { owner, run, signal }))) count++;
   }
+  check();
   return count;
 }

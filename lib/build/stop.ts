@@ -1,4 +1,5 @@
 import { counted } from "../base/units.ts";
+import { DockerError } from "../docker/docker.ts";
 import type { BuildContext } from "./policy.ts";
 import { endProcesses } from "../driver/work/end-processes.ts";
 import type { DriverResult } from "../wire/resource.ts";
@@ -16,7 +17,7 @@ import { refuseWithoutPipeline } from "./step.ts";
  * container that is kept for inspection.
  */
 export async function stopContainer(context: BuildContext): Promise<DriverResult> {
-  const { docker, run, resource, settings: { owner, graceMs }, signal } = context;
+  const { docker, run, resource, settings: { owner, graceMs }, log, signal } = context;
   if (context.event === "delete") {
     const count = await removeResource(docker, { owner, resource: resource.name, signal });
     return { success: true, message: `Removed ${counted(count, "container")} of "${resource.name}"` };
@@ -26,7 +27,14 @@ export async function stopContainer(context: BuildContext): Promise<DriverResult
   if (container && staysForALook(container.labels, { hasFailed: hasFailed(context) })) {
     return await leaveForALook(context, container);
   }
-  if (container?.state === "running") await endProcesses(docker, container.id, { graceMs, signal });
+  if (container?.state === "running") {
+    try {
+      await endProcesses(docker, container.id, { graceMs, signal });
+    } catch (error) {
+      if (!(error instanceof DockerError)) throw error;
+      await log.line(`Cannot end the build's processes, removing the container with them: ${error.message}`);
+    }
+  }
   if (hasServices(resource.spec) && context.results["container-start"]?.success) await logServices(context);
   const removed = await removeRun(docker, {
     owner,

@@ -1,8 +1,9 @@
-import type { Docker, ListedContainer, ListedNetwork } from "../docker/docker.ts";
+import type { Docker, DockerError, ListedContainer, ListedNetwork } from "../docker/docker.ts";
 import { staysForALook } from "./keep.ts";
 import { containerName, isAnnouncement, isGitContainer, isOurs, isService, LABELS } from "./labels.ts";
 import { removeUnneeded } from "./cache/remove-layers.ts";
 import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
+import { removals } from "./removals.ts";
 import { removeGitContainer, removeRun, removeRunNetwork } from "./remove.ts";
 
 export interface SweepOptions {
@@ -17,6 +18,8 @@ export interface SweepOptions {
   readonly onCaches?: (found: CacheVolumes) => void;
   /** Called with each network that is removed and that no container of its run used. */
   readonly onNetwork?: (name: string) => void;
+  /** Called if Docker cannot remove something (default: throws the first error once the rest is removed). */
+  readonly onFailure?: (error: DockerError) => void;
   /** Leaves runs that have an object younger than this, milliseconds (default 0). */
   readonly olderThanMs?: number;
   /** Only name what would be removed (default false). */
@@ -36,6 +39,7 @@ export async function sweep(
   const { owner, onCaches, onNetwork = () => {}, olderThanMs = 0, signal, dryRun = false } = options;
   const ours = { [LABELS.owner]: owner, [LABELS.run]: "" };
   const removed: string[] = [];
+  const removing = removals(options.onFailure);
   const kept = new Set<string>();
   const now = await docker.now({ signal });
   const isExpired = (labels: Labels) => Number(labels[LABELS.expires] ?? Infinity) < now;
@@ -52,11 +56,15 @@ export async function sweep(
   for (const container of found) {
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (isGitContainer(container, owner, run) && !await isAlive(run, isExpired(labels), labels)) {
-      if (dryRun || await removeGitContainer(docker, { owner, run, signal })) removed.push(name);
+      const isRemoved = dryRun ||
+        await removing.attempt(() => removeGitContainer(docker, { owner, run, signal }));
+      if (isRemoved) removed.push(name);
     }
     if (!isOurs(container, owner, run)) continue;
     if (await isAlive(run, isExpired(labels), labels) || isKept(labels)) kept.add(run);
-    else if (dryRun || await removeRun(docker, { owner, run, signal })) removed.push(name);
+    else if (dryRun || await removing.attempt(() => removeRun(docker, { owner, run, signal }))) {
+      removed.push(name);
+    }
   }
   const isLeft = async (labels: Labels) => {
     const { [LABELS.run]: run = "" } = labels;
@@ -70,19 +78,21 @@ export async function sweep(
   if (dryRun) return removed;
   const volumes = await docker.volumes({ [LABELS.owner]: owner }, { signal });
   for (const { name, labels } of volumes.filter(isAnnouncement)) {
-    if (await isLeft(labels)) await docker.removeVolume(name, { signal });
+    if (await isLeft(labels)) await removing.attempt(() => docker.removeVolume(name, { signal }));
   }
   const caches = readCacheVolumes(owner, volumes);
   onCaches?.(caches);
-  await removeDeadLayers(docker, caches, { owner, isLeft, signal });
+  await removing.attempt(() => removeDeadLayers(docker, caches, { owner, isLeft, signal }));
   for (const container of found.filter(({ labels }) => labels[LABELS.kind] === "service")) {
     const { id, labels, labels: { [LABELS.run]: run = "" } } = container;
-    if (isService(container, owner, run) && await isLeft(labels)) await docker.remove(id, { signal });
+    if (!isService(container, owner, run) || !await isLeft(labels)) continue;
+    await removing.attempt(() => docker.remove(id, { signal }));
   }
   for (const network of networks) {
     const { labels, labels: { [LABELS.run]: run = "" } } = network;
-    if (await isLeft(labels)) await removeRunNetwork(docker, network, run, signal);
+    if (await isLeft(labels)) await removing.attempt(() => removeRunNetwork(docker, network, run, signal));
   }
+  removing.check();
   return removed;
 }
 

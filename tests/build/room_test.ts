@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { containerName, gitContainerName, idleName, LABELS, runLabels } from "../../lib/build/labels.ts";
+import { DockerError } from "../../lib/docker/docker.ts";
 import { reclaim } from "../../lib/build/reclaim.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
 import type { AskRun } from "../../lib/driver/host/run-state.ts";
@@ -147,4 +148,25 @@ test("reclaim leaves what is not ours, and removes a run that is over with all i
   const others = ["somebody-else", idleName("r")];
   assert.deepEqual(taking.map(({ name }) => name), others);
   assert.deepEqual([...fake.containers.values()].map(({ name }) => name), others);
+});
+
+test("reclaim counts what Docker cannot remove as taken, and frees the rest", async () => {
+  for (const state of ["over", "waits"] as const) {
+    const fake = fakeDocker();
+    for (const run of ["stuck", "other"]) fake.add(idleName(run), runLabels("me", run));
+    const remove = fake.docker.remove.bind(fake.docker);
+    Object.assign(fake.docker, {
+      remove: (id: string) =>
+        fake.containers.get(id)?.name === idleName("stuck")
+          ? Promise.reject(new DockerError("device or resource busy", { status: 500 }))
+          : remove(id),
+    });
+    const taking = await reclaim(fake.docker, await fake.docker.list({}), {
+      owner: "me",
+      askRun: () => Promise.resolve(state),
+      signal,
+    });
+    assert.deepEqual(taking.map(({ name }) => name), [idleName("stuck")]);
+    assert.deepEqual([...fake.containers.values()].map(({ name }) => name), [idleName("stuck")]);
+  }
 });

@@ -306,3 +306,16 @@ test("a cache whose key has a hash of files is saved under what the builder foun
     assert.deepEqual(await saved(data), ["", undefined]);
   }
 });
+
+test("a container whose processes Docker cannot list is removed all the same, and the log says so", async () => {
+  const fake = fakeDocker();
+  const processes = () => Promise.reject(new DockerError("ps: not found", { status: 500 }));
+  Object.assign(fake.docker, { processes });
+  fake.add(idleName("r"), runLabels("me", "r"));
+  const stopping = context(fake, "r", { results: SUCCEEDED });
+  assert.equal((await stopContainer(stopping)).success, true);
+  assert.equal(fake.containers.size, 0);
+  assert.deepEqual(await stopping.lines(), [
+    "system Cannot end the build's processes, removing the container with them: ps: not found",
+  ]);
+});

@@ -11,6 +11,7 @@ import {
   serviceName,
 } from "../../lib/build/labels.ts";
 import { sweep, type SweepOptions } from "../../lib/build/sweep.ts";
+import { DockerError } from "../../lib/docker/docker.ts";
 import { DAEMON, fakeDocker } from "./fake-docker.ts";
 
 const { signal } = new AbortController();
@@ -47,6 +48,25 @@ test("what a dead run has left is removed, all of it, and a run that lives keeps
     idleName("dead"),
   ]);
   assert.deepEqual(host.left(), allOf("lives"));
+});
+
+test("what Docker cannot remove keeps nothing else of it or of other runs, and is said at the end", async () => {
+  for (const stuck of [idleName("first"), gitContainerName("first"), serviceName("first", "db")]) {
+    const host = hostWith("first", "second");
+    const remove = host.docker.remove.bind(host.docker);
+    Object.assign(host.docker, {
+      remove: (id: string) =>
+        host.containers.get(id)?.name === stuck
+          ? Promise.reject(new DockerError("device or resource busy", { status: 500 }))
+          : remove(id),
+    });
+    await assert.rejects(sweep(host.docker, { owner: "me", isAlive: alive(), signal }), /resource busy/);
+    assert.deepEqual(host.left().filter((name) => !name.startsWith("conveyor-cache-")), [stuck]);
+    const failures: DockerError[] = [];
+    const onFailure = (error: DockerError) => void failures.push(error);
+    await sweep(host.docker, { owner: "me", isAlive: alive(), signal, onFailure });
+    assert.ok(failures.length > 0);
+  }
 });
 
 test("what has lost its container is removed too, and the network is told of", async () => {
