@@ -93,7 +93,7 @@ test("git-cloner gets the files of Git LFS of a folder from where it came, and n
     assert.equal(missing.failure?.reason, "clone-failed");
     assert.match(
       missing.failure?.message ?? "",
-      /^Cannot get the files of Git LFS from "https:.*none\.git\/info\/lfs"/,
+      /^Cannot get the files of Git LFS from "https:.*none\.git\/info\/lfs": "git lfs fetch" exited with [1-9]\d*; 1 of 1 file has no content here, such as "b\.bin"; its last lines were: .* not found: .* \| error: failed to fetch [^|]*$/,
     );
   });
 });
@@ -127,7 +127,7 @@ test("git-cloner needs no server for the files of Git LFS whose content is on th
     assert.equal(failure?.reason, "clone-failed");
     assert.match(
       failure?.message ?? "",
-      /^Cannot get the files of Git LFS from "https:.*:9\/app\.git\/info\/lfs"/,
+      /^Cannot get the files of Git LFS from "https:.*:9\/app\.git\/info\/lfs": .* 1 of 2 files has no content here, such as "b\.bin"; its last lines were: .* connection refused /,
     );
     assert.ok(lines.some((line) => line.includes(`its content has another hash: ${oidOf(LARGE)}`)));
   });
@@ -152,7 +152,10 @@ test("a failure names no server for Git LFS if nothing was to be fetched", async
   const taken = (files: string) => `stderr Git LFS: the content of ${files} is taken from this machine`;
   // git-lfs does not have the extension.
   const extended = await cloned(pointer.replace(line, `ext-0-none sha256:${"0".repeat(64)}\n${line}`));
-  assert.match(extended.message, /^Cannot get the files of Git LFS: /);
+  assert.match(
+    extended.message,
+    /^Cannot get the files of Git LFS: "git checkout-index" exited with 128; its last lines were: .*b\.bin: smudge filter lfs failed$/,
+  );
   assert.deepEqual(extended.log, [taken("2 files")]);
   const twice = await cloned(pointer + line);
   assert.equal(twice.log[0], taken("2 files"));

@@ -22,8 +22,16 @@ export interface CloneFacts {
   readonly host:
     | { readonly name: string; readonly port: string; known: readonly string[]; offers: readonly string[] }
     | undefined;
-  /** Where the content of Git LFS was looked for; empty if the repository came from no URL. */
-  readonly lfs: string | undefined;
+  /** Why there is no content of Git LFS. */
+  readonly lfs: {
+    /** Where it was looked for; empty if the repository came from no URL. */
+    readonly url: string | undefined;
+    /** The command that failed, with its exit code and its last lines. */
+    readonly failed: { readonly command: string; readonly code: number } | undefined;
+    readonly said: readonly string[];
+    /** Files whose content is missing, of how many, and one of them. */
+    readonly missing: { readonly count: number; readonly of: number; readonly name: string } | undefined;
+  };
   /**
    * What is wrong with a signature: the commit that has none, the one whose signature is not accepted and by
    * which set of signers, or the program that is missing (`user` if the user has no name).
@@ -38,6 +46,8 @@ export interface CloneFacts {
   readonly submodule: { readonly path: string; readonly url: string; readonly says: string } | undefined;
 }
 
+/** Most lines of a command that a failure shows. */
+const MOST_SAID = 3;
 /** Least free space that counts as room, KiB. A disk in use never reaches zero. */
 const LEAST_BLOCKS = 1024;
 /**
@@ -67,7 +77,12 @@ export function parseFacts(text: string): CloneFacts {
     host: host === undefined
       ? undefined
       : { name, port, known: all("host-known"), offers: all("host-offers") },
-    lfs: all("lfs-url")[0],
+    lfs: {
+      url: all("lfs-url")[0],
+      failed: failedOf(all("lfs-failed")[0]),
+      said: all("lfs-said").slice(0, MOST_SAID),
+      missing: missingOf(all("lfs-missing")[0]),
+    },
     signature: {
       unsigned: all("unsigned")[0],
       unverified: all("unverified")[0],
@@ -78,6 +93,16 @@ export function parseFacts(text: string): CloneFacts {
       ? undefined
       : { path, url: all("submodule-url")[0] ?? "", says: all("submodule-says")[0] ?? "" },
   };
+}
+
+function failedOf(line = ""): CloneFacts["lfs"]["failed"] {
+  const [, code, command = ""] = /^(\d+) (.+)$/.exec(line) ?? [];
+  return code === undefined ? undefined : { command, code: Number(code) };
+}
+
+function missingOf(line = ""): CloneFacts["lfs"]["missing"] {
+  const [, count, of, name = ""] = /^(\d+) (\d+) (.*)$/.exec(line) ?? [];
+  return Number(count) > 0 ? { count: Number(count), of: Number(of), name } : undefined;
 }
 
 function errorOf(line: string): CloneFacts["errors"] {

@@ -1,4 +1,5 @@
 import { StepFailure } from "../../base/errors.ts";
+import { counted } from "../../base/units.ts";
 import type { Reason } from "../../wire/reasons.ts";
 import type { Plan } from "../plan.ts";
 import type { BuildPolicy } from "../policy.ts";
@@ -59,7 +60,7 @@ export function cloneFailure(
         `The image "${image}" has no git-lfs, which spec.lfs (--lfs) needs: use one that has, or install it in the image (for example: apt-get install git-lfs)`,
       );
     case CLONE_EXIT.lfs:
-      return fail("clone-failed", lfsFailure(facts), whyHostKey(facts) ?? git);
+      return fail("clone-failed", lfsFailure(facts), whyHostKey(facts) ?? whyNoContent(facts) ?? git);
     case CLONE_EXIT.unsigned:
     case CLONE_EXIT.unverified:
       return fail("not-signed", whyNotSigned(facts, signers !== undefined));
@@ -123,10 +124,24 @@ function whatSignatureLacks({ signature: { tool } }: CloneFacts, image: string):
 
 function lfsFailure({ lfs }: CloneFacts): string {
   const what = "Cannot get the files of Git LFS";
-  if (lfs === undefined) return what;
-  return lfs === ""
+  if (lfs.url === undefined) return what;
+  return lfs.url === ""
     ? `${what}: the repository came from no https or ssh URL`
-    : `${what} from ${JSON.stringify(lfs)}`;
+    : `${what} from ${JSON.stringify(lfs.url)}`;
+}
+
+/** Returns which command has failed, what is missing, and what that command said at its end. */
+function whyNoContent({ lfs: { failed, missing, said } }: CloneFacts): string | undefined {
+  if (!failed) return undefined;
+  const parts = [`"${failed.command}" exited with ${failed.code}`];
+  if (missing) {
+    const which = `${missing.count} of ${counted(missing.of, "file")}`;
+    parts.push(
+      `${which} has no content here${missing.name === "" ? "" : `, such as ${JSON.stringify(missing.name)}`}`,
+    );
+  }
+  if (said.length > 0) parts.push(`its last lines were: ${said.join(" | ")}`);
+  return parts.join("; ");
 }
 
 function whatNeedsSsh({ submodule }: CloneFacts): string {

@@ -7,6 +7,9 @@
  * `.lfsconfig` names. That URL is checked here and then given to git-lfs, so git-lfs takes no other URL and
  * no transfer program from the repository. Its server is the only host whose credential git-lfs can get.
  *
+ * A failure is told by which command failed how, by what is missing, and by the last lines of that command:
+ * git-lfs asks git for a lot that need not be there, so the first error of git says nothing.
+ *
  * Variables: LFS (1 or empty), URL, ORIGIN.
  */
 export const LFS = `
@@ -24,8 +27,9 @@ say_pointers() {
 }
 # Where the content of the repository lies whose own URL is $1.
 lfs_url() {
-  wanted=$(git config --blob HEAD:.lfsconfig --get lfs.url 2>/dev/null) ||
-    wanted=$(git config --blob HEAD:.lfsconfig --get remote.origin.lfsurl 2>/dev/null)
+  # That there is no such file is no error to tell of.
+  wanted=$(GIT_TRACE2_EVENT=0 git config --blob HEAD:.lfsconfig --get lfs.url 2>/dev/null) ||
+    wanted=$(GIT_TRACE2_EVENT=0 git config --blob HEAD:.lfsconfig --get remote.origin.lfsurl 2>/dev/null)
   if [ -n "$wanted" ]; then
     authority=\${wanted#https://}
     case $wanted in https://*) ;; *) authority= ;; esac
@@ -51,6 +55,26 @@ lfs_git() {
   (export GIT_LFS_SKIP_SMUDGE=0; git -c credential.helper= -c "credential.https://$authority.helper=$helper" -c "lfs.url=$lfs" \\
     -c lfs.standalonetransferagent= -c lfs.skipdownloaderrors=false -c filter.lfs.required=true -c 'filter.lfs.clean=git-lfs clean -- %f' \\
     -c 'filter.lfs.smudge=git-lfs smudge -- %f' -c 'filter.lfs.process=git-lfs filter-process' "$@")
+}
+# Runs lfs_git. Its output and its exit code are kept for lfs_failed.
+told_lfs_git() {
+  { lfs_git "$@" 2>&1; echo $? >"$private/lfs-exit"; } | tee "$private/lfs-said"
+  return "$(cat "$private/lfs-exit")"
+}
+# Ends the script with the facts of the last told_lfs_git, which was $1. $lfs is where content was asked for.
+lfs_failed() {
+  fact lfs-failed "$(cat "$private/lfs-exit") $1"
+  tr '\r' '\n' <"$private/lfs-said" | grep -v '^[[:space:]]*$' | tail -n 3 | cut -c 1-300 | sed 's/^/lfs-said=/' >&3
+  [ "$missing" -gt 0 ] || fail 70 ""
+  fact lfs-url "$lfs"
+  fail 70 "$lfs"
+}
+# Tells which of the pointers have no content yet.
+tell_missing() {
+  left=$((count - $(count_sent)))
+  first=$(LC_ALL=C comm -23 "$private/wanted" "$private/sent" | head -n 1)
+  first=\${first%% *}
+  fact lfs-missing "$left $count $(xargs -0 grep -alF -- "sha256:\${first##*/}" <"$private/pointers" | head -n 1)"
 }
 # How many of the pointers' objects were sent with the repository, with the pointer's size.
 count_sent() {
@@ -88,11 +112,12 @@ fill_here() {
   fi
   rm -f "$private/http" "$private/ssh-exit"
   # A file that is as the index says is not written again.
-  if { [ "$missing" -gt 0 ] && ! lfs_git lfs fetch "$@"; } || ! xargs -0 rm -f -- <"$private/pointers" || ! lfs_git checkout-index --force --index -z --stdin <"$private/pointers"; then
-    [ "$missing" -gt 0 ] || fail 70 ""
-    fact lfs-url "$lfs"
-    fail 70 "$lfs"
+  if [ "$missing" -gt 0 ] && ! told_lfs_git lfs fetch "$@"; then
+    tell_missing
+    lfs_failed 'git lfs fetch'
   fi
+  xargs -0 rm -f -- <"$private/pointers" || fail 70 "$lfs"
+  told_lfs_git checkout-index --force --index -z --stdin <"$private/pointers" || lfs_failed 'git checkout-index'
   # Without the filters git would take files for changed that are as new as its index.
   sleep 1
   touch "$(git rev-parse --git-dir)/index"
