@@ -328,3 +328,31 @@ test("a local repository is sent after the private files, and one that cannot be
     ]);
   }
 });
+
+test("a local repository is read while the script starts, and closed if it does not start", async () => {
+  const did: string[] = [];
+  const begun = Promise.withResolvers<void>();
+  const stream = (async function* () {
+    try {
+      did.push("read");
+      begun.resolve();
+      yield Buffer.from("the pack");
+    } finally {
+      did.push("closed");
+    }
+  })();
+  const readLocal = () => Promise.resolve({ ref: "refs/heads/main", origin: undefined, stream });
+  const { failure } = await cloned({
+    spec: { repository: "/src/app" },
+    policy: { readLocal, localCommit: { repository: "/src/app", commit: COMMIT, ref: "HEAD" } },
+    docker: () => ({
+      async exec() {
+        await begun.promise;
+        did.push("not started");
+        throw new StepFailure("No room", { reason: "disk-full" });
+      },
+    }),
+  });
+  assert.equal(failure, "disk-full: No room");
+  assert.deepEqual(did, ["read", "not started", "closed"]);
+});

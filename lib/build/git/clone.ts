@@ -1,4 +1,5 @@
 import { StepFailure } from "../../base/errors.ts";
+import { readAhead } from "../../base/read-ahead.ts";
 import { counted } from "../../base/units.ts";
 import type { ContainerInfo } from "../../docker/docker.ts";
 import { BoundedText } from "../../driver/work/bounded-text.ts";
@@ -178,6 +179,8 @@ async function runScript(
     signers,
   });
   const said = new BoundedText(MAX_SAID_BYTES);
+  // Its objects are looked up while the script starts.
+  await using sent = local && readAhead(local.stream);
   const code = await exec(context, container.id, {
     command: ["/bin/sh", "-c", CLONE_SCRIPT],
     workdir: WORKSPACE,
@@ -198,7 +201,7 @@ async function runScript(
       MIRROR: mirror,
       MIRROR_LEAST: String(MIRROR_LEAST_KIB),
     },
-    stdin: concatenated(encodeFiles(files), local?.stream),
+    stdin: concatenated(encodeFiles(files), sent),
     intercept: ({ stream, data }) => {
       if (stream === "stderr") return false;
       said.add(data);

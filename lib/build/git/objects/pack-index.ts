@@ -63,9 +63,9 @@ export class PackIndex {
   }
 
   offsetAt(place: number): number {
-    if (this.#isOld) return this.#at(1024 + place * (this.#idBytes + 4), 4).readUInt32BE(0);
+    if (this.#isOld) return this.#numberAt(1024 + place * (this.#idBytes + 4));
     const offsets = 1032 + this.count * (this.#idBytes + 4);
-    const offset = this.#at(offsets + place * 4, 4).readUInt32BE(0);
+    const offset = this.#numberAt(offsets + place * 4);
     if (offset < 0x80000000) return offset;
     const large = this.#at(offsets + this.count * 4 + (offset - 0x80000000) * 8, 8);
     return large.readUInt32BE(0) * 2 ** 32 + large.readUInt32BE(4);
@@ -75,11 +75,18 @@ export class PackIndex {
     return this.#isOld ? 1024 + place * (this.#idBytes + 4) + 4 : 1032 + place * this.#idBytes;
   }
 
-  /** The hottest function: allocates nothing while the index is in memory. */
+  /**
+   * The hottest function: allocates nothing while the index is in memory. Most ids differ in their first
+   * bytes, which a loop finds faster than `Buffer.compare`.
+   */
   #compare(place: number, bytes: Buffer, at: number): number {
-    if (!this.#held) return this.idAt(place).compare(bytes, at, at + this.#idBytes);
-    const start = this.#startOf(place);
-    return this.#held.compare(bytes, at, at + this.#idBytes, start, start + this.#idBytes);
+    const held = this.#held ?? this.idAt(place);
+    const start = this.#held ? this.#startOf(place) : 0;
+    for (let i = 0; i < this.#idBytes; i++) {
+      const difference = (held[start + i] ?? 0) - (bytes[at + i] ?? 0);
+      if (difference !== 0) return difference;
+    }
+    return 0;
   }
 
   #firstFrom(bytes: Buffer, at: number, low: number, high: number): number {
@@ -89,6 +96,13 @@ export class PackIndex {
       else high = middle;
     }
     return low;
+  }
+
+  #numberAt(offset: number): number {
+    const held = this.#held;
+    return held && offset + 4 <= held.length
+      ? held.readUInt32BE(offset)
+      : this.#at(offset, 4).readUInt32BE(0);
   }
 
   #at(offset: number, length: number): Buffer {
