@@ -9,7 +9,7 @@ import {
   streamOf,
   withoutCovered,
 } from "../../lib/backend/shared/checks.ts";
-import { linesOf } from "../../lib/backend/shared/log-batch.ts";
+import { factsOf, linesOf } from "../../lib/backend/shared/log-batch.ts";
 import { InputError } from "../../lib/base/errors.ts";
 import { matches } from "../../lib/wire/subjects.ts";
 
@@ -137,5 +137,18 @@ test("a batch is read line by line, and one that is not what it says is one line
     const [only, ...more] = read(text, lines);
     assert.deepEqual([more, only?.stream, only?.step, only?.runid], [[], "system", "s", "r"]);
     assert.match(only?.message ?? "", /^Cannot read a log batch of \d+ bytes: /);
+  }
+});
+
+test("a batch that does not say what it is, is one line of a foreign driver, which names itself", () => {
+  const line = { runid: "r", driver: "theirs", timestamp: "2026-01-01T00:00:00Z", message: "m" };
+  const data = Buffer.from(JSON.stringify(line));
+  assert.deepEqual(factsOf({}, data), { lines: 1, step: "theirs", attempt: 0 });
+  assert.deepEqual(factsOf({}, Buffer.from("nonsense")), { lines: 1, step: "", attempt: 0 });
+  const said = { "Conveyor-Lines": "12", "Conveyor-Step": "s", "Conveyor-Attempt": "3" };
+  assert.deepEqual(factsOf(said, data), { lines: 12, step: "s", attempt: 3 });
+  for (const odd of ["0", "-1", "1.5", "x", "1e3", "9".repeat(10)]) {
+    const facts = factsOf({ "Conveyor-Lines": odd, "Conveyor-Attempt": odd }, data);
+    assert.deepEqual([facts.lines, facts.attempt], [1, 0], odd);
   }
 });

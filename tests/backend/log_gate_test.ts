@@ -28,3 +28,22 @@ test("LogGate of a reader that goes on where it was misses nothing before what i
     2,
   ]);
 });
+
+test("LogGate admits what has no number of its own as often as it comes, and nothing that is not genuine", async () => {
+  const gate = new LogGate("r", genuine);
+  for (const headers of [{}, { "Nats-Msg-Id": "of-a-foreign-driver" }, { "Nats-Msg-Id": "r/s/1/0" }]) {
+    for (const _ of [1, 2]) {
+      assert.equal(await gate.admits(headers, new Uint8Array()), true);
+      assert.equal(gate.missing, 0);
+    }
+  }
+  const forged = new LogGate(
+    "r",
+    (run, { subject, id }) => Promise.resolve(`${run} ${subject} ${id}` !== "r logs.r r/s/1/9"),
+  );
+  assert.deepEqual(await missingIn(forged, [["r/s/1/9", 1], ["r/s/1/1", 1], ["r/s/1/2", 1]]), [
+    "refused",
+    0,
+    0,
+  ]);
+});
