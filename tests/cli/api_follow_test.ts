@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { InputError, UnavailableError } from "../../lib/base/errors.ts";
-import { ApiAwayError, call } from "../../lib/cli/shared/api/call.ts";
+import { ApiAwayError, call, ExistsError, MissingError } from "../../lib/cli/shared/api/call.ts";
 import { apiClient } from "../../lib/cli/shared/api/client.ts";
 import { followRun } from "../../lib/cli/shared/api/follow.ts";
 import { Patience } from "../../lib/cli/shared/api/patience.ts";
@@ -102,7 +103,10 @@ test("call says in our words what a control plane answers", async () => {
     [400, '{"error":"body: wrong"}', InputError, /^body: wrong$/],
     [413, '{"error":"too large"}', InputError, /^too large$/],
     [401, '{"error":"Wrong token"}', UnavailableError, /does not accept the token/],
-    [404, '{"error":"Unknown run"}', InputError, /^Unknown run$/],
+    [404, '{"error":"Unknown run"}', MissingError, /^Unknown run$/],
+    [409, '{"error":"It is there"}', ExistsError, /^It is there$/],
+    [403, '{"error":7}', UnavailableError, /refuses \(403\): \{"error":7\}$/],
+    [500, "x".repeat(9000), ApiAwayError, /says: x{200}$/],
     [302, "", UnavailableError, /refuses \(302\): nothing/],
     [503, '{"error":"draining"}', ApiAwayError, /says: draining/],
     [502, "<html>Bad gateway</html>", ApiAwayError, /says: <html>Bad gateway/],
@@ -153,4 +157,41 @@ test("apiClient refuses what is not one of our control planes, and an artifact t
   );
   const bytes = await client.artifact(RUN, { name: "a", sha256: "00" });
   await assert.rejects(Array.fromAsync(bytes), /"a" arrived damaged/);
+});
+
+test("apiClient reads events line by line, without the empty ones that keep a connection open", async () => {
+  const asked: string[] = [];
+  await using server = await listen((request) => {
+    asked.push(`${request.method} ${new URL(request.url).pathname}${new URL(request.url).search}`);
+    const lines = EVENTS.map((event) => `\n${JSON.stringify(event)}\n`).join("\n");
+    return Promise.resolve(new Response(`${lines}{"type":"log","se`));
+  }, { host: "127.0.0.1", port: 0 });
+  const client = apiClient({ url: server.url, token: "t" });
+  assert.deepEqual(await Array.fromAsync(client.events(RUN, { logs: true })), EVENTS);
+  await Array.fromAsync(client.events(RUN, { logs: false }));
+  assert.deepEqual(asked, [`GET /runs/${RUN}/events`, `GET /runs/${RUN}/events?logs=false`]);
+});
+
+test("apiClient waits until a run is taken or cancelled, and passes on an artifact that is whole", async () => {
+  const taken: string[] = [];
+  await using server = await listen(async (request) => {
+    const { pathname } = new URL(request.url);
+    if (request.method === "GET") return new Response(`bytes of ${decodeURIComponent(pathname)}`);
+    taken.push(`${pathname} ${await request.text()}`);
+    if (pathname.endsWith("/cancel")) return Response.json({ error: "It has ended" }, { status: 409 });
+    return Response.json({ run: RUN }, { status: 201 });
+  }, { host: "127.0.0.1", port: 0 });
+  const client = apiClient({ url: server.url, token: "t" });
+  const { signal } = new AbortController();
+  const run = { run: RUN, resource: RESOURCE, pipeline: "p", timeout: 1, restarts: 0, secrets: {} };
+  await client.submit(run, { signal });
+  await assert.rejects(client.cancel(RUN, "Enough"), ExistsError);
+  assert.deepEqual(taken, [
+    `/runs ${JSON.stringify(run)}`,
+    `/runs/${RUN}/cancel ${JSON.stringify({ message: "Enough" })}`,
+  ]);
+  const expected = `bytes of /runs/${RUN}/artifacts/a b/c`;
+  const sha256 = createHash("sha256").update(expected).digest("hex");
+  const bytes = await client.artifact(RUN, { name: "a b/c", sha256 });
+  assert.equal(Buffer.concat(await Array.fromAsync(bytes)).toString(), expected);
 });

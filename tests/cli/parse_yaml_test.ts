@@ -31,6 +31,11 @@ test("parseYaml refuses what would take its parser more than a moment, and names
     [`a: &a x\n${many(101, (i) => `b${i}: *a\n`)}`, /more than 100 aliases/],
   ];
   for (const [text, message] of cases) await assert.rejects(parseYaml(text), message, text.slice(0, 20));
+  // The most of each that is read.
+  assert.ok(await parseYaml(many(5000, (i) => `- a${i}\n`)));
+  await assert.rejects(parseYaml(many(5001, (i) => `- a${i}\n`)), /more than 5000 entries/);
+  assert.ok(await parseYaml(`a: &a x\n${many(100, (i) => `b${i}: *a\n`)}`));
+  assert.ok(await parseYaml(`# ${"x".repeat(256 * 1024 - 7)}\na: 1`));
 });
 
 test("parseYaml says where a text is no YAML", async () => {

@@ -86,9 +86,18 @@ test("ignoredSignals reads which signals this process was started to ignore", ()
   assert.deepEqual(ignoredSignals(STOP_SIGNALS, ""), []);
 });
 
+const end = (outcome: Ended["outcome"], reason?: Ended["reason"]) =>
+  ({ outcome, ...reason && { reason } }) as Ended;
+type Ended = Parameters<typeof exitOfRun>[0];
+
+test("exitOfRun tells a build that failed from a wrong spec, from what could not be reached, and from a timeout", () => {
+  const failed = (reason?: Ended["reason"]) => exitOfRun(end("failed", reason));
+  assert.deepEqual([failed(), failed("command-failed"), failed("invalid-spec")], [1, 1, 2]);
+  assert.deepEqual([failed("docker-unreachable"), failed("transport-unreachable")], [3, 3]);
+  assert.equal(exitOfRun(end("timed-out", "timeout")), 124);
+});
+
 test("exitOfRun tells a defect, a full stdout and each signal apart", () => {
-  const end = (outcome: "cancelled" | "failed" | "succeeded", reason?: "cancelled" | "defect") =>
-    ({ outcome, ...reason && { reason } }) as Parameters<typeof exitOfRun>[0];
   assert.equal(exitOfRun(end("cancelled", "cancelled"), stopBySignal("SIGHUP")), 129);
   assert.equal(exitOfRun(end("cancelled", "cancelled"), stopByOutput(new Error("full"))), 3);
   assert.equal(exitOfRun(end("cancelled", "cancelled")), 130);

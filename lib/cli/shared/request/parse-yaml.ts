@@ -126,7 +126,8 @@ function checkKept({ value, source = "", range }: Scalar): void {
 
 function valueOf(document: Pick<Document, "toJS">): unknown {
   try {
-    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+    // The parser counts the anchor too.
+    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES + 1 });
     if (!hasCircle(value)) return value;
   } catch (cause) {
     throw new YamlError(messageOf(cause));
