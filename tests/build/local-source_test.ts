@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { deflateSync } from "node:zlib";
 import { InputError } from "../../lib/base/errors.ts";
 import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
+import { OFFSET_DELTA, packDistance, packHeader, TYPES } from "../../lib/build/git/objects/format.ts";
+import { type CraftedObject, craftPack } from "./craft-pack.ts";
 import { git, objectsIn, reachable, receive } from "./received.ts";
 
 /** A repository with two commits and a tag, in a folder that goes with the test. */
@@ -219,6 +223,49 @@ test(
       const { path } = await copyOf(folder, top, { ref: older, depth: 2 });
       assert.equal(readFileSync(join(path, "src", "a.txt"), "utf8").endsWith(lines.at(-1) ?? ""), true, name);
     }
+  }),
+);
+
+test(
+  "sourceStream sends deltas nearer to their bases where a pack has other objects between them",
+  withRepository(async (folder, top) => {
+    const random = (name: string) =>
+      Buffer.concat(
+        Array.from({ length: 5 }, (_, i) => createHash("sha256").update(`${name} ${i}`).digest()),
+      );
+    const store = (text: Buffer) =>
+      execFileSync("git", ["-C", folder, "hash-object", "-w", "--stdin"], { input: text, encoding: "utf8" })
+        .trim();
+    const whole = (text: Buffer) => ({
+      id: store(text),
+      header: packHeader(TYPES.blob, text.length),
+      data: text,
+    });
+    const first = random("first");
+    const objects = [whole(first)];
+    const sizeOf = ({ header, data }: CraftedObject) => header.length + deflateSync(data).length;
+    for (let i = 1; i <= 8; i++) {
+      objects.push(whole(random(`unsent ${i}`)));
+      // Every other one begins with the first object, and the rest with the one of before.
+      const base = i % 2 === 0 ? 0 : objects.length - 2;
+      const from = base === 0 ? first : Buffer.concat([first, Buffer.from(`${i - 1}`)]);
+      const text = Buffer.concat([first, Buffer.from(`${i}`)]);
+      const size = (length: number) => [0x80 | (length & 0x7f), length >> 7];
+      const data = Buffer.from([
+        ...[...size(from.length), ...size(text.length)],
+        ...[0x90, first.length, 1, text.at(-1) ?? 0],
+      ]);
+      const distance = objects.slice(base).reduce((sum, object) => sum + sizeOf(object), 0);
+      const header = Buffer.concat([packHeader(OFFSET_DELTA, data.length), packDistance(distance)]);
+      objects.push({ id: store(text), header, data });
+      writeFileSync(join(folder, `${i}.bin`), text);
+    }
+    writeFileSync(join(folder, "first.bin"), first);
+    git(folder, "add", ".");
+    git(folder, "commit", "-qm", "blobs");
+    craftPack(join(folder, ".git"), objects);
+    git(folder, "prune-packed");
+    assert.deepEqual(objectsIn((await copyOf(folder, top, { depth: 0 })).path), reachable(folder, "main"));
   }),
 );
 
