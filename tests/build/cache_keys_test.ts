@@ -120,5 +120,5 @@ test("names that are too long or too many to be counted leave the cache empty, a
   assert.match(long.lines.join(), /its files cannot be read in this image/);
   const many = await match({ list: named("x".repeat(60_000), 570) });
   assert.deepEqual([many.keys, many.emptied], [{}, ["/cache"]]);
-  assert.match(many.lines.join(), /its key's globs choose more files than can be counted \(\d+ and more\)/);
+  assert.match(many.lines.join(), /its key's globs choose more files than can be counted \(560 and more\)/);
 });

@@ -34,7 +34,10 @@ test("parseFacts takes a full disk from what df says is free, of blocks and of i
   assert.ok(!parseFacts(ROOM).isDiskFull);
   assert.ok(parseFacts("blocks=tmpfs 2048 2044 4 100% /workspace").isDiskFull);
   assert.ok(parseFacts("blocks=/dev/my disk 2048000 2048000 -5 100% /workspace").isDiskFull);
+  assert.ok(parseFacts("blocks=tmpfs 2048 1025 1023 50% /workspace").isDiskFull);
+  assert.ok(!parseFacts("blocks=tmpfs 2048 1024 1024 50% /workspace").isDiskFull);
   assert.ok(parseFacts("inodes=tmpfs 100 100 0 100% /workspace").isDiskFull);
+  assert.ok(!parseFacts("inodes=tmpfs 100 99 1 99% /workspace").isDiskFull);
   // Some file systems do not count inodes, and say 0 of 0.
   assert.ok(!parseFacts("inodes=/dev/sda1 0 0 0 - /workspace").isDiskFull);
   assert.ok(!parseFacts("blocks=Filesystem 1024-blocks Used Available Capacity Mounted on").isDiskFull);

@@ -310,12 +310,21 @@ test("a local repository is sent after the private files, and one that cannot be
   const policy = { readLocal, localCommit: { repository: "/src/app", commit: COMMIT, ref: "HEAD" } };
   const { during, lines, result } = await cloned({ spec, policy });
   assert.ok(!(result instanceof Error), `${result}`);
-  const { input, env } = during[0]?.spec ?? assert.fail();
+  const { input, env: given } = during[0]?.spec ?? assert.fail();
   assert.ok(input.endsWith("\n.\nthe pack"), input.slice(-40));
-  assert.deepEqual([env?.LOCAL, env?.URL, env?.REF, env?.ORIGIN, env?.MIRROR], [
+  assert.deepEqual([given?.LOCAL, given?.URL, given?.REF, given?.ORIGIN, given?.MIRROR], [
     ...["1", "", "refs/heads/main", "https://o.org/a.git", ""],
   ]);
   assert.deepEqual(lines, ["Cloning /src/app"]);
+  // Only what comes over the network comes through a proxy.
+  const env = [{ name: "HTTPS_PROXY", value: "http://p.example:3128" }];
+  assert.deepEqual((await cloned({ spec: { ...spec, env }, policy })).lines, ["Cloning /src/app"]);
+  for (const more of [{ lfs: true }, { submodules: true }]) {
+    assert.match(
+      (await cloned({ spec: { ...spec, env, ...more }, policy })).lines.join(),
+      /Proxies of git: HTTPS/,
+    );
+  }
   const without = await cloned({ spec, policy: { readLocal: undefined } });
   assert.match(`${without.result}`, /TypeError: The policy allows local repositories/);
   const dirty = (changes: number) => ({

@@ -160,6 +160,8 @@ test(
         assert.equal(git(path, "rev-parse", "--is-shallow-repository"), String(depth !== 0));
       }
     }
+    const whole = await copyOf(folder, top, { ref: "v1", depth: 1 });
+    assert.equal(git(whole.path, "rev-parse", "--is-shallow-repository"), "false");
     git(folder, "fsck");
   }),
 );
