@@ -124,6 +124,29 @@ test("evictUntil removes one cache after the other until there is enough", async
   assert.deepEqual(left(), ["busy"]);
 });
 
+test("a cache that Docker cannot remove keeps no other one", async () => {
+  for (const stuck of ["conveyor-cache-o", "conveyor-cache-old-saved"]) {
+    const fixed = () => {
+      const one = host(OLD_AND_NEW);
+      const remove = one.docker.removeVolume.bind(one.docker);
+      const removeVolume = (name: string) =>
+        name === stuck ? Promise.reject(new DockerError("volume is in use", { status: 409 })) : remove(name);
+      Object.assign(one.docker, { removeVolume });
+      return one;
+    };
+    const all = fixed();
+    await assert.rejects(evictCaches(all.docker, { maxBytes: 0, maxAgeMs: undefined }, OWNED), /in use/);
+    const one = fixed();
+    const evicted = await evictUntil(one.docker, () => Promise.resolve(false), OWNED);
+    const names = ["conveyor-cache-shared-saved", "conveyor-cache-fresh-saved"];
+    for (const name of names) assert.ok(evicted.some(({ volume }) => volume.name === name));
+    for (const { left } of [all, one]) {
+      assert.deepEqual(left().filter((name) => !["busy", "o", "old-saved"].includes(name)), []);
+      assert.ok(left().includes(stuck.replace("conveyor-cache-", "")));
+    }
+  }
+});
+
 test("caches give way where the disk is full, and what was removed is said", async () => {
   await using log = await captureLog();
   const daemon = { ...DAEMON, rootFolder: "/" } as DaemonInfo;

@@ -12,6 +12,7 @@ import {
   runLabels,
   serviceName,
 } from "../../lib/build/labels.ts";
+import { endGitContainer } from "../../lib/build/git/git-container.ts";
 import { removeResource, removeRun } from "../../lib/build/remove.ts";
 import { stopContainer } from "../../lib/build/stop.ts";
 import { DockerError } from "../../lib/docker/docker.ts";
@@ -305,6 +306,16 @@ test("a cache whose key has a hash of files is saved under what the builder foun
   for (const data of [{}, { caches: {} }, { caches: { deps: `v2-${hash}` } }, { caches: { deps: "v1-x" } }]) {
     assert.deepEqual(await saved(data), ["", undefined]);
   }
+});
+
+test("a build's container is resumed after a clone, also where Docker cannot remove the container that cloned", async () => {
+  const fake = fakeDocker();
+  const build = fake.add(idleName("r"), runLabels("me", "r"));
+  fake.add(gitContainerName("r"), runLabels("me", "r"));
+  await fake.docker.pause(build.id);
+  Object.assign(fake.docker, { remove: () => Promise.reject(new DockerError("busy", { status: 500 })) });
+  await assert.rejects(endGitContainer(context(fake, "r")), /busy/);
+  assert.equal(fake.containers.get(build.id)?.state, "running");
 });
 
 test("a container whose processes Docker cannot list is removed all the same, and the log says so", async () => {

@@ -2,6 +2,7 @@ import { type Docker, DockerError } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
 import { isMirror } from "../git/mirror.ts";
 import type { CacheLimits } from "../policy.ts";
+import { removals } from "../removals.ts";
 import { removeSaved, removeUnneeded } from "./remove-layers.ts";
 import { CACHE_LABELS, type CacheVolumes, readCacheVolumes, type Saved } from "./volumes.ts";
 
@@ -33,7 +34,11 @@ export async function evictCaches(
   const now = await docker.now({ signal });
   const sizes = maxBytes === undefined ? undefined : await sizesOf(docker, signal);
   const { evicted, kept } = chooseEvicted(found.saved, { maxBytes, maxAgeMs, now, sizes });
-  if (!dryRun) await removeAll(docker, found, evicted.map(({ saved }) => saved), { owner, signal });
+  if (dryRun || evicted.length === 0) return { evicted, kept };
+  const { attempt, check } = removals();
+  for (const { saved } of evicted) await attempt(() => removeSaved(docker, saved, signal));
+  await attempt(() => removeLayers(docker, found, { owner, signal }));
+  check();
   return { evicted, kept };
 }
 
@@ -68,7 +73,7 @@ export function chooseEvicted(
 
 /**
  * Removes the owner's caches, those used longest ago first, until `isEnough` or none is left. Returns those
- * that it removed.
+ * that it removed. Throws DockerError if none could be removed.
  */
 export async function evictUntil(
   docker: Docker,
@@ -77,11 +82,16 @@ export async function evictUntil(
 ): Promise<readonly Saved[]> {
   const evicted: Saved[] = [];
   const found = await list(docker, { owner, signal });
+  const { attempt, check } = removals();
   for (const one of found.saved.toReversed()) {
-    if (await isEnough()) break;
-    await removeAll(docker, found, [one], { owner, signal });
-    evicted.push(one);
+    if (await isEnough()) return evicted;
+    await attempt(async () => {
+      await removeSaved(docker, one, signal);
+      evicted.push(one);
+    });
+    await attempt(() => removeLayers(docker, found, { owner, signal }));
   }
+  if (evicted.length === 0) check();
   return evicted;
 }
 
@@ -103,14 +113,12 @@ async function sizesOf(
   }
 }
 
-async function removeAll(
+/** Removes the layers that no saved cache needs any more. */
+async function removeLayers(
   docker: Docker,
   found: CacheVolumes,
-  evicted: readonly Saved[],
   { owner, signal }: Omit<Options, "dryRun">,
 ): Promise<void> {
-  if (evicted.length === 0) return;
-  for (const saved of evicted) await removeSaved(docker, saved, signal);
   // What was saved was written by runs that have ended. Any other layer may be of one that has not.
   const ended = new Set(
     found.saved.flatMap(({ layers }) => layers.map((name) => found.layers.get(name)?.run)),

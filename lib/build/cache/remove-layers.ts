@@ -1,5 +1,6 @@
 import type { Docker } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
+import { removals } from "../removals.ts";
 import { CACHE_LABELS, type Layer, readCacheVolumes, type Saved, unneededLayers } from "./volumes.ts";
 
 interface Options {
@@ -27,7 +28,9 @@ export async function removeUnneeded(
     ...gone.map(({ volume }) => volume.name),
     ...found.work.filter((work) => !isUnfinished(work)).map(({ volume }) => volume.name),
   ];
-  await Promise.all(names.map((name) => docker.removeVolume(name, { signal })));
+  const { attempt, check } = removals();
+  await Promise.all(names.map((name) => attempt(() => docker.removeVolume(name, { signal }))));
+  check();
 }
 
 /** Removes a saved cache. Its layers go with the next call of `removeUnneeded`. */

@@ -77,9 +77,12 @@ export async function endGitContainer(
   { cleanup, docker, run, settings: { owner } }: BuildContext,
 ): Promise<void> {
   await cleanup(async (signal) => {
-    await removeGitContainer(docker, { owner, run, signal });
-    const build = await findContainer(docker, { owner, run, signal });
-    if (build?.state === "paused") await docker.unpause(build.id, { signal });
+    try {
+      await removeGitContainer(docker, { owner, run, signal });
+    } finally {
+      const build = await findContainer(docker, { owner, run, signal });
+      if (build?.state === "paused") await docker.unpause(build.id, { signal });
+    }
   });
 }
 
