@@ -51,16 +51,16 @@ export async function removeRun(docker: Docker, owned: Removing): Promise<boolea
 async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
   const { owner, run, signal, saveCaches } = owned;
   const labels = runLabels(owner, run);
+  const { attempt, check } = removals();
+  // Remove the git container first: the daemon keeps a volume that another container uses.
   const [containers, networks, volumes] = await Promise.all([
     findContainers(docker, owned),
     docker.networks(labels, { signal }),
     docker.volumes({ [LABELS.owner]: owner }, { signal }),
+    attempt(() => removeGitContainer(docker, owned)),
   ]);
   const announcements = volumes.filter(({ labels }) => labels[LABELS.run] === run).filter(isAnnouncement);
   const caches = readCacheVolumes(owner, volumes);
-  const { attempt, check } = removals();
-  // Remove the git container first: the daemon keeps a volume that another container uses.
-  await attempt(() => removeGitContainer(docker, owned));
   let removed = false;
   for (const { id } of containers) removed = await attempt(() => docker.remove(id, { signal })) || removed;
   for (const { name } of announcements) await attempt(() => docker.removeVolume(name, { signal }));

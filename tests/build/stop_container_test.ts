@@ -62,6 +62,22 @@ async function run(
 const roles = (fake: ReturnType<typeof fakeDocker>) =>
   [...fake.volumes.values()].map((labels) => labels[CACHE_LABELS.role]).sort();
 
+test("a container whose build begins while it is looked for is removed", async () => {
+  const fake = fakeDocker();
+  const { id } = fake.add(idleName("r"), runLabels("me", "r"));
+  const { inspect, rename } = fake.docker;
+  // The daemon answers for the second name first, and renames the container before it answers for the other.
+  fake.docker.inspect = async (name, options) => {
+    if (name === idleName("r")) {
+      await Promise.resolve();
+      await rename(id, containerName("r"));
+    }
+    return await inspect(name, options);
+  };
+  assert.equal(await removeRun(fake.docker, OWNED), true);
+  assert.deepEqual([...fake.containers.keys()], []);
+});
+
 test("a run's container, its git container, its network and its announcements are removed, in that order and nothing else", async () => {
   const fake = fakeDocker();
   const labels = runLabels("me", "r");

@@ -132,9 +132,10 @@ export async function findContainers(
   docker: Docker,
   { owner, run, signal }: { owner: string; run: string; signal: AbortSignal },
 ): Promise<ContainerInfo[]> {
-  // In this order, so that a container that is renamed meanwhile is not missed.
-  const idle = await docker.inspect(idleName(run), { signal });
-  const begun = await docker.inspect(containerName(run), { signal });
+  const inspected = (name: string) => docker.inspect(name, { signal });
+  const [idle, early] = await Promise.all([inspected(idleName(run)), inspected(containerName(run))]);
+  // A container that was renamed meanwhile has the second name now.
+  const begun = idle || early ? early : await inspected(containerName(run));
   const found = [begun, idle?.id === begun?.id ? undefined : idle];
   return found.filter((one) => one !== undefined).filter((one) => isOurs(one, owner, run));
 }
