@@ -187,7 +187,7 @@ async function giveFolders(
   { user, image, folders }: { user: string; image: ImageInfo; folders: readonly string[] },
 ): Promise<void> {
   const command = ["chown", user, ...folders];
-  const code = await exec(context, id, { command, user: "0", env: ownEnvironment(image) });
+  const code = await exec(context, id, { command, user: "0", env: ownEnvironment(image), offline: true });
   if (code === 0) return;
   throw new StepFailure(
     `Cannot give ${folders.join(", ")} to the user "${user}": chown exited with ${code}`,

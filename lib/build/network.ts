@@ -3,7 +3,7 @@ import { type DaemonInfo, type Docker, DockerError } from "../docker/docker.ts";
 import { containerName, runLabels } from "./labels.ts";
 
 /** The bridge that all runs on a daemon share. Containers on it cannot reach each other. */
-const SHARED = "conveyor";
+export const SHARED_NETWORK = "conveyor";
 const SHARED_LABELS = { "conveyor.network": "isolated" };
 
 /**
@@ -26,7 +26,7 @@ export async function provideNetwork(
   }
   if (wanted !== "bridge") return { name: wanted, description: wanted };
   if (info.filtersBridges && await provideShared(docker, run.signal)) {
-    return { name: SHARED, description: "isolated bridge" };
+    return { name: SHARED_NETWORK, description: "isolated bridge" };
   }
   return { name: await provideOwn(docker, run), description: "a bridge of its own" };
 }
@@ -58,14 +58,14 @@ async function provideOwn(
 
 async function provideShared(docker: Docker, signal: AbortSignal): Promise<boolean> {
   const isShared = async () => {
-    const found = await docker.network(SHARED, { signal });
+    const found = await docker.network(SHARED_NETWORK, { signal });
     // Labels can be copied, so check `isolated` too.
     return found && found.isolated && hasLabels(found, SHARED_LABELS);
   };
   const found = await isShared();
   if (found !== undefined) return found;
   try {
-    await docker.createNetwork({ name: SHARED, labels: SHARED_LABELS, isolated: true }, { signal });
+    await docker.createNetwork({ name: SHARED_NETWORK, labels: SHARED_LABELS, isolated: true }, { signal });
     return true;
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;

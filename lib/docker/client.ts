@@ -38,6 +38,8 @@ export interface Client extends Omit<Dockerode, "info" | "df" | "getNetwork"> {
       readonly Options: Record<string, string> | null;
     }>;
     remove(options: object): Promise<unknown>;
+    connect(options: object): Promise<unknown>;
+    disconnect(options: object): Promise<unknown>;
   };
 }
 

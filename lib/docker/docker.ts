@@ -163,6 +163,10 @@ export interface Docker extends AsyncDisposable {
     },
     options?: CallOptions,
   ): Promise<string>;
+  /** Connects a container, running or not. Throws `DockerError` 403 if it is connected already. */
+  connect(network: string, container: string, options?: CallOptions): Promise<void>;
+  /** Throws `DockerError` if the container is not connected, or does not exist. */
+  disconnect(network: string, container: string, options?: CallOptions): Promise<void>;
   /** False if it does not exist. Throws `DockerError` 403 or 409 if it has containers. */
   removeNetwork(id: string, options?: CallOptions): Promise<boolean>;
   volumes(

@@ -7,6 +7,8 @@ type Calls = Pick<
   | "networks"
   | "network"
   | "createNetwork"
+  | "connect"
+  | "disconnect"
   | "removeNetwork"
   | "volumes"
   | "createVolume"
@@ -53,6 +55,16 @@ export function networkAndVolumeCalls(client: Client): Calls {
         ...call(options),
       } as unknown as CreateNetworkOptions);
       return created.id;
+    },
+
+    async connect(name, container, options = {}) {
+      const given = { _body: { Container: checked("container", container) }, ...call(options) };
+      await network(name).connect(given);
+    },
+
+    async disconnect(name, container, options = {}) {
+      const given = { _body: { Container: checked("container", container) }, ...call(options) };
+      await network(name).disconnect(given);
     },
 
     async removeNetwork(id, options = {}) {

@@ -79,6 +79,8 @@ export interface ExecSpec {
   readonly workdir?: string;
   /** Bytes for standard input, which is then closed; without them it is closed at once. */
   readonly stdin?: AsyncIterable<Uint8Array>;
+  /** The process needs no network, so it may start before its container is connected (default false). */
+  readonly offline?: boolean;
 }
 
 /** A process in a container. Reading `output` slowly slows the process down; buffers are bounded. */

@@ -36,6 +36,8 @@ const CALLS: [string, (docker: Docker, signal: AbortSignal) => Promise<unknown>]
     "createNetwork",
     (docker, signal) => docker.createNetwork({ name: "abc", labels: {}, isolated: true }, { signal }),
   ],
+  ["connect", (docker, signal) => docker.connect("abc", "def", { signal })],
+  ["disconnect", (docker, signal) => docker.disconnect("abc", "def", { signal })],
   ["removeNetwork", (docker, signal) => docker.removeNetwork("abc", { signal })],
   ["volumes", (docker, signal) => docker.volumes({}, { signal })],
   ["removeVolume", (docker, signal) => docker.removeVolume("abc", { signal })],

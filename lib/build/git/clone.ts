@@ -15,6 +15,7 @@ import { signersOf } from "../signatures/signers-of.ts";
 import type { Checkout } from "../step.ts";
 import type { Authorities } from "../authorities/parse.ts";
 import { gitAuthorities } from "../authorities/for-git.ts";
+import { cloneNeedsNetwork } from "./clone-needs-network.ts";
 import { cloneFailure } from "./clone-failure.ts";
 import { CLONE_SCRIPT } from "./clone-script.ts";
 import { type Credential, credentialsFor } from "./credentials.ts";
@@ -166,10 +167,12 @@ async function sayUnread(
 async function runScript(
   context: BuildContext,
   { container, user, image, ready = "/" }: Place,
-  { plan: { spec, repository, env }, local, all, authorities, signers, mirror }: Input,
+  { plan, local, all, authorities, signers, mirror }: Input,
 ): Promise<{ code: number; said: string }> {
+  const { spec, repository, env } = plan;
   const proxies = proxiesOf(context, { env });
-  if (!local || spec.submodules || spec.lfs) await sayProxies(context, "git", proxies);
+  const needsNetwork = cloneNeedsNetwork(plan);
+  if (needsNetwork) await sayProxies(context, "git", proxies);
   const files = privateFiles({
     protocol: repository.kind === "local" ? "https" : repository.protocol,
     authority: authorityOf(repository.kind === "remote" ? repository.url : local?.origin),
@@ -185,6 +188,7 @@ async function runScript(
     command: ["/bin/sh", "-c", CLONE_SCRIPT],
     workdir: WORKSPACE,
     user,
+    offline: !needsNetwork,
     env: {
       ...cleanEnvironment(container),
       ...proxies,

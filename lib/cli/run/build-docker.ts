@@ -1,19 +1,34 @@
+import { setImmediate } from "node:timers/promises";
+import { cloneNeedsNetwork } from "../../build/git/clone-needs-network.ts";
+import { SHARED_NETWORK } from "../../build/network.ts";
+import type { Plan } from "../../build/plan.ts";
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
+import { connectLater } from "./connect-later.ts";
 
 /**
  * Returns Docker for one build. Reuses the daemon's `info`, which holds for as long as a build takes.
- * `onIdle` is called when a container starts: the daemon is busy then, and this process is idle.
+ * `onIdle` is called when a container starts: the daemon is busy then, and this process is idle. If nothing
+ * needs the network before the commands, the container is connected to it while the repository is cloned.
  */
 export function buildDocker(
   docker: Docker,
-  { info, onIdle }: { info: DaemonInfo; onIdle: () => void },
+  { info, plan, onIdle }: { info: DaemonInfo; plan: Plan; onIdle: () => void },
 ): Docker {
-  return {
+  const given: Docker = {
     ...docker,
     info: () => Promise.resolve(info),
     start(container, options) {
-      onIdle();
-      return docker.start(container, options);
+      const starting = docker.start(container, options);
+      sent().then(onIdle, onIdle);
+      return starting;
     },
   };
+  const isOffline = plan.services.length === 0 && !cloneNeedsNetwork(plan);
+  return isOffline ? connectLater(given, SHARED_NETWORK) : given;
+}
+
+/** Sending a call takes two turns of the event loop. What begins before that delays it. */
+async function sent(): Promise<void> {
+  await setImmediate();
+  await setImmediate();
 }

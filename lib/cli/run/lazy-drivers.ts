@@ -4,11 +4,11 @@ import type { BuildPolicy } from "../../build/policy.ts";
 import type { Drivers } from "../shared/drivers.ts";
 
 /**
- * Returns the drivers of one run. Each is loaded when its step begins, or while the previous one waits for
- * Docker, so the first container does not wait for the code of the last step. They admit every event, because
- * there is only one run.
+ * Returns the drivers of one run. Each is loaded when its step begins, or from `idle` on while the previous
+ * one waits for Docker, so the first container does not wait for the code of the last step. They admit every
+ * event, because there is only one run.
  */
-export function lazyDrivers(drivers: Drivers): Driver<BuildPolicy>[] {
+export function lazyDrivers(drivers: Drivers, idle: Promise<void>): Driver<BuildPolicy>[] {
   const loads = Object.values(drivers);
   return Object.entries(drivers).map(([name, load], i) => ({
     name,
@@ -18,7 +18,7 @@ export function lazyDrivers(drivers: Drivers): Driver<BuildPolicy>[] {
       const driver = await load();
       const working = driver.reconcile(context);
       // A failed load fails again when the driver is needed.
-      loads[i + 1]?.().catch(() => {});
+      void idle.then(loads[i + 1]).catch(() => {});
       return await working;
     },
   }));

@@ -79,11 +79,18 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
     await startEngine({ transport, store, publishRun, sealKey, faultPoint, ...tracing.engine }),
   );
   const { docker: asked, info } = await parts.docker.answer;
-  const docker = buildDocker(asked, { info, onIdle: parts.onIdle });
+  const idle = Promise.withResolvers<void>();
+  const onIdle = () => {
+    idle.resolve();
+    parts.onIdle();
+  };
+  const docker = buildDocker(asked, { info, plan: parts.request.plan, onIdle });
   const settings = settingsOf(parts, { owner, host: hostId(info) });
   const policy = policyOf(parts);
   const given = { transport, docker, settings, faultPoint, claimsOnly: true };
-  for (const driver of lazyDrivers(drivers)) opening.use(startInstance({ ...given, driver, policy }));
+  for (const driver of lazyDrivers(drivers, idle.promise)) {
+    opening.use(startInstance({ ...given, driver, policy }));
+  }
   for (const driver of parts.own) {
     const own = driver.policy && await readPolicy(driver.policy, options);
     opening.use(startInstance({ ...given, driver, policy: own }));

@@ -53,6 +53,8 @@ export async function run({ operands, options, drivers, again, onRequest }: RunI
     await using docker = reachDocker({ endpoint: options.docker, environment, signal });
     const { interpretSchemas } = await import("../shared/request/interpret-schemas.ts");
     interpretSchemas();
+    // What is loaded next would keep the question to Docker from being sent.
+    await docker.asked;
     const own = await loadDrivers(options.driver);
     const signatures = await readSigners(await readPolicy(SIGNATURES_FLAG, options));
     // Part of the spec, so that a repetition of the run needs them as well.

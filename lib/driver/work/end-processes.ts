@@ -45,6 +45,7 @@ async function sendTerm(docker: Docker, container: string, signal: AbortSignal):
       env: ownEnvironment(found),
       user: "0",
       workdir: "/",
+      offline: true,
     }, { signal });
     for await (const _ of exec.output);
   } catch (error) {
