@@ -86,7 +86,7 @@ export function planBuild(spec: unknown, allowed: Allowed): Plan {
   const repository = attempt("spec.repository", () => allowedRepository(text, allowed));
   if (ref !== undefined) attempt("spec.ref", () => checkRef(ref));
   if (parsed.data.dirty) attempt("spec.dirty", () => checkWorkTree(parsed.data, repository));
-  if (parsed.data.script !== undefined && isGiven(spec, "commands")) {
+  if (parsed.data.script !== undefined && Object.hasOwn(spec as object, "commands")) {
     breach("spec.script", "It stands beside commands: expected one of them");
   }
   const workdir = attempt("spec.workdir", () => insideWorkspace(parsed.data.workdir ?? ""));
@@ -161,9 +161,6 @@ function allowedRepository(text: string, allowed: Allowed): Repository {
   }
   return repository;
 }
-
-const isGiven = (spec: unknown, field: string): boolean =>
-  typeof spec === "object" && spec !== null && field in spec;
 
 function checkWorkTree({ ref }: BuildSpec, repository: Repository | undefined): void {
   if (repository?.kind === "remote") {

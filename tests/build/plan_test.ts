@@ -42,6 +42,12 @@ test("planBuild takes the tutorial's spec as it is and fills in Flutter's defaul
   assert.equal(workdir, "/workspace");
 });
 
+test("planBuild refuses what is no spec at all", () => {
+  for (const spec of [undefined, null, 7, "x", true, [], {}]) {
+    assert.throws(() => planBuild(spec, STRICT), InputError, JSON.stringify(spec));
+  }
+});
+
 test("planBuild names every breach in one go, each with its place and value", () => {
   const text = breaches({ repository: "ext::id", ref: "-x", workdir: "../..", artifacts: ["/etc/*"] });
   for (const place of ["spec.repository", "spec.ref", "spec.workdir", "spec.artifacts"]) {
