@@ -10,8 +10,12 @@ import {
   runLabels,
   serviceName,
 } from "../../lib/build/labels.ts";
+import { housekeepHost } from "../../lib/build/housekeep-host.ts";
 import { sweep, type SweepOptions } from "../../lib/build/sweep.ts";
 import { DockerError } from "../../lib/docker/docker.ts";
+import type { AskRun } from "../../lib/driver/host/run-state.ts";
+import { captureLog } from "../support/process-log.ts";
+import { testPolicy, testSettings } from "../support/settings.ts";
 import { DAEMON, fakeDocker } from "./fake-docker.ts";
 
 const { signal } = new AbortController();
@@ -181,4 +185,59 @@ test("whoever looks after caches is told of those that were found", async () => 
     onCaches: ({ layers }) => void found.push(...layers.keys()),
   });
   assert.deepEqual(found, ["conveyor-cache-lives"]);
+});
+
+test("a host is cleaned by what an engine says of its runs, and by their expiry where none does or all is idle", async () => {
+  await using log = await captureLog();
+  const cases: [state: Awaited<ReturnType<AskRun>>, whenExpired: boolean, before: boolean][] = [
+    ["over", false, false],
+    ["works", true, true],
+    ["waits", true, true],
+    ["idle", false, true],
+    [undefined, false, true],
+  ];
+  for (const [state, ...stays] of cases) {
+    for (const [i, expires] of [DAEMON.now - 1, DAEMON.now].entries()) {
+      const fake = fakeDocker();
+      fake.add(idleName("r"), { ...runLabels("me", "r"), [LABELS.expires]: String(expires) });
+      await housekeepHost({
+        docker: fake.docker,
+        settings: testSettings({ owner: "me" }),
+        policy: testPolicy(),
+        askRun: () => Promise.resolve(state),
+        signal,
+      });
+      assert.equal(fake.containers.size === 1, stays[i], `${state} ${expires}`);
+    }
+  }
+  assert.deepEqual([...new Set(log.lines)], [`info: Removed ${idleName("r")}: its run is over`]);
+});
+
+test("a host that is cleaned keeps no cache for longer than its operator wants", async () => {
+  const fake = fakeDocker();
+  const name = "conveyor-cache-old-saved";
+  fake.volumes.set(name, {
+    [LABELS.owner]: "me",
+    [CACHE_LABELS.role]: "saved",
+    [CACHE_LABELS.project]: "p",
+    [CACHE_LABELS.repository]: "app.git",
+    [CACHE_LABELS.name]: "npm",
+    [CACHE_LABELS.scope]: "ref:dev",
+    [CACHE_LABELS.key]: "k",
+    [CACHE_LABELS.top]: "",
+    [CACHE_LABELS.below]: "",
+    [CACHE_LABELS.used]: String(DAEMON.now - 1000),
+  });
+  const clean = (maxAgeMs: number) =>
+    housekeepHost({
+      docker: fake.docker,
+      settings: testSettings({ owner: "me" }),
+      policy: testPolicy({ caches: { maxBytes: undefined, maxAgeMs } }),
+      askRun: () => Promise.resolve(undefined),
+      signal,
+    });
+  await clean(1000);
+  assert.deepEqual([...fake.volumes.keys()], [name]);
+  await clean(999);
+  assert.deepEqual([...fake.volumes.keys()], []);
 });
