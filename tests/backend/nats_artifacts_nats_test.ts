@@ -3,6 +3,9 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { jetstream } from "@nats-io/jetstream";
+import { Objm } from "@nats-io/obj";
+import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openBucketReader } from "../../lib/backend/nats/bucket-reader.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { saveArtifacts } from "../../lib/cli/shared/save-artifacts.ts";
@@ -63,6 +66,23 @@ test("of artifacts beside a Conveyor server the oldest go, whole, past a size an
   // The owner of the containers is told by the bucket, which stays.
   await transport.putBlob(last, "new", once(new Uint8Array(1)));
   assert.equal((await transport.owner()).isConveyors, true);
+});
+
+test("artifacts are listed beside what others keep in the bucket under names that are no artifact's", async () => {
+  await using server = await startConveyor();
+  await using transport = await openNats({ servers: [server.nats] });
+  const run = randomUUID();
+  await transport.putBlob(run, "100%", once(new Uint8Array(1)));
+  const connection = await connectNats({ servers: [server.nats] });
+  try {
+    const bucket = await new Objm(jetstream(connection)).open("artifacts");
+    for (const name of ["100%", "plain"]) await bucket.putBlob({ name }, new Uint8Array(1));
+  } finally {
+    await connection.close();
+  }
+  await using reader = await openBucketReader({ servers: [server.nats] });
+  assert.deepEqual(reader.runs(), [run]);
+  assert.deepEqual((await reader.list(run)).map(({ name }) => name), ["100%"]);
 });
 
 test("a broker without a bucket of artifacts has none", async () => {

@@ -55,11 +55,21 @@ async function readDescriptions(
     throw error;
   }
   for (const info of await (await new Objm(jetstream(link.client)).open(ARTIFACTS_BUCKET)).list()) {
+    if (!isOurs(info.name)) continue;
     const [run, name] = splitObject(info.name);
     const entries = byRun.get(run) ?? new Map<string, Entry>();
     byRun.set(run, entries.set(name, entryOf(name, info)));
   }
   return byRun;
+}
+
+/** False for what another client has stored under a name that is no artifact's. */
+function isOurs(object: string): boolean {
+  try {
+    return decodeURI(object).includes("/");
+  } catch {
+    return false;
+  }
 }
 
 /** Returns only the entries whose chunks are all stored: the bucket may have dropped some of the oldest. */

@@ -1,5 +1,6 @@
 import type { Transport } from "../../backend/transport.ts";
 import type { Faults } from "../../base/faults.ts";
+import { abortable } from "../../base/signals.ts";
 import type { Docker } from "../../docker/docker.ts";
 import type { Driver, DriverSettings } from "../../driver/driver.ts";
 import { type Instance, startInstance } from "../../driver/instance.ts";
@@ -17,11 +18,11 @@ export interface Fleet extends AsyncDisposable {
 
 /**
  * Starts the named drivers. Resolves when they take events. Each works on as many events at once as this host
- * has slots.
+ * has slots. Throws `stop.reason` if `stop` fires first: the broker may be away for long.
  */
 export async function startDrivers(
   names: readonly string[],
-  { drivers, transport, docker, settings, policyFor, ackWaitMs, faultPoint }: {
+  { drivers, transport, docker, settings, policyFor, ackWaitMs, faultPoint, stop }: {
     drivers: Drivers;
     transport: Transport;
     docker: Docker;
@@ -30,6 +31,7 @@ export async function startDrivers(
     policyFor: (driver: Driver) => Promise<unknown>;
     ackWaitMs: number;
     faultPoint: Faults;
+    stop: AbortSignal;
   },
 ): Promise<Fleet> {
   const ending = new AbortController();
@@ -62,7 +64,7 @@ export async function startDrivers(
     const askRun = askEngine(transport, driver.name);
     housekeeping.push(keepHouse(driver, { docker, settings, policy, askRun, signal }));
   }
-  await Promise.all(instances.map(({ ready }) => ready));
+  await abortable(Promise.all(instances.map(({ ready }) => ready)), stop);
   const opened = opening.move();
   return {
     get inHand() {

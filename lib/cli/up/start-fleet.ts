@@ -49,6 +49,7 @@ export async function startFleet(
       policyFor,
       ackWaitMs: options.ackWait,
       faultPoint,
+      stop: signal,
     }),
   );
   const opened = opening.move();
