@@ -7,7 +7,7 @@ import { provideAuthorities } from "./authorities/provide.ts";
 import { beginOnce } from "./begin.ts";
 import { diagnose } from "./diagnose.ts";
 import { provideEntering } from "./enter.ts";
-import { isKept } from "./keep-running.ts";
+import { isAlone, isKept } from "./keep-running.ts";
 import { buildUser, withheldVariables } from "./labels.ts";
 import { onceBegun } from "./once-begun.ts";
 import { type Plan, WORKSPACE } from "./plan.ts";
@@ -26,6 +26,8 @@ export interface CommandResult {
   readonly command: string;
   readonly exitCode: number;
   readonly seconds: number;
+  /** Whether no process of the build ran when the last command had succeeded. */
+  readonly alone?: boolean;
 }
 
 /**
@@ -70,13 +72,13 @@ export async function runCommands(
     await context.log.line(`$ ${shown}`);
     const words = wordsOf(command, plan.spec.shell);
     const began = performance.now();
-    const exitCode = await onceBegun(
+    const { exitCode, alone } = await onceBegun(
       `\`${shown}\` was cut off`,
       listedCommands(results),
       () => run(context, container, { command: words, env, workdir, isLast: i === last }),
     );
     const seconds = (performance.now() - began) / 1000;
-    results.push({ command: shown, exitCode, seconds });
+    results.push({ command: shown, exitCode, seconds, ...alone !== undefined && { alone } });
     context.faultPoint("command-ended");
     if (exitCode !== 0) {
       throw await failure(context, container, { shown, exitCode, tookMs: seconds * 1000, results });
@@ -108,9 +110,9 @@ function environment(
 }
 
 /**
- * Runs a command in the build's environment, without a wrapper script. Returns its exit code. Returns KILLED
- * if all processes of the container were killed and the command could not start, or was the last one and
- * exited with 0.
+ * Runs a command in the build's environment, without a wrapper script. Returns its exit code, and of the last
+ * command whether it left no processes. The exit code is KILLED if all processes of the container were killed
+ * and the command could not start, or was the last one and exited with 0.
  */
 async function run(
   context: BuildContext,
@@ -121,18 +123,21 @@ async function run(
     workdir: string;
     isLast: boolean;
   },
-): Promise<number> {
+): Promise<{ exitCode: number; alone?: boolean }> {
   const { docker, signal } = context;
   try {
     const exitCode = await exec(context, container.id, { command, env, workdir, ...buildUser(container) });
     // After any other command, the next one fails to start.
     const mayBeGone = exitCode === NOT_STARTED || (exitCode === 0 && isLast);
-    return !mayBeGone || await isKept(docker, container, signal) ? exitCode : KILLED;
+    if (!mayBeGone) return { exitCode };
+    const alone = await isAlone(docker, container, signal);
+    if (alone === undefined) return { exitCode: KILLED };
+    return { exitCode, ...exitCode === 0 && { alone } };
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
-    if (!await isKept(docker, container, signal)) return KILLED;
+    if (!await isKept(docker, container, signal)) return { exitCode: KILLED };
     await context.log.line(`Docker cannot run it: ${error.message}`);
-    return NOT_STARTED;
+    return { exitCode: NOT_STARTED };
   }
 }
 

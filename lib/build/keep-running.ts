@@ -11,6 +11,7 @@ import {
 } from "../docker/docker.ts";
 import type { BuildContext } from "./policy.ts";
 import { ownPath } from "../driver/work/own-environment.ts";
+import { OWN_PROCESSES } from "../driver/work/end-processes.ts";
 import { onOneLine } from "../base/text.ts";
 
 /**
@@ -134,6 +135,19 @@ export async function isKept(
 }
 
 /**
+ * Whether nothing runs in a container but its keeper process and Docker's init; undefined if the keeper does
+ * not run.
+ */
+export async function isAlone(
+  docker: Docker,
+  { id }: Pick<ContainerInfo, "id">,
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  const processes = await processesOf(docker, id, signal);
+  return keeperAmong(processes) && processes.length === OWN_PROCESSES;
+}
+
+/**
  * Returns how long a container's keeper process has run, seconds. Clock changes do not affect it. Undefined
  * if the keeper does not run or its age is unknown.
  */
@@ -146,9 +160,11 @@ export async function keptSeconds(
 }
 
 async function keeperOf(docker: Docker, { id }: Pick<ContainerInfo, "id">, signal: AbortSignal) {
-  const processes = await processesOf(docker, id, signal);
-  return processes.find(({ command, isKilled }) => command.endsWith(` ${FOR_EVER}`) && !isKilled);
+  return keeperAmong(await processesOf(docker, id, signal));
 }
+
+const keeperAmong = (processes: readonly ContainerProcess[]) =>
+  processes.find(({ command, isKilled }) => command.endsWith(` ${FOR_EVER}`) && !isKilled);
 
 /**
  * Lists a container's processes. A daemon may fail to list processes that are just ending; soon after that it

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { counted } from "../base/units.ts";
 import { DockerError } from "../docker/docker.ts";
 import type { BuildContext } from "./policy.ts";
@@ -27,7 +28,7 @@ export async function stopContainer(context: BuildContext): Promise<DriverResult
   if (container && staysForALook(container.labels, { hasFailed: hasFailed(context) })) {
     return await leaveForALook(context, container);
   }
-  if (container?.state === "running") {
+  if (container?.state === "running" && !endedAlone(context)) {
     try {
       await endProcesses(docker, container.id, { graceMs, signal });
     } catch (error) {
@@ -50,6 +51,22 @@ export async function stopContainer(context: BuildContext): Promise<DriverResult
 const hasServices = (spec: unknown): boolean =>
   typeof spec === "object" && spec !== null && "services" in spec && Array.isArray(spec.services) &&
   spec.services.length > 0;
+
+/** `data` of a builder whose last command left no processes. */
+const Alone = z.object({ commands: z.array(z.unknown()) })
+  .transform(({ commands }) => commands.at(-1))
+  .pipe(z.object({ alone: z.literal(true) }));
+const BEFORE = new Set(["container-start", "git-cloner", "builder"]);
+
+/**
+ * Whether there is no process to end: the last command left none, and no other driver has worked in the
+ * container since.
+ */
+function endedAlone({ results }: BuildContext): boolean {
+  const { builder, ...before } = results;
+  return Object.keys(before).every((step) => BEFORE.has(step)) &&
+    builder?.success === true && Alone.safeParse(builder.data).success;
+}
 
 function hasFailed({ results }: BuildContext): boolean {
   return Object.values(results).some((result) => !result.success);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { StepFailure } from "../../lib/base/errors.ts";
 import { Retryable } from "../../lib/base/errors.ts";
 import { runCommands } from "../../lib/build/commands.ts";
+import type { ContainerProcess } from "../../lib/docker/docker.ts";
 import { containerName, idleName, LABELS, runLabels } from "../../lib/build/labels.ts";
 import { requireContainer } from "../../lib/build/step.ts";
 import { DockerError, type ExecSpec } from "../../lib/docker/docker.ts";
@@ -18,15 +19,24 @@ interface World {
   readonly exec?: (spec: ExecSpec) => Answer | Promise<Answer>;
   /** Whether a command ends what keeps the container. */
   readonly isKept?: () => boolean;
+  readonly processes?: () => readonly ContainerProcess[];
   readonly name?: string;
   readonly labels?: Record<string, string>;
 }
 
-async function build({ spec = {}, secrets = {}, exec, isKept = () => true, name, labels = {} }: World = {}) {
+async function build(
+  { spec = {}, secrets = {}, exec, isKept = () => true, processes, name, labels = {} }: World = {},
+) {
   const fake = fakeDocker({ ...exec && { exec } });
   Object.assign(fake.docker, {
     processes: () =>
-      Promise.resolve(isKept() ? [{ command: "sleep 2147483647", isKilled: false, seconds: 1 }] : []),
+      Promise.resolve(
+        processes
+          ? processes()
+          : isKept()
+          ? [{ command: "sleep 2147483647", isKilled: false, seconds: 1 }]
+          : [],
+      ),
   });
   const container = fake.add(name ?? idleName("r"), { ...runLabels("me", "r"), ...labels });
   const whole = { repository: "https://example.org/app.git", image: "gcc:14", commands: ["make"], ...spec };
@@ -71,6 +81,20 @@ test("commands run in order in one environment, as the build's user, and their e
   }
   assert.deepEqual(lines.filter((line) => line.includes("$")), ["system $ make", "system $ ctest -V"]);
   assert.equal(lines.filter((line) => /^system Done in /.test(line)).length, 2);
+});
+
+test("the last command that succeeds says whether it left processes", async () => {
+  const keeper = { pid: 2, command: "sleep 2147483647", isKilled: false, seconds: 1 };
+  const init = { ...keeper, pid: 1, command: "/sbin/docker-init -- /bin/sh" };
+  const left = { ...keeper, pid: 3, command: "sleep 600" };
+  for (const [processes, alone] of [[[init, keeper], true], [[init, keeper, left], false]] as const) {
+    const { results } = await build({ spec: { commands: ["one", "two"] }, processes: () => processes });
+    assert.ok(Array.isArray(results));
+    assert.deepEqual(results.map(({ command, alone }) => [command, alone]), [["one", undefined], [
+      "two",
+      alone,
+    ]]);
+  }
 });
 
 test("the first command that fails ends the build, with its exit code and what ran before", async () => {

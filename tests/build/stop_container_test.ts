@@ -346,3 +346,27 @@ test("a container whose processes Docker cannot list is removed all the same, an
     "system Cannot end the build's processes, removing the container with them: ps: not found",
   ]);
 });
+
+test("processes are ended before a container is removed, unless the last command left none and nothing ran since", async () => {
+  const builder = (alone: unknown) => done({ commands: [{ command: "one" }, { command: "two", alone }] });
+  const left = [1, 2, 3].map((pid) => ({ pid, command: "sleep 600", isKilled: false, seconds: 1 }));
+  for (
+    const [isEnded, results] of [
+      [false, { ...SUCCEEDED, builder: builder(true) }],
+      [true, { ...SUCCEEDED, builder: builder(true), "unit-report": done() }],
+      [true, { ...SUCCEEDED, builder: builder(false) }],
+      [true, { ...SUCCEEDED, builder: { ...builder(true), success: false } }],
+      [true, { ...SUCCEEDED, builder: done({ commands: [{ command: "one", alone: true }, {}] }) }],
+      [true, SUCCEEDED],
+      [true, {}],
+    ] as const
+  ) {
+    const fake = fakeDocker();
+    fake.docker.processes = () => Promise.resolve(left);
+    const { id } = fake.add(containerName("r"), runLabels("me", "r"));
+    await stopContainer(context(fake, "r", { results }));
+    const terms = fake.ran.filter(({ command }) => command.at(-1)?.startsWith("kill -TERM"));
+    assert.equal(terms.length, isEnded ? 1 : 0, JSON.stringify(results));
+    assert.deepEqual(fake.did, [`remove ${id}`]);
+  }
+});

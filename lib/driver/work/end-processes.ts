@@ -4,6 +4,8 @@ import { ownEnvironment } from "./own-environment.ts";
 
 /** How often the daemon is asked whether the processes have gone, milliseconds. */
 const LOOK_MS = 100;
+/** Docker's init and the idle process. */
+export const OWN_PROCESSES = 2;
 /** How long the exec that sends TERM may take to start, milliseconds; at most the grace period. */
 const TERM_EXEC_MS = 2000;
 
@@ -55,7 +57,7 @@ async function sendTerm(docker: Docker, container: string, signal: AbortSignal):
   }
 }
 
-/** Init and the idle process are two; a container that does not run has none. */
+/** A container that does not run has no process. */
 async function onlyIdleLeft(docker: Docker, container: string, signal: AbortSignal): Promise<boolean> {
-  return (await docker.processes(container, { signal })).length <= 2;
+  return (await docker.processes(container, { signal })).length <= OWN_PROCESSES;
 }
