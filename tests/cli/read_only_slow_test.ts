@@ -1,42 +1,86 @@
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
-import { runOf } from "../backend/store-conformance/opened.ts";
+import { publishBatch, RUN, runOf } from "../backend/store-conformance/opened.ts";
+import { bytes } from "../backend/transport-conformance/opened.ts";
 import { needing } from "../support/needs.ts";
 import { noOwnMounts, withOwnMounts } from "../support/own-mounts.ts";
 import { root, runtime, startProgram, temporaryFolder } from "./start-program.ts";
 
 const { test } = needing(noOwnMounts);
 
-/** Starts a command where a folder is read-only. */
-const onReadOnly = (folder: string) =>
-  withOwnMounts('mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"', folder);
+/** Types flutter-ci where a folder is read-only. */
+function typeOnReadOnly(folder: string, ...line: string[]) {
+  const script = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"';
+  const [command = "", ...words] = [...withOwnMounts(script, folder), join(root, "bin/flutter-ci"), ...line];
+  return startProgram(command, words, { env: { CONVEYOR_RUNTIME: runtime } }).ended;
+}
 
-test("commands and doctor say that a data folder is read-only, whether it has runs, is empty or is missing", async () => {
+/** Opens a data folder that has a run with a log and an artifact. */
+async function openUsed(folder: string) {
+  const embedded = await openEmbedded({ folder, scope: "up" });
+  await embedded.store.runs.put(RUN, runOf(RUN, { outcome: "succeeded", endedAt: 1_700_000_001_000 }), 0);
+  await publishBatch(embedded.transport, ["one", "two"]);
+  await embedded.transport.putBlob(RUN, "out/app.bin", bytes("content"));
+  return embedded;
+}
+
+test("runs are read in a data folder that is read-only, whether it was closed, left by a kill or is in use", async () => {
   await using folder = await temporaryFolder();
-  const [used, empty, missing] = ["used", "empty", "missing"].map((name) => join(folder.path, name));
-  assert.ok(used && empty && missing);
-  await mkdir(empty, { mode: 0o700 });
+  const [closed = "", killed = "", used = ""] = ["closed", "killed", "used"].map((name) =>
+    join(folder.path, name)
+  );
   {
-    await using embedded = await openEmbedded({ folder: used, scope: "up" });
-    const id = "fbab31f6-a278-4a8f-96be-ac49b007ca65";
-    await embedded.store.runs.put(id, runOf(id), 0);
+    await using _embedded = await openUsed(closed);
+    cpSync(closed, killed, { recursive: true });
   }
-  const [unshare = "", ...words] = onReadOnly(folder.path);
-  const type = (...line: string[]) =>
-    startProgram(unshare, [...words, join(root, "bin/flutter-ci"), ...line], {
-      env: { CONVEYOR_RUNTIME: runtime },
-    }).ended;
-  for (const line of [["runs"], ["show", "last"], ["logs", "last"]]) {
-    const { code, stderr } = await type(...line, "--data", used);
+  await using _embedded = await openUsed(used);
+  for (const data of [closed, killed, used]) {
+    await using saved = await temporaryFolder();
+    const type = async (...line: string[]) => {
+      const { code, stdout, stderr } = await typeOnReadOnly(folder.path, ...line, "--data", data);
+      assert.equal(code, 0, `${data} ${line}: ${stderr}`);
+      return stdout;
+    };
+    assert.match(await type("runs"), new RegExp(`\\n${RUN} +succeeded`));
+    assert.match(await type("show", "last"), /succeeded[^]*app\.bin/);
+    assert.equal(await type("logs", RUN), "one\ntwo\n");
+    assert.equal(await type("logs", "-f", RUN), "one\ntwo\n");
+    await type("artifacts", "last", "-o", saved.path);
+    assert.equal(await readFile(join(saved.path, "out/app.bin"), "utf8"), "content");
+  }
+});
+
+test("commands and doctor say that a data folder is read-only, where they have to write or cannot read", async () => {
+  await using folder = await temporaryFolder();
+  const [closed = "", killed = "", empty = "", missing = ""] = ["closed", "killed", "empty", "missing"].map((
+    name,
+  ) => join(folder.path, name));
+  mkdirSync(empty, { mode: 0o700 });
+  {
+    await using _embedded = await openUsed(closed);
+    cpSync(closed, killed, { recursive: true });
+    // Without the index of its log SQLite cannot read a database that it cannot write to.
+    rmSync(join(killed, "conveyor.db-shm"));
+  }
+  const type = (...line: string[]) => typeOnReadOnly(folder.path, ...line);
+  const refused = [
+    ["retry", RUN, closed],
+    ...["runs", "show last", "logs last"].map((line) => [...line.split(" "), killed]),
+  ];
+  for (const line of refused) {
+    const data = line.at(-1) ?? "";
+    const { code, stderr } = await type(...line.slice(0, -1), "--data", data);
     assert.equal(code, 3, stderr);
     assert.ok(
-      stderr.startsWith(`error: Cannot use "${used}" as data folder: it is on a read-only file system\n`),
+      stderr.startsWith(`error: Cannot use "${data}" as data folder: it is on a read-only file system
+`),
       stderr,
     );
   }
-  for (const [data, place] of [[used, "it"], [empty, "it"], [missing, `"${folder.path}"`]] as const) {
+  for (const [data, place] of [[closed, "it"], [empty, "it"], [missing, `"${folder.path}"`]] as const) {
     const { code, stdout } = await type("doctor", "--data", data);
     assert.equal(code, 3, stdout);
     const why = `Cannot use "${data}" as data folder: ${place} is on a read-only file system`;

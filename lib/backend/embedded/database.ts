@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { retry } from "../../base/retry.ts";
 import { type CheckpointOptions, Checkpoints, LOG_BYTES } from "./checkpoints.ts";
+import type { Unwritable } from "./unwritable.ts";
 import { explain, isFull } from "./explain.ts";
 import { type Part, WriteQueue } from "./write-queue.ts";
 
@@ -11,6 +12,7 @@ import { type Part, WriteQueue } from "./write-queue.ts";
  */
 export class Database implements AsyncDisposable {
   readonly #sqlite: DatabaseSync;
+  readonly #check: () => void;
   readonly #checkpoints: Checkpoints;
   readonly #makeRoom: () => number;
   readonly #begin: StatementSync;
@@ -28,10 +30,15 @@ export class Database implements AsyncDisposable {
 
   /**
    * If the disk is full, `makeRoom` is called and returns the bytes that it has freed; then the statement is
-   * retried once.
+   * retried once. `unwritable` is the connection, if nothing can be written.
    */
-  constructor(path: string, makeRoom: () => number, options?: CheckpointOptions) {
-    this.#sqlite = new DatabaseSync(path);
+  constructor(
+    path: string,
+    makeRoom: () => number,
+    { unwritable, ...options }: CheckpointOptions & { unwritable?: Unwritable } = {},
+  ) {
+    this.#sqlite = unwritable?.sqlite ?? new DatabaseSync(path);
+    this.#check = unwritable?.check ?? (() => {});
     this.#makeRoom = makeRoom;
     this.#sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     this.#checkpoints = new Checkpoints(this.#sqlite, path, options);
@@ -55,7 +62,9 @@ export class Database implements AsyncDisposable {
 
   /** Runs statements that change nothing, or a single one that does. */
   run<T>(work: () => T): T {
-    return this.#explained(work);
+    const result = this.#explained(work);
+    this.#check();
+    return result;
   }
 
   /**

@@ -6,17 +6,18 @@ import { lstatIfThere, refuseLinks } from "../../base/files.ts";
 import type { PublishRun, Store } from "../store.ts";
 import type { Transport } from "../transport.ts";
 import { ArtifactTable } from "./artifacts.ts";
-import { connect, type Database } from "./database.ts";
+import { connect, Database } from "./database.ts";
 import { checkFolder, type DataFolder, dataFolder, prepareFolder, sealKeyOf } from "./folder.ts";
-import { requireWritable } from "./require-writable.ts";
+import { isWritable, requireWritable } from "./require-writable.ts";
 import { Reserve } from "./reserve.ts";
 import { LogTable } from "./logs.ts";
 import { removeOrphans } from "./orphans.ts";
-import { migrate } from "./schema.ts";
+import { isCurrent, migrate } from "./schema.ts";
 import { Scopes } from "./scopes.ts";
 import { emptyDatabaseOfSecrets } from "./secret-files.ts";
 import { type EmbeddedStore, embeddedStore } from "./store.ts";
 import { type EmbeddedTransport, embeddedTransport } from "./transport.ts";
+import { openUnwritable } from "./unwritable.ts";
 
 export interface EmbeddedOptions {
   /** The data folder; created if it is missing. */
@@ -79,14 +80,17 @@ export interface History extends Store {
 
 /**
  * Opens the history of a data folder for commands that only read it. Claims no scope; a missing folder has an
- * empty history.
+ * empty history. One that this process cannot write to is read as it is, if SQLite can do that.
  */
 export async function openHistory(path: string): Promise<History> {
   const folder = dataFolder(path);
   await using opened = new AsyncDisposableStack();
   checkFolder(folder);
   const file = lstatIfThere(folder.database) ? folder.database : ":memory:";
-  const database = opened.use(await openDatabase(file, new Reserve(folder.reserve), folder));
+  const database = opened.use(
+    await openDatabase(file, new Reserve(folder.reserve), folder)
+      .catch(async (error) => await openToRead(folder) ?? Promise.reject(error)),
+  );
   const logs = new LogTable(database, systemClock);
   const store = opened.use(
     embeddedStore(database, logs, new ArtifactTable(database, folder.artifacts), secretsOf(folder)),
@@ -175,6 +179,22 @@ async function openDatabase(path: string, reserve: Reserve, folder: DataFolder):
     // SQLite writes to a database that is only read, and says no more than that it cannot open it.
     requireWritable(folder.path);
     throw unavailable(path, error);
+  }
+}
+
+/** Opens a database to read if this process cannot write here. Undefined if it cannot be read. */
+async function openToRead({ path, database: file }: DataFolder): Promise<Database | undefined> {
+  if (isWritable(path) || !lstatIfThere(file)) return undefined;
+  await using opened = new AsyncDisposableStack();
+  try {
+    const unwritable = openUnwritable(file);
+    if (!unwritable) return undefined;
+    const database = opened.use(new Database(file, () => 0, { unwritable }));
+    if (!isCurrent(database)) return undefined;
+    opened.move();
+    return database;
+  } catch {
+    return undefined;
   }
 }
 

@@ -18,6 +18,16 @@ export function requireWritable(path: string): void {
   }
 }
 
+/** Returns whether this user can write to a data folder. A full disk counts as writable. */
+export function isWritable(path: string): boolean {
+  try {
+    requireWritable(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Returns the folder, or the nearest one above it that exists. Throws `UnavailableError` if a file is there
  * instead.

@@ -165,7 +165,7 @@ const MIGRATIONS: readonly string[] = [
  * works with it.
  */
 export function migrate(database: Database, path: string, isInUse: () => boolean): void {
-  if (versionOf(database) === MIGRATIONS.length) return;
+  if (isCurrent(database)) return;
   database.write(() => {
     const version = versionOf(database);
     if (version > MIGRATIONS.length) {
@@ -186,6 +186,9 @@ export function migrate(database: Database, path: string, isInUse: () => boolean
     database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   });
 }
+
+/** Returns whether the database has the schema of this release. */
+export const isCurrent = (database: Database): boolean => versionOf(database) === MIGRATIONS.length;
 
 function versionOf(database: Database): number {
   return database.run(() => Number(database.prepare("PRAGMA user_version").get()?.["user_version"]));
