@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { bootClock } from "../../lib/base/boot.ts";
 import { InputError } from "../../lib/base/errors.ts";
 import type { Caller } from "../../lib/cli/shared/api/call.ts";
 import { resolveRun } from "../../lib/cli/shared/runs/resolve-run.ts";
@@ -59,4 +60,24 @@ test("a history records a request to stop for the process that works on the run,
   assert.equal((await some.store.runs.get(unattended))?.value.verdict, undefined);
   const submitting = some.call({ method: "POST", path: "/runs", body: {} });
   await assert.rejects(submitting, InputError);
+});
+
+test("a request to stop that a history records is in the run's time, also where the machine's clock was set", async () => {
+  const HOUR = 3_600_000;
+  for (const aheadMs of [-HOUR, HOUR]) {
+    await using some = await history(RUNS);
+    const [, , run = ""] = RUNS;
+    const { value, revision } = await some.store.runs.get(run) ?? assert.fail();
+    const createdAt = Date.now() + aheadMs;
+    // The first driver is at work: the time of the request is when it was last heard of.
+    const steps = value.steps.map((step, i) =>
+      i > 0 ? step : { ...step, status: "running" as const, startedAt: createdAt, heardAt: createdAt }
+    );
+    const boot = bootClock()();
+    await some.store.runs.put(run, { ...value, createdAt, steps, ...boot && { boot } }, revision);
+    await some.call({ method: "POST", path: `/runs/${run}/cancel`, body: {} });
+    const stopped = (await some.store.runs.get(run))?.value.steps[0]?.heardAt ?? 0;
+    const sinceMs = stopped - createdAt;
+    assert.ok(sinceMs >= 0 && (!boot || sinceMs < HOUR / 2), `${sinceMs} ms after the run's creation`);
+  }
 });

@@ -3,6 +3,7 @@ import { ConflictError } from "../../../backend/store.ts";
 import type { History } from "../../../backend/embedded/embedded.ts";
 import { systemClock } from "../../../base/clock.ts";
 import { decide, type Input } from "../../../engine/core/decide.ts";
+import { RunClocks } from "../../../engine/shell/run-clocks.ts";
 import { historyApi } from "../../../engine/http/api.ts";
 import { Problem } from "../../../engine/http/problem.ts";
 import { type Caller, errorIn, refusal } from "../api/call.ts";
@@ -35,6 +36,8 @@ export function historyCaller(history: History): Caller {
 /** Records a stop request for a run of another process, which watches the record. */
 async function stopElsewhere(history: History, id: string, why: Input): Promise<void> {
   const { runs }: Store = history;
+  // The run's own time, also where the machine's clock was set since it began: its process counts in that.
+  const clocks = new RunClocks();
   for (;;) {
     const found = await runs.get(id);
     if (!found || found.value.outcome !== undefined) return;
@@ -45,7 +48,7 @@ async function stopElsewhere(history: History, id: string, why: Input): Promise<
           'One of a control plane is cancelled through it (--api); what a killed one has left ends with the next "flutter-ci run" or "flutter-ci gc"',
       );
     }
-    const next = decide(found.value, why, systemClock());
+    const next = decide(found.value, why, clocks.now(found.value));
     try {
       if (next !== found.value) await runs.put(id, next, found.revision);
       return;
