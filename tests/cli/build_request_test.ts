@@ -200,8 +200,8 @@ test("buildRequest makes a path absolute, from where we are", async () => {
   makeRepository(repo, { "a.txt": "a" });
   const image = "gcc:14";
   const operands = { ...none, repository: relative(".", repo) };
-  const { resource } = await buildRequest({ image } as Options, operands, {});
-  assert.deepEqual(resource.spec, { repository: repo, image });
+  const { resource } = await buildRequest({ image, command: ["make"] } as Options, operands, {});
+  assert.deepEqual(resource.spec, { repository: repo, image, commands: ["make"] });
   assert.equal(resource.name, "my-repo");
 });
 
@@ -213,7 +213,7 @@ test("buildRequest pins the commit of a local repository by all the names that g
   git(repo, "tag", "v1");
   git(repo, "update-ref", "refs/pull/7/head", "HEAD");
   const localOf = async (ref: string | undefined, repository = repo) =>
-    (await buildRequest({ ref, image: "gcc:14" } as Options, { ...none, repository }, {})).local;
+    (await buildRequest({ ref, image: "gcc:14" } as Options, { repository, command: ["make"] }, {})).local;
   const names: [string | undefined, string][] = [
     [undefined, "refs/heads/main"],
     ["HEAD", "refs/heads/main"],

@@ -162,7 +162,9 @@ test("a working tree whose build is refused leaves no copy", async () => {
     assert.equal(copies(), before, text);
   }
   const repository = join(folder.path, "good");
-  makeRepository(repository, { ".conveyor.yaml": "resource: flutter-builder\nspec: { image: a }\n" });
+  makeRepository(repository, {
+    ".conveyor.yaml": "resource: flutter-builder\nspec: { image: a, commands: [b] }\n",
+  });
   const options = { dirty: true } as Parameters<typeof buildRequest>[0];
   const { local } = await buildRequest(options, { repository, command: undefined }, environment);
   assert.equal(copies(), before + 1);

@@ -113,7 +113,14 @@ test("a repository that nothing says how to build is refused with an example, un
     await made.refusal(),
     /^Nothing says how to build ".*": .* as in: flutter-ci run --image node:24 -c 'npm install' -c 'npm run test'; "flutter-ci init" /,
   );
-  assert.deepEqual((await made.ask({ command: ["make"], image: "gcc:14" })).plan.spec.commands, ["make"]);
+  const said = await made.ask({ command: ["make"], image: "gcc:14" });
+  assert.deepEqual([said.plan.spec.commands, said.assumed], [["make"], undefined]);
+  assert.match(
+    await made.refusal({ image: "mine" }),
+    /^Nothing says what to run in "mine", and ".*" has no pubspec\.yaml .* as in: flutter-ci run --image mine -c 'npm install'/,
+  );
+  const inFlutters = /^Nothing names an image, so it is built in Flutter's, ghcr\.io\/.*: --image$/;
+  assert.match((await made.ask({ command: ["make"] })).assumed ?? "", inFlutters);
   await writeFile(join(made.path, "app/pubspec.yaml"), "name: app\n");
   made.commit("app");
   assert.match(
@@ -131,6 +138,13 @@ test("a repository that nothing says how to build is refused with an example, un
     /^Nothing says how to build ".*": \.conveyor\.yaml of the commit [0-9a-f]{12} names neither an image nor commands, and there is no pubspec\.yaml .* add spec\.image and spec\.commands to the file$/,
   );
   assert.match((await made.ask({ workdir: "app" })).plan.spec.image, /flutter/);
+  const steps = "\npipeline: [{ driver: container-start }]\n";
+  await writeFile(join(made.path, ".conveyor.yaml"), `${file("image: mine").trim()}${steps}`);
+  made.commit("without commands");
+  assert.equal((await made.ask()).plan.spec.image, "mine");
+  for (const options of [{ image: "mine" }, { command: ["flutter test"] }]) {
+    assert.equal((await made.ask({ workdir: "app", ...options })).assumed, undefined);
+  }
 });
 
 test("init writes a file that builds what it found, and replaces one only when it is told to", async () => {

@@ -106,7 +106,6 @@ export async function buildRequest(
       fileName: repository?.fileName,
     });
   }
-  if (repository) checkSaysWhatToRun(repository, spec);
   const plan = planWith(file, spec, {
     ...NO_LIMITS,
     ...elsewhere ? othersToAllow(spec) : { allowNetworks, allowEnv, allowPrivileged: false, environment },
@@ -116,6 +115,8 @@ export async function buildRequest(
   checkOwnSpecs(file, spec, own, pipeline);
   const secrets = secretsOf(plan.spec.secrets, environment);
   checkNoSecretIn(spec, secrets);
+  const runsCommands = pipeline.steps.some(({ driver }) => driver === "builder");
+  if (repository && runsCommands) checkSaysWhatToRun(repository, spec);
   const local = await pinned(plan, { own: written, environment }, repository?.local);
   const isImageChosen = flags.image !== undefined || file?.spec.image === undefined;
   open.move();
@@ -130,7 +131,11 @@ export async function buildRequest(
     trustedImages: isImageChosen ? [plan.spec.image] : [],
     local,
     fileName: repository?.fileName,
-    assumed: whatIsAssumed(spec, { kind: plan.repository.kind, isFileNamed: named !== undefined }),
+    assumed: whatIsAssumed(spec, {
+      repository,
+      isFileNamed: named !== undefined,
+      image: plan.spec.image,
+    }),
   };
 }
 

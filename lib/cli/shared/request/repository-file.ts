@@ -98,14 +98,27 @@ function withoutOwnChoice(file: ResourceFile, name: string): ResourceFile {
 }
 
 /**
- * Returns a note of what is assumed of a remote repository if neither the command line nor a file named there
- * says how to build it. Its own file cannot be read before the clone.
+ * Returns a note of what is taken for granted where neither the command line nor a file says it: that a
+ * repository elsewhere, whose own file cannot be read before the clone, is a Flutter application; or that
+ * commands without an image want Flutter's.
  */
 export function whatIsAssumed(
   spec: Readonly<Record<string, unknown>>,
-  { kind, isFileNamed }: { kind: "local" | "remote"; isFileNamed: boolean },
+  { repository, isFileNamed, image }: {
+    /** Undefined for a repository elsewhere. */
+    repository: Repository | undefined;
+    isFileNamed: boolean;
+    /** The image that is built in. */
+    image: string;
+  },
 ): string | undefined {
-  if (kind === "local" || isFileNamed || saysWhatToRun(spec)) return undefined;
+  if (repository) {
+    if (spec.image !== undefined || !repository.local.pinned || isFlutter(repository.local, spec)) {
+      return undefined;
+    }
+    return `Nothing names an image, so it is built in Flutter's, ${image}. To choose another: --image`;
+  }
+  if (isFileNamed || saysWhatToRun(spec)) return undefined;
   return `Nothing says how to build it, so it is built as a Flutter application: a ${
     OWN_FILES[0]
   } is read only where a folder is built. ` +
@@ -117,13 +130,11 @@ export function whatIsAssumed(
  * application: its defaults would pull an image of gigabytes for nothing. `spec`: without defaults.
  */
 export function checkSaysWhatToRun(
-  { local: { source, pinned, path, dirty }, fileName }: Repository,
+  { local, fileName }: Repository,
   spec: Readonly<Record<string, unknown>>,
 ): void {
-  if (saysWhatToRun(spec) || !pinned) return;
-  using files = new CommitFiles(source, pinned.commit);
-  const workdir = typeof spec.workdir === "string" ? `${spec.workdir}/` : "";
-  if (files.has(FLUTTER_MARK) || files.has(`${workdir}${FLUTTER_MARK}`)) return;
+  const { source, pinned, path, dirty } = local;
+  if (spec.commands !== undefined || spec.script !== undefined || !pinned || isFlutter(local, spec)) return;
   const left = fileName === undefined && !dirty && notCommitted(source);
   if (left) {
     throw new InputError(
@@ -131,21 +142,37 @@ export function checkSaysWhatToRun(
         `Expected it to be committed, or --dirty, which builds the working tree as it is`,
     );
   }
+  using files = new CommitFiles(source, pinned.commit);
   const { image, commands } = proposalFor({
     has: (name) => files.has(name),
     read: (name) => files.read(name, MOST_BYTES)?.toString("utf8"),
   });
   const words = commands.map((command) => `-c ${/^[\w./-]+$/.test(command) ? command : `'${command}'`}`);
+  const example = (image: string) => `as in: flutter-ci run --image ${image} ${words.join(" ")}`;
+  if (typeof spec.image === "string") {
+    throw new InputError(
+      `Nothing says what to run in "${spec.image}", and "${path}" has no ${FLUTTER_MARK} of a Flutter application. ` +
+        `Expected commands, ${example(spec.image)}`,
+    );
+  }
   const missing = fileName === undefined
     ? `it has no ${OWN_FILES[0]}, and no ${FLUTTER_MARK} of a Flutter application`
     : `${fileName} names neither an image nor commands, and there is no ${FLUTTER_MARK} of a Flutter application`;
   throw new InputError(
     `Nothing says how to build "${path}": ${missing}. ` +
-      `Expected an image and commands, as in: flutter-ci run --image ${image} ${words.join(" ")}; ` +
+      `Expected an image and commands, ${example(image)}; ` +
       (fileName === undefined
         ? `"flutter-ci init" writes them into a file`
         : `add spec.image and spec.commands to the file`),
   );
+}
+
+/** Whether the commit is of a Flutter application, at its top or in the folder in which commands run. */
+function isFlutter({ source, pinned }: OpenedLocal, spec: Readonly<Record<string, unknown>>): boolean {
+  if (!pinned) return false;
+  using files = new CommitFiles(source, pinned.commit);
+  const workdir = typeof spec.workdir === "string" ? `${spec.workdir}/` : "";
+  return files.has(FLUTTER_MARK) || files.has(`${workdir}${FLUTTER_MARK}`);
 }
 
 /** Returns the name of a file in the working tree that would say how to build it, were it committed. */
