@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -180,4 +181,25 @@ test("a consumer of logs goes on where a log was removed, and holds is true unti
   assert.match(text(await puller.take()), /"kept"/);
   assert.equal(await transport.holds("logs-engine", "kept"), false);
   assert.equal(await store.logs.count("other"), 1);
+});
+
+test("publish stores what the buffer held at the call, although it is filled again before that is stored", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { transport } = embedded;
+  const contents = [Buffer.from("small"), Buffer.alloc(9000, "compressible"), randomBytes(9000)];
+  for (
+    const [stream, subject] of [["messages", "resources.t"], ["logs-engine", `logs.${RUN}`]] as const
+  ) {
+    const consumer = { stream, name: "reader", filters: [subject], ackWaitMs: 60_000 };
+    await transport.ensureConsumer(consumer);
+    await using puller = pull(transport, consumer);
+    for (const content of contents) {
+      const buffer = Buffer.from(content);
+      const publishing = transport.publish(subject, buffer);
+      buffer.fill(0);
+      await publishing;
+      assert.ok(content.equals((await puller.take()).data), `${subject} ${content.length}`);
+    }
+  }
 });

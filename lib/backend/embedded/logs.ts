@@ -2,7 +2,7 @@ import type { StatementSync } from "node:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../wire/messages.ts";
 import { RecentMap } from "../../base/recent-map.ts";
-import { factsOf } from "../shared/log-batch.ts";
+import { type BatchFacts, factsOf } from "../shared/log-batch.ts";
 import type { LogBatch, LogReader } from "../store.ts";
 import { DEDUPE_WINDOW_MS } from "../transport.ts";
 import { Notifiers } from "./notifier.ts";
@@ -11,7 +11,17 @@ import type { Lifetime } from "./lifetime.ts";
 import { headersOf, type MessageSource, type StoredMessage } from "./messages.ts";
 import { isUnreadable, type Place } from "./set-aside.ts";
 import { batchOf, cursorOf, dataOf, lostBatch } from "./log-rows.ts";
-import { pack } from "./pack.ts";
+import { pack, type Packed } from "./pack.ts";
+
+/** A batch that is ready to be stored. */
+export interface PackedBatch extends StoredMessage, Packed {
+  readonly facts: BatchFacts;
+}
+
+/** Packs a batch, so that its publisher may use the buffer again. */
+export function packedBatch(message: StoredMessage): PackedBatch {
+  return { ...message, facts: factsOf(message.headers, message.data), ...pack(message.data) };
+}
 
 /** The log batches of all runs and all processes: the stream `logs-engine`. */
 export class LogTable implements MessageSource {
@@ -82,11 +92,9 @@ export class LogTable implements MessageSource {
   }
 
   /** Stores a batch and returns its number. Call within a transaction. */
-  insert({ subject, id, headers, data }: StoredMessage): number {
+  insert({ subject, id, headers, facts: { lines, step, attempt }, packed, data }: PackedBatch): number {
     const run = runOf(subject);
     this.#next = new RecentMap(RECENT);
-    const { lines, step, attempt } = factsOf(headers, data);
-    const { packed, data: bytes } = pack(data);
     const { lastInsertRowid } = this.#insert.run(
       run,
       this.#nextLine(run),
@@ -97,7 +105,7 @@ export class LogTable implements MessageSource {
       this.#clock(),
       JSON.stringify(headers),
       packed ? 1 : 0,
-      bytes,
+      data,
     );
     return Number(lastInsertRowid);
   }

@@ -2,14 +2,21 @@ import { messageOf } from "../../base/errors.ts";
 import { UnreadableError } from "./set-aside.ts";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
+/** Data as they are stored. */
+export interface Packed {
+  readonly packed: boolean;
+  readonly data: Uint8Array;
+}
+
 /**
- * Returns the data compressed, or as it is if that is smaller. Logs shrink to a tenth; compressing takes less
+ * Returns the data compressed, or a copy if that is smaller. Logs shrink to a tenth; compressing takes less
  * time than writing the difference.
  */
-export function pack(data: Uint8Array): { packed: boolean; data: Uint8Array } {
-  if (data.length < WORTH_PACKING) return { packed: false, data };
-  const smaller = zstdCompressSync(data, FAST);
-  return smaller.length < data.length ? { packed: true, data: smaller } : { packed: false, data };
+export function pack(data: Uint8Array): Packed {
+  const smaller = data.length < WORTH_PACKING ? data : zstdCompressSync(data, FAST);
+  return smaller.length < data.length
+    ? { packed: true, data: smaller }
+    : { packed: false, data: new Uint8Array(data) };
 }
 
 /** Reverses `pack`. Throws `UnreadableError`. */

@@ -10,7 +10,7 @@ import { DeadLetters } from "./dead-letters.ts";
 import { deliver } from "./delivery.ts";
 import type { Lifetime } from "./lifetime.ts";
 import { bytesOf } from "../shared/bytes.ts";
-import type { LogTable } from "./logs.ts";
+import { type LogTable, packedBatch } from "./logs.ts";
 import { type MessageSource, MessageTable, type StoredMessage } from "./messages.ts";
 import type { Reserve } from "./reserve.ts";
 import { SetAside } from "./set-aside.ts";
@@ -93,12 +93,10 @@ export class Queues {
   outgoing(subject: string, given: readonly OutgoingMessage[]): Outgoing {
     const { database, reserve, logs } = this.#options;
     const stream = streamOf(subject);
-    // Copied: the caller may use its buffer again before they are stored. `slice` of a Buffer is no copy.
     const messages = given.map(({ data, id, headers = {} }) => {
-      const bytes = typeof data === "string" ? bytesOf(data) : new Uint8Array(data);
-      const message = { subject, id, headers, data: bytes };
-      checkSize(subject, message.data.length, headers);
-      return message;
+      const bytes = bytesOf(data);
+      checkSize(subject, bytes.length, headers);
+      return this.#prepared(stream, { subject, id, headers, data: bytes });
     });
     if (stream === "logs-engine") reserve.guard((room) => database.emptyLog(room));
     let wanting: readonly Consumer[] = [];
@@ -106,7 +104,7 @@ export class Queues {
     return {
       store: () => {
         wanting = this.#consumers.wanting(stream, subject);
-        const stored = messages.map((message) => this.#insert(stream, message, wanting));
+        const stored = messages.map((message) => this.#insert(message, wanting));
         isNew = stored.includes(true);
         return stored;
       },
@@ -184,19 +182,40 @@ export class Queues {
     return this.#aside.read(source.place(seq), () => source.load(seq));
   }
 
+  /** Copies a message or packs it: the caller may use its buffer again before it is stored. */
+  #prepared(stream: StreamName, message: StoredMessage): Prepared {
+    const { id } = message;
+    if (stream === "logs-engine") {
+      const { logs } = this.#options;
+      const batch = packedBatch(message);
+      return { isKnown: () => id !== undefined && logs.knows(id), insert: () => logs.insert(batch) };
+    }
+    // `slice` of a Buffer is no copy.
+    const copy = { ...message, data: new Uint8Array(message.data) };
+    // A work queue keeps its message until there is a consumer.
+    const isQueue = STREAMS[stream].retention === "workqueue";
+    return {
+      isKnown: () => id !== undefined && this.#messages.knows(stream, id),
+      insert: (wanted) => this.#messages.insert(stream, copy, isQueue ? 1 : wanted),
+    };
+  }
+
   /**
    * Stores a message for the consumers `wanting`; returns false if its id is known. Call within a
    * transaction.
    */
-  #insert(stream: StreamName, message: StoredMessage, wanting: readonly Consumer[]): boolean {
-    const { logs } = this.#options;
-    const { id } = message;
-    const isLog = stream === "logs-engine";
-    if (id !== undefined && (isLog ? logs.knows(id) : this.#messages.knows(stream, id))) return false;
-    // A work queue keeps its message until there is a consumer.
-    const wanted = STREAMS[stream].retention === "workqueue" ? 1 : wanting.length;
-    const seq = isLog ? logs.insert(message) : this.#messages.insert(stream, message, wanted);
+  #insert({ isKnown, insert }: Prepared, wanting: readonly Consumer[]): boolean {
+    if (isKnown()) return false;
+    const seq = insert(wanting.length);
     for (const consumer of wanting) this.#pending.add(consumer, seq);
     return true;
   }
+}
+
+/** A message that is ready to be stored. Call both within a transaction. */
+interface Prepared {
+  /** Whether the stream had a message with this id within the deduplication window. */
+  readonly isKnown: () => boolean;
+  /** Stores it for so many consumers and returns its number. */
+  readonly insert: (wanted: number) => number;
 }
