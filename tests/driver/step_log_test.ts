@@ -33,7 +33,7 @@ function open(options: Options = {}) {
     store: async (some) => {
       for (const batch of some) {
         await options.store?.(batch);
-        batches.push(batch);
+        batches.push(kept(batch));
       }
     },
   });
@@ -44,6 +44,9 @@ function open(options: Options = {}) {
     messages: () => batches.flatMap(linesOf).map((line) => line.message),
   };
 }
+
+/** A copy: buffers of stored batches are used again. */
+const kept = (batch: Batch): Batch => ({ ...batch, data: batch.data.slice() });
 
 function linesOf(batch: Batch): Log[] {
   const lines = Buffer.from(batch.data).toString().split("\n").map((line) => Log.parse(JSON.parse(line)));
@@ -238,7 +241,7 @@ test("StepLog stores batches together, as many as have gathered", async () => {
     mask: maskOf({}),
     maxBytes: Number.POSITIVE_INFINITY,
     waitMs: NEVER,
-    store: (batches) => Promise.resolve(void groups.push([...batches])),
+    store: (batches) => Promise.resolve(void groups.push(batches.map(kept))),
   });
   const lines = Array.from({ length: 800 }, (_, i) => `${i} ${"x".repeat(995)}`);
   await log.write("stdout", Buffer.from(`${lines.join("\n")}\n`));
@@ -247,6 +250,27 @@ test("StepLog stores batches together, as many as have gathered", async () => {
   // The first to come have waited for as many as may go together; the last go with what there is.
   assert.equal(groups[0]?.length, 8);
   assert.ok(groups.length < 4, `${groups.length} groups`);
+});
+
+test("StepLog takes no new buffers for a longer log, and remembers its last lines all the same", async () => {
+  const buffers = new Set<ArrayBufferLike>();
+  const { log, messages } = open({
+    store: (batch) => Promise.resolve(void buffers.add(batch.data.buffer)),
+  });
+  const lines: string[] = [];
+  const writeMore = async () => {
+    const some = Array.from({ length: 10_000 }, (_, i) => `${lines.length + i} ${"x".repeat(190)}`);
+    lines.push(...some);
+    await log.write("stdout", Buffer.from(`${some.join("\n")}\n`));
+  };
+  for (let i = 0; i < 3; i++) await writeMore();
+  const used = new Set(buffers);
+  for (let i = 0; i < 3; i++) await writeMore();
+  assert.ok(used.size < 40, `${used.size} buffers`);
+  assert.equal(buffers.size, used.size);
+  assert.deepEqual(log.recent(700), lines.slice(-700));
+  await log.finish();
+  assert.deepEqual(messages(), lines);
 });
 
 test("StepLog does not end the process for a writer that did not wait", async () => {

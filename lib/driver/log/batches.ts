@@ -1,6 +1,7 @@
 import { parseOwnJson } from "../../base/json.ts";
 import { setImmediate } from "node:timers/promises";
 import { startTimer, stopTimer, type Timer } from "../../base/timers.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import { encodeText, MOST_PER_BYTE } from "./encode.ts";
 
 /** Consecutive lines of one step as stored: newline-delimited Log objects. */
@@ -12,7 +13,10 @@ export interface Batch {
 }
 
 export interface BatchesOptions {
-  /** Stores batches in order; not called again until it has resolved. An error is final. */
+  /**
+   * Stores batches in order; not called again until it has resolved. An error is final. Must not use the
+   * batches' data after it has resolved: their buffers are used again.
+   */
   readonly store: (batches: readonly Batch[]) => Promise<void>;
   /** How long a line waits for others before it is stored, milliseconds. */
   readonly waitMs?: number;
@@ -48,6 +52,7 @@ export class Batches {
   #discards = false;
   #waiting: Batch[] = [];
   #waitingBytes = 0;
+  readonly #buffers: BufferPool;
   #recent: Uint8Array[] = [];
   #recentBytes = 0;
   #timer: Timer | undefined;
@@ -58,6 +63,7 @@ export class Batches {
 
   constructor({ store, waitMs = WAIT_MS, maxBatchBytes = BATCH_BYTES }: BatchesOptions) {
     this.#batchBytes = Math.min(BATCH_BYTES, maxBatchBytes);
+    this.#buffers = new BufferPool(this.#batchBytes);
     this.#store = store;
     this.#waitMs = waitMs;
   }
@@ -69,7 +75,7 @@ export class Batches {
   add(prefix: Uint8Array, bytes: Uint8Array, start: number, end: number): void {
     const most = prefix.length + (end - start) * MOST_PER_BYTE + SUFFIX.length;
     if (this.#length + most > this.#batchBytes) this.#close();
-    if (this.#buffer.length < most) this.#buffer = new Uint8Array(Math.max(this.#batchBytes, most));
+    if (this.#buffer.length < most) this.#buffer = this.#buffers.take(most);
     const buffer = this.#buffer;
     buffer.set(prefix, this.#length);
     let at = encodeText(buffer, this.#length + prefix.length, bytes, start, end);
@@ -128,6 +134,7 @@ export class Batches {
     const data = this.#takeData();
     this.#remember(data);
     if (!this.#discards) {
+      this.#buffers.hold(data);
       this.#waiting.push({ first: this.#first, lines: this.#lines, data });
       this.#waitingBytes += data.length;
       this.#first += this.#lines;
@@ -151,10 +158,13 @@ export class Batches {
   }
 
   #remember(data: Uint8Array): void {
+    this.#buffers.hold(data);
     this.#recent.push(data);
     this.#recentBytes += data.length;
     while (this.#recent.length > 1 && this.#recentBytes > RECENT_BYTES) {
-      this.#recentBytes -= this.#recent.shift()?.length ?? 0;
+      const oldest = this.#recent.shift() as Uint8Array;
+      this.#recentBytes -= oldest.length;
+      this.#buffers.release(oldest);
     }
   }
 
@@ -173,7 +183,10 @@ export class Batches {
         const some = this.#waiting.splice(0, AT_ONCE);
         if (some.length === 0) break;
         await this.#store(some);
-        for (const { data } of some) this.#waitingBytes -= data.length;
+        for (const { data } of some) {
+          this.#waitingBytes -= data.length;
+          this.#buffers.release(data);
+        }
         // Otherwise a store that resolves at once and a busy writer would keep timers from firing.
         if (some.length === AT_ONCE) await setImmediate();
         this.#awaken();
