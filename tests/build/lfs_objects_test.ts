@@ -17,6 +17,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { deflateSync } from "node:zlib";
+import { GitFolder } from "../../lib/build/git/local/git-folder.ts";
+import { lfsArchive } from "../../lib/build/git/local/lfs-archive.ts";
 import { findLfsObjects, LFS_ROOM, lfsContent, type LfsRoom } from "../../lib/build/git/local/lfs-objects.ts";
 import { resolveCommit } from "../../lib/build/git/local/resolve-commit.ts";
 import { openLocalSource } from "../../lib/build/git/local-source.ts";
@@ -318,24 +320,51 @@ test("objects are sent up to a number and a size, with a line about the rest", a
   });
 });
 
-test("what keeps an object from being written is said", () => {
-  const into = mkdtempSync(join(tmpdir(), "lfs-"));
-  try {
-    mkdirSync(join(into, ".git/lfs"), { recursive: true });
-    const run = (...oids: string[]) => {
-      const list = oids.map((oid) => `${oid} 4 .git/lfs\n`).join("");
-      const script = `${RECEIVE}\nneed_lfs() { :; }\nreceive_lfs`;
-      const input = `\n${list}\n${"aaaa".repeat(oids.length)}`;
-      return spawnSync("sh", ["-c", script], { cwd: into, input, encoding: "utf8" });
+test("an object of 8 GiB has a header that tar reads", () => {
+  const oid = oidOf("large");
+  const folder = new GitFolder("/nonexistent");
+  const { size, bytes } = lfsArchive([{ oid, size: 8 ** 11, folder, name: "missing" }]);
+  assert.equal(size, 512 + 8 ** 11 + 1024);
+  const header = bytes().next().value ?? assert.fail();
+  const { stdout } = spawnSync("tar", ["-tvf", "-"], { input: header, encoding: "utf8" });
+  assert.match(stdout, new RegExp(` 8589934592 .* ${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}\n$`));
+});
+
+test("what keeps an object from being written is said", async () => {
+  await withFiles({ "a.bin": lfsPointer("aaaa") }, async ({ top, app, dotGit }) => {
+    storeLfs(dotGit, "aaaa");
+    const source = await openLocalSource(app, { environment: {} });
+    using store = new ObjectStore(source);
+    const { commit } = resolveCommit(source, undefined) ?? assert.fail();
+    const { signal } = new AbortController();
+    const part = { source, store, commit };
+    const { objects } = await findLfsObjects(part, { sparse: [], room: { ...LFS_ROOM }, signal });
+    const { size, bytes } = lfsArchive(objects);
+    const run = (name: string, before = "", made = "") => {
+      const into = join(top, name);
+      mkdirSync(join(into, ".git", made), { recursive: true });
+      const script = `${RECEIVE}\nneed_lfs() { :; }\n${before}\nreceive_lfs && cat`;
+      const input = Buffer.concat([Buffer.from(`\n${size} .git\n\n`), ...bytes(), Buffer.from("a pack")]);
+      const { stdout, stderr, status } = spawnSync("sh", ["-c", script], {
+        cwd: into,
+        input,
+        encoding: "utf8",
+      });
+      return { stdout, stderr, status, contents: namesIn(join(into, ".git/lfs/objects")) };
     };
-    assert.deepEqual([run(oidOf("aaaa")).stderr, run(oidOf("aaaa")).status], ["", 0]);
-    symlinkSync("/dev/full", join(into, ".git/lfs/full"));
-    const { stderr, status } = run("full");
-    assert.match(stderr, /^dd: .*No space left on device\n$/);
+    const oid = oidOf("aaaa");
+    const path = `${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`;
+    assert.deepEqual(run("good"), { stdout: "a pack", stderr: "", status: 0, contents: [path] });
+    const { stderr, status } = run("folder", "", `lfs/objects/${path}/full`);
+    assert.match(stderr, /^tar: .*Cannot open: File exists/);
     assert.notEqual(status, 0);
-  } finally {
-    rmSync(into, { recursive: true });
-  }
+    assert.deepEqual(run("no-tar", 'command() { [ "$2" != tar ]; }'), {
+      stdout: "Git LFS: the content on this machine is not used, since the image has no tar\na pack",
+      stderr: "",
+      status: 0,
+      contents: [],
+    });
+  });
 });
 
 /** Fails once more than so many objects have been read. */
@@ -353,5 +382,5 @@ async function found(
     return read(id);
   };
   const { signal } = new AbortController();
-  return await findLfsObjects({ source, store, commit, gitFolder: ".git" }, { sparse, room, signal });
+  return await findLfsObjects({ source, store, commit }, { sparse, room, signal });
 }

@@ -1,5 +1,6 @@
 import { findModules, type LocalModule } from "./local/modules.ts";
-import { findLfsObjects, LFS_ROOM, lfsContent, type LfsPart } from "./local/lfs-objects.ts";
+import { lfsArchive } from "./local/lfs-archive.ts";
+import { findLfsObjects, LFS_ROOM, type LfsPart } from "./local/lfs-objects.ts";
 import { isRefName, Refs } from "./local/refs.ts";
 import type { PinnedCommit } from "./local/resolve-commit.ts";
 import type { LocalSource } from "./local-source.ts";
@@ -8,8 +9,8 @@ import { chooseObjects, type Shipment } from "./objects/shipment.ts";
 import { writePack } from "./objects/write-pack.ts";
 
 /**
- * Streams a repository to the clone script (its `receive`): lines of text, the bytes of Git LFS objects, then
- * a pack.
+ * Streams a repository to the clone script (its `receive`): lines of text, tar archives of Git LFS objects,
+ * then a pack.
  *
  *     sha1 | sha256
  *     ref: refs/heads/main | the commit
@@ -18,7 +19,7 @@ import { writePack } from "./objects/write-pack.ts";
  *     <commit> modules/<name>   for each sent submodule, then an empty line
  *     <commit> modules/<name>   for each submodule commit without its parents, then an empty line
  *     <text>                    for each line for the log, then an empty line
- *     <oid> <size> <folder>     for each Git LFS object, then an empty line
+ *     <bytes> <git folder>      for each archive of Git LFS objects, then an empty line
  *
  * Reads and sends only what the commit reaches within the depth: no configuration, no hooks, and nothing that
  * was staged, stashed or committed elsewhere. Throws InputError for missing or damaged data.
@@ -44,7 +45,7 @@ export async function* sourceStream(
   const { objectFormat: algorithm } = source;
   const shipment = await chooseObjects(source, { store, refs, commit, depth, signal });
   const parts = [{ store, chosen: shipment.chosen }];
-  const lfsParts: LfsPart[] = [{ source, store, commit, gitFolder: ".git" }];
+  const lfsParts: (LfsPart & { gitFolder: string })[] = [{ source, store, commit, gitFolder: ".git" }];
   const modules: string[] = [];
   const shallowModules: string[] = [];
   for (const module of submodules ? findModules({ source, store, commit }, opened) : []) {
@@ -55,22 +56,26 @@ export async function* sourceStream(
     shallowModules.push(...shallow.map((id) => `${id} ${module.folder}`));
   }
   const room = { ...LFS_ROOM };
-  const found = [];
+  const notes: string[] = [];
+  const archives = [];
   for (const [i, part] of lfs ? lfsParts.entries() : []) {
-    found.push(await findLfsObjects(part, { sparse: i === 0 ? sparse : [], room, signal }));
+    const found = await findLfsObjects(part, { sparse: i === 0 ? sparse : [], room, signal });
+    notes.push(...found.notes);
+    if (found.objects.length > 0) {
+      archives.push({ ...lfsArchive(found.objects), gitFolder: part.gitFolder });
+    }
   }
-  const objects = found.flatMap((one) => one.objects);
   const blocks = [
     [algorithm, headOf(pinned), ...refLines(pinned, shipment)],
     shipment.shallow,
     modules,
     shallowModules,
-    found.flatMap(({ notes }) => notes),
-    objects.map(({ oid, size, into }) => `${oid} ${size} ${into}`),
+    notes,
+    archives.map(({ size, gitFolder }) => `${size} ${gitFolder}`),
   ];
   yield Buffer.from(blocks.map((lines) => [...lines, "", ""].join("\n")).join(""), "latin1");
-  for (const object of objects) {
-    for (const piece of lfsContent(object)) {
+  for (const archive of archives) {
+    for (const piece of archive.bytes()) {
       yield piece;
       signal.throwIfAborted();
     }

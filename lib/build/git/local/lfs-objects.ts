@@ -11,8 +11,6 @@ export interface LfsPart {
   readonly source: LocalSource;
   readonly store: ObjectStore;
   readonly commit: string;
-  /** `.git`, or the submodule's git folder below it, in the container. Latin-1 text. */
-  readonly gitFolder: string;
 }
 
 /** How much more may be sent. */
@@ -30,8 +28,6 @@ interface Pointer {
 export interface LfsObject extends Pointer {
   readonly folder: GitFolder;
   readonly name: string;
-  /** Its folder in the container. Latin-1 text. */
-  readonly into: string;
 }
 
 export const LFS_ROOM: Readonly<LfsRoom> = { objects: 10_000, bytes: 16 * 1024 ** 3 };
@@ -49,7 +45,7 @@ const POINTER =
  * for the log.
  */
 export async function findLfsObjects(
-  { source: { commonFolder: folder }, store, commit, gitFolder }: LfsPart,
+  { source: { commonFolder: folder }, store, commit }: LfsPart,
   { sparse, room, signal }: { sparse: readonly string[]; room: LfsRoom; signal: AbortSignal },
 ): Promise<{ objects: LfsObject[]; notes: string[] }> {
   const objects: LfsObject[] = [];
@@ -61,8 +57,7 @@ export async function findLfsObjects(
   for await (const { oid, size } of pointersIn(tree, { store, sparse, signal })) {
     if (seen.has(oid)) continue;
     seen.add(oid);
-    const below = `lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}`;
-    const name = `${below}/${oid}`;
+    const name = `lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`;
     const found = sizeOf(folder, name);
     if (found === undefined) continue;
     if (found !== size) unusable.push(oid);
@@ -70,7 +65,7 @@ export async function findLfsObjects(
     else {
       room.objects--;
       room.bytes -= size;
-      objects.push({ oid, size, folder, name, into: `${gitFolder}/${below}` });
+      objects.push({ oid, size, folder, name });
     }
   }
   return { objects, notes: notesOn(unusable, left) };
