@@ -1,5 +1,4 @@
 import { pipeline } from "node:stream/promises";
-import { extract } from "tar-stream";
 import { mtimeField } from "../../wire/run.ts";
 
 /** A file to keep, as it was listed. */
@@ -55,6 +54,8 @@ export async function unpack(
   const left = new Map<string, Wanted[]>();
   for (const file of wanted) left.set(file.path, [...left.get(file.path) ?? [], file]);
   const seen = new Set<string>();
+  // No build needs it before its end.
+  const { extract } = await import("tar-stream");
   const entries = extract();
   const source = new Remembered(archive);
   const feeding = pipeline(source.bytes(), entries as unknown as NodeJS.WritableStream);

@@ -1,5 +1,4 @@
 import { pipeline } from "node:stream/promises";
-import { extract } from "tar-stream";
 import type { Docker } from "../../docker/docker.ts";
 
 /** Returns the bytes of a file in a container; undefined if the path does not exist or is not a file. */
@@ -11,6 +10,8 @@ export async function fileIn(
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const archive = await docker.copyOut(container, path, { signal });
   if (!archive) return undefined;
+  // Few drivers copy files, and none before its first event.
+  const { extract } = await import("tar-stream");
   const entries = extract();
   // An error of the archive also reaches the reader of its entries.
   pipeline(archive, entries as unknown as NodeJS.WritableStream).catch(() => {});
