@@ -19,6 +19,8 @@ export interface Bench {
   readonly name: string;
   /** Groups are what an issue asks for together. */
   readonly group: string;
+  /** Other groups that ask for it too. */
+  readonly alsoIn?: readonly string[];
   measure(place: Place): Promise<Figure[]>;
 }
 

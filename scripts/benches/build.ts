@@ -15,6 +15,7 @@ const WARM_UP = 2;
 export const build: Bench = {
   name: "build",
   group: "spine",
+  alsoIn: ["everyday"],
   async measure({ folder, program, compiled, image, say }) {
     const repository = await makeSmallRepository(folder);
     const words = ["run", "--image", image, "-c", "make", "--data", join(folder, "data"), repository];
@@ -25,9 +26,10 @@ export const build: Bench = {
     const work = [byDocker, ours(program), ...compiled === undefined ? [] : [ours(compiled)]];
     try {
       await alternate(WARM_UP, work);
+      if (compiled === undefined) say("not measured: a single file, which scripts/build makes");
       say(`${ROUNDS} builds of each kind, in turns`);
       const [reference = [], ...times] = await alternate(ROUNDS, work);
-      return times.map((ms, i) => figureOf(KINDS[i] ?? "", ms, reference));
+      return times.flatMap((ms, i) => KINDS[i] ? [figureOf(KINDS[i], ms, reference)] : []);
     } finally {
       // It exists only if an earlier script was interrupted.
       const left = await docker("ps", "--all", "--quiet", "--filter", `label=conveyor.bench=${NAME}`);
@@ -37,7 +39,10 @@ export const build: Bench = {
 };
 
 const NAME = "conveyor-bench-build";
-const KINDS = ["from source on Bun", "single file"];
+const KINDS = [
+  { kind: "from source on Bun", most: 1.05 },
+  { kind: "single file", most: 0.95 },
+];
 
 async function writeScript(folder: string, image: string, repository: string): Promise<string> {
   const path = join(folder, "steps.sh");
@@ -55,15 +60,19 @@ docker rm --force --volumes ${NAME}
   return path;
 }
 
-function figureOf(kind: string, ms: readonly number[], reference: readonly number[]): Figure {
+function figureOf(
+  { kind, most }: { kind: string; most: number },
+  ms: readonly number[],
+  reference: readonly number[],
+): Figure {
   const ratio = median(ms) / median(reference);
   return {
     what: `build of a small C repository, ${kind}`,
     ours: formatMs(median(ms)),
     reference: `${formatMs(median(reference))} by docker's command line`,
     ratio: rounded(ratio),
-    target: "ratio ≤ 1.0",
-    isMet: ratio <= 1,
+    target: `ratio ≤ ${most}`,
+    isMet: ratio <= most,
     numbers: {
       ms: rounded(median(ms)),
       fastestMs: rounded(Math.min(...ms)),

@@ -63,18 +63,17 @@ const { values, positionals } = flagsOf({
   options: { json: { type: "string" }, list: { type: "boolean" } },
   allowPositionals: true,
 });
-const chosen = BENCHES.filter(({ name, group }) =>
-  positionals.length === 0 || positionals.includes(name) || positionals.includes(group)
+const wordsFor = ({ name, group, alsoIn = [] }: Bench) => [name, group, ...alsoIn];
+const chosen = BENCHES.filter((bench) =>
+  positionals.length === 0 || wordsFor(bench).some((word) => positionals.includes(word))
 );
-const unknown = positionals.find((word) =>
-  !BENCHES.some(({ name, group }) => word === name || word === group)
-);
+const unknown = positionals.find((word) => !BENCHES.some((bench) => wordsFor(bench).includes(word)));
 
 if (unknown !== undefined) {
   refuse(`Unknown bench "${unknown}": expected ${BENCHES.map(({ name }) => name).join(", ")}`);
 }
 if (values.list) {
-  for (const { group, name } of BENCHES) console.log(`${group}  ${name}`);
+  for (const { group, name, alsoIn = [] } of BENCHES) console.log(`${[group, ...alsoIn]}  ${name}`);
   process.exit(0);
 }
 
