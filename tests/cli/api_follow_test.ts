@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { InputError, UnavailableError } from "../../lib/base/errors.ts";
-import { ApiAwayError, call, ExistsError, MissingError } from "../../lib/cli/shared/api/call.ts";
+import { ApiAwayError, call, exchange, ExistsError, MissingError } from "../../lib/cli/shared/api/call.ts";
 import { apiClient } from "../../lib/cli/shared/api/client.ts";
 import { followRun } from "../../lib/cli/shared/api/follow.ts";
 import { Patience } from "../../lib/cli/shared/api/patience.ts";
 import type { RunEvent } from "../../lib/engine/core/events.ts";
 import { listen } from "../../lib/engine/http/listen.ts";
+import { openRequest, PROOF_HEADER } from "../../lib/wire/sealed-request.ts";
 
 const RUN = "11111111-2222-4333-8444-555555555555";
 const TIME = "2026-01-01T00:00:00.000Z";
@@ -197,4 +198,44 @@ test("apiClient waits until a run is taken or cancelled, and passes on an artifa
   const sha256 = createHash("sha256").update(expected).digest("hex");
   const bytes = await client.artifact(RUN, { name: "a b/c", sha256 });
   assert.equal(Buffer.concat(await Array.fromAsync(bytes)).toString(), expected);
+});
+
+test("call believes nothing of whoever cannot prove to know the token, and tells it neither token nor request", async () => {
+  const token = "the-token-of-this-control-plane";
+  const heard: string[] = [];
+  const answer = { status: 200, isProved: false };
+  await using server = await listen(async (request) => {
+    const authorization = request.headers.get("authorization") ?? "";
+    const body = new Uint8Array(await request.arrayBuffer());
+    heard.push(`${authorization} ${Buffer.from(body).toString("latin1")}`);
+    const { pathname, search } = new URL(request.url);
+    const facts = { method: request.method, path: `${pathname}${search}`, body, now: Date.now() };
+    const opened = answer.isProved ? openRequest(token, authorization, facts) : undefined;
+    const said = opened ? Buffer.from(opened.body).toString() || "nothing" : "forged";
+    const proof = opened?.proof(answer.status);
+    return new Response(answer.status === 204 ? null : said, {
+      status: answer.status,
+      headers: { ...proof !== undefined && { [PROOF_HEADER]: proof }, "X-Said": said },
+    });
+  }, { host: "127.0.0.1", port: 0 });
+  const api = { url: server.url, token, isSealed: true };
+  const request = { method: "POST", path: "/x?", body: { secret: "hunter2-hunter2" } } as const;
+  const text = async () => Buffer.concat(await Array.fromAsync(await call(api, request))).toString();
+  for (const status of [200, 302, 404, 409, 499]) {
+    answer.status = status;
+    await assert.rejects(text(), /does not accept the token, or something else answers there/, `${status}`);
+  }
+  // What is in between and cannot reach it has no proof either.
+  for (const status of [500, 503]) {
+    answer.status = status;
+    await assert.rejects(text(), ApiAwayError);
+  }
+  Object.assign(answer, { status: 200, isProved: true });
+  assert.equal(await text(), JSON.stringify(request.body));
+  const get = { method: "GET", path: "/x" } as const;
+  assert.deepEqual(await exchange(api, get, "X-Said"), { text: "nothing", header: "nothing" });
+  assert.equal((await exchange(api, get, "X-Other")).header, undefined);
+  answer.status = 404;
+  await assert.rejects(text(), MissingError);
+  assert.doesNotMatch(heard.join("\n"), /hunter2|the-token/);
 });
