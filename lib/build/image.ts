@@ -60,6 +60,8 @@ async function pullImage({ docker, log, policy, signal }: BuildContext, image: s
     if (performance.now() - lastShown < PROGRESS_MS) return;
     lastShown = performance.now();
     shown = shown.then(() => log.line(text));
+    // Thrown below: until then, maybe minutes later, nobody else handles it, which would end the program.
+    shown.catch(() => {});
   };
   try {
     await docker.pull(image, { signal, onProgress, ...(login && { login }) });

@@ -137,3 +137,28 @@ test("findImage says nothing of an image that may be pulled", async () => {
   const { signal } = new AbortController();
   assert.equal(await findImage(docker, { image: "a", pull: "missing", signal }), undefined);
 });
+
+test("a log that cannot be stored while an image is pulled fails the step, and not the program", async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => void unhandled.push(error);
+  process.on("unhandledRejection", note);
+  try {
+    const failure = new Error("The log cannot be stored");
+    const docker = {
+      inspectImage: () => Promise.resolve(undefined),
+      info: () => Promise.resolve({}),
+      async pull(_: string, { onProgress }: { onProgress(progress: { text: string }): void }) {
+        onProgress({ text: "1 of 9" });
+        for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+      },
+    } as unknown as Docker;
+    const context = stepContext(docker, {}, {});
+    const line = (text: string) => text === "1 of 9" ? Promise.reject(failure) : context.log.line(text);
+    const spec = { image: "app:1", pull: "missing" } as BuildSpec;
+    const log = { ...context.log, line };
+    await assert.rejects(provideImage({ ...context, log }, spec), failure);
+    assert.deepEqual(unhandled, []);
+  } finally {
+    process.off("unhandledRejection", note);
+  }
+});
