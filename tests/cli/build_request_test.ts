@@ -508,10 +508,10 @@ test("buildRequest says what it takes for granted of a repository elsewhere, whe
   const assumed = async (options: Partial<Options>, operands = {}, elsewhere = false) =>
     (await buildRequest(options as Options, { ...none, ...operands }, {}, { elsewhere })).assumed;
   const said =
-    /^Nothing says how to build it, so it is built as a Flutter application: a \.conveyor\.yaml is read only where /;
+    /^Nothing says what to run, so it is built as a Flutter application: a \.conveyor\.yaml is read only where /;
   assert.match(await assumed({}) ?? "", said);
   assert.match(await assumed({ depth: 0 }, {}, true) ?? "", said);
-  assert.equal(await assumed({ image: "debian:12" }), undefined);
+  assert.match(await assumed({ image: "debian:12" }) ?? "", said);
   assert.equal(await assumed({}, { command: ["make"] }), undefined);
   await using folder = await temporaryFolder();
   const file = await resourceFile(folder.path, `resource: flutter-builder\nspec: { repository: "${URL}" }\n`);

@@ -297,6 +297,6 @@ test("run says before it pulls anything that it takes a repository elsewhere for
   assert.equal(code, 1, stderr);
   assert.match(
     stderr,
-    /Nothing says how to build it, so it is built as a Flutter application: .* or name the file with -f$/m,
+    /Nothing says what to run, so it is built as a Flutter application: .* or name the file with -f$/m,
   );
 });

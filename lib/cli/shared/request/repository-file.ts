@@ -119,7 +119,7 @@ export function whatIsAssumed(
     return `Nothing names an image, so it is built in Flutter's, ${image}. To choose another: --image`;
   }
   if (isFileNamed || saysWhatToRun(spec)) return undefined;
-  return `Nothing says how to build it, so it is built as a Flutter application: a ${
+  return `Nothing says what to run, so it is built as a Flutter application: a ${
     OWN_FILES[0]
   } is read only where a folder is built. ` +
     "To build by it, clone the repository and run there, or name the file with -f";
@@ -134,7 +134,7 @@ export function checkSaysWhatToRun(
   spec: Readonly<Record<string, unknown>>,
 ): void {
   const { source, pinned, path, dirty } = local;
-  if (spec.commands !== undefined || spec.script !== undefined || !pinned || isFlutter(local, spec)) return;
+  if (saysWhatToRun(spec) || !pinned || isFlutter(local, spec)) return;
   const left = fileName === undefined && !dirty && notCommitted(source);
   if (left) {
     throw new InputError(
