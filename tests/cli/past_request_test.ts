@@ -75,5 +75,6 @@ test("an earlier build of a folder is done again with what is committed there no
   const repository = join(folder.path, "app");
   makeRepository(repository, { "a.txt": "a" });
   const request = await again({ repository, image: "gcc:14", commands: ["make"] });
-  assert.equal(request.local?.commit, git(repository, "rev-parse", "HEAD").trim());
+  const commit = git(repository, "rev-parse", "HEAD").trim();
+  assert.deepEqual(request.local?.commit, { repository, commit, ref: "refs/heads/main" });
 });
