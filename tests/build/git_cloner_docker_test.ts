@@ -42,6 +42,29 @@ test("git-cloner checks out branches, tags and commits, and says what is missing
   }
 });
 
+test("git-cloner says which submodules it does not check out", async () => {
+  using app = repository({ ".gitmodules": "" });
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", app.path, "-c", "user.name=T", "-c", "user.email=t@example.org", ...args]);
+  const commit = "1".repeat(40);
+  for (const name of ["a", "b c", "d", "e"]) {
+    git("update-index", "--add", "--cacheinfo", `160000,${commit},lib/${name}`);
+  }
+  git("commit", "-qm", "modules");
+  const said = async (spec: object) => {
+    const lines: string[] = [];
+    await build({ repository: app.path, ...spec }, async ({ step }) => {
+      await step(containerStart);
+      lines.push(...(await step(gitCloner)).lines);
+    });
+    return lines.filter((line) => line.includes("Submodules"));
+  };
+  assert.deepEqual(await said({}), [
+    "stderr Submodules (4) are not checked out: lib/a, lib/b c, lib/d; spec.submodules (--submodules) checks them out",
+  ]);
+  assert.deepEqual(await said({ submodules: true }), []);
+});
+
 test("git-cloner brings a local repository into a container that has no tar", async () => {
   using app = repository();
   await build({ repository: app.path, user: "nobody" }, async ({ step, idle: container }) => {

@@ -198,6 +198,7 @@ work() {
   fi
   update_mirror
   say_what_lacks
+  say_modules
   say_pointers
   # Relative URLs of submodules count from where the repository itself came from.
   [ -z "$ORIGIN" ] || git remote add -- origin "$ORIGIN"
