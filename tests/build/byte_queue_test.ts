@@ -100,6 +100,8 @@ test("joined copies small chunks into larger ones, and passes on all bytes and t
   };
   await assert.rejects(Array.fromAsync(joined(broken())), /gone/);
   assert.deepEqual(await Array.fromAsync(joined(inPieces([]))), []);
+  const one = await Array.fromAsync(joined(inPieces([bytes("x")])));
+  assert.equal(Buffer.concat(one).toString(), "x");
 });
 
 test("ByteQueue drops everything once its reader has left, and lets the writer go on", async () => {

@@ -66,6 +66,9 @@ test("readJunit takes a failure's message from the failure, and not from what el
     (await read(`<testsuite><testcase name="t">${inside}</testcase></testsuite>`)).map(({ message }) =>
       message
     );
+  const most = "x".repeat(150);
+  assert.deepEqual(await messages(`<failure message="${most}"/>`), [most]);
+  assert.deepEqual(await messages(`<failure message="${most}x"/>`), [`${most}…`]);
   for (const kind of ["failure", "error"]) {
     const noise = "<system-out>noise</system-out>";
     assert.deepEqual(await messages(`noise${noise}<${kind}/>`), [""]);

@@ -62,6 +62,7 @@ test("a host has room as long as a slot is free, counting events that have no co
   // One in hand has no container yet; one whose container is here counts once.
   assert.equal((await room({ settings: two, asked: { inHand: 1 } })).isFree, true);
   assert.equal((await room({ settings: two, asked: { inHand: 2 } })).isFree, false);
+  assert.equal((await room({ runs: { a: "works" }, settings: two, asked: { inHand: 1 } })).isFree, false);
   const once = { inHand: 1, runs: ["a"] };
   assert.equal((await room({ runs: { a: "works" }, settings: two, asked: once })).isFree, true);
   // A redelivered event has taken its room already.
