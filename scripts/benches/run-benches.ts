@@ -9,6 +9,7 @@ import { api } from "./api.ts";
 import { artifacts } from "./artifacts.ts";
 import type { Bench, Figure, Place } from "./bench.ts";
 import { build } from "./build.ts";
+import { buildTrace } from "./build-trace.ts";
 import { cacheLine } from "./cache-line.ts";
 import { cancel } from "./cancel.ts";
 import { largeArtifacts } from "./large-artifacts.ts";
@@ -35,6 +36,7 @@ import { tableOf } from "./table.ts";
 
 const BENCHES: readonly Bench[] = [
   build,
+  buildTrace,
   cacheLine,
   secondBuild,
   secondClone,
