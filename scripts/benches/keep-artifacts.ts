@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
@@ -32,10 +33,16 @@ export async function keepArtifacts(
   { name, make, path, count, rounds, isWarm }: Files,
 ): Promise<{ ours: number[]; reference: number[] }> {
   const label = ["--label", `conveyor.bench=${name}`];
+  const isOne = count === 1;
+  const inMemory = isOne ? "" : ",volume-opt=type=tmpfs,volume-opt=device=tmpfs";
   await docker(
-    ...["run", "--detach", "--init", "--name", name, ...label, "--volume", "/workspace"],
-    ...[image, "sleep", "2147483647"],
+    ...["run", "--detach", "--init", "--name", name, ...label],
+    ...["--mount", `type=volume,target=/workspace${inMemory}`, image, "sleep", "2147483647"],
   );
+  // ext4 does not reuse the inodes of removed files for minutes, and looks at all of them for each new file:
+  // what one way has made and removed would make the next one several times as slow.
+  const leftovers: string[] = [];
+  const remove = (path: string) => isOne ? rmSync(path, { recursive: true }) : void leftovers.push(path);
   try {
     await docker("exec", "--workdir", "/workspace", name, "sh", "-ec", make);
     await using embedded = await openEmbedded({ folder: join(folder, `data-${name}`), scope: "bench" });
@@ -54,12 +61,12 @@ export async function keepArtifacts(
       const target = join(folder, run);
       const saved = await saveArtifacts(store.artifacts, run, target);
       if (saved < count) throw new Error(`${saved} artifacts were saved, expected ${count}`);
-      return () => rmSync(target, { recursive: true });
+      return () => remove(target);
     };
-    const copied = join(folder, `copied-${name}`);
     const byDocker = async () => {
+      const copied = join(folder, `copied-${randomUUID()}`);
       await docker("cp", `${name}:/workspace/${path}`, copied);
-      return () => rmSync(copied, { recursive: true });
+      return () => remove(copied);
     };
     say(`${rounds} times ${count} files, in turns with docker cp`);
     const work = [byDocker, ours].map(timed);
@@ -68,7 +75,8 @@ export async function keepArtifacts(
     return { ours: ms, reference };
   } finally {
     await docker("rm", "--force", "--volumes", name);
-    rmSync(join(folder, `data-${name}`), { recursive: true, force: true });
+    leftovers.push(join(folder, `data-${name}`));
+    leftovers.forEach((path) => rmSync(path, { recursive: true, force: true }));
   }
 }
 

@@ -30,7 +30,7 @@ export const largeArtifacts: Bench = {
       make: `mkdir d; cd d; seq ${MANY} | xargs touch`,
       path: "d",
       count: MANY,
-      rounds: 1,
+      rounds: 2,
       isWarm: false,
     });
     return [
