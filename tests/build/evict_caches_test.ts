@@ -89,10 +89,8 @@ test("caches that take too much are removed, those used longest ago first, and a
     [1, ["fresh", "shared"]],
     [0, ["empty", "fresh", "old", "shared"]],
   ] as const;
-  const otherwise = Object.fromEntries(Object.entries(caches).toReversed());
-  const worlds = [caches, otherwise].flatMap((given) => limits.map((limit) => [given, ...limit] as const));
-  for (const [given, maxBytes, evicted] of worlds) {
-    const { docker } = host(given, { bytes });
+  for (const [maxBytes, evicted] of limits) {
+    const { docker } = host(caches, { bytes });
     const found = await evictCaches(docker, { maxBytes, maxAgeMs: undefined }, OWNED);
     const names = found.evicted.map(({ saved }) =>
       saved.volume.name.replace(/^conveyor-cache-|-saved$/g, "")

@@ -62,7 +62,10 @@ test("a host has room as long as a slot is free, counting events that have no co
   // One in hand has no container yet; one whose container is here counts once.
   assert.equal((await room({ settings: two, asked: { inHand: 1 } })).isFree, true);
   assert.equal((await room({ settings: two, asked: { inHand: 2 } })).isFree, false);
-  assert.equal((await room({ runs: { a: "works" }, settings: two, asked: { inHand: 1 } })).isFree, false);
+  // Two that leave memory for two more, on three slots.
+  const small = { runs: { a: "works", b: "works" }, memory: GIB, settings: { slots: 3 } } as const;
+  assert.equal((await room(small)).isFree, true);
+  assert.equal((await room({ ...small, asked: { inHand: 1 } })).isFree, false);
   const once = { inHand: 1, runs: ["a"] };
   assert.equal((await room({ runs: { a: "works" }, settings: two, asked: once })).isFree, true);
   // A redelivered event has taken its room already.
