@@ -61,6 +61,9 @@ export function containerCalls(client: Client): Calls {
         env: environmentOf(found.Config.Env),
         createdAt: Date.parse(found.Created),
         volumes: volumesOf(found.Mounts),
+        ...found.State.Status === "exited" && {
+          end: { exitCode: found.State.ExitCode, isOutOfMemory: found.State.OOMKilled },
+        },
       };
     },
 

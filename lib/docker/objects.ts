@@ -64,6 +64,8 @@ export interface ContainerInfo extends Omit<ListedContainer, "createdSecond"> {
   readonly env: Readonly<Record<string, string>>;
   /** Creation time by the daemon's clock, milliseconds since the epoch. */
   readonly createdAt: number;
+  /** How its first process ended; only if it has. */
+  readonly end?: { readonly exitCode: number; readonly isOutOfMemory: boolean };
 }
 
 /** A piece of a process's output. It may end in the middle of a line or a character. */

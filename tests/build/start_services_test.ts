@@ -173,6 +173,13 @@ test("a service that ends, or that Docker does not start, is named with the reas
   const ended = await start({ docker: { inspect: () => Promise.resolve({ state: "exited" }) } });
   assert.equal(ended.failure, 'service-failed: The service "db" ended before it was healthy');
   assert.deepEqual(ended.lines, ["The service db has printed nothing"]);
+  const withEnd = async (end: object) =>
+    (await start({ docker: { inspect: () => Promise.resolve({ state: "exited", end }) } })).failure;
+  assert.match(await withEnd({ exitCode: 3, isOutOfMemory: false }) ?? "", /healthy: it exited with 3$/);
+  assert.match(
+    await withEnd({ exitCode: 137, isOutOfMemory: true }) ?? "",
+    /healthy: it needs more memory than its 1\.0 GiB$/,
+  );
   const gone = await start({ docker: { inspect: () => Promise.resolve(undefined) } });
   assert.equal(gone.failure, 'service-failed: The service "db" ended before it was healthy');
   for (const call of ["create", "start"]) {

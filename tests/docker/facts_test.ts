@@ -115,7 +115,7 @@ test("inspect reads what a container is", () => {
     Id: "abc",
     Name: "/mine",
     Created: "2026-01-02T03:04:05.5Z",
-    State: { Status: "exited" },
+    State: { Status: "exited", ExitCode: 4, OOMKilled: false },
     Config: { Image: "debian", User: "1000", Labels: null, Env: ["A=b=c", "EMPTY=", "BARE", "=odd"] },
     Mounts: [{ Name: "v", Destination: "/workspace" }],
   };
@@ -130,6 +130,7 @@ test("inspect reads what a container is", () => {
       env: { A: "b=c", EMPTY: "" },
       createdAt: Date.parse("2026-01-02T03:04:05.500Z"),
       volumes: { "/workspace": "v" },
+      end: { exitCode: 4, isOutOfMemory: false },
     });
   });
 });

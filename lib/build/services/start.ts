@@ -2,7 +2,7 @@ import { StepFailure } from "../../base/errors.ts";
 import { delay } from "../../base/signals.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import { formatDuration, formatSize } from "../../base/units.ts";
-import { type ContainerSpec, DockerError } from "../../docker/docker.ts";
+import { type ContainerInfo, type ContainerSpec, DockerError } from "../../docker/docker.ts";
 import { capture } from "../../driver/work/exec.ts";
 import { CAPABILITIES } from "../capabilities.ts";
 import { provideImage } from "../image.ts";
@@ -122,7 +122,7 @@ async function waitUntilHealthy(
   let said: string | undefined;
   for (let pause = FIRST_LOOK_MS;; pause = Math.min(pause * 1.5, LAST_LOOK_MS)) {
     const found = await docker.inspect(id, { signal });
-    if (found?.state !== "running") return "ended before it was healthy";
+    if (found?.state !== "running") return `ended before it was healthy${howItEnded(found, service)}`;
     const lack = await whatIsLacking({ ...context, signal: within }, id, service);
     signal.throwIfAborted();
     if (lack === undefined) return undefined;
@@ -132,6 +132,14 @@ async function waitUntilHealthy(
     await delay(pause, { signal: within }).catch(() => signal.throwIfAborted());
     if (within.aborted) return `was not healthy within ${formatDuration(waitMs)}: ${said}`;
   }
+}
+
+function howItEnded(found: ContainerInfo | undefined, { limits }: PlannedService): string {
+  if (!found?.end) return "";
+  const { exitCode, isOutOfMemory } = found.end;
+  return isOutOfMemory
+    ? `: it needs more memory than its ${formatSize(limits.memory)}`
+    : `: it exited with ${exitCode}`;
 }
 
 /** `context.signal`: fires at the deadline for the service, or when the step is told to stop. */
