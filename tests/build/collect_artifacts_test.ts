@@ -127,6 +127,11 @@ test("what lies in .git is kept only where a glob names it", async () => {
   const nodes = { ".git/config": "c", a: "a" };
   assert.deepEqual((await collect(nodes, ["**"])).stored, { a: "a" });
   assert.deepEqual((await collect(nodes, [".git/config"])).stored, { ".git/config": "c" });
+  const below = { "lib/.git/config": "c", a: "a" };
+  assert.deepEqual((await collect(below, ["**"])).stored, { a: "a" });
+  for (const globs of [["a", "*/.git/config"], ["{a,*/.git/config}"]]) {
+    assert.deepEqual((await collect(below, globs)).stored, { a: "a", "lib/.git/config": "c" }, globs.join());
+  }
 });
 
 test("a build that succeeds needs a file for each glob, unless that may choose none", async () => {
