@@ -54,7 +54,12 @@ SYSTEMD_IMAGE=conveyor-systemd:bookworm
 BARE_GLIBC_IMAGE=conveyor-bare:glibc
 BARE_MUSL_IMAGE=conveyor-bare:musl
 
-say() { printf '\033[2m·\033[0m %s\n' "$*" >&2; }
+# Says what the script is doing, on stderr; with colours on a terminal only.
+say() {
+  local dot=·
+  if [ -t 2 ] && [ -z "${NO_COLOR-}" ]; then dot=$'\033[2m·\033[0m'; fi
+  printf '%s %s\n' "$dot" "$*" >&2
+}
 die() { printf 'error: %s\n' "$*" >&2; exit 3; }
 have() { command -v "$1" >/dev/null 2>&1; }
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }

@@ -40,3 +40,18 @@ test("a script refuses a flag it does not know, and takes it for no folder", asy
     assert.match(stderr, /^error: .*--nonsense/, name);
   }
 });
+
+test("what scripts say has colours on a terminal only, and none where nobody wants them", () => {
+  const said = (terminal: boolean, env: Record<string, string> = {}) => {
+    const line = `. ${join(SCRIPTS, "lib.sh")} && say hello`;
+    const [program = "", ...words] = terminal
+      ? ["script", "--quiet", "--command", `bash -c '${line}'`, "/dev/null"]
+      : ["bash", "-c", line];
+    const { PATH = "" } = process.env;
+    const { stdout, stderr } = spawnSync(program, words, { encoding: "utf8", env: { PATH, ...env } });
+    return `${stdout}${stderr}`.trimEnd();
+  };
+  assert.equal(said(false), "· hello");
+  assert.equal(said(true), "\x1b[2m·\x1b[0m hello");
+  assert.equal(said(true, { NO_COLOR: "1" }), "· hello");
+});
