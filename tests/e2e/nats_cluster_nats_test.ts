@@ -19,8 +19,13 @@ import { needing } from "../support/needs.ts";
 
 const { test } = needing("broker");
 
-/** Much longer than it takes to connect to another node: a driver that does so in time keeps its attempt. */
+/** After this an event comes again that was lost on its way from a node that was killed. */
 const ACK_WAIT_MS = paced(6000);
+/**
+ * After this a driver that says nothing loses its attempt: much longer than a busy machine takes to choose
+ * leaders and to connect to another node, so that each step is handled once.
+ */
+const LEASE_MS = 5 * ACK_WAIT_MS;
 
 const NAMES = Object.keys(STREAMS) as StreamName[];
 
@@ -40,7 +45,7 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
   );
   const { transport, store } = plane;
   const { sealKey } = local;
-  await using engine = await startEngine({ transport, store, sealKey, ackWaitMs: ACK_WAIT_MS });
+  await using engine = await startEngine({ transport, store, sealKey, ackWaitMs: LEASE_MS });
   await using parts = new AsyncDisposableStack();
   const connection = parts.adopt(await connectNats({ servers }), (it) => it.close());
   const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 500 });

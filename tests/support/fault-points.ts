@@ -45,3 +45,7 @@ export const FAULTS = {
     "acked",
   ],
 } as const satisfies Readonly<Record<string, readonly FaultPoint[]>>;
+
+/** Deals the points out in two halves, each with points from all of the work, for tests of half the length. */
+export const halvesOf = (points: readonly FaultPoint[]): FaultPoint[][] =>
+  [0, 1].map((half) => points.filter((_, i) => i % 2 === half));
