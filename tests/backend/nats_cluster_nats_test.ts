@@ -4,6 +4,7 @@ import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
 import { openNats } from "../../lib/backend/nats/transport.ts";
 import { startNatsCluster } from "../support/nats-server.ts";
+import { paced } from "../support/pace.ts";
 import { captureLog } from "../support/process-log.ts";
 import { again, until, waitingPulls } from "./nats-broker.ts";
 import { pull, spec } from "./transport-conformance/opened.ts";
@@ -18,9 +19,9 @@ test("a cluster of three loses nothing when a leader moves and when it is killed
   await using cluster = await startNatsCluster(3);
   const servers = cluster.nodes.map(({ url }) => url);
   const connection = await connectNats({ servers });
-  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 500 });
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: paced(500) });
   await again(() => ensureStreams(connection, { replicas: 3 }));
-  const transport = await openNats({ servers, pullTimes: { heartbeat: 500 } });
+  const transport = await openNats({ servers, pullTimes: { heartbeat: paced(500) } });
   await using puller = pull(transport, CONSUMER);
   await again(() => transport.ensureConsumer(CONSUMER));
 

@@ -48,7 +48,7 @@ test("runs with output go on, and lose and repeat nothing, when the leader of ea
   await using engine = await startEngine({ transport, store, sealKey, ackWaitMs: LEASE_MS });
   await using parts = new AsyncDisposableStack();
   const connection = parts.adopt(await connectNats({ servers }), (it) => it.close());
-  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 500 });
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: paced(500) });
   const [server] = cluster.nodes;
   assert.ok(server);
 
