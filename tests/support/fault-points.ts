@@ -46,6 +46,6 @@ export const FAULTS = {
   ],
 } as const satisfies Readonly<Record<string, readonly FaultPoint[]>>;
 
-/** Deals the points out in two halves, each with points from all of the work, for tests of half the length. */
+/** Deals the points out in two halves, each with some from all of the work: two shorter tests. */
 export const halvesOf = (points: readonly FaultPoint[]): FaultPoint[][] =>
   [0, 1].map((half) => points.filter((_, i) => i % 2 === half));
