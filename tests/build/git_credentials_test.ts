@@ -144,6 +144,20 @@ test("ssh trusts known hosts only and offers a host its own key", () => {
   assert.ok(!("authorities" in given));
 });
 
+test("each set of signers that a commit needs has files of its own, and none for a kind of key that it lacks", () => {
+  const signers = [
+    { ssh: "a@example.org ssh-ed25519 AAAA\n", openpgp: "" },
+    { ssh: "b@example.org ssh-ed25519 BBBB\n", openpgp: "PGP" },
+  ];
+  const given = Object.entries(files({ signers })).filter(([name]) => /signers|keys/.test(name));
+  assert.deepEqual(given, [
+    ["ssh-signers-0", signers[0]?.ssh],
+    ["ssh-signers-1", signers[1]?.ssh],
+    ["openpgp-keys-1", "PGP"],
+  ]);
+  assert.ok(!Object.keys(files()).some((name) => /signers|keys/.test(name)));
+});
+
 test("files travel as their names and their lines, of which none can end the list", () => {
   const sent = new TextDecoder().decode(encodeFiles({ a: "1\r\n.\n", b: "" }));
   assert.equal(sent, "a\n 1\n .\n \nb\n \n.\n");
