@@ -2,15 +2,17 @@ import { type FileHandle, open, writeFile } from "node:fs/promises";
 
 /** A file up to this size is made by one call. */
 const SMALL_BYTES = 256 * 1024;
+/** A larger file is written in pieces of this size. */
+const PIECE_BYTES = 256 * 1024;
 
 /** Writes a file that must not exist yet. A small one is made by one call, at its end. */
 export class NewFile implements AsyncDisposable {
   readonly #path: string;
   readonly #mode: number;
+  /** Copies of the chunks of a file that is small so far. */
   #chunks: Uint8Array[] = [];
   #bytes = 0;
-  #handle: FileHandle | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  #pieces: Pieces | undefined;
 
   /** `mode` is the permission bits, from which the umask takes some away. */
   constructor(path: string, mode: number) {
@@ -23,40 +25,75 @@ export class NewFile implements AsyncDisposable {
    * way.
    */
   async write(chunk: Uint8Array): Promise<void> {
-    this.#chunks.push(new Uint8Array(chunk));
     this.#bytes += chunk.length;
-    if (this.#bytes <= SMALL_BYTES) return;
-    await this.#writing;
-    this.#handle ??= await open(this.#path, "wx", this.#mode);
-    this.#writing = writeAll(this.#handle, this.#take());
-    this.#writing.catch(() => {});
+    if (this.#bytes <= SMALL_BYTES) return void this.#chunks.push(new Uint8Array(chunk));
+    if (!this.#pieces) {
+      this.#pieces = new Pieces(await open(this.#path, "wx", this.#mode));
+      for (const first of this.#chunks.splice(0)) await this.#pieces.add(first);
+    }
+    await this.#pieces.add(chunk);
   }
 
   /** Resolves when everything is written. */
   async end(): Promise<void> {
-    await this.#writing;
-    if (this.#handle) return;
-    await writeFile(this.#path, Buffer.concat(this.#take()), { flag: "wx", mode: this.#mode });
+    if (this.#pieces) return await this.#pieces.flush();
+    await writeFile(this.#path, Buffer.concat(this.#chunks), { flag: "wx", mode: this.#mode });
   }
 
   /** Closes the file; without `end`, parts of it may be missing. */
   async [Symbol.asyncDispose](): Promise<void> {
-    // A handle must not be closed while it is written to.
-    await this.#writing.catch(() => {});
-    await this.#handle?.close();
-  }
-
-  #take(): Uint8Array[] {
-    const chunks = this.#chunks;
-    this.#chunks = [];
-    return chunks;
+    await this.#pieces?.[Symbol.asyncDispose]();
   }
 }
 
-async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
-  for (const chunk of chunks) {
-    for (let written = 0; written < chunk.length;) {
-      written += (await handle.write(chunk, written, chunk.length - written)).bytesWritten;
+/**
+ * Writes a file in large pieces. It fills one buffer while the other one is written, and allocates no more:
+ * collectors free buffers late, so a new one for each chunk would take as much memory as the file is large.
+ */
+class Pieces implements AsyncDisposable {
+  readonly #handle: FileHandle;
+  #filling = new Uint8Array(PIECE_BYTES);
+  #other = new Uint8Array(PIECE_BYTES);
+  #used = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async add(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.length;) {
+      if (this.#used === PIECE_BYTES) await this.#next();
+      const part = chunk.subarray(at, at + PIECE_BYTES - this.#used);
+      this.#filling.set(part, this.#used);
+      this.#used += part.length;
+      at += part.length;
     }
+  }
+
+  async flush(): Promise<void> {
+    await this.#next();
+    await this.#writing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A handle must not be closed while it is written to.
+    await this.#writing.catch(() => {});
+    await this.#handle.close();
+  }
+
+  /** Begins to write the filled buffer once the other one is written. */
+  async #next(): Promise<void> {
+    await this.#writing;
+    const piece = this.#filling.subarray(0, this.#used);
+    [this.#filling, this.#other, this.#used] = [this.#other, this.#filling, 0];
+    this.#writing = writeAll(this.#handle, piece);
+    this.#writing.catch(() => {});
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written += (await handle.write(bytes, written, bytes.length - written)).bytesWritten;
   }
 }

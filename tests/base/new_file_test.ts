@@ -23,6 +23,22 @@ test("NewFile has all chunks in their order, and the mode, whatever its size", a
   }
 });
 
+test("NewFile has the bytes of chunks whose buffer is filled again, however they meet its own buffers", async () => {
+  await using folder = await temporaryFolder();
+  const KIB = 1024;
+  for (const length of [1000, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 700_000]) {
+    const path = join(folder.path, `${length}`);
+    const chunk = new Uint8Array(length);
+    const count = Math.ceil(2_000_000 / length);
+    {
+      await using file = new NewFile(path, 0o600);
+      for (let i = 0; i < count; i++) await file.write(chunk.fill(i % 251));
+      await file.end();
+    }
+    assert.ok((await readFile(path)).equals(Buffer.concat(pieces(length, count))), `${length}`);
+  }
+});
+
 test("NewFile replaces no file, small or large", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "file");
