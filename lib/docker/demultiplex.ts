@@ -7,19 +7,15 @@ import type { OutputChunk } from "./docker.ts";
  */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const HEADER_BYTES = 8;
-/**
- * From this size on a payload is passed on in place; smaller ones are moved together, which costs less than a
- * chunk.
- */
-const LARGE_PAYLOAD_BYTES = 8 * 1024;
 
 /**
  * Demultiplexes the output of a process. The daemon sends frames of
  * `[stream, 0, 0, 0, length as 4 bytes, big-endian]` and a payload, which may be split anywhere. Consecutive
- * payloads of one stream become one chunk; the order is kept.
+ * payloads of one stream become one chunk, since a chunk costs its readers more than moving its bytes does;
+ * the order is kept.
  *
- * The pieces of `source` are overwritten: small payloads are moved over the headers, and chunks are views of
- * the pieces. Throws `Retryable` for an invalid header or a stream that ends inside a frame.
+ * The pieces of `source` are overwritten: payloads are moved over the headers, and chunks are views of the
+ * pieces. Throws `Retryable` for an invalid header or a stream that ends inside a frame.
  */
 export async function* demultiplex(
   source: AsyncIterable<Uint8Array>,
@@ -54,7 +50,7 @@ class FrameReader {
         continue;
       }
       const length = Math.min(this.#left, bytes.length - at);
-      if (end > start && this.#stream === stream && length < LARGE_PAYLOAD_BYTES) {
+      if (end > start && this.#stream === stream) {
         bytes.copyWithin(end, at, at + length);
         end += length;
       } else {

@@ -40,26 +40,30 @@ test("ByteQueue refuses a text that is longer than its reader takes", async () =
   }
 });
 
-test("ByteQueue lets its writer wait while more than a mebibyte is unread", async () => {
+test("ByteQueue lets its writer wait while more than a quarter of a mebibyte is unread", async () => {
   const queue = new ByteQueue();
-  await queue.write(new Uint8Array(MIB));
+  await queue.write(new Uint8Array(MIB / 4));
   let isWritten = false;
   const writing = queue.write(new Uint8Array(1)).then(() => isWritten = true);
   await turns();
   assert.equal(isWritten, false);
   const reader = queue.rest();
-  assert.equal((await reader.next()).value?.length, MIB);
+  assert.equal((await reader.next()).value?.length, MIB / 4);
   await writing;
   assert.equal((await reader.next()).value?.length, 1);
 });
 
-test("ByteQueue keeps a copy of what is written", async () => {
+test("ByteQueue passes large chunks on without copying them, in their order with the small ones", async () => {
   const queue = new ByteQueue();
-  const chunk = bytes("kept");
-  await queue.write(chunk);
-  chunk.fill(0);
+  const large = [new Uint8Array(70_000).fill(1), new Uint8Array(70_000).fill(2)] as const;
+  for (const chunk of [bytes("a"), large[0], bytes("b"), bytes("c"), large[1]]) await queue.write(chunk);
   queue.end();
-  assert.equal(await restOf(queue), "kept");
+  const chunks = await Array.fromAsync(queue.rest());
+  assert.deepEqual(
+    chunks,
+    [bytes("a"), large[0], bytes("bc"), large[1]].map((chunk) => new Uint8Array(chunk)),
+  );
+  assert.equal(chunks[1]?.buffer, large[0].buffer);
 });
 
 test("ByteQueue joins what waits, and nothing that was read already", async () => {
@@ -75,10 +79,11 @@ test("ByteQueue joins what waits, and nothing that was read already", async () =
   assert.equal(await next(), "fg");
   const large = new Uint8Array(400_000).fill(7);
   await queue.write(bytes("h"));
-  await queue.write(large);
+  const writing = queue.write(large);
   queue.end();
   assert.equal(await next(), "h");
   assert.deepEqual((await reader.next()).value, large);
+  await writing;
 });
 
 test("joined copies small chunks into larger ones, and passes on all bytes and the error of their source", async () => {

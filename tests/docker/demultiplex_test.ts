@@ -82,13 +82,13 @@ test("demultiplex joins the small frames of one piece into one chunk", async () 
   assert.equal((await read(encode(frames))).length, 1);
 });
 
-test("demultiplex hands large payloads on where they lie, without copying them", async () => {
+test("demultiplex joins large payloads where they lie, without another buffer", async () => {
   const frames: Frame[] = [[1, Buffer.alloc(32_768, "a")], [1, Buffer.alloc(32_768, "b")]];
   const bytes = encode(frames);
   const chunks = await Array.fromAsync(demultiplex((async function* () {
     yield bytes;
   })()));
-  assert.deepEqual(chunks.map(({ data }) => data.length), [32_768, 32_768]);
+  assert.deepEqual(chunks.map(({ data }) => data.length), [65_536]);
   for (const { data } of chunks) assert.equal(data.buffer, bytes.buffer);
 });
 

@@ -6,9 +6,11 @@ export class TooLong extends Error {
 }
 
 /** How many bytes may wait for the reader before the writer has to wait. */
-const ROOM_BYTES = 1024 * 1024;
+const ROOM_BYTES = 256 * 1024;
 /** Chunks that wait are joined up to this size: each chunk costs its readers more than its bytes do. */
 const JOINED_BYTES = 256 * 1024;
+/** Chunks from this size on are passed on as they are. */
+const LARGE_BYTES = 64 * 1024;
 
 /**
  * Passes bytes from a writer to a reader. The reader first takes one text at a time, then everything that is
@@ -24,7 +26,10 @@ export class ByteQueue {
   #isLeft = false;
   #changed = Promise.withResolvers<void>();
 
-  /** Queues a copy of the chunk. Resolves when there is room for more. Never rejects. */
+  /**
+   * Queues the chunk, which must not be changed afterwards. Resolves when there is room for more. Never
+   * rejects.
+   */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#isLeft) return;
     this.#append(chunk);
@@ -69,8 +74,9 @@ export class ByteQueue {
   }
 
   #append(chunk: Uint8Array): void {
+    if (chunk.length >= LARGE_BYTES) return void this.#chunks.push(chunk);
     if (chunk.length > this.#buffer.length - this.#used) {
-      this.#buffer = new Uint8Array(Math.max(JOINED_BYTES, chunk.length));
+      this.#buffer = new Uint8Array(JOINED_BYTES);
       this.#used = 0;
     }
     let start = this.#used;
