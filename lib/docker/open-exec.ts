@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { Retryable } from "../base/errors.ts";
+import { Garbage } from "../base/garbage.ts";
 import { demultiplex } from "./demultiplex.ts";
 import { DockerError, type Exec, type OutputChunk } from "./docker.ts";
 import { keepReading } from "./keep-reading.ts";
@@ -74,10 +75,14 @@ export function openExec(
   };
 }
 
-/** Yields all data of a connection, from its beginning. */
+/** Yields all data of a connection, from its beginning. A chunk must not be kept for long. */
 export async function* received({ socket, head }: Hijacked): AsyncGenerator<Uint8Array, void, undefined> {
   if (head.length > 0) yield head;
-  yield* socket;
+  const garbage = new Garbage();
+  for await (const chunk of socket as AsyncIterable<Uint8Array>) {
+    yield chunk;
+    garbage.add(chunk.length);
+  }
 }
 
 /**
