@@ -1,3 +1,4 @@
+import { processLog } from "../base/log.ts";
 import { abortable } from "../base/signals.ts";
 import { type Docker, DockerError } from "../docker/docker.ts";
 import { removals } from "./removals.ts";
@@ -35,7 +36,8 @@ const UNDER_WAY = new WeakMap<Docker, Map<string, Promise<unknown>>>();
  * the layers of caches that it has not saved.
  * Does nothing for what is already gone. Returns whether there was a container; of several concurrent calls
  * only the first returns true. Never removes what is not ours, whatever labels it carries. What Docker cannot
- * remove keeps nothing else; then this throws DockerError.
+ * remove keeps nothing else; then this throws DockerError. A layer that it cannot remove is left to the next
+ * sweep, since no cache fails a build.
  */
 export async function removeRun(docker: Docker, owned: Removing): Promise<boolean> {
   const underWay = UNDER_WAY.get(docker) ?? new Map<string, Promise<unknown>>();
@@ -70,7 +72,12 @@ async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
   check();
   if ([...caches.layers.values(), ...caches.work].some((volume) => volume.run === run)) {
     await saveCaches?.(caches);
-    await removeRunLayers(docker, owned);
+    try {
+      await removeRunLayers(docker, owned);
+    } catch (error) {
+      if (!(error instanceof DockerError)) throw error;
+      processLog("driver").warn("Cannot remove the caches of run {run}: {why}", { run, why: error.message });
+    }
   }
   return removed;
 }

@@ -1,4 +1,5 @@
-import { StepFailure } from "../base/errors.ts";
+import { messageOf, StepFailure } from "../base/errors.ts";
+import { processLog } from "../base/log.ts";
 import { backOff, jittered } from "../base/retry.ts";
 import { delay } from "../base/signals.ts";
 import { formatSize } from "../base/units.ts";
@@ -83,7 +84,7 @@ export async function startInTurn(
 
 /**
  * Announces the start, and starts if there is room beside all containers that run or are announced. Returns
- * false if there is none.
+ * false if there is none. An announcement that cannot be removed goes with its run.
  */
 async function startAlone(
   { docker, run, settings: { owner }, cleanup }: BuildContext,
@@ -98,7 +99,9 @@ async function startAlone(
     await start();
     return true;
   } finally {
-    await cleanup((signal) => docker.removeVolume(name, { signal }));
+    await cleanup((signal) => docker.removeVolume(name, { signal })).catch((error) =>
+      processLog("driver").warn("Cannot remove {name}: {why}", { name, why: messageOf(error) })
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chmod, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { StepFailure } from "../../lib/base/errors.ts";
@@ -116,6 +116,41 @@ test("an image's file with authorities that its user cannot read, or that is too
   assert.match(unreadable.stderr, /^FILE cannot be read by user \d+, and is not used\n$/);
   const large = await known("x".repeat(16_000_001));
   assert.deepEqual(large, { stdout: "", stderr: "FILE is larger than 16000000 bytes, and not used\n" });
+});
+
+test("an image's named file that cannot be read to its end is left out whole, and said", async () => {
+  await using folder = await temporaryFolder();
+  const at = (name: string) => join(folder.path, name);
+  const [own, tools, good, bad] = [at("own"), at("tools"), at("good.pem"), at("bad.pem")];
+  await mkdir(own);
+  await mkdir(tools);
+  await Promise.all([writeFile(good, "GOOD\n"), writeFile(bad, "HALF\nREST\n")]);
+  // A disk's error in the middle of a file, which nothing makes on demand.
+  const failing =
+    '#!/bin/sh\ncase $(readlink /proc/self/fd/0) in *bad.pem) echo HALF; exit 1 ;; esac\nexec /bin/cat "$@"\n';
+  await writeFile(join(tools, "cat"), failing, { mode: 0o755 });
+  const { promise: ended, resolve } = Promise.withResolvers<Answer>();
+  const fake = world(0, { spec: { ca } });
+  await provideAuthorities(fake.context, fake.container, fake.plan);
+  const script = fake.ran[0]?.command[2]?.replaceAll("/.conveyor", own) ?? "";
+  const env = { PATH: `${tools}:${process.env.PATH}`, PIP_CERT: bad, DENO_CERT: bad, CURL_CA_BUNDLE: good };
+  execFile(
+    "/bin/sh",
+    ["-c", script],
+    { env },
+    (error, stdout, stderr) => resolve({ exitCode: error ? 1 : 0, stdout, stderr }),
+  ).stdin?.end("OURS\n");
+  const answer = await ended;
+  const whole = await readFile(join(own, "ca-bundle.pem"), "utf8");
+  assert.ok(whole.endsWith("GOOD\n\nOURS\n") && !whole.includes("HALF"), whole);
+  assert.equal(await readFile(join(own, "ca.pem"), "utf8"), "OURS\n");
+  assert.deepEqual((await readdir(own)).sort(), ["ca-bundle.pem", "ca.pem"]);
+  const told = world(answer, { spec: { ca } });
+  await provideAuthorities(told.context, told.container, told.plan);
+  assert.equal(
+    (await told.context.lines())[0],
+    `system Certificate authorities of the image: ${bad} cannot be read to its end, and is not used`,
+  );
 });
 
 test("a container that may be kept gets a script that enters its build's environment, and no other one does", async () => {

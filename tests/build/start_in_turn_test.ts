@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LABELS } from "../../lib/build/labels.ts";
 import { startInTurn } from "../../lib/build/start-in-turn.ts";
-import type { ContainerInfo, Docker } from "../../lib/docker/docker.ts";
+import { type ContainerInfo, type Docker, DockerError } from "../../lib/docker/docker.ts";
 import type { BuildContext } from "../../lib/build/policy.ts";
 import { testSettings } from "../support/settings.ts";
 
@@ -131,6 +131,20 @@ test("startInTurn waits for what runs already, even where that was created later
     { id: "b", state: "running", createdAt: 10_001 },
   ];
   assert.deepEqual(await turnOf("a", containers), { turn: WAITS, inspected: [] });
+});
+
+test("startInTurn does not fail a container that has started, though its announcement cannot be removed", async () => {
+  const host = daemon([{ id: "a", state: "created", createdAt: 10_000 }]);
+  const refuse = () => Promise.reject(new DockerError("volume is in use", { status: 409 }));
+  Object.assign(host.docker, { removeVolume: refuse });
+  const { context } = contextOn(host, 1);
+  let starts = 0;
+  const start = () => Promise.resolve(void starts++);
+  await startInTurn(context, { id: "a", memory: 100, start }, SHARE);
+  assert.equal(starts, 1);
+  const why = new Error("it cannot start");
+  const failing = startInTurn(context, { id: "a", memory: 100, start: () => Promise.reject(why) }, SHARE);
+  await assert.rejects(failing, why);
 });
 
 /** Numbers below `most`, the same ones for the same seed. */

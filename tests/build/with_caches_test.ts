@@ -4,8 +4,10 @@ import { StepFailure } from "../../lib/base/errors.ts";
 import { fillCaches } from "../../lib/build/cache/fill.ts";
 import { cacheScopes } from "../../lib/build/cache/scope.ts";
 import { CACHE_LABELS } from "../../lib/build/cache/volumes.ts";
+import { prepareCaches } from "../../lib/build/cache/prepare.ts";
 import { withCaches } from "../../lib/build/cache/with-caches.ts";
-import { LABELS, runLabels } from "../../lib/build/labels.ts";
+import { containerName, LABELS, runLabels } from "../../lib/build/labels.ts";
+import { removeRun } from "../../lib/build/remove.ts";
 import { DockerError, type MountSpec } from "../../lib/docker/docker.ts";
 import { testPolicy, testSettings } from "../support/settings.ts";
 import { stepContext } from "../support/step-context.ts";
@@ -92,6 +94,25 @@ test("a saved cache is mounted as a layer, and a container's label says which vo
   const none = await start({ layers: [] });
   assert.deepEqual(none.tried, ["empty"]);
   assert.deepEqual(none.lines, ["Cache npm at /npm: empty, nothing is saved yet"]);
+});
+
+test("a layer of an earlier attempt that is still in use is left alone, and fails nothing", async () => {
+  const fake = fakeDocker();
+  const { context } = await start({ fake });
+  const { docker, run } = context;
+  const labels = runLabels("me", run);
+  const prepare = async () => await prepareCaches(context, planFor(context), { mode: "layer", labels });
+  const [before] = await prepare();
+  const names = [before?.layer ?? "", `${before?.layer}-work`];
+  fake.add("somebody", {}, { volumes: { "/layer": names[0] ?? "", "/work": names[1] ?? "" } });
+  const [after] = await prepare();
+  assert.ok(after?.base && after.layer !== before?.layer && fake.volumes.has(after.layer));
+  const [third] = await prepare();
+  assert.deepEqual([third?.layer, third?.mounts], [after.layer, after.mounts]);
+  fake.add(containerName(run), labels);
+  assert.equal(await removeRun(docker, { owner: "me", run, signal: context.signal }), true);
+  assert.deepEqual(names.map((name) => fake.volumes.has(name)), [true, true]);
+  assert.equal(fake.volumes.has(after.layer), false);
 });
 
 test("a cache of twelve layers is copied into one, and one of fewer is not", async () => {

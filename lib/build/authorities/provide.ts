@@ -13,6 +13,8 @@ import { joinAuthorities, shownAuthorities } from "./parse.ts";
 /** The authorities of a build alone, and with the image's own before them. */
 const ADDED = `${OWN_FOLDER}/ca.pem`;
 const WHOLE = `${OWN_FOLDER}/ca-bundle.pem`;
+/** A copy of one of the image's files: half a certificate would spoil those after it. */
+const COPY = `${OWN_FOLDER}/ca-copy.pem`;
 
 /** Variables that name authorities instead of a program's own. */
 const REPLACING = [
@@ -36,8 +38,11 @@ rm -f ${ADDED} ${WHOLE}
 ${KNOWN_AUTHORITIES}
 named() {
   for file; do
-    if [ "$file" != "$SSL_CERT_FILE" ] && usable_authorities "$file"; then cat <"$file"; echo; fi
+    [ "$file" != "$SSL_CERT_FILE" ] && usable_authorities "$file" || continue
+    if cat <"$file" >${COPY}; then cat ${COPY} && echo || return
+    else echo "$file cannot be read to its end, and is not used" >&2; fi
   done
+  rm -f ${COPY}
 }
 known_authorities >${WHOLE} || exit
 [ -s ${WHOLE} ] || echo none

@@ -1,3 +1,4 @@
+import { processLog } from "../../base/log.ts";
 import { counted, formatDuration } from "../../base/units.ts";
 import { type DaemonInfo, type Docker, DockerError, type MountSpec } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
@@ -53,16 +54,34 @@ export async function prepareCaches(
   plan: Plan,
   { mode, labels }: { mode: CacheMode; labels: Readonly<Record<string, string>> },
 ): Promise<Prepared[]> {
-  const { docker, run, signal } = context;
+  const { run, signal } = context;
   const cache = cacheLines(plan, context.policy);
   if (cache.length === 0) return [];
   const found = await listCaches(context, signal);
   const left = [...found.layers.values(), ...found.work].filter((one) => one.run === run);
-  for (const { volume } of left) await docker.removeVolume(volume.name, { signal });
+  const stuck = await removeLeft(context, left.map(({ volume }) => volume.name));
   await dropBroken(context, plan, found);
   return await Promise.all(
-    cache.map((line, i) => prepare(context, plan, { line, i, mode, labels, found })),
+    cache.map((line, i) => prepare(context, plan, { line, i, mode, labels, found, stuck })),
   );
+}
+
+/** Removes volumes of an earlier attempt. Returns those that something still uses. */
+async function removeLeft(
+  { docker, signal }: BuildContext,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const stuck = new Set<string>();
+  for (const name of names) {
+    try {
+      await docker.removeVolume(name, { signal });
+    } catch (error) {
+      if (!(error instanceof DockerError)) throw error;
+      stuck.add(name);
+      processLog("driver").warn("Cannot remove {name}: {why}", { name, why: error.message });
+    }
+  }
+  return stuck;
 }
 
 /** Drops caches of the run of which a layer is gone, and says so. */
@@ -109,6 +128,8 @@ interface Preparing {
   readonly mode: CacheMode;
   readonly labels: Readonly<Record<string, string>>;
   readonly found: CacheVolumes;
+  /** Volumes that another container may still write. */
+  readonly stuck: ReadonlySet<string>;
 }
 
 async function prepare(context: BuildContext, plan: Plan, preparing: Preparing): Promise<Prepared> {
@@ -147,14 +168,16 @@ async function prepare(context: BuildContext, plan: Plan, preparing: Preparing):
 async function createLayer(
   { docker, run, eventId, attempt, settings: { owner }, cleanup }: BuildContext,
   plan: Plan,
-  { line, mode, labels: given, scopes: { project, own }, base, isCopied, n }: Preparing & {
+  { line, mode, labels: given, scopes: { project, own }, base, isCopied, n, stuck }: Preparing & {
     scopes: CacheScopes;
     base: Saved | undefined;
     isCopied: boolean;
     n: number;
   },
 ): Promise<string> {
-  const name = layerName(owner, run, eventId, String(attempt), line.name, mode, String(n));
+  const nameOf = (n: number) => layerName(owner, run, eventId, String(attempt), line.name, mode, String(n));
+  let name = nameOf(n);
+  for (let i = n; stuck.has(name) || stuck.has(workName(name));) name = nameOf(i += CHOICES + 1);
   const reads = base?.layers.join(",") ?? "";
   const labels = {
     ...Object.fromEntries(
