@@ -1,4 +1,3 @@
-import { after } from "node:test";
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -24,9 +23,12 @@ export interface Scene {
 
 /** Made by the first scene and copied for each, which is quicker than a dozen processes. */
 const template: { path?: string } = {};
-after(() => {
+
+/** Removes what the scenes were copied from. Each file calls it after its tests. */
+export function removeTemplate(): void {
   if (template.path !== undefined) rmSync(template.path, { recursive: true, force: true });
-});
+  delete template.path;
+}
 
 function makeTemplate(): string {
   const top = mkdtempSync(join(tmpdir(), "hostile-"));

@@ -1,4 +1,4 @@
-import { test } from "node:test";
+import { after, test } from "node:test";
 import assert from "node:assert/strict";
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,9 @@ import {
 } from "../../lib/build/git/objects/format.ts";
 import { craftLoose, craftPack } from "./craft-pack.ts";
 import { git, receive } from "./received.ts";
-import { inScene, readAll, refusal } from "./hostile-scene.ts";
+import { inScene, readAll, refusal, removeTemplate } from "./hostile-scene.ts";
+
+after(removeTemplate);
 
 test("refs that lead in circles, or to what is no object, end", async () => {
   await inScene(async ({ app, dotGit }) => {

@@ -15,9 +15,11 @@ import { join } from "node:path";
 import { UnavailableError } from "../../lib/base/errors.ts";
 import { needing } from "../support/needs.ts";
 import { git } from "./received.ts";
-import { inScene, link, readAll, refusal } from "./hostile-scene.ts";
+import { inScene, link, readAll, refusal, removeTemplate } from "./hostile-scene.ts";
 
-const { test } = needing();
+const { after, test } = needing();
+
+after(removeTemplate);
 
 test("a bare repository inside of another repository is refused, from any folder of it", async () => {
   await inScene(async ({ app, private: own }) => {

@@ -1,10 +1,12 @@
-import { test } from "node:test";
+import { after, test } from "node:test";
 import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, readdirSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { makeOriginals, readMutated } from "./mutated-source.ts";
 import { git } from "./received.ts";
-import { fifo, inScene, link, readAll, refusal } from "./hostile-scene.ts";
+import { fifo, inScene, link, readAll, refusal, removeTemplate } from "./hostile-scene.ts";
+
+after(removeTemplate);
 
 test("a link out of the git folder is refused wherever it stands", async () => {
   const places: Record<string, string> = {
