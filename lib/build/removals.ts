@@ -2,21 +2,25 @@ import { DockerError } from "../docker/docker.ts";
 
 /** Several removals, of which none depends on another. */
 export interface Removals {
-  /** Removes something. If Docker cannot, that is noted and this returns undefined. */
-  attempt<T>(remove: () => Promise<T>): Promise<T | undefined>;
+  /** Removes something, here called `name`. If Docker cannot, that is noted and this returns undefined. */
+  attempt<T>(remove: () => Promise<T>, name?: string): Promise<T | undefined>;
   /** Throws the first error that was noted. */
   check(): void;
 }
 
-export function removals(onFailure?: (error: DockerError) => void): Removals {
+/** Called with what Docker could not remove, and why. */
+export type OnFailure = (error: DockerError, name: string) => void;
+
+export function removals(onFailure?: OnFailure, onAttempt?: (name: string) => void): Removals {
   const failures: DockerError[] = [];
   return {
-    async attempt(remove) {
+    async attempt(remove, name = "") {
+      onAttempt?.(name);
       try {
         return await remove();
       } catch (error) {
         if (!(error instanceof DockerError)) throw error;
-        if (onFailure) onFailure(error);
+        if (onFailure) onFailure(error, name);
         else failures.push(error);
         return undefined;
       }

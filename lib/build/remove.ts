@@ -84,20 +84,21 @@ async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
 
 /**
  * Removes a run's own network. Leaves a network that only carries its labels, and one with other containers
- * on it.
+ * on it. Returns whether it was removed.
  */
 export async function removeRunNetwork(
   docker: Docker,
   { id, name }: { id: string; name: string },
   run: string,
   signal: AbortSignal,
-): Promise<void> {
-  if (name !== containerName(run)) return;
+): Promise<boolean> {
+  if (name !== containerName(run)) return false;
   try {
-    await docker.removeNetwork(id, { signal });
+    return await docker.removeNetwork(id, { signal });
   } catch (error) {
     const isInUse = error instanceof DockerError && (error.status === 403 || error.status === 409);
     if (!isInUse) throw error;
+    return false;
   }
 }
 

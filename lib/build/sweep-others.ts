@@ -1,5 +1,6 @@
 import type { Docker, ListedContainer } from "../docker/docker.ts";
 import { LABELS } from "./labels.ts";
+import type { OnFailure } from "./removals.ts";
 import { sweep, type SweepOptions } from "./sweep.ts";
 
 /** A removed object, and its installation. */
@@ -16,6 +17,10 @@ export interface SweepOthersOptions {
   readonly olderThanMs: number;
   readonly signal: AbortSignal;
   readonly dryRun?: boolean;
+  /** Called with each object that is removed, at once. */
+  readonly onSwept?: (one: Swept) => void;
+  /** See `SweepOptions`. */
+  readonly onFailure?: OnFailure;
 }
 
 /**
@@ -32,7 +37,7 @@ const LEAST_NETWORK_AGE_MS = 3_600_000;
  */
 export async function sweepOthers(
   docker: Docker,
-  { own, olderThanMs, signal, dryRun = false }: SweepOthersOptions,
+  { own, olderThanMs, signal, dryRun = false, onSwept, onFailure }: SweepOthersOptions,
 ): Promise<Swept[]> {
   const all = { [LABELS.owner]: "" };
   const [now, containers, networks] = await Promise.all([
@@ -52,19 +57,23 @@ export async function sweepOthers(
       if (labels[LABELS.owner] === owner && !isUsed && isOld) over.add(run);
     }
     if (over.size === 0) continue;
-    const add = (kind: Swept["kind"]) => (name: string) => void swept.push({ kind, name, owner });
+    const add = (kind: Swept["kind"]) => (name: string) => {
+      swept.push({ kind, name, owner });
+      onSwept?.({ kind, name, owner });
+    };
     // A restart may have created a container of the run since we looked.
     const isAlive: SweepOptions["isAlive"] = (run, isExpired, labels) =>
       !over.has(run) || (LABELS.expires in labels && !isExpired);
-    const removed = await sweep(docker, {
+    await sweep(docker, {
       owner,
       isAlive,
+      onContainer: add("container"),
       onNetwork: add("network"),
+      ...onFailure && { onFailure },
       olderThanMs,
       signal,
       dryRun,
     });
-    removed.forEach(add("container"));
   }
   return swept;
 }

@@ -1,9 +1,9 @@
-import type { Docker, DockerError, ListedContainer, ListedNetwork } from "../docker/docker.ts";
+import type { Docker, ListedContainer, ListedNetwork } from "../docker/docker.ts";
 import { staysForALook } from "./keep.ts";
 import { containerName, isAnnouncement, isGitContainer, isOurs, isService, LABELS } from "./labels.ts";
 import { removeUnneeded } from "./cache/remove-layers.ts";
 import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
-import { removals } from "./removals.ts";
+import { type OnFailure, removals } from "./removals.ts";
 import { removeGitContainer, removeRun, removeRunNetwork } from "./remove.ts";
 
 export interface SweepOptions {
@@ -16,10 +16,14 @@ export interface SweepOptions {
   readonly signal: AbortSignal;
   /** Called with the owner's cache volumes as they were found. */
   readonly onCaches?: (found: CacheVolumes) => void;
+  /** Called before something is removed. */
+  readonly onRemoving?: ((name: string) => void) | undefined;
+  /** Called with each container that is removed, at once. */
+  readonly onContainer?: (name: string) => void;
   /** Called with each network that is removed and that no container of its run used. */
   readonly onNetwork?: (name: string) => void;
   /** Called if Docker cannot remove something (default: throws the first error once the rest is removed). */
-  readonly onFailure?: (error: DockerError) => void;
+  readonly onFailure?: OnFailure;
   /** Leaves runs that have an object younger than this, milliseconds (default 0). */
   readonly olderThanMs?: number;
   /** Only name what would be removed (default false). */
@@ -37,9 +41,13 @@ export async function sweep(
   options: SweepOptions,
 ): Promise<string[]> {
   const { owner, onCaches, onNetwork = () => {}, olderThanMs = 0, signal, dryRun = false } = options;
+  const isGone = (name: string): void => {
+    removed.push(name);
+    options.onContainer?.(name);
+  };
   const ours = { [LABELS.owner]: owner, [LABELS.run]: "" };
   const removed: string[] = [];
-  const removing = removals(options.onFailure);
+  const removing = removals(options.onFailure, options.onRemoving);
   const kept = new Set<string>();
   const now = await docker.now({ signal });
   const isExpired = (labels: Labels) => Number(labels[LABELS.expires] ?? Infinity) < now;
@@ -57,13 +65,13 @@ export async function sweep(
     const { name, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (isGitContainer(container, owner, run) && !await isAlive(run, isExpired(labels), labels)) {
       const isRemoved = dryRun ||
-        await removing.attempt(() => removeGitContainer(docker, { owner, run, signal }));
-      if (isRemoved) removed.push(name);
+        await removing.attempt(() => removeGitContainer(docker, { owner, run, signal }), name);
+      if (isRemoved) isGone(name);
     }
     if (!isOurs(container, owner, run)) continue;
     if (await isAlive(run, isExpired(labels), labels) || isKept(labels)) kept.add(run);
-    else if (dryRun || await removing.attempt(() => removeRun(docker, { owner, run, signal }))) {
-      removed.push(name);
+    else if (dryRun || await removing.attempt(() => removeRun(docker, { owner, run, signal }), name)) {
+      isGone(name);
     }
   }
   const isLeft = async (labels: Labels) => {
@@ -71,26 +79,33 @@ export async function sweep(
     return !kept.has(run) && !await isAlive(run, isExpired(labels), labels);
   };
   const withContainer = new Set(found.map(({ labels }) => labels[LABELS.run]));
-  for (const { name, labels } of networks) {
-    const { [LABELS.run]: run = "" } = labels;
-    if (name === containerName(run) && !withContainer.has(run) && await isLeft(labels)) onNetwork(name);
+  const isAlone = (name: string, run: string) => name === containerName(run) && !withContainer.has(run);
+  if (dryRun) {
+    for (const { name, labels } of networks) {
+      if (isAlone(name, labels[LABELS.run] ?? "") && await isLeft(labels)) onNetwork(name);
+    }
+    return removed;
   }
-  if (dryRun) return removed;
   const volumes = await docker.volumes({ [LABELS.owner]: owner }, { signal });
   for (const { name, labels } of volumes.filter(isAnnouncement)) {
-    if (await isLeft(labels)) await removing.attempt(() => docker.removeVolume(name, { signal }));
+    if (await isLeft(labels)) await removing.attempt(() => docker.removeVolume(name, { signal }), name);
   }
   const caches = readCacheVolumes(owner, volumes);
   onCaches?.(caches);
-  await removing.attempt(() => removeDeadLayers(docker, caches, { owner, isLeft, signal }));
+  await removing.attempt(
+    () => removeDeadLayers(docker, caches, { owner, isLeft, signal }),
+    "layers of caches",
+  );
   for (const container of found.filter(({ labels }) => labels[LABELS.kind] === "service")) {
-    const { id, labels, labels: { [LABELS.run]: run = "" } } = container;
+    const { id, name, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (!isService(container, owner, run) || !await isLeft(labels)) continue;
-    await removing.attempt(() => docker.remove(id, { signal }));
+    await removing.attempt(() => docker.remove(id, { signal }), name);
   }
   for (const network of networks) {
-    const { labels, labels: { [LABELS.run]: run = "" } } = network;
-    if (await isLeft(labels)) await removing.attempt(() => removeRunNetwork(docker, network, run, signal));
+    const { name, labels, labels: { [LABELS.run]: run = "" } } = network;
+    if (!await isLeft(labels)) continue;
+    const isRemoved = await removing.attempt(() => removeRunNetwork(docker, network, run, signal), name);
+    if (isRemoved && isAlone(name, run)) onNetwork(name);
   }
   removing.check();
   return removed;

@@ -2,12 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Embedded, openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { idleName, runLabels } from "../../lib/build/labels.ts";
+import { abortable } from "../../lib/base/signals.ts";
+import { cleanUp } from "../../lib/cli/run/clean-up.ts";
 import { cleanData } from "../../lib/cli/shared/clean-data.ts";
 import { newRun } from "../../lib/engine/core/new-run.ts";
+import type { Docker } from "../../lib/docker/docker.ts";
 import { startEngine } from "../../lib/engine/shell/start.ts";
 import type { Run } from "../../lib/wire/run.ts";
 import { fakeDocker } from "../build/fake-docker.ts";
 import { submission } from "../engine/support/runs.ts";
+import { captureLog } from "../support/process-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const id = (digit: number) => `${digit}`.repeat(8) + "-2222-4333-8444-555555555555";
@@ -59,4 +63,29 @@ test("cleanData ends the runs of processes that are gone, and removes only what 
     undefined,
   ]);
   assert.deepEqual(embedded.deadScopes(), []);
+});
+
+test("cleanUp gives a daemon up that does not answer, and says how to remove what is left", async () => {
+  await using folder = await temporaryFolder();
+  await using log = await captureLog();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "run" });
+  await using engine = await startEngine(embedded);
+  await put(embedded, ENDED, { outcome: "succeeded", endedAt: 1 });
+  const fake = fakeDocker();
+  fake.add(idleName(ENDED), runLabels(embedded.owner, ENDED));
+  const asked = Promise.withResolvers<AbortSignal | undefined>();
+  const remove: Docker["remove"] = (_, { signal } = {}) => {
+    asked.resolve(signal);
+    return signal ? abortable(new Promise(() => {}), signal) : new Promise(() => {});
+  };
+  const parts = { embedded, engine, docker: { ...fake.docker, remove }, folder: folder.path };
+  const caches = { maxBytes: undefined, maxAgeMs: undefined };
+  const cleaning = cleanUp(Promise.resolve(), { ...parts, caches, command: "flutter-ci gc", patienceMs: 1 });
+  const signal = await asked.promise;
+  await cleaning[Symbol.asyncDispose]();
+  assert.equal(signal?.aborted, true);
+  assert.deepEqual(log.lines, [
+    `warning: Gave up cleaning up after earlier runs: Docker does not finish removing ${idleName(ENDED)}; ` +
+    "to remove what is left: flutter-ci gc",
+  ]);
 });

@@ -2,7 +2,7 @@ import { type Docker, DockerError } from "../../docker/docker.ts";
 import { LABELS } from "../labels.ts";
 import { isMirror } from "../git/mirror.ts";
 import type { CacheLimits } from "../policy.ts";
-import { removals } from "../removals.ts";
+import { type OnFailure, removals } from "../removals.ts";
 import { removeSaved, removeUnneeded } from "./remove-layers.ts";
 import { CACHE_LABELS, type CacheVolumes, readCacheVolumes, type Saved } from "./volumes.ts";
 
@@ -11,6 +11,8 @@ interface Options {
   readonly signal: AbortSignal;
   /** Only say what would be removed (default false). */
   readonly dryRun?: boolean;
+  /** Called if Docker cannot remove something (default: throws the first error once the rest is removed). */
+  readonly onFailure?: OnFailure;
 }
 
 /** A saved cache and what it takes. */
@@ -27,7 +29,7 @@ export interface CacheUse {
 export async function evictCaches(
   docker: Docker,
   { maxBytes, maxAgeMs }: CacheLimits,
-  { owner, signal, dryRun = false }: Options,
+  { owner, signal, dryRun = false, onFailure }: Options,
 ): Promise<{ evicted: readonly CacheUse[]; kept: readonly CacheUse[] }> {
   const found = await list(docker, { owner, signal });
   if (found.saved.length === 0) return { evicted: [], kept: [] };
@@ -35,11 +37,17 @@ export async function evictCaches(
   const sizes = maxBytes === undefined ? undefined : await sizesOf(docker, signal);
   const { evicted, kept } = chooseEvicted(found.saved, { maxBytes, maxAgeMs, now, sizes });
   if (dryRun || evicted.length === 0) return { evicted, kept };
-  const { attempt, check } = removals();
-  for (const { saved } of evicted) await attempt(() => removeSaved(docker, saved, signal));
-  await attempt(() => removeLayers(docker, found, { owner, signal }));
+  const { attempt, check } = removals(onFailure);
+  const removed: CacheUse[] = [];
+  for (const one of evicted) {
+    await attempt(async () => {
+      await removeSaved(docker, one.saved, signal);
+      removed.push(one);
+    }, describeCache(one.saved));
+  }
+  await attempt(() => removeLayers(docker, found, { owner, signal }), "layers of caches");
   check();
-  return { evicted, kept };
+  return { evicted: removed, kept };
 }
 
 /** Splits saved caches, last used first, into those that fit and the others. */

@@ -1,4 +1,5 @@
 import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
+import { messageOf } from "../../base/errors.ts";
 import { lstatIfThere } from "../../base/files.ts";
 import type { LogLevel } from "../../driver/program/command-line/command.ts";
 import { type CacheUse, describeCache, evictCaches } from "../../build/cache/evict.ts";
@@ -10,6 +11,7 @@ import { CACHE_LIMITS, cacheLimits } from "../../build/cache/limits.ts";
 import { formatSize } from "../../base/units.ts";
 import { readPolicy } from "../../driver/program/policy-flags.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
+import { EXIT } from "../../driver/program/command-line/exit-codes.ts";
 import { startProcessLog } from "../../driver/program/command-line/process-log.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
@@ -38,7 +40,10 @@ const TEXTS = {
 /** An age at which a run of another installation is looked at, if the user names none, milliseconds. */
 const OTHERS_AGE_MS = 24 * 3_600_000;
 
-/** Removes what no live run owns, and says what. Throws UnavailableError. */
+/**
+ * Removes what no live run owns, and says what. If Docker cannot remove something, says that too, goes on and
+ * sets the exit code. Throws UnavailableError.
+ */
 export async function gc(options: GcOptions): Promise<void> {
   startProcessLog({
     level: options.logLevel,
@@ -55,49 +60,72 @@ export async function gc(options: GcOptions): Promise<void> {
   await using embedded = hasData ? await openEmbedded({ folder, scope: "gc" }) : undefined;
   await using reaching = reachDocker({ endpoint: options.docker, environment, signal });
   const { docker } = await reaching.answer;
-  const said = embedded ? await gcOwn(options, { embedded, docker, limits, signal }) : { gone: 0, kept: [] };
-  const others = options.allOwners ? await gcOthers(options, { own: embedded?.owner, docker, signal }) : 0;
-  if (said.gone + others === 0) nothing(options);
-  for (const use of said.kept) sayKept(use, options);
+  const said = { gone: 0, failed: 0 };
+  const tell: Tell = {
+    gone: (what, name, owner) => {
+      said.gone++;
+      say(options, what, name, owner);
+    },
+    failed: (error, name) => {
+      said.failed++;
+      sayFailed(options, name, messageOf(error));
+    },
+  };
+  const kept = embedded ? await gcOwn(options, { embedded, docker, limits, tell, signal }) : [];
+  if (options.allOwners) await gcOthers(options, { own: embedded?.owner, docker, tell, signal });
+  if (said.gone + said.failed === 0) nothing(options);
+  for (const use of kept) sayKept(use, options);
+  if (said.failed > 0) process.exitCode = EXIT.unavailable;
 }
 
-/** Returns the number of things that are gone, and the caches that are kept. */
+/** Says what is removed as it happens, so that it is known also if Docker goes away in the middle. */
+interface Tell {
+  gone(what: keyof typeof TEXTS, name: string, owner?: string): void;
+  failed(error: Error, name: string): void;
+}
+
+/** Returns the caches that are kept. */
 async function gcOwn(
   options: GcOptions,
-  { embedded, docker, limits, signal }: {
+  { embedded, docker, limits, tell, signal }: {
     embedded: Embedded;
     docker: Docker;
     limits: CacheLimits;
+    tell: Tell;
     signal: AbortSignal;
   },
-): Promise<{ gone: number; kept: readonly CacheUse[] }> {
+): Promise<readonly CacheUse[]> {
   const { transport, store, sealKey, owner } = embedded;
   const dryRun = options.dryRun === true;
   await using engine = await startEngine({ transport, store, sealKey });
-  const { ended, removed, networks } = await cleanData({
+  await cleanData({
     embedded,
     engine,
     docker,
     signal,
     dryRun,
     olderThanMs: options.olderThan ?? 0,
+    onDone: tell.gone,
+    onFailure: tell.failed,
   });
-  for (const run of ended) say(options, "run", run);
-  for (const name of removed) say(options, "container", name);
-  for (const name of networks) say(options, "network", name);
-  const { evicted, kept } = await evictCaches(docker, limits, { owner, signal, dryRun });
-  for (const { saved } of evicted) say(options, "cache", describeCache(saved));
-  return { gone: ended.length + removed.length + networks.length + evicted.length, kept };
+  const evicting = { owner, signal, dryRun, onFailure: tell.failed };
+  const { evicted, kept } = await evictCaches(docker, limits, evicting);
+  for (const { saved } of evicted) tell.gone("cache", describeCache(saved));
+  return kept;
 }
 
 async function gcOthers(
   options: GcOptions,
-  { own, docker, signal }: { own: string | undefined; docker: Docker; signal: AbortSignal },
-): Promise<number> {
-  const olderThanMs = options.olderThan ?? OTHERS_AGE_MS;
-  const swept = await sweepOthers(docker, { own, olderThanMs, signal, dryRun: options.dryRun === true });
-  for (const { kind, name, owner } of swept) say(options, kind, name, owner);
-  return swept.length;
+  { own, docker, tell, signal }: { own: string | undefined; docker: Docker; tell: Tell; signal: AbortSignal },
+): Promise<void> {
+  await sweepOthers(docker, {
+    own,
+    olderThanMs: options.olderThan ?? OTHERS_AGE_MS,
+    signal,
+    dryRun: options.dryRun === true,
+    onSwept: ({ kind, name, owner }) => tell.gone(kind, name, owner),
+    onFailure: tell.failed,
+  });
 }
 
 function say(
@@ -112,6 +140,11 @@ function say(
       ? `${JSON.stringify({ type: what, name, ...owner !== undefined && { owner }, dryRun })}\n`
       : `${TEXTS[what][dryRun ? "dry" : "done"]} ${name}${of}\n`,
   );
+}
+
+function sayFailed({ json }: GcOptions, name: string, message: string): void {
+  if (json) process.stdout.write(`${JSON.stringify({ type: "failed", name, message })}\n`);
+  else process.stderr.write(`Cannot remove ${neutralText(name)}: ${neutralText(message)}\n`);
 }
 
 function sayKept({ saved, bytes = 0 }: CacheUse, { json }: GcOptions): void {

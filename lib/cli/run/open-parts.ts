@@ -1,12 +1,7 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Store } from "../../backend/store.ts";
-import { type Embedded, openEmbedded } from "../../backend/embedded/embedded.ts";
-import { lstatIfThere } from "../../base/files.ts";
+import { openEmbedded } from "../../backend/embedded/embedded.ts";
 import type { Faults } from "../../base/faults.ts";
-import { processLog } from "../../base/log.ts";
 import type { Authorities } from "../../build/authorities/parse.ts";
-import { keepCachesSmall } from "../../build/cache/keep-small.ts";
 import { type CacheFlags, cacheLimits } from "../../build/cache/limits.ts";
 import type { BuildPolicy } from "../../build/policy.ts";
 import type { Signers } from "../../build/signatures/parse.ts";
@@ -19,7 +14,8 @@ import { startEngine } from "../../engine/shell/start.ts";
 import { dataFolder, homeFolder } from "../../driver/program/data-folder.ts";
 import { DEFAULT_LIMITS } from "../../driver/default-limits.ts";
 import { openTracing } from "../shared/open-tracing.ts";
-import { cleanData } from "../shared/clean-data.ts";
+import { commandLine } from "../shared/runs/command-for.ts";
+import { cleanUp } from "./clean-up.ts";
 import type { Drivers } from "../shared/drivers.ts";
 import type { Environment } from "../../driver/program/command-line/environment.ts";
 import type { GitAccess } from "../../build/git/git-access.ts";
@@ -37,8 +33,8 @@ export interface Parts extends AsyncDisposable {
   readonly store: Store;
   /**
    * Ends runs of this data folder whose process is gone, and removes what they left on this Docker. It begins
-   * once `after` resolves and runs in parallel with the build. Dispose waits for it. Failures are logged, and
-   * the next run tries again.
+   * once `after` resolves and runs in parallel with the build. Dispose waits a while for it. Failures are
+   * logged, and the next run tries again.
    */
   cleanUp(after: Promise<void>): AsyncDisposable;
 }
@@ -100,7 +96,15 @@ export async function openParts(parts: PartsOptions): Promise<Parts> {
   return {
     engine,
     store,
-    cleanUp: (after) => cleanUp(after, { embedded, engine, docker: withTimeOf(info, asked), policy, folder }),
+    cleanUp: (after) =>
+      cleanUp(after, {
+        embedded,
+        engine,
+        docker: withTimeOf(info, asked),
+        caches: policy.caches,
+        folder,
+        command: commandLine("gc", { data: options.data }),
+      }),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
@@ -157,46 +161,4 @@ function policyOf(
  */
 function withTimeOf({ now }: DaemonInfo, docker: Docker): Docker {
   return { ...docker, now: () => Promise.resolve(now) };
-}
-
-function cleanUp(
-  after: Promise<void>,
-  { embedded, engine, docker, policy, folder }: {
-    embedded: Embedded;
-    engine: Engine;
-    docker: Docker;
-    policy: BuildPolicy;
-    folder: string;
-  },
-): AsyncDisposable {
-  const closing = new AbortController();
-  const log = processLog("cleanup");
-  const cleaning = after.then(clean).catch((error) => {
-    if (!closing.signal.aborted) log.warn("Cannot clean up after earlier runs: {error}", { error });
-  });
-  return {
-    async [Symbol.asyncDispose]() {
-      await cleaning;
-      closing.abort();
-    },
-  };
-
-  async function clean(): Promise<void> {
-    const { removed, caches } = await cleanData({ embedded, engine, docker, signal: closing.signal });
-    for (const name of removed) log.info("Removed {name}, which an earlier run had left", { name });
-    if (caches.length === 0 || !isDue(join(folder, "caches-checked"))) return;
-    const { owner } = embedded;
-    await keepCachesSmall(docker, policy.caches, { owner, saved: caches, signal: closing.signal });
-  }
-}
-
-/** How often a run looks at the sizes of caches, milliseconds: Docker measures all volumes for that. */
-const CHECK_CACHES_MS = 600_000;
-
-/** Whether the last check, whose time is that of a file, is long enough ago. Notes the time if it is. */
-function isDue(file: string): boolean {
-  const last = lstatIfThere(file)?.mtimeMs ?? 0;
-  if (Math.abs(Date.now() - last) < CHECK_CACHES_MS) return false;
-  writeFileSync(file, "");
-  return true;
 }

@@ -1,5 +1,6 @@
 import type { Embedded } from "../../backend/embedded/embedded.ts";
 import type { Saved } from "../../build/cache/volumes.ts";
+import type { OnFailure } from "../../build/removals.ts";
 import { sweep } from "../../build/sweep.ts";
 import type { Docker } from "../../docker/docker.ts";
 import type { Engine } from "../../engine/shell/engine.ts";
@@ -14,6 +15,12 @@ export interface CleanParts {
   readonly dryRun?: boolean;
   /** See `SweepOptions`. */
   readonly olderThanMs?: number;
+  /** See `SweepOptions`. */
+  readonly onRemoving?: (name: string) => void;
+  /** Called with each run that is ended and each object that is removed, at once. */
+  readonly onDone?: (what: "run" | "container" | "network", name: string) => void;
+  /** See `SweepOptions`. */
+  readonly onFailure?: OnFailure;
 }
 
 export interface Cleaned {
@@ -31,24 +38,35 @@ export interface Cleaned {
  * Ends the runs of this data folder whose process is gone, and removes what no live run owns on this Docker.
  */
 export async function cleanData(
-  { embedded, engine, docker, signal, dryRun = false, olderThanMs = 0 }: CleanParts,
+  { embedded, engine, docker, signal, dryRun = false, olderThanMs = 0, onDone, onFailure, onRemoving }:
+    CleanParts,
 ): Promise<Cleaned> {
   const { owner, store } = embedded;
   const ended: string[] = [];
   const dead = embedded.deadScopes().filter(isRunId);
   for (const scope of dead) {
     const found = await store.runs.get(scope);
-    if (found && found.value.outcome === undefined) ended.push(scope);
-    if (dryRun) continue;
-    if (found) await engine.abandon(scope, "The process of this run was ended in the middle of it");
-    embedded.forgetScope(scope);
+    const isOpen = found !== undefined && found.value.outcome === undefined;
+    if (!dryRun) {
+      if (found) await engine.abandon(scope, "The process of this run was ended in the middle of it");
+      embedded.forgetScope(scope);
+    }
+    if (!isOpen) continue;
+    ended.push(scope);
+    onDone?.("run", scope);
   }
   let caches: readonly Saved[] = [];
   const networks: string[] = [];
   const removed = await sweep(docker, {
     owner,
     onCaches: ({ saved }) => caches = saved,
-    onNetwork: (name) => networks.push(name),
+    onContainer: (name) => onDone?.("container", name),
+    onNetwork: (name) => {
+      networks.push(name);
+      onDone?.("network", name);
+    },
+    ...onFailure && { onFailure },
+    onRemoving,
     isAlive: async (run) => embedded.isAlive(run) || (!dead.includes(run) && await isOpen(run)),
     signal,
     dryRun,

@@ -10,6 +10,11 @@ export interface AskedWith {
 
 /** Returns the command line for a run (`logs -f`), with the flags that find it. */
 export function commandFor(command: string, run: string, asked: AskedWith): string {
+  return `${commandLine(command, asked)} ${shortId(run)}`;
+}
+
+/** Returns the command line for a command (`gc`), with the flags that find the runs. */
+export function commandLine(command: string, asked: AskedWith): string {
   const { data, api, tokenFile, tlsCa } = asked;
   // A control plane on this machine is found by its data folder, which has its token.
   const isFound = api === undefined || (isLoopback(new URL(api).hostname) && tokenFile === undefined);
@@ -19,7 +24,7 @@ export function commandFor(command: string, run: string, asked: AskedWith): stri
     "--tls-ca": tlsCa,
     "--data": data,
   }).flatMap(([flag, value]) => value === undefined ? [] : [`${flag} ${quoted(value)}`]);
-  return [`flutter-ci ${command}`, ...flags, shortId(run)].join(" ");
+  return [`flutter-ci ${command}`, ...flags].join(" ");
 }
 
 /** Quotes a word for a shell. */
