@@ -6,6 +6,7 @@ import { retry } from "../../base/retry.ts";
 import { abortable, aborted } from "../../base/signals.ts";
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 import type { Api } from "../conveyor/ask-api.ts";
+import { keepBounded } from "../conveyor/keep-bounded.ts";
 import { keepEvents } from "../conveyor/keep-events.ts";
 import { registerResources } from "../conveyor/register-resources.ts";
 import { ServerRuns } from "../conveyor/server-runs.ts";
@@ -137,9 +138,7 @@ export class DriverProgram {
   async #join(runs: ServerRuns, signal: AbortSignal): Promise<void> {
     const { driver, options, transport, status } = this.#parts;
     const keeping = { maxAgeMs: options.keepArtifacts, maxBytes: options.maxStored };
-    void retry(() => transport.keepArtifacts(keeping)).catch((error) =>
-      processLog("driver").warn("Cannot bound what is kept of artifacts: {why}", { why: messageOf(error) })
-    );
+    void keepBounded(() => retry(() => transport.keepArtifacts(keeping)), { everyMs: LOOK_EVERY_MS, signal });
     await keepEvents(driver, { transport, resources: this.#resources, ackWaitMs: options.ackWait, signal });
     if (!driver.housekeep) return;
     await runs.listen({
