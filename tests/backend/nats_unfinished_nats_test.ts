@@ -7,7 +7,7 @@ import { paced } from "../support/pace.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startChild } from "./embedded-children/start.ts";
 import { broker, until } from "./nats-broker.ts";
-import { OTHER_RUN, RUN } from "./store-conformance/opened.ts";
+import { OTHER_RUN, RUN, runOf } from "./store-conformance/opened.ts";
 import { bytes } from "./transport-conformance/opened.ts";
 import { needing } from "../support/needs.ts";
 
@@ -104,6 +104,45 @@ test("removeUnfinished removes what was stored of a run after its removal, and n
   await transport.putBlob(RUN, "later", bytes("two"));
   assert.equal(await store.removeUnfinished({ idleMs: 0, signal }), 1);
   assert.deepEqual(await store.notes.list({ after: "removed-run/", limit: 1 }), []);
+});
+
+test("removeUnfinished leaves the artifacts of a run that was created again with the id of a removed one", async () => {
+  await using opened = await openStore();
+  const { store, transport } = opened;
+  const ended = runOf(RUN, { outcome: "succeeded", endedAt: 1_700_000_001_000 });
+  await store.runs.put(RUN, ended, 0);
+  await store.removeRun(RUN);
+  await store.runs.put(RUN, runOf(RUN), 0);
+  await transport.putBlob(RUN, "app", bytes("content"));
+  for (const idleMs of [60_000, 0]) {
+    assert.equal(await store.removeUnfinished({ idleMs, signal }), 0);
+    assert.deepEqual((await store.artifacts.list(RUN)).map(({ name }) => name), ["app"]);
+  }
+});
+
+test("removeUnfinished leaves the artifacts of a run whose removal has failed, until the next removal", async () => {
+  await using opened = await openStore();
+  const { manager, store, transport } = opened;
+  await store.runs.put(RUN, runOf(RUN, { outcome: "succeeded", endedAt: 1_700_000_001_000 }), 0);
+  await transport.putBlob(RUN, "app", bytes("content"));
+  const { config } = await manager.streams.info("logs-engine");
+  await manager.streams.delete("logs-engine");
+  await assert.rejects(store.removeRun(RUN), /Cannot remove run/);
+  await manager.streams.add(config);
+  assert.equal(await store.removeUnfinished({ idleMs: 60_000, signal }), 0);
+  assert.deepEqual((await store.artifacts.list(RUN)).map(({ name }) => name), ["app"]);
+  await store.removeRun(RUN);
+  assert.deepEqual([await store.artifacts.list(RUN), await store.runs.get(RUN)], [[], undefined]);
+});
+
+test("removeRun leaves what others keep in the bucket under a name that begins with the run's id", async () => {
+  await using opened = await openStore();
+  const { connection, store } = opened;
+  const bucket = await new Objm(jetstream(connection)).open("artifacts");
+  await bucket.putBlob({ name: `${RUN}x` }, new TextEncoder().encode("theirs"));
+  assert.deepEqual(await store.artifacts.list(RUN), []);
+  await store.removeRun(RUN);
+  assert.equal(new TextDecoder().decode(await bucket.getBlob(`${RUN}x`) ?? undefined), "theirs");
 });
 
 test("removeUnfinished leaves what others keep in the bucket under names that are no artifact's", async () => {

@@ -219,18 +219,26 @@ export function entryOf(
   return { name, size, sha256, ...attributes, chunks, object, subject: CHUNKS.replace("*", nuid) };
 }
 
-/** Parses a description; undefined if it is not valid, as another client may have written it. */
+/** Parses a description; undefined if it is no artifact's, as another client may have written it. */
 function read(data: Uint8Array): Description | undefined {
   try {
     const description = Description.parse(parseJson(new TextDecoder().decode(data)));
-    decodeURI(description.name);
-    return description;
+    return isArtifact(description.name) ? description : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Splits `<run>/<name>`, see `objectName`. */
+/** Returns whether an object has an artifact's name: other clients may store theirs in the bucket. */
+export function isArtifact(object: string): boolean {
+  try {
+    return decodeURI(object).includes("/");
+  } catch {
+    return false;
+  }
+}
+
+/** Splits `<run>/<name>`, see `objectName`. Call only if `isArtifact`. */
 export function splitObject(object: string): [run: string, name: string] {
   const path = decodeURI(object);
   const at = path.indexOf("/");

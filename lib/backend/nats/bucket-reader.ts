@@ -2,7 +2,7 @@ import { jetstream, type JetStreamManager, jetstreamManager } from "@nats-io/jet
 import { Objm } from "@nats-io/obj";
 import type { ArtifactReader } from "../store.ts";
 import { Lifetime } from "../embedded/lifetime.ts";
-import { CHUNKS, type Entry, entryOf, splitObject } from "./artifact-index.ts";
+import { CHUNKS, type Entry, entryOf, isArtifact, splitObject } from "./artifact-index.ts";
 import { artifactReader } from "./artifact-reader.ts";
 import { ARTIFACTS_BUCKET, ARTIFACTS_STREAM } from "./blobs.ts";
 import { inOurWords, isStreamMissing } from "./calls.ts";
@@ -55,21 +55,12 @@ async function readDescriptions(
     throw error;
   }
   for (const info of await (await new Objm(jetstream(link.client)).open(ARTIFACTS_BUCKET)).list()) {
-    if (!isOurs(info.name)) continue;
+    if (!isArtifact(info.name)) continue;
     const [run, name] = splitObject(info.name);
     const entries = byRun.get(run) ?? new Map<string, Entry>();
     byRun.set(run, entries.set(name, entryOf(name, info)));
   }
   return byRun;
-}
-
-/** False for what another client has stored under a name that is no artifact's. */
-function isOurs(object: string): boolean {
-  try {
-    return decodeURI(object).includes("/");
-  } catch {
-    return false;
-  }
 }
 
 /** Returns only the entries whose chunks are all stored: the bucket may have dropped some of the oldest. */

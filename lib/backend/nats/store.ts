@@ -68,6 +68,8 @@ export async function natsStore(
     const runs = await gone.list();
     for (const [run, objects] of await index.objectsOf(new Set(runs.keys()))) {
       options.signal.throwIfAborted();
+      // The removal has failed, or a later run has the same id.
+      if (await local.runs.get(run)) continue;
       await removeObjects(run, objects);
       count += objects.length;
     }
