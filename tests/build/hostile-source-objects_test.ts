@@ -1,6 +1,6 @@
 import { after, test } from "node:test";
 import assert from "node:assert/strict";
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   ID_DELTA,
@@ -124,6 +124,42 @@ test("a delta that makes too much, or reaches beyond its base, is refused", asyn
       await assert.rejects(readAll(app), refusal(/a delta|delta is too large/), name);
     });
   }
+});
+
+test("a tree whose modes begin with a zero, as old tools wrote them, is built as git builds it", async () => {
+  await inScene(async ({ top, app }) => {
+    mkdirSync(join(app, "folder"));
+    writeFileSync(join(app, "folder", "g"), "g");
+    git(app, "add", ".");
+    const raw = join(top, "tree");
+    const inner = git(app, "write-tree", "--prefix=folder/");
+    writeFileSync(raw, Buffer.concat([Buffer.from("040000 folder\0"), Buffer.from(inner, "hex")]));
+    const tree = git(app, "hash-object", "-w", "-t", "tree", "--literally", raw);
+    git(app, "reset", "-q", "--hard", git(app, "commit-tree", "-m", "old", tree));
+    assert.equal(readFileSync(join(app, "folder", "g"), "utf8"), "g");
+    await receive(app, join(top, "copy"));
+    assert.equal(readFileSync(join(top, "copy", "folder", "g"), "utf8"), "g");
+  });
+});
+
+test("a chain of deltas that takes too much work is refused", async () => {
+  await inScene(async ({ app, dotGit }) => {
+    // Each delta copies its whole base: some kilobytes would make 64 GiB.
+    const size = 2 ** 24 - 1;
+    const number = [0xff, 0xff, 0xff, 0x07];
+    const delta = Buffer.from([...number, ...number, 0xf0, 0xff, 0xff, 0xff]);
+    const id = (n: number) => n.toString(16).padStart(40, "0");
+    craftPack(dotGit, [
+      { id: id(0), header: packHeader(TYPES.commit, size), data: Buffer.alloc(size, "x") },
+      ...Array.from({ length: 4000 }, (_, n) => ({
+        id: id(n + 1),
+        header: Buffer.concat([packHeader(ID_DELTA, delta.length), Buffer.from(id(n), "hex")]),
+        data: delta,
+      })),
+    ]);
+    writeFileSync(join(dotGit, "refs", "heads", "main"), `${id(4000)}\n`);
+    await assert.rejects(readAll(app), refusal(/chain of deltas/));
+  });
 });
 
 test("an object with another's content is not built", async () => {

@@ -42,3 +42,8 @@ test("tableLines does not pad all rows to a very long cell", () => {
     `${long}  9 B`,
   ]);
 });
+
+test("tableLines takes any number of rows", () => {
+  const many = Array.from({ length: 300_000 }, () => ["app.bin", "7 B"]);
+  assert.equal(tableLines(["artifact", "size"], many, plainStyle).length, 300_001);
+});

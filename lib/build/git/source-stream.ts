@@ -53,7 +53,7 @@ export async function* sourceStream(
     parts.push({ store: module.store, chosen });
     lfsParts.push({ ...module, gitFolder: `.git/${module.folder}` });
     modules.push(`${module.commit} ${module.folder}`);
-    shallowModules.push(...shallow.map((id) => `${id} ${module.folder}`));
+    for (const id of shallow) shallowModules.push(`${id} ${module.folder}`);
   }
   const room = { ...LFS_ROOM };
   const notes: string[] = [];

@@ -192,7 +192,7 @@ async function* notingArtifacts(
   kept: RunEnded["artifacts"],
 ): AsyncGenerator<RunEvent> {
   for await (const event of events) {
-    if (event.type === "end") kept.push(...event.artifacts);
+    if (event.type === "end") { for (const artifact of event.artifacts) kept.push(artifact); }
     yield event;
   }
 }

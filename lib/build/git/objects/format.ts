@@ -10,6 +10,8 @@ export const ID_DELTA = 7;
 /** Largest object that may be held in memory, bytes. Only blobs that are stored whole may be larger. */
 export const MOST_WHOLE_BYTES = 256 * 1024 * 1024;
 
+const NEWLINE = 0x0a;
+
 /** A whole object. */
 export interface GitObject {
   readonly type: ObjectType;
@@ -48,18 +50,23 @@ export function packDistance(distance: number): Buffer {
   return Buffer.from(bytes);
 }
 
-/** Returns the tree and parents of a commit. Throws InputError. */
+/**
+ * Returns the tree and parents of a commit. Reads no further than these lines: a hostile commit may have
+ * millions of others. Throws InputError.
+ */
 export function parseCommit(id: string, bytes: Buffer): { tree: string; parents: string[] } {
-  const end = bytes.indexOf("\n\n");
-  const lines = bytes.toString("latin1", 0, end === -1 ? bytes.length : end).split("\n");
-  const tree = idAfter("tree ", lines[0], id.length);
+  let start = 0;
+  const nextId = (word: string): string | undefined => {
+    const end = start + word.length + id.length;
+    const found = idAfter(word, bytes.toString("latin1", start, end), id.length);
+    if (found === undefined || (end < bytes.length && bytes[end] !== NEWLINE)) return undefined;
+    start = end + 1;
+    return found;
+  };
+  const tree = nextId("tree ");
   if (tree === undefined) throw corrupt(`commit ${id}`, "it has no tree");
   const parents: string[] = [];
-  for (let i = 1; i < lines.length; i++) {
-    const parent = idAfter("parent ", lines[i], id.length);
-    if (parent === undefined) break;
-    parents.push(parent);
-  }
+  for (let parent = nextId("parent "); parent !== undefined; parent = nextId("parent ")) parents.push(parent);
   return { tree, parents };
 }
 
@@ -75,18 +82,26 @@ function idAfter(word: string, line: string | undefined, length: number): string
   return id.length === length && /^[0-9a-f]+$/.test(id) ? id : undefined;
 }
 
-/** Returns the entries of a tree, names as Latin-1 text. Throws InputError. */
-export function treeEntries(id: string, bytes: Buffer): { mode: string; name: string; id: string }[] {
+/**
+ * Yields the entries of a tree, names as Latin-1 text, modes without the zero that old tools wrote before
+ * them. Throws InputError.
+ */
+export function* treeEntries(
+  id: string,
+  bytes: Buffer,
+): Generator<{ mode: string; name: string; id: string }> {
   const idBytes = id.length / 2;
-  const entries = [];
   for (let start = 0; start < bytes.length;) {
     const at = bytes.indexOf(0, start) + 1;
     if (at === 0 || at + idBytes > bytes.length) throw corrupt(`tree ${id}`, "it is cut off");
     const [mode = "", ...name] = bytes.toString("latin1", start, at - 1).split(" ");
-    entries.push({ mode, name: name.join(" "), id: bytes.toString("hex", at, at + idBytes) });
+    yield {
+      mode: mode.replace(/^0+/, ""),
+      name: name.join(" "),
+      id: bytes.toString("hex", at, at + idBytes),
+    };
     start = at + idBytes;
   }
-  return entries;
 }
 
 /**
@@ -98,7 +113,8 @@ export function readTree(id: string, bytes: Buffer, use: (at: number, isTree: bo
   for (let start = 0; start < bytes.length;) {
     const at = bytes.indexOf(0, start) + 1;
     if (at === 0 || at + idBytes > bytes.length) throw corrupt(`tree ${id}`, "it is cut off");
-    // "40000" is a folder, "160000" a submodule.
+    // "40000" is a folder, also as "040000"; "160000" is a submodule.
+    while (bytes[start] === 0x30) start++;
     const isSubmodule = bytes[start] === 0x31 && bytes[start + 1] === 0x36;
     if (!isSubmodule) use(at, bytes[start] === 0x34);
     start = at + idBytes;

@@ -14,6 +14,8 @@ export type Place =
 
 /** Longer than any chain of deltas by git. */
 const MOST_DELTAS = 5000;
+/** Most bytes that the deltas of one chain may make: it is applied without a pause. */
+const MOST_MADE_BYTES = 16 * 1024 ** 3;
 const CACHE_BYTES = 64 * 1024 * 1024;
 const MOST_CACHED_BYTES = 8 * 1024 * 1024;
 const MOST_ABBREVIATED = 100;
@@ -188,7 +190,7 @@ export class ObjectStore implements Disposable {
   /** Follows the chain of deltas to a whole object, then applies them in reverse. */
   #readPacked(pack: Pack, offset: number): GitObject {
     const deltas: { key: number; delta: Buffer }[] = [];
-    let held = 0;
+    let [held, made] = [0, 0];
     let object: GitObject | undefined;
     while (!object) {
       const key = pack.number * LARGEST_PACK + offset;
@@ -204,6 +206,8 @@ export class ObjectStore implements Disposable {
       if (type) object = this.#remember(key, { type, bytes: data });
       else if (entry.base === undefined) throw pack.corrupt("an object has no type");
       else {
+        made += Math.min(deltaSizes(data).result, MOST_WHOLE_BYTES);
+        if (made > MOST_MADE_BYTES) throw pack.corrupt("a chain of deltas makes too much");
         deltas.push({ key, delta: data });
         if (typeof entry.base === "number") offset = entry.base;
         else {

@@ -17,7 +17,7 @@ export function changedTree(
   { store, writer }: { store: ObjectStore; writer: LooseWriter },
 ): string | undefined {
   const entries = new Map(
-    (tree === undefined ? [] : treeEntries(tree, store.read(tree).bytes)).map((entry) => [entry.name, entry]),
+    tree === undefined ? [] : treeEntries(tree, store.read(tree).bytes).map((entry) => [entry.name, entry]),
   );
   const own = new Map<string, Change>();
   const below = new Map<string, Map<string, Change>>();

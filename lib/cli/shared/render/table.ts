@@ -47,7 +47,7 @@ export function tableLines(
 
 /** Returns the width of a column: that of its longest text which is not too long to pad others to it. */
 export const paddedWidth = (lengths: readonly number[]): number =>
-  Math.max(0, ...lengths.filter((length) => length <= MOST_PADDED));
+  lengths.reduce((width, length) => length <= MOST_PADDED ? Math.max(width, length) : width, 0);
 
 /** Splits a text between words into lines of at most `width` characters; a longer word is left whole. */
 function wrap(text: string, width: number): string[] {

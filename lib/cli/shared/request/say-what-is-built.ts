@@ -53,7 +53,8 @@ export function sayWhatIsBuilt(
     try {
       if (spec.submodules) {
         const { uncommittedInModules } = await import("./uncommitted-modules.ts");
-        files.push(...await uncommittedInModules(local.source, local.workTree.head, options));
+        const below = await uncommittedInModules(local.source, local.workTree.head, options);
+        for (const file of below) files.push(file);
       }
     } finally {
       // What is known is said, even if a submodule cannot be read.

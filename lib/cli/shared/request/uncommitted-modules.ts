@@ -20,7 +20,7 @@ export async function uncommittedInModules(
       ...await uncommittedInModules(module, workTree.head, options),
     ];
     const shown = Buffer.from(path, "latin1").toString("utf8");
-    files.push(...below.map((file) => `${shown}/${file}`));
+    for (const file of below) files.push(`${shown}/${file}`);
   }
   return files;
 }

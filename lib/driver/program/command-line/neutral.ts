@@ -3,7 +3,7 @@
  * marks that change the direction of writing.
  */
 // deno-lint-ignore no-control-regex
-const HARMFUL = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+const HARMFUL = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 const EVERY_HARMFUL = new RegExp(HARMFUL, "g");
 /** Colours are removed, not made visible. */
 // deno-lint-ignore no-control-regex
