@@ -28,6 +28,13 @@ test("nameOf gives each name a text of its own, which nameBytes turns back", () 
   assert.equal(new Set(texts).size, new Set(names.map(String)).size);
 });
 
+test("nameOf reads a large list of names of which one is not UTF-8", () => {
+  const line = "12 ./Prüfbericht-€-💀.txt\n";
+  const many = line.repeat(16 * 1024 * 1024 / Buffer.byteLength(line));
+  const text = nameOf(Buffer.concat([Buffer.from(many), Buffer.of(0xe9), Buffer.from(line)]));
+  assert.ok(text === `${many}\udce9${line}`);
+});
+
 test("showName shows what is hidden, and each byte that is not UTF-8", () => {
   assert.equal(
     showName(nameOf(Buffer.from([0x61, 0xff, 0x80, 0x0a, 0x22, 0x5c]))),

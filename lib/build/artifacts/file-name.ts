@@ -7,22 +7,37 @@ import { shorten } from "./unpack.ts";
  */
 const ESCAPED = 0xdc00;
 
-/** Valid UTF-8 in a text of one character for each byte, or one byte of something else. */
-const UTF8 =
-  // deno-lint-ignore no-control-regex
-  /((?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})+)|[\x80-\xff]/g;
-
-/** Returns the text of a name. */
+/** Returns the text of a name, or of a list of names. */
 export function nameOf(bytes: Buffer): string {
   const text = bytes.toString("utf8");
   if (!text.includes("\ufffd")) return text;
-  return bytes.toString("latin1").replace(
-    UTF8,
-    (byte, valid?: string) =>
-      valid === undefined
-        ? String.fromCharCode(ESCAPED + byte.charCodeAt(0))
-        : Buffer.from(valid, "latin1").toString("utf8"),
-  );
+  const parts: string[] = [];
+  let start = 0;
+  for (let at = 0; at < bytes.length;) {
+    const length = lengthAt(bytes, at);
+    if (length === 0) {
+      parts.push(bytes.toString("utf8", start, at), String.fromCharCode(ESCAPED + (bytes[at] ?? 0)));
+      start = at + 1;
+    }
+    at += length || 1;
+  }
+  parts.push(bytes.toString("utf8", start));
+  return parts.join("");
+}
+
+/** Returns the length of the UTF-8 character that begins at this byte; 0 if none does. */
+function lengthAt(bytes: Buffer, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  // These exclude overlong forms, surrogates and what is past U+10FFFF.
+  const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  const second = bytes[at + 1] ?? 0;
+  if (second < least || second > most) return 0;
+  for (let i = at + 2; i < at + length; i++) if (((bytes[i] ?? 0) & 0xc0) !== 0x80) return 0;
+  return length;
 }
 
 /** Returns the bytes of a name: the reverse of `nameOf`. */
