@@ -172,6 +172,23 @@ test("the summary lists artifacts and where they are, some of very many", async 
   assert.match(out.text, /\n {2}a19 {2}2\.0 KiB\n {2}and 5 more\n\nSucceeded in 1m 01s\n$/);
 });
 
+test("a very long line is whole in the log, and only its beginning is among the last lines of a summary", async () => {
+  const long = "é".repeat(30_000);
+  const events = [
+    runStarted,
+    started("builder"),
+    line(1, long),
+    stepEnded("builder", "failed", "no"),
+    runEnded({ outcome: "failed", message: "no" }),
+  ];
+  const out = memory();
+  await show(plainRenderer(out, plainStyle, assert.fail), events);
+  const shown = out.text.split("\n").filter((line) => line.includes("éé"));
+  assert.equal(shown.length, 2);
+  assert.equal(shown[0], long);
+  assert.equal(shown[1], `  ${"é".repeat(996)}…`);
+});
+
 test("what a build prints is shown, never obeyed", async () => {
   const nasty = "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J\r\x9b1A \u202etxt\u2066\u061c \x7f tab\there";
   const expected = "red ␛]0;title␇ ␛[2J␍�1A �txt�� ␡ tab\there";

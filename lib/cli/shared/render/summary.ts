@@ -1,3 +1,4 @@
+import { cutText } from "../../../base/text.ts";
 import { formatDuration, formatSize } from "../../../base/units.ts";
 import type { LogLine, RunEnded, RunEvent, StepEnded } from "../../../engine/core/events.ts";
 import { reasonOf } from "../../../wire/reasons.ts";
@@ -9,6 +10,8 @@ import { paddedWidth } from "./table.ts";
 
 /** Number of a failed step's last lines in the summary. */
 const LAST_LINES = 10;
+/** A longer one stands whole in the log above. */
+const MOST_LINE_BYTES = 2000;
 const MAX_LISTED = 20;
 
 /** Collects what the summary of a run needs. */
@@ -89,7 +92,7 @@ export function summary(
   if (end.outcome !== "succeeded" && lastLines.length > 0) {
     const what = end.outcome === "failed" ? "failed" : "was stopped";
     lines.push("", style.bold(`The last lines before it ${what}:`));
-    lines.push(...lastLines.map(({ message }) => `  ${neutral(message)}`));
+    lines.push(...lastLines.map(({ message }) => `  ${cutText(neutral(message), MOST_LINE_BYTES)}`));
   }
   lines.push("", outcome(end, style));
   const next = end.reason && hintFor(end.reason, { isKept });
