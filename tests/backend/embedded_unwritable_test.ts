@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { UnavailableError } from "../../lib/base/errors.ts";
+import { Database } from "../../lib/backend/embedded/database.ts";
+import { DamagedError } from "../../lib/backend/embedded/explain.ts";
 import { openUnwritable } from "../../lib/backend/embedded/unwritable.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -50,6 +52,21 @@ test("a closed database is read as it stands, and no more once somebody changes 
     database.write().close();
     assert.throws(() => reader.rows(), UnavailableError);
   }
+});
+
+test("a closed database that somebody changes while it is read is not called damaged", async () => {
+  await using closed = await closedDatabase();
+  await using database = new Database(closed.path, () => 0, {
+    unwritable: openUnwritable(closed.path) ?? assert.fail(),
+  });
+  assert.throws(
+    () =>
+      database.run(() => {
+        closed.write().close();
+        throw new DamagedError("The database is damaged");
+      }),
+    UnavailableError,
+  );
 });
 
 test("a database in use is read with its log, and what is written meanwhile too", async () => {

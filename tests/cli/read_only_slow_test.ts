@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
-import { publishBatch, RUN, runOf } from "../backend/store-conformance/opened.ts";
+import { OTHER_RUN, publishBatch, RUN, runOf } from "../backend/store-conformance/opened.ts";
 import { bytes } from "../backend/transport-conformance/opened.ts";
 import { needing } from "../support/needs.ts";
 import { noOwnMounts, withOwnMounts } from "../support/own-mounts.ts";
@@ -51,6 +52,49 @@ test("runs are read in a data folder that is read-only, whether it was closed, l
     await type("artifacts", "last", "-o", saved.path);
     assert.equal(await readFile(join(saved.path, "out/app.bin"), "utf8"), "content");
   }
+});
+
+test("a record that cannot be read is skipped in a data folder that is read-only, and the others are read", async () => {
+  await using folder = await temporaryFolder();
+  const [closed = "", used = ""] = ["closed", "used"].map((name) => join(folder.path, name));
+  for (const data of [closed, used]) {
+    await using embedded = await openUsed(data);
+    await embedded.store.runs.put(OTHER_RUN, runOf(OTHER_RUN, { outcome: "failed", endedAt: 1 }), 0);
+    using database = new DatabaseSync(join(data, "conveyor.db"));
+    database.prepare("UPDATE runs SET value = '{' WHERE id = ?").run(OTHER_RUN);
+  }
+  await using _embedded = await openEmbedded({ folder: used, scope: "up" });
+  for (const data of [closed, used]) {
+    const type = (...line: string[]) => typeOnReadOnly(folder.path, ...line, "--data", data);
+    for (
+      const [line, expected] of [[["runs"], new RegExp(`\\n${RUN} +succeeded`)], [
+        ["logs", "last"],
+        /^one\ntwo\n$/,
+      ]] as const
+    ) {
+      const { code, stdout, stderr } = await type(...line);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, expected);
+      assert.match(stderr, new RegExp(`Set aside run ${OTHER_RUN}, which cannot be read`));
+    }
+    const { code, stderr } = await type("show", OTHER_RUN);
+    assert.equal(code, 2, stderr);
+  }
+});
+
+test("cancel says that a data folder is read-only", async () => {
+  await using folder = await temporaryFolder();
+  const data = join(folder.path, "data");
+  await using embedded = await openEmbedded({ folder: data, scope: RUN });
+  await embedded.store.runs.put(RUN, runOf(RUN), 0);
+  const { code, stderr } = await typeOnReadOnly(folder.path, "cancel", RUN, "--data", data);
+  assert.equal(code, 3, stderr);
+  assert.equal(
+    stderr,
+    `error: Cannot use "${data}" as data folder: it is on a read-only file system
+Mount it writable, or name another data folder with --data.
+`,
+  );
 });
 
 test("commands and doctor say that a data folder is read-only, where they have to write or cannot read", async () => {

@@ -12,7 +12,7 @@ import { type Part, WriteQueue } from "./write-queue.ts";
  */
 export class Database implements AsyncDisposable {
   readonly #sqlite: DatabaseSync;
-  readonly #check: () => void;
+  readonly #unwritable: Unwritable | undefined;
   readonly #checkpoints: Checkpoints;
   readonly #makeRoom: () => number;
   readonly #begin: StatementSync;
@@ -38,7 +38,7 @@ export class Database implements AsyncDisposable {
     { unwritable, ...options }: CheckpointOptions & { unwritable?: Unwritable } = {},
   ) {
     this.#sqlite = unwritable?.sqlite ?? new DatabaseSync(path);
-    this.#check = unwritable?.check ?? (() => {});
+    this.#unwritable = unwritable;
     this.#makeRoom = makeRoom;
     this.#sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     this.#checkpoints = new Checkpoints(this.#sqlite, path, options);
@@ -49,6 +49,11 @@ export class Database implements AsyncDisposable {
     this.#endPart = this.#sqlite.prepare("RELEASE part");
     this.#rollbackPart = this.#sqlite.prepare("ROLLBACK TO part");
     this.#version = this.#sqlite.prepare("PRAGMA data_version");
+  }
+
+  /** False if `write` and `writeSoon` throw `UnavailableError`. */
+  get isWritable(): boolean {
+    return this.#unwritable === undefined;
   }
 
   prepare(sql: string): StatementSync {
@@ -62,9 +67,12 @@ export class Database implements AsyncDisposable {
 
   /** Runs statements that change nothing, or a single one that does. */
   run<T>(work: () => T): T {
-    const result = this.#explained(work);
-    this.#check();
-    return result;
+    try {
+      return this.#explained(work);
+    } finally {
+      // Before an error too: a file that changes while it is read looks damaged.
+      this.#unwritable?.check();
+    }
   }
 
   /**
@@ -72,6 +80,7 @@ export class Database implements AsyncDisposable {
    * the commit nothing throws: the caller would take it for a rollback.
    */
   write<T>(work: () => T): T {
+    this.#unwritable?.refuse();
     const result = this.#explained(() => this.#transaction(work));
     if (++this.#writes % LOOK_EVERY === 0) this.#checkpoints.look();
     return result;

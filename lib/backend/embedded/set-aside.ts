@@ -22,7 +22,8 @@ export interface Place {
 
 /**
  * Handles unreadable data. An unreadable value is logged, moved to the table `set_aside` for inspection, and
- * from then on treated as missing. A value on a damaged page stays in its table and is skipped.
+ * from then on treated as missing. A value on a damaged page stays in its table and is skipped; so does every
+ * one in a database that cannot be written to.
  */
 export class SetAside {
   readonly #database: Database;
@@ -54,7 +55,8 @@ export class SetAside {
       return read();
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      return error instanceof DamagedError ? this.pass(kind, key, error) : this.#move(place, read);
+      const stays = error instanceof DamagedError || !this.#database.isWritable;
+      return stays ? this.pass(kind, key, error) : this.#move(place, read);
     }
   }
 
@@ -62,6 +64,7 @@ export class SetAside {
   pass(kind: string, key: string, error: unknown): undefined {
     this.#marked.add(nameOf(kind, key));
     say(kind, key, error);
+    if (!this.#database.isWritable) return;
     try {
       this.#database.write(() => this.#mark.run(kind, key, Date.now(), messageOf(error)));
     } catch (cause) {

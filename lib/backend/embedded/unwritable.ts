@@ -1,14 +1,18 @@
 import { statSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { UnavailableError } from "../../base/errors.ts";
 import { ifThere } from "../../base/files.ts";
+import { requireWritable } from "./require-writable.ts";
 
 /** A connection to a database whose folder cannot be written to. */
 export interface Unwritable {
   readonly sqlite: DatabaseSync;
   /** Throws `UnavailableError` if what was read since the opening may be wrong. */
   check(): void;
+  /** Throws `UnavailableError`, which says why nothing can be written. */
+  refuse(): never;
 }
 
 /**
@@ -21,11 +25,17 @@ export interface Unwritable {
  * process that was killed while it made the database.
  */
 export function openUnwritable(path: string): Unwritable | undefined {
+  const refuse = () => {
+    requireWritable(dirname(path));
+    throw new UnavailableError(`Cannot write to "${path}": its folder was read-only when it was opened`, {
+      hint: "Try again.",
+    });
+  };
   const [log, index] = [sizeOf(`${path}-wal`), sizeOf(`${path}-shm`)];
   if (log !== undefined) {
     return index === undefined
       ? undefined
-      : { sqlite: new DatabaseSync(path, { readOnly: true }), check() {} };
+      : { sqlite: new DatabaseSync(path, { readOnly: true }), check() {}, refuse };
   }
   if (sizeOf(`${path}-journal`) !== undefined) return undefined;
   const url = pathToFileURL(path);
@@ -33,6 +43,7 @@ export function openUnwritable(path: string): Unwritable | undefined {
   const before = stateOf(path);
   return {
     sqlite: new DatabaseSync(url, { readOnly: true }),
+    refuse,
     check() {
       if (sizeOf(`${path}-wal`) === undefined && stateOf(path) === before) return;
       throw new UnavailableError(`Cannot use "${path}": another process has changed it while it was read`, {

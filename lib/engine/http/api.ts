@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { type Clock, systemClock } from "../../base/clock.ts";
+import { UnavailableError } from "../../base/errors.ts";
 import type { Store } from "../../backend/store.ts";
 import type { ResourceType } from "../core/resource-type.ts";
 import { Catalog } from "../shell/catalog.ts";
@@ -97,11 +98,18 @@ export function httpApi(options: ApiOptions): (request: Request) => Promise<Resp
   return async (request) => await app.fetch(request);
 }
 
-/** The run routes over a data folder, without a socket: for commands without a control plane. */
+/**
+ * The run routes over a data folder, without a socket: for commands without a control plane. Throws the
+ * store's `UnavailableError`, whose hint no response has.
+ */
 export function historyApi(
   parts: Omit<RunParts, "heartbeatMs" | "admit" | "catalog">,
 ): (request: Request) => Promise<Response> {
   const app = newApp();
+  app.onError((error, context) => {
+    if (error instanceof UnavailableError) throw error;
+    return errorAnswer(error, context);
+  });
   app.use(async (context, next) => {
     context.set("role", "admin");
     await next();
