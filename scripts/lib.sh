@@ -181,8 +181,9 @@ need_image() {
 import_folder() {
   local folder=$1 image=$2 id
   shift 2
-  id=$(set -o pipefail; tar -C "$folder" "$@" -c . | docker import -) || return
-  docker tag "$id" "$image"
+  id=$(set -o pipefail; tar -C "$folder" "$@" -c . | docker import -) && docker tag "$id" "$image" && return
+  [ -z "$id" ] || docker rmi "$id" >/dev/null || :
+  return 1
 }
 
 # An image with an ssh server, git-lfs and gpg for the tests of git, called $FULL_GIT_IMAGE. False where its packages cannot be had.

@@ -197,21 +197,23 @@ test("setup leaves nothing of its image behind when a signal ends it", async () 
   }
 });
 
-test("setup fails where ldd or tar does, and gives no image its name", async () => {
-  for (
-    const [tool, why] of [["ldd", /^error: ldd cannot say which libraries/], [
-      "tar",
-      /: tar failed$/,
-    ]] as const
-  ) {
+test("setup fails where ldd, tar or docker tag does, and leaves no image behind", async () => {
+  const docker =
+    `echo "$@" >>../docker.log; case $1 in import) cat >/dev/null; echo sha256:1234 ;; tag) exit 1 ;; esac`;
+  const removed = "rmi sha256:1234";
+  const cases: readonly [tool: string, text: string, why: RegExp, calls: string[]][] = [
+    ["ldd", "exit 2", /^error: ldd cannot say which libraries/, []],
+    ["tar", 'command -p tar "$@"; exit 2', /: tar failed$/, [removed]],
+    ["docker", docker, / cannot be named so$/, ["tag sha256:1234 flutter-ci:1.2.3-4", removed]],
+  ];
+  for (const [tool, text, why, expected] of cases) {
     await using folder = await temporaryFolder();
-    const scripts = { [tool]: `command -p ${tool} "$@"; exit 2` };
-    const { code, stderr } = await setUp(folder.path, [join(folder.path, "fleet"), "/bin/true"], { scripts });
+    const scripts = { [tool]: text };
+    const { code, stderr } = await setUp(folder.path, undefined, { scripts });
     assert.equal(code, 3, stderr);
     assert.match(stderr.trimEnd(), why);
     const calls = await readFile(join(folder.path, "docker.log"), "utf8").catch(() => "");
-    assert.doesNotMatch(calls, /^tag /m);
-    assert.equal(/^rmi sha256:1234$/m.test(calls), tool === "tar");
+    assert.deepEqual(calls.split("\n").filter((call) => /^(?:tag|rmi) /.test(call)), expected);
     assert.equal(existsSync(join(folder.path, "fleet/.env")), false);
   }
 });

@@ -19,10 +19,10 @@ export interface Unwritable {
  * Opens a database that this process cannot write to; undefined if it cannot be read either.
  *
  * SQLite reads it as ever if its log and the log's index are there (`-wal`, `-shm`), and takes no notice of
- * the log with `immutable`. That is right only for a database without a log, which the last process that
- * closed it has left. Somebody for whom the folder can be written to may begin to change it, so the caller
- * has to check what it has read. A log without its index is in the way of both, and so is the journal of a
- * process that was killed while it made the database.
+ * the log with `immutable`. That is right only for a database without both: the last process that closed it
+ * has removed them. Somebody for whom the folder can be written to may begin to change it, so the caller has
+ * to check what it has read. A log without its index cannot be read, an index without its log means that
+ * rows may be missing, and a journal is left by a process that was killed while it made the database.
  */
 export function openUnwritable(path: string): Unwritable | undefined {
   const refuse = () => {
@@ -37,7 +37,7 @@ export function openUnwritable(path: string): Unwritable | undefined {
       ? undefined
       : { sqlite: new DatabaseSync(path, { readOnly: true }), check() {}, refuse };
   }
-  if (sizeOf(`${path}-journal`) !== undefined) return undefined;
+  if (index !== undefined || sizeOf(`${path}-journal`) !== undefined) return undefined;
   const url = pathToFileURL(path);
   url.search = "?immutable=1";
   const before = stateOf(path);
@@ -55,7 +55,10 @@ export function openUnwritable(path: string): Unwritable | undefined {
 
 const sizeOf = (path: string): number | undefined => ifThere(path, () => statSync(path))?.size;
 
-/** Returns what differs after every change of the file. */
+/**
+ * Returns what differs after a change of the file. A change that keeps the size is not seen within one tick
+ * of the file system's clock, or within the same millisecond on a runtime that has no finer times.
+ */
 function stateOf(path: string): string {
   const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
   return [dev, ino, size, mtimeNs, ctimeNs].join();
