@@ -74,19 +74,19 @@ test("sweepOthers removes what expired runs of other installations have left, an
   const given = { own: own.owner, olderThanMs: 0, signal: patience() };
   const seen = withOnly(docker, [theirs.owner, own.owner], { networkAgeMs: 2 * HOUR });
   const expected = [
-    { kind: "network", name: containerName(lost), owner: theirs.owner },
     { kind: "container", name: containerName(dead), owner: theirs.owner },
+    { kind: "network", name: containerName(lost), owner: theirs.owner },
   ];
   const theirObjects = async () => (await objectsOf(theirs.owner)).toSorted();
   const before = await theirObjects();
 
   assert.deepEqual(await sweepOthers(seen, { ...given, dryRun: true }), expected);
-  assert.deepEqual(await sweepOthers(seen, { ...given, olderThanMs: HOUR / 2, dryRun: true }), [expected[0]]);
+  assert.deepEqual(await sweepOthers(seen, { ...given, olderThanMs: HOUR / 2, dryRun: true }), [expected[1]]);
   assert.deepEqual(await theirObjects(), before, "a dry run removes nothing");
 
   // A run makes its network before its container.
   const fresh = withOnly(docker, [theirs.owner, own.owner]);
-  assert.deepEqual(await sweepOthers(fresh, { ...given, dryRun: true }), [expected[1]]);
+  assert.deepEqual(await sweepOthers(fresh, { ...given, dryRun: true }), [expected[0]]);
 
   assert.deepEqual(await sweepOthers(seen, given), expected);
   const left = [...kept.map(containerName), serviceName(kept[2] ?? "", "db")];
