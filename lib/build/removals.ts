@@ -1,3 +1,4 @@
+import { processLog } from "../base/log.ts";
 import { DockerError } from "../docker/docker.ts";
 
 /** Several removals, of which none depends on another. */
@@ -10,6 +11,10 @@ export interface Removals {
 
 /** Called with what Docker could not remove, and why. */
 export type OnFailure = (error: DockerError, name: string) => void;
+
+/** Says it in the process's own log. */
+export const warnOfFailure: OnFailure = ({ message: why }, name) =>
+  processLog("driver").warn("Cannot remove {name}: {why}", { name, why });
 
 export function removals(onFailure?: OnFailure, onAttempt?: (name: string) => void): Removals {
   const failures: DockerError[] = [];

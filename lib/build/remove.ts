@@ -1,7 +1,6 @@
-import { processLog } from "../base/log.ts";
 import { abortable } from "../base/signals.ts";
 import { type Docker, DockerError } from "../docker/docker.ts";
-import { removals } from "./removals.ts";
+import { removals, warnOfFailure } from "./removals.ts";
 import { removeServices } from "./services/remove.ts";
 import { removeRunLayers } from "./cache/remove-layers.ts";
 import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
@@ -36,8 +35,9 @@ const UNDER_WAY = new WeakMap<Docker, Map<string, Promise<unknown>>>();
  * the layers of caches that it has not saved.
  * Does nothing for what is already gone. Returns whether there was a container; of several concurrent calls
  * only the first returns true. Never removes what is not ours, whatever labels it carries. What Docker cannot
- * remove keeps nothing else; then this throws DockerError. A layer that it cannot remove is left to the next
- * sweep, since no cache fails a build.
+ * remove keeps nothing else, except that the container stays, killed, as long as its git container does; then
+ * this throws DockerError. Layers and announcements that Docker cannot remove are left to the next sweep:
+ * neither fails a build.
  */
 export async function removeRun(docker: Docker, owned: Removing): Promise<boolean> {
   const underWay = UNDER_WAY.get(docker) ?? new Map<string, Promise<unknown>>();
@@ -54,8 +54,8 @@ async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
   const { owner, run, signal, saveCaches } = owned;
   const labels = runLabels(owner, run);
   const { attempt, check } = removals();
-  // Remove the git container first: the daemon keeps a volume that another container uses.
-  const [containers, networks, volumes] = await Promise.all([
+  const forSweep = removals(warnOfFailure);
+  const [containers, networks, volumes, hadGitContainer] = await Promise.all([
     findContainers(docker, owned),
     docker.networks(labels, { signal }),
     docker.volumes({ [LABELS.owner]: owner }, { signal }),
@@ -64,20 +64,22 @@ async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
   const announcements = volumes.filter(({ labels }) => labels[LABELS.run] === run).filter(isAnnouncement);
   const caches = readCacheVolumes(owner, volumes);
   let removed = false;
-  for (const { id } of containers) removed = await attempt(() => docker.remove(id, { signal })) || removed;
-  for (const { name } of announcements) await attempt(() => docker.removeVolume(name, { signal }));
+  // The daemon keeps a volume that another container uses, and once its own is gone nothing removes it.
+  const isGitLeft = hadGitContainer === undefined;
+  for (const { id } of containers) {
+    const end = () => isGitLeft ? docker.kill(id, { signal }) : docker.remove(id, { signal });
+    removed = await attempt(end) || removed;
+  }
+  for (const { name } of announcements) {
+    await forSweep.attempt(() => docker.removeVolume(name, { signal }), name);
+  }
   // Services are on a network of the run's own.
   if (networks.length > 0) await attempt(() => removeServices(docker, owned));
   for (const network of networks) await attempt(() => removeRunNetwork(docker, network, run, signal));
   check();
   if ([...caches.layers.values(), ...caches.work].some((volume) => volume.run === run)) {
     await saveCaches?.(caches);
-    try {
-      await removeRunLayers(docker, owned);
-    } catch (error) {
-      if (!(error instanceof DockerError)) throw error;
-      processLog("driver").warn("Cannot remove the caches of run {run}: {why}", { run, why: error.message });
-    }
+    await forSweep.attempt(() => removeRunLayers(docker, owned), `the caches of run ${run}`);
   }
   return removed;
 }

@@ -4,9 +4,12 @@ import { containerStart } from "../../drivers/container-start.ts";
 import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { gitTokenOf } from "../../lib/build/git/git-token.ts";
-import { gitContainerName, idleName, LABELS } from "../../lib/build/labels.ts";
+import { gitContainerName, idleName, LABELS, runLabels } from "../../lib/build/labels.ts";
+import { WORKSPACE } from "../../lib/build/plan.ts";
+import { removeRun } from "../../lib/build/remove.ts";
 import { waitForRoom } from "../../lib/build/room.ts";
 import { sweep } from "../../lib/build/sweep.ts";
+import { DockerError } from "../../lib/docker/docker.ts";
 import { StopError } from "../../lib/driver/driver.ts";
 import { asked as question } from "../support/asked.ts";
 import { imageWithScript } from "../support/derived-image.ts";
@@ -169,6 +172,30 @@ test("what a killed driver left of a clone is removed by the sweep, and with its
     assert.ok((await step(containerStop)).result?.success);
     assert.equal(await client.inspect(gitContainerName(run)), undefined);
     assert.equal(await client.inspect(idleName(run)), undefined);
+  });
+});
+
+test("the sweep removes the volume of a run whose git container Docker could not remove at first", async () => {
+  await using client = testDocker();
+  const { owner } = settings;
+  const { signal } = new AbortController();
+  await build({ repository: "https://git.example.org/app.git" }, async ({ step, run, idle }) => {
+    await step(containerStart);
+    const volume = (await client.inspect(idle))?.volumes[WORKSPACE] ?? "";
+    const labels = Object.entries(runLabels(owner, run)).flatMap((label) => ["--label", label.join("=")]);
+    const mount = ["-v", `${volume}:${WORKSPACE}`];
+    const git = gitContainerName(run);
+    docker("run", "-d", "--name", git, ...labels, ...mount, TEST_IMAGE, "sleep", "600");
+    const id = (await client.inspect(git))?.id;
+    const busy = (one: string, options?: object) =>
+      one === id
+        ? Promise.reject(new DockerError("device or resource busy", { status: 500 }))
+        : client.remove(one, options);
+    await assert.rejects(removeRun({ ...client, remove: busy }, { owner, run, signal }), /busy/);
+    await sweep(client, { owner, isAlive: (one) => one !== run, signal });
+    assert.equal(await client.inspect(git), undefined);
+    assert.equal(await client.inspect(idle), undefined);
+    assert.equal(docker("volume", "ls", "-q", "--filter", `name=${volume}`), "");
   });
 });
 

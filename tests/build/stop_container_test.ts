@@ -17,6 +17,7 @@ import { removeResource, removeRun } from "../../lib/build/remove.ts";
 import { stopContainer } from "../../lib/build/stop.ts";
 import { DockerError } from "../../lib/docker/docker.ts";
 import type { DriverResult } from "../../lib/wire/resource.ts";
+import { captureLog } from "../support/process-log.ts";
 import { stepContext } from "../support/step-context.ts";
 import { testPolicy, testSettings } from "../support/settings.ts";
 import { DAEMON, fakeDocker, IMAGE, planFor } from "./fake-docker.ts";
@@ -98,6 +99,42 @@ test("a run's container, its git container, its network and its announcements ar
     `remove network ${containerName("r")}`,
   ]);
   assert.equal(await removeRun(fake.docker, OWNED), false);
+});
+
+test("a run's container keeps its volume from being lost while Docker cannot remove the git container", async () => {
+  const fake = fakeDocker();
+  const own = fake.add(containerName("r"), runLabels("me", "r"));
+  const git = fake.add(gitContainerName("r"), runLabels("me", "r"));
+  const remove = fake.docker.remove.bind(fake.docker);
+  fake.docker.remove = (id, options) =>
+    id === git.id ? Promise.reject(new DockerError("busy", { status: 500 })) : remove(id, options);
+  await assert.rejects(removeRun(fake.docker, OWNED), /busy/);
+  assert.deepEqual([...fake.containers.values()].map(({ id, state }) => [id, state]), [
+    [own.id, "exited"],
+    [git.id, "running"],
+  ]);
+  fake.docker.remove = remove;
+  assert.equal(await removeRun(fake.docker, OWNED), true);
+  assert.equal(fake.containers.size, 0);
+});
+
+test("an announcement that Docker cannot remove fails no build and keeps no cache from being saved", async () => {
+  await using log = await captureLog();
+  const fake = fakeDocker();
+  const spec = { cache: [{ name: "deps", path: "/cache" }] };
+  const starting = context(fake, "r", { spec });
+  const id = await startContainer(starting, planFor(starting), IMAGE, DAEMON);
+  const announcement = announcementName(id);
+  fake.volumes.set(announcement, { ...runLabels("me", "r"), [LABELS.starts]: id });
+  const removeVolume = fake.docker.removeVolume.bind(fake.docker);
+  fake.docker.removeVolume = (name, options) =>
+    name === announcement
+      ? Promise.reject(new DockerError("in use", { status: 409 }))
+      : removeVolume(name, options);
+  const stopping = context(fake, "r", { spec, results: SUCCEEDED });
+  assert.equal((await stopContainer(stopping)).message, "Removed the container");
+  assert.ok((await stopping.lines()).some((line) => line.includes("Saved cache deps")));
+  assert.deepEqual(log.lines, [`warning: Cannot remove ${announcement}: in use`]);
 });
 
 test("of two that remove a run at once, one has removed it", async () => {
