@@ -49,12 +49,14 @@ export class NewFile implements AsyncDisposable {
 /**
  * Writes a file in large pieces. It fills one buffer while the other one is written, and allocates no more:
  * collectors free buffers late, so a new one for each chunk would take as much memory as the file is large.
+ * The first piece is waited for instead, so that a file of up to two pieces needs one buffer only.
  */
 class Pieces implements AsyncDisposable {
   readonly #handle: FileHandle;
   #filling = new Uint8Array(PIECE_BYTES);
-  #other = new Uint8Array(PIECE_BYTES);
+  #other: Uint8Array<ArrayBuffer> | undefined;
   #used = 0;
+  #isFirst = true;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(handle: FileHandle) {
@@ -72,8 +74,8 @@ class Pieces implements AsyncDisposable {
   }
 
   async flush(): Promise<void> {
-    await this.#next();
     await this.#writing;
+    await this.#write();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -85,10 +87,19 @@ class Pieces implements AsyncDisposable {
   /** Begins to write the filled buffer once the other one is written. */
   async #next(): Promise<void> {
     await this.#writing;
-    const piece = this.#filling.subarray(0, this.#used);
-    [this.#filling, this.#other, this.#used] = [this.#other, this.#filling, 0];
-    this.#writing = writeAll(this.#handle, piece);
+    const written = this.#write();
+    if (this.#isFirst) {
+      this.#isFirst = false;
+      return await written;
+    }
+    [this.#filling, this.#other] = [this.#other ?? new Uint8Array(PIECE_BYTES), this.#filling];
+  }
+
+  #write(): Promise<void> {
+    this.#writing = writeAll(this.#handle, this.#filling.subarray(0, this.#used));
+    this.#used = 0;
     this.#writing.catch(() => {});
+    return this.#writing;
   }
 }
 

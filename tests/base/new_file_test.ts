@@ -39,6 +39,34 @@ test("NewFile has the bytes of chunks whose buffer is filled again, however they
   }
 });
 
+test("NewFile has one buffer for a file of up to two pieces, and two for any larger one", async () => {
+  await using folder = await temporaryFolder();
+  const KIB = 1024;
+  const allocated: number[] = [];
+  const { Uint8Array } = globalThis;
+  const counting = new Proxy(Uint8Array, {
+    construct(target, [given, ...rest], newTarget) {
+      if (given === 256 * KIB) allocated.push(given);
+      return Reflect.construct(target, [given, ...rest], newTarget);
+    },
+  });
+  for (const [kib, expected] of [[200, 0], [300, 1], [512, 1], [513, 2], [2000, 2]] as const) {
+    allocated.length = 0;
+    const path = join(folder.path, `${kib}`);
+    const chunks = Array.from({ length: kib }, (_, i) => new Uint8Array(KIB).fill(i % 251));
+    globalThis.Uint8Array = counting;
+    try {
+      await using file = new NewFile(path, 0o600);
+      for (const chunk of chunks) await file.write(chunk);
+      await file.end();
+    } finally {
+      globalThis.Uint8Array = Uint8Array;
+    }
+    assert.equal(allocated.length, expected, `${kib} KiB`);
+    assert.ok((await readFile(path)).equals(Buffer.concat(chunks)), `${kib} KiB`);
+  }
+});
+
 test("NewFile replaces no file, small or large", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "file");
