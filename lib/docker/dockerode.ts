@@ -1,3 +1,4 @@
+import { Garbage } from "../base/garbage.ts";
 import { openClient } from "./client.ts";
 import { containerCalls } from "./containers.ts";
 import { daemonCalls } from "./daemon.ts";
@@ -11,10 +12,15 @@ import { networkAndVolumeCalls } from "./networks.ts";
 export interface ConnectOptions {
   /** Called when a call has been sent to the daemon. */
   readonly onSent?: () => void;
+  /** Counts what containers and processes print. */
+  readonly garbage?: Garbage;
 }
 
 /** Connects to Docker at `endpoint` with dockerode. Opens no connection before the first call. */
-export function connectDocker(endpoint: DockerEndpoint, options: ConnectOptions = {}): Docker {
+export function connectDocker(
+  endpoint: DockerEndpoint,
+  { garbage = new Garbage(), ...options }: ConnectOptions = {},
+): Docker {
   const modem = openModem(endpoint, options);
   const client = openClient(modem);
   return {
@@ -22,7 +28,7 @@ export function connectDocker(endpoint: DockerEndpoint, options: ConnectOptions 
     ...daemonCalls(client),
     ...imageCalls(client),
     ...containerCalls(client),
-    ...insideCalls(client, endpoint.name),
+    ...insideCalls(client, { endpoint: endpoint.name, garbage }),
     ...networkAndVolumeCalls(client),
     [Symbol.asyncDispose]() {
       modem.close();

@@ -1,3 +1,4 @@
+import type { Garbage } from "../base/garbage.ts";
 import { answered, call, checked, done } from "./calls.ts";
 import type { AttachOptions, Client, ExecStartOptions } from "./client.ts";
 import { environmentList } from "./container-options.ts";
@@ -9,7 +10,7 @@ import { type ExecState, openExec } from "./open-exec.ts";
 /** Calls inside a container: processes and files. `endpoint` is for messages. */
 export function insideCalls(
   client: Client,
-  endpoint: string,
+  { endpoint, garbage }: { endpoint: string; garbage: Garbage },
 ): Pick<Docker, "attach" | "exec" | "copyIn" | "copyOut" | "exists"> {
   const container = (reference: string) => client.getContainer(checked("container", reference));
   return {
@@ -20,7 +21,7 @@ export function insideCalls(
         _body: {},
         ...call(options),
       } as unknown as AttachOptions);
-      return openAttached(endpoint, connection as unknown as Hijacked);
+      return openAttached(endpoint, connection as unknown as Hijacked, garbage);
     },
 
     async exec(reference, spec, options = {}) {
@@ -42,6 +43,7 @@ export function insideCalls(
         id: created.id,
         endpoint,
         connection: connection as unknown as Hijacked,
+        garbage,
         stdin: spec.stdin,
         inspect: () => created.inspect() as Promise<ExecState>,
       });

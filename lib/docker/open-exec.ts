@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { Retryable } from "../base/errors.ts";
-import { Garbage } from "../base/garbage.ts";
+import type { Garbage } from "../base/garbage.ts";
 import { demultiplex } from "./demultiplex.ts";
 import { DockerError, type Exec, type OutputChunk } from "./docker.ts";
 import { keepReading } from "./keep-reading.ts";
@@ -15,10 +15,11 @@ export interface ExecState {
 
 /** Opens an exec on the connection handed over by its start. */
 export function openExec(
-  { id, endpoint, connection, stdin, inspect }: {
+  { id, endpoint, connection, garbage, stdin, inspect }: {
     id: string;
     endpoint: string;
     connection: Hijacked;
+    garbage: Garbage;
     stdin: AsyncIterable<Uint8Array> | undefined;
     inspect: () => Promise<ExecState>;
   },
@@ -42,7 +43,7 @@ export function openExec(
   async function* output(): AsyncGenerator<OutputChunk, void, undefined> {
     let through = false;
     try {
-      yield* demultiplex(received(connection));
+      yield* demultiplex(received(connection, garbage));
       through = true;
     } catch (cause) {
       if (!detached && !stdinError) throw cause instanceof Retryable ? cause : unreachable(endpoint, cause);
@@ -75,10 +76,15 @@ export function openExec(
   };
 }
 
-/** Yields all data of a connection, from its beginning. A chunk must not be kept for long. */
-export async function* received({ socket, head }: Hijacked): AsyncGenerator<Uint8Array, void, undefined> {
+/**
+ * Yields all data of a connection, from its beginning. A chunk counts as unused once the next one is asked
+ * for.
+ */
+export async function* received(
+  { socket, head }: Hijacked,
+  garbage: Garbage,
+): AsyncGenerator<Uint8Array, void, undefined> {
   if (head.length > 0) yield head;
-  const garbage = new Garbage();
   for await (const chunk of socket as AsyncIterable<Uint8Array>) {
     yield chunk;
     garbage.add(chunk.length);
