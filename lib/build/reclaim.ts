@@ -3,6 +3,7 @@ import { type Docker, DockerError, type ListedContainer } from "../docker/docker
 import type { AskRun } from "../driver/host/run-state.ts";
 import { staysForALook } from "./keep.ts";
 import { factsOf, isOurs, LABELS } from "./labels.ts";
+import { warnOnce } from "./removals.ts";
 import { removeRun } from "./remove.ts";
 
 /**
@@ -18,18 +19,19 @@ export async function reclaim(
   const taking = await Promise.all(containers.map(async (container) => {
     const { id, name, labels, labels: { [LABELS.run]: run = "" } } = container;
     if (!isOurs(container, owner, run)) return [container];
+    const isGone = (remove: () => Promise<void>) => removes(docker, name, remove);
     switch (await askRun(run, factsOf(labels), { signal })) {
       case "over":
         // Treat the run as failed: its outcome is unknown here.
         if (staysForALook(labels, { hasFailed: true })) return [container];
-        return await isGone(name, async () => {
+        return await isGone(async () => {
             if (!await removeRun(docker, { owner, run, signal })) return;
             processLog("driver").info("Removed {name}: its run is over", { name });
           })
           ? []
           : [container];
       case "waits":
-        return await isGone(name, async () => {
+        return await isGone(async () => {
             // Remove by id: the next attempt may have created a container of this name meanwhile.
             await docker.remove(id, { signal });
             processLog("driver").info("Removed {name}: its driver was lost before it had reported", { name });
@@ -46,13 +48,13 @@ export async function reclaim(
 }
 
 /** Returns false if Docker cannot remove it, which is no fault of the run that needs the room. */
-async function isGone(name: string, remove: () => Promise<void>): Promise<boolean> {
+async function removes(docker: Docker, name: string, remove: () => Promise<void>): Promise<boolean> {
   try {
     await remove();
     return true;
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
-    processLog("driver").debug("Cannot remove {name}: {why}", { name, why: error.message });
+    warnOnce(docker)(error, name);
     return false;
   }
 }

@@ -144,6 +144,12 @@ test("chooseFiles tells of a file that a link with a good name leads to, and of 
     "b\udcfed: its name is not UTF-8",
   ]);
   assert.deepEqual((await choose(["*", "!li*", "!latest", "!b*"], found)).unkept, []);
+  const around = await choose(["*/out.txt"], {
+    "": folder("", ["a/out.txt"], ["li\nnk"]),
+  });
+  assert.deepEqual([around.files, around.unkept, around.leftOut], [["a/out.txt 9"], [], [
+    "li\nnk: its name has a control character or a backslash",
+  ]]);
 });
 
 test("chooseFiles looks for a name with a line break in the folder around it", async () => {

@@ -137,7 +137,10 @@ test("a cache that Docker cannot remove keeps no other one", async () => {
     const all = fixed();
     await assert.rejects(evictCaches(all.docker, { maxBytes: 0, maxAgeMs: undefined }, OWNED), /in use/);
     const one = fixed();
-    const evicted = await evictUntil(one.docker, () => Promise.resolve(false), OWNED);
+    const told: string[] = [];
+    const onFailure = (_: DockerError, name: string) => void told.push(name);
+    const evicted = await evictUntil(one.docker, () => Promise.resolve(false), { ...OWNED, onFailure });
+    assert.ok(told.length > 0);
     const names = ["conveyor-cache-shared-saved", "conveyor-cache-fresh-saved"];
     for (const name of names) assert.ok(evicted.some(({ volume }) => volume.name === name));
     for (const { left } of [all, one]) {
@@ -180,7 +183,7 @@ test("caches that cannot be removed are said in the process's log, and a fault o
     assert.ok(await freeWithoutCaches(docker, daemon, { ...OWNED, minFreeBytes: 2 ** 60 }));
   }
   assert.deepEqual(log.lines, [
-    "warning: Cannot remove caches: in use",
+    "warning: Cannot remove npm of app.git, dev, k: in use",
     "warning: Cannot remove caches: Docker is away",
   ]);
   Object.assign(docker, { removeVolume: () => Promise.reject(new TypeError("ours")) });
@@ -210,6 +213,19 @@ test("keepCachesSmall says what it removes, and asks for sizes only once caches 
   assert.deepEqual(left(), ["base", "busy", "f", "fresh-saved"]);
   await keepCachesSmall(docker, { maxBytes: 0, maxAgeMs: 0 }, { ...OWNED, saved: [] });
   assert.deepEqual(left(), ["base", "busy", "f", "fresh-saved"]);
+});
+
+test("keepCachesSmall warns of what it cannot remove, and tries again the next time", async () => {
+  await using log = await captureLog();
+  const { docker, left } = host(OLD_AND_NEW, { bytes: { f: MIB } });
+  const { saved } = readCacheVolumes("me", await docker.volumes({}));
+  const remove = docker.removeVolume.bind(docker);
+  docker.removeVolume = () => Promise.reject(new DockerError("in use", { status: 409 }));
+  await keepCachesSmall(docker, { maxBytes: 0, maxAgeMs: undefined }, { ...OWNED, saved });
+  assert.ok(log.lines.includes("warning: Cannot remove npm of app.git, dev, k: in use"), log.lines.join());
+  docker.removeVolume = remove;
+  await keepCachesSmall(docker, { maxBytes: 0, maxAgeMs: undefined }, { ...OWNED, saved });
+  assert.deepEqual(left(), ["busy"]);
 });
 
 test("a daemon that did not measure is asked again the next time", async () => {

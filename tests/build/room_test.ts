@@ -154,7 +154,8 @@ test("reclaim leaves what is not ours, and removes a run that is over with all i
   assert.deepEqual([...fake.containers.values()].map(({ name }) => name), others);
 });
 
-test("reclaim counts what Docker cannot remove as taken, and frees the rest", async () => {
+test("reclaim counts what Docker cannot remove as taken, warns of it once, and frees the rest", async () => {
+  await using log = await captureLog();
   for (const state of ["over", "waits"] as const) {
     const fake = fakeDocker();
     for (const run of ["stuck", "other"]) fake.add(idleName(run), runLabels("me", run));
@@ -165,12 +166,16 @@ test("reclaim counts what Docker cannot remove as taken, and frees the rest", as
           ? Promise.reject(new DockerError("device or resource busy", { status: 500 }))
           : remove(id),
     });
-    const taking = await reclaim(fake.docker, await fake.docker.list({}), {
-      owner: "me",
-      askRun: () => Promise.resolve(state),
-      signal,
-    });
-    assert.deepEqual(taking.map(({ name }) => name), [idleName("stuck")]);
+    for (let look = 0; look < 2; look++) {
+      const taking = await reclaim(fake.docker, await fake.docker.list({}), {
+        owner: "me",
+        askRun: () => Promise.resolve(state),
+        signal,
+      });
+      assert.deepEqual(taking.map(({ name }) => name), [idleName("stuck")]);
+    }
     assert.deepEqual([...fake.containers.values()].map(({ name }) => name), [idleName("stuck")]);
   }
+  const warning = `warning: Cannot remove ${idleName("stuck")}: device or resource busy`;
+  assert.deepEqual(log.lines.filter((line) => line.startsWith("warning")), [warning, warning]);
 });

@@ -215,6 +215,21 @@ test("a host is cleaned by what an engine says of its runs, and by their expiry 
   assert.deepEqual([...new Set(log.lines)], [`info: Removed ${idleName("r")}: its run is over`]);
 });
 
+test("a host that is cleaned names each container that Docker cannot remove", async () => {
+  await using log = await captureLog();
+  const fake = fakeDocker();
+  for (const run of ["r", "s"]) fake.add(idleName(run), runLabels("me", run));
+  fake.docker.remove = () => Promise.reject(new DockerError("busy", { status: 500 }));
+  await housekeepHost({
+    docker: fake.docker,
+    settings: testSettings({ owner: "me" }),
+    policy: testPolicy(),
+    askRun: () => Promise.resolve("over"),
+    signal,
+  });
+  assert.deepEqual(log.lines, ["r", "s"].map((run) => `warning: Cannot remove ${idleName(run)}: busy`));
+});
+
 test("a host that is cleaned keeps no cache for longer than its operator wants", async () => {
   const fake = fakeDocker();
   const name = "conveyor-cache-old-saved";

@@ -143,9 +143,15 @@ class Chooser {
       await this.#breathe();
       if (this.#isTakenAway(name)) continue;
       const isPath = this.#positive.some((glob) => goesThrough(glob, name, this.#work));
-      if (!isPath && !this.#positive.some((glob) => matchesGlob(glob, name, this.#work))) continue;
-      if (askable(name) === name) questions.push({ how: isPath ? "list" : "what", name });
-      else this.#refuse(name, whyUnkeepable(name) ?? "it cannot be looked at");
+      const isChosen = () => this.#positive.some((glob) => matchesGlob(glob, name, this.#work));
+      if (!isPath && !isChosen()) continue;
+      if (askable(name) === name) {
+        questions.push({ how: isPath ? "list" : "what", name });
+        continue;
+      }
+      const why = whyUnkeepable(name) ?? "it cannot be looked at";
+      if (isChosen()) this.#refuse(name, why);
+      else this.#leaveOut(name, why);
     }
     return questions;
   }

@@ -81,25 +81,25 @@ export function chooseEvicted(
 
 /**
  * Removes the owner's caches, those used longest ago first, until `isEnough` or none is left. Returns those
- * that it removed. Throws DockerError if none could be removed.
+ * that it removed.
  */
 export async function evictUntil(
   docker: Docker,
   isEnough: () => Promise<boolean>,
-  { owner, signal }: Omit<Options, "dryRun">,
+  { owner, signal, onFailure }: Omit<Options, "dryRun">,
 ): Promise<readonly Saved[]> {
   const evicted: Saved[] = [];
   const found = await list(docker, { owner, signal });
-  const { attempt, check } = removals();
+  const { attempt, check } = removals(onFailure);
   for (const one of found.saved.toReversed()) {
     if (await isEnough()) return evicted;
     await attempt(async () => {
       await removeSaved(docker, one, signal);
       evicted.push(one);
-    });
-    await attempt(() => removeLayers(docker, found, { owner, signal }));
+    }, describeCache(one));
+    await attempt(() => removeLayers(docker, found, { owner, signal }), "layers of caches");
   }
-  if (evicted.length === 0) check();
+  check();
   return evicted;
 }
 

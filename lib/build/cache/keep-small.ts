@@ -2,6 +2,7 @@ import { processLog } from "../../base/log.ts";
 import { formatSize } from "../../base/units.ts";
 import type { Docker } from "../../docker/docker.ts";
 import type { CacheLimits } from "../policy.ts";
+import { warnOfFailure } from "../removals.ts";
 import { describeCache, evictCaches } from "./evict.ts";
 import type { Saved } from "./volumes.ts";
 
@@ -9,8 +10,8 @@ import type { Saved } from "./volumes.ts";
 const CHECKED = new WeakMap<Docker, string>();
 
 /**
- * Removes the owner's caches that are too many or too old, and says so in the process's own log. `saved`: the
- * caches that there are.
+ * Removes the owner's caches that are too many or too old. Says what it removes and what it cannot remove in
+ * the process's own log. `saved`: the caches that there are.
  */
 export async function keepCachesSmall(
   docker: Docker,
@@ -20,10 +21,17 @@ export async function keepCachesSmall(
   if (saved.length === 0) return;
   const state = saved.map(({ volume }) => volume.name).sort().join();
   const limits = { maxAgeMs, maxBytes: CHECKED.get(docker) === state ? undefined : maxBytes };
-  const { evicted, kept } = await evictCaches(docker, limits, { owner, signal });
+  let hasFailed = false;
+  const { evicted, kept } = await evictCaches(docker, limits, {
+    ...{ owner, signal },
+    onFailure(error, name) {
+      hasFailed = true;
+      warnOfFailure(error, name);
+    },
+  });
   // A daemon that measures for somebody else tells no sizes.
   const isMeasured = limits.maxBytes === undefined || kept.every(({ bytes }) => bytes !== undefined);
-  if (evicted.length === 0 && isMeasured) CHECKED.set(docker, state);
+  if (evicted.length === 0 && isMeasured && !hasFailed) CHECKED.set(docker, state);
   for (const { saved, bytes } of evicted) {
     processLog("driver").info("Removed cache {cache}: {why}", {
       cache: describeCache(saved),

@@ -2,6 +2,7 @@ import { Retryable } from "../../base/errors.ts";
 import { processLog } from "../../base/log.ts";
 import { type DaemonInfo, type Docker, DockerError } from "../../docker/docker.ts";
 import { freeBytes } from "../../driver/host/free-disk.ts";
+import { warnOnce } from "../removals.ts";
 import { describeCache, evictUntil } from "./evict.ts";
 
 /**
@@ -16,7 +17,7 @@ export async function freeWithoutCaches(
   // A disk that cannot be read is no full one.
   const isEnough = async () => (await freeBytes(docker, daemon) ?? Infinity) >= minFreeBytes;
   try {
-    const evicted = await evictUntil(docker, isEnough, { owner, signal });
+    const evicted = await evictUntil(docker, isEnough, { owner, signal, onFailure: warnOnce(docker) });
     for (const one of evicted) {
       processLog("driver").info("Removed cache {cache}: the disk is full", { cache: describeCache(one) });
     }
