@@ -1,5 +1,5 @@
 import { StepFailure } from "../base/errors.ts";
-import { type DaemonInfo, type Docker, DockerError } from "../docker/docker.ts";
+import { type CallOptions, type DaemonInfo, type Docker, DockerError } from "../docker/docker.ts";
 import { containerName, runLabels } from "./labels.ts";
 
 /** The bridge that all runs on a daemon share. Containers on it cannot reach each other. */
@@ -25,7 +25,7 @@ export async function provideNetwork(
     return { name: await provideOwn(docker, { ...run, internal }), description };
   }
   if (wanted !== "bridge") return { name: wanted, description: wanted };
-  if (info.filtersBridges && await provideShared(docker, run.signal)) {
+  if (info.filtersBridges && await provideShared(docker, { signal: run.signal })) {
     return { name: SHARED_NETWORK, description: "isolated bridge" };
   }
   return { name: await provideOwn(docker, run), description: "a bridge of its own" };
@@ -56,16 +56,20 @@ async function provideOwn(
   }
 }
 
-async function provideShared(docker: Docker, signal: AbortSignal): Promise<boolean> {
+/**
+ * Creates the shared network unless it exists. Returns false if the daemon cannot, or if a network that is
+ * not ours has its name.
+ */
+export async function provideShared(docker: Docker, options: CallOptions = {}): Promise<boolean> {
   const isShared = async () => {
-    const found = await docker.network(SHARED_NETWORK, { signal });
+    const found = await docker.network(SHARED_NETWORK, options);
     // Labels can be copied, so check `isolated` too.
     return found && found.isolated && hasLabels(found, SHARED_LABELS);
   };
   const found = await isShared();
   if (found !== undefined) return found;
   try {
-    await docker.createNetwork({ name: SHARED_NETWORK, labels: SHARED_LABELS, isolated: true }, { signal });
+    await docker.createNetwork({ name: SHARED_NETWORK, labels: SHARED_LABELS, isolated: true }, options);
     return true;
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;

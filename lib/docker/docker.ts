@@ -163,7 +163,7 @@ export interface Docker extends AsyncDisposable {
     },
     options?: CallOptions,
   ): Promise<string>;
-  /** Connects a container, running or not. Throws `DockerError` 403 if it is connected already. */
+  /** Connects a container, running or not. One that is connected already is left unchanged. */
   connect(network: string, container: string, options?: CallOptions): Promise<void>;
   /** Throws `DockerError` if the container is not connected, or does not exist. */
   disconnect(network: string, container: string, options?: CallOptions): Promise<void>;

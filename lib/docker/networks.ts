@@ -1,6 +1,6 @@
-import { answered, call, checked, done, labelFilter } from "./calls.ts";
+import { answered, call, checked, done, hasStatus, labelFilter } from "./calls.ts";
 import type { Client, CreateNetworkOptions } from "./client.ts";
-import type { Docker } from "./docker.ts";
+import type { CallOptions, Docker } from "./docker.ts";
 
 type Calls = Pick<
   Docker,
@@ -22,6 +22,13 @@ const ICC = "com.docker.network.bridge.enable_icc";
 /** Calls about networks and volumes. */
 export function networkAndVolumeCalls(client: Client): Calls {
   const network = (name: string) => client.getNetwork(checked("network", name));
+
+  async function isConnected(name: string, container: string, options: CallOptions): Promise<boolean> {
+    const found = await answered([404], () => client.getContainer(container).inspect(call(options)));
+    return Object.entries(found?.NetworkSettings.Networks ?? {})
+      .some(([own, { NetworkID }]) => own === name || NetworkID === name);
+  }
+
   return {
     async networks(labels, options = {}) {
       const found = await client.listNetworks({ filters: labelFilter(labels), ...call(options) });
@@ -59,7 +66,11 @@ export function networkAndVolumeCalls(client: Client): Calls {
 
     async connect(name, container, options = {}) {
       const given = { _body: { Container: checked("container", container) }, ...call(options) };
-      await network(name).connect(given);
+      try {
+        await network(name).connect(given);
+      } catch (error) {
+        if (!hasStatus(error, [403]) || !await isConnected(name, container, options)) throw error;
+      }
     },
 
     async disconnect(name, container, options = {}) {

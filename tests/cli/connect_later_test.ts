@@ -9,10 +9,21 @@ const NETWORK = "lan";
 const OFFLINE: ExecSpec = { command: ["x"], offline: true };
 const ONLINE: ExecSpec = { command: ["x"] };
 
-/** A daemon that notes its calls, and connects a container once the test says so. */
-function scene({ disconnect }: { disconnect?: Error } = {}) {
+const GONE = new DockerError("network lan not found", { status: 404 });
+
+/**
+ * A daemon that notes its calls, and connects a container once the test says so. `pruned`: somebody has
+ * removed the network, which can be provided again or not.
+ */
+function scene(
+  { disconnect, pruned }: {
+    disconnect?: Error | Promise<void>;
+    pruned?: { provides: boolean };
+  } = {},
+) {
   const did: string[] = [];
   const connection = Promise.withResolvers<void>();
+  let isGone = pruned !== undefined;
   const noted = <T>(what: string, value: T) => {
     did.push(what);
     return Promise.resolve(value);
@@ -22,19 +33,25 @@ function scene({ disconnect }: { disconnect?: Error } = {}) {
     start: (id: string) => noted(`start ${id}`, undefined),
     exec: (id: string, { offline }: ExecSpec) => noted(`exec ${id}${offline ? " offline" : ""}`, undefined),
     rename: (id: string) => noted(`rename ${id}`, true),
-    pause: (id: string) => noted(`pause ${id}`, undefined),
     kill: (id: string) => noted(`kill ${id}`, true),
     remove: (id: string) => noted(`remove ${id}`, true),
-    connect: (network: string, id: string) => noted(`connect ${network} ${id}`, connection.promise),
+    connect: (network: string, id: string) =>
+      noted(`connect ${network} ${id}`, isGone ? Promise.reject(GONE) : connection.promise),
     disconnect: (network: string, id: string) =>
-      disconnect ? Promise.reject(disconnect) : noted(`disconnect ${network} ${id}`, undefined),
+      disconnect instanceof Error
+        ? Promise.reject(disconnect)
+        : noted(`disconnect ${network} ${id}`, disconnect),
   };
-  const docker = connectLater(daemon as unknown as Docker, NETWORK);
-  const started = async (network = NETWORK) => {
-    await docker.start(await docker.create({ name: "c", network } as ContainerSpec));
+  const provide = () => {
+    isGone = pruned?.provides === false;
+    return noted(`provide ${NETWORK}`, !isGone);
+  };
+  const docker = connectLater(daemon as unknown as Docker, { name: NETWORK, provide });
+  const started = async (network = NETWORK, name = "c") => {
+    await docker.start(await docker.create({ name, network } as ContainerSpec));
     did.length = 0;
   };
-  return { docker, did, connection, started };
+  return { docker, daemon, did, connection, started };
 }
 
 test("a container starts without its network, and is connected when its first process that needs none has started", async () => {
@@ -56,9 +73,13 @@ for (
   const [what, act] of [
     ["a process", (docker: Docker) => docker.exec("c", ONLINE)],
     ["the rename that begins a build", (docker: Docker) => docker.rename("c", "d")],
+    [
+      "the creation of a container that shares its network",
+      (docker: Docker) => docker.create({ name: "d", network: "container:c" } as ContainerSpec),
+    ],
   ] as const
 ) {
-  test(`${what} waits until its container is connected`, async () => {
+  test(`${what} waits until the container is connected`, async () => {
     const { docker, did, connection, started } = scene();
     await started();
     const acting = act(docker);
@@ -82,30 +103,77 @@ for (
         message: "Cannot connect the container to its network: no address left",
       });
     }
-    assert.deepEqual(did, ["connect lan c"]);
+    // Each of them tries again.
+    assert.deepEqual(did, ["connect lan c", "connect lan c"]);
     // What ends and removes it still works.
     await docker.exec("c", OFFLINE);
     await docker.kill("c");
     await docker.remove("c");
-    assert.deepEqual(did.slice(1), ["exec c offline", "kill c", "remove c"]);
-    // It keeps nothing of another container from starting.
-    await docker.exec("d", ONLINE);
+    assert.deepEqual(did.slice(2), ["exec c offline", "connect lan c", "kill c", "remove c"]);
   });
 }
 
-test("a container is not paused, killed or removed while it is being connected", async () => {
-  for (const act of ["pause", "kill", "remove"] as const) {
-    const { docker, did, connection, started } = scene();
-    await started();
-    await docker.exec("c", OFFLINE);
-    did.length = 0;
-    const acting = docker[act]("c");
+test("a container is not removed while it is being connected", async () => {
+  const { docker, did, connection, started } = scene();
+  await started();
+  await docker.exec("c", OFFLINE);
+  did.length = 0;
+  const removing = docker.remove("c");
+  await turns();
+  assert.deepEqual(did, []);
+  connection.resolve();
+  await removing;
+  assert.deepEqual(did, ["remove c"]);
+});
+
+test("a container that cannot be connected keeps no process of another one from starting", async () => {
+  const { docker, did, connection, started } = scene();
+  await started();
+  await docker.exec("c", OFFLINE);
+  connection.reject(new DockerError("No such container", { status: 400 }));
+  await assert.rejects(docker.exec("c", ONLINE), { reason: "container-failed" });
+  await started("none", "other");
+  await docker.exec("other", ONLINE);
+  assert.deepEqual(did, ["exec other"]);
+});
+
+test("a process waits however its container is named", async () => {
+  const id = "0123456789ab";
+  for (const reference of [id, "01234", "build"]) {
+    const { docker, did, daemon } = scene();
+    daemon.create = () => Promise.resolve(id);
+    await docker.start(await docker.create({ name: "build", network: NETWORK } as ContainerSpec));
+    void docker.exec(reference, ONLINE);
     await turns();
-    assert.deepEqual(did, []);
-    connection.resolve();
-    await acting;
-    assert.deepEqual(did, [`${act} c`]);
+    assert.equal(did.at(-1), `connect ${NETWORK} ${id}`, reference);
   }
+});
+
+test("a network that somebody has removed meanwhile is provided again, if it can be", async () => {
+  const again = scene({ pruned: { provides: true } });
+  await again.started();
+  again.connection.resolve();
+  await again.docker.exec("c", ONLINE);
+  assert.deepEqual(again.did, ["connect lan c", "provide lan", "connect lan c", "exec c"]);
+  const gone = scene({ pruned: { provides: false } });
+  await gone.started();
+  await assert.rejects(gone.docker.exec("c", ONLINE), {
+    reason: "container-failed",
+    message: "Cannot connect the container to its network: network lan not found",
+  });
+  assert.deepEqual(gone.did, ["connect lan c", "provide lan"]);
+});
+
+test("a start stops waiting for the daemon to take the container off its network when it is told to", async () => {
+  const { docker, did } = scene({ disconnect: new Promise(() => {}) });
+  const id = await docker.create({ name: "c", network: NETWORK } as ContainerSpec);
+  const controller = new AbortController();
+  const starting = docker.start(id, { signal: controller.signal });
+  const reason = new Error("cancelled");
+  controller.abort(reason);
+  await assert.rejects(starting, reason);
+  await docker.remove(id);
+  assert.deepEqual(did, ["create c", "disconnect lan c", "remove c"]);
 });
 
 test("a container that is removed before its first process is never connected", async () => {
@@ -125,6 +193,19 @@ test("a container starts with its network if that is another, or if the daemon d
     await docker.exec("c", ONLINE);
     assert.deepEqual(did, ["exec c"]);
   }
+});
+
+test("a process that waits while the daemon goes away is told so, and the next one tries again", async () => {
+  const { docker, did, daemon, started } = scene();
+  await started();
+  const { connect } = daemon;
+  const away = new Retryable("Cannot reach Docker", { reason: "docker-unreachable" });
+  daemon.connect = () => Promise.reject(away);
+  await assert.rejects(docker.exec("c", ONLINE), away);
+  daemon.connect = connect;
+  void docker.exec("c", ONLINE);
+  await turns();
+  assert.deepEqual(did, ["connect lan c"]);
 });
 
 test("a container does not start while the daemon is away that should take it off its network", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFile, readlink } from "node:fs/promises";
+import { readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openHistory } from "../../lib/backend/embedded/embedded.ts";
@@ -200,6 +200,28 @@ test("run with --keep failure leaves the container of a failed build, and says h
     const next = await app.run("-q", "--", "true");
     assert.equal(next.code, 0);
     execFileSync("docker", ["inspect", name], { stdio: "ignore" });
+  } finally {
+    execFileSync("docker", ["rm", "-fv", name]);
+  }
+});
+
+test("run with --keep leaves a container that has its network, also if the build ends before its first process", async () => {
+  await using app = await project();
+  const signers = join(app.path, "signers");
+  await writeFile(
+    signers,
+    "me@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n",
+  );
+  const { stdout } = await app.run(
+    ...["--keep", "failure", "--verify-signatures", signers, "--git-image", "localhost:1/nosuch:1"],
+    ...["--", "true"],
+  );
+  assert.match(stdout, /localhost:1\/nosuch/);
+  const name = /Remove it: docker rm -fv (\S+)/.exec(stdout)?.[1] ?? assert.fail(stdout);
+  try {
+    const networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}";
+    const words = ["inspect", "--format", networks, name];
+    assert.match(execFileSync("docker", words, { encoding: "utf8" }), /^conveyor/);
   } finally {
     execFileSync("docker", ["rm", "-fv", name]);
   }

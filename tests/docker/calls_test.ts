@@ -65,6 +65,23 @@ test("remove waits where a removal is under way already", async () => {
   });
 });
 
+test("connect leaves a container that is connected already, and is refused for any other cause", async () => {
+  const connecting = async (inspected: [status: number, body: object]) => {
+    const handle: Handle = ({ line, socket }) =>
+      socket.write(line.startsWith("POST ") ? answer(403, { message: "said" }) : answer(...inspected));
+    let outcome: unknown;
+    await docked(handle, async (docker) => {
+      outcome = await docker.connect("lan", "abc").catch((error: Error) => error.message);
+    });
+    return outcome;
+  };
+  const on = (Networks: object) => connecting([200, { NetworkSettings: { Networks } }]);
+  assert.equal(await on({ lan: { NetworkID: "id" } }), undefined);
+  assert.equal(await on({ other: { NetworkID: "lan" } }), undefined);
+  assert.equal(await on({ other: { NetworkID: "id" } }), "said");
+  assert.equal(await connecting([404, { message: "No such container" }]), "said");
+});
+
 test("a call that changes something says what, and where there was nothing to do", async () => {
   const asked: string[] = [];
   const on = async (status: number, work: (docker: Docker) => Promise<unknown>) => {

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { cloneNeedsNetwork } from "../../build/git/clone-needs-network.ts";
-import { SHARED_NETWORK } from "../../build/network.ts";
+import { provideShared, SHARED_NETWORK } from "../../build/network.ts";
 import type { Plan } from "../../build/plan.ts";
 import type { DaemonInfo, Docker } from "../../docker/docker.ts";
 import { connectLater } from "./connect-later.ts";
@@ -8,7 +8,8 @@ import { connectLater } from "./connect-later.ts";
 /**
  * Returns Docker for one build. Reuses the daemon's `info`, which holds for as long as a build takes.
  * `onIdle` is called when a container starts: the daemon is busy then, and this process is idle. If nothing
- * needs the network before the commands, the container is connected to it while the repository is cloned.
+ * needs the network before the commands, the container is connected to it while the repository is cloned; not
+ * so one that may be kept, in which somebody looks around if the build ends before that.
  */
 export function buildDocker(
   docker: Docker,
@@ -24,7 +25,8 @@ export function buildDocker(
     },
   };
   const isOffline = plan.services.length === 0 && !cloneNeedsNetwork(plan);
-  return isOffline ? connectLater(given, SHARED_NETWORK) : given;
+  if (!isOffline || plan.spec.keep !== "never") return given;
+  return connectLater(given, { name: SHARED_NETWORK, provide: () => provideShared(given) });
 }
 
 /** Sending a call takes two turns of the event loop. What begins before that delays it. */
