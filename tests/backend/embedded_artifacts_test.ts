@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { ArtifactTable } from "../../lib/backend/embedded/artifacts.ts";
 import { connect } from "../../lib/backend/embedded/database.ts";
@@ -8,6 +9,7 @@ import { openEmbedded } from "../../lib/backend/embedded/embedded.ts";
 import { Lifetime } from "../../lib/backend/embedded/lifetime.ts";
 import { migrate } from "../../lib/backend/embedded/schema.ts";
 import { InputError } from "../../lib/base/errors.ts";
+import { captureLog } from "../support/process-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { OTHER_RUN, publishBatch, RUN, runOf } from "./store-conformance/opened.ts";
 import { bytes } from "./transport-conformance/opened.ts";
@@ -86,4 +88,49 @@ test("removeOrphans leaves what a run has whose record cannot be read", async ()
   assert.equal(await embedded.store.runs.get(RUN), undefined);
   assert.equal(await embedded.removeOrphans({ signal }), 0);
   assert.equal((await embedded.store.artifacts.list(RUN)).length, 1);
+});
+
+test("removeOrphans removes the others where one cannot be removed, and says so once", async () => {
+  await using folder = await temporaryFolder();
+  await using log = await captureLog();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store, transport, removeOrphans } = embedded;
+  for (const run of [RUN, OTHER_RUN]) {
+    await transport.putBlob(run, "late", bytes("one"));
+    await publishBatch(transport, ["a late line"], { run });
+  }
+  const [stuck = "", other = ""] = [RUN, OTHER_RUN].sort();
+  using database = new DatabaseSync(join(folder.path, "conveyor.db"));
+  database.exec(
+    `CREATE TRIGGER stuck BEFORE DELETE ON artifacts WHEN OLD.run = '${stuck}'
+     BEGIN SELECT RAISE(ABORT, 'it is stuck'); END`,
+  );
+  const { signal } = new AbortController();
+  assert.equal(await removeOrphans({ signal }), 1);
+  assert.deepEqual([await store.artifacts.list(other), await store.logs.count(other)], [[], 0]);
+  await log.line(new RegExp(`^warning: Cannot remove what is left of removed run ${stuck}: it is stuck$`));
+  assert.equal(log.lines.filter((line) => line.includes("Cannot remove")).length, 1);
+  database.exec("DROP TRIGGER stuck");
+  assert.equal(await removeOrphans({ signal }), 1);
+  assert.deepEqual(await store.artifacts.list(stuck), []);
+});
+
+test("removeOrphans leaves the artifacts of a run that is created while it removes an orphan with this id", async () => {
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { store, transport, removeOrphans } = embedded;
+  await store.runs.put(OTHER_RUN, runOf(OTHER_RUN), 0);
+  await transport.putBlob(RUN, "app", bytes("one"));
+  await publishBatch(transport, ["a late line"], { run: RUN });
+  using database = new DatabaseSync(join(folder.path, "conveyor.db"));
+  // Another process creates the run, just when its log is removed.
+  database.exec(
+    `CREATE TRIGGER created AFTER DELETE ON logs WHEN OLD.run = '${RUN}' BEGIN
+       INSERT INTO runs (id, revision, outcome, created_at, ended_at, reason, name, type, pipeline, value)
+       SELECT '${RUN}', revision, outcome, created_at, ended_at, reason, name, type, pipeline, value FROM runs;
+     END`,
+  );
+  const { signal } = new AbortController();
+  assert.equal(await removeOrphans({ signal }), 0);
+  assert.deepEqual((await store.artifacts.list(RUN)).map(({ name }) => name), ["app"]);
 });

@@ -7,13 +7,14 @@ import { paced } from "../support/pace.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startChild } from "./embedded-children/start.ts";
 import { broker, until } from "./nats-broker.ts";
-import { OTHER_RUN, RUN, runOf } from "./store-conformance/opened.ts";
+import { OTHER_RUN, publishBatch, RUN, runOf } from "./store-conformance/opened.ts";
 import { bytes } from "./transport-conformance/opened.ts";
 import { needing } from "../support/needs.ts";
 
 const { test } = needing("broker");
 
 const { signal } = new AbortController();
+const THIRD_RUN = "0fbab31f-0000-4000-8000-ac49b007ca65";
 const CHUNK = 256 * 1024;
 
 /** A broker with a store and a transport on it. */
@@ -104,6 +105,22 @@ test("removeUnfinished removes what was stored of a run after its removal, and n
   await transport.putBlob(RUN, "later", bytes("two"));
   assert.equal(await store.removeUnfinished({ idleMs: 0, signal }), 1);
   assert.deepEqual(await store.notes.list({ after: "removed-run/", limit: 1 }), []);
+});
+
+test("removeUnfinished removes log lines that were stored of a run after its removal, and none of others", async () => {
+  await using opened = await openStore();
+  const { store, transport } = opened;
+  const [ended, again] = [RUN, OTHER_RUN];
+  for (const run of [ended, again]) {
+    await store.runs.put(run, runOf(run, { outcome: "succeeded", endedAt: 1_700_000_001_000 }), 0);
+    await publishBatch(transport, ["early"], { run });
+    await store.removeRun(run);
+  }
+  await store.runs.put(again, runOf(again), 0);
+  for (const run of [ended, again, THIRD_RUN]) await publishBatch(transport, ["late"], { run });
+  assert.equal(await store.removeUnfinished({ idleMs: 60_000, signal }), 1);
+  const lines = await Promise.all([ended, again, THIRD_RUN].map((run) => store.logs.count(run)));
+  assert.deepEqual(lines, [0, 1, 1]);
 });
 
 test("removeUnfinished leaves the artifacts of a run that was created again with the id of a removed one", async () => {

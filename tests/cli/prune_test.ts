@@ -73,7 +73,8 @@ test("prune removes the others where one run, or one log, cannot be removed", as
     await publishBatch(transport, ["a line"], { run: idOf(n) });
   }
   const failing = (stuck: number, remove: (run: string) => Promise<void>) => (run: string) =>
-    run === idOf(stuck) ? Promise.reject(new Error("EACCES: permission denied")) : remove(run);
+    isStuck && run === idOf(stuck) ? Promise.reject(new Error("EACCES: permission denied")) : remove(run);
+  let isStuck = true;
   const prune = pruner({
     store: { ...store, removeRun: failing(0, store.removeRun) },
     keepRunsMs: 7 * DAY,
@@ -95,6 +96,12 @@ test("prune removes the others where one run, or one log, cannot be removed", as
     ...{ keepRunsMs: 7 * DAY, keepLogsMs: DAY, clock: () => NOW },
   });
   await assert.rejects(stopped(new AbortController().signal), away);
+
+  // Both are tried again.
+  isStuck = false;
+  assert.equal(await prune(new AbortController().signal), 1);
+  assert.deepEqual((await store.runs.list()).map(({ id }) => id).sort(), [3, 4, 5].map(idOf));
+  assert.equal(await store.logs.count(idOf(3)), 0);
 });
 
 test("prune keeps so many ended runs, those that ended last, and all open ones", async () => {
@@ -177,5 +184,5 @@ test("keepPruned removes what was silent for a day without being finished, also 
   });
   assert.equal(await asked.promise, DAY);
   await log.line(/^warning: Cannot remove runs that had ended long ago: The store has been disposed$/);
-  await log.line(/^info: Removed 3 artifacts that no run has$/);
+  await log.line(/^info: Removed 3 leftovers of removed runs and unfinished uploads$/);
 });

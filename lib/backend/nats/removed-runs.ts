@@ -2,8 +2,8 @@ import { systemClock } from "../../base/clock.ts";
 import type { Store } from "../store.ts";
 
 /**
- * Notes which runs were removed, and when: a driver that has lost its run may still be storing an artifact of
- * it.
+ * Notes which runs were removed, and when: a driver that has lost its run may still be storing an artifact
+ * or log lines of it.
  */
 export function removedRuns(notes: Store["notes"]) {
   const prefix = "removed-run/";

@@ -20,8 +20,8 @@ import { removeUnfinished } from "./unfinished.ts";
 export interface NatsStore extends Store {
   /**
    * Removes the rest of artifacts whose upload was cut off and whose last chunk is older than `idleMs`, and
-   * artifacts of removed runs that were stored after the removal, for at least `idleMs`. Returns how many.
-   * Throws `Retryable`, `signal.reason`.
+   * artifacts and logs of removed runs that were stored after the removal, for at least `idleMs`. Returns how
+   * many artifacts and logs. Throws `Retryable`, `signal.reason`.
    */
   removeUnfinished(options: { idleMs: number; signal: AbortSignal }): Promise<number>;
   /**
@@ -63,15 +63,23 @@ export async function natsStore(
     await index.forget(run);
   }
 
+  const removeLog = (run: string) => manager.streams.purge("logs-engine", { filter: subjects.logs(run) });
+
   async function removeLeftovers(options: { idleMs: number; signal: AbortSignal }): Promise<number> {
     let count = 0;
     const runs = await gone.list();
-    for (const [run, objects] of await index.objectsOf(new Set(runs.keys()))) {
+    const artifacts = await index.objectsOf(new Set(runs.keys()));
+    const logged = runs.size === 0 ? new Set() : await loggedSubjects(manager);
+    for (const run of runs.keys()) {
+      const objects = artifacts.get(run) ?? [];
+      const hasLog = logged.has(subjects.logs(run));
       options.signal.throwIfAborted();
+      if (objects.length === 0 && !hasLog) continue;
       // The removal has failed, or a later run has the same id.
       if (await local.runs.get(run)) continue;
+      if (hasLog) await removeLog(run);
       await removeObjects(run, objects);
-      count += objects.length;
+      count += objects.length + (hasLog ? 1 : 0);
     }
     await gone.forget(runs, options.idleMs);
     return count + await removeUnfinished(link, manager, index, options);
@@ -116,7 +124,7 @@ export async function natsStore(
       await gone.note(run);
       const objects = Array.from(await index.of(run), ([, { object }]) => object);
       try {
-        await manager.streams.purge("logs-engine", { filter: subjects.logs(run) });
+        await removeLog(run);
         await removeObjects(run, objects);
         await removed.forget(run);
       } catch (cause) {
@@ -139,6 +147,12 @@ async function boundArtifacts(manager: JetStreamManager, bytes: number): Promise
   if (found.config.max_bytes !== max_bytes) {
     await manager.streams.update(ARTIFACTS_STREAM, { ...found.config, max_bytes });
   }
+}
+
+/** Returns the subjects of all runs that have a log. */
+async function loggedSubjects(manager: JetStreamManager): Promise<Set<string>> {
+  const { state } = await manager.streams.info("logs-engine", { subjects_filter: subjects.logs("*") });
+  return new Set(Object.keys(state.subjects ?? {}));
 }
 
 /** Fill levels of the log stream: cleaning starts above the first and stops below the second. */

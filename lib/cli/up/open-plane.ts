@@ -28,7 +28,7 @@ export interface Plane extends AsyncDisposable {
   readonly stored: () => Promise<Stored>;
   /** Removes a run's log; undefined if the broker expires logs itself. */
   readonly removeLog: ((run: string) => Promise<void>) | undefined;
-  /** Removes artifacts that no run has: see `NatsStore` and `removeOrphans`. Returns how many there were. */
+  /** Removes what was stored of removed runs: see `NatsStore` and `removeOrphans`. Returns their count. */
   readonly removeUnfinished: NatsStore["removeUnfinished"];
   /** See `NatsStore`. */
   readonly makeRoom: NatsStore["makeRoom"] | undefined;

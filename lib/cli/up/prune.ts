@@ -48,7 +48,7 @@ export function keepPruned(
         signal,
       );
       await attempt(
-        "artifacts that no run has",
+        "leftovers of removed runs and unfinished uploads",
         () => removeUnfinished({ idleMs: UNFINISHED_MS, signal }),
         signal,
       );
@@ -102,7 +102,7 @@ async function isRemoved(
 /**
  * Returns a function that removes runs and logs that ended long enough ago, and of more runs than are kept
  * the ones that ended first. It returns the number of removed runs. Each call examines only what has expired
- * since the previous call (the first one, all logs).
+ * since the previous call that removed all of it (the first one, all logs).
  */
 export function pruner(
   { store, keepRunsMs, keepRunsCount = Infinity, keepLogsMs, removeLog, clock }: PruneOptions,
@@ -123,10 +123,11 @@ export function pruner(
       const until = now - keepLogsMs;
       // Overlap with the previous period: a run may have been stored a little after it ended.
       const since = mutedUntil - EVERY_MS;
+      let all = true;
       for await (const { id } of endedRuns(store, { since, until, signal })) {
-        await isRemoved(id, "the log of run", removeLog);
+        all = await isRemoved(id, "the log of run", removeLog) && all;
       }
-      if (!signal.aborted) mutedUntil = until;
+      if (all && !signal.aborted) mutedUntil = until;
     }
     return removed;
   };
