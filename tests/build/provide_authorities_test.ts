@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { StepFailure } from "../../lib/base/errors.ts";
@@ -118,6 +118,35 @@ test("an image's file with authorities that its user cannot read, or that is too
   assert.deepEqual(large, { stdout: "", stderr: "FILE is larger than 16000000 bytes, and not used\n" });
 });
 
+/** Runs the script as a container would whose own folder is `own`. */
+async function provided(own: string, env: Record<string, string>) {
+  const fake = world(0, { spec: { ca } });
+  await provideAuthorities(fake.context, fake.container, fake.plan);
+  const script = fake.ran[0]?.command[2]?.replaceAll("/.conveyor", own) ?? "";
+  const { promise, resolve } = Promise.withResolvers<Exclude<Answer, number>>();
+  execFile(
+    "/bin/sh",
+    ["-c", script],
+    { env },
+    (error, stdout, stderr) => resolve({ exitCode: error ? 1 : 0, stdout, stderr }),
+  ).stdin?.end("OURS\n");
+  return await promise;
+}
+
+test("a full disk fails the build, and no file of the image is blamed for it", async () => {
+  await using folder = await temporaryFolder();
+  const named = join(folder.path, "own.pem");
+  await writeFile(named, "GOOD\n");
+  await symlink("/dev/full", join(folder.path, "ca-copy.pem"));
+  const { exitCode, stderr = "" } = await provided(folder.path, {
+    PATH: process.env.PATH ?? "",
+    PIP_CERT: named,
+  });
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /No space left on device/);
+  assert.ok(!stderr.includes("cannot be read"), stderr);
+});
+
 test("an image's named file that cannot be read to its end is left out whole, and said", async () => {
   await using folder = await temporaryFolder();
   const at = (name: string) => join(folder.path, name);
@@ -129,18 +158,8 @@ test("an image's named file that cannot be read to its end is left out whole, an
   const failing =
     '#!/bin/sh\ncase $(readlink /proc/self/fd/0) in *bad.pem) echo HALF; exit 1 ;; esac\nexec /bin/cat "$@"\n';
   await writeFile(join(tools, "cat"), failing, { mode: 0o755 });
-  const { promise: ended, resolve } = Promise.withResolvers<Answer>();
-  const fake = world(0, { spec: { ca } });
-  await provideAuthorities(fake.context, fake.container, fake.plan);
-  const script = fake.ran[0]?.command[2]?.replaceAll("/.conveyor", own) ?? "";
   const env = { PATH: `${tools}:${process.env.PATH}`, PIP_CERT: bad, DENO_CERT: bad, CURL_CA_BUNDLE: good };
-  execFile(
-    "/bin/sh",
-    ["-c", script],
-    { env },
-    (error, stdout, stderr) => resolve({ exitCode: error ? 1 : 0, stdout, stderr }),
-  ).stdin?.end("OURS\n");
-  const answer = await ended;
+  const answer = await provided(own, env);
   const whole = await readFile(join(own, "ca-bundle.pem"), "utf8");
   assert.ok(whole.endsWith("GOOD\n\nOURS\n") && !whole.includes("HALF"), whole);
   assert.equal(await readFile(join(own, "ca.pem"), "utf8"), "OURS\n");

@@ -40,6 +40,8 @@ named() {
   for file; do
     [ "$file" != "$SSL_CERT_FILE" ] && usable_authorities "$file" || continue
     if cat <"$file" >${COPY}; then cat ${COPY} && echo || return
+    # The copy could not be written, and cat has said why.
+    elif cat <"$file" >/dev/null; then return 1
     else echo "$file cannot be read to its end, and is not used" >&2; fi
   done
   rm -f ${COPY}
