@@ -246,6 +246,7 @@ test("a broker keeps nothing of a hundred runs once they are removed, and an ind
   for (const run of runs) await store.removeRun(run);
   await until(async () => !await transport.holds("messages", ids.event(runs.at(-1) ?? "", "a", 1)));
   assert.deepEqual(await stored(), start);
+  assert.equal(await store.removeUnfinished({ idleMs: 0, signal: new AbortController().signal }), 0);
   assert.deepEqual((await store.notes.list()).map(({ key }) => key), ["position"]);
   await connection.close();
 });

@@ -204,3 +204,28 @@ test("removeUnfinished lists nothing where all that is stored is whole", async (
   subscription.unsubscribe();
   assert.deepEqual(asked.map((text) => text.trim()), ["$JS.API.STREAM.INFO.OBJ_artifacts"]);
 });
+
+test("makeRoom leaves the log of a run that is created again, with the id of an ended one, while it lists them", async () => {
+  await using nats = await broker();
+  await using folder = await temporaryFolder();
+  await using embedded = await openEmbedded({ folder: folder.path, scope: "up" });
+  const { runs } = embedded.store;
+  const ended = async (...options: Parameters<typeof runs.ended>) => {
+    const page = await runs.ended(...options);
+    const found = page.some(({ id }) => id === RUN) ? await runs.get(RUN) : undefined;
+    if (found) await runs.delete(RUN, found.revision);
+    if (found) await runs.put(RUN, runOf(RUN), 0);
+    return page;
+  };
+  await using store = await natsStore(nats.connection, { ...embedded.store, runs: { ...runs, ended } });
+  const transport = await nats.open();
+  for (const [n, run] of [RUN, OTHER_RUN].entries()) {
+    await runs.put(run, runOf(run, { outcome: "succeeded", endedAt: 1_700_000_000_000 + n }), 0);
+    await publishBatch(transport, ["x".repeat(1000)], { run });
+  }
+  const { config, state } = await nats.manager.streams.info("logs-engine");
+  await nats.manager.streams.update("logs-engine", { ...config, max_bytes: state.bytes });
+  assert.equal(await store.makeRoom({ signal }), 1);
+  const lines = await Promise.all([RUN, OTHER_RUN].map((run) => store.logs.count(run)));
+  assert.deepEqual(lines, [1, 0]);
+});

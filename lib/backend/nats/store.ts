@@ -190,6 +190,8 @@ async function makeLogRoom(
     const page: EndedRun[] = await runs.ended({ until: Number.MAX_SAFE_INTEGER, ...after && { after } });
     for (const { id } of page) {
       signal.throwIfAborted();
+      // It may have been removed meanwhile, and a later run may have the same id.
+      if ((await runs.get(id))?.value.outcome === undefined) continue;
       const { purged } = await manager.streams.purge("logs-engine", { filter: subjects.logs(id) });
       if (purged === 0) continue;
       await removed.note(id);
