@@ -16,7 +16,7 @@ const HALVES = halvesOf(ALL_FAULTS["container-start"]);
 
 /** Soon over, since each that dies is waited for. */
 const ACK_WAIT_MS = paced(1000);
-/** Several slots and a single one: each runtime has the one here, and the other in a fleet of ours. */
+/** Several slots and a single one: in a fleet of ours Bun has both, and Deno several. */
 const SLOTS = runtime === "bun" ? "2" : "1";
 
 const TYPE = "flutter-builder";

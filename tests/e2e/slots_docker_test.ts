@@ -15,36 +15,38 @@ const HALVES = halvesOf(ALL_FAULTS["container-start"]);
 
 /** Soon over, since each that dies is waited for. */
 const ACK_WAIT_MS = paced(1000);
-/** A single slot and several: each runtime has the one here, and the other beside a Conveyor server. */
-const SLOTS = runtime === "bun" ? "1" : "2";
+/** A single slot and several. Deno has the single one beside a Conveyor server. */
+const SLOTS = runtime === "bun" ? ["1", "2"] : ["2"];
 
 const remote: { current?: ReturnType<typeof remoteRepository> } = {};
 before(() => void (remote.current = remoteRepository()));
 after(() => remote.current?.[Symbol.dispose]());
 
 /** As many builds as there are points, and a container-start that is killed at each and started again. */
-async function killedAtEach(points: readonly string[]): Promise<void> {
+async function killedAtEach(points: readonly string[], slots: string): Promise<void> {
   await using fleet = await openFleet({ ackWaitMs: ACK_WAIT_MS });
   const { url: repository, image } = remote.current ?? {};
   await Promise.all(
-    ["git-cloner", "builder", "container-stop"].map((name) => fleet.driver(name, ["--slots", SLOTS])),
+    ["git-cloner", "builder", "container-stop"].map((name) => fleet.driver(name, ["--slots", slots])),
   );
   const runs = await Promise.all(
     points.map(() => fleet.submit({ repository, image, commands: ["echo once"] })),
   );
   for (const fault of points) {
-    const doomed = fleet.doomed("container-start", ["--slots", SLOTS], { CONVEYOR_FAULT: fault });
+    const doomed = fleet.doomed("container-start", ["--slots", slots], { CONVEYOR_FAULT: fault });
     assert.equal((await doomed.ended).code, 137, fault);
   }
-  await fleet.driver("container-start", ["--slots", SLOTS]);
+  await fleet.driver("container-start", ["--slots", slots]);
   const ends = await Promise.all(runs.map(({ ended }) => ended));
   assert.deepEqual(ends.map(({ outcome, reason }) => reason ?? outcome), points.map(() => "succeeded"));
   assert.deepEqual(await objectsOf(fleet.owner), []);
 }
 
-for (const [i, points] of HALVES.entries()) {
-  test(`a container-start that is killed at any point keeps no build waiting for what it left, in a fleet (${i + 1})`, () =>
-    killedAtEach(points));
+for (const slots of SLOTS) {
+  for (const [i, points] of HALVES.entries()) {
+    test(`a container-start that is killed at any point keeps no build waiting for what it left, in a fleet with --slots ${slots} (${i + 1})`, () =>
+      killedAtEach(points, slots));
+  }
 }
 
 test("a container-start that is killed at any point keeps no build waiting for what it left, in one process with the control plane", async () => {
