@@ -35,8 +35,9 @@ export function containerCalls(client: Client): Calls {
       return created.id;
     },
 
-    async start(reference, options = {}) {
-      await done([304], () => container(reference).start(call(options)));
+    async start(reference, { onSent, ...options } = {}) {
+      const given = { ...call(options), ...onSent && { onSent } };
+      await done([304], () => container(reference).start(given));
     },
 
     async rename(reference, name, options = {}) {

@@ -49,7 +49,8 @@ export interface Docker extends AsyncDisposable {
    * the image is unknown.
    */
   create(spec: ContainerSpec, options?: CallOptions): Promise<string>;
-  start(container: string, options?: CallOptions): Promise<void>;
+  /** `onSent`: called when the call has been sent to the daemon. */
+  start(container: string, options?: CallOptions & { readonly onSent?: () => void }): Promise<void>;
   /** Connects to a container, which need not run yet; no later output of its process is lost. */
   attach(container: string, options?: CallOptions): Promise<Attached>;
   /**

@@ -17,12 +17,15 @@ export interface Call {
   readonly file?: AsyncIterable<Uint8Array>;
 }
 
+/** Options that do not go to the daemon. */
+const FOR_MODEM = new Set(["abortSignal", "authconfig", "onSent"]);
+
 /** Returns path and query. Objects in the query are encoded as JSON. */
 export function encodePath(call: Call): string {
   if (!call.path.endsWith("?")) return call.path;
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(call.options?._query ?? call.options ?? {})) {
-    if (value === undefined || name === "abortSignal" || name === "authconfig") continue;
+    if (value === undefined || FOR_MODEM.has(name)) continue;
     query.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
   }
   return query.size === 0 ? call.path.slice(0, -1) : call.path + query;

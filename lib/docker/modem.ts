@@ -53,7 +53,8 @@ export function openModem(endpoint: DockerEndpoint, { onSent }: { onSent?: () =>
       headers: call.hijack ? { ...headers, Connection: "Upgrade", Upgrade: "tcp" } : headers,
     });
     limitConnecting(request, CONNECT_MS);
-    if (onSent) request.once("finish", onSent);
+    const onThisSent = call.options?.onSent as (() => void) | undefined;
+    for (const listener of [onSent, onThisSent]) if (listener) request.once("finish", listener);
     const onAbort = () => request.destroy();
     const release = () => signal?.removeEventListener("abort", onAbort);
     signal?.addEventListener("abort", onAbort, { once: true });

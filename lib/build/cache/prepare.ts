@@ -175,9 +175,11 @@ async function createLayer(
     n: number;
   },
 ): Promise<string> {
-  const nameOf = (n: number) => layerName(owner, run, eventId, String(attempt), line.name, mode, String(n));
-  let name = nameOf(n);
-  for (let i = n; stuck.has(name) || stuck.has(workName(name));) name = nameOf(i += CHOICES + 1);
+  const nameAt = (i: number) => layerName(owner, run, eventId, String(attempt), line.name, mode, String(i));
+  let i = n;
+  // There are CHOICES + 1 values of n. The names of one must not become those of another.
+  while (stuck.has(nameAt(i)) || stuck.has(workName(nameAt(i)))) i += CHOICES + 1;
+  const name = nameAt(i);
   const reads = base?.layers.join(",") ?? "";
   const labels = {
     ...Object.fromEntries(

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { cloneNeedsNetwork } from "../../build/git/clone-needs-network.ts";
 import { provideShared, SHARED_NETWORK } from "../../build/network.ts";
 import type { Plan } from "../../build/plan.ts";
@@ -7,9 +6,10 @@ import { connectLater } from "./connect-later.ts";
 
 /**
  * Returns Docker for one build. Reuses the daemon's `info`, which holds for as long as a build takes.
- * `onIdle` is called when a container starts: the daemon is busy then, and this process is idle. If nothing
- * needs the network before the commands, the container is connected to it while the repository is cloned; not
- * so one that may be kept, in which somebody looks around if the build ends before that.
+ * `onIdle` is called once the start of a container has been sent or has failed: the daemon is busy then, and
+ * this process is idle. If nothing needs the network before the commands, the container is connected to it
+ * while the repository is cloned; not so one that may be kept, in which somebody looks around if the build
+ * ends before that.
  */
 export function buildDocker(
   docker: Docker,
@@ -19,18 +19,13 @@ export function buildDocker(
     ...docker,
     info: () => Promise.resolve(info),
     start(container, options) {
-      const starting = docker.start(container, options);
-      sent().then(onIdle, onIdle);
+      const starting = docker.start(container, { ...options, onSent: onIdle });
+      // What waits for this must not wait for ever.
+      starting.catch(onIdle);
       return starting;
     },
   };
   const isOffline = plan.services.length === 0 && !cloneNeedsNetwork(plan);
   if (!isOffline || plan.spec.keep !== "never") return given;
   return connectLater(given, { name: SHARED_NETWORK, provide: () => provideShared(given) });
-}
-
-/** Sending a call takes two turns of the event loop. What begins before that delays it. */
-async function sent(): Promise<void> {
-  await setImmediate();
-  await setImmediate();
 }
