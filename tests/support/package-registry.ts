@@ -1,13 +1,11 @@
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { createServer } from "node:http";
-import { join } from "node:path";
-import { promisify } from "node:util";
+import { join, relative } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { createGzip } from "node:zlib";
+import { pack } from "tar-stream";
 import { root } from "../cli/start-program.ts";
-
-const run = promisify(execFile);
-const MOST_BYTES = 256 * 1024 ** 2;
 
 /** A package in a registry. */
 interface Published {
@@ -72,12 +70,21 @@ async function manifestIn(folder: string): Promise<Record<string, unknown>> {
 
 async function installed(name: string): Promise<Published> {
   const folder = join(root, "node_modules", name);
-  const manifest = await manifestIn(folder);
-  const { stdout } = await run("tar", ["-C", folder, "-cz", "--transform", "s,^\\.,package,", "."], {
-    encoding: "buffer",
-    maxBuffer: MOST_BYTES,
-  });
-  return { manifest, archive: stdout };
+  return { manifest: await manifestIn(folder), archive: await archiveOf(folder) };
+}
+
+/** The tar program refuses a file that is linked elsewhere meanwhile, as installing does. */
+async function archiveOf(folder: string): Promise<Uint8Array> {
+  const archive = pack();
+  const bytes = buffer(archive.pipe(createGzip({ level: 1 })));
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const { mode } = await stat(path);
+    archive.entry({ name: `package/${relative(folder, path)}`, mode }, await readFile(path));
+  }
+  archive.finalize();
+  return await bytes;
 }
 
 /** `bun init` adds this name for the types that are installed here. */
