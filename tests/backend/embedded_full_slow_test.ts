@@ -40,3 +40,16 @@ test("openEmbedded refuses a folder whose disk has not the room that is set asid
     });
   }
 });
+
+test("a data folder opens on a disk without a free byte, with the space set aside, and says what is missing", async () => {
+  await using folder = await temporaryFolder();
+  for (const how of ["read", "work"]) {
+    await using child = startChild("reopen.ts", [folder.path, how], onSmallDisk(folder.path, "40m"));
+    const { again, ...came } = JSON.parse(await child.line());
+    assert.deepEqual(came, { free: 0, first: how === "read" ? "1 run, 1 line" : "opened", isSpent: true });
+    assert.match(
+      again,
+      /^Cannot use ".*\/data" as data folder: its disk has 0 B left, expected 21\.0 MiB at least\nMake room/,
+    );
+  }
+});

@@ -13,7 +13,8 @@ import { type Part, WriteQueue } from "./write-queue.ts";
 export class Database implements AsyncDisposable {
   readonly #sqlite: DatabaseSync;
   readonly #unwritable: Unwritable | undefined;
-  readonly #checkpoints: Checkpoints;
+  /** Undefined only in the constructor. */
+  readonly #checkpoints: Checkpoints | undefined;
   readonly #makeRoom: () => number;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -41,7 +42,8 @@ export class Database implements AsyncDisposable {
     this.#unwritable = unwritable;
     this.#makeRoom = makeRoom;
     this.#sqlite.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    this.#checkpoints = new Checkpoints(this.#sqlite, path, options);
+    // The first statement that reads the file makes the log's index, for which there may be no room.
+    this.#checkpoints = this.#explained(() => new Checkpoints(this.#sqlite, path, options));
     this.#begin = this.#sqlite.prepare("BEGIN IMMEDIATE");
     this.#commit = this.#sqlite.prepare("COMMIT");
     this.#rollback = this.#sqlite.prepare("ROLLBACK");
@@ -57,7 +59,7 @@ export class Database implements AsyncDisposable {
   }
 
   prepare(sql: string): StatementSync {
-    return this.#sqlite.prepare(sql);
+    return this.#explained(() => this.#sqlite.prepare(sql));
   }
 
   /** Executes one or more statements without parameters. */
@@ -82,7 +84,7 @@ export class Database implements AsyncDisposable {
   write<T>(work: () => T): T {
     this.#unwritable?.refuse();
     const result = this.#explained(() => this.#transaction(work));
-    if (++this.#writes % LOOK_EVERY === 0) this.#checkpoints.look();
+    if (++this.#writes % LOOK_EVERY === 0) this.#checkpoints?.look();
     return result;
   }
 
@@ -101,7 +103,7 @@ export class Database implements AsyncDisposable {
 
   /** Returns the space of the log and of removed data to the disk, if that needs fewer than `room` bytes. */
   emptyLog(room: number): void {
-    this.#checkpoints.empty(room);
+    this.#checkpoints?.empty(room);
   }
 
   /**
@@ -109,7 +111,7 @@ export class Database implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#queue.flush();
-    await this.#checkpoints[Symbol.asyncDispose]();
+    await this.#checkpoints?.[Symbol.asyncDispose]();
     this.#queue.flush();
     this.#sqlite.close();
   }

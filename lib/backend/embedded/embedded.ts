@@ -65,7 +65,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     return await open(options);
   } catch (error) {
     // No event is being handled yet that could be retried.
-    if (error instanceof Retryable) throw unavailable(options.folder, error);
+    if (error instanceof Retryable) {
+      throw unavailable(options.folder, error, new Reserve(dataFolder(options.folder).reserve));
+    }
     throw error;
   }
 }
@@ -178,7 +180,7 @@ async function openDatabase(path: string, reserve: Reserve, folder: DataFolder):
     if (error instanceof UnavailableError) throw error;
     // SQLite writes to a database that is only read, and says no more than that it cannot open it.
     requireWritable(folder.path);
-    throw unavailable(path, error);
+    throw unavailable(path, error, reserve);
   }
 }
 
@@ -198,10 +200,11 @@ async function openToRead({ path, database: file }: DataFolder): Promise<Databas
   }
 }
 
-function unavailable(path: string, cause: unknown): UnavailableError {
-  return new UnavailableError(`Cannot use "${path}"`, {
+function unavailable(path: string, cause: unknown, reserve: Reserve): UnavailableError {
+  const isFull = cause instanceof Retryable && cause.reason === "disk-full";
+  return isFull && reserve.whyTooLittle() || new UnavailableError(`Cannot use "${path}"`, {
     cause,
-    hint: "Name another data folder with --data.",
+    hint: `${isFull ? "Make room there, or name" : "Name"} another data folder with --data.`,
   });
 }
 

@@ -23,10 +23,16 @@ export class Reserve {
    * be recorded.
    */
   check(): void {
+    const why = this.whyTooLittle();
+    if (why) throw why;
+  }
+
+  /** Returns the error of `check`; undefined if there is room. */
+  whyTooLittle(): UnavailableError | undefined {
     const missing = this.#missing();
     const free = freeBytes(this.#path);
-    if (missing === 0 || free > missing + SLACK_BYTES) return;
-    throw new UnavailableError(
+    if (missing === 0 || free > missing + SLACK_BYTES) return undefined;
+    return new UnavailableError(
       `Cannot use "${dirname(this.#path)}" as data folder: its disk has ${formatSize(free)} left, expected ${
         formatSize(missing + SLACK_BYTES)
       } at least`,
