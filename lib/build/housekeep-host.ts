@@ -18,6 +18,7 @@ export async function housekeepHost(
   const removed = await sweep(docker, {
     owner,
     onFailure: warnOfFailure,
+    onVolume: (name) => processLog("driver").info("Removed volume {name}: its run is over", { name }),
     onCaches: (found) => saved = found.saved,
     isAlive: async (run, isExpired, labels) => {
       const state = await askRun(run, factsOf(labels), { signal });

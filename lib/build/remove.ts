@@ -12,6 +12,7 @@ import {
   isGitContainer,
   isOurs,
   isService,
+  isWorkspace,
   LABELS,
   runLabels,
 } from "./labels.ts";
@@ -31,8 +32,8 @@ interface Removing extends Owned {
 const UNDER_WAY = new WeakMap<Docker, Map<string, Promise<unknown>>>();
 
 /**
- * Removes the run's container with its unnamed volume, its git container, its own network if it has one, and
- * the layers of caches that it has not saved.
+ * Removes the run's container with its unnamed volume, its git container, its own network if it has one, the
+ * layers of caches that it has not saved, and an unnamed volume that has lost its container.
  * Does nothing for what is already gone. Returns whether there was a container; of several concurrent calls
  * only the first returns true. Never removes what is not ours, whatever labels it carries. What Docker cannot
  * remove keeps nothing else, except that the container stays, killed, as long as its git container does; then
@@ -61,7 +62,10 @@ async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
     docker.volumes({ [LABELS.owner]: owner }, { signal }),
     attempt(() => removeGitContainer(docker, owned)),
   ]);
-  const announcements = volumes.filter(({ labels }) => labels[LABELS.run] === run).filter(isAnnouncement);
+  const runs = volumes.filter(({ labels }) => labels[LABELS.run] === run);
+  const announcements = runs.filter(isAnnouncement);
+  const used = new Set(containers.flatMap((container) => Object.values(container.volumes)));
+  const lost = runs.filter((volume) => isWorkspace(volume, owner) && !used.has(volume.name));
   const caches = readCacheVolumes(owner, volumes);
   let removed = false;
   // The daemon keeps a volume that another container uses, and once its own is gone nothing removes it.
@@ -72,6 +76,9 @@ async function removeAll(docker: Docker, owned: Removing): Promise<boolean> {
   }
   for (const { name } of announcements) {
     await forSweep.attempt(() => docker.removeVolume(name, { signal }), name);
+  }
+  for (const { name } of lost) {
+    await forSweep.attempt(() => removeUnusedVolume(docker, name, signal), name);
   }
   // Services are on a network of the run's own.
   if (networks.length > 0) await attempt(() => removeServices(docker, owned));
@@ -101,6 +108,20 @@ export async function removeRunNetwork(
     const isInUse = error instanceof DockerError && (error.status === 403 || error.status === 409);
     if (!isInUse) throw error;
     return false;
+  }
+}
+
+/** Removes a volume unless a container uses it. Returns whether it was removed. */
+export async function removeUnusedVolume(
+  docker: Docker,
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    return await docker.removeVolume(name, { signal });
+  } catch (error) {
+    if (error instanceof DockerError && error.status === 409) return false;
+    throw error;
   }
 }
 

@@ -1,11 +1,11 @@
 import type { Docker, ListedContainer } from "../docker/docker.ts";
-import { LABELS } from "./labels.ts";
+import { isWorkspace, LABELS } from "./labels.ts";
 import type { OnFailure } from "./removals.ts";
 import { sweep, type SweepOptions } from "./sweep.ts";
 
 /** A removed object, and its installation. */
 export interface Swept {
-  readonly kind: "container" | "network";
+  readonly kind: "container" | "network" | "volume";
   readonly name: string;
   readonly owner: string;
 }
@@ -40,21 +40,29 @@ export async function sweepOthers(
   { own, olderThanMs, signal, dryRun = false, onSwept, onFailure }: SweepOthersOptions,
 ): Promise<Swept[]> {
   const all = { [LABELS.owner]: "" };
-  const [now, containers, networks] = await Promise.all([
+  const [now, containers, networks, volumes] = await Promise.all([
     docker.now({ signal }),
     docker.list(all, { signal }),
     docker.networks(all, { signal }),
+    docker.volumes(all, { signal }),
   ]);
-  const owners = new Set([...containers, ...networks].map(({ labels }) => labels[LABELS.owner] ?? ""));
+  const owners = new Set(
+    [...containers, ...networks, ...volumes].map(({ labels }) => labels[LABELS.owner] ?? ""),
+  );
   const swept: Swept[] = [];
   for (const owner of [...owners].filter((owner) => owner !== "" && owner !== own).toSorted()) {
     const theirs = containers.filter(({ labels }) => labels[LABELS.owner] === owner);
     const over = overRuns(theirs, now);
+    const isUsed = (run: string) => theirs.some(({ labels }) => labels[LABELS.run] === run);
+    for (
+      const { labels, labels: { [LABELS.run]: run = "" } } of volumes.filter((one) => isWorkspace(one, owner))
+    ) {
+      if (!isUsed(run) && isExpired(labels, now)) over.add(run);
+    }
     for (const { labels, createdAt } of networks) {
       const { [LABELS.run]: run = "" } = labels;
-      const isUsed = theirs.some((container) => container.labels[LABELS.run] === run);
       const isOld = createdAt < now - LEAST_NETWORK_AGE_MS;
-      if (labels[LABELS.owner] === owner && !isUsed && isOld) over.add(run);
+      if (labels[LABELS.owner] === owner && !isUsed(run) && isOld) over.add(run);
     }
     if (over.size === 0) continue;
     const add = (kind: Swept["kind"]) => (name: string) => {
@@ -69,6 +77,7 @@ export async function sweepOthers(
       isAlive,
       onContainer: add("container"),
       onNetwork: add("network"),
+      onVolume: add("volume"),
       ...onFailure && { onFailure },
       olderThanMs,
       signal,
@@ -82,9 +91,12 @@ export async function sweepOthers(
 function overRuns(containers: readonly ListedContainer[], now: number): Set<string> {
   const isOver = new Map<string, boolean>();
   for (const { labels } of containers) {
-    const { [LABELS.run]: run = "", [LABELS.expires]: expires = "" } = labels;
-    const isExpired = /^\d+$/.test(expires) && Number(expires) < now;
-    isOver.set(run, isExpired && isOver.get(run) !== false);
+    const { [LABELS.run]: run = "" } = labels;
+    isOver.set(run, isExpired(labels, now) && isOver.get(run) !== false);
   }
   return new Set([...isOver].filter(([, over]) => over).map(([run]) => run));
+}
+
+function isExpired({ [LABELS.expires]: expires = "" }: ListedContainer["labels"], now: number): boolean {
+  return /^\d+$/.test(expires) && Number(expires) < now;
 }

@@ -1,10 +1,18 @@
 import type { Docker, ListedContainer, ListedNetwork } from "../docker/docker.ts";
 import { staysForALook } from "./keep.ts";
-import { containerName, isAnnouncement, isGitContainer, isOurs, isService, LABELS } from "./labels.ts";
+import {
+  containerName,
+  isAnnouncement,
+  isGitContainer,
+  isOurs,
+  isService,
+  isWorkspace,
+  LABELS,
+} from "./labels.ts";
 import { removeUnneeded } from "./cache/remove-layers.ts";
 import { type CacheVolumes, readCacheVolumes } from "./cache/volumes.ts";
 import { type OnFailure, removals } from "./removals.ts";
-import { removeGitContainer, removeRun, removeRunNetwork } from "./remove.ts";
+import { removeGitContainer, removeRun, removeRunNetwork, removeUnusedVolume } from "./remove.ts";
 
 export interface SweepOptions {
   readonly owner: string;
@@ -22,6 +30,8 @@ export interface SweepOptions {
   readonly onContainer?: (name: string) => void;
   /** Called with each network that is removed and that no container of its run used. */
   readonly onNetwork?: (name: string) => void;
+  /** Called with each volume that is removed and that had lost its container. */
+  readonly onVolume?: (name: string) => void;
   /** Called if Docker cannot remove something (default: throws the first error once the rest is removed). */
   readonly onFailure?: OnFailure;
   /** Leaves runs that have an object younger than this, milliseconds (default 0). */
@@ -31,16 +41,24 @@ export interface SweepOptions {
 }
 
 /**
- * Removes what dead runs of this owner left on the daemon: containers with their volumes, then networks of
- * runs that lost their container. Containers kept for inspection stay until they expire. A volume that lost
- * its container stays: only its labels, which anyone can copy, say whose it is. Returns the names of the
- * removed containers. Without anything to remove this takes four requests, regardless of the number of runs.
+ * Removes what dead runs of this owner left on the daemon: containers with their volumes, then volumes and
+ * networks of runs that lost their container. Containers kept for inspection stay until they expire. Returns
+ * the names of the removed containers. Without anything to remove this takes four requests, regardless of the
+ * number of runs.
  */
 export async function sweep(
   docker: Docker,
   options: SweepOptions,
 ): Promise<string[]> {
-  const { owner, onCaches, onNetwork = () => {}, olderThanMs = 0, signal, dryRun = false } = options;
+  const {
+    owner,
+    onCaches,
+    onNetwork = () => {},
+    onVolume = () => {},
+    olderThanMs = 0,
+    signal,
+    dryRun = false,
+  } = options;
   const isGone = (name: string): void => {
     removed.push(name);
     options.onContainer?.(name);
@@ -80,13 +98,21 @@ export async function sweep(
   };
   const withContainer = new Set(found.map(({ labels }) => labels[LABELS.run]));
   const isAlone = (name: string, run: string) => name === containerName(run) && !withContainer.has(run);
+  const volumes = await docker.volumes({ [LABELS.owner]: owner }, { signal });
+  const used = new Set(found.flatMap((container) => Object.values(container.volumes)));
+  for (const volume of volumes.filter((one) => isWorkspace(one, owner) && !used.has(one.name))) {
+    const { name, labels, createdAt } = volume;
+    if (olderThanMs > 0 && createdAt > now - olderThanMs || !await isLeft(labels)) continue;
+    const isRemoved = dryRun ||
+      await removing.attempt(() => removeUnusedVolume(docker, name, signal), name);
+    if (isRemoved) onVolume(name);
+  }
   if (dryRun) {
     for (const { name, labels } of networks) {
       if (isAlone(name, labels[LABELS.run] ?? "") && await isLeft(labels)) onNetwork(name);
     }
     return removed;
   }
-  const volumes = await docker.volumes({ [LABELS.owner]: owner }, { signal });
   for (const { name, labels } of volumes.filter(isAnnouncement)) {
     if (await isLeft(labels)) await removing.attempt(() => docker.removeVolume(name, { signal }), name);
   }

@@ -2,7 +2,7 @@ import Dockerode from "dockerode";
 import type { Modem } from "./modem.ts";
 
 /** dockerode with types that it lacks: options of these calls, and their answers. */
-export interface Client extends Omit<Dockerode, "info" | "df" | "getNetwork"> {
+export interface Client extends Omit<Dockerode, "info" | "df" | "getNetwork" | "listVolumes"> {
   info(options: object): Promise<{
     readonly ID: string;
     readonly Name: string;
@@ -27,6 +27,16 @@ export interface Client extends Omit<Dockerode, "info" | "df" | "getNetwork"> {
       | null;
     readonly Volumes:
       | readonly { readonly Name: string; readonly UsageData?: { readonly Size: number } | null }[]
+      | null;
+  }>;
+  listVolumes(options: object): Promise<{
+    readonly Volumes:
+      | readonly {
+        readonly Name: string;
+        readonly Labels: Record<string, string> | null;
+        readonly Mountpoint: string;
+        readonly CreatedAt?: string;
+      }[]
       | null;
   }>;
   getNetwork(id: string): {

@@ -84,10 +84,11 @@ export function networkAndVolumeCalls(client: Client): Calls {
 
     async volumes(labels, options = {}) {
       const found = await client.listVolumes({ filters: labelFilter(labels), ...call(options) });
-      return (found.Volumes ?? []).map(({ Name, Labels, Mountpoint }) => ({
+      return (found.Volumes ?? []).map(({ Name, Labels, Mountpoint, CreatedAt = "" }) => ({
         name: Name,
         labels: Labels ?? {},
         mountpoint: Mountpoint,
+        createdAt: timeOf(CreatedAt),
       }));
     },
 

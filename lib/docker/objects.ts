@@ -33,6 +33,8 @@ export interface ListedVolume {
   readonly labels: Readonly<Record<string, string>>;
   /** Its folder on the daemon's machine. */
   readonly mountpoint: string;
+  /** Milliseconds since the epoch in the daemon's clock. */
+  readonly createdAt: number;
 }
 
 export interface ListedNetwork {

@@ -39,7 +39,7 @@ const LIMITS = {
 const line = (more: object = {}) => ({ name: "c", path: "/c", fallback: [], ...more });
 
 function saved(given: Partial<Saved> = {}): Saved {
-  const volume = { name: `v${given.usedAt}`, labels: {}, mountpoint: "" };
+  const volume = { name: `v${given.usedAt}`, labels: {}, mountpoint: "", createdAt: 0 };
   const same = { project: "p", name: "c", scope: "default", key: "", repository: "r", branch: "" };
   return { volume, ...same, layers: [`layer${given.usedAt}`], usedAt: 0, ...given };
 }
@@ -212,7 +212,12 @@ test("a volume that only carries our labels is none of ours, and a layer stays t
     "conveyor.cache-run": "r1",
     ...more,
   });
-  const at = (name: string, labels: Record<string, string>) => ({ name, labels, mountpoint: "" });
+  const at = (name: string, labels: Record<string, string>) => ({
+    name,
+    labels,
+    mountpoint: "",
+    createdAt: 0,
+  });
   const found = readCacheVolumes("me", [
     at("evil", labels("layer")),
     at("conveyor-cache-a", { ...labels("layer"), "conveyor.owner": "other" }),

@@ -6,7 +6,8 @@ import { containerStop } from "../../drivers/container-stop.ts";
 import { gitCloner } from "../../drivers/git-cloner.ts";
 import { LABELS } from "../../lib/build/labels.ts";
 import { sweep } from "../../lib/build/sweep.ts";
-import { TEST_IMAGE, testDocker } from "../support/step-context.ts";
+import { removeByHand } from "../docker/real-docker.ts";
+import { objectsOfRun, TEST_IMAGE, testDocker } from "../support/step-context.ts";
 import { imageWithScript } from "../support/derived-image.ts";
 import { foreignImage } from "../support/foreign-image.ts";
 import { build, repository, settings } from "./build.ts";
@@ -176,6 +177,16 @@ for (const when of ["before it begins", "once it has begun"]) {
     });
   });
 }
+
+test("container-stop removes the volume of a container that somebody has removed without it", async () => {
+  await build({}, async ({ step, run, idle }) => {
+    assert.ok((await step(containerStart)).result?.success);
+    await removeByHand(idle);
+    assert.equal((await objectsOfRun(run)).length, 1);
+    assert.match((await step(containerStop)).result?.message ?? "", /gone already/);
+    assert.deepEqual(await objectsOfRun(run), []);
+  });
+});
 
 test("what somebody else has labelled as the run's is not removed with it", async () => {
   await using docker = testDocker();

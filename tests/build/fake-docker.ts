@@ -158,7 +158,7 @@ export function fakeDocker(
     volumes: (labels: Record<string, string>) =>
       Promise.resolve(
         [...volumes].filter(([, own]) => has(own, labels)).map(([name, labels]) => (
-          { name, labels, mountpoint: `/volumes/${name}` }
+          { name, labels, mountpoint: `/volumes/${name}`, createdAt: 0 }
         )),
       ),
     createVolume({ name, labels }: { name: string; labels: Record<string, string> }) {

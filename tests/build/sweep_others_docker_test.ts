@@ -5,7 +5,7 @@ import { sweepOthers } from "../../lib/build/sweep-others.ts";
 import { dockerFindings } from "../../lib/cli/doctor/host-findings.ts";
 import type { Docker } from "../../lib/docker/docker.ts";
 import { flutterCi, temporaryFolder } from "../cli/start-program.ts";
-import { idleSpec } from "../docker/real-docker.ts";
+import { idleSpec, removeByHand } from "../docker/real-docker.ts";
 import { needing } from "../support/needs.ts";
 import { objectsOf, removeObjectsOf, testDocker } from "../support/step-context.ts";
 import { patience } from "../support/within.ts";
@@ -21,6 +21,7 @@ function withOnly(docker: Docker, owners: readonly string[], { networkAgeMs = 0 
   return {
     ...docker,
     list: async (...words) => (await docker.list(...words)).filter(isTheirs),
+    volumes: async (...words) => (await docker.volumes(...words)).filter(isTheirs),
     networks: async (...words) =>
       (await docker.networks(...words)).filter(isTheirs).map((network) => ({
         ...network,
@@ -52,6 +53,16 @@ async function leftovers(docker: Docker) {
       const name = containerName(run);
       await docker.createNetwork({ name, labels: runLabels(owner, run), isolated: false });
       return run;
+    },
+    /** The name of a volume whose container was removed without it. */
+    async volume(expiresIn?: number): Promise<string> {
+      const run = randomUUID();
+      const name = containerName(run);
+      const labels = label(run, expiresIn, { [LABELS.kind]: "build" });
+      await docker.create({ ...idleSpec({ labels }), name });
+      const volumes = Object.values((await docker.inspect(name))?.volumes ?? {});
+      await removeByHand(name);
+      return volumes[0] ?? "";
     },
     [Symbol.asyncDispose]: () => removeObjectsOf(owner),
   };
@@ -95,6 +106,23 @@ test("sweepOthers removes what expired runs of other installations have left, an
   assert.deepEqual(await sweepOthers(seen, given), []);
 });
 
+test("sweepOthers removes the volume of an expired run that has lost its container, and no other", async () => {
+  await using docker = testDocker();
+  await using theirs = await leftovers(docker);
+  await using own = await leftovers(docker);
+  const name = await theirs.volume(-1);
+  const kept = [await theirs.volume(HOUR), await theirs.volume()].toSorted();
+  const ownVolume = await own.volume(-1);
+  const seen = withOnly(docker, [theirs.owner, own.owner]);
+  const given = { own: own.owner, olderThanMs: 0, signal: patience() };
+  const expected = [{ kind: "volume", name, owner: theirs.owner }];
+  assert.deepEqual(await sweepOthers(seen, { ...given, olderThanMs: HOUR, dryRun: true }), []);
+  assert.deepEqual(await sweepOthers(seen, { ...given, dryRun: true }), expected);
+  assert.deepEqual(await sweepOthers(seen, given), expected);
+  assert.deepEqual((await objectsOf(theirs.owner)).toSorted(), kept);
+  assert.deepEqual(await objectsOf(own.owner), [ownVolume]);
+});
+
 test("doctor counts what other installations have left, gc names it only with --all-owners, and what is younger only on request", async () => {
   await using docker = testDocker();
   await using theirs = await leftovers(docker);
@@ -102,7 +130,10 @@ test("doctor counts what other installations have left, gc names it only with --
   const name = containerName(await theirs.container(-1));
   const findings = await dockerFindings({} as Parameters<typeof dockerFindings>[0], process.env);
   const left = findings.find(({ what }) => what === "leftovers");
-  assert.match(left?.message ?? "", /^Expired runs have left [1-9]\d* containers? and \d+ networks?$/);
+  assert.match(
+    left?.message ?? "",
+    /^Expired runs have left [1-9]\d* containers?, \d+ networks? and \d+ volumes?$/,
+  );
   const gc = (...words: string[]) =>
     flutterCi(["gc", "--dry-run", "--data", `${folder.path}/none`, ...words]);
   assert.deepEqual(await gc(), { code: 0, stdout: "", stderr: "Nothing is left behind\n" });

@@ -113,6 +113,48 @@ test("what is another owner's, or only carries a run's labels, is left", async (
   assert.deepEqual([fake.containers.size, fake.volumes.size], [2, 2]);
 });
 
+/** A name of the kind that Docker gives to a volume without one. */
+const unnamed = (digit: string) => digit.repeat(64);
+const workspaceOf = (owner: string, run: string) => ({ ...runLabels(owner, run), [LABELS.kind]: "build" });
+
+test("a volume that has lost its container goes with its run, and one that is used, young or named stays", async () => {
+  const host = hostWith("lives");
+  const labels = { ...workspaceOf("me", "dead"), [LABELS.keep]: "always" };
+  host.volumes.set(unnamed("a"), labels);
+  host.volumes.set(unnamed("b"), workspaceOf("me", "lives"));
+  host.volumes.set(unnamed("c"), labels);
+  host.volumes.set(unnamed("d"), workspaceOf("other", "dead"));
+  host.volumes.set("theirs", labels);
+  host.volumes.set(unnamed("e"), runLabels("me", "dead"));
+  host.add("helper", {}, { volumes: { "/workspace": unnamed("c") } });
+  const before = host.left();
+  const told: string[] = [];
+  const options = {
+    owner: "me",
+    isAlive: alive("lives"),
+    signal,
+    onVolume: (name: string) => told.push(name),
+  };
+  await sweep(host.docker, { ...options, olderThanMs: DAEMON.now + 1 });
+  assert.deepEqual([told, host.left()], [[], before]);
+  await sweep(host.docker, { ...options, olderThanMs: DAEMON.now });
+  assert.deepEqual(told, [unnamed("a")]);
+  assert.deepEqual(host.left(), before.filter((name) => name !== unnamed("a")));
+});
+
+test("a dry run names the volume of no container that goes too", async () => {
+  const host = hostWith("dead");
+  const labels = workspaceOf("me", "dead");
+  host.volumes.set(unnamed("a"), labels);
+  host.volumes.set(unnamed("b"), labels);
+  host.add(containerName("dead"), labels, { volumes: { "/workspace": unnamed("a") } });
+  const told: string[] = [];
+  const onVolume = (name: string) => void told.push(name);
+  await sweep(host.docker, { owner: "me", isAlive: alive(), signal, dryRun: true, onVolume });
+  assert.deepEqual(told, [unnamed("b")]);
+  assert.equal(host.volumes.has(unnamed("b")), true);
+});
+
 test("a container that is kept for a look stays with all its run has until it expires", async () => {
   const kept = (expires: number) => {
     const fake = fakeDocker();

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { containerName } from "../../lib/build/labels.ts";
+import { removeByHand } from "../docker/real-docker.ts";
 import { needing } from "../support/needs.ts";
 import { objectsOfRun } from "../support/step-context.ts";
 import { linesOf, project, runIdOf } from "./run-project.ts";
@@ -105,6 +107,21 @@ test("gc ends a run whose process was killed and removes what it left; a dry run
   assert.equal((await gc()).stderr, "Nothing is left behind\n");
   const view = JSON.parse((await flutterCi(["show", run, "--json", "--data", join(at.path, "data")])).stdout);
   assert.deepEqual([view.status, view.reason], ["failed", "driver-lost"]);
+});
+
+test("gc removes the volume of a kept container that somebody has removed without it", async () => {
+  await using at = await project();
+  const ended = await at.run("--json", "--keep", "always", "--", "true");
+  const { run = "" } = linesOf(ended).at(-1) ?? {};
+  const gc = (...words: string[]) => flutterCi(["gc", "--data", join(at.path, "data"), ...words]);
+  await removeByHand(containerName(run));
+  const [volume = ""] = await objectsOfRun(run);
+  const dry = await gc("--dry-run");
+  assert.deepEqual([dry.stdout, dry.stderr], [`Would remove volume ${volume}\n`, ""]);
+  assert.deepEqual(await objectsOfRun(run), [volume]);
+  assert.equal((await gc()).stdout, `Removed volume ${volume}\n`);
+  assert.deepEqual(await objectsOfRun(run), []);
+  assert.equal((await gc()).stderr, "Nothing is left behind\n");
 });
 
 test("doctor says what works, and with what does not how to mend it", async () => {

@@ -147,13 +147,13 @@ async function leftFindings(docker: Docker, signal: AbortSignal): Promise<Findin
     }];
   }
   if (left.length === 0) return [];
-  const [containers, networks] = ["container", "network"].map((kind) =>
+  const [containers, networks, volumes] = ["container", "network", "volume"].map((kind) =>
     counted(left.filter((one) => one.kind === kind).length, kind)
   );
   return [{
     level: "warn",
     what: "leftovers",
-    message: `Expired runs have left ${containers} and ${networks}`,
+    message: `Expired runs have left ${containers}, ${networks} and ${volumes}`,
     remedy: '"flutter-ci gc" removes those of this data folder, "flutter-ci gc --all-owners" those of others',
   }];
 }

@@ -33,6 +33,7 @@ export interface GcOptions {
 const TEXTS = {
   run: { done: "Ended run", dry: "Would end run" },
   container: { done: "Removed container", dry: "Would remove container" },
+  volume: { done: "Removed volume", dry: "Would remove volume" },
   network: { done: "Removed network", dry: "Would remove network" },
   cache: { done: "Removed cache", dry: "Would remove cache" },
 } as const;

@@ -18,7 +18,7 @@ export interface CleanParts {
   /** See `SweepOptions`. */
   readonly onRemoving?: (name: string) => void;
   /** Called with each run that is ended and each object that is removed, at once. */
-  readonly onDone?: (what: "run" | "container" | "network", name: string) => void;
+  readonly onDone?: (what: "run" | "container" | "network" | "volume", name: string) => void;
   /** See `SweepOptions`. */
   readonly onFailure?: OnFailure;
 }
@@ -61,6 +61,7 @@ export async function cleanData(
     owner,
     onCaches: ({ saved }) => caches = saved,
     onContainer: (name) => onDone?.("container", name),
+    onVolume: (name) => onDone?.("volume", name),
     onNetwork: (name) => {
       networks.push(name);
       onDone?.("network", name);

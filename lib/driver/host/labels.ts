@@ -85,6 +85,18 @@ export function isAnnouncement({ name, labels }: Pick<ListedContainer, "name" | 
   return name === announcementName(labels[LABELS.starts] ?? "");
 }
 
+/**
+ * Whether a volume is the unnamed one that Docker made with a build's container. Once that container is gone,
+ * only its labels and a name of the kind that Docker gives say so.
+ */
+export function isWorkspace(
+  { name, labels }: Pick<ListedContainer, "name" | "labels">,
+  owner: string,
+): boolean {
+  return /^[0-9a-f]{64}$/.test(name) && labels[LABELS.owner] === owner && LABELS.run in labels &&
+    labels[LABELS.kind] === "build";
+}
+
 /** Whether a container is the one that clones for this owner's run. */
 export function isGitContainer(
   { name, labels }: Pick<ListedContainer, "name" | "labels">,
