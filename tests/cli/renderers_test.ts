@@ -90,6 +90,14 @@ test("jsonRenderer gives the reason of what did not succeed", async () => {
   assert.equal(end.reason, "command-failed");
 });
 
+test("jsonRenderer says at the end why artifacts could not be saved", () => {
+  const out = memory();
+  const unsaved = 'Cannot save the artifact "a" in "out": no space left there';
+  jsonRenderer(out, assert.fail).end(runEnded({}), { savedIn: undefined, unsaved });
+  const end = JSON.parse(out.text);
+  assert.deepEqual([end.outcome, Object.entries(end).at(-1)], ["succeeded", ["unsaved", unsaved]]);
+});
+
 test("jsonRenderer writes lines that no terminal acts on, and that mean the same", async () => {
   const out = memory();
   const nasty = "\x1b[2J \x9b31m \x7f \u2028 \0 \ud800 é";

@@ -89,10 +89,11 @@ test("run tells its end although the artifacts cannot be saved, and exits 3", as
   assert.equal(ended.code, 3);
   assert.match(
     ended.stderr,
-    /error: Cannot save the artifact "hello\.txt" in "artifacts": .*is a folder\n/,
+    /error: Cannot save the artifact "hello\.txt" in "artifacts": .*is a folder\n.* flutter-ci artifacts --data .* -o DIR\n/,
   );
   const end = linesOf(ended).at(-1) ?? assert.fail();
   assert.deepEqual([end.type, end.outcome], ["end", "succeeded"]);
+  assert.match(String(end.unsaved), /^Cannot save the artifact "hello\.txt" in "artifacts": .*is a folder$/);
 });
 
 test("run refuses an --output that is no folder, or lies behind a link, before anything is started", async () => {

@@ -5,6 +5,7 @@ import { json } from "../shared/api/call.ts";
 import { clientOf } from "../shared/api/client.ts";
 import { screenOf } from "../shared/render/screen.ts";
 import { tableLines } from "../shared/render/table.ts";
+import { commandFor } from "../shared/runs/command-for.ts";
 import { resolveRun } from "../shared/runs/resolve-run.ts";
 import { type InspectOptions, useRuns } from "../shared/runs/use-runs.ts";
 
@@ -22,7 +23,8 @@ export async function artifacts(text: string, options: ArtifactsOptions): Promis
   };
   if (options.output !== undefined) {
     const client = clientOf(call, "the control plane");
-    await saveArtifacts(readerOf(kept, client.artifact), run, options.output);
+    const again = commandFor("artifacts", run, options);
+    await saveArtifacts(readerOf(kept, client.artifact), run, options.output, again);
   }
   if (options.json) {
     for (const artifact of kept) process.stdout.write(`${JSON.stringify(artifact)}\n`);

@@ -115,6 +115,7 @@ export async function run({ operands, options, drivers, again, onRequest }: RunI
       artifacts,
       output: options.output,
       showAgain: commandFor("show", run, { data: options.data }),
+      saveAgain: commandFor("artifacts", run, { data: options.data }),
     });
     return exitOfRun(await showing.finally(idle.resolve), session.stopped);
   } catch (error) {

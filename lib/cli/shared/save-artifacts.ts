@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join, posix, resolve, sep } from "node:path";
 import { InputError, messageOf, UnavailableError } from "../../base/errors.ts";
 import { ifThere, lstatIfThere } from "../../base/files.ts";
 import { NewFile } from "../../base/new-file.ts";
+import { isFull } from "../../backend/embedded/explain.ts";
 import type { ArtifactReader, StoredArtifact } from "../../backend/store.ts";
 
 /** Number of files fetched and written at the same time. */
@@ -16,9 +17,15 @@ const LARGE_BYTES = 1024 * 1024;
  * Copies a run's artifacts into a folder, under their names, with their times and their permission bits, less
  * the umask. A link to another artifact becomes a symbolic link to that, relative. Replaces existing files
  * atomically. Never writes through a symbolic link: the names come from a build, and the folder may be in an
- * untrusted repository. Returns the number of files. Throws UnavailableError that names the file.
+ * untrusted repository. Returns the number of files. Throws UnavailableError that names the file. Its hint is
+ * `saveAgain`, the command that saves them again, without the folder.
  */
-export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: string): Promise<number> {
+export async function saveArtifacts(
+  artifacts: SavedFrom,
+  run: string,
+  folder: string,
+  saveAgain?: string,
+): Promise<number> {
   const kept = withLinksWithin(await artifacts.list(run));
   const folders = new Folders(folder);
   const failures: unknown[] = [];
@@ -26,7 +33,7 @@ export async function saveArtifacts(artifacts: SavedFrom, run: string, folder: s
   const worker = async () => {
     for (const artifact of waiting) {
       if (failures.length > 0) return;
-      await save(artifacts, artifact, { run, folders }).catch((error) => failures.push(error));
+      await save(artifacts, artifact, { run, folders, saveAgain }).catch((error) => failures.push(error));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -96,7 +103,7 @@ const caseless = (name: string): string => name.normalize("NFC").toLowerCase();
 async function save(
   artifacts: SavedFrom,
   { name, size, mode, mtime, link }: Saved,
-  { run, folders }: { run: string; folders: Folders },
+  { run, folders, saveAgain }: { run: string; folders: Folders; saveAgain: string | undefined },
 ): Promise<void> {
   try {
     const segments = pathOf(name);
@@ -114,14 +121,17 @@ async function save(
     if (!bytes) throw gone();
     await place(path, mtime, (part) => write(bytes, part, mode));
   } catch (error) {
-    throw new UnavailableError(
-      `Cannot save the artifact "${name}" in "${folders.top}": ${messageOf(error)}`,
-      {
-        cause: error,
-        hint: `It is kept with the run ${run} in the data folder`,
-      },
-    );
+    const hint = `It is kept with the run ${run}`;
+    throw new UnavailableError(`Cannot save the artifact "${name}" in "${folders.top}": ${whyOf(error)}`, {
+      hint: saveAgain === undefined ? hint : `${hint}. Fetch it again: ${saveAgain} -o DIR`,
+    });
   }
+}
+
+/** Returns why a file could not be written, without the paths of the store and of unfinished files. */
+function whyOf(error: unknown): string {
+  if (isFull(error)) return "no space left there";
+  return messageOf(error).replace(/^(E[A-Z0-9]+: [^,']+), \w+ '.*$/s, "$1");
 }
 
 function pathOf(name: string): string[] {

@@ -1,4 +1,5 @@
 import type { ArtifactReader } from "../../backend/store.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { RunEnded, RunEvent } from "../../engine/core/events.ts";
 import type { Renderer } from "./render/renderer.ts";
 import { saveArtifacts } from "./save-artifacts.ts";
@@ -10,6 +11,8 @@ export interface ShowOptions {
   readonly output: string;
   /** The command that shows the run again. */
   readonly showAgain?: string;
+  /** The command that saves the artifacts again, without the folder. */
+  readonly saveAgain?: string;
 }
 
 /**
@@ -19,7 +22,7 @@ export interface ShowOptions {
 export async function showRun(
   events: AsyncIterable<RunEvent>,
   renderer: Renderer,
-  { run, artifacts, output, showAgain }: ShowOptions,
+  { run, artifacts, output, showAgain, saveAgain }: ShowOptions,
 ): Promise<RunEnded> {
   for await (const event of events) {
     if (event.type !== "end") {
@@ -28,6 +31,7 @@ export async function showRun(
       continue;
     }
     let saved = 0;
+    let unsaved: string | undefined;
     try {
       const links = new Map(event.artifacts.map(({ name, link }) => [name, link]));
       const linked = async () =>
@@ -37,10 +41,13 @@ export async function showRun(
         open: artifacts.open.bind(artifacts),
         ...artifacts.copyTo && { copyTo: artifacts.copyTo.bind(artifacts) },
       };
-      saved = await saveArtifacts(source, run, output);
+      saved = await saveArtifacts(source, run, output, saveAgain);
+    } catch (error) {
+      unsaved = messageOf(error);
+      throw error;
     } finally {
       // Readers of the output expect the end, even if the artifacts could not be saved.
-      renderer.end(event, { savedIn: saved > 0 ? output : undefined, showAgain });
+      renderer.end(event, { savedIn: saved > 0 ? output : undefined, unsaved, showAgain });
     }
     return event;
   }

@@ -7,8 +7,8 @@ import type { Renderer } from "./renderer.ts";
 export function jsonRenderer(out: Output, note: (text: string) => void): Renderer {
   return {
     show: (event) => out.write(eventLine(event)),
-    end(event) {
-      out.write(eventLine(event));
+    end(event, { unsaved }) {
+      out.write(lineOf({ ...ordered(event), ...unsaved !== undefined && { unsaved } }));
     },
     note,
     close: () => out.close(),
@@ -17,10 +17,12 @@ export function jsonRenderer(out: Output, note: (text: string) => void): Rendere
 
 /** Returns an event as a line of JSON, with its newline. */
 export function eventLine(event: RunEvent | LogCut): string {
-  return `${harmless(JSON.stringify(ordered(event)))}\n`;
+  return lineOf(ordered(event));
 }
 
-function ordered(event: RunEvent | LogCut): unknown {
+const lineOf = (value: object): string => `${harmless(JSON.stringify(value))}\n`;
+
+function ordered(event: RunEvent | LogCut): object {
   const { type, run } = event;
   switch (type) {
     case "run":

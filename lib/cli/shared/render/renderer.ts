@@ -2,6 +2,8 @@ import type { RunEnded, RunEvent } from "../../../engine/core/events.ts";
 
 export interface EndFacts {
   readonly savedIn: string | undefined;
+  /** Why artifacts could not be saved; undefined if all were. */
+  readonly unsaved?: string | undefined;
   readonly showAgain?: string | undefined;
 }
 
