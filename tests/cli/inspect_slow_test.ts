@@ -127,9 +127,10 @@ test("cancel ends no run that nobody works on here, and says who can", async () 
 test("a command asks the control plane that serves the data folder, wherever it listens", async () => {
   await using plane = await controlPlane("--drivers", "none");
   const up = await plane.start();
-  const submitted = plane.submit("--detach");
-  const run = JSON.parse((await submitted.ended).stdout).run;
   const ask = (...words: string[]) => flutterCi([...words, "--data", plane.data]);
+  const submitted = await ask("submit", "--detach", "-c", "make", "https://repository.invalid/app.git");
+  assert.equal(submitted.code, 0, submitted.stderr);
+  const run = submitted.stdout.trim();
   const open = await ask("runs", "--json");
   assert.deepEqual([JSON.parse(open.stdout).id, JSON.parse(open.stdout).status], [run, "queued"]);
   const retried = await ask("retry", "last", "--json");

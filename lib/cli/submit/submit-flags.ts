@@ -4,6 +4,9 @@ import { flag, switchFlag } from "../../driver/program/command-line/flag.ts";
 import { httpUrl, text } from "../../driver/program/command-line/values.ts";
 import { withBuildFlags, withOutputFlags } from "../shared/request/build-flags.ts";
 
+/** The address of a control plane that is started without `--listen`. */
+export const USUAL_API = "http://127.0.0.1:8080";
+
 /** The flags of `submit`. */
 export function withSubmitFlags(command: Command<[string | undefined, string[]]>) {
   const withApi = withBuildFlags(command)
@@ -15,7 +18,10 @@ export function withSubmitFlags(command: Command<[string | undefined, string[]]>
         text,
       ).default(undefined, "the file's, or the build's four steps"),
     )
-    .addOption(flag("--api <url>", "control plane", httpUrl).default("http://127.0.0.1:8080"))
+    .addOption(
+      flag("--api <url>", "control plane", httpUrl)
+        .default(undefined, `one on this machine that serves --data, else ${USUAL_API}`),
+    )
     .addOption(
       flag("--token-file <file>", "file that holds its token (or CONVEYOR_TOKEN)", text)
         .default(undefined, "the token in --data, for one on this machine"),

@@ -10,7 +10,7 @@ import type { Pipeline } from "../../wire/resource.ts";
 import { modeOf } from "../../wire/run.ts";
 import type { Plan } from "../../build/plan.ts";
 import type { RunEnded, RunEvent } from "../../engine/core/events.ts";
-import { ApiAwayError, ExistsError } from "../shared/api/call.ts";
+import { type Api, ApiAwayError, ExistsError } from "../shared/api/call.ts";
 import { type ApiClient, apiClient } from "../shared/api/client.ts";
 import { followRun } from "../shared/api/follow.ts";
 import { Patience } from "../shared/api/patience.ts";
@@ -25,9 +25,10 @@ import type { Operands } from "../shared/request/operands.ts";
 import { checkOutput } from "../shared/save-artifacts.ts";
 import { openSession } from "../shared/session.ts";
 import { commandFor } from "../shared/runs/command-for.ts";
+import { findPlane } from "../shared/runs/open-runs.ts";
 import { showRun } from "../shared/show-run.ts";
 import type { Stop } from "../../driver/program/stop/stop.ts";
-import type { SubmitOptions } from "./submit-flags.ts";
+import { type SubmitOptions, USUAL_API } from "./submit-flags.ts";
 
 /** How long a control plane that was reached once may be unreachable: enough for a restart, milliseconds. */
 const PATIENCE_MS = 120_000;
@@ -53,7 +54,8 @@ export async function submit(
   const request = await abortable(requestOf(operands, options), signal);
   if (options.detach !== true && request.plan.spec.artifacts.length > 0) checkOutput(options.output);
   const secrets = { ...request.secrets, ...await gitTokensFor(request.plan, options) };
-  const client = apiClient(await reachApi(options, environment));
+  const api = await abortable(planeOf(options), signal);
+  const client = apiClient(api);
   try {
     await start(client, run, { ...request, secrets }, { signal, note: renderer.note });
     if (request.assumed !== undefined) renderer.note(request.assumed);
@@ -68,7 +70,8 @@ export async function submit(
       onAway: (error) => renderer.note(`${error.message}; trying again`),
     });
     using _stopping = session.onStop((stop) => cancel(client, run, stop, renderer.note));
-    return exitOfRun(await show({ client, run, renderer, options, patience }), session.stopped);
+    const asked = { ...options, api: api.url };
+    return exitOfRun(await show({ client, run, renderer, options: asked, patience }), session.stopped);
   } catch (error) {
     const { stopped } = session;
     if (stopped === undefined || error !== signal.reason) throw error;
@@ -78,6 +81,10 @@ export async function submit(
     return stopped.exit;
   }
 }
+
+/** Returns the control plane that the flags name, else one that serves the data folder, else the usual. */
+const planeOf = async (options: SubmitOptions): Promise<Api> =>
+  await findPlane(options, environment) ?? await reachApi({ ...options, api: USUAL_API }, environment);
 
 /** A build with the pipeline that is sent. */
 interface SubmitRequest extends Omit<BuildRequest, "pipeline"> {
@@ -184,6 +191,7 @@ async function show(
     artifacts,
     output: options.output,
     showAgain: commandFor("show", run, options),
+    saveAgain: commandFor("artifacts", run, options),
   });
 }
 
