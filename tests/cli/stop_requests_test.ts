@@ -26,7 +26,7 @@ test("listenForStop takes signals that arrive together for one, and a later one 
   const { heard, clock, requests } = listening();
   using _ = requests;
   process.emit("SIGTERM");
-  clock.now += 400;
+  clock.now += 80;
   process.emit("SIGTERM");
   assert.deepEqual(heard, ["first: Cancelled by SIGTERM"]);
   clock.now += 200;

@@ -28,9 +28,9 @@ export interface StopHandlers {
 
 /**
  * How long a repeated signal counts as the same request, milliseconds. `timeout` signals its child and then
- * its group; `make` and `npm` pass on what the whole group received.
+ * its group; `make` and `npm` pass on what the whole group received. Two presses of Ctrl-C are further apart.
  */
-const SAME_SIGNAL_MS = 500;
+const SAME_SIGNAL_MS = 100;
 
 /**
  * Listens for signals, except those that the process was started to ignore, and for uncaught rejections and
