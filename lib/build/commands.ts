@@ -77,13 +77,13 @@ export async function runCommands(
       listedCommands(results),
       () => run(context, container, { command: words, env, workdir, isLast: i === last }),
     );
-    const seconds = (performance.now() - began) / 1000;
-    results.push({ command: shown, exitCode, seconds, ...alone !== undefined && { alone } });
+    const tookMs = Math.round(performance.now() - began);
+    results.push({ command: shown, exitCode, seconds: tookMs / 1000, ...alone !== undefined && { alone } });
     context.faultPoint("command-ended");
     if (exitCode !== 0) {
-      throw await failure(context, container, { shown, exitCode, tookMs: seconds * 1000, results });
+      throw await failure(context, container, { shown, exitCode, tookMs, results });
     }
-    await context.log.line(`Done in ${formatDuration(seconds * 1000)}`);
+    await context.log.line(`Done in ${formatDuration(tookMs)}`);
   }
   return results;
 }

@@ -66,6 +66,7 @@ test("commands run in order in one environment, as the build's user, and their e
     "ctest -V",
     0,
   ]]);
+  for (const { seconds } of results) assert.match(String(seconds), /^\d+(\.\d{1,3})?$/);
   assert.deepEqual(ran.map(({ command }) => command), [["/bin/sh", "-ec", "make"], ["ctest", "-V"]]);
   for (const { env, user, workdir } of ran) {
     assert.deepEqual([user, workdir], ["1000", "/workspace"]);

@@ -37,5 +37,5 @@ export function eventInHand(
  * renewal within the time it was told.
  */
 export function heartbeatMs(consumersMs: number, ownMs: number): number {
-  return Math.min(Math.min(consumersMs, ownMs) / 3, MOST_HEARTBEAT_MS);
+  return Math.min(Math.ceil(Math.min(consumersMs, ownMs) / 3), MOST_HEARTBEAT_MS);
 }
