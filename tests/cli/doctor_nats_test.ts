@@ -8,11 +8,14 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connectNats } from "../../lib/backend/nats/connection.ts";
 import { openBucket } from "../../lib/backend/nats/blobs.ts";
 import { ensureStreams } from "../../lib/backend/nats/streams.ts";
+import { planeFindings } from "../../lib/cli/doctor/plane-findings.ts";
 import { brokerFindings, jetStreamFindings } from "../../lib/cli/doctor/broker-findings.ts";
 import type { CheckOptions, Finding } from "../../lib/cli/doctor/finding.ts";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { exposureOf } from "../../lib/backend/nats/inspect.ts";
 import { controlPlaneNeeds, deniedOf, driverNeeds, isAllowed } from "../../lib/backend/nats/permissions.ts";
+import { TEST_CERTIFICATE } from "../docker/certificate.ts";
+import { startConveyor } from "../support/conveyor-server.ts";
 import { broker, until } from "../backend/nats-broker.ts";
 import { startNats } from "../support/nats-server.ts";
 import { needing } from "../support/needs.ts";
@@ -164,6 +167,21 @@ test("doctor names streams that are nearly full, dead letters, and a broker with
   assert.equal(without.level, "fail");
   assert.match(without.message, /^It cannot be used: jetstream is not enabled/);
   assert.match(without.remedy ?? "", /-js/);
+});
+
+test("doctor needs no token beside a Conveyor server without authentication, and fails beside one with it", async () => {
+  await using folder = await temporaryFolder();
+  const { path: data } = folder;
+  const lookAt = (api: string) => planeFindings({ api, data } as CheckOptions, {});
+  await using open = await startConveyor();
+  const message =
+    `${open.api} answers as a Conveyor server without authentication: drivers need no token there`;
+  assert.deepEqual(await lookAt(open.api), [{ level: "ok", what: "control plane", message }]);
+  // That of a control plane of ours that was here once.
+  await writeFile(join(data, "token"), "t0ken", { mode: 0o600 });
+  assert.deepEqual((await lookAt(open.api)).map(({ message }) => message), [message]);
+  await using closed = await startConveyor({ ca: TEST_CERTIFICATE.cert });
+  assert.equal(of(await lookAt(closed.api), "control plane").level, "fail");
 });
 
 test("doctor says where a build's container finds a broker that asks for no password", async () => {

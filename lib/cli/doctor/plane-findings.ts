@@ -3,10 +3,12 @@ import { messageOf } from "../../base/errors.ts";
 import { lstatIfThere } from "../../base/files.ts";
 import { sendRequest } from "../../base/http.ts";
 import { timeoutSignal } from "../../base/timers.ts";
+import { readInputFile } from "../../driver/program/command-line/read-input-file.ts";
 import { dataFolder } from "../../driver/program/data-folder.ts";
 import { call } from "../shared/api/call.ts";
 import { reachApi } from "../shared/api/reach-api.ts";
 import { announcedServer } from "../shared/api/server-file.ts";
+import { givenToken } from "../shared/api/token.ts";
 import { ANSWER_MS, type Check, clockFindings, failed, type Finding } from "./finding.ts";
 
 const WHAT = "control plane";
@@ -16,6 +18,13 @@ export const planeFindings: Check = async (options, environment) => {
   const tokens = tokenFindings(options.tokenFile);
   if (url === undefined) {
     return [...tokens, { level: "ok", what: WHAT, message: "none serves this data folder; run needs none" }];
+  }
+  if (options.api !== undefined && await givenToken(options.tokenFile, environment) === undefined) {
+    if (await isOpenServer(url, options.tlsCa)) {
+      const message =
+        `${url} answers as a Conveyor server without authentication: drivers need no token there`;
+      return [...tokens, { level: "ok", what: WHAT, message }];
+    }
   }
   let ca: string | undefined;
   try {
@@ -41,6 +50,24 @@ export const planeFindings: Check = async (options, environment) => {
     }];
   }
 };
+
+/** Whether a Conveyor server that asks for no token answers there. Ours asks for one before anything else. */
+async function isOpenServer(url: string, tlsCa: string | undefined): Promise<boolean> {
+  try {
+    const answer = await sendRequest(new URL(`${url}/logs?runid=doctor`), {
+      method: "GET",
+      headers: {},
+      ca: tlsCa === undefined ? undefined : await readInputFile("--tls-ca", tlsCa),
+      signal: timeoutSignal(ANSWER_MS),
+      silenceMs: ANSWER_MS,
+    });
+    const isJson = /^application\/json\b/.test(answer.headers["content-type"] ?? "");
+    answer.destroy();
+    return answer.statusCode === 200 && isJson;
+  } catch {
+    return false;
+  }
+}
 
 /** Returns why the control plane takes no runs, and how far its clock is off; nothing if it does not say. */
 async function stateFindings(url: string, ca: string | undefined): Promise<Finding[]> {
