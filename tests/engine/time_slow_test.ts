@@ -248,6 +248,41 @@ test("a step after one with a host goes to a driver that claims nothing wherever
   await following;
 });
 
+test("the log of a run says once that the driver at work is silent", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  let lookedAt = 0;
+  const transport: Transport = {
+    ...world.transport,
+    holds: (...words) => (lookedAt++, world.transport.holds(...words)),
+  };
+  const engine = await world.engine({ transport, clock: () => now });
+  const begun = Promise.withResolvers<void>();
+  world.use(await scriptedDriver(world.transport, "a", () => void begun.resolve()));
+  const run = await engine.submit(submission("a", { timeoutMs: 100 * ACK_WAIT }));
+  await begun.promise;
+  const told = Promise.withResolvers<void>();
+  const lines: string[] = [];
+  const following = (async () => {
+    for await (const event of engine.follow(run)) {
+      if (event.type !== "log") continue;
+      lines.push(event.message);
+      told.resolve();
+    }
+  })();
+  now = ACK_WAIT;
+  await told.promise;
+  now = 10 * ACK_WAIT;
+  const before = lookedAt;
+  await until(() => Promise.resolve(lookedAt > before), "the event was looked for again");
+  now = 30 * ACK_WAIT;
+  await until(() => Promise.resolve(lookedAt > before + 1), "the event was looked for once more");
+  await engine.abandon(run, "The test is over");
+  await following;
+  const silent = 'Driver "a" has been silent for 30.0 s: another instance takes the step, if there is one';
+  assert.deepEqual(lines.filter((line) => line.includes("silent")), [silent]);
+});
+
 test("another instance takes over from one that died, as the next attempt", async () => {
   await using world = await openWorld();
   const engine = await world.engine({ ackWaitMs: 300 });

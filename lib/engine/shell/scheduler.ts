@@ -2,6 +2,7 @@ import { KeptAnswers } from "../../base/kept-answers.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Troubles } from "../../base/keep-going.ts";
 import { processLog } from "../../base/log.ts";
+import { formatDuration } from "../../base/units.ts";
 import type { Store } from "../../backend/store.ts";
 import type { Transport } from "../../backend/transport.ts";
 import { startInterval, stopTimer, type Timer } from "../../base/timers.ts";
@@ -208,20 +209,41 @@ export class Scheduler implements AsyncDisposable {
    * result, either a driver that does not claim has begun, or the event is lost.
    */
   async #ask(run: Run): Promise<void> {
-    const { transport, records, clocks } = this.#options;
+    const { transport, records, clocks, ackWaitMs } = this.#options;
     const step = openStep(run);
     const watch = this.#watched.get(run.id);
     if (!step || !watch) return;
+    const isFirst = watch.patienceMs <= ackWaitMs;
     watch.patienceMs = Math.min(LONGEST_PATIENCE_MS, watch.patienceMs * 2);
     watch.askAt = clocks.monotonic() + watch.patienceMs;
     this.seen(run);
     const isForeign = step.status === "running" && step.instance === undefined;
-    if (isForeign || await isHeld(transport, run, step) || await isReported(transport, run, step)) return;
+    if (isForeign) return;
+    const isSilent = isFirst && step.status === "running";
+    const isStillHeld = await isHeld(transport, run, step);
+    if ((isStillHeld && !isSilent) || await isReported(transport, run, step)) return;
+    if (isSilent) await this.#saySilent(run, step);
+    if (isStillHeld) return;
     const { id, dispatch, heardAt } = step;
     const input: Input = await this.#isAtWork(run, step)
       ? { kind: "begun", step: id }
       : { kind: "event-lost", step: id, dispatch, heardAt };
     await records.change(run.id, (stored) => decide(stored, input, clocks.now(stored)));
+  }
+
+  /** Writes to the run's log that the attempt at work has not been heard from for the ack wait. */
+  async #saySilent(run: Run, step: StepState): Promise<void> {
+    const { transport, signatures, clocks } = this.#options;
+    const { id, driver, attempt, heardAt = 0 } = step;
+    const now = clocks.now(run);
+    const silent = formatDuration(now - Math.max(heardAt, clocks.since(run)));
+    const message =
+      `Driver "${driver}" has been silent for ${silent}: another instance takes the step, if there is one`;
+    const what = `${id}/${attempt}/silent`;
+    processLog("engine").info("Run {run}: {message}", { run: run.id, message });
+    await addSystemLine({ transport, signatures }, run, { what, message, now }).catch((error) => {
+      processLog("engine").warn("Cannot write to the log of run {id}: {error}", { id: run.id, error });
+    });
   }
 
   /**
