@@ -32,6 +32,8 @@ export interface SweepOptions {
   readonly onNetwork?: (name: string) => void;
   /** Called with each volume that is removed and that had lost its container. */
   readonly onVolume?: (name: string) => void;
+  /** Called with each container of a run that is not alive which is kept for inspection. */
+  readonly onKept?: ((container: ListedContainer) => void) | undefined;
   /** Called if Docker cannot remove something (default: throws the first error once the rest is removed). */
   readonly onFailure?: OnFailure;
   /** Leaves runs that have an object younger than this, milliseconds (default 0). */
@@ -87,8 +89,11 @@ export async function sweep(
       if (isRemoved) isGone(name);
     }
     if (!isOurs(container, owner, run)) continue;
-    if (await isAlive(run, isExpired(labels), labels) || isKept(labels)) kept.add(run);
-    else if (dryRun || await removing.attempt(() => removeRun(docker, { owner, run, signal }), name)) {
+    if (await isAlive(run, isExpired(labels), labels) || isKept(labels)) {
+      kept.add(run);
+      const isOver = async () => !await options.isAlive(run, isExpired(labels), labels);
+      if (options.onKept && isKept(labels) && await isOver()) options.onKept(container);
+    } else if (dryRun || await removing.attempt(() => removeRun(docker, { owner, run, signal }), name)) {
       isGone(name);
     }
   }

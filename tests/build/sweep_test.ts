@@ -173,7 +173,12 @@ test("a container that is kept for a look stays with all its run has until it ex
   };
   for (const [expires, left] of [[DAEMON.now, 1], [DAEMON.now - 1, 0]] as const) {
     const fake = kept(expires);
-    await sweep(fake.docker, { owner: "me", isAlive: alive(), signal });
+    const told: string[] = [];
+    const onKept = ({ name }: { name: string }) => void told.push(name);
+    await sweep(fake.docker, { owner: "me", isAlive: alive("r"), signal, onKept });
+    assert.deepEqual(told, [], "its run is alive");
+    await sweep(fake.docker, { owner: "me", isAlive: alive(), signal, onKept });
+    assert.deepEqual(told, left === 1 ? [containerName("r")] : []);
     assert.deepEqual([fake.containers.size, fake.networks.size, fake.volumes.size], [left, left, left]);
   }
 });

@@ -109,12 +109,20 @@ test("gc ends a run whose process was killed and removes what it left; a dry run
   assert.deepEqual([view.status, view.reason], ["failed", "driver-lost"]);
 });
 
-test("gc removes the volume of a kept container that somebody has removed without it", async () => {
+test("gc names a container that is kept for a look, and removes the volume of one that somebody has removed without it", async () => {
   await using at = await project();
   const ended = await at.run("--json", "--keep", "always", "--", "true");
   const { run = "" } = linesOf(ended).at(-1) ?? {};
   const gc = (...words: string[]) => flutterCi(["gc", "--data", join(at.path, "data"), ...words]);
-  await removeByHand(containerName(run));
+  const name = containerName(run);
+  const kept = await gc();
+  const [, until = ""] =
+    new RegExp(`^Kept container ${name} of run ${run}, until (\\S+)\n$`).exec(kept.stdout) ?? [];
+  assert.ok(Date.parse(until) > Date.now(), kept.stdout);
+  assert.deepEqual([kept.code, kept.stderr], [0, ""]);
+  const json = JSON.parse((await gc("--dry-run", "--older-than", "1h", "--json")).stdout);
+  assert.deepEqual(json, { type: "kept-container", name, run, until });
+  await removeByHand(name);
   const [volume = ""] = await objectsOfRun(run);
   const dry = await gc("--dry-run");
   assert.deepEqual([dry.stdout, dry.stderr], [`Would remove volume ${volume}\n`, ""]);

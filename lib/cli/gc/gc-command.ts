@@ -16,8 +16,8 @@ export function gcCommand() {
     summary: "Remove what no live run owns",
     description:
       "Remove what no live run owns: containers, volumes and networks that runs of this data folder have left on\n" +
-      "Docker. Runs whose process is gone are ended. A container that was kept for a look stays until it expires.\n" +
-      "Caches of builds are listed, and those removed that are too old or too many.\n" +
+      "Docker. Runs whose process is gone are ended. A container that was kept for a look is listed and stays until it\n" +
+      "expires. Caches of builds are listed, and those removed that are too old or too many.\n" +
       "\n" +
       "What belongs to other data folders and control planes is only touched with --all-owners: then what has expired\n" +
       "by its label, an hour after the timeout of its run, and was made at least a day ago (--older-than). Their caches\n" +

@@ -5,8 +5,9 @@ import type { LogLevel } from "../../driver/program/command-line/command.ts";
 import { type CacheUse, describeCache, evictCaches } from "../../build/cache/evict.ts";
 import { sweepOthers } from "../../build/sweep-others.ts";
 import type { CacheLimits } from "../../build/policy.ts";
-import type { Docker } from "../../docker/docker.ts";
+import type { Docker, ListedContainer } from "../../docker/docker.ts";
 import { neutralText } from "../../driver/program/command-line/neutral.ts";
+import { LABELS } from "../../build/labels.ts";
 import { CACHE_LIMITS, cacheLimits } from "../../build/cache/limits.ts";
 import { formatSize } from "../../base/units.ts";
 import { readPolicy } from "../../driver/program/policy-flags.ts";
@@ -72,10 +73,13 @@ export async function gc(options: GcOptions): Promise<void> {
       sayFailed(options, name, messageOf(error));
     },
   };
-  const kept = embedded ? await gcOwn(options, { embedded, docker, limits, tell, signal }) : [];
+  const kept = embedded
+    ? await gcOwn(options, { embedded, docker, limits, tell, signal })
+    : { caches: [], containers: [] };
   if (options.allOwners) await gcOthers(options, { own: embedded?.owner, docker, tell, signal });
-  if (said.gone + said.failed === 0) nothing(options);
-  for (const use of kept) sayKept(use, options);
+  if (said.gone + said.failed + kept.containers.length === 0) nothing(options);
+  for (const container of kept.containers) sayKeptContainer(container, options);
+  for (const use of kept.caches) sayKept(use, options);
   if (said.failed > 0) process.exitCode = EXIT.unavailable;
 }
 
@@ -85,7 +89,13 @@ interface Tell {
   failed(error: Error, name: string): void;
 }
 
-/** Returns the caches that are kept. */
+interface Kept {
+  readonly caches: readonly CacheUse[];
+  /** Those that are kept for inspection. */
+  readonly containers: readonly ListedContainer[];
+}
+
+/** Returns what is kept. */
 async function gcOwn(
   options: GcOptions,
   { embedded, docker, limits, tell, signal }: {
@@ -95,9 +105,10 @@ async function gcOwn(
     tell: Tell;
     signal: AbortSignal;
   },
-): Promise<readonly CacheUse[]> {
+): Promise<Kept> {
   const { transport, store, sealKey, owner } = embedded;
   const dryRun = options.dryRun === true;
+  const containers: ListedContainer[] = [];
   await using engine = await startEngine({ transport, store, sealKey });
   await cleanData({
     embedded,
@@ -107,12 +118,13 @@ async function gcOwn(
     dryRun,
     olderThanMs: options.olderThan ?? 0,
     onDone: tell.gone,
+    onKept: (container) => containers.push(container),
     onFailure: tell.failed,
   });
   const evicting = { owner, signal, dryRun, onFailure: tell.failed };
   const { evicted, kept } = await evictCaches(docker, limits, evicting);
   for (const { saved } of evicted) tell.gone("cache", describeCache(saved));
-  return kept;
+  return { caches: kept, containers };
 }
 
 async function gcOthers(
@@ -146,6 +158,17 @@ function say(
 function sayFailed({ json }: GcOptions, name: string, message: string): void {
   if (json) process.stdout.write(`${JSON.stringify({ type: "failed", name, message })}\n`);
   else process.stderr.write(`Cannot remove ${neutralText(name)}: ${neutralText(message)}\n`);
+}
+
+function sayKeptContainer({ name, labels }: ListedContainer, { json }: GcOptions): void {
+  const { [LABELS.run]: run = "", [LABELS.expires]: expires } = labels;
+  const at = new Date(Number(expires));
+  const until = Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+  process.stdout.write(
+    json
+      ? `${JSON.stringify({ type: "kept-container", name, run, until })}\n`
+      : `Kept container ${name} of run ${neutralText(run)}${until === undefined ? "" : `, until ${until}`}\n`,
+  );
 }
 
 function sayKept({ saved, bytes = 0 }: CacheUse, { json }: GcOptions): void {

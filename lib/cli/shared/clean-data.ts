@@ -1,7 +1,7 @@
 import type { Embedded } from "../../backend/embedded/embedded.ts";
 import type { Saved } from "../../build/cache/volumes.ts";
 import type { OnFailure } from "../../build/removals.ts";
-import { sweep } from "../../build/sweep.ts";
+import { sweep, type SweepOptions } from "../../build/sweep.ts";
 import type { Docker } from "../../docker/docker.ts";
 import type { Engine } from "../../engine/shell/engine.ts";
 import { isRunId } from "../../wire/ids.ts";
@@ -19,6 +19,8 @@ export interface CleanParts {
   readonly onRemoving?: (name: string) => void;
   /** Called with each run that is ended and each object that is removed, at once. */
   readonly onDone?: (what: "run" | "container" | "network" | "volume", name: string) => void;
+  /** See `SweepOptions`. */
+  readonly onKept?: SweepOptions["onKept"];
   /** See `SweepOptions`. */
   readonly onFailure?: OnFailure;
 }
@@ -38,8 +40,18 @@ export interface Cleaned {
  * Ends the runs of this data folder whose process is gone, and removes what no live run owns on this Docker.
  */
 export async function cleanData(
-  { embedded, engine, docker, signal, dryRun = false, olderThanMs = 0, onDone, onFailure, onRemoving }:
-    CleanParts,
+  {
+    embedded,
+    engine,
+    docker,
+    signal,
+    dryRun = false,
+    olderThanMs = 0,
+    onDone,
+    onFailure,
+    onKept,
+    onRemoving,
+  }: CleanParts,
 ): Promise<Cleaned> {
   const { owner, store } = embedded;
   const ended: string[] = [];
@@ -67,6 +79,7 @@ export async function cleanData(
       onDone?.("network", name);
     },
     ...onFailure && { onFailure },
+    onKept,
     onRemoving,
     isAlive: async (run) => embedded.isAlive(run) || (!dead.includes(run) && await isOpen(run)),
     signal,
