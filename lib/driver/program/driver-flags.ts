@@ -43,7 +43,11 @@ export function withDriverFlags<A extends unknown[], O extends OptionValues, G e
     )
     .addOption(flag("--concurrency <n>", "steps at once in this process", wholeNumber(1)).default(1))
     .addOption(
-      flag("--ack-wait <time>", "how long a silent instance keeps an event", duration).default(30_000, "30s"),
+      flag(
+        "--ack-wait <time>",
+        "how long a silent instance keeps an event; the longest counts, of all instances and of flutter-ci up",
+        duration,
+      ).default(30_000, "30s"),
     )
     .addOption(
       flag(
