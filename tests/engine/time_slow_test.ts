@@ -283,6 +283,32 @@ test("the log of a run says once that the driver at work is silent", async () =>
   assert.deepEqual(lines.filter((line) => line.includes("silent")), [silent]);
 });
 
+test("a driver is not called silent by a process that was stopped itself, unless it stays silent", async () => {
+  await using world = await openWorld();
+  let now = 0;
+  let lookedAt = 0;
+  const said: string[] = [];
+  const transport: Transport = {
+    ...world.transport,
+    holds: (...words) => (lookedAt++, world.transport.holds(...words)),
+    publish: (subject, data, given) => {
+      if (given?.id?.endsWith("/silent")) said.push(JSON.parse(String(data)).message);
+      return world.transport.publish(subject, data, given);
+    },
+  };
+  const engine = await world.engine({ transport, clock: () => now });
+  const begun = Promise.withResolvers<void>();
+  world.use(await scriptedDriver(world.transport, "a", () => void begun.resolve()));
+  await engine.submit(submission("a", { timeoutMs: 100 * ACK_WAIT }));
+  await begun.promise;
+  now = ACK_WAIT + 2000;
+  await until(() => lookedAt > 0, "the event was looked for");
+  now += ACK_WAIT;
+  await until(() => said.length > 0, "the log says it");
+  const expected = 'Driver "a" has been silent for 1m 02s: another instance takes the step, if there is one';
+  assert.deepEqual(said, [expected]);
+});
+
 test("another instance takes over from one that died, as the next attempt", async () => {
   await using world = await openWorld();
   const engine = await world.engine({ ackWaitMs: 300 });

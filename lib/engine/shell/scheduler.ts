@@ -42,6 +42,8 @@ const OUTBOX_MS = 1000;
 const FOREIGN_MS = 1000;
 /** Longest interval between checks of a step that waits in a long queue; the interval doubles up to it. */
 const LONGEST_PATIENCE_MS = 600_000;
+/** Lateness of a check from which on this process was stopped for a while (Ctrl-Z), milliseconds. */
+const STOPPED_MS = 2000;
 
 /** The scheduler's name in the engine's health. */
 const PART = "Looking after runs";
@@ -213,13 +215,15 @@ export class Scheduler implements AsyncDisposable {
     const step = openStep(run);
     const watch = this.#watched.get(run.id);
     if (!step || !watch) return;
+    // The silence may be this process's own: then its drivers get the ack wait again.
+    const wasStopped = clocks.monotonic() - watch.askAt >= STOPPED_MS;
     const isFirst = watch.patienceMs <= ackWaitMs;
-    watch.patienceMs = Math.min(LONGEST_PATIENCE_MS, watch.patienceMs * 2);
+    if (!isFirst || !wasStopped) watch.patienceMs = Math.min(LONGEST_PATIENCE_MS, watch.patienceMs * 2);
     watch.askAt = clocks.monotonic() + watch.patienceMs;
     this.seen(run);
     const isForeign = step.status === "running" && step.instance === undefined;
     if (isForeign) return;
-    const isSilent = isFirst && step.status === "running";
+    const isSilent = isFirst && !wasStopped && step.status === "running";
     const isStillHeld = await isHeld(transport, run, step);
     if ((isStillHeld && !isSilent) || await isReported(transport, run, step)) return;
     if (isSilent) await this.#saySilent(run, step);
