@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { homeFolder } from "../base/home-folder.ts";
 import { dockerConfigFolder } from "../docker/endpoint.ts";
 import { type Environment, environment } from "../driver/program/command-line/environment.ts";
-import { homeFolder } from "../driver/program/data-folder.ts";
 import {
   hostFile,
   imageGlob,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { InputError } from "../base/errors.ts";
+import { InputError, UnavailableError } from "../base/errors.ts";
 import type { DockerEndpoint, Tls } from "./endpoint.ts";
 import { parseEndpoint } from "./parse-endpoint.ts";
 import { readJsonIfThere } from "../base/files.ts";
@@ -13,9 +13,15 @@ export async function readCurrentContext(configFolder: string): Promise<string |
 }
 
 /**
- * Returns the endpoint of a context. Throws `InputError` if there is no such context or it has no endpoint.
+ * Returns the endpoint of a context. Throws `InputError` if there is no such context or it has no endpoint,
+ * `UnavailableError` without a folder of contexts.
  */
-export async function readContext(configFolder: string, name: string): Promise<DockerEndpoint> {
+export async function readContext(configFolder: string | undefined, name: string): Promise<DockerEndpoint> {
+  if (configFolder === undefined) {
+    throw new UnavailableError(`Cannot look up the Docker context "${name}": this user has no home folder`, {
+      hint: "Set HOME, or name Docker's folder of contexts with DOCKER_CONFIG.",
+    });
+  }
   // Docker names a context's folders after the hash of its name.
   const hash = createHash("sha256").update(name).digest("hex");
   const contexts = join(configFolder, "contexts");

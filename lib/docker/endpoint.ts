@@ -17,13 +17,16 @@ export interface Tls {
   readonly rejectUnauthorized: boolean;
 }
 
-/** The user of Docker: the process's environment and home folder. */
+/** The user of Docker: the process's environment, and home folder if there is one. */
 export interface DockerUser {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly home: string;
+  readonly home: string | undefined;
 }
 
-/** Returns Docker's folder of contexts and logins: `DOCKER_CONFIG`, or `.docker` in the home folder. */
-export function dockerConfigFolder({ environment, home }: DockerUser): string {
-  return environment.DOCKER_CONFIG || join(home, ".docker");
+/**
+ * Returns Docker's folder of contexts and logins: `DOCKER_CONFIG`, or `.docker` in the home folder. Undefined
+ * if there is neither.
+ */
+export function dockerConfigFolder({ environment, home }: DockerUser): string | undefined {
+  return environment.DOCKER_CONFIG || (home && join(home, ".docker"));
 }

@@ -20,7 +20,7 @@ export async function findDocker(
   if (named) {
     return await parseEndpoint(named, () => environmentTls(environment, folder));
   }
-  const context = environment.DOCKER_CONTEXT || await readCurrentContext(folder);
+  const context = environment.DOCKER_CONTEXT || (folder && await readCurrentContext(folder));
   if (context && context !== "default") return await readContext(folder, context);
   return await firstSocket(usualSockets(user));
 }
@@ -30,9 +30,10 @@ export async function findDocker(
  */
 async function environmentTls(
   { DOCKER_TLS_VERIFY, DOCKER_TLS, DOCKER_CERT_PATH }: DockerUser["environment"],
-  configFolder: string,
+  configFolder: string | undefined,
 ): Promise<Tls | undefined> {
   if (!DOCKER_TLS_VERIFY && !DOCKER_TLS) return undefined;
-  const files = await readTlsFiles(DOCKER_CERT_PATH || configFolder);
+  const folder = DOCKER_CERT_PATH || configFolder;
+  const files = folder ? await readTlsFiles(folder) : {};
   return { ...files, rejectUnauthorized: Boolean(DOCKER_TLS_VERIFY) };
 }

@@ -27,8 +27,7 @@ export function usualSockets({ environment, home }: DockerUser): string[] {
   return [
     DEFAULT_SOCKET,
     ...(runtime ? [join(runtime, "docker.sock")] : []),
-    join(home, ".docker", "run", "docker.sock"),
-    join(home, ".docker", "desktop", "docker.sock"),
+    ...(home ? ["run", "desktop"].map((name) => join(home, ".docker", name, "docker.sock")) : []),
   ];
 }
 

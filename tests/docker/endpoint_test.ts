@@ -242,3 +242,12 @@ test("firstSocket says everything that was tried, why it failed, and what to do"
   });
   await assert.rejects(firstSocket([gone]), { hint: /^Install and start Docker/ });
 });
+
+test("findDocker without a home folder needs none, but for a context", async () => {
+  const find = (environment: Record<string, string>) => findDocker({ environment, home: undefined });
+  assert.equal((await find({ DOCKER_HOST: "unix:///a.sock" })).name, "unix:///a.sock");
+  const { tls } = await find({ DOCKER_HOST: "tcp://h", DOCKER_TLS_VERIFY: "1" });
+  assert.deepEqual(tls, { rejectUnauthorized: true });
+  await assert.rejects(find({ DOCKER_CONTEXT: "far" }), /"far": this user has no home folder$/);
+  assert.equal(dockerConfigFolder({ environment: {}, home: undefined }), undefined);
+});

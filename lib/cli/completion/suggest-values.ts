@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { homeFolder } from "../../base/home-folder.ts";
 import { timeoutSignal } from "../../base/timers.ts";
 import { openLocalSource } from "../../build/git/local-source.ts";
 import { Refs } from "../../build/git/local/refs.ts";
 import { BUILD_DRIVERS } from "../../build/pipeline.ts";
 import { parseRepository } from "../../build/repository.ts";
 import { environment } from "../../driver/program/command-line/environment.ts";
-import { homeFolder } from "../../driver/program/data-folder.ts";
 import { reachDocker } from "../../driver/program/reach-docker.ts";
 import { commandOf, flagOf, lineOf } from "./line.ts";
 import { type Suggestion, wantsValue } from "./suggest.ts";

@@ -19,8 +19,8 @@ const LEAST_INODES = 10_000;
 
 export const dataFindings: Check = async (options, environment) => {
   const what = "data folder";
-  const folder = dataFolder(options.data, environment);
   try {
+    const folder = dataFolder(options.data, environment);
     requireWritable(folder);
     if (!lstatIfThere(folder)) {
       return [{ level: "ok", what, message: `"${folder}" is made by the first run` }];

@@ -14,8 +14,13 @@ import { ANSWER_MS, type Check, clockFindings, failed, type Finding } from "./fi
 const WHAT = "control plane";
 
 export const planeFindings: Check = async (options, environment) => {
-  const url = options.api ?? await announcedServer(dataFolder(options.data, environment));
   const tokens = tokenFindings(options.tokenFile);
+  let url = options.api;
+  try {
+    url ??= await announcedServer(dataFolder(options.data, environment));
+  } catch (error) {
+    return [...tokens, failed(WHAT, error, "Name another folder with --data, or a control plane with --api")];
+  }
   if (url === undefined) {
     return [...tokens, { level: "ok", what: WHAT, message: "none serves this data folder; run needs none" }];
   }

@@ -1,6 +1,7 @@
 import type { Store } from "../../backend/store.ts";
 import { openEmbedded } from "../../backend/embedded/embedded.ts";
 import type { Faults } from "../../base/faults.ts";
+import { homeFolder } from "../../base/home-folder.ts";
 import type { Authorities } from "../../build/authorities/parse.ts";
 import { type CacheFlags, cacheLimits } from "../../build/cache/limits.ts";
 import type { BuildPolicy } from "../../build/policy.ts";
@@ -11,7 +12,7 @@ import type { Driver, DriverSettings } from "../../driver/driver.ts";
 import { startInstance } from "../../driver/instance.ts";
 import type { Engine } from "../../engine/shell/engine.ts";
 import { startEngine } from "../../engine/shell/start.ts";
-import { dataFolder, homeFolder } from "../../driver/program/data-folder.ts";
+import { dataFolder } from "../../driver/program/data-folder.ts";
 import { DEFAULT_LIMITS } from "../../driver/default-limits.ts";
 import { openTracing } from "../shared/open-tracing.ts";
 import { commandLine } from "../shared/runs/command-for.ts";

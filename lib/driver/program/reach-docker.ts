@@ -4,7 +4,7 @@ import { connectDocker } from "../../docker/dockerode.ts";
 import type { DockerEndpoint } from "../../docker/endpoint.ts";
 import { findDocker } from "../../docker/find-docker.ts";
 import { type Environment } from "./command-line/environment.ts";
-import { homeFolder } from "./data-folder.ts";
+import { homeFolder } from "../../base/home-folder.ts";
 
 export interface DockerOptions {
   /** As named by the user; undefined to search for it. */

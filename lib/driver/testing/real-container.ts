@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { homeFolder } from "../../base/home-folder.ts";
 import type { Docker } from "../../docker/docker.ts";
 import { connectDocker } from "../../docker/dockerode.ts";
 import { findDocker } from "../../docker/find-docker.ts";
@@ -29,7 +29,7 @@ export async function realContainer(
   { image, user = "0", prepare }: RealContainer,
   { owner, run }: { owner: string; run: string },
 ): Promise<Docker> {
-  const docker = connectDocker(await findDocker({ environment, home: homedir() }));
+  const docker = connectDocker(await findDocker({ environment, home: homeFolder(environment) }));
   const labels = { ...runLabels(owner, run), [LABELS.user]: user };
   const name = containerName(run);
   const close = async () => {

@@ -1,9 +1,9 @@
 import { lstatSync } from "node:fs";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { geteuid } from "node:process";
 import { InputError } from "../../../base/errors.ts";
 import { readIfThere } from "../../../base/files.ts";
+import { homeFolder } from "../../../base/home-folder.ts";
 import { type Config, parseConfig } from "./config.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -47,21 +47,23 @@ export function isOurs(path: string, { SUDO_UID }: Environment): boolean {
  * includes.
  */
 export async function userConfig(environment: Environment): Promise<Config> {
-  const home = environment.HOME || homedir();
+  const home = homeFolder(environment);
+  const settings = environment.XDG_CONFIG_HOME || (home && join(home, ".config"));
   const files = [
     "/etc/gitconfig",
-    join(environment.XDG_CONFIG_HOME || join(home, ".config"), "git", "config"),
-    join(home, ".gitconfig"),
+    ...settings ? [join(settings, "git", "config")] : [],
+    ...home ? [join(home, ".gitconfig")] : [],
   ];
   const texts = await Promise.all(files.map(readIfThere));
   return texts.flatMap((text) => [...parseConfig(text ?? "")]);
 }
 
-function safeDirectories(config: Config, { HOME }: Environment): string[] {
+function safeDirectories(config: Config, environment: Environment): string[] {
+  const home = homeFolder(environment);
   const values = config.filter(([key]) => key === "safe.directory").map(([, value]) => value);
   // An empty value clears those before it.
   return values.slice(values.lastIndexOf("") + 1)
-    .map((value) => value.startsWith("~/") ? join(HOME || homedir(), value.slice(2)) : value);
+    .map((value) => home !== undefined && value.startsWith("~/") ? join(home, value.slice(2)) : value);
 }
 
 function isSafe(folder: string, safe: readonly string[]): boolean {

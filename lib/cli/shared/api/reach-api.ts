@@ -21,11 +21,11 @@ export interface ApiOptions {
  */
 export async function reachApi(options: ApiOptions, environment: Environment): Promise<Api> {
   const { api: url, tokenFile, tlsCa } = options;
-  const folder = dataFolder(options.data, environment);
   const isHere = isLoopback(new URL(url).hostname);
-  const token = await givenToken(tokenFile, environment) ?? (isHere ? await tokenOf(folder) : undefined);
+  const token = await givenToken(tokenFile, environment) ??
+    (isHere ? await tokenOf(dataFolder(options.data, environment)) : undefined);
   if (token === undefined) {
-    const looked = isHere ? `, and none in "${folder}"` : "";
+    const looked = isHere ? `, and none in "${dataFolder(options.data, environment)}"` : "";
     throw new UnavailableError(`No token for the control plane at "${url}" was given${looked}`, {
       hint:
         'Give one with --token-file or CONVEYOR_TOKEN, or start a control plane here with "flutter-ci up"',
