@@ -13,15 +13,15 @@ function isMissing(error: unknown): boolean {
 }
 
 /**
- * Returns the result of `read`; undefined if the path is missing. Throws `UnavailableError` for any other
- * error.
+ * Returns the result of `read`; undefined if the path is missing. Throws `UnavailableError`, with the hint,
+ * for any other error.
  */
-export function ifThere<T>(path: string, read: () => T): T | undefined {
+export function ifThere<T>(path: string, read: () => T, options: { hint?: string } = {}): T | undefined {
   try {
     return read();
   } catch (cause) {
     if (isMissing(cause)) return undefined;
-    throw new UnavailableError(`Cannot read "${path}"`, { cause });
+    throw new UnavailableError(`Cannot read "${path}"`, { cause, ...options });
   }
 }
 
@@ -39,7 +39,9 @@ export function lstatIfThere(path: string): Stats | undefined {
  */
 export function refuseLinks(...paths: readonly string[]): void {
   for (const path of paths) {
-    const found = lstatIfThere(path);
+    const found = ifThere(path, () => lstatSync(path), {
+      hint: "Run this as the user that owns it, or name another data folder with --data.",
+    });
     if (!found || found.isFile() || found.isDirectory()) continue;
     const what = found.isSymbolicLink() ? "a symbolic link" : "neither a file nor a folder";
     throw new UnavailableError(`Cannot use "${path}": it is ${what}, expected a file or folder of our own`, {

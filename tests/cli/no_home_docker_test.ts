@@ -1,24 +1,16 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { needing } from "../support/needs.ts";
 import { TEST_IMAGE } from "../support/test-image.ts";
+import { AS_UNKNOWN_USER, noUnknownUser } from "../support/unknown-user.ts";
 import { makeRepository } from "./git-repository.ts";
 import { CACHES, root, runtime, startProgram, temporaryFolder } from "./start-program.ts";
 
-/** Starts a command as a user whom the system does not know. */
-const AS_NOBODY_KNOWN = ["unshare", "--user", "--map-user=54321", "--map-group=54321"];
-
-function noOtherUser(): string | false {
-  const [command = "", ...words] = AS_NOBODY_KNOWN;
-  return spawnSync(command, [...words, "true"]).status !== 0 && "A process can have no other user here";
-}
-
-const { test } = needing("Docker", noOtherUser);
+const { test } = needing("Docker", noUnknownUser);
 
 /** Types a line as that user, without HOME. */
 function type(program: string, ...rest: string[]) {
-  const [command = "", ...before] = AS_NOBODY_KNOWN;
+  const [command = "", ...before] = AS_UNKNOWN_USER;
   const { DOCKER_HOST } = process.env;
   const env = { CONVEYOR_RUNTIME: runtime, HOME: undefined, XDG_CACHE_HOME: CACHES, DOCKER_HOST };
   return startProgram(command, [...before, join(root, "bin", program), ...rest], { env });
