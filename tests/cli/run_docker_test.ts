@@ -154,6 +154,17 @@ test("run exits 1 for a missing ref or image, with the reason in its last line",
   }
 });
 
+test("run says of a repository without a commit that it needs one", async () => {
+  await using app = await project();
+  execFileSync("git", ["-C", join(app.path, "repo"), "checkout", "-q", "--orphan", "empty"]);
+  const { code, stdout, stderr } = await app.run("--", "true");
+  assert.equal(code, 1, stderr);
+  assert.match(
+    stdout,
+    /: The repository has no commit at its HEAD .*\nNext: .*A repository without a commit needs one first\n/,
+  );
+});
+
 test("run says of an image that is not here whether it can be had, and what is here under a name like it", async () => {
   await using app = await project();
   const image = `${TEST_IMAGE}x`;

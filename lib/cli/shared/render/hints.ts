@@ -4,7 +4,8 @@ import type { Reason } from "../../../wire/reasons.ts";
 export const HINTS: Readonly<Record<Reason, string>> = {
   "command-failed": 'Fix the error above, or look around where it happened: run again with "--keep failure"',
   "clone-failed": "See what git says above; the repository must be reachable from inside a container",
-  "ref-not-found": "Check --ref: a branch, a tag or a commit that is in the repository, and committed",
+  "ref-not-found":
+    "Check --ref: a branch, a tag or a commit of the repository. A repository without a commit needs one first",
   "repository-not-found":
     "Check the URL. A private repository needs --git-token HOST=FILE, with a token that may read it",
   "not-signed": "Sign the commit with a key of --verify-signatures, or add its signer's key there",
