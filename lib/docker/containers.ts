@@ -135,7 +135,13 @@ export function containerCalls(client: Client): Calls {
     },
 
     async unpause(reference, options = {}) {
-      await container(reference).unpause(call(options));
+      const paused = container(reference);
+      try {
+        await paused.unpause(call(options));
+      } catch (error) {
+        // Somebody else has resumed it meanwhile: daemons answer 409 to that, older ones 500.
+        if (!hasStatus(error, [409, 500]) || (await paused.inspect(call(options))).State.Paused) throw error;
+      }
     },
 
     async remove(reference, options = {}) {

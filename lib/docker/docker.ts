@@ -84,6 +84,7 @@ export interface Docker extends AsyncDisposable {
   kill(container: string, options?: CallOptions): Promise<boolean>;
   /** Freezes all processes of a running container until `unpause`. */
   pause(container: string, options?: CallOptions): Promise<void>;
+  /** Lets the processes of a paused container go on. Does nothing for one that is not paused. */
   unpause(container: string, options?: CallOptions): Promise<void>;
   /**
    * Kills and removes a container and its unnamed volumes. False if it does not exist. Waits for a removal

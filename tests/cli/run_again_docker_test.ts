@@ -93,7 +93,7 @@ test("gc ends a run whose process was killed and removes what it left; a dry run
   await using at = await project();
   await using killed = startFlutterCi(at.words("--json", "--", "true"), {
     cwd: join(at.path, "repo"),
-    env: { CONVEYOR_FAULT: "container-started" },
+    env: { CONVEYOR_FAULT: "container-started", TMPDIR: at.path },
   });
   const run = await runIdOf(killed);
   assert.equal((await killed.ended).code, 137);

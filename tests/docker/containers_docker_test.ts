@@ -244,6 +244,16 @@ test("kill ends every process and answers false where nothing runs", () =>
     assert.equal(await docker.kill("conveyor-test-gone"), false);
   }));
 
+test("unpause lets a paused container go on, and does nothing where somebody else has done that", () =>
+  inContainer(async (docker, container) => {
+    await docker.pause(container);
+    assert.equal((await docker.inspect(container))?.state, "paused");
+    await docker.unpause(container);
+    await docker.unpause(container);
+    assert.equal((await docker.inspect(container))?.state, "running");
+    await assert.rejects(docker.unpause("conveyor-nobody"), { name: "DockerError", status: 404 });
+  }));
+
 test("remove takes the unnamed volume along and is done only when all is gone", async () => {
   await using docker = realDocker();
   const spec = idleSpec();
