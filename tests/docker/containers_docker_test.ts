@@ -310,10 +310,15 @@ test("createVolume makes a volume that is found by label, and leaves one of that
   // Both runtimes run this test, perhaps in the same millisecond.
   const name = `conveyor-test-${first["conveyor.test"]}`;
   try {
+    const from = await docker.now();
     await docker.createVolume({ name, labels: first });
     await docker.createVolume({ name, labels: second });
     const mountpoint = join((await docker.info()).rootFolder, "volumes", name, "_data");
-    assert.deepEqual(await docker.volumes(first), [{ name, labels: first, mountpoint }]);
+    const found = await docker.volumes(first);
+    const createdAt = found[0]?.createdAt ?? 0;
+    assert.deepEqual(found, [{ name, labels: first, mountpoint, createdAt }]);
+    // The daemon tells whole seconds.
+    assert.ok(createdAt > from - 1000 && createdAt <= await docker.now());
     // The daemon measures for one at a time, and refuses others meanwhile.
     const bytes = () => docker.volumeBytes().catch(() => undefined);
     await until(async () => (await bytes())?.get(name) === 0, "the daemon has measured the volume");
