@@ -117,6 +117,8 @@ async function startDaemon(folder: string, socketPath: string): Promise<ChildPro
   // remove it.
   const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
   const child = spawn("dockerd", flags, {
+    // A containerd that answers late on a busy machine is told to write its stacks there.
+    env: { ...process.env, TMPDIR: folder },
     stdio: ["ignore", "ignore", "pipe"],
   });
   const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();
