@@ -83,7 +83,10 @@ export class ArtifactIndex implements AsyncDisposable {
     await this.#catchUp();
     for await (const { key, value } of this.#entries(ENTRY_PREFIX)) {
       const [run = ""] = key.slice(ENTRY_PREFIX.length).split("/", 1);
-      if (runs.has(run)) objects.set(run, [...objects.get(run) ?? [], value.object]);
+      if (!runs.has(run)) continue;
+      const found = objects.get(run) ?? [];
+      found.push(value.object);
+      objects.set(run, found);
     }
     return objects;
   }
